@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/version"
+)
+
+// Engine holds what outlives one request: compiled policies, parsed batches
+// and the inventory that referential rules read.
+type Engine struct {
+	mu        sync.Mutex
+	policies  map[string]*Policy
+	batches   map[string]*Batch
+	inventory *Inventory
+	reads     *Reads // what all compiled policies together read of a document
+	slots     chan struct{}
+	guard     *Guard
+}
+
+func newEngine() *Engine {
+	e := &Engine{
+		policies:  map[string]*Policy{},
+		batches:   map[string]*Batch{},
+		inventory: newInventory(),
+		reads:     newReads(),
+		slots:     make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	e.guard = startGuard()
+	return e
+}
+
+// handle answers one request. An error is the request's fault; what goes wrong
+// within documents and policies is part of the result.
+func (e *Engine) handle(op string, frame Frame) (result any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("engine bug in %s: %v", op, r)
+		}
+	}()
+	switch op {
+	case "hello":
+		return map[string]any{
+			"protocol": protocolVersion, "opa": version.Version,
+			"go": runtime.Version(), "procs": runtime.GOMAXPROCS(0),
+		}, nil
+	case "compile":
+		return decode(frame, e.compile)
+	case "regex":
+		return decode(frame, checkRegexes)
+	case "split":
+		return decode(frame, func(r splitRequest) (any, error) { return split(r, frame.Body) })
+	case "load":
+		return decode(frame, func(r loadRequest) (any, error) { return e.load(r, frame.Body) })
+	case "judge":
+		return decode(frame, e.judge)
+	case "isolate":
+		return decode(frame, e.isolate)
+	case "inventory":
+		return decode(frame, e.addToInventory)
+	case "release":
+		return decode(frame, e.release)
+	case "locate":
+		return decode(frame, func(r locateRequest) (any, error) { return locate(r, frame.Body) })
+	}
+	return nil, fmt.Errorf("unknown op %q", op)
+}
+
+func decode[T any](frame Frame, run func(T) (any, error)) (any, error) {
+	var request T
+	if err := json.Unmarshal(frame.Header, &request); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	return run(request)
+}
+
+type batchRequest struct {
+	Batch string `json:"batch"`
+}
+
+func (e *Engine) batch(id string) (*Batch, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	batch, ok := e.batches[id]
+	if !ok {
+		return nil, fmt.Errorf("unknown batch %q", id)
+	}
+	return batch, nil
+}
+
+func (e *Engine) release(r batchRequest) (any, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.batches[r.Batch]; !ok {
+		return nil, fmt.Errorf("unknown batch %q", r.Batch)
+	}
+	delete(e.batches, r.Batch)
+	return struct{}{}, nil
+}
+
+// parallel runs work(0..n-1) on as many goroutines as there are evaluation
+// slots, shared by all requests, so that two requests do not fight for cores.
+func (e *Engine) parallel(n int, work func(i int)) {
+	workers := min(cap(e.slots), n)
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range workers {
+		wg.Go(func() {
+			for i := range next {
+				e.slots <- struct{}{}
+				work(i)
+				<-e.slots
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}

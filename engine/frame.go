@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// protocolVersion is raised whenever a frame changes its meaning. Both sides
+// compare it in the hello exchange and refuse to talk across versions.
+const protocolVersion = 1
+
+// Upper bounds for one frame. A larger one is a broken peer, not a request.
+const (
+	maxHeader = 256 << 20
+	maxBody   = 1 << 30
+)
+
+// Frame is one message: a JSON header and a body of raw bytes. On the wire it
+// is two big-endian uint32 lengths, then the header, then the body.
+type Frame struct {
+	Header []byte
+	Body   []byte
+}
+
+func readFrame(r io.Reader) (Frame, error) {
+	var lengths [8]byte
+	if _, err := io.ReadFull(r, lengths[:]); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return Frame{}, fmt.Errorf("frame cut short: %w", err)
+		}
+		return Frame{}, err
+	}
+	headerLen := binary.BigEndian.Uint32(lengths[:4])
+	bodyLen := binary.BigEndian.Uint32(lengths[4:])
+	if headerLen > maxHeader || bodyLen > maxBody {
+		return Frame{}, fmt.Errorf("frame too large: header %d, body %d bytes", headerLen, bodyLen)
+	}
+	buf := make([]byte, int(headerLen)+int(bodyLen))
+	if _, err := io.ReadFull(r, buf); err != nil {
+		return Frame{}, fmt.Errorf("frame cut short: %w", err)
+	}
+	return Frame{Header: buf[:headerLen:headerLen], Body: buf[headerLen:]}, nil
+}
+
+// writeFrame sends a header without a body: answers are JSON alone.
+func writeFrame(w io.Writer, header any) error {
+	payload, err := json.Marshal(header)
+	if err != nil {
+		return err
+	}
+	if len(payload) > maxHeader {
+		return fmt.Errorf("answer too large: %d bytes", len(payload))
+	}
+	buf := make([]byte, 8, 8+len(payload))
+	binary.BigEndian.PutUint32(buf[:4], uint32(len(payload)))
+	_, err = w.Write(append(buf, payload...))
+	return err
+}

@@ -1,0 +1,109 @@
+// Command aksp-engine parses Kubernetes documents and evaluates Rego over
+// them with OPA. It knows no assignment, scope or exemption: those belong to
+// its parent, the Python package aksp, which speaks to it over stdin and
+// stdout in the frames that README.md describes. It opens no file and no
+// socket.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/version"
+)
+
+func main() {
+	showVersion := flag.Bool("version", false, "print the versions of the engine and of OPA")
+	flag.Parse()
+	if *showVersion {
+		fmt.Printf("aksp-engine protocol %d, OPA %s, %s\n", protocolVersion, version.Version, runtime.Version())
+		return
+	}
+	if err := limitsFromEnv(); err != nil {
+		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
+		os.Exit(2)
+	}
+	if err := serve(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
+		os.Exit(1)
+	}
+}
+
+// limitsFromEnv applies AKSP_ENGINE_PROCS (threads that evaluate) and
+// AKSP_ENGINE_MEMORY (bytes, a soft limit for the garbage collector). They
+// come by environment because the parent starts the child with nothing else.
+func limitsFromEnv() error {
+	if text := os.Getenv("AKSP_ENGINE_PROCS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("AKSP_ENGINE_PROCS is %q, not a positive number", text)
+		}
+		runtime.GOMAXPROCS(n)
+	}
+	if text := os.Getenv("AKSP_ENGINE_MEMORY"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1<<20 {
+			return fmt.Errorf("AKSP_ENGINE_MEMORY is %q, not a number of bytes of at least 1 MiB", text)
+		}
+		debug.SetMemoryLimit(n)
+	}
+	return nil
+}
+
+// serve answers frames until the parent closes the pipe. Each request runs in
+// its own goroutine, so answers may come in another order than requests; the
+// id ties them together.
+func serve(in io.Reader, out io.Writer) error {
+	engine := newEngine()
+	var (
+		writing sync.Mutex
+		running sync.WaitGroup
+		writer  = bufio.NewWriterSize(out, 1<<16)
+	)
+	answer := func(id uint64, result any, err error) {
+		reply := map[string]any{"id": id}
+		if err != nil {
+			reply["error"] = err.Error()
+		} else {
+			reply["result"] = result
+		}
+		writing.Lock()
+		defer writing.Unlock()
+		if err := writeFrame(writer, reply); err != nil {
+			// A result that cannot be encoded must not look like silence.
+			_ = writeFrame(writer, map[string]any{"id": id, "error": "encoding the answer: " + err.Error()})
+		}
+		_ = writer.Flush()
+	}
+	reader := bufio.NewReaderSize(in, 1<<16)
+	for {
+		frame, err := readFrame(reader)
+		if errors.Is(err, io.EOF) {
+			running.Wait()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var request struct {
+			ID uint64 `json:"id"`
+			Op string `json:"op"`
+		}
+		if err := json.Unmarshal(frame.Header, &request); err != nil {
+			return fmt.Errorf("frame header: %w", err)
+		}
+		running.Go(func() {
+			result, err := engine.handle(request.Op, frame)
+			answer(request.ID, result, err)
+		})
+	}
+}

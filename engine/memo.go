@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Memo remembers what a policy found by what it can see of a document. Rego is
+// pure, and replicas of one workload differ only in what hardly any rule reads,
+// so nine evaluations in ten need not be made twice.
+type Memo struct {
+	mu       sync.RWMutex
+	outcomes map[string]*outcome
+}
+
+// A full memo is emptied: what is common comes back at once.
+const maxRemembered = 1 << 13
+
+func newMemo() *Memo { return &Memo{outcomes: map[string]*outcome{}} }
+
+func (m *Memo) get(key []byte) *outcome {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.outcomes[string(key)]
+}
+
+func (m *Memo) put(key []byte, found *outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.outcomes) >= maxRemembered {
+		clear(m.outcomes)
+	}
+	m.outcomes[string(key)] = found
+}
+
+// sight is what a policy can see of a review: parts of the object, and whether
+// the object's name and namespace beside it.
+type sight struct {
+	object          *sortedReads
+	name, namespace bool
+}
+
+// sightOf is nil for a policy whose outcomes are not worth remembering, or must
+// not be: it sees whole documents, what is unique to each, other documents, or
+// something that is not in its input at all.
+func sightOf(policy *Policy, review *Reads, compiler *ast.Compiler) *sight {
+	if policy.useInventory || policy.reads.whole || review == nil || review.whole || review.any != nil {
+		return nil
+	}
+	if metadata := policy.reads.keys["metadata"]; policy.reads.any != nil || metadata != nil {
+		if policy.reads.any != nil || metadata.whole || metadata.any != nil {
+			return nil
+		}
+		for _, unique := range []string{"name", "generateName", "uid", "creationTimestamp", "resourceVersion"} {
+			if metadata.keys[unique] != nil {
+				return nil
+			}
+		}
+	}
+	for _, module := range compiler.Modules {
+		deterministic := true
+		ast.WalkTerms(module, func(term *ast.Term) bool {
+			if ref, ok := term.Value.(ast.Ref); ok {
+				if builtin := ast.BuiltinMap[ref.String()]; builtin != nil && builtin.Nondeterministic {
+					deterministic = false
+				}
+			}
+			return !deterministic
+		})
+		if !deterministic {
+			return nil
+		}
+	}
+	return &sight{
+		object:    sorted(policy.reads.settle()),
+		name:      review.keys["name"] != nil,
+		namespace: review.keys["namespace"] != nil,
+	}
+}
+
+// key writes all that the policy can see of a document; equal keys mean equal
+// outcomes.
+func (s *sight) key(into []byte, d *Document) []byte {
+	into = append(into, d.APIVersion...)
+	into = append(append(into, 0), d.Kind...)
+	into = append(into, 0)
+	if s.name {
+		into = append(append(into, d.Name...), 0)
+	}
+	if s.namespace {
+		into = append(append(into, d.Namespace...), 0)
+	}
+	return s.object.write(into, d.object)
+}
+
+// sortedReads is Reads with its keys in a fixed order.
+type sortedReads struct {
+	whole bool
+	names []string
+	nodes []*sortedReads
+	any   *sortedReads
+}
+
+func sorted(r *Reads) *sortedReads {
+	out := &sortedReads{whole: r.whole}
+	for name := range r.keys {
+		out.names = append(out.names, name)
+	}
+	sort.Strings(out.names)
+	for _, name := range out.names {
+		out.nodes = append(out.nodes, sorted(r.keys[name]))
+	}
+	if r.any != nil {
+		out.any = sorted(r.any)
+	}
+	return out
+}
+
+// write encodes the visible part of a value, each with its type and its length
+// or end, so that no two values are written alike.
+func (r *sortedReads) write(into []byte, value any) []byte {
+	switch value := value.(type) {
+	case nil:
+		return append(into, 'n')
+	case bool:
+		if value {
+			return append(into, 't')
+		}
+		return append(into, 'f')
+	case string:
+		return append(append(append(into, '"'), value...), 0)
+	case json.Number:
+		return append(append(append(into, '#'), value...), 0)
+	case []any:
+		into = append(into, '[')
+		child := r.any
+		if r.whole {
+			child = r
+		}
+		if child != nil {
+			for _, entry := range value {
+				into = child.write(into, entry)
+			}
+		}
+		return append(into, ']')
+	case map[string]any:
+		into = append(into, '{')
+		if r.whole || r.any != nil {
+			into = r.writeAll(into, value)
+		} else {
+			for i, name := range r.names {
+				if entry, ok := value[name]; ok {
+					into = append(append(into, name...), 0)
+					into = r.nodes[i].write(into, entry)
+				}
+			}
+		}
+		return append(into, '}')
+	}
+	return append(into, '?')
+}
+
+func (r *sortedReads) writeAll(into []byte, object map[string]any) []byte {
+	names := make([]string, 0, len(object))
+	for name := range object {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		child := r
+		if !r.whole {
+			child = r.any
+			if at, ok := slices.BinarySearch(r.names, name); ok {
+				child = r.nodes[at]
+			}
+		}
+		into = append(append(into, name...), 0)
+		into = child.write(into, object[name])
+	}
+	return into
+}

@@ -1,0 +1,121 @@
+package main
+
+import "sort"
+
+// Reads is the part of a document that policies can see: a tree of keys. A
+// node without children means the whole value below it. Documents are parsed
+// along this tree and the rest is skipped, which is most of a live Pod
+// (managedFields, status, volumes): parsing is the larger part of a scan.
+type Reads struct {
+	whole bool
+	keys  map[string]*Reads
+	any   *Reads // elements of an array, or keys not known before the run
+}
+
+func newReads() *Reads { return &Reads{} }
+
+func everything() *Reads { return &Reads{whole: true} }
+
+// step returns the child for a key, making it if there is none. The key "*"
+// stands for any key or index.
+func (r *Reads) step(key string) *Reads {
+	if r.whole {
+		return r
+	}
+	if key == "*" {
+		if r.any == nil {
+			r.any = &Reads{}
+		}
+		return r.any
+	}
+	if r.keys == nil {
+		r.keys = map[string]*Reads{}
+	}
+	child, ok := r.keys[key]
+	if !ok {
+		child = &Reads{}
+		r.keys[key] = child
+	}
+	return child
+}
+
+// add marks the value at path, and all below it, as read.
+func (r *Reads) add(path ...string) *Reads {
+	node := r
+	for _, key := range path {
+		node = node.step(key)
+	}
+	if !node.whole {
+		*node = Reads{whole: true}
+	}
+	return r
+}
+
+// merge adds all that other reads.
+func (r *Reads) merge(other *Reads) {
+	if r.whole {
+		return
+	}
+	if other.whole {
+		*r = Reads{whole: true}
+		return
+	}
+	for key, child := range other.keys {
+		r.step(key).merge(child)
+	}
+	if other.any != nil {
+		r.step("*").merge(other.any)
+	}
+}
+
+// child returns what is read below key: nil when nothing is. The tree must have
+// been settled.
+func (r *Reads) child(key []byte) *Reads {
+	if r.whole {
+		return r
+	}
+	if named := r.keys[string(key)]; named != nil {
+		return named
+	}
+	return r.any
+}
+
+// settle adds to every named key what is read of any key, so that parsing finds
+// all of it in one place.
+func (r *Reads) settle() *Reads {
+	for _, child := range r.keys {
+		if r.any != nil {
+			child.merge(r.any)
+		}
+		child.settle()
+	}
+	if r.any != nil {
+		r.any.settle()
+	}
+	return r
+}
+
+// paths lists what is read, for tests and for the answer to compile.
+func (r *Reads) paths() []string {
+	var out []string
+	var walk func(prefix string, node *Reads)
+	walk = func(prefix string, node *Reads) {
+		if node.whole {
+			out = append(out, prefix)
+			return
+		}
+		for key, child := range node.keys {
+			next := key
+			if prefix != "" {
+				next = prefix + "." + key
+			}
+			walk(next, child)
+		}
+		if node.any != nil {
+			walk(prefix+"[*]", node.any)
+		}
+	}
+	walk("", r)
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"sigs.k8s.io/yaml"
+)
+
+// Span is one document within a file.
+type Span struct {
+	Offset int    // bytes from the start of the part
+	Length int    // bytes
+	Line   int    // of its first byte, counted from 1
+	JSON   bool   // text is JSON, else YAML
+	Kind   string // for an item of a list without a kind of its own
+	API    string
+}
+
+// Problem is text that could not be read: it becomes a gap in the report.
+type Problem struct {
+	Part    int    `json:"part"`
+	Line    int    `json:"line"`
+	Message string `json:"message"`
+}
+
+// splitFile finds the documents of a file: JSON values one after the other,
+// or YAML documents between lines that start with "---", as Kubernetes'
+// own YAML reader divides them.
+func splitFile(text []byte) ([]Span, []Problem) {
+	text, bom := bytes.CutPrefix(text, []byte("\xef\xbb\xbf"))
+	skipped := 0
+	if bom {
+		skipped = 3
+	}
+	if looksLikeJSON(text) {
+		spans, problem := splitJSON(text)
+		if problem == nil {
+			return shift(spans, skipped), nil
+		}
+		// "{a: b}" and "{...}\n---\n{...}" start like JSON but are YAML.
+		if yamlSpans := splitYAML(text); len(yamlSpans) > 1 || !strings.Contains(string(text[:min(len(text), 4096)]), `"`) {
+			return shift(yamlSpans, skipped), nil
+		}
+		return shift(spans, skipped), []Problem{*problem}
+	}
+	return shift(splitYAML(text), skipped), nil
+}
+
+func shift(spans []Span, by int) []Span {
+	for i := range spans {
+		spans[i].Offset += by
+	}
+	return spans
+}
+
+func looksLikeJSON(text []byte) bool {
+	trimmed := bytes.TrimLeft(text, " \t\r\n")
+	return len(trimmed) > 0 && trimmed[0] == '{'
+}
+
+func splitJSON(text []byte) ([]Span, *Problem) {
+	var spans []Span
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text))
+	line, counted := 1, 0
+	for dec.PeekKind() != jsontext.KindInvalid {
+		start := int(dec.InputOffset())
+		value, err := dec.ReadValue()
+		if err != nil {
+			return spans, &Problem{Line: 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n")), Message: jsonMessage(err)}
+		}
+		end := int(dec.InputOffset())
+		start = end - len(value)
+		line += bytes.Count(text[counted:start], []byte("\n"))
+		counted = start
+		spans = append(spans, Span{Offset: start, Length: len(value), Line: line, JSON: true})
+	}
+	if rest := bytes.TrimSpace(text[int(dec.InputOffset()):]); len(rest) > 0 {
+		_, err := dec.ReadToken()
+		if err == nil {
+			err = fmt.Errorf("text after the last JSON value")
+		}
+		return spans, &Problem{Line: 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n")), Message: jsonMessage(err)}
+	}
+	return spans, nil
+}
+
+func jsonMessage(err error) string {
+	message := strings.TrimPrefix(err.Error(), "jsontext: ")
+	return "invalid JSON: " + message
+}
+
+func splitYAML(text []byte) []Span {
+	var spans []Span
+	start, line := 0, 1
+	flush := func(end int) {
+		if doc := text[start:end]; !blank(doc) {
+			spans = append(spans, Span{Offset: start, Length: end - start, Line: line, JSON: looksLikeJSON(doc)})
+		}
+	}
+	for at := 0; at < len(text); {
+		next := bytes.IndexByte(text[at:], '\n')
+		end := len(text)
+		if next >= 0 {
+			end = at + next + 1
+		}
+		if bytes.HasPrefix(text[at:end], []byte("---")) {
+			flush(at)
+			line += bytes.Count(text[start:at], []byte("\n"))
+			start = at
+			if rest := text[at+3 : end]; len(bytes.TrimSpace(rest)) == 0 || bytes.TrimSpace(rest)[0] == '#' {
+				line++
+				start = end
+			}
+		}
+		at = end
+	}
+	flush(len(text))
+	return spans
+}
+
+// blank tells whether a YAML document has nothing but comments, directives
+// and its own markers.
+func blank(doc []byte) bool {
+	for line := range bytes.Lines(doc) {
+		text := bytes.TrimSpace(line)
+		if len(text) > 0 && text[0] != '#' && !bytes.Equal(text, []byte("---")) && !bytes.Equal(text, []byte("...")) {
+			return false
+		}
+	}
+	return true
+}
+
+// toJSON turns one document into JSON as Kubernetes does, refusing duplicate
+// keys, which kubectl and the API server refuse too.
+func toJSON(text []byte, span Span) ([]byte, *Problem) {
+	if span.JSON {
+		return text, nil
+	}
+	converted, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, yamlProblem(err, span)
+	}
+	return converted, nil
+}
+
+// yamlProblem turns "yaml: line 3: …", which counts from the document's first
+// line, into a problem at the line of the file.
+func yamlProblem(err error, span Span) *Problem {
+	message := strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
+	message = strings.TrimPrefix(message, "yaml: ")
+	message = strings.TrimPrefix(message, "unmarshal errors:\n  ")
+	message, _, _ = strings.Cut(message, "\n")
+	problem := &Problem{Line: span.Line, Message: "invalid YAML: " + message}
+	var line int
+	if _, scanErr := fmt.Sscanf(message, "line %d: ", &line); scanErr == nil {
+		problem.Line = span.Line + line - 1
+		_, rest, _ := strings.Cut(message, ": ")
+		problem.Message = "invalid YAML: " + rest
+	}
+	return problem
+}
+
+type splitRequest struct {
+	// Target is about how many bytes one cut should have.
+	Target int `json:"target"`
+}
+
+// Cut is a run of documents that can be sent to load on its own. Items says
+// that it is a run of elements of a JSON list, divided by commas.
+type Cut struct {
+	Offset int    `json:"offset"`
+	Length int    `json:"length"`
+	Line   int    `json:"line"`
+	Items  bool   `json:"items"`
+	Kind   string `json:"kind,omitempty"`
+	API    string `json:"apiVersion,omitempty"`
+}
+
+// split divides a large file into runs of documents, so that its parent can
+// have them judged one after the other and never holds all of them parsed.
+func split(r splitRequest, text []byte) (any, error) {
+	target := max(r.Target, 1)
+	spans, problems := splitFile(text)
+	if problems == nil {
+		problems = []Problem{}
+	}
+	cuts := []Cut{}
+	add := func(span Span, items bool) {
+		if n := len(cuts); n > 0 {
+			last := &cuts[n-1]
+			if last.Items == items && last.Kind == span.Kind && span.Offset+span.Length-last.Offset <= target {
+				last.Length = span.Offset + span.Length - last.Offset
+				return
+			}
+		}
+		cuts = append(cuts, Cut{Offset: span.Offset, Length: span.Length, Line: span.Line, Items: items, Kind: span.Kind, API: span.API})
+	}
+	for _, span := range spans {
+		raw := text[span.Offset : span.Offset+span.Length]
+		if !span.JSON || span.Length <= target {
+			add(span, false)
+			continue
+		}
+		items, ok, err := listItems(raw)
+		if err != nil {
+			problems = append(problems, Problem{Line: span.Line, Message: jsonMessage(err)})
+			continue
+		}
+		if !ok {
+			add(span, false)
+			continue
+		}
+		line, counted := span.Line, 0
+		for _, item := range items.spans {
+			line += bytes.Count(raw[counted:item.Offset], []byte("\n"))
+			counted = item.Offset
+			item.Line = line
+			item.Offset += span.Offset
+			add(item, true)
+		}
+	}
+	return map[string]any{"cuts": cuts, "problems": problems}, nil
+}

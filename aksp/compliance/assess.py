@@ -1,0 +1,308 @@
+"""The one evaluator's core: judgements become verdicts, and verdicts are counted.
+
+A page of documents comes in, with what the engine found; only what does not comply is built,
+the rest is counted. A cluster scan, files and admission all pass through here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aksp.compliance.containers import Findings
+from aksp.compliance.exemptions import exemption_for
+from aksp.compliance.judgement import Fault, Task
+from aksp.compliance.plan import Plan, Ready
+from aksp.compliance.rollup import percentage, roll_up, state_of
+from aksp.model.assignment import Exemption
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, Source
+from aksp.model.resource import Document, Resource
+
+_NON_COMPLIANT, _COMPLIANT = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT
+_ERROR, _EXEMPT = ComplianceState.ERROR, ComplianceState.EXEMPT
+_NOTHING = Finding(message="")
+
+
+@dataclass(slots=True)
+class _Count:
+    resources: Counter[ComplianceState] = field(default_factory=Counter)
+    containers: Counter[ComplianceState] = field(default_factory=Counter)
+
+    def add(self, other: _Count) -> None:
+        self.resources.update(other.resources)
+        self.containers.update(other.containers)
+
+    def counts(self) -> Counts:
+        return Counts(
+            resources={state: self.resources[state] for state in ComplianceState},
+            containers={state: self.containers[state] for state in ComplianceState},
+        )
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """One assignment × one document: the states of its containers, and its own."""
+
+    state: ComplianceState
+    containers: list[ComplianceState | None]
+
+
+class Tally:
+    """Adds up pages. ``results`` and ``gaps`` grow, counts are always complete."""
+
+    def __init__(self, plan: Plan, *, collect_compliant: bool = False) -> None:
+        self.plan = plan
+        self.results: list[Result] = []
+        self.documents = 0
+        self.findings = Findings()
+        self._collect_compliant = collect_compliant
+        self._overall = _Count()
+        self._each = [_Count() for _ in plan.ready]
+        self._faults: dict[tuple[str, str], list[Resource]] = {}
+        #: How many documents each assignment has judged.
+        self.matched = [0] * len(plan.ready)
+
+    def fork(self) -> Tally:
+        """An empty tally of the same plan, to be merged, or dropped when its list starts anew."""
+        fresh = Tally(self.plan, collect_compliant=self._collect_compliant)
+        fresh.findings = self.findings
+        return fresh
+
+    def merge(self, other: Tally) -> None:
+        """Add what another tally has counted of other documents."""
+        self.results += other.results
+        self.documents += other.documents
+        self._overall.add(other._overall)
+        for mine, theirs in zip(self._each, other._each, strict=True):
+            mine.add(theirs)
+        for fault, resources in other._faults.items():
+            self._faults.setdefault(fault, []).extend(resources)
+        self.matched = [mine + theirs for mine, theirs in zip(self.matched, other.matched, strict=True)]
+
+    def choose(self, documents: Sequence[Document]) -> list[Task]:
+        """The tasks for a page: for each assignment in force, the documents that it selects."""
+        return [
+            Task(policy=ready.definition.slug, parameters=ready.values, documents=ready.selection.choose(documents))
+            for ready in self.plan.ready
+        ]
+
+    def add(
+        self,
+        documents: Sequence[Document],
+        tasks: Sequence[Task],
+        found: Mapping[tuple[int, int], Sequence[Finding]],
+        faults: Sequence[Fault],
+        sources: Sequence[Source | None] | None = None,
+    ) -> None:
+        """Count a page.
+
+        ``found`` has the findings by (task, document); documents with problems of their own are
+        faults of every task that selects them. ``sources`` are the documents' places in files.
+        """
+        problems: dict[tuple[int, int], list[str]] = {}
+        for fault in faults:
+            problems.setdefault((fault.task, fault.document), []).append(fault.message)
+        unfit = [at for at, document in enumerate(documents) if document.problems]
+        for number, task in enumerate(tasks):
+            chosen = set(task.documents) if unfit else ()
+            for at in unfit:
+                if at in chosen:
+                    problems.setdefault((number, at), []).extend(documents[at].problems)
+
+        slots = _slots(documents)
+        verdicts: dict[int, dict[int, _Verdict]] = {}
+        for pair in {**dict.fromkeys(found), **dict.fromkeys(problems)}:
+            number, at = pair
+            verdicts.setdefault(number, {})[at] = self._verdict(
+                self.plan.ready[number], documents[at], found.get(pair, ()), problems.get(pair, ()), sources[at] if sources else None
+            )
+
+        per_slot: dict[int, list[ComplianceState]] = {}
+        judged: Counter[int] = Counter()
+        worst: dict[int, list[list[ComplianceState]]] = {}
+        for number, task in enumerate(tasks):
+            self.matched[number] += len(task.documents)
+            self._count(number, task, documents, slots, verdicts.get(number, {}), per_slot, judged, worst)
+        for slot, times in judged.items():
+            states = per_slot.get(slot, [])
+            if len(states) < times:
+                states = [*states, _COMPLIANT]
+            self._overall.resources[roll_up(states) or _COMPLIANT] += 1
+        for by_container in worst.values():
+            for states in by_container:
+                if states:
+                    self._overall.containers[roll_up(states) or _COMPLIANT] += 1
+        self.documents += len(documents)
+
+    def _count(
+        self,
+        number: int,
+        task: Task,
+        documents: Sequence[Document],
+        slots: Sequence[int],
+        verdicts: Mapping[int, _Verdict],
+        per_slot: dict[int, list[ComplianceState]],
+        judged: Counter[int],
+        worst: dict[int, list[list[ComplianceState]]],
+    ) -> None:
+        """Count one assignment over a page: distinct resources, then their containers."""
+        ready, count = self.plan.ready[number], self._each[number]
+        states: dict[int, list[ComplianceState]] = {}
+        for at in task.documents:
+            document = documents[at]
+            verdict = verdicts.get(at)
+            states.setdefault(slots[at], []).append(verdict.state if verdict else _COMPLIANT)
+            if verdict is None:
+                containers: list[ComplianceState | None] = [None if ready.excludes(c) else _COMPLIANT for c in document.containers]
+                if self._collect_compliant:
+                    self._compliant(ready, document, containers)
+            else:
+                containers = verdict.containers
+            if containers:
+                count.containers.update(state for state in containers if state is not None)
+                rows = worst.setdefault(at, [[] for _ in containers])
+                for row, state in zip(rows, containers, strict=True):
+                    if state is not None:
+                        row.append(state)
+        for slot, found in states.items():
+            state = roll_up(found) or _COMPLIANT
+            count.resources[state] += 1
+            judged[slot] += 1
+            if state is not _COMPLIANT:
+                per_slot.setdefault(slot, []).append(state)
+
+    def _verdict(
+        self, ready: Ready, document: Document, findings: Sequence[Finding], problems: Sequence[str], source: Source | None
+    ) -> _Verdict:
+        """One assignment's verdict on one document; builds the results."""
+        resource = document.parent or document.resource
+        containers: list[ComplianceState | None] = [None if ready.excludes(c) else _COMPLIANT for c in document.containers]
+        whole: list[ComplianceState] = []
+        for finding in findings:
+            waived = exemption_for(ready.exemptions, document, finding.container, ready.selection.target) if ready.exemptions else None
+            state = _EXEMPT if waived else _NON_COMPLIANT
+            self._result(ready, document, resource, state, finding, waived, source)
+            if finding.container is not None and finding.container in document.containers:
+                at = document.containers.index(finding.container)
+                containers[at] = _worse(containers[at], state)
+            else:
+                whole.append(state)
+        for problem in problems:
+            self._result(ready, document, resource, _ERROR, Finding(message=problem), None, source)
+            self._faults.setdefault((ready.key.name, problem), []).append(resource)
+            whole.append(_ERROR)
+        for state in whole:
+            containers = [None if own is None else _worse(own, state) for own in containers]
+        # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
+        states = [*whole, *(state for state in containers if state is not None)]
+        return _Verdict(state=roll_up(states) or _COMPLIANT, containers=containers)
+
+    def _result(
+        self,
+        ready: Ready,
+        document: Document,
+        resource: Resource,
+        state: ComplianceState,
+        finding: Finding,
+        exemption: Exemption | None,
+        source: Source | None,
+    ) -> None:
+        owner = None if document.parent else document.owner
+        if source is not None:
+            source = source.at(finding.path)
+        self.results.append(
+            Result(
+                assignment=ready.key, state=state, resource=resource, finding=finding,
+                owner=owner, exemption=exemption, source=source,
+            )
+        )  # fmt: skip
+
+    def _compliant(self, ready: Ready, document: Document, containers: Sequence[ComplianceState | None]) -> None:
+        resource = document.parent or document.resource
+        for container, state in zip(document.containers, containers, strict=True):
+            if state is not None:
+                self._result(ready, document, resource, _COMPLIANT, Finding(message="", container=container), None, None)
+        if not document.containers:
+            self._result(ready, document, resource, _COMPLIANT, _NOTHING, None, None)
+
+    # What has been added up
+
+    def counts(self) -> Counts:
+        """Over distinct resources, and containers, whatever the number of assignments."""
+        return self._overall.counts()
+
+    def state(self) -> ComplianceState:
+        """The overall state, by Azure's precedence."""
+        return state_of(self._overall.resources)
+
+    def percent(self) -> float:
+        """The compliance percentage over distinct resources."""
+        return percentage(self._overall.resources)
+
+    def summaries(self) -> list[AssignmentSummary]:
+        """A line per assignment, those with effect Disabled as NotStarted, by name."""
+        lines = [
+            _summary(ready, state_of(count.resources), percentage(count.resources), count.counts())
+            for ready, count in zip(self.plan.ready, self._each, strict=True)
+        ]
+        lines += [_summary(ready, ComplianceState.NOT_STARTED, None, _Count().counts()) for ready in self.plan.disabled]
+        return sorted(lines, key=lambda line: line.name)
+
+    def error_gaps(self) -> list[Gap]:
+        """A gap for each distinct error of an assignment, since an error is never silent."""
+        gaps = []
+        for (assignment, message), resources in sorted(self._faults.items()):
+            only = resources[0] if len(resources) == 1 else None
+            where = "" if only else f" ({len(resources)} resources, the first {resources[0]})"
+            gaps.append(Gap(reason="EvaluationError", message=f"assignment {assignment}: {message}{where}", resource=only))
+        return gaps
+
+    def sorted_results(self) -> list[Result]:
+        """Results by namespace, kind, name, assignment, container and path."""
+        self.results.sort(key=_order)
+        return self.results
+
+
+def _order(result: Result) -> tuple[str, str, str, str, str, str, str]:
+    resource, finding = result.resource, result.finding
+    container = finding.container
+    return (
+        resource.namespace, resource.kind, resource.name, result.assignment.name,
+        container.name if container else "", finding.path or "", finding.message,
+    )  # fmt: skip
+
+
+def _worse(one: ComplianceState | None, other: ComplianceState) -> ComplianceState:
+    """The worse of two states of one container: unlike in a roll-up, Compliant is the mildest."""
+    for state in (_NON_COMPLIANT, _ERROR, _EXEMPT):
+        if state in (one, other):
+            return state
+    return other
+
+
+def _slots(documents: Sequence[Document]) -> list[int]:
+    """Which documents are one resource: a workload and the Pod of its template."""
+    slots: list[int] = []
+    for at, document in enumerate(documents):
+        slots.append(slots[-1] if document.template and slots else at)
+    return slots
+
+
+def _summary(ready: Ready, state: ComplianceState, percent: float | None, counts: Counts) -> AssignmentSummary:
+    assignment, definition = ready.assignment, ready.definition
+    return AssignmentSummary(
+        name=assignment.name,
+        display_name=assignment.display_name or definition.display_name,
+        definition=definition.slug,
+        definition_id=definition.name,
+        effect=ready.effect.value,
+        enforcement_mode=assignment.enforcement_mode.value,
+        scope=str(assignment.scope),
+        severity=definition.severity,
+        state=state,
+        compliance_percent=percent,
+        counts=counts,
+    )
+
+

@@ -1,0 +1,205 @@
+"""Values for a definition's parameters: checked against their types, filled up with defaults."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from aksp.model.definition import Definition, Parameter, ParameterType
+
+_PORT = re.compile(r"(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?(?:/(?:TCP|UDP|SCTP))?", re.IGNORECASE)
+_QUANTITY = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?")
+# A label key: an optional DNS prefix, then up to 63 characters (Kubernetes: "Labels and Selectors").
+_LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]*(?::\d+)?(?:/[a-z0-9._\-]+)*/?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParameterFault:
+    """What is wrong with one parameter: its name, what is wrong, and what may help."""
+
+    parameter: str
+    problem: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"parameter {self.parameter!r}: {self.problem}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint with the known name that is most like this one, or with all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(names) if names else "there are none"
+
+
+def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFault]:
+    """Everything that is wrong with the values given for a definition's parameters."""
+    found: list[ParameterFault] = []
+    for name, value in given.items():
+        parameter = definition.parameters.get(name)
+        if parameter is None:
+            found.append(
+                ParameterFault(
+                    parameter=name,
+                    problem=f"{definition.slug} has no such parameter",
+                    hint=nearest(name, definition.parameters),
+                )
+            )
+        elif problem := value_problem(parameter, value):
+            found.append(ParameterFault(parameter=name, problem=problem))
+    for name, parameter in definition.parameters.items():
+        if parameter.required and name not in given:
+            option = f"give it with {parameter.option}" if parameter.option else ""
+            found.append(
+                ParameterFault(parameter=name, problem=f"{definition.slug} needs a value of type {parameter.type}", hint=option)
+            )
+    if not found:
+        values = effective(definition, given)
+        for names in definition.require_any_of:
+            if not any(values.get(name) for name in names):
+                options = " or ".join(definition.parameters[name].option or name for name in names)
+                found.append(
+                    ParameterFault(parameter=names[0], problem=f"{definition.slug} needs at least one of {', '.join(names)}", hint=f"give {options}")
+                )
+    return found
+
+
+def effective(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values given, and the defaults of the others."""
+    defaults = {name: p.default for name, p in definition.parameters.items() if not p.required}
+    return {**defaults, **given}
+
+
+def value_problem(parameter: Parameter, value: Any) -> str | None:
+    """Why a value does not fit a parameter, or None."""
+    schema: dict[str, Any] = dict(_schema_of(parameter.type))
+    if parameter.schema:
+        schema = {**parameter.schema, **schema}
+    problem = _schema_problem(schema, value)
+    if problem is None and parameter.allowed_values and value not in parameter.allowed_values:
+        hint = nearest(value, map(str, parameter.allowed_values)) if isinstance(value, str) else ""
+        allowed = ", ".join(map(str, parameter.allowed_values))
+        return f"{_shown(value)} is not allowed: expected one of {allowed}" + (f" ({hint})" if hint.startswith("did") else "")
+    if problem is None and parameter.type is ParameterType.DATE_TIME:
+        problem = _date_problem(value)
+    if problem is None and parameter.format:
+        entries = value if isinstance(value, list) else [value]
+        problem = next((p for entry in entries if (p := format_problem(parameter.format, entry))), None)
+    return problem
+
+
+def _schema_of(kind: ParameterType) -> Mapping[str, Any]:
+    match kind:
+        case ParameterType.STRING | ParameterType.DATE_TIME:
+            return {"type": "string"}
+        case ParameterType.ARRAY:
+            return {"type": "array"}
+        case ParameterType.BOOLEAN:
+            return {"type": "boolean"}
+        case ParameterType.INTEGER:
+            return {"type": "integer"}
+        case ParameterType.FLOAT:
+            return {"type": "number"}
+        case ParameterType.OBJECT:
+            return {"type": "object"}
+        case _:
+            assert_never(kind)
+
+
+def _schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
+    # jsonschema takes longer to import than a small scan to run.
+    from jsonschema import Draft201909Validator
+
+    error = min(Draft201909Validator(schema).iter_errors(value), key=lambda e: (len(e.path), e.message), default=None)
+    if error is None:
+        return None
+    at = "".join(f"[{key!r}]" for key in error.path)
+    if error.validator == "type":
+        return f"{_shown(error.instance)}{' at ' + at if at else ''} is not of type {error.validator_value}"
+    return f"{at + ': ' if at else ''}{error.message}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _date_problem(value: str) -> str | None:
+    try:
+        datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return f"{value!r} is not an ISO 8601 date and time, such as 2026-12-31T00:00:00Z"
+    return None
+
+
+def format_problem(form: str, value: Any) -> str | None:
+    """Why a string does not have a named form, or None. Regexes are the engine's to check."""
+    if not isinstance(value, str):
+        return f"{_shown(value)} is not a string"
+    text = value.strip()
+    if not text:
+        return None
+    if form == "port":
+        match = _PORT.fullmatch(text)
+        if not match:
+            return f"{value!r} is not a port: expected 80, 8000-8999 or 53/UDP"
+        first, last = int(match["first"]), int(match["last"] or match["first"])
+        if not 1 <= first <= last <= 65535:
+            return f"{value!r} is not a port or a range within 1-65535"
+    elif form == "quantity" and not _QUANTITY.fullmatch(text):
+        return f"{value!r} is not a quantity such as 500m, 2 or 512Mi"
+    elif form == "label" and not _LABEL_KEY.fullmatch(text.partition("=")[0].strip()):
+        return f"{value!r} does not start with a label key: expected KEY or KEY=REGEX"
+    elif form == "registry" and not _REGISTRY.fullmatch(text):
+        return f"{value!r} is not a registry such as contoso.azurecr.io or contoso.azurecr.io/team"
+    return None
+
+
+def regexes(definition: Definition, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The regular expressions among values, as (parameter, pattern), for the engine to compile."""
+    found: list[tuple[str, str]] = []
+    for name, parameter in definition.parameters.items():
+        value = values.get(name)
+        entries = value if isinstance(value, list) else [value]
+        for entry in entries:
+            if not isinstance(entry, str) or not entry:
+                continue
+            if parameter.format in ("regex", "image-regex"):
+                found.append((name, entry))
+            elif parameter.format == "label" and "=" in entry:
+                found.append((name, entry.partition("=")[2]))
+    return found
+
+
+def advice(definition: Definition, values: Mapping[str, Any]) -> list[str]:
+    """Warnings about values that are allowed and yet rarely what was meant."""
+    notes: list[str] = []
+    for name, parameter in definition.parameters.items():
+        value = values.get(name)
+        if parameter.format == "image-regex" and isinstance(value, str) and value:
+            notes += [f"{parameter.option or name} {value!r}: {note}" for note in image_regex_advice(value)]
+        if parameter.format == "quantity" and "emory" in name and isinstance(value, str) and re.fullmatch(r"[\d.]+m?", value.strip()):
+            notes.append(f"{parameter.option or name} {value!r} has no unit, so it means bytes: did you mean {value.rstrip('m')}Mi?")
+    return notes
+
+
+def image_regex_advice(pattern: str) -> list[str]:
+    """What an image pattern accepts that its author hardly meant."""
+    notes = []
+    if not pattern.startswith(("^", r"\A", "(?i)^")):
+        notes.append("it is not anchored with ^, so it also accepts evil.example/" + re.sub(r"[\\^$].*", "", pattern)[:30] + "…")
+    if re.search(r"(?<!\\)\.(?![*+?{])(?=[A-Za-z0-9])", pattern):
+        notes.append(r"an unescaped . stands for any character: write \.")
+    bare = pattern.lstrip("^")
+    if "/" not in bare:
+        notes.append("it has no slash after the registry, so it also accepts a registry whose name goes on, such as contoso.azurecr.io.evil.example")
+    elif re.match(r"\.[*+]", bare):
+        notes.append("it starts with a wildcard, so any registry may come before what it names")
+    return notes

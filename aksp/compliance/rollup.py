@@ -1,0 +1,34 @@
+"""Roll-up: one state and one percentage from many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aksp.model.compliance import PRECEDENCE, ComplianceState
+
+_COMPLIES = (ComplianceState.COMPLIANT, ComplianceState.EXEMPT, ComplianceState.UNKNOWN)
+_RANK = {state: rank for rank, state in enumerate(PRECEDENCE)}
+
+
+def roll_up(states: Iterable[ComplianceState]) -> ComplianceState | None:
+    """The state of highest precedence; None when there is none that rolls up.
+
+    Azure: "Azure Policy compliance states". NotStarted never rolls up.
+    """
+    return min((s for s in states if s in _RANK), key=_RANK.__getitem__, default=None)
+
+
+def percentage(counts: Mapping[ComplianceState, int]) -> float:
+    """(compliant + exempt + unknown) of all that rolls up, in percent; 100 when there is nothing.
+
+    Azure: "Azure Policy compliance states", compliance percentage.
+    """
+    total = sum(counts.get(state, 0) for state in PRECEDENCE)
+    if not total:
+        return 100.0
+    return 100.0 * sum(counts.get(state, 0) for state in _COMPLIES) / total
+
+
+def state_of(counts: Mapping[ComplianceState, int]) -> ComplianceState:
+    """The state that counts roll up to; Compliant when nothing was there to judge."""
+    return roll_up(state for state in PRECEDENCE if counts.get(state)) or ComplianceState.COMPLIANT

@@ -1,0 +1,156 @@
+"""Which documents an assignment judges: kinds, scopes, namespaces and labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from aksp.model.definition import ResourceKind
+from aksp.model.resource import Document
+from aksp.model.scope import Scope
+
+_KEY = r"\s*(?P<key>[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?)\s*"
+_EQUAL = re.compile(_KEY + r"(?P<operator>==?|!=)\s*(?P<value>[-A-Za-z0-9_.]*)\s*")
+_SET = re.compile(_KEY + r"(?<=\s)(?P<operator>in|notin)\s*\(\s*(?P<values>[^()]*)\)\s*")
+_EXISTS = re.compile(r"\s*(?P<not>!?)" + _KEY)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selector:
+    """A Kubernetes label selector (metav1.LabelSelector)."""
+
+    match_labels: tuple[tuple[str, str], ...] = ()
+    match_expressions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any] | None) -> Selector:
+        """Read the JSON form. Raises ValueError with what is wrong."""
+        value = value or {}
+        expressions = []
+        for entry in value.get("matchExpressions") or ():
+            operator = entry.get("operator")
+            values = tuple(entry.get("values") or ())
+            if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+                raise ValueError(f"labelSelector: operator {operator!r} is not one of In, NotIn, Exists, DoesNotExist")
+            if not isinstance(entry.get("key"), str):
+                raise ValueError("labelSelector: a matchExpressions entry has no key")
+            if (operator in ("In", "NotIn")) != bool(values):
+                raise ValueError(f"labelSelector: operator {operator} {'needs' if not values else 'takes no'} values")
+            expressions.append((entry["key"], operator, values))
+        return cls(
+            match_labels=tuple((value.get("matchLabels") or {}).items()),
+            match_expressions=tuple(expressions),
+        )
+
+    @classmethod
+    def parse_text(cls, text: str) -> Selector:
+        """Read kubectl's form: ``a=b,c!=d,e in (f,g),h notin (i),j,!k``. Raises ValueError."""
+        labels: list[tuple[str, str]] = []
+        expressions: list[tuple[str, str, tuple[str, ...]]] = []
+        for term in re.split(r",(?![^(]*\))", text):
+            if match := _SET.fullmatch(term):
+                values = tuple(value.strip() for value in match["values"].split(","))
+                expressions.append((match["key"], "In" if match["operator"] == "in" else "NotIn", values))
+            elif match := _EQUAL.fullmatch(term):
+                if match["operator"] == "!=":
+                    expressions.append((match["key"], "NotIn", (match["value"],)))
+                else:
+                    labels.append((match["key"], match["value"]))
+            elif match := _EXISTS.fullmatch(term):
+                expressions.append((match["key"], "DoesNotExist" if match["not"] else "Exists", ()))
+            else:
+                raise ValueError(f"label selector {text!r}: {term.strip()!r} is not key=value, key!=value, key in (…), key or !key")
+        return cls(match_labels=tuple(labels), match_expressions=tuple(expressions))
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form."""
+        document: dict[str, Any] = {}
+        if self.match_labels:
+            document["matchLabels"] = dict(self.match_labels)
+        if self.match_expressions:
+            document["matchExpressions"] = [
+                {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+                for key, operator, values in self.match_expressions
+            ]
+        return document
+
+    @property
+    def empty(self) -> bool:
+        """Whether it selects everything."""
+        return not self.match_labels and not self.match_expressions
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Kubernetes: "Labels and Selectors". NotIn also selects what lacks the key."""
+        for key, wanted in self.match_labels:
+            if labels.get(key) != wanted:
+                return False
+        for key, operator, values in self.match_expressions:
+            present = key in labels
+            if operator == "In":
+                selected = present and labels[key] in values
+            elif operator == "NotIn":
+                selected = not present or labels[key] not in values
+            elif operator == "Exists":
+                selected = present
+            else:
+                selected = not present
+            if not selected:
+                return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What one assignment selects. Namespaces are names or globs with ``*``.
+
+    ``scope`` is the assignment's, ``target`` the cluster that is evaluated (for files without a
+    cluster: the assignment's own, or ``/``). An object of a namespace lies at
+    ``<target>/namespaces/<namespace>``, any other at the target.
+    """
+
+    kinds: tuple[ResourceKind, ...]
+    target: Scope
+    scope: Scope
+    not_scopes: tuple[Scope, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    excluded_namespaces: tuple[str, ...] = ()
+    selector: Selector = field(default_factory=Selector)
+    _namespaces_seen: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    _kinds_seen: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
+
+    def choose(self, documents: Sequence[Document]) -> list[int]:
+        """The indices of the documents that it selects."""
+        return [at for at, document in enumerate(documents) if self.selects(document)]
+
+    def selects(self, document: Document) -> bool:
+        """Whether it selects a document."""
+        resource = document.resource
+        kind = (resource.api_version, resource.kind) if not document.template else ("v1", "Pod")
+        known = self._kinds_seen.get(kind)
+        if known is None:
+            known = self._kinds_seen[kind] = self._has_kind(*kind)
+        if not known:
+            return False
+        # A Namespace is in itself, as in Gatekeeper's matching.
+        namespace = resource.name if kind == ("v1", "Namespace") else resource.namespace
+        inside = self._namespaces_seen.get(namespace)
+        if inside is None:
+            inside = self._namespaces_seen[namespace] = self._has_namespace(namespace)
+        return inside and (self.selector.empty or self.selector.matches(document.labels))
+
+    def _has_kind(self, api_version: str, kind: str) -> bool:
+        group = api_version.rpartition("/")[0]
+        return any(k.kind in (kind, "*") and k.group in (group, "*") for k in self.kinds)
+
+    def _has_namespace(self, namespace: str) -> bool:
+        place = self.target.namespace(namespace) if namespace else self.target
+        if not self.scope.covers(place) or any(other.covers(place) for other in self.not_scopes):
+            return False
+        if not namespace:
+            return not self.namespaces
+        if self.namespaces and not any(fnmatchcase(namespace, glob) for glob in self.namespaces):
+            return False
+        return not any(fnmatchcase(namespace, glob) for glob in self.excluded_namespaces)

@@ -1,0 +1,1 @@
+"""The things that aksp is about, as frozen data without input or output."""

@@ -1,0 +1,155 @@
+"""Compliance: states, findings, and the report that every format is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from aksp.model.assignment import Exemption
+from aksp.model.resource import Container, Owner, Resource
+
+
+class ComplianceState(StrEnum):
+    """Azure's compliance states, in the documented order of precedence."""
+
+    NON_COMPLIANT = "NonCompliant"
+    COMPLIANT = "Compliant"
+    ERROR = "Error"
+    CONFLICTING = "Conflicting"
+    EXEMPT = "Exempt"
+    UNKNOWN = "Unknown"
+    NOT_STARTED = "NotStarted"
+
+
+#: What rolls up, highest first (Azure: "Azure Policy compliance states"). NotStarted never does.
+PRECEDENCE = tuple(state for state in ComplianceState if state is not ComplianceState.NOT_STARTED)
+
+
+class TargetKind(StrEnum):
+    """What was evaluated."""
+
+    CLUSTER = "Cluster"
+    MANIFESTS = "Manifests"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What was evaluated; server is the API server's URL, None for files."""
+
+    kind: TargetKind
+    name: str
+    scope: str
+    server: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How many distinct resources, and containers, are in which state. States with 0 are present."""
+
+    resources: Mapping[ComplianceState, int]
+    containers: Mapping[ComplianceState, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a rule found, without where: replicas of one workload share one Finding.
+
+    ``path`` leads from the object's root to the field; ``observed`` and ``expected`` are JSON
+    values. ``container`` is None for a finding about the whole resource.
+    """
+
+    message: str
+    container: Container | None = None
+    path: str | None = None
+    observed: Any = None
+    expected: Any = None
+
+
+class Source(Protocol):
+    """Where a resource was written: a file, and the line of the field that a result is about."""
+
+    @property
+    def file(self) -> str:
+        """Path of the file as given or found; ``-`` for standard input."""
+
+    @property
+    def line(self) -> int:
+        """Counted from 1. Looked up when first asked for."""
+
+    def at(self, path: str | None) -> Source:
+        """The place of a field in the same document."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssignmentSummary:
+    """One assignment's part of a report. compliance_percent is None when it was not evaluated."""
+
+    name: str
+    display_name: str
+    definition: str
+    definition_id: str
+    effect: str
+    enforcement_mode: str
+    scope: str
+    severity: str
+    state: ComplianceState
+    compliance_percent: float | None
+    counts: Counts
+
+    @property
+    def enforced(self) -> bool:
+        """Whether a violation would be refused at admission."""
+        return self.effect in ("EnforceRegoPolicy", "Deny") and self.enforcement_mode == "Default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssignmentKey:
+    """What every result of an assignment says of it; shared by its results."""
+
+    name: str
+    definition: str
+    effect: str
+    severity: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One assignment × one resource × one container (or the resource as a whole) and its state."""
+
+    assignment: AssignmentKey
+    state: ComplianceState
+    resource: Resource
+    finding: Finding
+    owner: Owner | None = None
+    exemption: Exemption | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """Something that could not be judged. reason is a word in CamelCase, message a sentence."""
+
+    reason: str
+    message: str
+    resource: Resource | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Everything one evaluation found. results has all but Compliant, unless asked for.
+
+    Order: assignments by name; results by namespace, kind, name, assignment, container, path.
+    """
+
+    version: str
+    evaluated_at: datetime
+    target: Target
+    state: ComplianceState
+    compliance_percent: float
+    counts: Counts
+    assignments: Sequence[AssignmentSummary]
+    results: Sequence[Result]
+    gaps: Sequence[Gap]

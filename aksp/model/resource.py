@@ -1,0 +1,81 @@
+"""Kubernetes objects as the engine describes them, and who made them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# A CronJob names its Jobs by the scheduled time in minutes since 1970: eight digits until 2160
+# (Kubernetes: CronJob controller, getJobName).
+_CRON_JOB = re.compile(r"^(?P<name>.+)-\d{8}$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Container:
+    """A container of a Pod; type is the field it stands in, as in ``initContainers``."""
+
+    name: str
+    type: str
+    image: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """The workload that made a Pod."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resource:
+    """An object's identity. namespace is empty for cluster-scoped objects."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for core."""
+        group, slash, _ = self.api_version.partition("/")
+        return group if slash else ""
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {place}{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """One object to judge: identity, labels, owner, containers, and what is wrong with it.
+
+    A Pod that a workload's template would make has ``template`` set, the path of the template in
+    the workload's document, and ``parent``, the workload itself.
+    """
+
+    resource: Resource
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: Owner | None = None
+    containers: tuple[Container, ...] = ()
+    problems: tuple[str, ...] = ()
+    template: str = ""
+    parent: Resource | None = None
+
+
+def workload_of(kind: str, name: str, labels: Mapping[str, str]) -> Owner:
+    """The workload behind a Pod's controller.
+
+    A Deployment's ReplicaSet is named after it and the pod-template-hash, a CronJob's Job after
+    it and the time; the Pod names just the ReplicaSet or the Job, and reading those too would
+    need rights that a scan of Pods does not otherwise need.
+    """
+    pod_hash = labels.get("pod-template-hash", "")
+    if kind == "ReplicaSet" and pod_hash and name.endswith("-" + pod_hash):
+        return Owner(kind="Deployment", name=name[: -len(pod_hash) - 1])
+    if kind == "Job" and (match := _CRON_JOB.match(name)):
+        return Owner(kind="CronJob", name=match["name"])
+    return Owner(kind=kind, name=name)

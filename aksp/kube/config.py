@@ -1,0 +1,246 @@
+"""Credentials by the official `kubernetes` package: a kubeconfig's context, or the Pod we run in, as a Connection.
+
+The package is imported inside functions: with urllib3 it costs 0.3 to 0.4 s of CPU. `warm` does it ahead, in a thread
+while other work goes on. Modules of the standard library that only some runs need are imported where they are needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from aksp.errors import ClusterError
+from aksp.kube import kubeconfig as files
+from aksp.kube.connection import Connection, Session
+from aksp.kube.credentials import Target, target
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
+
+IN_CLUSTER = "in-cluster"
+"""The name of the cluster that we run in."""
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Kubernetes, "Accessing the Kubernetes API from a Pod"."""
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 60.0
+"""The longest silence of the server within one answer."""
+LOOPBACK = ("127.", "localhost", "::1")
+
+
+def contexts(kubeconfig: str | None) -> list[str]:
+    """The contexts' names, in the files' order; none without a kubeconfig. Raises ClusterError for a broken one."""
+    config = files.read(kubeconfig)
+    return list(config.contexts) if config else []
+
+
+def current_context(kubeconfig: str | None) -> str | None:
+    """The current context's name, which need not exist. Raises ClusterError for a broken kubeconfig."""
+    config = files.read(kubeconfig)
+    return config.current if config else None
+
+
+def warm() -> None:
+    """Import what `connect` needs. Safe in a thread; an import error shows in `connect`."""
+    with contextlib.suppress(ImportError):
+        import kubernetes.client.rest
+        import kubernetes.config  # noqa: F401
+
+
+def connect(
+    context: str | None = None,
+    kubeconfig: str | None = None,
+    *,
+    request_timeout: float = READ_SECONDS,
+    connect_timeout: float = CONNECT_SECONDS,
+    user_agent: str = "aksp",
+    compress: bool | None = None,
+) -> Connection:
+    """The cluster of a context (None: the current one), else the one we run in.
+
+    Sends nothing, but may run an exec plugin.
+
+    `kubeconfig`: the file given by option. `compress`: whether answers come gzipped; None: unless the server is on this
+    machine, where compressing costs more than it saves. Timeouts in seconds.
+    Raises ClusterError: no kubeconfig, unknown context, a field that is wrong, a plugin that fails.
+    """
+    config = files.read(kubeconfig)
+    renew: Callable[[], Session]
+    if config is not None:
+        chosen = target(config, context)
+        name, server, namespace = chosen.context, chosen.server.rstrip("/"), chosen.namespace
+        warnings = _warnings(chosen)
+
+        def renew() -> Session:
+            # The files are read again: a login beside us may have written another token.
+            again = files.read(kubeconfig)
+            return _kubeconfig_session(target(again, name) if again else chosen)
+
+        session = _kubeconfig_session(chosen)
+    elif _in_pod() and context in (None, IN_CLUSTER):
+        renew = _pod_session
+        session = renew()
+        name, server, namespace, warnings = IN_CLUSTER, session.url, _pod_namespace(), ()
+    else:
+        raise files.not_found(kubeconfig)
+    host = urlsplit(server).hostname or ""
+    return Connection(
+        name=name,
+        server=_public(server),
+        namespace=namespace,
+        warnings=warnings,
+        session=session,
+        renew=renew,
+        connect_timeout=connect_timeout,
+        read_timeout=request_timeout,
+        user_agent=user_agent,
+        compress=not host.startswith(LOOPBACK) if compress is None else compress,
+    )
+
+
+def _kubeconfig_session(chosen: Target) -> Session:
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    # Unannotated in the package.
+    load: Any = config.load_kube_config if chosen.persistent else config.load_kube_config_from_dict
+    source: dict[str, Any] = {"config_dict": chosen.document}
+    if chosen.persistent:
+        source = {"config_file": os.pathsep.join(map(str, chosen.files))}
+    configuration = Configuration()
+    with _complaints() as said:
+        try:
+            load(context=chosen.context, client_configuration=configuration, **source)
+        except Exception as error:  # noqa: BLE001 - the package raises whatever a malformed entry leads to
+            said.append(f"{type(error).__name__}: {error}")
+    if said:
+        raise _unusable(chosen, " ".join(said))
+    return _session(configuration, chosen.impersonation)
+
+
+def _pod_session() -> Session:
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    configuration = Configuration()
+    load: Any = config.load_incluster_config
+    try:
+        load(client_configuration=configuration)
+    except (config.ConfigException, OSError) as error:
+        hint = "does the Pod mount its service account (automountServiceAccountToken)? or name a file with --kubeconfig"
+        raise ClusterError(f"the Pod's service account cannot be used: {error}", where=IN_CLUSTER, hint=hint) from error
+    return _session(configuration, ())
+
+
+def _session(configuration: Configuration, impersonation: tuple[tuple[str, str], ...]) -> Session:
+    """The package's own connection pool: TLS, client certificates and proxies as it configures them."""
+    import urllib3
+    from kubernetes.client.rest import RESTClientObject
+
+    if not configuration.verify_ssl:
+        # Said once by Connection.warnings instead of at every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    rest: Any = RESTClientObject
+    try:
+        pool: urllib3.PoolManager = rest(configuration).pool_manager
+    except (urllib3.exceptions.HTTPError, ValueError, ImportError) as error:
+        raise ClusterError(
+            "no connection can be set up", hint="check proxy-url in the kubeconfig and HTTPS_PROXY"
+        ) from error
+
+    def credential() -> str | None:
+        try:
+            with _complaints():  # a plugin that fails now leaves the old token: the server's 401 then tells
+                setting = configuration.auth_settings().get("BearerToken")
+        except Exception as error:  # the package's refreshing raises whatever files and identity providers lead to
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            raise ClusterError(f"the token cannot be refreshed: {reason}", hint="log in again") from error
+        # Files of tokens often end in a line end, which no header may hold.
+        value = str(setting["value"] or "").strip() if setting else ""
+        if not (value.isascii() and value.isprintable()):
+            raise ClusterError(
+                "the token holds characters that no token has (line ends, other than ASCII)",
+                hint="check token or tokenFile of the user in the kubeconfig, or log in again",
+            )
+        return value or None
+
+    return Session(pool=pool, url=str(configuration.host), credential=credential, impersonation=impersonation)
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What the package logs as errors in this thread meanwhile: it does not raise when an exec plugin fails."""
+    import logging
+
+    said: list[str] = []
+    thread = threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread and record.module == "kube_config":
+                said.append(record.getMessage())
+
+    listener = Listener(logging.ERROR)
+    # With a handler on the root logger, logging.error() does not set up one of its own.
+    logging.getLogger().addHandler(listener)
+    try:
+        yield said
+    finally:
+        logging.getLogger().removeHandler(listener)
+
+
+def _unusable(chosen: Target, said: str) -> ClusterError:
+    import shutil
+
+    for secret in chosen.secrets:
+        said = said.replace(secret, "***")
+    said = " ".join(said.split())[:500]
+    where = os.pathsep.join(map(str, chosen.files))
+    if chosen.command is None:
+        return ClusterError(
+            f"the credentials of user {chosen.user!r} cannot be used: {said}", where=where, hint=files.CORRECT
+        )
+    if shutil.which(chosen.command) is None:
+        return ClusterError(
+            f"the exec plugin {chosen.command!r} of user {chosen.user!r} cannot be run: it is not installed",
+            where=where,
+            hint=chosen.install or f"install {chosen.command}, or choose another context",
+        )
+    return ClusterError(
+        f"the exec plugin {chosen.command!r} of user {chosen.user!r} failed: {said.removeprefix('exec: ')}",
+        where=where,
+        hint="log in again (e.g. `az login`), then try `kubectl get --raw /version` with the same context",
+    )
+
+
+def _warnings(chosen: Target) -> tuple[str, ...]:
+    found = []
+    if chosen.server.lower().startswith("http://"):
+        found.append(f"{_public(chosen.server)} is not encrypted: credentials and answers can be read and changed")
+    elif chosen.insecure:
+        found.append(
+            f"the certificate of {_public(chosen.server)} is not verified (insecure-skip-tls-verify in the kubeconfig):"
+            " whoever is in between can read the credentials and change the answers"
+        )
+    return tuple(found)
+
+
+def _public(server: str) -> str:
+    """The URL without user and password, which some write into it."""
+    parts = urlsplit(server)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def _in_pod() -> bool:
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (SERVICE_ACCOUNT / "token").exists()
+
+
+def _pod_namespace() -> str:
+    try:
+        return (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"

@@ -1,0 +1,117 @@
+"""Requests that are repeated while that may help: `fetch` for bytes, `get_json` for small documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aksp.kube import faults
+from aksp.kube.connection import Cancellation, Connection
+
+LONGEST_PAUSE_SECONDS = 30.0
+"""The longest pause between attempts, whatever Retry-After asks for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backoff:
+    """How to wait between attempts: exponentially, with jitter so that many clients do not come back together.
+
+    Attempts are limited by `tries` and by what the fault is worth (`faults.*_TRIES`). `sleep` replaces the pause, which
+    otherwise ends early when the request is cancelled. Seconds throughout.
+    """
+
+    tries: int = faults.FAULT_TRIES
+    first: float = 0.5
+    factor: float = 2.0
+    longest: float = LONGEST_PAUSE_SECONDS
+    sleep: Callable[[float], None] | None = None
+
+    def pause(self, attempt: int, wish: float | None) -> float:
+        """Seconds before the attempt after number `attempt` (from 1). `wish`: the server's Retry-After."""
+        import random
+
+        usual = self.first * self.factor ** (attempt - 1) * random.uniform(0.5, 1.0)
+        return min(max(usual, wish or 0.0), self.longest)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry:
+    """An attempt that failed and is made again after `seconds`: for a note to the user."""
+
+    path: str
+    attempt: int
+    seconds: float
+    reason: str
+
+
+OnRetry = Callable[[Retry], None]
+PATIENT = Backoff()
+"""The default."""
+
+
+def fetch(
+    connection: Connection,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    backoff: Backoff = PATIENT,
+    on_retry: OnRetry | None = None,
+    cancellation: Cancellation | None = None,
+) -> bytes:
+    """The body of a GET: JSON text that has its end, not decoded.
+
+    429, 5xx, broken connections and truncated bodies are tried again (client-go does the same for Retry-After answers);
+    a refused connection only briefly. Raises what `Connection.get` raises; the last fault says how often it was tried.
+    A cancelled fetch raises whatever it last met.
+    """
+    watch = cancellation or Cancellation()
+    attempt = 1
+    while True:
+        try:
+            return _whole(connection, path, query, watch)
+        except (faults.ServerFault, faults.Unreachable) as fault:
+            if watch.asked or attempt >= min(fault.tries, backoff.tries):
+                if attempt > 1:
+                    fault.what = f"{fault.what} ({attempt} attempts)"
+                raise
+            seconds = backoff.pause(attempt, fault.retry_after if isinstance(fault, faults.ServerFault) else None)
+            if on_retry is not None:
+                on_retry(Retry(path=path, attempt=attempt, seconds=seconds, reason=fault.what))
+            (backoff.sleep or watch.pause)(seconds)
+            if watch.asked:
+                raise
+        attempt += 1
+
+
+def get_json(
+    connection: Connection,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    backoff: Backoff = PATIENT,
+    on_retry: OnRetry | None = None,
+) -> dict[str, Any]:
+    """A small document (version, discovery), decoded. Raises as `fetch` does."""
+    body = fetch(connection, path, query=query, backoff=backoff, on_retry=on_retry)
+    return decoded(body, where=connection.server + path)
+
+
+def decoded(body: bytes, *, where: str) -> dict[str, Any]:
+    """A JSON object from `body`, else ServerFault."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise faults.ServerFault(f"the answer is not JSON: {error}", where=where) from error
+    if not isinstance(document, dict):
+        raise faults.ServerFault("the answer is not a JSON object", where=where)
+    return document
+
+
+def _whole(connection: Connection, path: str, query: Mapping[str, str] | None, watch: Cancellation) -> bytes:
+    body = connection.get(path, query=query, cancellation=watch).body
+    # HTTP cannot tell when a proxy cuts a body and ends the connection properly; a JSON object's last byte can.
+    if not body[-64:].rstrip().endswith(b"}"):
+        raise faults.truncated(where=connection.server + path, size=len(body))
+    return body

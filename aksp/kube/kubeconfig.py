@@ -1,0 +1,167 @@
+"""The kubeconfig files, found and merged as kubectl does, without the `kubernetes` package (PyYAML alone: 30 ms).
+
+"Organizing Cluster Access Using kubeconfig Files": one file named by --kubeconfig, else every file of $KUBECONFIG, else
+~/.kube/config; of two entries with one name the first counts, and so does the first current-context.
+https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aksp.errors import ClusterError
+
+VARIABLE = "KUBECONFIG"
+DEFAULT = "~/.kube/config"
+SHOWN_CONTEXTS = 20
+"""How many known contexts a message lists."""
+CORRECT = "correct the file, or name another with --kubeconfig"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A named context, cluster or user: its mapping and the file it stands in, which relative paths start from."""
+
+    name: str
+    value: Mapping[str, Any]
+    file: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kubeconfig:
+    """What all files together say. `files` are those that exist, in order."""
+
+    files: tuple[Path, ...]
+    current: str | None
+    contexts: Mapping[str, Entry]
+    clusters: Mapping[str, Entry]
+    users: Mapping[str, Entry]
+
+    def context(self, name: str | None) -> Entry:
+        """The context of that name, or the current one. Raises ClusterError naming those known."""
+        where = os.pathsep.join(map(str, self.files))
+        if not self.contexts:
+            raise ClusterError("the kubeconfig has no contexts", where=where, hint=f"get credentials, {GET}")
+        known = _listed(list(self.contexts))
+        if name is None and self.current is None:
+            raise ClusterError(
+                f"no current context; known: {known}",
+                where=where,
+                hint="name one with --context or --cluster, or choose one with `kubectl config use-context`",
+            )
+        wanted = name if name is not None else self.current
+        assert wanted is not None
+        if wanted in self.contexts:
+            return self.contexts[wanted]
+        import difflib
+
+        near = difflib.get_close_matches(wanted, self.contexts, n=1)
+        what = f"unknown context {wanted!r}" if name is not None else f"the current context {wanted!r} does not exist"
+        raise ClusterError(
+            f"{what}; known: {known}",
+            where=where,
+            hint=f"did you mean {near[0]!r}?" if near else "see `kubectl config get-contexts`",
+        )
+
+
+GET = "e.g. by `az aks get-credentials --resource-group … --name …`"
+
+
+def paths(kubeconfig: str | None) -> tuple[Path, ...]:
+    """Where a kubeconfig is looked for. `kubeconfig`: the option's value."""
+    if kubeconfig:
+        return (Path(kubeconfig).expanduser(),)
+    named = [part for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
+    return tuple(Path(os.path.expanduser(part)) for part in named or [DEFAULT])
+
+
+def read(kubeconfig: str | None) -> Kubeconfig | None:
+    """The merged kubeconfig; None when no file is there, or all are empty, as far as none was named by the option.
+
+    Raises ClusterError for a file that cannot be read or is no kubeconfig.
+    """
+    files: list[Path] = []
+    current: str | None = None
+    merged: dict[str, dict[str, Entry]] = {"contexts": {}, "clusters": {}, "users": {}}
+    for path in paths(kubeconfig):
+        document = _document(path)
+        if document is None:
+            continue
+        files.append(path)
+        if current is None and document.get("current-context"):
+            current = str(document["current-context"])
+        for section, entries in merged.items():
+            for entry in _entries(document, section, path):
+                entries.setdefault(entry.name, entry)
+    if files:
+        return Kubeconfig(files=tuple(files), current=current, **merged)
+    if kubeconfig:
+        there = Path(kubeconfig).expanduser().exists()
+        raise ClusterError(
+            "the kubeconfig is empty" if there else "there is no such kubeconfig",
+            where=kubeconfig,
+            hint=f"check --kubeconfig, or get credentials, {GET}",
+        )
+    return None
+
+
+def not_found(kubeconfig: str | None) -> ClusterError:
+    """The error when neither a kubeconfig nor a Pod's service account is there."""
+    looked = ", ".join(map(str, paths(kubeconfig)))
+    return ClusterError(
+        f"no kubeconfig found (looked at {looked}; not running in a Pod)",
+        hint=f"get credentials, {GET}; or name a file with --kubeconfig or {VARIABLE}; or check manifests with -f",
+    )
+
+
+def _document(path: Path) -> Mapping[str, Any] | None:
+    """One file; None when it does not exist or is empty."""
+    import yaml
+
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ClusterError(f"cannot read the kubeconfig: {error.strerror}", where=str(path), hint=CORRECT) from error
+    try:
+        # The parser of libyaml, where PyYAML has it: a file with hundreds of clusters takes the other one a second.
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # Never str(error): it quotes the line, which may hold a token. For the same reason nothing is chained.
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ClusterError(f"the kubeconfig is not YAML: {problem}", where=where, hint=CORRECT) from None
+    if document is None:
+        return None
+    if not isinstance(document, dict):
+        raise ClusterError("this is no kubeconfig: expected a mapping", where=str(path), hint=CORRECT)
+    return document
+
+
+def _entries(document: Mapping[str, Any], section: str, path: Path) -> list[Entry]:
+    """The entries of `contexts`, `clusters` or `users`: a list of {name, context|cluster|user}."""
+    found = []
+    listed = document.get(section) or []
+    if not isinstance(listed, list):
+        raise ClusterError(f"{section}: expected a list", where=str(path), hint=CORRECT)
+    for at, item in enumerate(listed):
+        if not isinstance(item, dict) or item.get("name") in (None, ""):
+            raise ClusterError(f"{section}[{at}]: expected a mapping with a name", where=str(path), hint=CORRECT)
+        value = item.get(section.removesuffix("s")) or {}
+        if not isinstance(value, dict):
+            key = section.removesuffix("s")
+            raise ClusterError(f"{section}[{at}].{key}: expected a mapping", where=str(path), hint=CORRECT)
+        found.append(Entry(name=str(item["name"]), value=value, file=path))
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN_CONTEXTS])
+    more = len(names) - SHOWN_CONTEXTS
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,179 @@
+"""Lists in pages of raw JSON, the next page on its way while the caller works on this one.
+
+Kubernetes API Concepts, "Retrieving large results sets in chunks": a list with `limit` gives `metadata.continue`, which
+asks for the next page of the same snapshot; after some minutes the answer is 410 Gone, and the list must start again.
+https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aksp.errors import InvalidInput
+from aksp.kube import faults
+from aksp.kube.connection import Cancellation, Connection
+from aksp.kube.fetch import PATIENT, Backoff, OnRetry, decoded, fetch
+
+PAGE_LIMIT = 500
+"""Objects per page: kubectl's --chunk-size."""
+MAX_RESTARTS = 3
+"""How often a list starts again after 410 before it is asked for in one piece."""
+HEAD_BYTES = 8192
+"""Where the items must begin for the metadata to be read alone: a continue token has some hundred bytes."""
+CLOSE_SECONDS = 2.0
+"""How long an early stop waits for a request that cannot be interrupted (connecting, waiting for an answer)."""
+POLL_SECONDS = 0.5
+"""How often a wait looks up: where signals do not interrupt a lock (Windows), Ctrl-C works within this time."""
+ITEMS = b'"items":['
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """One page of a list.
+
+    `body`: the answer, raw JSON. `number` counts from 1. `restart`: the list began anew, whatever was taken from its
+    earlier pages must be dropped. `continue_token`: None on the last page. `remaining`: how many objects follow this
+    page, None when the server does not say (it does not with selectors). `resource_version`: of the snapshot.
+    """
+
+    body: bytes
+    number: int
+    restart: bool
+    continue_token: str | None
+    remaining: int | None
+    resource_version: str | None
+
+
+def list_pages(
+    connection: Connection,
+    path: str,
+    *,
+    limit: int | None = PAGE_LIMIT,
+    label_selector: str | None = None,
+    field_selector: str | None = None,
+    backoff: Backoff = PATIENT,
+    on_retry: OnRetry | None = None,
+) -> Generator[Page, None, None]:
+    """The pages of the list at `path` (see `kinds.list_path`). `limit` None asks for everything at once.
+
+    At most one page is fetched ahead, in a daemon thread, which also calls `on_retry`. The thread ends with the
+    generator: use `contextlib.closing` where the loop may be left early.
+
+    Raises Forbidden, NotServed, ServerFault (gaps where other kinds are answered), InvalidInput for a selector that the
+    server does not understand, and other ClusterErrors (the end).
+    """
+    selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    query = {name: value for name, value in selectors.items() if value}
+    cancellation = Cancellation()
+
+    def asked(token: str | None, number: int, size: int | None, restart: bool) -> _Ahead:
+        chunk = {"limit": str(size)} if size else {}
+        chunk |= {"continue": token} if token else {}
+
+        def work() -> Page:
+            body = fetch(
+                connection, path, query=query | chunk, backoff=backoff, on_retry=on_retry, cancellation=cancellation
+            )
+            page = _read(body, number=number, restart=restart, where=connection.server + path)
+            # Without a limit the list is whole, whatever it says.
+            return page if size else replace(page, continue_token=None)
+
+        return _Ahead(work)
+
+    restarts = 0
+    ahead = asked(None, 1, limit, False)
+    try:
+        while True:
+            try:
+                page = ahead.result()
+            except faults.Expired as gone:
+                if restarts > MAX_RESTARTS:
+                    raise faults.ServerFault(
+                        f"the list did not hold still: {restarts} times {gone.what}", where=gone.where, status=410
+                    ) from gone
+                restarts += 1
+                ahead = asked(None, 1, limit if restarts <= MAX_RESTARTS else None, True)
+                continue
+            except faults.BadRequest as error:
+                if not query:
+                    raise
+                given = ", ".join(f"{name}={value}" for name, value in query.items())
+                hint = "write it as for `kubectl get -l` or --field-selector"
+                raise InvalidInput(f"{given}: {error.what}", hint=hint) from error
+            if page.continue_token is None:
+                yield page
+                return
+            ahead = asked(page.continue_token, page.number + 1, limit, False)
+            yield page
+    finally:
+        cancellation.cancel()
+        ahead.join(CLOSE_SECONDS)
+
+
+class _Ahead:
+    """One page in the making, in a thread of its own.
+
+    A daemon: a server that neither answers nor hangs up must not hold the process. One thread a page costs some 50 µs,
+    and nothing is left running between pages.
+    """
+
+    def __init__(self, work: Callable[[], Page]) -> None:
+        self._work = work
+        self._page: Page | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="aksp-list", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._page = self._work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks for the result
+            self._error = error
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def result(self) -> Page:
+        """Wait for the page. Raises what the work raised."""
+        while self._thread.is_alive():
+            self._thread.join(POLL_SECONDS)
+        if self._error is not None:
+            raise self._error
+        assert self._page is not None
+        return self._page
+
+
+def _read(body: bytes, *, number: int, restart: bool, where: str) -> Page:
+    metadata = _metadata(body, where)
+    remaining = metadata.get("remainingItemCount")
+    version = metadata.get("resourceVersion")
+    return Page(
+        body=body,
+        number=number,
+        restart=restart,
+        continue_token=metadata.get("continue") or None,
+        remaining=remaining if isinstance(remaining, int) else None,
+        resource_version=version if isinstance(version, str) else None,
+    )
+
+
+def _metadata(body: bytes, where: str) -> dict[str, Any]:
+    """The list's own metadata.
+
+    The API server writes built-in lists as kind, apiVersion, metadata, items: what stands before the items is enough.
+    Lists of custom resources have their keys sorted, the metadata last, and are decoded as a whole.
+    """
+    at = body.find(ITEMS, 0, HEAD_BYTES)
+    if at >= 0:
+        try:
+            head = json.loads(body[:at] + ITEMS + b"]}")
+        except (ValueError, RecursionError):
+            head = {}
+        if isinstance(metadata := head.get("metadata"), dict):
+            return metadata
+    metadata = decoded(body, where=where).get("metadata")
+    return metadata if isinstance(metadata, dict) else {}

@@ -1,0 +1,94 @@
+"""What a report for people is made of: paragraphs and grids of cells, not yet drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aksp.model.compliance import ComplianceState
+from aksp.report.text import safe
+
+
+class Tone(StrEnum):
+    """What a piece of text means; a drawing makes a colour or a weight of it, or nothing."""
+
+    PLAIN = "plain"
+    STRONG = "strong"
+    MUTED = "muted"
+    BAD = "bad"
+    GOOD = "good"
+    FAULT = "fault"
+    ODD = "odd"
+    WAIVED = "waived"
+
+
+#: The tone of each state.
+STATE_TONES: dict[ComplianceState, Tone] = {
+    ComplianceState.NON_COMPLIANT: Tone.BAD,
+    ComplianceState.COMPLIANT: Tone.GOOD,
+    ComplianceState.ERROR: Tone.FAULT,
+    ComplianceState.CONFLICTING: Tone.ODD,
+    ComplianceState.EXEMPT: Tone.WAIVED,
+    ComplianceState.UNKNOWN: Tone.MUTED,
+    ComplianceState.NOT_STARTED: Tone.MUTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of safe text in one tone. Make it with ``span``."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+def span(text: str, tone: Tone = Tone.PLAIN) -> Span:
+    """A span of text from anywhere."""
+    return Span(safe(text), tone)
+
+
+#: One line of text, in spans, without a break.
+Line = tuple[Span, ...]
+#: The lines of a cell.
+Cell = tuple[Line, ...]
+
+
+def cell(text: str, tone: Tone = Tone.PLAIN) -> Cell:
+    """A cell of one line; an empty text makes an empty cell."""
+    return ((span(text, tone),),) if text else ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paragraph:
+    """Lines under one another; what a line wraps to is indented by ``hang`` columns."""
+
+    lines: tuple[Line, ...]
+    hang: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column of a grid."""
+
+    header: str
+    right: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A row of cells. ``starts`` says that its subject differs from the row's above."""
+
+    cells: tuple[Cell, ...]
+    starts: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """A titled table."""
+
+    title: Line
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+Block = Paragraph | Grid

@@ -1,0 +1,39 @@
+"""Percentages, times and counts as reports write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from aksp.model.compliance import PRECEDENCE, ComplianceState
+
+
+def one_decimal(percent: float) -> float:
+    """Rounded to one decimal, but only all is 100.0 and only nothing is 0.0."""
+    if 0.0 < percent < 100.0:
+        return min(max(round(percent, 1), 0.1), 99.9)
+    return round(percent, 1)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC, as in 2026-09-01T10:00:00Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(moment: datetime) -> str:
+    """A date in UTC, as in 2026-09-01."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def total(counts: Mapping[ComplianceState, int]) -> int:
+    """How many were judged: all that can roll up."""
+    return sum(counts.get(state, 0) for state in PRECEDENCE)
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, as in ``1 pod``, ``300 pods``, ``2 ingresses``."""
+    if count == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{count} {noun[:-1]}ies"
+    return f"{count} {noun}{'es' if noun.endswith(('s', 'x', 'ch')) else 's'}"

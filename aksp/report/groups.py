@@ -1,0 +1,91 @@
+"""Results put together: replicas with the same finding are one row with a count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+from aksp.model.compliance import ComplianceState, Finding, Result
+from aksp.model.resource import Resource
+from aksp.report.interface import GroupBy
+
+
+@dataclass(kw_only=True, slots=True)
+class Group:
+    """Results that make one row: the first of them, and of how many resources they are."""
+
+    first: Result
+    subject: Hashable
+    last: Resource
+    count: int = 1
+
+    def add(self, resource: Resource) -> None:
+        """Count one more result. A resource's results follow one another."""
+        if resource is not self.last and resource != self.last:
+            self.last = resource
+            self.count += 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """Groups under one title, which is empty where there is only one section."""
+
+    title: str
+    groups: tuple[Group, ...]
+
+
+def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
+    """Group results: sections by title, in them each subject and finding as it first appears."""
+    found: dict[str, dict[Hashable, dict[Hashable, Group]]] = {}
+    merge = group_by != GroupBy.NONE
+    for at, result in enumerate(results):
+        subject = _subject(result) if merge else result.resource
+        groups = found.setdefault(_title(result, group_by), {}).setdefault(subject, {})
+        key = _row(result) if merge else at
+        if group := groups.get(key):
+            group.add(result.resource)
+        else:
+            groups[key] = Group(first=result, subject=subject, last=result.resource)
+    for title, subjects in sorted(found.items()):
+        yield Section(title=title, groups=tuple(group for groups in subjects.values() for group in groups.values()))
+
+
+def _title(result: Result, group_by: GroupBy) -> str:
+    match group_by:
+        case GroupBy.ASSIGNMENT:
+            return result.assignment.name
+        case GroupBy.NAMESPACE:
+            return result.resource.namespace or "(cluster-scoped)"
+        case _:
+            return ""
+
+
+def _subject(result: Result) -> Hashable:
+    """What a row is about: the workload, or the resource where no workload made it."""
+    resource, owner = result.resource, result.owner
+    if owner is None:
+        return resource
+    return resource.namespace, owner, resource.kind
+
+
+def _row(result: Result) -> Hashable:
+    """What makes two results of one subject the same row.
+
+    An exemption waives whatever was found, so it needs one row, not one for each finding.
+    """
+    if result.state is ComplianceState.EXEMPT and result.exemption is not None:
+        container = result.finding.container
+        place = (container.name, container.type) if container else None
+        return result.assignment.name, result.state, place, result.exemption.name
+    return result.assignment.name, result.state, _identity(result.finding)
+
+
+def _identity(finding: Finding) -> Hashable:
+    """Equal for equal findings. Observed and expected may hold lists, which have no hash."""
+    try:
+        hash(finding)
+    except TypeError:
+        values = json.dumps([finding.observed, finding.expected], sort_keys=True, default=repr)
+        return finding.message, finding.container, finding.path, values
+    return finding

@@ -1,0 +1,66 @@
+"""What a report format is: a pure function with a name, and the wishes it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TextIO
+
+from aksp.model.compliance import Report
+
+
+class Show(StrEnum):
+    """Which results a report lists. Counts are complete either way."""
+
+    NON_COMPLIANT = "noncompliant"
+    ALL = "all"
+
+
+class GroupBy(StrEnum):
+    """How the table and Markdown put results together.
+
+    With ``owner``, ``assignment`` and ``namespace`` replicas with the same finding are one row;
+    the latter two also make a section each. With ``none`` every result is a row.
+    """
+
+    NONE = "none"
+    OWNER = "owner"
+    ASSIGNMENT = "assignment"
+    NAMESPACE = "namespace"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Style:
+    """How a report should look.
+
+    ``width`` is in terminal columns; ``terminal`` says whether a person's terminal reads it
+    (rich) or a log or a pipe (plain).
+    """
+
+    color: bool = False
+    width: int = 80
+    terminal: bool = False
+    show: Show = Show.NON_COMPLIANT
+    group_by: GroupBy = GroupBy.OWNER
+
+
+class Render(Protocol):
+    """Writes a report. Reads no clock, no environment, nothing but the report."""
+
+    def __call__(self, report: Report, out: TextIO, style: Style) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A report format.
+
+    ``every_line`` says that it prints the source line of every result, so that the caller may
+    look them all up at once before; the others ask only for the few that they print.
+    ``suffixes`` are the endings of files that usually hold it, the usual one first.
+    """
+
+    name: str
+    description: str
+    render: Render
+    every_line: bool
+    suffixes: tuple[str, ...]

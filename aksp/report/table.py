@@ -1,0 +1,44 @@
+"""The table, to be read from the top down by a person, on a terminal or in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from aksp.model.compliance import Report
+from aksp.report import findings, summary, wire
+from aksp.report.blocks import Block
+from aksp.report.interface import Style
+from aksp.report.plain import draw_plain
+from aksp.report.terminal import draw_rich
+
+
+def render_table(report: Report, out: TextIO, style: Style) -> None:
+    """Write the table, at most ``style.width`` columns wide; long text wraps, nothing is cut."""
+    _draw(list(blocks(report, style, width=style.width)), out, style, width=style.width)
+
+
+def render_wide(report: Report, out: TextIO, style: Style) -> None:
+    """Write the table with a row per result. Its lines are as long as their content needs."""
+    _draw(list(blocks(report, style, width=None, flat=True)), out, style, width=None)
+
+
+def blocks(report: Report, style: Style, *, width: int | None, flat: bool = False) -> Iterator[Block]:
+    """The parts of the table from the top down, for a width in columns (None: any)."""
+    results = list(wire.shown(report, style.show))
+    yield summary.heading(report)
+    if report.assignments:
+        yield summary.assignments(report, width)
+    if flat and results:
+        yield findings.flat(results)
+    elif not flat:
+        yield from findings.findings(results, style.group_by)
+    yield from findings.exempted(results, style.group_by)
+    if report.gaps:
+        yield summary.gaps(report)
+    yield summary.closing(report)
+
+
+def _draw(parts: list[Block], out: TextIO, style: Style, *, width: int | None) -> None:
+    draw = draw_rich if style.terminal else draw_plain
+    draw(parts, out, width=width, color=style.color)

@@ -1,0 +1,45 @@
+"""Every scenario in every format looks as it was found good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from aksp.report import FORMATS, GroupBy, Show
+
+from .render import render
+from .scenarios import SCENARIOS
+
+Golden = Callable[[str, str], None]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_format_renders_every_scenario_as_before(scenario: str, format: str, golden: Golden) -> None:
+    report = SCENARIOS[scenario]()
+    if len(report.results) > 50 and format in ("wide", "json", "yaml", "csv"):
+        # A thousand like lines would be hard to look at: the first of them, and the last.
+        report = replace(report, results=(*report.results[:12], report.results[-1]))
+    golden(f"{scenario}.{format}.txt", render(report, format))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_terminal_shows_every_scenario_as_before(scenario: str, width: int, golden: Golden) -> None:
+    golden(f"{scenario}.terminal-{width}.txt", render(SCENARIOS[scenario](), "table", terminal=True, width=width))
+
+
+@pytest.mark.parametrize("group_by", [GroupBy.ASSIGNMENT, GroupBy.NAMESPACE])
+def test_groups_make_sections_as_before(group_by: GroupBy, golden: Golden) -> None:
+    golden(f"violations.by-{group_by}.txt", render(SCENARIOS["violations"](), "table", group_by=group_by))
+
+
+def test_colours_are_as_before(golden: Golden) -> None:
+    golden("gaps.color.txt", render(SCENARIOS["gaps"](), "table", color=True))
+    golden("gaps.terminal-color.txt", render(SCENARIOS["gaps"](), "table", color=True, terminal=True))
+
+
+def test_compliant_results_are_listed_when_asked_for(golden: Golden) -> None:
+    golden("clean.show-all.txt", render(SCENARIOS["clean"](), "table", show=Show.ALL))

@@ -1,0 +1,99 @@
+"""The ``aksp`` command. Here alone errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from aksp import __version__
+from aksp.cli import assign, assignments, compliance, definitions
+from aksp.cli.options import with_cluster_values
+from aksp.errors import AkspError, ExitCode
+
+app = typer.Typer(
+    name="aksp",
+    help="Azure Policy for AKS on any terminal, for any Kubernetes cluster.",
+    no_args_is_help=True,
+    # Rich help would cost a third of a second for no more words.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(definitions.app, name="definitions")
+app.add_typer(assign.app, name="assign")
+app.add_typer(assignments.app, name="assignments")
+app.command("compliance")(compliance.compliance)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"aksp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of internal errors.")] = False,
+) -> None:
+    """Azure Policy for AKS on any terminal, for any Kubernetes cluster."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or bool(os.environ.get("AKSP_DEBUG"))
+    # Accepted anywhere, as people add it to the end of the line that failed.
+    given = with_cluster_values([argument for argument in given if argument != "--debug"])
+    try:
+        code = typer.main.get_command(app).main(given, prog_name="aksp", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or ExitCode.OK)
+    except typer.TyperException as error:
+        _show_usage_error(error)
+        return ExitCode.INVALID
+    except AkspError as error:
+        if debug:
+            raise
+        _complain(str(error), error.hint)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("aksp: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough. Nothing may be written to the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as error:
+        if debug:
+            raise
+        _complain(
+            f"sorry, this is a bug in aksp: {type(error).__name__}: {error}",
+            "run it again with --debug and report what it prints, with the command and aksp --version",
+        )
+        return ExitCode.INTERNAL
+
+
+def _complain(message: str, hint: str | None) -> None:
+    from aksp.report.text import safe
+
+    print(f"aksp: error: {safe(message)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {safe(hint)}", file=sys.stderr)
+
+
+def _show_usage_error(error: typer.TyperException) -> None:
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    else:
+        print(f"aksp: error: {error.format_message()}", file=sys.stderr)
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""``aksp compliance``: judge a live cluster, or manifests, and report."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from aksp.cli.options import ClusterOption, ColorWhen, ContextOption, KubeconfigOption, WorkspaceOption
+from aksp.report.interface import GroupBy, Show
+
+
+class FailOn(StrEnum):
+    """Which violations make the exit code 1."""
+
+    ANY = "any"
+    ENFORCED = "enforced"
+    NONE = "none"
+
+
+def compliance(
+    cluster: ClusterOption = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="Judge manifests: a file, a folder or - for standard input; repeatable."),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")] = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", "-o", metavar="FORMAT[=FILE]", help="table (default), wide, json, yaml, csv or markdown; repeatable."),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace; repeatable on a cluster.")
+    ] = None,
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")] = False,
+    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")] = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    show: Annotated[Show, typer.Option(help="What the report lists; counts are always complete.")] = Show.NON_COMPLIANT,
+    group_by: Annotated[GroupBy, typer.Option(help="How the table groups its rows.")] = GroupBy.OWNER,
+    fail_on: Annotated[FailOn, typer.Option(help="Which violations make the exit code 1; enforced: those that would be refused.")] = FailOn.ANY,
+    require_match: Annotated[bool, typer.Option("--require-match", help="Exit 4 when nothing was there to judge.")] = False,
+    color: Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")] = ColorWhen.AUTO,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Objects per page of a cluster's lists.")] = 500,
+    request_timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for the API server.")] = 60.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Judge a live cluster (the default), or manifests with -f, against what is assigned."""
+    from aksp.cli.evaluation import Request, evaluate
+
+    code = evaluate(
+        Request(
+            cluster=cluster, files=tuple(filename or ()), recursive=recursive, outputs=tuple(output or ["table"]),
+            namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, context=context,
+            kubeconfig=kubeconfig, show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
+            color=color, chunk_size=chunk_size, request_timeout=request_timeout, quiet=quiet, workspace=workspace,
+        )
+    )  # fmt: skip
+    raise typer.Exit(code)

@@ -1,0 +1,80 @@
+"""``aksp definitions``: the catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aksp.cli.listing import print_document, print_list
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
+
+app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=True)
+
+
+@app.callback()
+def definitions(
+    ctx: typer.Context,
+    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only definitions that judge this kind, such as Pod.")] = None,
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The catalogue of definitions."""
+    if ctx.invoked_subcommand is None:
+        list_definitions(category, kind, output, workspace)
+
+
+@app.command("list")
+def list_definitions(
+    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only definitions that judge this kind, such as Pod.")] = None,
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the definitions."""
+    from aksp.catalog.folder import as_json
+    from aksp.workspace import Workspace
+
+    found = [
+        d
+        for d in Workspace.open(workspace).catalog
+        if (category is None or d.category.lower() == category.lower())
+        and (kind is None or any(k.kind.lower() == kind.lower() for k in d.kinds))
+    ]
+    wide = output is ListFormat.WIDE
+    print_list(
+        output,
+        headers=["NAME", "KINDS", "SEVERITY", "DISPLAY NAME", *(["CATEGORY", "VERSION", "ID"] if wide else [])],
+        rows=[
+            [
+                d.slug,
+                ",".join(dict.fromkeys(k.kind for k in d.kinds)),
+                d.severity,
+                d.display_name,
+                *([d.category, d.version, d.name] if wide else []),
+            ]
+            for d in found
+        ],
+        documents=[as_json(d.origin) for d in found] if output in (ListFormat.JSON, ListFormat.YAML) else [],
+        names=[d.slug for d in found],
+        empty="No definition matches.",
+    )
+
+
+@app.command("show")
+def show_definition(
+    name: Annotated[str, typer.Argument(metavar="SLUG", help="A definition's name, GUID or Azure policy name.")],
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show one definition: what it demands, its parameters and their options."""
+    from aksp.catalog.folder import as_json
+    from aksp.cli.describe import describe_definition
+    from aksp.workspace import Workspace
+
+    definition = Workspace.open(workspace).catalog.get(name)
+    if output in (ListFormat.TABLE, ListFormat.WIDE):
+        typer.echo(describe_definition(definition, rego=output is ListFormat.WIDE))
+    else:
+        print_document(output, as_json(definition.origin), definition.slug)

@@ -1,0 +1,153 @@
+"""What ``aksp compliance`` does: plan, inventory, scan, outputs, exit code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aksp.cli.compliance import FailOn
+from aksp.cli.options import CURRENT, ColorWhen
+from aksp.cli.outputs import Outputs
+from aksp.cli.progress import Notes, progress_bar
+from aksp.compliance.selection import Selector
+from aksp.engine import Engine
+from aksp.errors import ClusterError, ExitCode, InvalidInput
+from aksp.inventory.lines import FileSource
+from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
+from aksp.model.scope import Scope
+from aksp.report import GroupBy, Show
+from aksp.scan import Outcome, Scan
+from aksp.workspace import Workspace, prepare
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """The command line of one evaluation."""
+
+    cluster: str | None
+    files: Sequence[str]
+    recursive: bool
+    outputs: Sequence[str]
+    namespaces: Sequence[str]
+    selector: str | None
+    context: str | None
+    kubeconfig: str | None
+    show: Show
+    group_by: GroupBy
+    fail_on: FailOn
+    require_match: bool
+    color: ColorWhen
+    chunk_size: int
+    request_timeout: float
+    quiet: bool
+    workspace: str | None
+
+
+def evaluate(request: Request) -> ExitCode:
+    """Judge, write the outputs, and give the exit code."""
+    outputs = Outputs.parse(request.outputs)
+    notes = Notes(quiet=request.quiet)
+    now = datetime.now(UTC).replace(microsecond=0)
+    workspace = Workspace.open(request.workspace)
+    with outputs, Engine() as engine:
+        outcome = _manifests(request, workspace, engine, now, notes) if request.files else _cluster(request, workspace, engine, now, notes)
+        report = outcome.report
+        if outputs.need_lines:
+            _look_up_lines(report)
+        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
+    for note in outcome.notes:
+        notes.note(note)
+    if not report.assignments:
+        notes.note(f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be")
+    return _exit_code(request, outcome)
+
+
+def _manifests(request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes) -> Outcome:
+    from aksp.inventory.manifests import Manifests
+
+    if len(request.namespaces) > 1:
+        raise InvalidInput("-n is given more than once, and manifests can be filtered by one namespace")
+    try:
+        selector = Selector.parse_text(request.selector) if request.selector else None
+    except ValueError as error:
+        raise InvalidInput(f"-l: {error}") from error
+    scope = Scope.cluster(_current(request)) if request.cluster else None
+    plan = workspace.plan(scope, now)
+    prepare(engine, plan)
+    notes.all(plan.notes)
+    inventory = Manifests(
+        engine, request.files, recursive=request.recursive, namespace=next(iter(request.namespaces), None), selector=selector
+    )
+    target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
+    with progress_bar(notes, len(inventory.files)) as progress:
+        return Scan(plan, engine, collect_compliant=request.show is Show.ALL).run(inventory, target, now, progress)
+
+
+def _current(request: Request) -> str:
+    """The name of the cluster that --cluster names, or that is current."""
+    if request.cluster not in (None, CURRENT):
+        assert request.cluster is not None
+        return request.cluster
+    from aksp.kube.config import current_context
+
+    name = request.context or current_context(request.kubeconfig)
+    if name is None:
+        raise ClusterError("there is no current context", hint="name the cluster: --cluster NAME, or give --kubeconfig")
+    return name
+
+
+def _cluster(request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes) -> Outcome:
+    from aksp.inventory.cluster import Cluster
+    from aksp.kube.config import connect, warm
+
+    # The client library takes longer to import than the plan to make.
+    warming = threading.Thread(target=warm, daemon=True)
+    warming.start()
+    named = request.cluster if request.cluster not in (None, CURRENT) else None
+    connecting = request.context or named
+    with connect(connecting, request.kubeconfig, request_timeout=request.request_timeout) as connection:
+        notes.all(connection.warnings)
+        scope = Scope.cluster(named or connection.name)
+        plan = workspace.plan(scope, now)
+        prepare(engine, plan)
+        notes.all(plan.notes)
+        inventory = Cluster(
+            engine,
+            connection,
+            namespaces=request.namespaces,
+            selector=request.selector,
+            chunk_size=request.chunk_size,
+            on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
+        )
+        target = Target(kind=TargetKind.CLUSTER, name=named or connection.name, scope=str(scope), server=connection.server)
+        with progress_bar(notes, None) as progress:
+            return Scan(plan, engine, collect_compliant=request.show is Show.ALL).run(inventory, target, now, progress)
+
+
+def _look_up_lines(report: Report) -> None:
+    """Ask for the lines of all results at once, not one by one."""
+    sources = [result.source for result in report.results if isinstance(result.source, FileSource)]
+    if sources:
+        sources[0].lines.find(sources)
+
+
+def _exit_code(request: Request, outcome: Outcome) -> ExitCode:
+    """130 beats 1 beats 4 beats 0 (README.md, exit codes)."""
+    report = outcome.report
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    enforced = {line.name for line in report.assignments if line.enforced}
+    if request.fail_on is not FailOn.NONE and any(
+        result.state is ComplianceState.NON_COMPLIANT
+        and (request.fail_on is FailOn.ANY or result.assignment.name in enforced)
+        for result in report.results
+    ):
+        return ExitCode.NON_COMPLIANT
+    judged = sum(report.counts.resources.values())
+    if report.gaps or (request.require_match and not judged):
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.OK
+
+

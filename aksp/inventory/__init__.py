@@ -1,0 +1,1 @@
+"""Where the objects to judge come from: a live cluster, or manifests."""

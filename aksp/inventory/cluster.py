@@ -1,0 +1,103 @@
+"""A live cluster: the kinds that assignments need, page by page, straight into the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from aksp.engine import Engine
+from aksp.errors import ClusterError, EngineError, Forbidden
+from aksp.inventory.interface import Page, Wanted, documents_of
+from aksp.kube.connection import Connection
+from aksp.kube.faults import NotServed, ServerFault
+from aksp.kube.fetch import OnRetry
+from aksp.kube.kinds import Discovery, list_path
+from aksp.kube.lists import PAGE_LIMIT, list_pages
+from aksp.model.compliance import Gap
+from aksp.model.definition import ResourceKind
+
+
+class Cluster:
+    """Objects of a cluster. ``namespaces`` empty means all; ``selector`` is kubectl's -l."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        connection: Connection,
+        *,
+        namespaces: Sequence[str] = (),
+        selector: str | None = None,
+        chunk_size: int = PAGE_LIMIT,
+        on_retry: OnRetry | None = None,
+    ) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._namespaces = namespaces
+        self._selector = selector
+        self._chunk_size = chunk_size
+        self._on_retry = on_retry
+        self._answered = False
+
+    def pages(self, wanted: Wanted) -> Iterator[Page]:
+        """A list per kind and namespace. A kind that is refused, or whose list breaks off, is a gap.
+
+        Raises ClusterError when the cluster answers nothing at all.
+        """
+        discovery = Discovery(self._connection)
+        first: ClusterError | None = None
+        for kind in wanted.kinds:
+            try:
+                yield from self._kind(discovery, kind, wanted)
+            except NotServed:
+                # No such kind, no such objects: what an assignment then misses is told as unmatched.
+                self._answered = True
+            except ClusterError as error:
+                if not self._answered and not isinstance(error, Forbidden | ServerFault):
+                    raise
+                first = first or error
+                yield Page(listing=_name(kind), gaps=[_gap(kind, error)])
+        if first is not None and not self._answered:
+            raise first
+
+    def _kind(self, discovery: Discovery, kind: ResourceKind, wanted: Wanted) -> Iterator[Page]:
+        if "*" in (kind.group, kind.kind):
+            message = f"an assignment is about every kind ({kind.group}/{kind.kind}), and a scan of a cluster needs their names"
+            yield Page(listing=_name(kind), gaps=[Gap(reason="UnknownKind", message=message)])
+            return
+        served = discovery.find(kind.group, kind.kind)
+        # A kind without namespaces is listed once, and not at all when namespaces were asked for.
+        if self._namespaces and not served.namespaced:
+            return
+        for namespace in self._namespaces or [None]:
+            path = list_path(served, namespace)
+            listing = f"{_name(kind)} {namespace or ''}"
+            pages = list_pages(
+                self._connection, path, limit=self._chunk_size, label_selector=self._selector, on_retry=self._on_retry
+            )
+            with closing(pages):
+                for page in pages:
+                    self._answered = True
+                    if page.restart:
+                        yield Page(listing=listing, restart=True)
+                    try:
+                        batch = self._engine.load_list(page.body, whole_kinds=wanted.whole_names)
+                    except EngineError as error:
+                        raise ServerFault(f"the answer cannot be read: {error.what}", where=path) from error
+                    gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
+                    yield Page(
+                        listing=listing,
+                        batch=batch,
+                        documents=documents_of(batch.documents),
+                        gaps=gaps,
+                        remaining=page.remaining,
+                    )
+
+
+def _name(kind: ResourceKind) -> str:
+    return f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+
+
+def _gap(kind: ResourceKind, error: ClusterError) -> Gap:
+    reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
+    hint = f" ({error.hint})" if error.hint else ""
+    return Gap(reason=reason, message=f"{_name(kind)} could not be listed: {error.what}{hint}")

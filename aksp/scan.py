@@ -1,0 +1,198 @@
+"""One evaluation: pages of an inventory, judged by the engine, assessed and added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aksp import __version__
+from aksp.compliance.assess import Tally
+from aksp.compliance.containers import attribute
+from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.plan import Plan
+from aksp.engine import Engine
+from aksp.inventory.interface import Inventory, Page, Wanted
+from aksp.model.compliance import Finding, Gap, Report, Target
+from aksp.model.definition import ResourceKind
+
+Progress = Callable[[Page], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """A report, whether it is all, and what a user should know besides."""
+
+    report: Report
+    interrupted: bool
+    evaluations: int
+    notes: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A page whose judgement is under way."""
+
+    page: Page
+    tasks: Sequence[Task]
+    started: Future[Any] | None
+
+
+class Scan:
+    """Judges the pages of one inventory against one plan.
+
+    While the engine judges a page the next one is fetched and loaded. Pages that referential
+    rules read wait until all are there.
+    """
+
+    def __init__(self, plan: Plan, engine: Engine, *, collect_compliant: bool = False) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._tally = Tally(plan, collect_compliant=collect_compliant)
+        self._list = self._tally.fork()
+        self._listing = ""
+        self._waiting: list[_Waiting] = []
+        self._held: list[Page] = []
+        self._gaps: list[Gap] = []
+        self._evaluations = 0
+        self._referential = _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
+        self._wanted = Wanted(
+            kinds=_unique([*(kind for one in plan.ready for kind in one.definition.kinds), *self._referential]),
+            whole=self._referential,
+        )
+
+    def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> Outcome:
+        """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
+        interrupted = False
+        try:
+            if self._plan.ready:
+                for page in inventory.pages(self._wanted):
+                    self._take(page)
+                    if progress is not None:
+                        progress(page)
+            self._settle()
+        except KeyboardInterrupt:
+            interrupted = True
+            self._tally.merge(self._list)
+            self._gaps.append(Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete"))
+        return Outcome(
+            report=self._report(target, now),
+            interrupted=interrupted,
+            evaluations=self._evaluations,
+            notes=self._unmatched(),
+        )
+
+    def _take(self, page: Page) -> None:
+        if page.listing != self._listing:
+            self._end_of_list()
+            self._listing = page.listing
+        if page.restart:
+            self._drop_list()
+            return
+        self._gaps += page.gaps
+        if page.batch is None:
+            return
+        if self._referential and any(_is_one_of(d.resource.group, d.resource.kind, self._referential) for d in page.documents):
+            self._engine.add_to_inventory(page.batch, self._wanted.whole_names)
+            self._held.append(page)
+            return
+        self._start(page)
+        # One page is judged while the next is loaded; more would only hold memory.
+        while len(self._waiting) > 1:
+            self._finish(self._waiting.pop(0))
+
+    def _start(self, page: Page) -> None:
+        assert page.batch is not None
+        tasks = self._list.choose(page.documents)
+        self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(page.batch, tasks)))
+
+    def _finish(self, waiting: _Waiting) -> None:
+        page, tasks = waiting.page, waiting.tasks
+        assert page.batch is not None
+        judgement = self._engine.finish(page.batch, tasks, waiting.started)
+        found, faults = self._findings(page, tasks, judgement)
+        self._evaluations += judgement.evaluations
+        self._list.add(page.documents, tasks, found, faults, page.sources)
+        self._engine.release(page.batch)
+
+    def _findings(
+        self, page: Page, tasks: Sequence[Task], judgement: Judgement
+    ) -> tuple[dict[tuple[int, int], list[Finding]], list[Fault]]:
+        """Findings by task and document; those that name no container are asked for again."""
+        findings = self._list.findings
+        records = judgement.findings
+        found: dict[tuple[int, int], list[Finding]] = {}
+        unclear: dict[int, list[int]] = {}
+        faults = list(judgement.faults)
+        hits = {(hit.task, hit.document): hit.findings for hit in judgement.hits}
+        for (task, at), numbers in hits.items():
+            document = page.documents[at]
+            if document.containers and not all(findings.structured(records[n]) for n in numbers):
+                unclear.setdefault(task, []).append(at)
+            else:
+                found[task, at] = [findings.finding(records[n], document) for n in numbers]
+        for task, at_all in unclear.items():
+            assert page.batch is not None
+            one = Task(policy=tasks[task].policy, parameters=tasks[task].parameters, documents=at_all)
+            for isolated in self._engine.isolate(page.batch, one):
+                at = isolated["d"]
+                found[task, at] = attribute([records[n] for n in hits[task, at]], page.documents[at], isolated, findings)
+                # Errors on a copy are errors of the copy unless the original had them too.
+        return found, faults
+
+    def _end_of_list(self) -> None:
+        while self._waiting:
+            self._finish(self._waiting.pop(0))
+        self._tally.merge(self._list)
+        self._list = self._tally.fork()
+
+    def _drop_list(self) -> None:
+        for waiting in self._waiting:
+            if waiting.page.batch is not None:
+                self._engine.finish(waiting.page.batch, waiting.tasks, waiting.started)
+                self._engine.release(waiting.page.batch)
+        self._waiting.clear()
+        self._held = [page for page in self._held if page.listing != self._listing]
+        self._list = self._tally.fork()
+
+    def _settle(self) -> None:
+        """Judge the pages that had to wait for the inventory."""
+        self._end_of_list()
+        held, self._held = self._held, []
+        for page in held:
+            self._start(page)
+            while len(self._waiting) > 1:
+                self._finish(self._waiting.pop(0))
+        self._end_of_list()
+
+    def _report(self, target: Target, now: datetime) -> Report:
+        tally = self._tally
+        return Report(
+            version=__version__,
+            evaluated_at=now,
+            target=target,
+            state=tally.state(),
+            compliance_percent=tally.percent(),
+            counts=tally.counts(),
+            assignments=tally.summaries(),
+            results=tally.sorted_results(),
+            gaps=[*self._gaps, *tally.error_gaps()],
+        )
+
+    def _unmatched(self) -> list[str]:
+        """Assignments that found nothing to judge, which a typing error may be the reason of."""
+        return [
+            f"assignment {one.key.name} matched nothing: no {', '.join(_unique(k.kind for k in one.definition.kinds))} that it reaches"
+            for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
+            if not matched
+        ]
+
+
+def _is_one_of(group: str, kind: str, kinds: Sequence[ResourceKind]) -> bool:
+    return any(one.kind == kind and one.group == group for one in kinds)
+
+
+def _unique(values: Any) -> list[Any]:
+    return list(dict.fromkeys(values))

@@ -1,0 +1,1 @@
+"""Where assignments and exemptions are kept."""

@@ -1,0 +1,205 @@
+"""Assignments and exemptions as YAML documents, the same in a workspace and in a cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aksp.compliance.parameters import nearest
+from aksp.errors import InvalidInput
+from aksp.model.assignment import (
+    API_VERSION,
+    Assignment,
+    EnforcementMode,
+    ExemptedResource,
+    Exemption,
+    ExemptionCategory,
+)
+from aksp.model.scope import Scope
+
+#: An RFC 1123 subdomain, since the same documents are custom resources.
+NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+
+_ASSIGNMENT_FIELDS = (
+    "policyDefinitionId", "displayName", "description", "scope", "notScopes", "parameters", "enforcementMode",
+    "nonComplianceMessages", "metadata",
+)  # fmt: skip
+_EXEMPTION_FIELDS = (
+    "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
+    "description", "metadata", "scope", "resources",
+)  # fmt: skip
+_RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
+
+
+class _Fields:
+    """Typed access to a document's spec; every complaint names file and field."""
+
+    def __init__(self, value: Any, origin: str, path: str, known: tuple[str, ...]) -> None:
+        self.origin, self.path = origin, path
+        if not isinstance(value, Mapping):
+            raise self.wrong("", "a mapping", value)
+        self._value = value
+        for key in value:
+            if key not in known:
+                raise InvalidInput(f"{path}.{key} is not a known field", where=origin, hint=nearest(str(key), known))
+
+    def wrong(self, key: str, expected: str, got: Any) -> InvalidInput:
+        field = f"{self.path}.{key}" if key else self.path
+        found = "missing" if got is None else f"{got!r}"
+        return InvalidInput(f"{field} is {found}, expected {expected}", where=self.origin)
+
+    def text(self, key: str, *, required: bool = False) -> str:
+        value = self._value.get(key)
+        if value is None and not required:
+            return ""
+        if not isinstance(value, str) or (required and not value.strip()):
+            raise self.wrong(key, "a string", value)
+        return value
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        value = self._value.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise self.wrong(key, "a mapping", value)
+        return value
+
+    def array(self, key: str) -> list[Any]:
+        value = self._value.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.wrong(key, "a list", value)
+        return value
+
+    def scope(self, key: str) -> Scope:
+        return self._scope(key, self.text(key) or "/")
+
+    def scopes(self, key: str) -> tuple[Scope, ...]:
+        return tuple(self._scope(f"{key}[{at}]", entry) for at, entry in enumerate(self.array(key)))
+
+    def _scope(self, key: str, text: Any) -> Scope:
+        if not isinstance(text, str):
+            raise self.wrong(key, "a scope", text)
+        try:
+            return Scope.parse(text)
+        except ValueError as error:
+            raise InvalidInput(f"{self.path}.{key}: {error}", where=self.origin) from error
+
+    def time(self, key: str) -> datetime | None:
+        value = self._value.get(key)
+        if value is None:
+            return None
+        if isinstance(value, datetime):  # YAML's own timestamps
+            return value if value.tzinfo else value.replace(tzinfo=UTC)
+        if isinstance(value, str):
+            try:
+                # Azure writes seven digits of a second, one more than Python reads.
+                parsed = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
+                return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+            except ValueError:
+                pass
+        raise self.wrong(key, "a date and time such as 2026-12-31T00:00:00Z", str(value))
+
+
+def _head(document: Any, origin: str, kind: str) -> tuple[str, Any]:
+    """The name and the spec of a document of the expected kind."""
+    if not isinstance(document, Mapping):
+        raise InvalidInput("not a mapping", where=origin)
+    if document.get("apiVersion") != API_VERSION:
+        raise InvalidInput(f"apiVersion is {document.get('apiVersion')!r}, expected {API_VERSION}", where=origin)
+    if document.get("kind") != kind:
+        raise InvalidInput(f"kind is {document.get('kind')!r}, expected {kind}", where=origin)
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InvalidInput(f"metadata.name is {name!r}, expected lower-case letters, digits, - and .", where=origin)
+    return name, document.get("spec")
+
+
+def assignment_from(document: Any, origin: str) -> Assignment:
+    """Read a PolicyAssignment. Raises InvalidInput that names the field."""
+    name, spec = _head(document, origin, "PolicyAssignment")
+    fields = _Fields(spec, origin, "spec", _ASSIGNMENT_FIELDS)
+    parameters: dict[str, Any] = {}
+    for key, entry in fields.mapping("parameters").items():
+        if not isinstance(entry, Mapping) or set(entry) != {"value"}:
+            raise InvalidInput(f"spec.parameters.{key} is {entry!r}, expected {{value: …}}", where=origin)
+        parameters[str(key)] = entry["value"]
+    mode = fields.text("enforcementMode") or EnforcementMode.DEFAULT.value
+    if mode not in tuple(EnforcementMode):
+        raise fields.wrong("enforcementMode", " or ".join(EnforcementMode), mode)
+    message = ""
+    for entry in fields.array("nonComplianceMessages"):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("message"), str):
+            raise fields.wrong("nonComplianceMessages", "a list of {message: …}", entry)
+        message = entry["message"]
+    return Assignment(
+        name=name,
+        definition_id=fields.text("policyDefinitionId", required=True),
+        scope=fields.scope("scope"),
+        display_name=fields.text("displayName"),
+        description=fields.text("description"),
+        not_scopes=fields.scopes("notScopes"),
+        parameters=parameters,
+        enforcement_mode=EnforcementMode(mode),
+        non_compliance_message=message,
+        metadata=fields.mapping("metadata"),
+        origin=origin,
+    )
+
+
+def assignment_document(assignment: Assignment) -> dict[str, Any]:
+    """An assignment as the document that assignment_from reads."""
+    spec: dict[str, Any] = {"policyDefinitionId": assignment.definition_id}
+    if assignment.display_name:
+        spec["displayName"] = assignment.display_name
+    if assignment.description:
+        spec["description"] = assignment.description
+    spec["scope"] = str(assignment.scope)
+    if assignment.not_scopes:
+        spec["notScopes"] = [str(scope) for scope in assignment.not_scopes]
+    spec["enforcementMode"] = assignment.enforcement_mode.value
+    if assignment.parameters:
+        spec["parameters"] = {name: {"value": value} for name, value in assignment.parameters.items()}
+    if assignment.non_compliance_message:
+        spec["nonComplianceMessages"] = [{"message": assignment.non_compliance_message}]
+    if assignment.metadata:
+        spec["metadata"] = dict(assignment.metadata)
+    return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
+
+
+def exemption_from(document: Any, origin: str) -> Exemption:
+    """Read a PolicyExemption. Raises InvalidInput that names the field."""
+    name, spec = _head(document, origin, "PolicyExemption")
+    fields = _Fields(spec, origin, "spec", _EXEMPTION_FIELDS)
+    category = fields.text("exemptionCategory", required=True)
+    if category not in tuple(ExemptionCategory):
+        raise fields.wrong("exemptionCategory", " or ".join(ExemptionCategory), category)
+    if fields.array("policyDefinitionReferenceIds"):
+        raise InvalidInput(
+            "spec.policyDefinitionReferenceIds names members of an initiative, and the assignment is of one definition",
+            where=origin,
+            hint="leave the field out",
+        )
+    return Exemption(
+        name=name,
+        assignment=fields.text("policyAssignmentId", required=True),
+        category=ExemptionCategory(category),
+        scope=fields.scope("scope"),
+        expires_on=fields.time("expiresOn"),
+        display_name=fields.text("displayName"),
+        description=fields.text("description"),
+        metadata=fields.mapping("metadata"),
+        resources=tuple(_resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(fields.array("resources"))),
+        origin=origin,
+    )
+
+
+def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
+    fields = _Fields(entry, origin, path, _RESOURCE_FIELDS)
+    if not entry:
+        raise InvalidInput(f"{path} is empty, so it would exempt everything", where=origin, hint="leave resources out to mean that")
+    return ExemptedResource(**{key: fields.text(key) or None for key in _RESOURCE_FIELDS})

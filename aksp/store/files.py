@@ -1,0 +1,139 @@
+"""A workspace directory: one YAML document per file under assignments/ and exemptions/."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace as replaced
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from aksp.compliance.parameters import nearest
+from aksp.errors import InvalidInput
+from aksp.model.assignment import Assignment, Exemption
+from aksp.store.documents import assignment_document, assignment_from, exemption_from
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def origin(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+class Files:
+    """The documents of one workspace directory. Nothing is made before something is saved."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def assignments(self) -> list[Assignment]:
+        """All assignments, by name. Raises InvalidInput for one that is wrong."""
+        return self._all("assignments", assignment_from)
+
+    def exemptions(self) -> list[Exemption]:
+        """All exemptions, by name. Raises InvalidInput for one that is wrong."""
+        return self._all("exemptions", exemption_from)
+
+    def _all(self, folder: str, read: Callable[[Any, str], T]) -> list[T]:
+        found: dict[str, T] = {}
+        for path in self._paths(folder):
+            for document in _documents(path):
+                one = read(document, str(path))
+                if (other := found.get(one.name)) is not None:
+                    raise InvalidInput(f"metadata.name {one.name!r} is there already, in {other.origin}", where=str(path))
+                found[one.name] = one
+        return [found[name] for name in sorted(found)]
+
+    def _paths(self, folder: str) -> Iterator[Path]:
+        directory = self.root / folder
+        try:
+            entries = sorted(directory.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise InvalidInput(f"the workspace cannot be read: {error.strerror}", where=str(directory)) from error
+        yield from (path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith("."))
+
+    def save(self, assignment: Assignment, *, replace: bool) -> str:
+        """Keep an assignment in its own file and give the file's path.
+
+        The same content again changes nothing; other content needs replace. Raises InvalidInput.
+        """
+        existing = {one.name: one for one in self.assignments()}.get(assignment.name)
+        if existing is not None:
+            if assignment_document(existing) == assignment_document(assignment):
+                return existing.origin
+            if not replace:
+                raise InvalidInput(
+                    f"assignment {assignment.name!r} exists with other content",
+                    where=existing.origin,
+                    hint="give --replace to overwrite it, or another --name",
+                )
+        path = Path(existing.origin) if existing else self.root / "assignments" / f"{assignment.name}.yaml"
+        write_beside(path, to_yaml(assignment_document(replaced(assignment, origin=""))))
+        return str(path)
+
+    def delete(self, name: str) -> str:
+        """Remove an assignment's file and give its path. Raises InvalidInput when there is none."""
+        found = {one.name: one for one in self.assignments()}
+        if name not in found:
+            raise InvalidInput(f"there is no assignment {name!r} in {self.root}", hint=nearest(name, found))
+        path = Path(found[name].origin)
+        others = [one.name for one in found.values() if one.origin == str(path) and one.name != name]
+        if others:
+            raise InvalidInput(
+                f"the file holds other assignments too: {', '.join(others)}", where=str(path), hint="edit it by hand"
+            )
+        try:
+            path.unlink()
+        except OSError as error:
+            raise InvalidInput(f"cannot be deleted: {error.strerror}", where=str(path)) from error
+        return str(path)
+
+
+def to_yaml(document: Any) -> str:
+    """A document as YAML, keys in their given order."""
+    import yaml
+
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _documents(path: Path) -> list[Any]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        with path.open("rb") as stream:
+            return [document for document in yaml.load_all(stream, loader) if document is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise InvalidInput(f"invalid YAML: {problem}", where=f"{path}{line}") from error
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"cannot be read: {error}", where=str(path)) from error
+
+
+def write_beside(path: Path, text: str) -> None:
+    """Write a file whole or not at all: beside it first, then renamed. Raises InvalidInput."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InvalidInput(f"cannot be written: {error.strerror}", where=str(path)) from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except OSError as error:
+        os.unlink(name)
+        raise InvalidInput(f"cannot be written: {error.strerror}", where=str(path)) from error

@@ -1,0 +1,24 @@
+"""What a store is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aksp.model.assignment import Assignment, Exemption
+
+
+class Store(Protocol):
+    """A place that keeps assignments and exemptions by name."""
+
+    def assignments(self) -> Sequence[Assignment]:
+        """All assignments, by name. Raises InvalidInput for one that is wrong."""
+
+    def exemptions(self) -> Sequence[Exemption]:
+        """All exemptions, by name. Raises InvalidInput for one that is wrong."""
+
+    def save(self, assignment: Assignment, *, replace: bool) -> str:
+        """Keep an assignment and say where. Raises InvalidInput when the name is taken by another."""
+
+    def delete(self, name: str) -> str:
+        """Remove an assignment and say where it was. Raises InvalidInput when there is none."""

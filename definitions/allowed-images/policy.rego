@@ -1,0 +1,133 @@
+# Images only from allowed registries, or matching a pattern.
+package allowed_images
+
+import data.lib.containers
+import data.lib.types
+
+violation contains {"msg": message(image), "details": details} if {
+	some field in ["containers", "initContainers", "ephemeralContainers"]
+	some i
+	image := object.get(input.review.object.spec[field][i], "image", null)
+	strings.any_prefix_match(json.marshal(image), plain_prefixes) == false
+	not allowed(image)
+	container := input.review.object.spec[field][i]
+	not containers.excluded(container)
+	details := {
+		"container": containers.identity(container, field),
+		"path": sprintf("spec.%s[%v].image", [field, i]),
+		"observed": image,
+		"expected": expected,
+	}
+}
+
+# Most images are spelled like their registry. The quotation mark makes the test safe for values that
+# are no strings, the slash for hosts that only begin alike.
+plain_prefixes contains concat("", ["\"", registry, "/"]) if some registry in input.parameters.allowedRegistries
+
+# Image volumes are pulled as well. They belong to the Pod, not to a container.
+violation contains {"msg": sprintf("image volume: %s", [message(image)]), "details": details} if {
+	some i
+	volume := input.review.object.spec.volumes[i].image
+	volume != null
+	image := reference(volume)
+	not allowed(image)
+	not containers.excluded_image(image)
+	details := {
+		"path": sprintf("spec.volumes[%v].image.reference", [i]),
+		"observed": image,
+		"expected": expected,
+	}
+}
+
+reference(volume) := volume.reference
+
+reference(volume) := null if not volume.reference
+
+allowed(image) if {
+	is_string(image)
+	image != ""
+	input.parameters.allowedContainerImagesRegex != ""
+	regex.match(input.parameters.allowedContainerImagesRegex, image)
+}
+
+allowed(image) if {
+	is_string(image)
+	repository := canonical(image)
+	some registry in registries
+	startswith(repository, registry)
+}
+
+# canonical is host/path/ in full, without tag and digest. Ending in a slash, it has a registry as a
+# prefix only where whole segments are equal.
+canonical(image) := sprintf("%s/%s/", [host, path]) if {
+	name := regex.replace(split(image, "@")[0], ":[^/]*$", "")
+	name != ""
+	[host, path] := split_host(name)
+}
+
+split_host(name) := [host_name(first), substring(name, count(first) + 1, -1)] if {
+	first := split(name, "/")[0]
+	first != name
+	is_host(first)
+}
+
+split_host(name) := ["docker.io", name] if {
+	first := split(name, "/")[0]
+	first != name
+	not is_host(first)
+}
+
+split_host(name) := ["docker.io", concat("", ["library/", name])] if not contains(name, "/")
+
+is_host(segment) if regex.match(`[.:]|^localhost$`, segment)
+
+# Hosts have no case, and the Docker Hub has two names.
+host_name(host) := "docker.io" if lower(host) == "index.docker.io"
+
+else := lower(host)
+
+registries contains sprintf("%s/", [host_name(registry)]) if {
+	some entry in input.parameters.allowedRegistries
+	registry := trim_right(entry, "/")
+	not contains(registry, "/")
+	is_host(registry)
+}
+
+registries contains sprintf("%s/%s/", split_host(registry)) if {
+	some entry in input.parameters.allowedRegistries
+	registry := trim_right(entry, "/")
+	contains(registry, "/")
+}
+
+registries contains sprintf("docker.io/%s/", [registry]) if {
+	some entry in input.parameters.allowedRegistries
+	registry := trim_right(entry, "/")
+	registry != ""
+	not contains(registry, "/")
+	not is_host(registry)
+}
+
+message(image) := sprintf("image %s %s", [image, fault]) if {
+	is_string(image)
+	image != ""
+} else := "no image is set" if {
+	image in ["", null]
+} else := types.mismatch(image, "an image reference")
+
+listed := concat(", ", input.parameters.allowedRegistries)
+
+fault := sprintf("is neither from an allowed registry (%s) nor does it match %s", [listed, input.parameters.allowedContainerImagesRegex]) if {
+	count(input.parameters.allowedRegistries) > 0
+	input.parameters.allowedContainerImagesRegex != ""
+} else := sprintf("is not from an allowed registry (%s)", [listed]) if {
+	count(input.parameters.allowedRegistries) > 0
+} else := sprintf("does not match %s", [input.parameters.allowedContainerImagesRegex]) if {
+	input.parameters.allowedContainerImagesRegex != ""
+} else := "is not allowed, for no registry and no pattern is given"
+
+expected := sprintf("%s or %s", [listed, input.parameters.allowedContainerImagesRegex]) if {
+	count(input.parameters.allowedRegistries) > 0
+	input.parameters.allowedContainerImagesRegex != ""
+} else := listed if {
+	count(input.parameters.allowedRegistries) > 0
+} else := input.parameters.allowedContainerImagesRegex

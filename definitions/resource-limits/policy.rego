@@ -1,0 +1,115 @@
+# CPU and memory limits on every container that can have them.
+package resource_limits
+
+import data.lib.containers
+import data.lib.quantity
+import data.lib.types
+
+violation contains {"msg": msg, "details": details} if {
+	some field in ["containers", "initContainers"]
+	some i
+	limits := object.get(input.review.object.spec[field][i], ["resources", "limits"], null)
+
+	# One match on the JSON text settles nearly every container.
+	regex.match(plain_limits, json.marshal(limits)) == false
+	some resource in ["cpu", "memory"]
+	container := input.review.object.spec[field][i]
+	limit := object.get(container, ["resources", "limits", resource], null)
+	msg := fault(resource, limit)
+	not containers.excluded(container)
+	details := {
+		"container": containers.identity(container, field),
+		"path": sprintf("spec.%s[%v].resources.limits.%s", [field, i, resource]),
+		"observed": limit,
+		"expected": expected(resource),
+	}
+}
+
+violation contains {"msg": msg, "details": details} if {
+	some resource, maximum in maxima
+	some field in ["containers", "initContainers"]
+	some i
+	limit := input.review.object.spec[field][i].resources.limits[resource]
+	quantity.milli(limit) > maximum
+	container := input.review.object.spec[field][i]
+	not containers.excluded(container)
+	msg := excess(resource, limit)
+	details := {
+		"container": containers.identity(container, field),
+		"path": sprintf("spec.%s[%v].resources.limits.%s", [field, i, resource]),
+		"observed": limit,
+		"expected": expected(resource),
+	}
+}
+
+# The Pod's own limits, which cover containers without.
+violation contains {"msg": msg, "details": details} if {
+	some resource in ["cpu", "memory"]
+	limit := input.review.object.spec.resources.limits[resource]
+	msg := pod_fault(resource, limit)
+	details := {
+		"path": sprintf("spec.resources.limits.%s", [resource]),
+		"observed": limit,
+		"expected": expected(resource),
+	}
+}
+
+# plain_limits are limits that are obviously there; whatever is unusual is left to fault.
+plain_limits := `^\{"cpu":"[1-9][0-9]*m?","(?:ephemeral-storage":"[^"]*",")?memory":"[1-9][0-9]*(?:Ki|[MGTPE]i?|k)?"\}$`
+
+fault(resource, limit) := message if {
+	blank(limit)
+	required[resource]
+	not covered(resource)
+	message := absence(resource, limit)
+} else := malformed(resource, limit) if {
+	not blank(limit)
+	not is_quantity(limit)
+}
+
+pod_fault(resource, limit) := malformed(resource, limit) if {
+	not blank(limit)
+	not is_quantity(limit)
+}
+
+pod_fault(resource, limit) := excess(resource, limit) if quantity.milli(limit) > maxima[resource]
+
+# blank is what Kubernetes takes for no limit, zero included.
+blank(limit) if limit in [null, ""]
+
+blank(limit) if quantity.milli(limit) <= 0
+
+is_quantity(limit) if is_number(quantity.milli(limit))
+
+covered(resource) if quantity.milli(input.review.object.spec.resources.limits[resource]) > 0
+
+required["cpu"] if input.parameters.requireCpu
+
+required["memory"] if input.parameters.requireMemory
+
+# A maximum that is no quantity allows nothing.
+maxima["cpu"] := bound(input.parameters.maxCpu) if input.parameters.maxCpu != ""
+
+maxima["memory"] := bound(input.parameters.maxMemory) if input.parameters.maxMemory != ""
+
+bound(text) := value if {
+	value := quantity.milli(text)
+} else := 0
+
+maximum("cpu") := input.parameters.maxCpu
+
+maximum("memory") := input.parameters.maxMemory
+
+title := {"cpu": "CPU", "memory": "memory"}
+
+absence(resource, limit) := sprintf("no %s limit is set", [title[resource]]) if {
+	limit in [null, ""]
+} else := sprintf("%s limit %v means no limit", [title[resource], limit])
+
+excess(resource, limit) := sprintf("%s limit %v exceeds the maximum of %s", [title[resource], limit, maximum(resource)])
+
+malformed(resource, limit) := sprintf("%s limit: %s is not a Kubernetes quantity", [title[resource], types.shown(limit)])
+
+expected(resource) := sprintf("at most %s", [maximum(resource)]) if maxima[resource]
+
+else := "a limit"

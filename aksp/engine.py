@@ -120,7 +120,11 @@ def engine_binary() -> Path:
     Raises EngineError when there is none.
     """
     named = os.environ.get("AKSP_ENGINE")
-    path = Path(named) if named else Path(__file__).parent / "_bin" / ("aksp-engine.exe" if os.name == "nt" else "aksp-engine")
+    path = (
+        Path(named)
+        if named
+        else Path(__file__).parent / "_bin" / ("aksp-engine.exe" if os.name == "nt" else "aksp-engine")
+    )
     if not path.is_file():
         raise EngineError(
             f"the engine is missing at {path}",
@@ -252,7 +256,9 @@ class Engine:
 
     def locate(self, documents: Sequence[Mapping[str, Any]], body: bytes) -> list[list[dict[str, int]]]:
         """Line and column of paths within documents (engine/README.md, locate)."""
-        return cast("list[list[dict[str, int]]]", self._call("locate", {"documents": list(documents)}, body)["positions"])
+        return cast(
+            "list[list[dict[str, int]]]", self._call("locate", {"documents": list(documents)}, body)["positions"]
+        )
 
     # Judging
 
@@ -291,13 +297,16 @@ class Engine:
                 faults += [Fault(task=number, document=d, message=str(died)) for d in task.documents]
                 continue
             hits += [
-                Hit(task=number, document=h.document, findings=[f + len(findings) for f in h.findings]) for h in one.hits
+                Hit(task=number, document=h.document, findings=[f + len(findings) for f in h.findings])
+                for h in one.hits
             ]
             faults += [Fault(task=number, document=f.document, message=f.message) for f in one.faults]
             findings += one.findings
             evaluations += one.evaluations
         # A poisoned task was sent without documents; its faults are added here once for all paths.
-        return self._with_poisoned(tasks, Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations))
+        return self._with_poisoned(
+            tasks, Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations)
+        )
 
     def judge(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
         """Judge a batch and wait for it."""
@@ -344,7 +353,7 @@ class Engine:
             if name in os.environ
         }
         environment.setdefault("AKSP_ENGINE_MEMORY", str(MEMORY_TARGET))
-        stderr = tempfile.TemporaryFile()
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115
         popen = subprocess.Popen(
             [str(self._binary)],
             stdin=subprocess.PIPE,
@@ -361,7 +370,9 @@ class Engine:
         process.reader = threading.Thread(target=_read_answers, args=(process,), name="aksp-engine", daemon=True)
         process.reader.start()
         if sys.platform == "linux":
-            threading.Thread(target=_watch_memory, args=(process, self._memory_cap), name="aksp-engine-memory", daemon=True).start()
+            threading.Thread(
+                target=_watch_memory, args=(process, self._memory_cap), name="aksp-engine-memory", daemon=True
+            ).start()
         try:
             hello = self._wait(self._send("hello", {}), 10.0)
         except EngineDied as died:

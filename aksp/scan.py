@@ -76,7 +76,9 @@ class Scan:
         except KeyboardInterrupt:
             interrupted = True
             self._tally.merge(self._list)
-            self._gaps.append(Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete"))
+            self._gaps.append(
+                Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete")
+            )
         return Outcome(
             report=self._report(target, now),
             interrupted=interrupted,
@@ -94,7 +96,9 @@ class Scan:
         self._gaps += page.gaps
         if page.batch is None:
             return
-        if self._referential and any(_is_one_of(d.resource.group, d.resource.kind, self._referential) for d in page.documents):
+        if self._referential and any(
+            _is_one_of(d.resource.group, d.resource.kind, self._referential) for d in page.documents
+        ):
             self._engine.add_to_inventory(page.batch, self._wanted.whole_names)
             self._held.append(page)
             return
@@ -138,7 +142,9 @@ class Scan:
             one = Task(policy=tasks[task].policy, parameters=tasks[task].parameters, documents=at_all)
             for isolated in self._engine.isolate(page.batch, one):
                 at = isolated["d"]
-                found[task, at] = attribute([records[n] for n in hits[task, at]], page.documents[at], isolated, findings)
+                found[task, at] = attribute(
+                    [records[n] for n in hits[task, at]], page.documents[at], isolated, findings
+                )
                 # Errors on a copy are errors of the copy unless the original had them too.
         return found, faults
 

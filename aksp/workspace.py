@@ -70,10 +70,14 @@ class Workspace:
         names = {assignment.name for assignment in assignments}
         for exemption in exemptions:
             if exemption.assignment not in names:
-                notes.append(f"exemption {exemption.name}: there is no assignment {exemption.assignment!r}, so it does nothing")
+                notes.append(
+                    f"exemption {exemption.name}: there is no assignment {exemption.assignment!r}, so it does nothing"
+                )
             elif exemption.expired(now):
                 assert exemption.expires_on is not None
-                notes.append(f"exemption {exemption.name} expired on {exemption.expires_on:%Y-%m-%d}, so it does nothing")
+                notes.append(
+                    f"exemption {exemption.name} expired on {exemption.expires_on:%Y-%m-%d}, so it does nothing"
+                )
         for assignment in assignments:
             if target is not None and not reaches(assignment, target):
                 continue
@@ -130,7 +134,9 @@ def check_regexes(engine: Engine, checked: Sequence[tuple[Assignment, Definition
     ]
     if not patterns:
         return
-    for (assignment, name, pattern), fault in zip(patterns, engine.regex_faults([p for *_, p in patterns]), strict=True):
+    for (assignment, name, pattern), fault in zip(
+        patterns, engine.regex_faults([p for *_, p in patterns]), strict=True
+    ):
         if fault is not None:
             raise InvalidInput(
                 f"assignment {assignment.name!r}: parameter {name!r}: {pattern!r} is no RE2 regular expression: {fault}",

@@ -79,7 +79,9 @@ def definition_from(document: Any, *, slug: str, origin: str, modules: tuple[Reg
     metadata = Reader(properties.mapping("metadata"), origin, "properties.metadata")
     severity = metadata.text("severity", "medium").lower()
     if severity not in SEVERITIES:
-        raise InvalidPolicy(f"properties.metadata.severity {severity!r} is not one of {', '.join(SEVERITIES)}", where=origin)
+        raise InvalidPolicy(
+            f"properties.metadata.severity {severity!r} is not one of {', '.join(SEVERITIES)}", where=origin
+        )
     then = properties.object("policyRule").object("then")
     details = then.object("details")
     parameters = {

@@ -47,7 +47,12 @@ class Folder:
         except ValueError as error:
             raise InvalidPolicy(f"not JSON: {error}", where=origin) from error
         info = (
-            Reader(document, origin).object("properties").object("policyRule").object("then").object("details").object("templateInfo")
+            Reader(document, origin)
+            .object("properties")
+            .object("policyRule")
+            .object("then")
+            .object("details")
+            .object("templateInfo")
         )
         modules = self._modules(info, path.parent, libraries)
         return definition_from(document, slug=path.parent.name, origin=origin, modules=modules)
@@ -57,7 +62,9 @@ class Folder:
         if kind == "File":
             path = beside / info.text("path")
             if beside.resolve() not in path.resolve().parents:
-                raise InvalidPolicy(f"templateInfo.path {info.text('path')!r} leads out of the definition's folder", where=info.origin)
+                raise InvalidPolicy(
+                    f"templateInfo.path {info.text('path')!r} leads out of the definition's folder", where=info.origin
+                )
             if path.suffix in (".yaml", ".yml", ".json"):
                 return modules_of_template(_text(path), str(path))
             source = _text(path)
@@ -66,7 +73,9 @@ class Folder:
             try:
                 text = base64.b64decode(info.text("content"), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError) as error:
-                raise InvalidPolicy(f"templateInfo.content is not base64 of UTF-8 text: {error}", where=info.origin) from error
+                raise InvalidPolicy(
+                    f"templateInfo.content is not base64 of UTF-8 text: {error}", where=info.origin
+                ) from error
             return modules_of_template(text, info.origin)
         if kind == "PublicURL":
             raise InvalidPolicy(
@@ -74,7 +83,9 @@ class Folder:
                 where=info.origin,
                 hint="download the template beside the definition and name it with sourceType File",
             )
-        raise InvalidPolicy(f"templateInfo.sourceType {kind!r} is not one of File, Base64Encoded, PublicURL", where=info.origin)
+        raise InvalidPolicy(
+            f"templateInfo.sourceType {kind!r} is not one of File, Base64Encoded, PublicURL", where=info.origin
+        )
 
 
 def _imported(source: str, libraries: dict[str, RegoModule]) -> tuple[RegoModule, ...]:

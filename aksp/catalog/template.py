@@ -50,5 +50,6 @@ def _modules(source: Mapping[str, Any], origin: str) -> tuple[RegoModule, ...]:
         raise InvalidPolicy(f"the template's Rego version {version!r} is not v0 or v1", where=origin)
     names = [origin, *(f"{origin} (libs[{n}])" for n in range(len(libraries)))]
     return tuple(
-        RegoModule(name=name, source=text, version=version) for name, text in zip(names, [rego, *libraries], strict=True)
+        RegoModule(name=name, source=text, version=version)
+        for name, text in zip(names, [rego, *libraries], strict=True)
     )

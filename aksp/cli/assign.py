@@ -65,7 +65,9 @@ def assign(workspace: WorkspaceOption = None) -> None:
 def _command(definition: Definition) -> Any:
     """A command for one definition, by typer from a function whose signature is made here."""
     names = {
-        _identifier(parameter.name): parameter for parameter in definition.parameters.values() if parameter.name not in _COMMON
+        _identifier(parameter.name): parameter
+        for parameter in definition.parameters.values()
+        if parameter.name not in _COMMON
     }
 
     def run(ctx: typer.Context, **options: Any) -> None:
@@ -95,21 +97,34 @@ def _common(
     effect: Annotated[
         str | None, typer.Option(metavar="EFFECT", help="EnforceRegoPolicy (default), Deny, Audit, Warn or Disabled.")
     ] = None,
-    enforcement_mode: Annotated[str, typer.Option(metavar="MODE", help="Default, or DoNotEnforce: report, refuse nothing.")] = "Default",
-    scope: Annotated[str | None, typer.Option(help="Where it applies: /, /clusters/NAME, … Default: everywhere.")] = None,
+    enforcement_mode: Annotated[
+        str, typer.Option(metavar="MODE", help="Default, or DoNotEnforce: report, refuse nothing.")
+    ] = "Default",
+    scope: Annotated[
+        str | None, typer.Option(help="Where it applies: /, /clusters/NAME, … Default: everywhere.")
+    ] = None,
     cluster: ClusterOption = None,
     not_scope: Annotated[list[str] | None, typer.Option(help="A scope below to leave out; repeatable.")] = None,
-    namespace: Annotated[list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace; repeatable, globs.")] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace; repeatable, globs.")
+    ] = None,
     exclude_namespace: Annotated[
         list[str] | None, typer.Option(help="Leave this namespace out, besides the defaults; repeatable, globs.")
     ] = None,
     no_default_exclusions: Annotated[
-        bool, typer.Option("--no-default-exclusions", help="Judge kube-system and the other namespaces that are left out by default.")
+        bool,
+        typer.Option(
+            "--no-default-exclusions", help="Judge kube-system and the other namespaces that are left out by default."
+        ),
     ] = False,
-    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")] = None,
+    selector: Annotated[
+        str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the assignment of this name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print, write nothing.")] = False,
-    output: Annotated[ListFormat | None, typer.Option("--output", "-o", help="Print the document: yaml, json or name.")] = None,
+    output: Annotated[
+        ListFormat | None, typer.Option("--output", "-o", help="Print the document: yaml, json or name.")
+    ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The options that every definition's command has; never called."""
@@ -144,7 +159,9 @@ def _annotation(parameter: Parameter) -> Any:
     if parameter.type is ParameterType.ARRAY:
         notes.append("repeatable")
     metavar = parameter.metavar if kind is not bool else None
-    return Annotated[kind | None, typer.Option(option, metavar=metavar, help="; ".join(notes) + ".", show_default=False)]
+    return Annotated[
+        kind | None, typer.Option(option, metavar=metavar, help="; ".join(notes) + ".", show_default=False)
+    ]
 
 
 def _shown_default(parameter: Parameter) -> str:
@@ -155,7 +172,9 @@ def _shown_default(parameter: Parameter) -> str:
     return json.dumps(parameter.default) if not isinstance(parameter.default, str) else parameter.default
 
 
-def _assign(definition: Definition, given: Mapping[str, Any], options: dict[str, Any], outer_workspace: str | None) -> None:
+def _assign(
+    definition: Definition, given: Mapping[str, Any], options: dict[str, Any], outer_workspace: str | None
+) -> None:
     from aksp.cli.listing import print_document
     from aksp.compliance.parameters import advice
     from aksp.engine import Engine
@@ -190,7 +209,9 @@ def _document(definition: Definition, given: Mapping[str, Any], options: Mapping
     from aksp.model.scope import Scope
     from aksp.store.documents import NAME
 
-    parameters = {name: _value(definition.parameters[name], value) for name, value in given.items() if value not in (None, [])}
+    parameters = {
+        name: _value(definition.parameters[name], value) for name, value in given.items() if value not in (None, [])
+    }
     _common_parameters(definition, options, parameters)
     name = options["name"] or definition.slug
     if not NAME.fullmatch(name):
@@ -280,5 +301,3 @@ def _value(parameter: Parameter, value: Any) -> Any:
         except ValueError as error:
             raise InvalidInput(f"{parameter.option or parameter.name}: not JSON: {error}") from error
     return value
-
-

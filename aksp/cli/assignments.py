@@ -53,7 +53,9 @@ def list_assignments(output: OutputOption = ListFormat.TABLE, workspace: Workspa
 
 
 @app.command("show")
-def show_assignment(name: NameArgument, output: OutputOption = ListFormat.YAML, workspace: WorkspaceOption = None) -> None:
+def show_assignment(
+    name: NameArgument, output: OutputOption = ListFormat.YAML, workspace: WorkspaceOption = None
+) -> None:
     """Show one assignment's document."""
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput

@@ -23,27 +23,49 @@ def compliance(
     cluster: ClusterOption = None,
     filename: Annotated[
         list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="Judge manifests: a file, a folder or - for standard input; repeatable."),
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="PATH",
+            help="Judge manifests: a file, a folder or - for standard input; repeatable.",
+        ),
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")
+    ] = False,
     output: Annotated[
         list[str] | None,
-        typer.Option("--output", "-o", metavar="FORMAT[=FILE]", help="table (default), wide, json, yaml, csv or markdown; repeatable."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT[=FILE]",
+            help="table (default), wide, json, yaml, csv or markdown; repeatable.",
+        ),
     ] = None,
     namespace: Annotated[
         list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace; repeatable on a cluster.")
     ] = None,
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")] = False,
-    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")
+    ] = False,
+    selector: Annotated[
+        str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")
+    ] = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     show: Annotated[Show, typer.Option(help="What the report lists; counts are always complete.")] = Show.NON_COMPLIANT,
     group_by: Annotated[GroupBy, typer.Option(help="How the table groups its rows.")] = GroupBy.OWNER,
-    fail_on: Annotated[FailOn, typer.Option(help="Which violations make the exit code 1; enforced: those that would be refused.")] = FailOn.ANY,
-    require_match: Annotated[bool, typer.Option("--require-match", help="Exit 4 when nothing was there to judge.")] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Which violations make the exit code 1; enforced: those that would be refused.")
+    ] = FailOn.ANY,
+    require_match: Annotated[
+        bool, typer.Option("--require-match", help="Exit 4 when nothing was there to judge.")
+    ] = False,
     color: Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")] = ColorWhen.AUTO,
     chunk_size: Annotated[int, typer.Option(min=1, help="Objects per page of a cluster's lists.")] = 500,
-    request_timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for the API server.")] = 60.0,
+    request_timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for the API server.")
+    ] = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,7 +57,7 @@ def list_definitions(
             ]
             for d in found
         ],
-        documents=[as_json(d.origin) for d in found] if output in (ListFormat.JSON, ListFormat.YAML) else [],
+        documents=[as_json(Path(d.origin)) for d in found] if output in (ListFormat.JSON, ListFormat.YAML) else [],
         names=[d.slug for d in found],
         empty="No definition matches.",
     )
@@ -77,4 +78,4 @@ def show_definition(
     if output in (ListFormat.TABLE, ListFormat.WIDE):
         typer.echo(describe_definition(definition, rego=output is ListFormat.WIDE))
     else:
-        print_document(output, as_json(definition.origin), definition.slug)
+        print_document(output, as_json(Path(definition.origin)), definition.slug)

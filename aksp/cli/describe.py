@@ -13,7 +13,10 @@ def describe_definition(definition: Definition, *, rego: bool = False) -> str:
     fields = [
         ("Name", definition.slug),
         ("Display name", definition.display_name),
-        ("Id", f"{definition.name}" + (f" (Azure: {definition.azure_policy_id})" if definition.azure_policy_id else "")),
+        (
+            "Id",
+            f"{definition.name}" + (f" (Azure: {definition.azure_policy_id})" if definition.azure_policy_id else ""),
+        ),
         ("Category", definition.category),
         ("Version", definition.version),
         ("Severity", definition.severity),
@@ -41,7 +44,12 @@ def _parameter(parameter: Parameter) -> list[str]:
     head = f"  {parameter.option or '-'}  ({parameter.name}, {parameter.type}, {default})"
     lines = textwrap.wrap(head, 80, initial_indent="", subsequent_indent="      ")
     if parameter.allowed_values:
-        lines += textwrap.wrap("one of " + ", ".join(map(str, parameter.allowed_values)), 80, initial_indent="      ", subsequent_indent="      ")
+        lines += textwrap.wrap(
+            "one of " + ", ".join(map(str, parameter.allowed_values)),
+            80,
+            initial_indent="      ",
+            subsequent_indent="      ",
+        )
     lines += textwrap.wrap(parameter.description, 80, initial_indent="      ", subsequent_indent="      ")
     return lines
 

@@ -17,7 +17,7 @@ from aksp.errors import ClusterError, ExitCode, InvalidInput
 from aksp.inventory.lines import FileSource
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.scope import Scope
-from aksp.report import GroupBy, Show
+from aksp.report.interface import GroupBy, Show
 from aksp.scan import Outcome, Scan
 from aksp.workspace import Workspace, prepare
 
@@ -52,15 +52,21 @@ def evaluate(request: Request) -> ExitCode:
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
     with outputs, Engine() as engine:
-        outcome = _manifests(request, workspace, engine, now, notes) if request.files else _cluster(request, workspace, engine, now, notes)
+        outcome = (
+            _manifests(request, workspace, engine, now, notes)
+            if request.files
+            else _cluster(request, workspace, engine, now, notes)
+        )
         report = outcome.report
-        if outputs.need_lines:
+        if outputs.need_lines or request.group_by is GroupBy.NONE:
             _look_up_lines(report)
         outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
     for note in outcome.notes:
         notes.note(note)
     if not report.assignments:
-        notes.note(f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be")
+        notes.note(
+            f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be"
+        )
     return _exit_code(request, outcome)
 
 
@@ -78,7 +84,11 @@ def _manifests(request: Request, workspace: Workspace, engine: Engine, now: date
     prepare(engine, plan)
     notes.all(plan.notes)
     inventory = Manifests(
-        engine, request.files, recursive=request.recursive, namespace=next(iter(request.namespaces), None), selector=selector
+        engine,
+        request.files,
+        recursive=request.recursive,
+        namespace=next(iter(request.namespaces), None),
+        selector=selector,
     )
     target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
     with progress_bar(notes, len(inventory.files)) as progress:
@@ -121,7 +131,9 @@ def _cluster(request: Request, workspace: Workspace, engine: Engine, now: dateti
             chunk_size=request.chunk_size,
             on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
         )
-        target = Target(kind=TargetKind.CLUSTER, name=named or connection.name, scope=str(scope), server=connection.server)
+        target = Target(
+            kind=TargetKind.CLUSTER, name=named or connection.name, scope=str(scope), server=connection.server
+        )
         with progress_bar(notes, None) as progress:
             return Scan(plan, engine, collect_compliant=request.show is Show.ALL).run(inventory, target, now, progress)
 
@@ -149,5 +161,3 @@ def _exit_code(request: Request, outcome: Outcome) -> ExitCode:
     if report.gaps or (request.require_match and not judged):
         return ExitCode.INCONCLUSIVE
     return ExitCode.OK
-
-

@@ -40,13 +40,17 @@ WorkspaceOption = Annotated[
 ]
 ClusterOption = Annotated[
     str | None,
-    typer.Option("--cluster", metavar="[NAME]", help="Cluster, by its kubeconfig context; without NAME the current one."),
+    typer.Option(
+        "--cluster", metavar="[NAME]", help="Cluster, by its kubeconfig context; without NAME the current one."
+    ),
 ]
 ContextOption = Annotated[
-    str | None, typer.Option("--context", metavar="NAME", help="Kubeconfig context to connect with. Default: --cluster's.")
+    str | None,
+    typer.Option("--context", metavar="NAME", help="Kubeconfig context to connect with. Default: --cluster's."),
 ]
 KubeconfigOption = Annotated[
-    str | None, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file. Default: $KUBECONFIG, ~/.kube/config.")
+    str | None,
+    typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file. Default: $KUBECONFIG, ~/.kube/config."),
 ]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -9,13 +10,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self, TextIO
 
 from aksp.cli.options import ColorWhen
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
-from aksp.report import FORMATS, Format, GroupBy, Show, Style
+from aksp.report.interface import Format, GroupBy, Show, Style
+from aksp.report.registry import FORMATS
 
 #: Columns of a report that no terminal reads.
 PLAIN_WIDTH = 120
@@ -35,7 +37,7 @@ class Outputs:
 
     def __init__(self, outputs: Sequence[_Output]) -> None:
         self._outputs = outputs
-        self._files: dict[Path, IO[str]] = {}
+        self._files: dict[Path, TextIO] = {}
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> Outputs:
@@ -58,7 +60,7 @@ class Outputs:
 
     @property
     def need_lines(self) -> bool:
-        """Whether some format prints the source line of every result."""
+        """Whether some format prints the source line of every result, however it groups them."""
         return any(output.format.every_line for output in self._outputs)
 
     def __enter__(self) -> Self:
@@ -72,18 +74,16 @@ class Outputs:
             try:
                 if output.path.is_dir():
                     raise IsADirectoryError(None, "it is a folder")
-                self._files[output.path] = tempfile.NamedTemporaryFile(
-                    "w", encoding="utf-8", newline="", dir=output.path.parent, prefix=f".{output.path.name}.", delete=False
-                )
+                self._files[output.path] = _beside(output.path)
             except OSError as error:
                 self.__exit__()
                 raise _unwritable(output.path, error) from error
         return self
 
     @staticmethod
-    def _open(path: Path) -> IO[str]:
+    def _open(path: Path) -> TextIO:
         try:
-            return path.open("w", encoding="utf-8", newline="")
+            return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -100,7 +100,9 @@ class Outputs:
                 _write_stdout(output.format, report, color, show, group_by)
                 continue
             file = self._files[output.path]
-            style = Style(color=color is ColorWhen.ALWAYS, width=PLAIN_WIDTH, terminal=False, show=show, group_by=group_by)
+            style = Style(
+                color=color is ColorWhen.ALWAYS, width=PLAIN_WIDTH, terminal=False, show=show, group_by=group_by
+            )
             try:
                 output.format.render(report, file, style)
                 file.close()
@@ -113,7 +115,17 @@ class Outputs:
                 raise _unwritable(output.path, error) from error
 
 
+def _beside(path: Path) -> TextIO:
+    """A file beside the place that it will have."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    return Path(name).open("w", encoding="utf-8", errors="backslashreplace", newline="")
+
+
 def _write_stdout(form: Format, report: Report, color: ColorWhen, show: Show, group_by: GroupBy) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names are not ASCII, whatever the locale says; CSV writes its own line ends.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
     style = Style(color=_wants_color(color, terminal), width=width, terminal=terminal, show=show, group_by=group_by)

@@ -110,77 +110,107 @@ class Tally:
                 if at in chosen:
                     problems.setdefault((number, at), []).extend(documents[at].problems)
 
-        slots = _slots(documents)
-        verdicts: dict[int, dict[int, _Verdict]] = {}
+        verdicts: list[dict[int, _Verdict]] = [{} for _ in tasks]
         for pair in {**dict.fromkeys(found), **dict.fromkeys(problems)}:
             number, at = pair
-            verdicts.setdefault(number, {})[at] = self._verdict(
-                self.plan.ready[number], documents[at], found.get(pair, ()), problems.get(pair, ()), sources[at] if sources else None
+            verdicts[number][at] = self._verdict(
+                self.plan.ready[number],
+                documents[at],
+                found.get(pair, ()),
+                problems.get(pair, ()),
+                sources[at] if sources else None,
             )
-
-        per_slot: dict[int, list[ComplianceState]] = {}
-        judged: Counter[int] = Counter()
-        worst: dict[int, list[list[ComplianceState]]] = {}
-        for number, task in enumerate(tasks):
-            self.matched[number] += len(task.documents)
-            self._count(number, task, documents, slots, verdicts.get(number, {}), per_slot, judged, worst)
-        for slot, times in judged.items():
-            states = per_slot.get(slot, [])
-            if len(states) < times:
-                states = [*states, _COMPLIANT]
-            self._overall.resources[roll_up(states) or _COMPLIANT] += 1
-        for by_container in worst.values():
-            for states in by_container:
-                if states:
-                    self._overall.containers[roll_up(states) or _COMPLIANT] += 1
+        if self._collect_compliant:
+            for number, task in enumerate(tasks):
+                for at in task.documents:
+                    if at not in verdicts[number]:
+                        self._compliant(self.plan.ready[number], documents[at])
+        slots = _slots(documents)
+        self._count_resources(tasks, slots, verdicts)
+        self._count_containers(tasks, documents, verdicts)
         self.documents += len(documents)
 
-    def _count(
-        self,
-        number: int,
-        task: Task,
-        documents: Sequence[Document],
-        slots: Sequence[int],
-        verdicts: Mapping[int, _Verdict],
-        per_slot: dict[int, list[ComplianceState]],
-        judged: Counter[int],
-        worst: dict[int, list[list[ComplianceState]]],
+    def _count_resources(
+        self, tasks: Sequence[Task], slots: Sequence[int], verdicts: Sequence[Mapping[int, _Verdict]]
     ) -> None:
-        """Count one assignment over a page: distinct resources, then their containers."""
-        ready, count = self.plan.ready[number], self._each[number]
-        states: dict[int, list[ComplianceState]] = {}
-        for at in task.documents:
-            document = documents[at]
-            verdict = verdicts.get(at)
-            states.setdefault(slots[at], []).append(verdict.state if verdict else _COMPLIANT)
-            if verdict is None:
-                containers: list[ComplianceState | None] = [None if ready.excludes(c) else _COMPLIANT for c in document.containers]
-                if self._collect_compliant:
-                    self._compliant(ready, document, containers)
-            else:
-                containers = verdict.containers
-            if containers:
-                count.containers.update(state for state in containers if state is not None)
-                rows = worst.setdefault(at, [[] for _ in containers])
-                for row, state in zip(rows, containers, strict=True):
+        """Count distinct resources: per assignment, and by the roll-up over all of them.
+
+        Nearly all documents of a page have no verdict of their own, so they are counted together.
+        """
+        judged: Counter[int] = Counter()
+        overall: dict[int, list[ComplianceState]] = {}
+        for number, task in enumerate(tasks):
+            self.matched[number] += len(task.documents)
+            reached = {slots[at] for at in task.documents}
+            judged.update(reached)
+            states: dict[int, list[ComplianceState]] = {}
+            for at, verdict in verdicts[number].items():
+                states.setdefault(slots[at], []).append(verdict.state)
+            if len(reached) < len(task.documents):
+                # A workload and the Pod of its template, both judged: the one may comply.
+                for at in task.documents:
+                    if slots[at] in states and at not in verdicts[number]:
+                        states[slots[at]].append(_COMPLIANT)
+            count = self._each[number].resources
+            count[_COMPLIANT] += len(reached) - len(states)
+            for slot, found in states.items():
+                state = roll_up(found) or _COMPLIANT
+                count[state] += 1
+                overall.setdefault(slot, []).append(state)
+        self._overall.resources[_COMPLIANT] += len(judged) - len(overall)
+        for slot, found in overall.items():
+            if len(found) < judged[slot]:
+                found.append(_COMPLIANT)
+            self._overall.resources[roll_up(found) or _COMPLIANT] += 1
+
+    def _count_containers(
+        self, tasks: Sequence[Task], documents: Sequence[Document], verdicts: Sequence[Mapping[int, _Verdict]]
+    ) -> None:
+        """Count containers: per assignment, and by the roll-up over all of them."""
+        sizes = [len(document.containers) for document in documents]
+        plain: set[int] = set()
+        overall: dict[tuple[int, int], list[ComplianceState]] = {}
+        for number, task in enumerate(tasks):
+            ready, count = self.plan.ready[number], self._each[number].containers
+            chosen = [at for at in task.documents if sizes[at]]
+            for at in chosen:
+                verdict = verdicts[number].get(at)
+                if verdict is None and not ready.has_exclusions:
+                    plain.add(at)
+                    continue
+                states = verdict.containers if verdict else _states(ready, documents[at])
+                for index, state in enumerate(states):
                     if state is not None:
-                        row.append(state)
-        for slot, found in states.items():
-            state = roll_up(found) or _COMPLIANT
-            count.resources[state] += 1
-            judged[slot] += 1
-            if state is not _COMPLIANT:
-                per_slot.setdefault(slot, []).append(state)
+                        count[state] += 1
+                        overall.setdefault((at, index), []).append(state)
+            if not ready.has_exclusions:
+                count[_COMPLIANT] += sum([sizes[at] for at in chosen if at not in verdicts[number]])
+        touched: Counter[int] = Counter()
+        for (at, _), found in overall.items():
+            touched[at] += 1
+            if at in plain:
+                found.append(_COMPLIANT)
+            self._overall.containers[roll_up(found) or _COMPLIANT] += 1
+        self._overall.containers[_COMPLIANT] += sum([sizes[at] - touched[at] for at in plain])
 
     def _verdict(
-        self, ready: Ready, document: Document, findings: Sequence[Finding], problems: Sequence[str], source: Source | None
+        self,
+        ready: Ready,
+        document: Document,
+        findings: Sequence[Finding],
+        problems: Sequence[str],
+        source: Source | None,
     ) -> _Verdict:
         """One assignment's verdict on one document; builds the results."""
         resource = document.parent or document.resource
-        containers: list[ComplianceState | None] = [None if ready.excludes(c) else _COMPLIANT for c in document.containers]
+        containers = _states(ready, document)
         whole: list[ComplianceState] = []
         for finding in findings:
-            waived = exemption_for(ready.exemptions, document, finding.container, ready.selection.target) if ready.exemptions else None
+            waived = (
+                exemption_for(ready.exemptions, document, finding.container, ready.selection.target)
+                if ready.exemptions
+                else None
+            )
             state = _EXEMPT if waived else _NON_COMPLIANT
             self._result(ready, document, resource, state, finding, waived, source)
             if finding.container is not None and finding.container in document.containers:
@@ -218,11 +248,13 @@ class Tally:
             )
         )  # fmt: skip
 
-    def _compliant(self, ready: Ready, document: Document, containers: Sequence[ComplianceState | None]) -> None:
+    def _compliant(self, ready: Ready, document: Document) -> None:
         resource = document.parent or document.resource
-        for container, state in zip(document.containers, containers, strict=True):
+        for container, state in zip(document.containers, _states(ready, document), strict=True):
             if state is not None:
-                self._result(ready, document, resource, _COMPLIANT, Finding(message="", container=container), None, None)
+                self._result(
+                    ready, document, resource, _COMPLIANT, Finding(message="", container=container), None, None
+                )
         if not document.containers:
             self._result(ready, document, resource, _COMPLIANT, _NOTHING, None, None)
 
@@ -255,7 +287,9 @@ class Tally:
         for (assignment, message), resources in sorted(self._faults.items()):
             only = resources[0] if len(resources) == 1 else None
             where = "" if only else f" ({len(resources)} resources, the first {resources[0]})"
-            gaps.append(Gap(reason="EvaluationError", message=f"assignment {assignment}: {message}{where}", resource=only))
+            gaps.append(
+                Gap(reason="EvaluationError", message=f"assignment {assignment}: {message}{where}", resource=only)
+            )
         return gaps
 
     def sorted_results(self) -> list[Result]:
@@ -281,6 +315,11 @@ def _worse(one: ComplianceState | None, other: ComplianceState) -> ComplianceSta
     return other
 
 
+def _states(ready: Ready, document: Document) -> list[ComplianceState | None]:
+    """The states of a Pod's containers before anything is found; None for those left out."""
+    return [None if ready.excludes(container) else _COMPLIANT for container in document.containers]
+
+
 def _slots(documents: Sequence[Document]) -> list[int]:
     """Which documents are one resource: a workload and the Pod of its template."""
     slots: list[int] = []
@@ -304,5 +343,3 @@ def _summary(ready: Ready, state: ComplianceState, percent: float | None, counts
         compliance_percent=percent,
         counts=counts,
     )
-
-

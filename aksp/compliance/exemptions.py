@@ -22,7 +22,9 @@ def exemption_for(
     for exemption in exemptions:
         if not exemption.scope.covers(place):
             continue
-        if not exemption.resources or any(_names(entry, resource, document.owner, container) for entry in exemption.resources):
+        if not exemption.resources or any(
+            _names(entry, resource, document.owner, container) for entry in exemption.resources
+        ):
             return exemption
     return None
 

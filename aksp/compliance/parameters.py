@@ -58,7 +58,9 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
         if parameter.required and name not in given:
             option = f"give it with {parameter.option}" if parameter.option else ""
             found.append(
-                ParameterFault(parameter=name, problem=f"{definition.slug} needs a value of type {parameter.type}", hint=option)
+                ParameterFault(
+                    parameter=name, problem=f"{definition.slug} needs a value of type {parameter.type}", hint=option
+                )
             )
     if not found:
         values = effective(definition, given)
@@ -66,7 +68,11 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
             if not any(values.get(name) for name in names):
                 options = " or ".join(definition.parameters[name].option or name for name in names)
                 found.append(
-                    ParameterFault(parameter=names[0], problem=f"{definition.slug} needs at least one of {', '.join(names)}", hint=f"give {options}")
+                    ParameterFault(
+                        parameter=names[0],
+                        problem=f"{definition.slug} needs at least one of {', '.join(names)}",
+                        hint=f"give {options}",
+                    )
                 )
     return found
 
@@ -86,7 +92,9 @@ def value_problem(parameter: Parameter, value: Any) -> str | None:
     if problem is None and parameter.allowed_values and value not in parameter.allowed_values:
         hint = nearest(value, map(str, parameter.allowed_values)) if isinstance(value, str) else ""
         allowed = ", ".join(map(str, parameter.allowed_values))
-        return f"{_shown(value)} is not allowed: expected one of {allowed}" + (f" ({hint})" if hint.startswith("did") else "")
+        return f"{_shown(value)} is not allowed: expected one of {allowed}" + (
+            f" ({hint})" if hint.startswith("did") else ""
+        )
     if problem is None and parameter.type is ParameterType.DATE_TIME:
         problem = _date_problem(value)
     if problem is None and parameter.format:
@@ -185,8 +193,15 @@ def advice(definition: Definition, values: Mapping[str, Any]) -> list[str]:
         value = values.get(name)
         if parameter.format == "image-regex" and isinstance(value, str) and value:
             notes += [f"{parameter.option or name} {value!r}: {note}" for note in image_regex_advice(value)]
-        if parameter.format == "quantity" and "emory" in name and isinstance(value, str) and re.fullmatch(r"[\d.]+m?", value.strip()):
-            notes.append(f"{parameter.option or name} {value!r} has no unit, so it means bytes: did you mean {value.rstrip('m')}Mi?")
+        if (
+            parameter.format == "quantity"
+            and "emory" in name
+            and isinstance(value, str)
+            and re.fullmatch(r"[\d.]+m?", value.strip())
+        ):
+            notes.append(
+                f"{parameter.option or name} {value!r} has no unit, so it means bytes: did you mean {value.rstrip('m')}Mi?"
+            )
     return notes
 
 
@@ -194,12 +209,16 @@ def image_regex_advice(pattern: str) -> list[str]:
     """What an image pattern accepts that its author hardly meant."""
     notes = []
     if not pattern.startswith(("^", r"\A", "(?i)^")):
-        notes.append("it is not anchored with ^, so it also accepts evil.example/" + re.sub(r"[\\^$].*", "", pattern)[:30] + "…")
+        notes.append(
+            "it is not anchored with ^, so it also accepts evil.example/" + re.sub(r"[\\^$].*", "", pattern)[:30] + "…"
+        )
     if re.search(r"(?<!\\)\.(?![*+?{])(?=[A-Za-z0-9])", pattern):
         notes.append(r"an unescaped . stands for any character: write \.")
     bare = pattern.lstrip("^")
     if "/" not in bare:
-        notes.append("it has no slash after the registry, so it also accepts a registry whose name goes on, such as contoso.azurecr.io.evil.example")
+        notes.append(
+            "it has no slash after the registry, so it also accepts a registry whose name goes on, such as contoso.azurecr.io.evil.example"
+        )
     elif re.match(r"\.[*+]", bare):
         notes.append("it starts with a wildcard, so any registry may come before what it names")
     return notes

@@ -36,6 +36,11 @@ class Ready:
         """Whether a violation would be refused at admission."""
         return self.effect.refuses and self.assignment.enforcement_mode is EnforcementMode.DEFAULT
 
+    @property
+    def has_exclusions(self) -> bool:
+        """Whether the parameters leave any container out."""
+        return bool(self.excluded_containers or self.excluded_images)
+
     def excludes(self, container: Container) -> bool:
         """Whether the parameters leave a container out: then it has no state."""
         if container.name in self.excluded_containers:

@@ -62,7 +62,9 @@ class Selector:
             elif match := _EXISTS.fullmatch(term):
                 expressions.append((match["key"], "DoesNotExist" if match["not"] else "Exists", ()))
             else:
-                raise ValueError(f"label selector {text!r}: {term.strip()!r} is not key=value, key!=value, key in (…), key or !key")
+                raise ValueError(
+                    f"label selector {text!r}: {term.strip()!r} is not key=value, key!=value, key in (…), key or !key"
+                )
         return cls(match_labels=tuple(labels), match_expressions=tuple(expressions))
 
     def document(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Cluster:
         # A kind without namespaces is listed once, and not at all when namespaces were asked for.
         if self._namespaces and not served.namespaced:
             return
-        for namespace in self._namespaces or [None]:
+        for namespace in self._namespaces or (None,):
             path = list_path(served, namespace)
             listing = f"{_name(kind)} {namespace or ''}"
             pages = list_pages(

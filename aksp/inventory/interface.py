@@ -71,7 +71,10 @@ def documents_of(records: Sequence[DocumentRecord]) -> list[Document]:
                 labels=labels,
                 owner=workload_of(owner["kind"], owner["name"], labels) if owner else None,
                 containers=tuple(
-                    [Container(name=c["name"], type=c["type"], image=c["image"]) for c in record.get("containers") or ()]
+                    [
+                        Container(name=c["name"], type=c["type"], image=c["image"])
+                        for c in record.get("containers") or ()
+                    ]
                 ),
                 problems=tuple(record.get("problems") or ()),
                 template=record.get("template", ""),

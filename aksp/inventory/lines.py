@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from aksp.engine import Engine
 
@@ -27,7 +30,11 @@ class FileSource:
 
     def at(self, path: str | None) -> FileSource:
         """The place of a field in the same document."""
-        return replace(self, path=path or "")
+        # Not dataclasses.replace, which takes longer than all else of a result.
+        return FileSource(
+            file=self.file, offset=self.offset, length=self.length, first_line=self.first_line, json=self.json,
+            item=self.item, lines=self.lines, path=path or "",
+        )  # fmt: skip
 
     @property
     def line(self) -> int:
@@ -61,13 +68,21 @@ class Lines:
                 documents.setdefault((source.file, source.offset, source.length), []).append(source)
         pending: list[tuple[list[FileSource], bytes]] = []
         size = 0
-        for (file, offset, length), wanted in documents.items():
-            text = self._text(file, offset, length)
-            pending.append((wanted, text))
-            size += len(text)
-            if size > _REQUEST_BYTES:
-                self._ask(pending)
-                pending, size = [], 0
+        with ExitStack() as stack:
+            current, stream = "", None
+            for (file, offset, length), wanted in documents.items():
+                if file != current:
+                    stack.close()
+                    current, stream = file, self._open(file, stack)
+                text = b""
+                if stream is not None:
+                    stream.seek(offset)
+                    text = stream.read(length)
+                pending.append((wanted, text))
+                size += length
+                if size > _REQUEST_BYTES:
+                    self._ask(pending)
+                    pending, size = [], 0
         if pending:
             self._ask(pending)
 
@@ -88,15 +103,14 @@ class Lines:
             for source, position in zip(wanted, found, strict=True):
                 self._known[_key(source)] = position["line"]
 
-    def _text(self, file: str, offset: int, length: int) -> bytes:
+    def _open(self, file: str, stack: ExitStack) -> IO[bytes] | None:
+        """The text of a file; None when it has gone since: then each line is its document's first."""
         if file in self._kept:
-            return self._kept[file][offset : offset + length]
+            return io.BytesIO(self._kept[file])
         try:
-            with Path(file).open("rb") as stream:
-                stream.seek(offset)
-                return stream.read(length)
+            return stack.enter_context(Path(file).open("rb"))
         except OSError:
-            return b""
+            return None
 
 
 def _key(source: FileSource) -> tuple[str, int, str, str]:

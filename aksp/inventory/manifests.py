@@ -126,7 +126,9 @@ def _hidden(document: Any) -> Any:
     """A document that no assignment selects: its kind has no name."""
     from dataclasses import replace
 
-    return replace(document, resource=replace(document.resource, api_version="", kind=""), template="", containers=(), problems=())
+    return replace(
+        document, resource=replace(document.resource, api_version="", kind=""), template="", containers=(), problems=()
+    )
 
 
 def _unreadable(file: str, line: int, message: str) -> Gap:
@@ -146,7 +148,9 @@ def _expand(paths: Sequence[str], recursive: bool) -> Iterator[str]:
             continue
         path = Path(name)
         if path.is_dir():
-            found = sorted(p for p in (path.rglob("*") if recursive else path.iterdir()) if p.suffix in SUFFIXES and p.is_file())
+            found = sorted(
+                p for p in (path.rglob("*") if recursive else path.iterdir()) if p.suffix in SUFFIXES and p.is_file()
+            )
             if not found:
                 hint = "" if recursive else " (give -R to look into its folders)"
                 raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)

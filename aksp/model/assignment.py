@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from aksp.model.scope import Scope
+from aksp.model.scope import EVERYWHERE, Scope
 
 API_VERSION = "policy.aksp.io/v1alpha1"
 
@@ -30,7 +30,7 @@ class Assignment:
 
     name: str
     definition_id: str
-    scope: Scope = Scope("/")
+    scope: Scope = EVERYWHERE
     display_name: str = ""
     description: str = ""
     not_scopes: tuple[Scope, ...] = ()
@@ -66,7 +66,7 @@ class Exemption:
     name: str
     assignment: str
     category: ExemptionCategory
-    scope: Scope = Scope("/")
+    scope: Scope = EVERYWHERE
     expires_on: datetime | None = None
     display_name: str = ""
     description: str = ""

@@ -25,9 +25,9 @@ class Scope:
             raise ValueError(f"scope {text!r} has an empty segment")
         if len(segments) % 2 and segments[0].lower() == "clusters":
             raise ValueError(f"scope {text!r} ends in the middle: expected /clusters/NAME[/namespaces/NAMESPACE]")
-        if segments and segments[0].lower() == "clusters" and len(segments) > 2:
-            if len(segments) != 4 or segments[2].lower() != "namespaces":
-                raise ValueError(f"scope {text!r}: below a cluster only /namespaces/NAMESPACE is known")
+        below = segments[2:] if segments and segments[0].lower() == "clusters" else []
+        if below and (len(below) != 2 or below[0].lower() != "namespaces"):
+            raise ValueError(f"scope {text!r}: below a cluster only /namespaces/NAMESPACE is known")
         return cls("/" + "/".join(segments))
 
     @classmethod
@@ -56,3 +56,7 @@ class Scope:
 
     def __str__(self) -> str:
         return self.path
+
+
+#: Everything.
+EVERYWHERE = Scope("/")

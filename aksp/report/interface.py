@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from aksp.model.compliance import Report
+if TYPE_CHECKING:
+    from aksp.model.compliance import Report
 
 
 class Show(StrEnum):

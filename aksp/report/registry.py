@@ -58,4 +58,4 @@ _ALL = (
 )
 
 #: Formats by name, in the order in which help and documentation list them.
-FORMATS: Mapping[str, Format] = MappingProxyType({format.name: format for format in _ALL})
+FORMATS: Mapping[str, Format] = MappingProxyType({one.name: one for one in _ALL})

@@ -193,7 +193,9 @@ def exemption_from(document: Any, origin: str) -> Exemption:
         display_name=fields.text("displayName"),
         description=fields.text("description"),
         metadata=fields.mapping("metadata"),
-        resources=tuple(_resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(fields.array("resources"))),
+        resources=tuple(
+            _resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(fields.array("resources"))
+        ),
         origin=origin,
     )
 
@@ -201,5 +203,7 @@ def exemption_from(document: Any, origin: str) -> Exemption:
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
     fields = _Fields(entry, origin, path, _RESOURCE_FIELDS)
     if not entry:
-        raise InvalidInput(f"{path} is empty, so it would exempt everything", where=origin, hint="leave resources out to mean that")
+        raise InvalidInput(
+            f"{path} is empty, so it would exempt everything", where=origin, hint="leave resources out to mean that"
+        )
     return ExemptedResource(**{key: fields.text(key) or None for key in _RESOURCE_FIELDS})

@@ -46,7 +46,9 @@ class Files:
             for document in _documents(path):
                 one = read(document, str(path))
                 if (other := found.get(one.name)) is not None:
-                    raise InvalidInput(f"metadata.name {one.name!r} is there already, in {other.origin}", where=str(path))
+                    raise InvalidInput(
+                        f"metadata.name {one.name!r} is there already, in {other.origin}", where=str(path)
+                    )
                 found[one.name] = one
         return [found[name] for name in sorted(found)]
 
@@ -58,7 +60,9 @@ class Files:
             return
         except OSError as error:
             raise InvalidInput(f"the workspace cannot be read: {error.strerror}", where=str(directory)) from error
-        yield from (path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith("."))
+        yield from (
+            path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith(".")
+        )
 
     def save(self, assignment: Assignment, *, replace: bool) -> str:
         """Keep an assignment in its own file and give the file's path.

@@ -1,0 +1,54 @@
+# make demo and make test are all that a fresh machine with Python 3.11 and Go 1.26 needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := aksp/_bin/aksp-engine
+TESTBED := $(or $(AKSP_TESTBED_DIR),$(HOME)/.cache/aksp/testbed)
+
+.PHONY: demo test unit e2e lint engine golden bench wheel docs clean
+
+demo: $(VENV)/.installed $(ENGINE)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
+
+test: lint unit e2e wheel
+
+$(VENV)/.installed: pyproject.toml setup.py | $(ENGINE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+engine: $(ENGINE)
+
+$(ENGINE): $(wildcard engine/*.go) engine/go.mod engine/go.sum
+	@mkdir -p $(@D)
+	cd engine && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o ../$@ .
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	test -z "$$(gofmt -l engine)" || { gofmt -d engine; exit 1; }
+	cd engine && go vet ./...
+	cd engine && go run -modfile=tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...
+
+unit: $(VENV)/.installed $(ENGINE)
+	cd engine && go test -race ./...
+	$(BIN)/pytest --ignore=tests/e2e
+
+e2e: $(VENV)/.installed $(ENGINE)
+	$(BIN)/python tests/testbed/build.py --into "$(TESTBED)"
+	AKSP_TESTBED_DIR="$(TESTBED)" $(BIN)/pytest tests/e2e
+
+wheel: $(VENV)/.installed
+	$(BIN)/python tests/wheel.py
+
+golden: $(VENV)/.installed
+	$(BIN)/pytest --update-golden tests/report
+
+bench: $(VENV)/.installed $(ENGINE)
+	$(BIN)/python bench/run.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info aksp/_bin

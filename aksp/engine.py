@@ -163,6 +163,7 @@ class Engine:
         self._generation = 0
         self._next_id = 0
         self._policies: dict[str, Sequence[RegoModule]] = {}
+        self._reads: dict[str, Sequence[str]] = {}
         self._inventory: list[Batch] = []
         #: Policies that brought the engine down, and how.
         self._poisoned: dict[str, str] = {}
@@ -182,7 +183,12 @@ class Engine:
         faults = cast(list[PolicyFault], answer["faults"])
         if not faults:
             self._policies[policy] = modules
+            self._reads[policy] = answer["reads"]
         return faults
+
+    def reads(self, policy: str) -> Sequence[str]:
+        """The paths of a document that a compiled policy can see."""
+        return self._reads[policy]
 
     @staticmethod
     def _compile_header(policy: str, modules: Sequence[RegoModule]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from aksp.engine import Engine
 from aksp.inventory.interface import Inventory, Page, Wanted
 from aksp.model.compliance import Finding, Gap, Report, Target
 from aksp.model.definition import ResourceKind
+from aksp.model.resource import Container
 
 Progress = Callable[[Page], None]
 
@@ -131,12 +132,17 @@ class Scan:
         unclear: dict[int, list[int]] = {}
         faults = list(judgement.faults)
         hits = {(hit.task, hit.document): hit.findings for hit in judgement.hits}
+        # Replicas have the same findings in the same containers: one list for all of them.
+        shared: dict[tuple[tuple[int, ...], tuple[Container, ...], str], list[Finding]] = {}
         for (task, at), numbers in hits.items():
             document = page.documents[at]
             if document.containers and not all(findings.structured(records[n]) for n in numbers):
                 unclear.setdefault(task, []).append(at)
-            else:
-                found[task, at] = [findings.finding(records[n], document) for n in numbers]
+                continue
+            key = (tuple(numbers), document.containers, document.template)
+            if key not in shared:
+                shared[key] = [findings.finding(records[n], document) for n in numbers]
+            found[task, at] = shared[key]
         for task, at_all in unclear.items():
             assert page.batch is not None
             one = Task(policy=tasks[task].policy, parameters=tasks[task].parameters, documents=at_all)

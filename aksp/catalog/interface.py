@@ -55,5 +55,5 @@ class Catalogs:
                 return definition
         raise InvalidInput(
             f"there is no definition {identifier!r}",
-            hint=f"{nearest(wanted, definitions)}; `aksp definitions` lists them",
+            hint=f"{nearest(wanted, definitions)} (`aksp definitions` lists all)",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -74,13 +74,17 @@ def _command(definition: Definition) -> Any:
         given = {parameter.name: options.pop(name) for name, parameter in names.items()}
         _assign(definition, given, options, (ctx.parent.params if ctx.parent else {}).get("workspace"))
 
+    annotations = get_type_hints(_common, include_extras=True)
     common = inspect.signature(_common)
     own = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(parameter))
         for name, parameter in names.items()
     ]
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    shared = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common.parameters.values()]
+    shared = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotations[p.name])
+        for p in common.parameters.values()
+    ]
     run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in [context, *own, *shared]}
     run.__doc__ = f"{definition.display_name}.\n\n{definition.description}"
@@ -90,10 +94,12 @@ def _command(definition: Definition) -> Any:
 
 
 def _common(
-    name: Annotated[str | None, typer.Option(help="The assignment's name. Default: the definition's.")] = None,
-    display_name: Annotated[str, typer.Option(help="A title for reports.")] = "",
-    description: Annotated[str, typer.Option(help="Why it is assigned.")] = "",
-    message: Annotated[str, typer.Option(help="What a developer reads who is refused.")] = "",
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The assignment's name. Default: the definition's.")
+    ] = None,
+    display_name: Annotated[str, typer.Option(metavar="TEXT", help="A title for reports.")] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT", help="Why it is assigned.")] = "",
+    message: Annotated[str, typer.Option(metavar="TEXT", help="What a developer reads who is refused.")] = "",
     effect: Annotated[
         str | None, typer.Option(metavar="EFFECT", help="EnforceRegoPolicy (default), Deny, Audit, Warn or Disabled.")
     ] = None,
@@ -101,15 +107,19 @@ def _common(
         str, typer.Option(metavar="MODE", help="Default, or DoNotEnforce: report, refuse nothing.")
     ] = "Default",
     scope: Annotated[
-        str | None, typer.Option(help="Where it applies: /, /clusters/NAME, … Default: everywhere.")
+        str | None, typer.Option(metavar="SCOPE", help="Where it applies: /, /clusters/NAME, … Default: everywhere.")
     ] = None,
     cluster: ClusterOption = None,
-    not_scope: Annotated[list[str] | None, typer.Option(help="A scope below to leave out; repeatable.")] = None,
+    not_scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="A scope below to leave out; repeatable.")
+    ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace; repeatable, globs.")
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable, globs."),
     ] = None,
     exclude_namespace: Annotated[
-        list[str] | None, typer.Option(help="Leave this namespace out, besides the defaults; repeatable, globs.")
+        list[str] | None,
+        typer.Option(metavar="NAMESPACE", help="Leave this namespace out, besides the defaults; repeatable, globs."),
     ] = None,
     no_default_exclusions: Annotated[
         bool,
@@ -118,12 +128,14 @@ def _common(
         ),
     ] = False,
     selector: Annotated[
-        str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")
+        str | None,
+        typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the assignment of this name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print, write nothing.")] = False,
     output: Annotated[
-        ListFormat | None, typer.Option("--output", "-o", help="Print the document: yaml, json or name.")
+        ListFormat | None,
+        typer.Option("--output", "-o", metavar="FORMAT", help="Print the document: yaml, json or name."),
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -188,7 +200,7 @@ def _assign(
         check_regexes(engine, [(assignment, definition)])
         compile_definition(engine, definition)
     for note in advice(definition, assignment.parameters):
-        typer.echo(f"warning: {note}", err=True)
+        typer.echo(f"aksp: warning: {note}", err=True)
     output: ListFormat | None = options["output"]
     label = f"policyassignment.policy.aksp.io/{assignment.name}"
     if options["dry_run"]:

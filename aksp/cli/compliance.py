@@ -43,13 +43,15 @@ def compliance(
         ),
     ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace; repeatable on a cluster.")
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
     ] = None,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")
     ] = False,
     selector: Annotated[
-        str | None, typer.Option("--selector", "-l", help="Only objects with these labels, as for kubectl -l.")
+        str | None,
+        typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
     ] = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -62,7 +64,7 @@ def compliance(
         bool, typer.Option("--require-match", help="Exit 4 when nothing was there to judge.")
     ] = False,
     color: Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")] = ColorWhen.AUTO,
-    chunk_size: Annotated[int, typer.Option(min=1, help="Objects per page of a cluster's lists.")] = 500,
+    chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
     request_timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for the API server.")
     ] = 60.0,

@@ -17,7 +17,7 @@ from aksp.compliance.plan import Plan, Ready
 from aksp.compliance.rollup import percentage, roll_up, state_of
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, Source
-from aksp.model.resource import Document, Resource
+from aksp.model.resource import Container, Document, Resource
 
 _NON_COMPLIANT, _COMPLIANT = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT
 _ERROR, _EXEMPT = ComplianceState.ERROR, ComplianceState.EXEMPT
@@ -111,15 +111,20 @@ class Tally:
                     problems.setdefault((number, at), []).extend(documents[at].problems)
 
         verdicts: list[dict[int, _Verdict]] = [{} for _ in tasks]
+        # Replicas share their findings, and so the states of their containers.
+        alike: dict[tuple[int, int, tuple[Container, ...]], _Verdict] = {}
         for pair in {**dict.fromkeys(found), **dict.fromkeys(problems)}:
             number, at = pair
-            verdicts[number][at] = self._verdict(
-                self.plan.ready[number],
-                documents[at],
-                found.get(pair, ()),
-                problems.get(pair, ()),
-                sources[at] if sources else None,
-            )
+            ready, document, findings = self.plan.ready[number], documents[at], found.get(pair, ())
+            wrong = problems.get(pair, ())
+            waived = self._results_of(ready, document, findings, wrong, sources[at] if sources else None)
+            key = (number, id(findings), document.containers)
+            verdict = None if wrong or waived else alike.get(key)
+            if verdict is None:
+                verdict = _verdict(ready, document, findings, wrong, waived)
+                if not wrong and not waived:
+                    alike[key] = verdict
+            verdicts[number][at] = verdict
         if self._collect_compliant:
             for number, task in enumerate(tasks):
                 for at in task.documents:
@@ -193,40 +198,30 @@ class Tally:
             self._overall.containers[roll_up(found) or _COMPLIANT] += 1
         self._overall.containers[_COMPLIANT] += sum([sizes[at] - touched[at] for at in plain])
 
-    def _verdict(
+    def _results_of(
         self,
         ready: Ready,
         document: Document,
         findings: Sequence[Finding],
         problems: Sequence[str],
         source: Source | None,
-    ) -> _Verdict:
-        """One assignment's verdict on one document; builds the results."""
+    ) -> dict[int, Exemption]:
+        """Build the results of one assignment on one document; the findings that are waived, by index."""
         resource = document.parent or document.resource
-        containers = _states(ready, document)
-        whole: list[ComplianceState] = []
-        for finding in findings:
-            waived = (
-                exemption_for(ready.exemptions, document, finding.container, ready.selection.target)
-                if ready.exemptions
-                else None
+        waived: dict[int, Exemption] = {}
+        for index, finding in enumerate(findings):
+            exemption = None
+            if ready.exemptions:
+                exemption = exemption_for(ready.exemptions, document, finding.container, ready.selection.target)
+            if exemption is not None:
+                waived[index] = exemption
+            self._result(
+                ready, document, resource, _EXEMPT if exemption else _NON_COMPLIANT, finding, exemption, source
             )
-            state = _EXEMPT if waived else _NON_COMPLIANT
-            self._result(ready, document, resource, state, finding, waived, source)
-            if finding.container is not None and finding.container in document.containers:
-                at = document.containers.index(finding.container)
-                containers[at] = _worse(containers[at], state)
-            else:
-                whole.append(state)
         for problem in problems:
             self._result(ready, document, resource, _ERROR, Finding(message=problem), None, source)
             self._faults.setdefault((ready.key.name, problem), []).append(resource)
-            whole.append(_ERROR)
-        for state in whole:
-            containers = [None if own is None else _worse(own, state) for own in containers]
-        # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
-        states = [*whole, *(state for state in containers if state is not None)]
-        return _Verdict(state=roll_up(states) or _COMPLIANT, containers=containers)
+        return waived
 
     def _result(
         self,
@@ -296,6 +291,30 @@ class Tally:
         """Results by namespace, kind, name, assignment, container and path."""
         self.results.sort(key=_order)
         return self.results
+
+
+def _verdict(
+    ready: Ready,
+    document: Document,
+    findings: Sequence[Finding],
+    problems: Sequence[str],
+    waived: Mapping[int, Exemption],
+) -> _Verdict:
+    """One assignment's verdict on one document."""
+    containers = _states(ready, document)
+    whole: list[ComplianceState] = [_ERROR] * len(problems)
+    for index, finding in enumerate(findings):
+        state = _EXEMPT if index in waived else _NON_COMPLIANT
+        if finding.container is not None and finding.container in document.containers:
+            at = document.containers.index(finding.container)
+            containers[at] = _worse(containers[at], state)
+        else:
+            whole.append(state)
+    for state in whole:
+        containers = [None if own is None else _worse(own, state) for own in containers]
+    # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
+    states = [*whole, *(state for state in containers if state is not None)]
+    return _Verdict(state=roll_up(states) or _COMPLIANT, containers=containers)
 
 
 def _order(result: Result) -> tuple[str, str, str, str, str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,13 @@ from aksp.engine import Engine
 #: Bytes of documents that one request to the engine carries.
 _REQUEST_BYTES = 4 << 20
 
+#: The fields wanted of one document, and its text.
+_Wanted = tuple[list[tuple["DocumentText", str]], bytes]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FileSource:
-    """A field of a document in a file: where the document's text is, and the field's path in it."""
+class DocumentText:
+    """Where a document's text is: bytes in a file, and the item's path when it is a YAML list."""
 
     file: str
     offset: int
@@ -25,16 +28,24 @@ class FileSource:
     first_line: int
     json: bool
     item: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A field of a document in a file."""
+
+    text: DocumentText
     lines: Lines
     path: str = ""
 
     def at(self, path: str | None) -> FileSource:
         """The place of a field in the same document."""
-        # Not dataclasses.replace, which takes longer than all else of a result.
-        return FileSource(
-            file=self.file, offset=self.offset, length=self.length, first_line=self.first_line, json=self.json,
-            item=self.item, lines=self.lines, path=path or "",
-        )  # fmt: skip
+        return FileSource(self.text, self.lines, path or "")
+
+    @property
+    def file(self) -> str:
+        """The file's path as given or found."""
+        return self.text.file
 
     @property
     def line(self) -> int:
@@ -48,7 +59,7 @@ class Lines:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept: dict[str, bytes] = {}
-        self._known: dict[tuple[str, int, str, str], int] = {}
+        self._known: dict[tuple[DocumentText, str], int] = {}
 
     def keep(self, file: str, text: bytes) -> None:
         """Keep the text of what cannot be read twice."""
@@ -56,17 +67,20 @@ class Lines:
 
     def line_of(self, source: FileSource) -> int:
         """One line; the document's first when its text is gone."""
-        if (key := _key(source)) not in self._known:
+        key = source.text, source.path
+        if key not in self._known:
             self.find([source])
         return self._known[key]
 
     def find(self, sources: Iterable[FileSource]) -> None:
         """Look up many at once: each document is read and parsed once."""
-        documents: dict[tuple[str, int, int], list[FileSource]] = {}
+        documents: dict[tuple[str, int, int], dict[tuple[DocumentText, str], None]] = {}
         for source in sources:
-            if _key(source) not in self._known:
-                documents.setdefault((source.file, source.offset, source.length), []).append(source)
-        pending: list[tuple[list[FileSource], bytes]] = []
+            key = source.text, source.path
+            if key not in self._known:
+                text = source.text
+                documents.setdefault((text.file, text.offset, text.length), {})[key] = None
+        pending: list[_Wanted] = []
         size = 0
         with ExitStack() as stack:
             current, stream = "", None
@@ -74,11 +88,11 @@ class Lines:
                 if file != current:
                     stack.close()
                     current, stream = file, self._open(file, stack)
-                text = b""
+                read = b""
                 if stream is not None:
                     stream.seek(offset)
-                    text = stream.read(length)
-                pending.append((wanted, text))
+                    read = stream.read(length)
+                pending.append((list(wanted), read))
                 size += length
                 if size > _REQUEST_BYTES:
                     self._ask(pending)
@@ -86,22 +100,22 @@ class Lines:
         if pending:
             self._ask(pending)
 
-    def _ask(self, pending: list[tuple[list[FileSource], bytes]]) -> None:
+    def _ask(self, pending: Sequence[_Wanted]) -> None:
         positions = self._engine.locate(
             [
                 {
                     "length": len(text),
-                    "line": wanted[0].first_line,
-                    "json": wanted[0].json,
-                    "paths": [source.item + source.path for source in wanted],
+                    "line": wanted[0][0].first_line,
+                    "json": wanted[0][0].json,
+                    "paths": [document.item + path for document, path in wanted],
                 }
                 for wanted, text in pending
             ],
             b"".join(text for _, text in pending),
         )
         for (wanted, _), found in zip(pending, positions, strict=True):
-            for source, position in zip(wanted, found, strict=True):
-                self._known[_key(source)] = position["line"]
+            for key, position in zip(wanted, found, strict=True):
+                self._known[key] = position["line"]
 
     def _open(self, file: str, stack: ExitStack) -> IO[bytes] | None:
         """The text of a file; None when it has gone since: then each line is its document's first."""
@@ -111,7 +125,3 @@ class Lines:
             return stack.enter_context(Path(file).open("rb"))
         except OSError:
             return None
-
-
-def _key(source: FileSource) -> tuple[str, int, str, str]:
-    return source.file, source.offset, source.item, source.path

@@ -12,7 +12,7 @@ from aksp.compliance.selection import Selector
 from aksp.engine import Batch, DocumentRecord, Engine
 from aksp.errors import InvalidInput
 from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.lines import FileSource, Lines
+from aksp.inventory.lines import DocumentText, FileSource, Lines
 from aksp.model.compliance import Gap
 
 #: What kubectl reads from a folder.
@@ -111,15 +111,15 @@ class Manifests:
         return self._selector is None or self._selector.matches(itself.get("labels") or {})
 
     def _source(self, part: _Part, record: DocumentRecord) -> FileSource:
-        return FileSource(
+        text = DocumentText(
             file=part.file,
             offset=part.offset + record["offset"],
             length=record["length"],
             first_line=record["line"],
             json=record.get("json", False),
             item=record.get("item", ""),
-            lines=self.lines,
         )
+        return FileSource(text, self.lines)
 
 
 def _hidden(document: Any) -> Any:

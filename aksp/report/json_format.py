@@ -9,6 +9,9 @@ from aksp.model.compliance import Report
 from aksp.report import wire
 from aksp.report.interface import Style
 
+# Made once: json.dumps would make an encoder for each of 33,000 results.
+_READABLE = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def render_json(report: Report, out: TextIO, style: Style) -> None:
     """Write the report as one JSON document: the envelope indented, a line per result and gap."""
@@ -34,7 +37,7 @@ def _encode(value: Any, indent: int | None = None) -> str:
     JSON leaves C1 controls and bidirectional overrides as they are, and a report is read on
     terminals too.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = _READABLE(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent)
     if text.replace("\n", "").isprintable():
         return text
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")

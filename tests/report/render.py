@@ -6,7 +6,8 @@ import io
 from typing import Any
 
 from aksp.model.compliance import Report
-from aksp.report import FORMATS, Style
+from aksp.report.interface import Style
+from aksp.report.registry import FORMATS
 
 
 def render(report: Report, format: str, **style: Any) -> str:

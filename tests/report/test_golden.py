@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from aksp.report import FORMATS, GroupBy, Show
+from aksp.report.interface import GroupBy, Show
+from aksp.report.registry import FORMATS
 
 from .render import render
 from .scenarios import SCENARIOS

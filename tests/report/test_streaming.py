@@ -14,7 +14,8 @@ from typing import TextIO, cast, overload
 import pytest
 
 from aksp.model.compliance import Result
-from aksp.report import FORMATS, Style
+from aksp.report.interface import Style
+from aksp.report.registry import FORMATS
 
 from .render import render
 from .scenarios import SCENARIOS, pod

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aksp.model.compliance import ComplianceState, Finding, Result
-from aksp.report import FORMATS, GroupBy, Show
+from aksp.report.interface import GroupBy, Show
+from aksp.report.registry import FORMATS
 from aksp.report.text import safe, width_of, wrap
 
 from .render import render

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from aksp.report import Show
+from aksp.report.interface import Show
 from aksp.report.figures import one_decimal
 
 from .render import render

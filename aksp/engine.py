@@ -37,6 +37,8 @@ MEMORY_CAP = 3 << 30
 MEMORY_TARGET = 1 << 30
 
 _LENGTHS = struct.Struct(">II")
+#: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
+_LONGEST_ANSWER = 256 << 20
 
 
 class ContainerRecord(TypedDict):
@@ -108,6 +110,18 @@ class Batch:
     body: bytes | memoryview
     generation: int
     inventory_kinds: tuple[str, ...] = ()
+    #: Tasks of the judgement under way that were not asked, since they bring the engine down.
+    skipped: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loading:
+    """A load under way; answer is None when the engine could not take it."""
+
+    header: dict[str, Any]
+    body: bytes | memoryview
+    generation: int
+    answer: Future[Any] | None
 
 
 class EngineDied(Exception):
@@ -139,7 +153,8 @@ class _Process:
     stderr: IO[bytes]
     waiting: dict[int, Future[Any]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    reader: threading.Thread = field(default_factory=threading.Thread)
+    threads: list[threading.Thread] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
     dead: bool = False
     why: str = "the engine ended unexpectedly"
 
@@ -160,6 +175,7 @@ class Engine:
         self._hard_deadline = hard_deadline
         self._memory_cap = memory_cap
         self._process: _Process | None = None
+        self._open = False
         self._generation = 0
         self._next_id = 0
         self._policies: dict[str, Sequence[RegoModule]] = {}
@@ -169,6 +185,7 @@ class Engine:
         self._poisoned: dict[str, str] = {}
 
     def __enter__(self) -> Engine:
+        self._open = True
         self._start()
         return self
 
@@ -217,29 +234,49 @@ class Engine:
         *,
         namespace: str = "default",
         whole_kinds: Sequence[str] = (),
-    ) -> Batch:
-        """Parse manifests: parts give length, line, items, kind and apiVersion of each in body.
+    ) -> Loading:
+        """Start to parse manifests: parts give length, line, items, kind and apiVersion of each in body.
 
-        namespace is where namespaced objects lie that name none.
+        namespace is where namespaced objects lie that name none. loaded() waits for the batch.
         """
         header = {"format": "files", "wholeKinds": list(whole_kinds), "namespace": namespace, "parts": list(parts)}
-        return self._load(header, body)
+        return self._begin_load(header, body)
 
-    def _load(self, header: dict[str, Any], body: bytes | memoryview) -> Batch:
-        self._next_id += 1
-        header["batch"] = f"b{self._next_id}"
-        generation = self._generation
-        answer = self._call("load", header, body)
+    def loaded(self, loading: Loading) -> Batch:
+        """The batch of a load that was started. Raises EngineError when it cannot be parsed."""
+        answer = None
+        if loading.generation == self._generation and loading.answer is not None:
+            try:
+                answer = self._wait(loading.answer, self._hard_deadline + len(loading.body) / 1e6)
+            except EngineDied:
+                answer = None
+        if answer is None:
+            # The engine died meanwhile, perhaps of another request: once more, in a new one.
+            self._revive()
+            answer = self._call("load", loading.header, loading.body)
         return Batch(
-            id=header["batch"],
+            id=loading.header["batch"],
             documents=answer["documents"],
             problems=answer["problems"],
             continue_token=answer.get("continue", ""),
             resource_version=answer.get("resourceVersion", ""),
-            header=header,
-            body=body,
-            generation=generation,
+            header=loading.header,
+            body=loading.body,
+            generation=self._generation,
         )
+
+    def _load(self, header: dict[str, Any], body: bytes | memoryview) -> Batch:
+        return self.loaded(self._begin_load(header, body))
+
+    def _begin_load(self, header: dict[str, Any], body: bytes | memoryview) -> Loading:
+        self._next_id += 1
+        header["batch"] = f"b{self._next_id}"
+        answer: Future[Any] | None
+        try:
+            answer = self._send("load", header, body)
+        except EngineDied:
+            answer = None
+        return Loading(header=header, body=body, generation=self._generation, answer=answer)
 
     def split(self, body: bytes | memoryview, target: int) -> tuple[list[dict[str, Any]], list[ProblemRecord]]:
         """Cut a large file into runs of documents of about target bytes."""
@@ -248,15 +285,22 @@ class Engine:
 
     def add_to_inventory(self, batch: Batch, kinds: Sequence[str]) -> None:
         """Let referential rules see a batch's objects of these kinds, until the engine closes."""
-        self._ready(batch)
-        self._call("inventory", {"batch": batch.id, "kinds": list(kinds)})
         batch.inventory_kinds = tuple(kinds)
         self._inventory.append(batch)
+        try:
+            self._ready(batch)
+            self._once("inventory", {"batch": batch.id, "kinds": list(kinds)})
+        except EngineDied:
+            # A new engine gets the whole inventory, this batch included.
+            self._revive()
 
     def release(self, batch: Batch) -> None:
         """Let a batch's documents go."""
         if batch.generation == self._generation:
-            self._call("release", {"batch": batch.id})
+            try:
+                self._once("release", {"batch": batch.id})
+            except EngineDied:
+                pass  # and the documents with it
         if not batch.inventory_kinds:
             batch.body = b""
 
@@ -273,6 +317,7 @@ class Engine:
         if batch.generation != self._generation or self._process is None or self._process.dead:
             return None
         live = [self._task(t) for t in tasks]
+        batch.skipped = self._poisoned_of(tasks)
         try:
             return self._send("judge", {"batch": batch.id, "deadlineMs": self._deadline_ms, "tasks": live})
         except EngineDied:
@@ -286,7 +331,8 @@ class Engine:
         """
         if started is not None:
             try:
-                return _judgement(self._result(started, len(tasks)))
+                judged = _judgement(self._result(started, len(tasks)))
+                return self._with_skipped(tasks, batch.skipped, judged)
             except EngineDied:
                 pass
         findings: list[FindingRecord] = []
@@ -295,9 +341,7 @@ class Engine:
         evaluations = 0
         for number, task in enumerate(tasks):
             try:
-                self._ready(batch)
-                header = {"batch": batch.id, "deadlineMs": self._deadline_ms, "tasks": [self._task(task)]}
-                one = _judgement(self._result(self._send("judge", header), 1))
+                one = self._judge_alone(batch, task)
             except EngineDied as died:
                 self._poisoned[task.policy] = str(died)
                 faults += [Fault(task=number, document=d, message=str(died)) for d in task.documents]
@@ -309,10 +353,19 @@ class Engine:
             faults += [Fault(task=number, document=f.document, message=f.message) for f in one.faults]
             findings += one.findings
             evaluations += one.evaluations
-        # A poisoned task was sent without documents; its faults are added here once for all paths.
-        return self._with_poisoned(
-            tasks, Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations)
-        )
+        judged = Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations)
+        return self._with_skipped(tasks, self._poisoned_of(tasks), judged)
+
+    def _judge_alone(self, batch: Batch, task: Task) -> Judgement:
+        self._ready(batch)
+        header = {"batch": batch.id, "deadlineMs": self._deadline_ms, "tasks": [self._task(task)]}
+        try:
+            started = self._send("judge", header)
+        except EngineDied:
+            # It died before it was asked, so not of this.
+            self._ready(batch)
+            started = self._send("judge", header)
+        return _judgement(self._result(started, 1))
 
     def judge(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
         """Judge a batch and wait for it."""
@@ -320,25 +373,32 @@ class Engine:
 
     def isolate(self, batch: Batch, task: Task) -> list[IsolatedRecord]:
         """Judge copies of Pods with one container each (engine/README.md, isolate)."""
-        try:
-            self._ready(batch)
-            header = {"batch": batch.id, "deadlineMs": self._deadline_ms, "task": self._task(task)}
-            answer = self._result(self._send("isolate", header), len(task.documents))
-        except EngineDied as died:
-            return [{"d": d, "without": [], "containers": [], "faults": [str(died)]} for d in task.documents]
-        return cast("list[IsolatedRecord]", answer["documents"])
+        if task.policy not in self._poisoned:
+            try:
+                self._ready(batch)
+                header = {"batch": batch.id, "deadlineMs": self._deadline_ms, "task": self._task(task)}
+                answer = self._result(self._send("isolate", header), len(task.documents))
+                return cast("list[IsolatedRecord]", answer["documents"])
+            except EngineDied as died:
+                self._poisoned[task.policy] = str(died)
+        # Unattributed, the violations stay with the Pod: they must not get lost.
+        why = self._poisoned[task.policy]
+        return [{"d": d, "without": [], "containers": [], "faults": [why]} for d in task.documents]
 
     def _task(self, task: Task) -> dict[str, Any]:
         documents = [] if task.policy in self._poisoned else list(task.documents)
         return {"policy": task.policy, "parameters": task.parameters, "documents": documents}
 
-    def _with_poisoned(self, tasks: Sequence[Task], judgement: Judgement) -> Judgement:
+    def _poisoned_of(self, tasks: Sequence[Task]) -> frozenset[int]:
+        return frozenset(number for number, task in enumerate(tasks) if task.policy in self._poisoned)
+
+    def _with_skipped(self, tasks: Sequence[Task], skipped: frozenset[int], judgement: Judgement) -> Judgement:
+        """Add the faults of tasks that were sent without their documents: not asked is not passed."""
         known = {(f.task, f.document) for f in judgement.faults}
         extra = [
-            Fault(task=number, document=d, message=self._poisoned[task.policy])
-            for number, task in enumerate(tasks)
-            if task.policy in self._poisoned
-            for d in task.documents
+            Fault(task=number, document=d, message=self._poisoned[tasks[number].policy])
+            for number in sorted(skipped)
+            for d in tasks[number].documents
             if (number, d) not in known
         ]
         if not extra:
@@ -360,44 +420,63 @@ class Engine:
         }
         environment.setdefault("AKSP_ENGINE_MEMORY", str(MEMORY_TARGET))
         stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        popen = subprocess.Popen(
-            [str(self._binary)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # A file, not a pipe: a crash prints more than a pipe holds, and would never end.
-            stderr=stderr,
-            env=environment,
-            # Ctrl-C is ours to handle: the engine must live to answer what it knows.
-            start_new_session=os.name != "nt",
-        )
-        process = _Process(popen, stderr)
-        self._process = process
+        try:
+            popen = subprocess.Popen(
+                [str(self._binary)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # A file, not a pipe: a crash prints more than a pipe holds, and would never end.
+                stderr=stderr,
+                env=environment,
+                # Ctrl-C is ours to handle: the engine must live to answer what it knows.
+                start_new_session=os.name != "nt",
+            )
+        except OSError as error:
+            stderr.close()
+            raise EngineError(f"the engine {self._binary} does not start: {error.strerror or error}") from error
+        process = self._process = _Process(popen, stderr)
         self._generation += 1
-        process.reader = threading.Thread(target=_read_answers, args=(process,), name="aksp-engine", daemon=True)
-        process.reader.start()
+        process.threads.append(threading.Thread(target=_read_answers, args=(process,), name="aksp-engine", daemon=True))
         if sys.platform == "linux":
-            threading.Thread(
-                target=_watch_memory, args=(process, self._memory_cap), name="aksp-engine-memory", daemon=True
-            ).start()
+            process.threads.append(
+                threading.Thread(
+                    target=_watch_memory, args=(process, self._memory_cap), name="aksp-engine-memory", daemon=True
+                )
+            )
+        for thread in process.threads:
+            thread.start()
+        try:
+            self._greet()
+        except BaseException:
+            self._end()
+            raise
+
+    def _greet(self) -> None:
         try:
             hello = self._wait(self._send("hello", {}), 10.0)
         except EngineDied as died:
             raise EngineError(f"the engine {self._binary} does not start: {died}") from died
-        if hello["protocol"] != PROTOCOL:
+        protocol = hello.get("protocol") if isinstance(hello, dict) else None
+        if protocol != PROTOCOL:
             raise EngineError(
-                f"the engine speaks protocol {hello['protocol']}, this aksp {PROTOCOL}",
+                f"the engine speaks protocol {protocol}, this aksp {PROTOCOL}",
                 where=str(self._binary),
                 hint="build or install both from the same version",
             )
 
     def close(self) -> None:
-        """End the process."""
+        """End the process for good."""
+        self._open = False
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
         _kill(process, "the engine was closed")
         process.popen.wait()
-        process.reader.join()
+        for thread in process.threads:
+            thread.join()
         for pipe in (process.popen.stdin, process.popen.stdout, process.stderr):
             if pipe is not None:
                 try:
@@ -407,26 +486,42 @@ class Engine:
 
     def _ready(self, batch: Batch) -> None:
         """Make sure that a live engine has all policies, the inventory and this batch."""
-        if self._process is None or self._process.dead:
-            self.close()
-            self._start()
-            for policy, modules in self._policies.items():
-                self._call("compile", self._compile_header(policy, modules))
-            for other in self._inventory:
-                self._call("load", other.header, other.body)
-                other.generation = self._generation
-                self._call("inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
+        self._revive()
         if batch.generation != self._generation:
             self._call("load", batch.header, batch.body)
             batch.generation = self._generation
 
-    def _call(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> Any:
+    def _revive(self) -> None:
+        """Make sure that an engine lives and has all policies and the inventory."""
+        if self._process is not None and not self._process.dead:
+            return
+        if not self._open:
+            raise EngineError("the engine was closed")
+        self._end()
+        self._start()
         try:
-            return self._wait(self._send(op, header, body), self._hard_deadline + len(body) / 1e6)
+            for policy, modules in self._policies.items():
+                self._once("compile", self._compile_header(policy, modules))
+            for other in self._inventory:
+                self._once("load", other.header, other.body)
+                other.generation = self._generation
+                self._once("inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
         except EngineDied as died:
-            if op != "compile" and self._process is not None:
-                self.close()
+            raise EngineError(f"the engine failed again when it was given what it had known: {died}") from died
+
+    def _call(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> Any:
+        """Ask, and ask a new engine once more when it died meanwhile, perhaps of another request."""
+        try:
+            return self._once(op, header, body)
+        except EngineDied:
+            self._revive()
+        try:
+            return self._once(op, header, body)
+        except EngineDied as died:
             raise EngineError(f"the engine failed in {op}: {died}") from died
+
+    def _once(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> Any:
+        return self._wait(self._send(op, header, body), self._hard_deadline + len(body) / 1e6)
 
     def _result(self, future: Future[Any], evaluations: int) -> Any:
         # Each task may run into its deadline a few times before it is given up.
@@ -458,7 +553,12 @@ class Engine:
             process.popen.stdin.write(body)
             process.popen.stdin.flush()
         except OSError as error:
+            _kill(process, process.why)
             raise EngineDied(f"the engine does not take requests: {error}") from error
+        except BaseException:
+            # Ctrl-C within a frame: what follows would be read as the rest of it.
+            _kill(process, "the engine was interrupted")
+            raise
         return future
 
 
@@ -471,22 +571,27 @@ def _read_answers(process: _Process) -> None:
         if len(lengths) < _LENGTHS.size:
             break
         header_length, body_length = _LENGTHS.unpack(lengths)
-        payload = stdout.read(header_length + body_length)
-        if len(payload) < header_length + body_length:
+        if header_length > _LONGEST_ANSWER or body_length:
+            _kill(process, "the engine's answer cannot be read: it does not begin with its length")
+            break
+        payload = stdout.read(header_length)
+        if len(payload) < header_length:
             break
         try:
-            answer = json.loads(payload[:header_length])
-        except (ValueError, RecursionError) as error:
-            _kill(process, f"the engine's answer cannot be read: {error}")
+            answer = json.loads(payload)
+            number, error = answer["id"], answer.get("error")
+            result = None if error else answer["result"]
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as problem:
+            _kill(process, f"the engine's answer cannot be read: {type(problem).__name__}: {problem}")
             break
         with process.lock:
-            future = process.waiting.pop(answer["id"], None)
+            future = process.waiting.pop(number, None)
         if future is None:
             continue
-        if "error" in answer:
-            future.set_exception(EngineError(answer["error"]))
+        if error:
+            future.set_exception(EngineError(str(error)))
         else:
-            future.set_result(answer["result"])
+            future.set_result(result)
     process.popen.wait()
     process.stderr.seek(0)
     first_line = process.stderr.read(4096).decode(errors="replace").strip().partition("\n")[0]
@@ -497,6 +602,7 @@ def _fail(process: _Process, why: str) -> None:
     with process.lock:
         if not process.dead:
             process.dead, process.why = True, why
+            process.ended.set()
         waiting = list(process.waiting.values())
         process.waiting.clear()
     for future in waiting:
@@ -517,12 +623,11 @@ def _watch_memory(process: _Process, cap: int) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     try:
         with open(f"/proc/{process.popen.pid}/statm", "rb", buffering=0) as statm:
-            while not process.dead:
+            while not process.ended.wait(0.1):
                 statm.seek(0)
                 if int(statm.read(128).split()[1]) * page > cap:
                     _kill(process, f"the engine was stopped: it used more than {cap >> 20} MiB of memory")
                     return
-                threading.Event().wait(0.1)
     except (OSError, IndexError, ValueError):
         return
 

@@ -91,6 +91,15 @@ func splitPath(path string) []string {
 
 func locateYAML(text []byte, paths [][]string) []Position {
 	out := make([]Position, len(paths))
+	tree := wantedOf(paths)
+	for i := range out {
+		out[i] = Position{Line: 1, Column: 1}
+	}
+	if locateBlock(text, tree, func(node *wanted, line, column int) {
+		node.each(func(i int) { out[i] = Position{Line: line, Column: column} })
+	}) {
+		return out
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil || len(root.Content) == 0 {
 		for i := range out {
@@ -142,7 +151,7 @@ type wanted struct {
 	ends     []int // the paths that end here
 }
 
-func locateJSON(text []byte, paths [][]string) []Position {
+func wantedOf(paths [][]string) *wanted {
 	root := &wanted{}
 	for i, keys := range paths {
 		node := root
@@ -159,6 +168,21 @@ func locateJSON(text []byte, paths [][]string) []Position {
 		}
 		node.ends = append(node.ends, i)
 	}
+	return root
+}
+
+// each visits the paths that end here or below.
+func (w *wanted) each(visit func(i int)) {
+	for _, i := range w.ends {
+		visit(i)
+	}
+	for _, child := range w.children {
+		child.each(visit)
+	}
+}
+
+func locateJSON(text []byte, paths [][]string) []Position {
+	root := wantedOf(paths)
 	offsets := make([]int, len(paths))
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), trusted...)
 	// A text that cannot be read any further leaves the places found so far.
@@ -172,15 +196,6 @@ func locateJSON(text []byte, paths [][]string) []Position {
 		}
 	}
 	return out
-}
-
-func (w *wanted) mark(offsets []int, at int) {
-	for _, i := range w.ends {
-		offsets[i] = at
-	}
-	for _, child := range w.children {
-		child.mark(offsets, at)
-	}
 }
 
 func findOffsets(dec *jsontext.Decoder, text []byte, node *wanted, offsets []int) error {
@@ -211,7 +226,7 @@ func findOffsets(dec *jsontext.Decoder, text []byte, node *wanted, offsets []int
 			}
 			continue
 		}
-		child.mark(offsets, at)
+		child.each(func(i int) { offsets[i] = at })
 		if err := findOffsets(dec, text, child, offsets); err != nil {
 			return err
 		}

@@ -41,13 +41,25 @@ func splitFile(text []byte) ([]Span, []Problem) {
 			return shift(spans, skipped), nil
 		}
 		// "{a: b}" and "{...}\n---\n{...}" start like JSON but are YAML.
-		if yamlSpans := splitYAML(text); len(yamlSpans) > 1 || !strings.Contains(string(text[:min(len(text), 4096)]), `"`) {
+		if yamlSpans := splitYAML(text); len(yamlSpans) > 1 || isYAML(text) {
 			return shift(yamlSpans, skipped), nil
 		}
 		return shift(spans, skipped), []Problem{*problem}
 	}
 	return shift(splitYAML(text), skipped), nil
 }
+
+// isYAML is asked of what starts like JSON and is none. Nobody writes large
+// documents in YAML's flow style; a large JSON text that breaks is told as JSON.
+func isYAML(text []byte) bool {
+	if len(text) > maxFlowYAML {
+		return false
+	}
+	_, problem := toJSON(text, Span{})
+	return problem == nil
+}
+
+const maxFlowYAML = 1 << 20
 
 func shift(spans []Span, by int) []Span {
 	for i := range spans {
@@ -61,9 +73,11 @@ func looksLikeJSON(text []byte) bool {
 	return len(trimmed) > 0 && trimmed[0] == '{'
 }
 
+// splitJSON leaves duplicate names to the parser, which refuses the one
+// document that has them and not all that come after.
 func splitJSON(text []byte) ([]Span, *Problem) {
 	var spans []Span
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), trusted...)
 	line, counted := 1, 0
 	for dec.PeekKind() != jsontext.KindInvalid {
 		start := int(dec.InputOffset())
@@ -97,7 +111,7 @@ func splitYAML(text []byte) []Span {
 	start, line := 0, 1
 	flush := func(end int) {
 		if doc := text[start:end]; !blank(doc) {
-			spans = append(spans, Span{Offset: start, Length: end - start, Line: line, JSON: looksLikeJSON(doc)})
+			spans = append(spans, Span{Offset: start, Length: end - start, Line: line, JSON: isJSON(doc)})
 		}
 	}
 	for at := 0; at < len(text); {
@@ -106,7 +120,8 @@ func splitYAML(text []byte) []Span {
 		if next >= 0 {
 			end = at + next + 1
 		}
-		if bytes.HasPrefix(text[at:end], []byte("---")) {
+		switch marker(text[at:end]) {
+		case '-':
 			flush(at)
 			line += bytes.Count(text[start:at], []byte("\n"))
 			start = at
@@ -114,6 +129,11 @@ func splitYAML(text []byte) []Span {
 				line++
 				start = end
 			}
+		case '.':
+			// What comes after the end of a document is another one.
+			flush(end)
+			line += bytes.Count(text[start:end], []byte("\n"))
+			start = end
 		}
 		at = end
 	}
@@ -121,12 +141,28 @@ func splitYAML(text []byte) []Span {
 	return spans
 }
 
+// marker tells a line that starts a document ('-') or ends one ('.') from others (0).
+func marker(line []byte) byte {
+	for _, mark := range []string{"---", "..."} {
+		rest, found := bytes.CutPrefix(line, []byte(mark))
+		if found && (len(rest) == 0 || strings.IndexByte(" \t\r\n", rest[0]) >= 0) {
+			return mark[0]
+		}
+	}
+	return 0
+}
+
+// isJSON: one JSON value and nothing else. YAML's flow style looks much like it.
+func isJSON(doc []byte) bool {
+	return looksLikeJSON(doc) && jsontext.Value(doc).IsValid(trusted...)
+}
+
 // blank tells whether a YAML document has nothing but comments, directives
 // and its own markers.
 func blank(doc []byte) bool {
 	for line := range bytes.Lines(doc) {
 		text := bytes.TrimSpace(line)
-		if len(text) > 0 && text[0] != '#' && !bytes.Equal(text, []byte("---")) && !bytes.Equal(text, []byte("...")) {
+		if len(text) > 0 && text[0] != '#' && line[0] != '%' && !bytes.Equal(text, []byte("---")) && !bytes.Equal(text, []byte("...")) {
 			return false
 		}
 	}
@@ -138,6 +174,9 @@ func blank(doc []byte) bool {
 func toJSON(text []byte, span Span) ([]byte, *Problem) {
 	if span.JSON {
 		return text, nil
+	}
+	if converted, ok := blockToJSON(text); ok {
+		return converted, nil
 	}
 	converted, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -188,10 +227,12 @@ func split(r splitRequest, text []byte) (any, error) {
 		problems = []Problem{}
 	}
 	cuts := []Cut{}
-	add := func(span Span, items bool) {
-		if n := len(cuts); n > 0 {
+	// add lengthens the last cut or starts another; what stands between the items
+	// of two lists belongs to neither.
+	add := func(span Span, items, apart bool) {
+		if n := len(cuts); n > 0 && !apart {
 			last := &cuts[n-1]
-			if last.Items == items && last.Kind == span.Kind && span.Offset+span.Length-last.Offset <= target {
+			if last.Items == items && span.Offset+span.Length-last.Offset <= target {
 				last.Length = span.Offset + span.Length - last.Offset
 				return
 			}
@@ -201,7 +242,7 @@ func split(r splitRequest, text []byte) (any, error) {
 	for _, span := range spans {
 		raw := text[span.Offset : span.Offset+span.Length]
 		if !span.JSON || span.Length <= target {
-			add(span, false)
+			add(span, false, false)
 			continue
 		}
 		items, ok, err := listItems(raw)
@@ -210,16 +251,16 @@ func split(r splitRequest, text []byte) (any, error) {
 			continue
 		}
 		if !ok {
-			add(span, false)
+			add(span, false, false)
 			continue
 		}
 		line, counted := span.Line, 0
-		for _, item := range items.spans {
+		for i, item := range items.spans {
 			line += bytes.Count(raw[counted:item.Offset], []byte("\n"))
 			counted = item.Offset
 			item.Line = line
 			item.Offset += span.Offset
-			add(item, true)
+			add(item, true, i == 0)
 		}
 	}
 	return map[string]any{"cuts": cuts, "problems": problems}, nil

@@ -128,8 +128,7 @@ class Tally:
         if self._collect_compliant:
             for number, task in enumerate(tasks):
                 for at in task.documents:
-                    if at not in verdicts[number]:
-                        self._compliant(self.plan.ready[number], documents[at])
+                    self._compliant(self.plan.ready[number], documents[at], verdicts[number].get(at))
         slots = _slots(documents)
         self._count_resources(tasks, slots, verdicts)
         self._count_containers(tasks, documents, verdicts)
@@ -159,14 +158,14 @@ class Tally:
             count = self._each[number].resources
             count[_COMPLIANT] += len(reached) - len(states)
             for slot, found in states.items():
-                state = roll_up(found) or _COMPLIANT
+                state = _rolled(found)
                 count[state] += 1
                 overall.setdefault(slot, []).append(state)
         self._overall.resources[_COMPLIANT] += len(judged) - len(overall)
         for slot, found in overall.items():
             if len(found) < judged[slot]:
                 found.append(_COMPLIANT)
-            self._overall.resources[roll_up(found) or _COMPLIANT] += 1
+            self._overall.resources[_rolled(found)] += 1
 
     def _count_containers(
         self, tasks: Sequence[Task], documents: Sequence[Document], verdicts: Sequence[Mapping[int, _Verdict]]
@@ -195,7 +194,7 @@ class Tally:
             touched[at] += 1
             if at in plain:
                 found.append(_COMPLIANT)
-            self._overall.containers[roll_up(found) or _COMPLIANT] += 1
+            self._overall.containers[_rolled(found)] += 1
         self._overall.containers[_COMPLIANT] += sum([sizes[at] - touched[at] for at in plain])
 
     def _results_of(
@@ -243,14 +242,16 @@ class Tally:
             )
         )  # fmt: skip
 
-    def _compliant(self, ready: Ready, document: Document) -> None:
+    def _compliant(self, ready: Ready, document: Document, verdict: _Verdict | None) -> None:
+        """List what complies, also beside what does not in the same Pod."""
         resource = document.parent or document.resource
-        for container, state in zip(document.containers, _states(ready, document), strict=True):
-            if state is not None:
+        states = verdict.containers if verdict else _states(ready, document)
+        for container, state in zip(document.containers, states, strict=True):
+            if state is _COMPLIANT:
                 self._result(
                     ready, document, resource, _COMPLIANT, Finding(message="", container=container), None, None
                 )
-        if not document.containers:
+        if not document.containers and verdict is None:
             self._result(ready, document, resource, _COMPLIANT, _NOTHING, None, None)
 
     # What has been added up
@@ -280,8 +281,10 @@ class Tally:
         """A gap for each distinct error of an assignment, since an error is never silent."""
         gaps = []
         for (assignment, message), resources in sorted(self._faults.items()):
-            only = resources[0] if len(resources) == 1 else None
-            where = "" if only else f" ({len(resources)} resources, the first {resources[0]})"
+            # Not the first that was counted: that depends on how the list was cut into pages.
+            first = min(resources, key=lambda one: (one.namespace, one.kind, one.name))
+            only = first if len(resources) == 1 else None
+            where = "" if only else f" ({len(resources)} resources, the first {first})"
             gaps.append(
                 Gap(reason="EvaluationError", message=f"assignment {assignment}: {message}{where}", resource=only)
             )
@@ -314,7 +317,7 @@ def _verdict(
         containers = [None if own is None else _worse(own, state) for own in containers]
     # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
     states = [*whole, *(state for state in containers if state is not None)]
-    return _Verdict(state=roll_up(states) or _COMPLIANT, containers=containers)
+    return _Verdict(state=_rolled(states), containers=containers)
 
 
 def _order(result: Result) -> tuple[str, str, str, str, str, str, str]:
@@ -324,6 +327,11 @@ def _order(result: Result) -> tuple[str, str, str, str, str, str, str]:
         resource.namespace, resource.kind, resource.name, result.assignment.name,
         container.name if container else "", finding.path or "", finding.message,
     )  # fmt: skip
+
+
+def _rolled(states: Sequence[ComplianceState]) -> ComplianceState:
+    """The roll-up of states of one thing; Compliant when there are none."""
+    return states[0] if len(states) == 1 else roll_up(states) or _COMPLIANT
 
 
 def _worse(one: ComplianceState | None, other: ComplianceState) -> ComplianceState:

@@ -123,9 +123,15 @@ def _schema_of(kind: ParameterType) -> Mapping[str, Any]:
 
 def _schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
     # jsonschema takes longer to import than a small scan to run.
-    from jsonschema import Draft201909Validator
+    from jsonschema import Draft201909Validator, SchemaError
 
-    error = min(Draft201909Validator(schema).iter_errors(value), key=lambda e: (len(e.path), e.message), default=None)
+    try:
+        Draft201909Validator.check_schema(schema)
+        error = min(
+            Draft201909Validator(schema).iter_errors(value), key=lambda e: (len(e.path), e.message), default=None
+        )
+    except (SchemaError, re.error) as problem:
+        return f"its schema in the definition is wrong: {getattr(problem, 'message', problem)}"
     if error is None:
         return None
     at = "".join(f"[{key!r}]" for key in error.path)
@@ -208,10 +214,11 @@ def advice(definition: Definition, values: Mapping[str, Any]) -> list[str]:
 def image_regex_advice(pattern: str) -> list[str]:
     """What an image pattern accepts that its author hardly meant."""
     notes = []
-    if not pattern.startswith(("^", r"\A", "(?i)^")):
-        notes.append(
-            "it is not anchored with ^, so it also accepts evil.example/" + re.sub(r"[\\^$].*", "", pattern)[:30] + "…"
-        )
+    for alternative in _alternatives(pattern):
+        if not alternative.startswith(("^", r"\A", "(?i)^")):
+            accepted = re.sub(r"[\\^$].*", "", alternative)[:30]
+            notes.append(f"it is not anchored with ^, so it also accepts evil.example/{accepted}…")
+            break
     if re.search(r"(?<!\\)\.(?![*+?{])(?=[A-Za-z0-9])", pattern):
         notes.append(r"an unescaped . stands for any character: write \.")
     bare = pattern.lstrip("^")
@@ -222,3 +229,21 @@ def image_regex_advice(pattern: str) -> list[str]:
     elif re.match(r"\.[*+]", bare):
         notes.append("it starts with a wildcard, so any registry may come before what it names")
     return notes
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """The parts of a pattern between the | that are in no group: an anchor holds for one of them."""
+    parts = [""]
+    depth, in_class = 0, False
+    for token in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if in_class:
+            in_class = token != "]"
+        elif token == "[":
+            in_class = True
+        elif token in "()":
+            depth += 1 if token == "(" else -1
+        elif token == "|" and depth == 0:
+            parts.append("")
+            continue
+        parts[-1] += token
+    return parts

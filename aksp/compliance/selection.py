@@ -26,24 +26,21 @@ class Selector:
     match_expressions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any] | None) -> Selector:
+    def parse(cls, value: Any) -> Selector:
         """Read the JSON form. Raises ValueError with what is wrong."""
-        value = value or {}
-        expressions = []
-        for entry in value.get("matchExpressions") or ():
-            operator = entry.get("operator")
-            values = tuple(entry.get("values") or ())
-            if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
-                raise ValueError(f"labelSelector: operator {operator!r} is not one of In, NotIn, Exists, DoesNotExist")
-            if not isinstance(entry.get("key"), str):
-                raise ValueError("labelSelector: a matchExpressions entry has no key")
-            if (operator in ("In", "NotIn")) != bool(values):
-                raise ValueError(f"labelSelector: operator {operator} {'needs' if not values else 'takes no'} values")
-            expressions.append((entry["key"], operator, values))
-        return cls(
-            match_labels=tuple((value.get("matchLabels") or {}).items()),
-            match_expressions=tuple(expressions),
-        )
+        if value is None:
+            return cls()
+        if not isinstance(value, Mapping):
+            raise ValueError("labelSelector is not an object with matchLabels and matchExpressions")
+        if unknown := set(value) - {"matchLabels", "matchExpressions"}:
+            raise ValueError(f"labelSelector: {min(map(str, unknown))!r} is neither matchLabels nor matchExpressions")
+        labels = value.get("matchLabels") or {}
+        if not isinstance(labels, Mapping) or not all(isinstance(wanted, str) for wanted in labels.values()):
+            raise ValueError("labelSelector: matchLabels is not an object of strings")
+        entries = value.get("matchExpressions") or []
+        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+            raise ValueError("labelSelector: matchExpressions is not a list of objects")
+        return cls(match_labels=tuple(labels.items()), match_expressions=tuple(map(_expression, entries)))
 
     @classmethod
     def parse_text(cls, text: str) -> Selector:
@@ -57,6 +54,9 @@ class Selector:
             elif match := _EQUAL.fullmatch(term):
                 if match["operator"] == "!=":
                     expressions.append((match["key"], "NotIn", (match["value"],)))
+                elif match["key"] in dict(labels):
+                    # An object has a key once; a second value must not take the place of the first.
+                    expressions.append((match["key"], "In", (match["value"],)))
                 else:
                     labels.append((match["key"], match["value"]))
             elif match := _EXISTS.fullmatch(term):
@@ -102,6 +102,20 @@ class Selector:
             if not selected:
                 return False
         return True
+
+
+def _expression(entry: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+    """One of matchExpressions."""
+    key, operator, values = entry.get("key"), entry.get("operator"), entry.get("values") or []
+    if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+        raise ValueError(f"labelSelector: operator {operator!r} is not one of In, NotIn, Exists, DoesNotExist")
+    if not isinstance(key, str):
+        raise ValueError("labelSelector: a matchExpressions entry has no key")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"labelSelector: the values for {key!r} are not a list of strings")
+    if (operator in ("In", "NotIn")) != bool(values):
+        raise ValueError(f"labelSelector: operator {operator} {'needs' if not values else 'takes no'} values")
+    return key, operator, tuple(values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from aksp.engine import Engine
 
@@ -18,8 +17,7 @@ _REQUEST_BYTES = 4 << 20
 _Wanted = tuple[list[tuple["DocumentText", str]], bytes]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DocumentText:
+class DocumentText(NamedTuple):
     """Where a document's text is: bytes in a file, and the item's path when it is a YAML list."""
 
     file: str
@@ -30,8 +28,7 @@ class DocumentText:
     item: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileSource:
+class FileSource(NamedTuple):
     """A field of a document in a file."""
 
     text: DocumentText

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aksp.compliance.selection import Selector
-from aksp.engine import Batch, DocumentRecord, Engine
+from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.lines import DocumentText, FileSource, Lines
@@ -53,20 +53,37 @@ class Manifests:
         self.files = list(_expand(paths, recursive))
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
-        """All documents of all files; what cannot be read is a gap."""
+        """All documents of all files; what cannot be read is a gap.
+
+        While the caller works on one page the engine parses the next.
+        """
+        ahead: tuple[list[_Part], Loading] | None = None
+        for item in self._groups():
+            if isinstance(item, Gap):
+                yield Page(listing="files", gaps=[item])
+                continue
+            following = (item, self._start(item, wanted))
+            if ahead is not None:
+                yield self._page(*ahead)
+            ahead = following
+        if ahead is not None:
+            yield self._page(*ahead)
+
+    def _groups(self) -> Iterator[list[_Part] | Gap]:
+        """Parts of about a page each, and what cannot be read."""
         parts: list[_Part] = []
         size = 0
         for part in self._parts():
             if isinstance(part, Gap):
-                yield Page(listing="files", gaps=[part])
+                yield part
                 continue
             if parts and (size + len(part.text) > PAGE_BYTES or len(parts) == PAGE_FILES):
-                yield self._page(parts, wanted)
+                yield parts
                 parts, size = [], 0
             parts.append(part)
             size += len(part.text)
         if parts:
-            yield self._page(parts, wanted)
+            yield parts
 
     def _parts(self) -> Iterator[_Part | Gap]:
         for file in self.files:
@@ -87,13 +104,16 @@ class Manifests:
                 start = cut["offset"]
                 yield _Part(file=file, text=text[start : start + cut["length"]], offset=start, cut=cut)
 
-    def _page(self, parts: Sequence[_Part], wanted: Wanted) -> Page:
-        batch = self._engine.load_files(
+    def _start(self, parts: Sequence[_Part], wanted: Wanted) -> Loading:
+        return self._engine.load_files(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
             namespace=self._namespace or "default",
             whole_kinds=wanted.whole_names,
         )
+
+    def _page(self, parts: Sequence[_Part], loading: Loading) -> Page:
+        batch = self._engine.loaded(loading)
         gaps = [_unreadable(parts[p["part"]].file, p["line"], p["message"]) for p in batch.problems]
         documents = documents_of(batch.documents)
         sources = [self._source(parts[record["part"]], record) for record in batch.documents]

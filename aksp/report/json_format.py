@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TextIO
 
-from aksp.model.compliance import Report
+from aksp.model.compliance import Report, Result
+from aksp.model.resource import Owner
 from aksp.report import wire
 from aksp.report.interface import Style
+
+# Stands for what is filled in later.
+_HOLE = "<filled in later>"
 
 # Made once: json.dumps would make an encoder for each of 33,000 results.
 _READABLE = json.JSONEncoder(ensure_ascii=False).encode
@@ -17,16 +23,40 @@ def render_json(report: Report, out: TextIO, style: Style) -> None:
     """Write the report as one JSON document: the envelope indented, a line per result and gap."""
     envelope = _encode(wire.head(report), indent=2)
     out.write(envelope.removesuffix("\n}"))
-    _write_list("results", wire.results(report, style.show), out)
-    _write_list("gaps", wire.gaps(report), out)
+    _write_list("results", _results(report, style), out)
+    _write_list("gaps", (_encode(gap) for gap in wire.gaps(report)), out)
     out.write("\n}\n")
 
 
-def _write_list(name: str, items: Any, out: TextIO) -> None:
+def _results(report: Report, style: Style) -> Iterator[str]:
+    """The results one at a time. Replicas differ in resource and source alone: the rest is encoded once."""
+    around: dict[tuple[int, int, str, Owner | None, int], list[str]] = {}
+    for result in wire.shown(report, style.show):
+        key = (id(result.assignment), id(result.finding), result.state, result.owner, id(result.exemption))
+        texts = around.get(key)
+        if texts is None:
+            texts = around[key] = _around(result)
+        if len(texts) != 3:
+            yield _encode(wire.result(result))
+            continue
+        before, between, after = texts
+        yield f"{before}{_encode(wire.resource(result.resource))}{between}{_encode(wire.source(result.source))}{after}"
+
+
+def _around(result: Result) -> list[str]:
+    """A result's text before, between and after its resource and its source.
+
+    Of another length when the text holds what stands for those two: then it is encoded as it is.
+    """
+    whole: dict[str, Any] = {**wire.result(replace(result, source=None)), "resource": _HOLE, "source": _HOLE}
+    return _encode(whole).split(_encode(_HOLE))
+
+
+def _write_list(name: str, items: Iterable[str], out: TextIO) -> None:
     out.write(f',\n  "{name}": [')
     before = "\n    "
     for item in items:
-        out.write(before + _encode(item))
+        out.write(before + item)
         before = ",\n    "
     out.write("]" if before == "\n    " else "\n  ]")
 

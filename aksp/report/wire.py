@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypedDict
 
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Gap, Report, Result
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Gap, Report, Result, Source
 from aksp.model.resource import Resource
 from aksp.report.figures import one_decimal, rfc3339
 from aksp.report.interface import Show
@@ -141,7 +141,6 @@ def shown(report: Report, show: Show) -> Iterator[Result]:
 def result(result: Result) -> ResultWire:
     """One result."""
     key, finding, owner, container = result.assignment, result.finding, result.owner, result.finding.container
-    source = result.source
     return {
         "assignment": key.name,
         "definition": key.definition,
@@ -149,7 +148,7 @@ def result(result: Result) -> ResultWire:
         "state": result.state.value,
         "message": finding.message,
         "severity": key.severity,
-        "resource": _resource(result.resource),
+        "resource": resource(result.resource),
         "owner": {"kind": owner.kind, "name": owner.name} if owner else None,
         "container": (
             {"name": container.name, "type": container.type, "image": container.image} if container else None
@@ -158,7 +157,7 @@ def result(result: Result) -> ResultWire:
         "observed": finding.observed,
         "expected": finding.expected,
         "exemption": result.exemption.name if result.exemption else None,
-        "source": {"file": source.file, "line": source.line} if source else None,
+        "source": source(result.source),
     }
 
 
@@ -179,18 +178,27 @@ def _assignment(summary: AssignmentSummary) -> AssignmentWire:
 
 
 def _gap(gap: Gap) -> GapWire:
-    resource = gap.resource
-    return {"reason": gap.reason, "message": gap.message, "resource": _resource(resource) if resource else None}
-
-
-def _resource(resource: Resource) -> ResourceWire:
     return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "namespace": resource.namespace,
-        "name": resource.name,
-        "uid": resource.uid,
+        "reason": gap.reason,
+        "message": gap.message,
+        "resource": resource(gap.resource) if gap.resource else None,
     }
+
+
+def resource(of: Resource) -> ResourceWire:
+    """A resource's identity."""
+    return {
+        "apiVersion": of.api_version,
+        "kind": of.kind,
+        "namespace": of.namespace,
+        "name": of.name,
+        "uid": of.uid,
+    }
+
+
+def source(of: Source | None) -> SourceWire | None:
+    """A place in a file."""
+    return {"file": of.file, "line": of.line} if of else None
 
 
 def _counts(counts: Counts) -> CountsWire:

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+	nodes "sigs.k8s.io/yaml/goyaml.v3"
+)
+
+// agree checks a document that the block reader accepts against the library.
+func agree(t *testing.T, text []byte) (accepted bool) {
+	t.Helper()
+	converted, ok := blockToJSON(text)
+	if !ok {
+		return false
+	}
+	want, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		t.Fatalf("accepted what the library refuses (%v):\n%s", err, text)
+	}
+	var mine, theirs any
+	if err := json.Unmarshal(converted, &mine); err != nil {
+		t.Fatalf("wrote no JSON (%v): %s\nof\n%s", err, converted, text)
+	}
+	if err := json.Unmarshal(want, &theirs); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(mine, theirs) {
+		t.Fatalf("read %s\nthe library %s\nof\n%s", converted, want, text)
+	}
+	agreeOnPlaces(t, text, mine)
+	return true
+}
+
+// agreeOnPlaces compares the place of every field with the library's nodes.
+func agreeOnPlaces(t *testing.T, text []byte, value any) {
+	t.Helper()
+	var paths [][]string
+	var walk func(path []string, value any)
+	walk = func(path []string, value any) {
+		if len(paths) < 200 && len(path) > 0 {
+			paths = append(paths, append([]string{}, path...))
+		}
+		switch value := value.(type) {
+		case map[string]any:
+			for key, entry := range value {
+				walk(append(path, key), entry)
+			}
+		case []any:
+			for i, entry := range value {
+				walk(append(path, itoa(i)), entry)
+			}
+		}
+	}
+	walk(nil, value)
+	var root nodes.Node
+	if err := nodes.Unmarshal(text, &root); err != nil {
+		t.Fatal(err)
+	}
+	places := locateYAML(text, paths)
+	for i, path := range paths {
+		node := root.Content[0]
+		var at Position
+		for _, key := range path {
+			place, next := yamlChild(node, key)
+			if next == nil {
+				t.Fatalf("the library has no %v", path)
+			}
+			node, at = next, Position{Line: place.Line, Column: place.Column}
+		}
+		if places[i] != at {
+			t.Fatalf("%v is at %+v, the library says %+v, in\n%s", path, places[i], at, text)
+		}
+	}
+}
+
+func itoa(i int) string {
+	text, _ := json.Marshal(i)
+	return string(text)
+}
+
+func TestTheBlockReaderReadsWhatPeopleWrite(t *testing.T) {
+	for _, text := range []string{
+		"a: b", "a: b\n", "a:\n  b: c\n", "a:\n- b\n- c: d\n  e: f\n", "a:\n  - b\n  -   c: d\n      e: f\n",
+		"a: # comment\n  b: c # more\n# end\n", "a: 'it''s'\nb: \"x \\\"y\\\"\" # c\n", "a: 500m\nb: 1Gi\nc: 10.0.0.1\nd: 1.2.3\ne: 80\nf: -1\n",
+		"a: {}\nb: []\nc: null\nd: true\n", "a:\nb: c\n", "f:metadata:\n  .: {}\n  k:{\"name\":\"x\"}: {}\n", "\"f:a\": b\n\"k:{\\\"n\\\"}\": {}\n",
+		"image: contoso.azurecr.io/shop/web:1.4\n", "a: http://x/y#z\n", "a:\n\n\n  b: c\n\n", "a: b c d\n", "args:\n- --flag\n", "a:\n- 80\n- \"80\"\n",
+	} {
+		if !agree(t, []byte(text)) && text != "args:\n- --flag\n" {
+			t.Errorf("gave up on %q", text)
+		}
+	}
+}
+
+func TestTheBlockReaderLeavesTheRestToTheLibrary(t *testing.T) {
+	for _, text := range []string{
+		"a: yes", "a: y", "yes: a", "a: 010", "a: 1e3", "a: 0x1F", "a: 1.5", "a: 2026-01-01", "a: ~", "a: |\n  x", "a: >\n  x", "a: &x b", "a: *x",
+		"a: !!str 1", "a: [b]", "a: {b: c}", "a: b\na: c", "a: b\n  c", "a: b: c", "? a\n: b", "- a", "a:\tb", "a: b\r\n", "a: é", "a: \"\\x41\"",
+		"a: \"\\u00e9\"", "a: \"b", "a: 'b", "a: 'b' c", "a:\n- - b", "a:\n  b: c\n d: e", "1: a", "a: 12:30:45", "<<: a", "a: .inf", "a: -", "a: - b", "a: 'b': c",
+	} {
+		if agree(t, []byte(text)) {
+			t.Errorf("accepted %q", text)
+		}
+	}
+}
+
+func TestTheBlockReaderAgreesWithTheLibraryOnEverySample(t *testing.T) {
+	files, _ := filepath.Glob("../definitions/*/samples/*.yaml")
+	more, _ := filepath.Glob("../examples/*/*.yaml")
+	files = append(files, more...)
+	seen, accepted := 0, 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spans, _ := splitFile(text)
+		for _, span := range spans {
+			seen++
+			if agree(t, text[span.Offset:span.Offset+span.Length]) {
+				accepted++
+			}
+		}
+	}
+	if seen == 0 || accepted == 0 {
+		t.Fatalf("%d documents seen, %d accepted: the samples have gone", seen, accepted)
+	}
+	t.Logf("%d of %d documents", accepted, seen)
+}
+
+func FuzzTheBlockReaderAgreesWithTheLibrary(f *testing.F) {
+	for _, seed := range []string{
+		"a: b\n", "a:\n- b: c\n  d: 1\n- e\n", "a: 'x'\nb: \"y\"\n", "a: # c\n  b: 5m\n", "f:a:\n  .: {}\n", "a: on\n", "a: b\n  c\n", "a:\n b: [c]\n",
+		"metadata:\n  name: x\n  labels: {}\nspec:\n  containers:\n  - name: a\n    image: b:1\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) { agree(t, text) })
+}

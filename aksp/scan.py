@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from aksp.engine import Engine
 from aksp.inventory.interface import Inventory, Page, Wanted
 from aksp.model.compliance import Finding, Gap, Report, Target
 from aksp.model.definition import ResourceKind
-from aksp.model.resource import Container
+from aksp.model.resource import Container, Document
 
 Progress = Callable[[Page], None]
 
@@ -58,6 +59,7 @@ class Scan:
         self._held: list[Page] = []
         self._gaps: list[Gap] = []
         self._evaluations = 0
+        self._passed_by: Counter[str] = Counter()
         self._referential = _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
         self._wanted = Wanted(
             kinds=_unique([*(kind for one in plan.ready for kind in one.definition.kinds), *self._referential]),
@@ -110,8 +112,17 @@ class Scan:
 
     def _start(self, page: Page) -> None:
         assert page.batch is not None
+        self._pass_by(page.documents)
         tasks = self._list.choose(page.documents)
         self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(page.batch, tasks)))
+
+    def _pass_by(self, documents: Sequence[Document]) -> None:
+        """Count objects of kinds that no assignment is about, as a folder of manifests has them."""
+        for at, document in enumerate(documents):
+            workload = at + 1 < len(documents) and documents[at + 1].template
+            about = any(one.selection.about(document) for one in self._plan.ready)
+            if not about and not workload and not document.template and document.resource.kind:
+                self._passed_by[document.resource.kind] += 1
 
     def _finish(self, waiting: _Waiting) -> None:
         page, tasks = waiting.page, waiting.tasks
@@ -194,8 +205,10 @@ class Scan:
         )
 
     def _unmatched(self) -> list[str]:
-        """Assignments that found nothing to judge, which a typing error may be the reason of."""
-        return [
+        """Assignments that found nothing to judge, and objects that no assignment is about."""
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(self._passed_by.items()))
+        passed_by = [f"objects of kinds that no assignment is about: {kinds}"] if kinds else []
+        return passed_by + [
             f"assignment {one.key.name} matched nothing: no {', '.join(_unique(k.kind for k in one.definition.kinds))} that it reaches"
             for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
             if not matched

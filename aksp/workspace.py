@@ -125,6 +125,14 @@ def check_parameters(assignment: Assignment, definition: Definition) -> None:
         )
 
 
+def check_resolves(assignment: Assignment, definition: Definition, now: datetime) -> None:
+    """Raise InvalidInput when an assignment cannot be made ready, which is best known when it is made."""
+    try:
+        make_ready(assignment, definition, (), None, now)
+    except ValueError as error:
+        raise InvalidInput(f"assignment {assignment.name!r}: {error}", where=definition.origin) from error
+
+
 def check_regexes(engine: Engine, checked: Sequence[tuple[Assignment, Definition]]) -> None:
     """Raise InvalidInput for a parameter that is no RE2 regular expression."""
     patterns = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from aksp.errors import InvalidPolicy
 from aksp.model.definition import MISSING, Definition, Parameter, ParameterType, RegoModule, ResourceKind
 
 MODE = "Microsoft.Kubernetes.Data"
+_OPTION = re.compile(r"--[A-Za-z0-9][-\w]*(?:/--[A-Za-z0-9][-\w]*)?")
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
@@ -57,6 +59,16 @@ class Reader:
             raise self.wrong("a list", value, key)
         return value
 
+    def texts(self, key: str) -> Sequence[str]:
+        value = self.array(key)
+        if not all(isinstance(entry, str) for entry in value):
+            raise self.wrong("a list of strings", value, key)
+        return value
+
+    def objects(self, key: str) -> Sequence[Reader]:
+        field = ".".join(part for part in (self.path, key) if part)
+        return [Reader(entry, self.origin, f"{field}[{at}]") for at, entry in enumerate(self.array(key))]
+
     def any(self, key: str, default: Any = None) -> Any:
         return self._value.get(key, default)
 
@@ -100,10 +112,10 @@ def definition_from(document: Any, *, slug: str, origin: str, modules: tuple[Reg
         version=str(metadata.any("version", properties.any("version", "1.0.0"))),
         severity=severity,
         remediation=metadata.text("remediation", ""),
-        azure_policy_id=metadata.any("azurePolicyId"),
+        azure_policy_id=metadata.text("azurePolicyId", "") or None,
         policy_type=properties.text("policyType", "Custom"),
         parameters=parameters,
-        require_any_of=tuple(tuple(names) for names in metadata.array("requireAnyOf")),
+        require_any_of=_groups(metadata, parameters),
         kinds=kinds,
         effect=then.any("effect", "[parameters('effect')]"),
         namespaces=details.any("namespaces", []),
@@ -112,8 +124,8 @@ def definition_from(document: Any, *, slug: str, origin: str, modules: tuple[Reg
         values=details.any("values", {}),
         modules=modules,
         requires_inventory=tuple(
-            ResourceKind(group=str(entry.get("group", "")), kind=str(entry.get("kind", "")))
-            for entry in metadata.array("requiresInventory")
+            ResourceKind(group=entry.text("group", ""), kind=entry.text("kind"))
+            for entry in metadata.objects("requiresInventory")
         ),
         origin=origin,
     )
@@ -122,18 +134,26 @@ def definition_from(document: Any, *, slug: str, origin: str, modules: tuple[Reg
 def _kinds(details: Reader) -> tuple[ResourceKind, ...]:
     """``apiGroups`` × ``kinds``, or a Gatekeeper-like list of such pairs."""
     entries = details.array("kinds")
-    if entries and all(isinstance(entry, Mapping) for entry in entries):
-        return tuple(
-            ResourceKind(group=group, kind=kind)
-            for entry in entries
-            for group in entry.get("apiGroups", ["*"])
-            for kind in entry.get("kinds", ["*"])
-        )
+    pairs = details.objects("kinds") if any(isinstance(entry, Mapping) for entry in entries) else [details]
     return tuple(
-        ResourceKind(group=str(group), kind=str(kind))
-        for group in (details.array("apiGroups") or ["*"])
-        for kind in entries
+        ResourceKind(group=group, kind=kind)
+        for pair in pairs
+        for group in (pair.texts("apiGroups") or ["*"])
+        for kind in (pair.texts("kinds") or (["*"] if pair is not details else []))
     )
+
+
+def _groups(metadata: Reader, parameters: Mapping[str, Parameter]) -> tuple[tuple[str, ...], ...]:
+    """``requireAnyOf``: lists of names of parameters."""
+    groups = []
+    for names in metadata.array("requireAnyOf"):
+        if not isinstance(names, list) or not names or not all(name in parameters for name in map(str, names)):
+            raise InvalidPolicy(
+                f"{metadata.path}.requireAnyOf has {names!r}, expected a list of names of parameters",
+                where=metadata.origin,
+            )
+        groups.append(tuple(map(str, names)))
+    return tuple(groups)
 
 
 def _parameter(name: str, body: Reader) -> Parameter:
@@ -145,6 +165,9 @@ def _parameter(name: str, body: Reader) -> Parameter:
     schema = body.any("schema")
     if schema is not None and not isinstance(schema, Mapping):
         raise body.wrong("an object", schema, "schema")
+    option = metadata.text("option", "") or None
+    if option and not _OPTION.fullmatch(option):
+        raise InvalidPolicy(f"{metadata.path}.option {option!r} is not --NAME or --NAME/--OTHER", where=body.origin)
     return Parameter(
         name=name,
         type=kind,
@@ -153,7 +176,7 @@ def _parameter(name: str, body: Reader) -> Parameter:
         default=body.any("defaultValue", MISSING) if body.has("defaultValue") else MISSING,
         allowed_values=tuple(body.array("allowedValues")),
         schema=schema,
-        option=metadata.any("option"),
-        metavar=metadata.any("metavar"),
-        format=metadata.any("format"),
+        option=option,
+        metavar=metadata.text("metavar", "") or None,
+        format=metadata.text("format", "") or None,
     )

@@ -44,7 +44,7 @@ class Folder:
         origin = str(path)
         try:
             document = json.loads(_text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidPolicy(f"not JSON: {error}", where=origin) from error
         info = (
             Reader(document, origin)

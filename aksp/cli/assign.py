@@ -187,15 +187,18 @@ def _shown_default(parameter: Parameter) -> str:
 def _assign(
     definition: Definition, given: Mapping[str, Any], options: dict[str, Any], outer_workspace: str | None
 ) -> None:
+    from datetime import UTC, datetime
+
     from aksp.cli.listing import print_document
     from aksp.compliance.parameters import advice
     from aksp.engine import Engine
     from aksp.store.documents import assignment_document
-    from aksp.workspace import Workspace, check_parameters, check_regexes, compile_definition
+    from aksp.workspace import Workspace, check_parameters, check_regexes, check_resolves, compile_definition
 
     opened = Workspace.open(options["workspace"] or outer_workspace)
     assignment = _document(definition, given, options)
     check_parameters(assignment, definition)
+    check_resolves(assignment, definition, datetime.now(UTC))
     with Engine() as engine:
         check_regexes(engine, [(assignment, definition)])
         compile_definition(engine, definition)

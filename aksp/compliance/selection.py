@@ -141,15 +141,21 @@ class Selection:
         """The indices of the documents that it selects."""
         return [at for at, document in enumerate(documents) if self.selects(document)]
 
-    def selects(self, document: Document) -> bool:
-        """Whether it selects a document."""
+    def about(self, document: Document) -> bool:
+        """Whether a document is of a kind that it is about, wherever it lies."""
         resource = document.resource
-        kind = (resource.api_version, resource.kind) if not document.template else ("v1", "Pod")
+        kind = (resource.api_version, resource.kind)
         known = self._kinds_seen.get(kind)
         if known is None:
             known = self._kinds_seen[kind] = self._has_kind(*kind)
-        if not known:
+        return known
+
+    def selects(self, document: Document) -> bool:
+        """Whether it selects a document."""
+        if not self.about(document):
             return False
+        resource = document.resource
+        kind = (resource.api_version, resource.kind)
         # A Namespace is in itself, as in Gatekeeper's matching.
         namespace = resource.name if kind == ("v1", "Namespace") else resource.namespace
         inside = self._namespaces_seen.get(namespace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from aksp.engine import Engine
 from aksp.errors import ClusterError, EngineError, Forbidden
@@ -37,27 +38,31 @@ class Cluster:
         self._chunk_size = chunk_size
         self._on_retry = on_retry
         self._answered = False
+        self._first: ClusterError | None = None
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
-        """A list per kind and namespace. A kind that is refused, or whose list breaks off, is a gap.
+        """A list per kind and namespace. One that is refused, or breaks off, is a gap.
 
         Raises ClusterError when the cluster answers nothing at all.
         """
         discovery = Discovery(self._connection)
-        first: ClusterError | None = None
         for kind in wanted.kinds:
-            try:
-                yield from self._kind(discovery, kind, wanted)
-            except NotServed:
-                # No such kind, no such objects: what an assignment then misses is told as unmatched.
-                self._answered = True
-            except ClusterError as error:
-                if not self._answered and not isinstance(error, Forbidden | ServerFault):
-                    raise
-                first = first or error
-                yield Page(listing=_name(kind), gaps=[_gap(kind, error)])
-        if first is not None and not self._answered:
-            raise first
+            yield from self._or_gap(kind, "could not be listed", self._kind(discovery, kind, wanted))
+        if self._first is not None and not self._answered:
+            raise self._first
+
+    def _or_gap(self, kind: ResourceKind, what: str, pages: Iterator[Page]) -> Iterator[Page]:
+        """The pages, then a gap if they break off."""
+        try:
+            yield from pages
+        except NotServed:
+            # No such kind, no such objects: what an assignment then misses is told as unmatched.
+            self._answered = True
+        except ClusterError as error:
+            if not self._answered and not isinstance(error, Forbidden | ServerFault):
+                raise
+            self._first = self._first or error
+            yield Page(listing=_name(kind), gaps=[_gap(kind, what, error)])
 
     def _kind(self, discovery: Discovery, kind: ResourceKind, wanted: Wanted) -> Iterator[Page]:
         if "*" in (kind.group, kind.kind):
@@ -65,39 +70,47 @@ class Cluster:
             yield Page(listing=_name(kind), gaps=[Gap(reason="UnknownKind", message=message)])
             return
         served = discovery.find(kind.group, kind.kind)
+        if kind in wanted.whole and (self._selector or (self._namespaces and served.namespaced)):
+            # Rules compare with objects that are not themselves to be judged, whatever -n and -l say.
+            compared = self._list(list_path(served), f"{_name(kind)}, all", None, wanted)
+            unseen = "can be compared only with those that -n and -l select, as all of them could not be listed"
+            for page in self._or_gap(kind, unseen, compared):
+                yield replace(page, documents=())
         # A kind without namespaces is listed once, and not at all when namespaces were asked for.
         if self._namespaces and not served.namespaced:
             return
         for namespace in self._namespaces or (None,):
-            path = list_path(served, namespace)
-            listing = f"{_name(kind)} {namespace or ''}"
-            pages = list_pages(
-                self._connection, path, limit=self._chunk_size, label_selector=self._selector, on_retry=self._on_retry
-            )
-            with closing(pages):
-                for page in pages:
-                    self._answered = True
-                    if page.restart:
-                        yield Page(listing=listing, restart=True)
-                    try:
-                        batch = self._engine.load_list(page.body, whole_kinds=wanted.whole_names)
-                    except EngineError as error:
-                        raise ServerFault(f"the answer cannot be read: {error.what}", where=path) from error
-                    gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
-                    yield Page(
-                        listing=listing,
-                        batch=batch,
-                        documents=documents_of(batch.documents),
-                        gaps=gaps,
-                        remaining=page.remaining,
-                    )
+            pages = self._list(list_path(served, namespace), f"{_name(kind)} {namespace or ''}", self._selector, wanted)
+            yield from self._or_gap(kind, "could not be listed", pages)
+
+    def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
+        pages = list_pages(
+            self._connection, path, limit=self._chunk_size, label_selector=selector, on_retry=self._on_retry
+        )
+        with closing(pages):
+            for page in pages:
+                self._answered = True
+                if page.restart:
+                    yield Page(listing=listing, restart=True)
+                try:
+                    batch = self._engine.load_list(page.body, whole_kinds=wanted.whole_names)
+                except EngineError as error:
+                    raise ServerFault(f"the answer cannot be read: {error.what}", where=path) from error
+                gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
+                yield Page(
+                    listing=listing,
+                    batch=batch,
+                    documents=documents_of(batch.documents),
+                    gaps=gaps,
+                    remaining=page.remaining,
+                )
 
 
 def _name(kind: ResourceKind) -> str:
     return f"{kind.kind}.{kind.group}" if kind.group else kind.kind
 
 
-def _gap(kind: ResourceKind, error: ClusterError) -> Gap:
+def _gap(kind: ResourceKind, what: str, error: ClusterError) -> Gap:
     reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
     hint = f" ({error.hint})" if error.hint else ""
-    return Gap(reason=reason, message=f"{_name(kind)} could not be listed: {error.what}{hint}")
+    return Gap(reason=reason, message=f"{_name(kind)} {what}: {error.what}{hint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from aksp.compliance.parameters import nearest
@@ -94,6 +94,8 @@ class _Fields:
             return None
         if isinstance(value, datetime):  # YAML's own timestamps
             return value if value.tzinfo else value.replace(tzinfo=UTC)
+        if isinstance(value, date):
+            return datetime.combine(value, time.min, UTC)
         if isinstance(value, str):
             try:
                 # Azure writes seven digits of a second, one more than Python reads.
@@ -202,8 +204,9 @@ def exemption_from(document: Any, origin: str) -> Exemption:
 
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
     fields = _Fields(entry, origin, path, _RESOURCE_FIELDS)
-    if not entry:
+    given = {key: fields.text(key) or None for key in _RESOURCE_FIELDS}
+    if not any(given.values()):
         raise InvalidInput(
             f"{path} is empty, so it would exempt everything", where=origin, hint="leave resources out to mean that"
         )
-    return ExemptedResource(**{key: fields.text(key) or None for key in _RESOURCE_FIELDS})
+    return ExemptedResource(**given)

@@ -79,7 +79,9 @@ class Files:
                     where=existing.origin,
                     hint="give --replace to overwrite it, or another --name",
                 )
-        path = Path(existing.origin) if existing else self.root / "assignments" / f"{assignment.name}.yaml"
+        path = self.root / "assignments" / f"{assignment.name}.yaml"
+        if existing is not None:
+            path = self._own_file(existing)
         write_beside(path, to_yaml(assignment_document(replaced(assignment, origin=""))))
         return str(path)
 
@@ -88,17 +90,25 @@ class Files:
         found = {one.name: one for one in self.assignments()}
         if name not in found:
             raise InvalidInput(f"there is no assignment {name!r} in {self.root}", hint=nearest(name, found))
-        path = Path(found[name].origin)
-        others = [one.name for one in found.values() if one.origin == str(path) and one.name != name]
-        if others:
-            raise InvalidInput(
-                f"the file holds other assignments too: {', '.join(others)}", where=str(path), hint="edit it by hand"
-            )
+        path = self._own_file(found[name])
         try:
             path.unlink()
         except OSError as error:
             raise InvalidInput(f"cannot be deleted: {error.strerror}", where=str(path)) from error
         return str(path)
+
+    def _own_file(self, assignment: Assignment) -> Path:
+        """The file of an assignment, in which it must be alone."""
+        others = [
+            one.name for one in self.assignments() if one.origin == assignment.origin and one.name != assignment.name
+        ]
+        if others:
+            raise InvalidInput(
+                f"the file holds other assignments too: {', '.join(others)}",
+                where=assignment.origin,
+                hint="edit it by hand",
+            )
+        return Path(assignment.origin)
 
 
 def to_yaml(document: Any) -> str:
@@ -111,16 +121,30 @@ def to_yaml(document: Any) -> str:
 def _documents(path: Path) -> list[Any]:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """YAML in which a key stands once: of two, one would be ignored without a word."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"key {key.value!r} is there twice", problem_mark=key.start_mark
+                    )
+                if isinstance(key, yaml.ScalarNode):
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
     try:
         with path.open("rb") as stream:
-            return [document for document in yaml.load_all(stream, loader) if document is not None]
+            return [document for document in yaml.load_all(stream, Loader) if document is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
         raise InvalidInput(f"invalid YAML: {problem}", where=f"{path}{line}") from error
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: a time such as 2026-13-45, or text in no Unicode encoding.
         raise InvalidInput(f"cannot be read: {error}", where=str(path)) from error
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from types import FrameType
 from typing import Any
 
 from aksp import __version__
@@ -42,6 +45,51 @@ class _Waiting:
     started: Future[Any] | None
 
 
+class Interrupts:
+    """Ctrl-C ends the wait for a page at once, but the work on one not before its end.
+
+    So no page is counted by half. A second Ctrl-C ends whatever is going on.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._waiting = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        # Only the main thread may take signals, and whoever takes them already knows why.
+        if threading.current_thread() is threading.main_thread() and (
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            self._before = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def between(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The pages. Raises KeyboardInterrupt while it waits for one, or when it was asked for before."""
+        following = iter(pages)
+        while True:
+            self._waiting = True
+            try:
+                if self._asked:
+                    raise KeyboardInterrupt
+                page = next(following, None)
+            finally:
+                self._waiting = False
+            if page is None:
+                return
+            yield page
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._waiting or self._asked:
+            self._asked = True
+            raise KeyboardInterrupt
+        self._asked = True
+
+
 class Scan:
     """Judges the pages of one inventory against one plan.
 
@@ -58,6 +106,8 @@ class Scan:
         self._waiting: list[_Waiting] = []
         self._held: list[Page] = []
         self._gaps: list[Gap] = []
+        self._list_gaps: list[Gap] = []
+        self._failed: list[ResourceKind] = []
         self._evaluations = 0
         self._passed_by: Counter[str] = Counter()
         self._referential = _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
@@ -69,19 +119,20 @@ class Scan:
     def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> Outcome:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
         interrupted = False
-        try:
-            if self._plan.ready:
-                for page in inventory.pages(self._wanted):
-                    self._take(page)
-                    if progress is not None:
-                        progress(page)
-            self._settle()
-        except KeyboardInterrupt:
-            interrupted = True
-            self._tally.merge(self._list)
-            self._gaps.append(
-                Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete")
-            )
+        with Interrupts() as interrupts:
+            try:
+                if self._plan.ready:
+                    for page in interrupts.between(inventory.pages(self._wanted)):
+                        self._take(page)
+                        if progress is not None:
+                            progress(page)
+                self._settle(interrupts)
+            except KeyboardInterrupt:
+                interrupted = True
+                self._end_early()
+                self._gaps.append(
+                    Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete")
+                )
         return Outcome(
             report=self._report(target, now),
             interrupted=interrupted,
@@ -96,14 +147,20 @@ class Scan:
         if page.restart:
             self._drop_list()
             return
-        self._gaps += page.gaps
+        self._list_gaps += page.gaps
+        if page.failed is not None:
+            self._failed.append(page.failed)
         if page.batch is None:
             return
+        # Rules compare with what -n and -l leave out too, so the batch is asked, not the documents.
         if self._referential and any(
-            _is_one_of(d.resource.group, d.resource.kind, self._referential) for d in page.documents
+            _is_one_of(d["apiVersion"], d["kind"], self._referential) for d in page.batch.documents
         ):
             self._engine.add_to_inventory(page.batch, self._wanted.whole_names)
-            self._held.append(page)
+            if page.documents:
+                self._held.append(page)
+            else:
+                self._engine.release(page.batch)
             return
         self._start(page)
         # One page is judged while the next is loaded; more would only hold memory.
@@ -125,13 +182,17 @@ class Scan:
                 self._passed_by[document.resource.kind] += 1
 
     def _finish(self, waiting: _Waiting) -> None:
+        self._count(waiting)
+        assert waiting.page.batch is not None
+        self._engine.release(waiting.page.batch)
+
+    def _count(self, waiting: _Waiting) -> None:
         page, tasks = waiting.page, waiting.tasks
         assert page.batch is not None
         judgement = self._engine.finish(page.batch, tasks, waiting.started)
         found, faults = self._findings(page, tasks, judgement)
         self._evaluations += judgement.evaluations
         self._list.add(page.documents, tasks, found, faults, page.sources)
-        self._engine.release(page.batch)
 
     def _findings(
         self, page: Page, tasks: Sequence[Task], judgement: Judgement
@@ -170,6 +231,17 @@ class Scan:
             self._finish(self._waiting.pop(0))
         self._tally.merge(self._list)
         self._list = self._tally.fork()
+        self._gaps += self._list_gaps
+        self._list_gaps = []
+
+    def _end_early(self) -> None:
+        """Count what is judged, or soon will be; the pages that had to wait for others are not.
+
+        Nothing is released: the engine may have been interrupted in the middle of a request.
+        """
+        while self._waiting:
+            self._count(self._waiting.pop(0))
+        self._end_of_list()
 
     def _drop_list(self) -> None:
         for waiting in self._waiting:
@@ -179,12 +251,13 @@ class Scan:
         self._waiting.clear()
         self._held = [page for page in self._held if page.listing != self._listing]
         self._list = self._tally.fork()
+        self._list_gaps = []
 
-    def _settle(self) -> None:
+    def _settle(self, interrupts: Interrupts) -> None:
         """Judge the pages that had to wait for the inventory."""
         self._end_of_list()
         held, self._held = self._held, []
-        for page in held:
+        for page in interrupts.between(held):
             self._start(page)
             while len(self._waiting) > 1:
                 self._finish(self._waiting.pop(0))
@@ -200,7 +273,7 @@ class Scan:
             compliance_percent=tally.percent(),
             counts=tally.counts(),
             assignments=tally.summaries(),
-            results=tally.sorted_results(),
+            results=tally.results,
             gaps=[*self._gaps, *tally.error_gaps()],
         )
 
@@ -211,11 +284,13 @@ class Scan:
         return passed_by + [
             f"assignment {one.key.name} matched nothing: no {', '.join(_unique(k.kind for k in one.definition.kinds))} that it reaches"
             for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
-            if not matched
+            # Where a list failed its gap tells why nothing was found.
+            if not matched and not any(kind in self._failed for kind in one.definition.kinds)
         ]
 
 
-def _is_one_of(group: str, kind: str, kinds: Sequence[ResourceKind]) -> bool:
+def _is_one_of(api_version: str, kind: str, kinds: Sequence[ResourceKind]) -> bool:
+    group = api_version.rpartition("/")[0]
     return any(one.kind == kind and one.group == group for one in kinds)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import pairwise
 
 from aksp.compliance.containers import Findings
 from aksp.compliance.exemptions import exemption_for
@@ -17,7 +19,7 @@ from aksp.compliance.plan import Plan, Ready
 from aksp.compliance.rollup import percentage, roll_up, state_of
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, Source
-from aksp.model.resource import Container, Document, Resource
+from aksp.model.resource import Container, Document, Owner, Resource
 
 _NON_COMPLIANT, _COMPLIANT = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT
 _ERROR, _EXEMPT = ComplianceState.ERROR, ComplianceState.EXEMPT
@@ -49,11 +51,13 @@ class _Verdict:
 
 
 class Tally:
-    """Adds up pages. ``results`` and ``gaps`` grow, counts are always complete."""
+    """Adds up pages: the results of what does not comply, and complete counts of everything."""
 
     def __init__(self, plan: Plan, *, collect_compliant: bool = False) -> None:
         self.plan = plan
-        self.results: list[Result] = []
+        self._own: list[Result] = []
+        self._runs: list[list[Result]] = []
+        self._owners: dict[Owner, Owner] = {}
         self.documents = 0
         self.findings = Findings()
         self._collect_compliant = collect_compliant
@@ -66,12 +70,12 @@ class Tally:
     def fork(self) -> Tally:
         """An empty tally of the same plan, to be merged, or dropped when its list starts anew."""
         fresh = Tally(self.plan, collect_compliant=self._collect_compliant)
-        fresh.findings = self.findings
+        fresh.findings, fresh._owners = self.findings, self._owners
         return fresh
 
     def merge(self, other: Tally) -> None:
         """Add what another tally has counted of other documents."""
-        self.results += other.results
+        self._runs += [*other._runs, other._own]
         self.documents += other.documents
         self._overall.add(other._overall)
         for mine, theirs in zip(self._each, other._each, strict=True):
@@ -110,6 +114,7 @@ class Tally:
                 if at in chosen:
                     problems.setdefault((number, at), []).extend(documents[at].problems)
 
+        before = len(self._own)
         verdicts: list[dict[int, _Verdict]] = [{} for _ in tasks]
         # Replicas share their findings, and so the states of their containers.
         alike: dict[tuple[int, int, tuple[Container, ...]], _Verdict] = {}
@@ -129,6 +134,8 @@ class Tally:
             for number, task in enumerate(tasks):
                 for at in task.documents:
                     self._compliant(self.plan.ready[number], documents[at], verdicts[number].get(at))
+        # A page's results are sorted now, while they are few: see results.
+        self._own[before:] = sorted(self._own[before:], key=_order)
         slots = _slots(documents)
         self._count_resources(tasks, slots, verdicts)
         self._count_containers(tasks, documents, verdicts)
@@ -233,9 +240,11 @@ class Tally:
         source: Source | None,
     ) -> None:
         owner = None if document.parent else document.owner
+        if owner is not None:
+            owner = self._owners.setdefault(owner, owner)
         if source is not None:
             source = source.at(finding.path)
-        self.results.append(
+        self._own.append(
             Result(
                 assignment=ready.key, state=state, resource=resource, finding=finding,
                 owner=owner, exemption=exemption, source=source,
@@ -290,10 +299,18 @@ class Tally:
             )
         return gaps
 
-    def sorted_results(self) -> list[Result]:
-        """Results by namespace, kind, name, assignment, container and path."""
-        self.results.sort(key=_order)
-        return self.results
+    @property
+    def results(self) -> list[Result]:
+        """Results by namespace, kind, name, assignment, container and path.
+
+        An API server lists in that order, so each list is sorted already, or nearly, and merging
+        the lists needs no key for each of 165,000 results at once.
+        """
+        runs = [run for run in (*self._runs, self._own) if run]
+        for run in runs:
+            if any(one > other for one, other in pairwise(map(_order, run))):
+                run.sort(key=_order)
+        return list(merge(*runs, key=_order)) if len(runs) > 1 else [*runs, []][0]
 
 
 def _verdict(

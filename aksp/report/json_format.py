@@ -12,6 +12,9 @@ from aksp.model.resource import Owner
 from aksp.report import wire
 from aksp.report.interface import Style
 
+# Replicas follow one another, so a few thousand texts are enough to remember.
+_REMEMBERED = 4096
+
 # Stands for what is filled in later.
 _HOLE = "<filled in later>"
 
@@ -35,6 +38,8 @@ def _results(report: Report, style: Style) -> Iterator[str]:
         key = (id(result.assignment), id(result.finding), result.state, result.owner, id(result.exemption))
         texts = around.get(key)
         if texts is None:
+            if len(around) >= _REMEMBERED:
+                around.clear()
             texts = around[key] = _around(result)
         if len(texts) != 3:
             yield _encode(wire.result(result))

@@ -47,6 +47,9 @@ wheel: $(VENV)/.installed
 golden: $(VENV)/.installed
 	$(BIN)/pytest --update-golden tests/report
 
+docs: $(VENV)/.installed $(ENGINE)
+	$(BIN)/python docs/picture.py
+
 bench: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python bench/run.py
 

@@ -172,5 +172,6 @@ def compile_definition(engine: Engine, definition: Definition) -> None:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise InvalidPolicy(
             f"definition {definition.slug!r} does not compile: {first['message']}{more}",
-            where=f"{first['file']}:{first['row']}:{first['col']}",
+            # OPA counts columns from 1, and calls the end of a file column 0.
+            where=f"{first['file']}:{first['row']}:{max(first['col'], 1)}",
         )

@@ -68,7 +68,10 @@ class Folder:
             if path.suffix in (".yaml", ".yml", ".json"):
                 return modules_of_template(_text(path), str(path))
             source = _text(path)
-            return (RegoModule(name=f"{beside.name}/{path.name}", source=source), *_imported(source, libraries))
+            return (
+                RegoModule(name=f"{beside.name}/{path.name}", source=source),
+                *_imported(source, libraries, str(path)),
+            )
         if kind == "Base64Encoded":
             try:
                 text = base64.b64decode(info.text("content"), validate=True).decode()
@@ -88,13 +91,23 @@ class Folder:
         )
 
 
-def _imported(source: str, libraries: dict[str, RegoModule]) -> tuple[RegoModule, ...]:
-    """The libraries that a module names, and those that they name."""
+def _imported(source: str, libraries: dict[str, RegoModule], origin: str) -> tuple[RegoModule, ...]:
+    """The libraries that a module names, and those that they name. Raises InvalidPolicy for one not there.
+
+    To OPA a library that is not there is only undefined, so the rule would find nothing.
+    """
     wanted: dict[str, RegoModule] = {}
     queue = [source]
     while queue:
-        for name in _LIBRARY_IMPORT.findall(queue.pop()):
-            if name in libraries and name not in wanted:
+        text = re.sub(r"#.*", "", queue.pop())
+        for name in _LIBRARY_IMPORT.findall(text):
+            if name not in libraries:
+                raise InvalidPolicy(
+                    f"data.lib.{name} is not there: no lib/*.rego has package lib.{name}",
+                    where=origin,
+                    hint="libraries lie in the folder lib beside the definitions",
+                )
+            if name not in wanted:
                 wanted[name] = libraries[name]
                 queue.append(libraries[name].source)
     return tuple(wanted.values())

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from aksp import __version__
 from aksp.cli import assign, assignments, compliance, definitions
 from aksp.cli.options import with_cluster_values
 from aksp.errors import AkspError, ExitCode
 
+
+class InOrderOfUse(TyperGroup):
+    """Lists the commands as they are used, not as they are made."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands."""
+        order = ["definitions", "assign", "assignments", "compliance"]
+        return sorted(super().list_commands(ctx), key=order.index)
+
+
 app = typer.Typer(
     name="aksp",
+    cls=InOrderOfUse,
     help="Azure Policy for AKS on any terminal, for any Kubernetes cluster.",
     no_args_is_help=True,
     # Rich help would cost a third of a second for no more words.
@@ -60,22 +73,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.INVALID
     except AkspError as error:
         if debug:
-            raise
+            traceback.print_exc()
         _complain(str(error), error.hint)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("aksp: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough. Nothing may be written to the closed pipe at exit.
+    except (BrokenPipeError, SystemExit):
+        # The reader has seen enough; typer makes an exit of it. Nothing may be written to the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort, told as a bug
         if debug:
-            raise
+            traceback.print_exc()
         _complain(
             f"sorry, this is a bug in aksp: {type(error).__name__}: {error}",
-            "run it again with --debug and report what it prints, with the command and aksp --version",
+            ("report this" if debug else "run it again with --debug and report what it prints")
+            + ", with the command and aksp --version",
         )
         return ExitCode.INTERNAL
 
@@ -89,11 +103,11 @@ def _complain(message: str, hint: str | None) -> None:
 
 
 def _show_usage_error(error: typer.TyperException) -> None:
-    show = getattr(error, "show", None)
-    if show is not None:
-        show()
-    else:
-        print(f"aksp: error: {error.format_message()}", file=sys.stderr)
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if context is not None:
+        print(context.get_usage(), file=sys.stderr)
+    hint = f"see {context.command_path} --help" if context is not None else None
+    _complain(error.format_message().replace("Value error, ", ""), hint)
 
 
 def entry() -> None:

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from aksp.cli.options import ClusterOption, ListFormat, WorkspaceOption
+from aksp.cli.options import COMMON_PARAMETERS, ClusterOption, ListFormat, WorkspaceOption, option_of
 
 if TYPE_CHECKING:
     from aksp.model.definition import Definition, Parameter
     from aksp.workspace import Workspace
-
-#: Parameters that every definition has, with options of their own below.
-_COMMON = ("effect", "excludedNamespaces", "namespaces", "labelSelector")
 
 
 class AssignGroup(TyperGroup):
@@ -51,7 +48,7 @@ def _workspace(ctx: Any) -> Workspace:
 
 app = typer.Typer(
     cls=AssignGroup,
-    help="Assign a definition: `aksp assign SLUG --help` shows its options.",
+    help="Assign a definition.\n\n`aksp assign SLUG --help` shows its options.",
     no_args_is_help=True,
     subcommand_metavar="SLUG [OPTIONS]",
 )
@@ -59,7 +56,10 @@ app = typer.Typer(
 
 @app.callback()
 def assign(workspace: WorkspaceOption = None) -> None:
-    """Assign a definition: `aksp assign SLUG --help` shows its options."""
+    """Assign a definition.
+
+    `aksp assign SLUG --help` shows its options.
+    """
 
 
 def _command(definition: Definition) -> Any:
@@ -67,7 +67,7 @@ def _command(definition: Definition) -> Any:
     names = {
         _identifier(parameter.name): parameter
         for parameter in definition.parameters.values()
-        if parameter.name not in _COMMON
+        if parameter.name not in COMMON_PARAMETERS
     }
 
     def run(ctx: typer.Context, **options: Any) -> None:
@@ -75,6 +75,8 @@ def _command(definition: Definition) -> Any:
         _assign(definition, given, options, (ctx.parent.params if ctx.parent else {}).get("workspace"))
 
     annotations = get_type_hints(_common, include_extras=True)
+    if (effect := definition.parameters.get("effect")) is not None:
+        annotations["effect"] = _annotation(effect)
     common = inspect.signature(_common)
     own = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(parameter))
@@ -151,7 +153,7 @@ def _identifier(name: str) -> str:
 def _annotation(parameter: Parameter) -> Any:
     from aksp.model.definition import ParameterType
 
-    option = parameter.option or "--" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", parameter.name).lower()
+    option = option_of(parameter)
     kinds: dict[ParameterType, Any] = {
         ParameterType.ARRAY: list[str],
         ParameterType.BOOLEAN: bool,
@@ -161,7 +163,7 @@ def _annotation(parameter: Parameter) -> Any:
     kind = kinds.get(parameter.type, str)
     if kind is bool and "/" not in option:
         option = f"{option}/--no-{option.removeprefix('--')}"
-    notes = [parameter.description.rstrip(".")]
+    notes = []
     if parameter.allowed_values:
         notes.append("one of " + ", ".join(map(str, parameter.allowed_values)))
     if parameter.required:
@@ -170,10 +172,9 @@ def _annotation(parameter: Parameter) -> Any:
         notes.append(f"default {_shown_default(parameter)}")
     if parameter.type is ParameterType.ARRAY:
         notes.append("repeatable")
-    metavar = parameter.metavar if kind is not bool else None
-    return Annotated[
-        kind | None, typer.Option(option, metavar=metavar, help="; ".join(notes) + ".", show_default=False)
-    ]
+    metavar = (parameter.metavar or parameter.type.upper()) if kind is not bool else None
+    told = " ".join(filter(None, [parameter.description, f"({'; '.join(notes)})" if notes else ""]))
+    return Annotated[kind | None, typer.Option(option, metavar=metavar, help=told, show_default=False)]
 
 
 def _shown_default(parameter: Parameter) -> str:
@@ -209,12 +210,14 @@ def _assign(
     if options["dry_run"]:
         print_document(output or ListFormat.YAML, assignment_document(assignment), label)
         return
-    known = {one.name for one in opened.store.assignments()}
+    known = {one.name: one for one in opened.store.assignments()}
     where = opened.store.save(assignment, replace=options["replace"])
     if output is not None:
         print_document(output, assignment_document(assignment), label)
     else:
-        typer.echo(f"{label} {'configured' if assignment.name in known else 'created'} ({where})")
+        before = known.get(assignment.name)
+        same = before is not None and assignment_document(before) == assignment_document(assignment)
+        typer.echo(f"{label} {'unchanged' if same else 'configured' if before else 'created'} ({where})")
 
 
 def _document(definition: Definition, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -258,15 +261,15 @@ def _document(definition: Definition, given: Mapping[str, Any], options: Mapping
 
 def _cluster_name(value: str) -> str:
     from aksp.cli.options import CURRENT
-    from aksp.errors import InvalidInput
 
     if value != CURRENT:
         return value
     from aksp.kube.config import current_context
+    from aksp.kube.kubeconfig import not_found
 
     context = current_context(None)
     if context is None:
-        raise InvalidInput("--cluster: there is no current context", hint="name the cluster: --cluster NAME")
+        raise not_found(None)
     return context
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aksp.cli.listing import print_document, print_list
-from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
 
 app = typer.Typer(help="The assignments of the workspace.", invoke_without_command=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The assignment's name.")]
@@ -16,6 +16,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The assignmen
 @app.callback()
 def assignments(ctx: typer.Context, output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
     """The assignments of the workspace."""
+    refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_assignments(output, workspace)
 

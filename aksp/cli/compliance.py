@@ -71,7 +71,10 @@ def compliance(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Judge a live cluster (the default), or manifests with -f, against what is assigned."""
+    """Judge a live cluster, or manifests with -f.
+
+    Everything is judged by the assignments of the workspace. Without -f it is the current cluster.
+    """
     from aksp.cli.evaluation import Request, evaluate
 
     code = evaluate(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aksp.cli.listing import print_document, print_list
-from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
 
 app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=True)
 
@@ -16,20 +16,25 @@ app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=T
 @app.callback()
 def definitions(
     ctx: typer.Context,
-    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only definitions that judge this kind, such as Pod.")] = None,
+    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="Only this category.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only definitions that judge this kind, such as Pod.")
+    ] = None,
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The catalogue of definitions."""
+    refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_definitions(category, kind, output, workspace)
 
 
 @app.command("list")
 def list_definitions(
-    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only definitions that judge this kind, such as Pod.")] = None,
+    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="Only this category.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only definitions that judge this kind, such as Pod.")
+    ] = None,
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -69,7 +74,7 @@ def show_definition(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show one definition: what it demands, its parameters and their options."""
+    """Show what one definition demands, and its options."""
     from aksp.catalog.folder import as_json
     from aksp.cli.describe import describe_definition
     from aksp.workspace import Workspace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 
+from aksp.cli.options import option_of
 from aksp.model.definition import Definition, Parameter
 
 
@@ -13,10 +14,8 @@ def describe_definition(definition: Definition, *, rego: bool = False) -> str:
     fields = [
         ("Name", definition.slug),
         ("Display name", definition.display_name),
-        (
-            "Id",
-            f"{definition.name}" + (f" (Azure: {definition.azure_policy_id})" if definition.azure_policy_id else ""),
-        ),
+        ("Id", definition.name),
+        *([("Azure name", definition.azure_policy_id)] if definition.azure_policy_id else []),
         ("Category", definition.category),
         ("Version", definition.version),
         ("Severity", definition.severity),
@@ -30,7 +29,7 @@ def describe_definition(definition: Definition, *, rego: bool = False) -> str:
     for parameter in definition.parameters.values():
         lines += _parameter(parameter)
     for names in definition.require_any_of:
-        options = " or ".join(definition.parameters[name].option or name for name in names)
+        options = " or ".join(option_of(definition.parameters[name]) for name in names)
         lines += ["", f"At least one of {options} must be given."]
     lines += ["", f"Assign it:  aksp assign {definition.slug} {_example(definition)}".rstrip()]
     if rego:
@@ -41,7 +40,7 @@ def describe_definition(definition: Definition, *, rego: bool = False) -> str:
 
 def _parameter(parameter: Parameter) -> list[str]:
     default = "required" if parameter.required else f"default {json.dumps(parameter.default)}"
-    head = f"  {parameter.option or '-'}  ({parameter.name}, {parameter.type}, {default})"
+    head = f"  {option_of(parameter)}  ({parameter.name}, {parameter.type}, {default})"
     lines = textwrap.wrap(head, 80, initial_indent="", subsequent_indent="      ")
     if parameter.allowed_values:
         lines += textwrap.wrap(
@@ -57,4 +56,4 @@ def _parameter(parameter: Parameter) -> list[str]:
 def _example(definition: Definition) -> str:
     needed = [p for p in definition.parameters.values() if p.required]
     needed += [definition.parameters[names[0]] for names in definition.require_any_of]
-    return " ".join(f"{p.option} {p.metavar or 'VALUE'}" for p in needed if p.option)
+    return " ".join(f"{option_of(p)} {p.metavar or 'VALUE'}" for p in needed)

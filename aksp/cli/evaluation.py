@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Outcome, Scan
 from aksp.workspace import Workspace, prepare
+
+#: Kubernetes' names of namespaces: RFC 1123 labels.
+NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +52,7 @@ class Request:
 def evaluate(request: Request) -> ExitCode:
     """Judge, write the outputs, and give the exit code."""
     outputs = Outputs.parse(request.outputs)
+    _check_namespaces(request.namespaces)
     notes = Notes(quiet=request.quiet)
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
@@ -70,9 +75,23 @@ def evaluate(request: Request) -> ExitCode:
     return _exit_code(request, outcome)
 
 
+def _check_namespaces(names: Sequence[str]) -> None:
+    """Raise InvalidInput for what no namespace can be called: a list or a glob would match nothing, silently."""
+    for name in names:
+        if not NAMESPACE.fullmatch(name):
+            raise InvalidInput(
+                f"-n {name}: no namespace has such a name", hint="give one name, and -n again for each other namespace"
+            )
+
+
 def _manifests(request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes) -> Outcome:
     from aksp.inventory.manifests import Manifests
 
+    if not request.cluster and (request.context or request.kubeconfig):
+        raise InvalidInput(
+            "--context and --kubeconfig name a cluster, and -f judges manifests",
+            hint="add --cluster to judge the manifests by what reaches that cluster",
+        )
     if len(request.namespaces) > 1:
         raise InvalidInput("-n is given more than once, and manifests can be filtered by one namespace")
     try:

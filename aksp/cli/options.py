@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from aksp.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from aksp.model.definition import Parameter
 
 #: What ``--cluster`` without a value stands for.
 CURRENT = "@current"
@@ -67,3 +73,39 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
         following = arguments[at + 1] if at + 1 < len(arguments) else "-"
         filled.append(f"--cluster={CURRENT}" if argument == "--cluster" and following.startswith("-") else argument)
     return filled
+
+
+def refuse_ignored(ctx: typer.Context) -> None:
+    """Raise InvalidInput for a group's options before its subcommand, which would not mind them."""
+    if ctx.invoked_subcommand is None:
+        return
+    for name in ctx.params:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.replace("_", "-")
+            raise InvalidInput(
+                f"{option} stands before {ctx.invoked_subcommand}", hint=f"give it after {ctx.invoked_subcommand}"
+            )
+
+
+#: Options that `aksp assign` has for every definition, by the parameters that some of them set.
+COMMON_PARAMETERS = {
+    "effect": "--effect",
+    "excludedNamespaces": "--exclude-namespace",
+    "namespaces": "--namespace",
+    "labelSelector": "--selector",
+}
+_TAKEN = {
+    *COMMON_PARAMETERS.values(), "--name", "--display-name", "--description", "--message", "--enforcement-mode",
+    "--scope", "--cluster", "--not-scope", "--no-default-exclusions", "--replace", "--dry-run", "--output",
+    "--workspace", "--help", "--debug",
+}  # fmt: skip
+
+
+def option_of(parameter: Parameter) -> str:
+    """The option of `aksp assign` that sets a parameter: its document's, or one made of its name."""
+    if parameter.name in COMMON_PARAMETERS:
+        return COMMON_PARAMETERS[parameter.name]
+    kebab = re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", parameter.name)).strip("-").lower()
+    option = parameter.option or f"--{kebab}"
+    return f"--parameter-{kebab}" if _TAKEN.intersection(option.split("/")) else option

@@ -129,8 +129,12 @@ def _write_stdout(form: Format, report: Report, color: ColorWhen, show: Show, gr
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
     style = Style(color=_wants_color(color, terminal), width=width, terminal=terminal, show=show, group_by=group_by)
-    form.render(report, sys.stdout, style)
-    sys.stdout.flush()
+    try:
+        form.render(report, sys.stdout, style)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough. The other outputs, and the exit code, are as they would be.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_color(when: ColorWhen, terminal: bool) -> bool:

@@ -44,7 +44,7 @@ def progress_bar(notes: Notes, files: int | None) -> Iterator[Callable[[Page], N
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("objects" if files is None else "documents", total=None)
+        task = bar.add_task("objects", total=None)
         listing = ""
         done = 0
 
@@ -54,6 +54,8 @@ def progress_bar(notes: Notes, files: int | None) -> Iterator[Callable[[Page], N
                 listing, done = page.listing, 0
             done += len(page.documents)
             total = done + page.remaining if page.remaining is not None else None
-            bar.update(task, description=safe(page.listing), completed=done, total=total)
+            bar.update(
+                task, description="documents" if files is not None else safe(page.listing), completed=done, total=total
+            )
 
         yield advance

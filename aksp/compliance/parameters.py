@@ -27,7 +27,7 @@ class ParameterFault:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"parameter {self.parameter!r}: {self.problem}"
+        return f"parameter {self.parameter!r}: {self.problem}" if self.parameter else self.problem
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -69,7 +69,7 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
                 options = " or ".join(definition.parameters[name].option or name for name in names)
                 found.append(
                     ParameterFault(
-                        parameter=names[0],
+                        parameter="",
                         problem=f"{definition.slug} needs at least one of {', '.join(names)}",
                         hint=f"give {options}",
                     )

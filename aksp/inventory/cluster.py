@@ -62,20 +62,25 @@ class Cluster:
             if not self._answered and not isinstance(error, Forbidden | ServerFault):
                 raise
             self._first = self._first or error
-            yield Page(listing=_name(kind), gaps=[_gap(kind, what, error)])
+            yield Page(listing=_name(kind), gaps=[_gap(kind, what, error)], failed=kind)
 
     def _kind(self, discovery: Discovery, kind: ResourceKind, wanted: Wanted) -> Iterator[Page]:
         if "*" in (kind.group, kind.kind):
             message = f"an assignment is about every kind ({kind.group}/{kind.kind}), and a scan of a cluster needs their names"
-            yield Page(listing=_name(kind), gaps=[Gap(reason="UnknownKind", message=message)])
+            yield Page(listing=_name(kind), gaps=[Gap(reason="UnknownKind", message=message)], failed=kind)
             return
         served = discovery.find(kind.group, kind.kind)
         if kind in wanted.whole and (self._selector or (self._namespaces and served.namespaced)):
             # Rules compare with objects that are not themselves to be judged, whatever -n and -l say.
             compared = self._list(list_path(served), f"{_name(kind)}, all", None, wanted)
-            unseen = "can be compared only with those that -n and -l select, as all of them could not be listed"
-            for page in self._or_gap(kind, unseen, compared):
+            unseen = "can be compared only with those in the namespaces given, as all of them could not be listed"
+            failed = False
+            for page in self._or_gap(kind, unseen if self._namespaces else "could not be listed", compared):
+                failed = page.failed is not None
                 yield replace(page, documents=())
+            if failed and not self._namespaces:
+                # The same list with a selector would be refused the same way.
+                return
         # A kind without namespaces is listed once, and not at all when namespaces were asked for.
         if self._namespaces and not served.namespaced:
             return

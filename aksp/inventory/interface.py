@@ -17,7 +17,8 @@ class Page:
     """Some documents, the batch of the engine that holds them, and what could not be read.
 
     ``listing`` names the list that the page is a part of. A page with ``restart`` set has nothing
-    in it: the list begins anew, and its pages so far do not count.
+    in it: the list begins anew, and its pages so far do not count. ``failed`` is the kind whose list
+    broke off here, as the gaps tell.
     """
 
     listing: str
@@ -27,6 +28,7 @@ class Page:
     gaps: Sequence[Gap] = ()
     restart: bool = False
     remaining: int | None = None
+    failed: ResourceKind | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,6 @@ MAX_MESSAGE = 500
 """Longest message of a server that is quoted, in characters."""
 
 CHOOSE = "choose another cluster with --context or --cluster"
-RBAC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/"
 
 
 class BadRequest(ClusterError):
@@ -101,7 +100,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str)
         return Forbidden(
             message or "the API server refused the request (403)",
             where=where,
-            hint=f"ask for get and list on it (`kubectl auth can-i list …`; {RBAC})",
+            hint="ask for the right to list it; `kubectl auth can-i --list` shows those you have",
         )
     if status == 404:
         return NotServed(

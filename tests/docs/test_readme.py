@@ -1,0 +1,151 @@
+"""The README says what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from aksp.catalog.folder import bundled
+from aksp.cli.app import app
+from aksp.cli.assign import AssignGroup
+from aksp.cli.compliance import FailOn
+from aksp.cli.options import ListFormat
+from aksp.errors import EXIT_MEANINGS, ExitCode
+from aksp.model.compliance import ComplianceState
+from aksp.model.definition import Effect
+from aksp.report.registry import FORMATS
+from tests.docs.pages import README, ROOT, blocks, code, prose, table
+
+
+def test_exit_codes_are_those_of_the_code() -> None:
+    rows = table(README, "Code", "Meaning")
+    assert rows == [[str(int(exit_code)), EXIT_MEANINGS[exit_code]] for exit_code in ExitCode]
+
+
+def test_formats_are_those_of_the_registry() -> None:
+    rows = table(README, "Format", "What it is")
+    assert rows == [[f"`{form.name}`", form.description] for form in FORMATS.values()]
+
+
+def test_commands_are_those_of_the_program() -> None:
+    # A group that lists without a subcommand is its own list command.
+    written = {
+        re.sub(r" \[list\]| [A-Z]+$", "", code(name)[0].removeprefix("aksp ")): text
+        for name, text in table(README, "Command", "What it does")
+    }
+    assert written == {name.removesuffix(" list"): text for name, text in commands()}
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    root: Any = typer.main.get_command(app)
+    for name, command in root.commands.items():
+        if isinstance(command, AssignGroup) or not hasattr(command, "commands"):
+            yield name, first_paragraph(command.help)
+        else:
+            for below, subcommand in command.commands.items():
+                yield f"{name} {below}", first_paragraph(subcommand.help)
+
+
+def first_paragraph(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def test_definitions_are_those_of_the_catalogue() -> None:
+    rows = table(README, "Name", "In Azure", "Judges", "Severity", "Its own options")
+    common = common_options()
+    assert rows == [
+        [
+            f"`{one.slug}`",
+            one.azure_policy_id,
+            ", ".join(dict.fromkeys(kind.kind for kind in one.kinds)),
+            one.severity,
+            ", ".join(f"`{shown(option)}`" for option in assign_options(one.slug) if option.opts[-1] not in common),
+        ]
+        for one in bundled()
+    ]
+
+
+def assign_options(slug: str) -> list[Any]:
+    """The options of one definition's command, in the order of its help."""
+    root: Any = typer.main.get_command(app)
+    group: Any = root.commands["assign"]
+    command = group.get_command(group.make_context("assign", [], resilient_parsing=True), slug)
+    return [option for option in command.params if "--help" not in option.opts]
+
+
+def common_options() -> set[str]:
+    """The options that every definition's command has."""
+    return set.intersection(*({option.opts[-1] for option in assign_options(one.slug)} for one in bundled()))
+
+
+def shown(option: Any) -> str:
+    if option.is_flag:
+        return "/".join([*option.opts, *option.secondary_opts])
+    return f"{option.opts[-1]} {option.metavar}"
+
+
+def test_common_options_are_those_of_assign() -> None:
+    written = {name for cell, _ in table(README, "Option", "Meaning") for name in code(cell)}
+    long = {
+        max(option.opts, key=len) for option in assign_options("no-privileged") if option.opts[-1] in common_options()
+    }
+    assert written == long
+
+
+def test_the_default_exclusions_are_named() -> None:
+    defaults = {tuple(one.parameters["excludedNamespaces"].default) for one in bundled()}
+    assert len(defaults) == 1
+    meaning = next(text for cell, text in table(README, "Option", "Meaning") if "--exclude-namespace" in cell)
+    assert tuple(code(meaning)) == next(iter(defaults))
+
+
+def test_effects_are_those_of_the_model() -> None:
+    assert [code(cell)[0] for cell, _ in table(README, "Effect", "A violation")] == list(Effect)
+
+
+def test_states_are_those_of_the_model_in_their_order() -> None:
+    assert [code(cell)[0] for cell, _ in table(README, "State", "Meaning")] == list(ComplianceState)
+
+
+def test_thresholds_and_list_formats_exist() -> None:
+    text = " ".join(prose(README).split())
+    assert set(re.findall(r"`--fail-on (\w+)`", text)) <= set(FailOn)
+    listed = re.search(r"The commands that list take (.*?)\.", text)
+    assert listed is not None
+    assert [name.removeprefix("-o ") for name in code(listed[1])] == list(ListFormat)
+
+
+def test_every_option_that_the_readme_names_exists() -> None:
+    commands = [*walk(typer.main.get_command(app))]
+    options = [option for command in commands for option in command.params]
+    options += [option for one in bundled() for option in assign_options(one.slug)]
+    known = {"--help", *(name for option in options for name in (*option.opts, *option.secondary_opts))}
+    named: set[str] = set()
+    for span in code(prose(README)):
+        if not span.startswith("kubectl"):
+            named |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", span))
+    assert named <= known
+
+
+def walk(command: Any) -> Iterator[Any]:
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from walk(below)
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    written = [*code(prose(README)), *(line for block in blocks(README) for line in block.text.splitlines())]
+    named = {match[1] for line in written if (match := re.match(r"make ([a-z0-9]+)\b", line))}
+    assert named <= targets, f"the Makefile lacks {', '.join(sorted(named - targets))}"
+
+
+def test_the_layout_names_folders_that_exist() -> None:
+    rows = table(README, "Folder", "Holds")
+    assert rows
+    for cell, text in rows:
+        for name in (*code(cell), *code(text)):
+            assert (ROOT / name).is_dir(), name

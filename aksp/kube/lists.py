@@ -102,7 +102,7 @@ def list_pages(
                 if not query:
                     raise
                 given = ", ".join(f"{name}={value}" for name, value in query.items())
-                hint = "write it as for `kubectl get -l` or --field-selector"
+                hint = "write it as for `kubectl get -l`: key=value, key!=value, key in (a,b), key, !key"
                 raise InvalidInput(f"{given}: {error.what}", hint=hint) from error
             if page.continue_token is None:
                 yield page

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from aksp.report.interface import Show
 from aksp.report.figures import one_decimal
+from aksp.report.interface import Show
 
 from .render import render
 from .scenarios import SCENARIOS

@@ -36,6 +36,8 @@ MEMORY_CAP = 3 << 30
 #: Bytes the engine's garbage collector works to stay under.
 MEMORY_TARGET = 1 << 30
 
+_PIPE_BYTES = 1 << 20
+
 _LENGTHS = struct.Struct(">II")
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
@@ -428,6 +430,8 @@ class Engine:
                 # A file, not a pipe: a crash prints more than a pipe holds, and would never end.
                 stderr=stderr,
                 env=environment,
+                # Pages are a megabyte: in the usual 64 KiB they would change hands sixteen times.
+                pipesize=_PIPE_BYTES,
                 # Ctrl-C is ours to handle: the engine must live to answer what it knows.
                 start_new_session=os.name != "nt",
             )

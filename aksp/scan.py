@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.inventory.interface import Inventory, Page, Wanted
-from aksp.model.compliance import Finding, Gap, Report, Target
+from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Container, Document
 
@@ -133,11 +133,12 @@ class Scan:
                 self._gaps.append(
                     Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete")
                 )
+        unreached = self._unreached(interrupted)
         return Outcome(
-            report=self._report(target, now),
+            report=self._report(target, now, unreached),
             interrupted=interrupted,
             evaluations=self._evaluations,
-            notes=self._unmatched(),
+            notes=self._unmatched(unreached),
         )
 
     def _take(self, page: Page) -> None:
@@ -263,30 +264,38 @@ class Scan:
                 self._finish(self._waiting.pop(0))
         self._end_of_list()
 
-    def _report(self, target: Target, now: datetime) -> Report:
+    def _report(self, target: Target, now: datetime, unreached: Collection[str]) -> Report:
         tally = self._tally
+        started = len(unreached) < len(self._plan.ready) or not unreached
         return Report(
             version=__version__,
             evaluated_at=now,
             target=target,
-            state=tally.state(),
-            compliance_percent=tally.percent(),
+            state=tally.state() if started else ComplianceState.NOT_STARTED,
+            compliance_percent=tally.percent() if started else 0.0,
             counts=tally.counts(),
-            assignments=tally.summaries(),
+            assignments=tally.summaries(unreached),
             results=tally.results,
             gaps=[*self._gaps, *tally.error_gaps()],
         )
 
-    def _unmatched(self) -> list[str]:
+    def _unmatched(self, unreached: Collection[str]) -> list[str]:
         """Assignments that found nothing to judge, and objects that no assignment is about."""
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(self._passed_by.items()))
         passed_by = [f"objects of kinds that no assignment is about: {kinds}"] if kinds else []
         return passed_by + [
             f"assignment {one.key.name} matched nothing: no {', '.join(_unique(k.kind for k in one.definition.kinds))} that it reaches"
             for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
-            # Where a list failed its gap tells why nothing was found.
-            if not matched and not any(kind in self._failed for kind in one.definition.kinds)
+            if not matched and one.key.name not in unreached
         ]
+
+    def _unreached(self, interrupted: bool) -> set[str]:
+        """Assignments that judged nothing because their lists failed, or were not reached."""
+        return {
+            one.key.name
+            for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
+            if not matched and (interrupted or any(kind in self._failed for kind in one.definition.kinds))
+        }
 
 
 def _is_one_of(api_version: str, kind: str, kinds: Sequence[ResourceKind]) -> bool:

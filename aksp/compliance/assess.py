@@ -7,7 +7,7 @@ the rest is counted. A cluster scan, files and admission all pass through here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import pairwise
@@ -277,12 +277,18 @@ class Tally:
         """The compliance percentage over distinct resources."""
         return percentage(self._overall.resources)
 
-    def summaries(self) -> list[AssignmentSummary]:
-        """A line per assignment, those with effect Disabled as NotStarted, by name."""
-        lines = [
-            _summary(ready, state_of(count.resources), percentage(count.resources), count.counts())
-            for ready, count in zip(self.plan.ready, self._each, strict=True)
-        ]
+    def summaries(self, unreached: Collection[str] = ()) -> list[AssignmentSummary]:
+        """A line per assignment, by name.
+
+        Those with effect Disabled are NotStarted, and so are the unreached: nothing was judged
+        because it could not be had, which is not the same as nothing to find.
+        """
+        lines = []
+        for ready, count in zip(self.plan.ready, self._each, strict=True):
+            if ready.key.name in unreached:
+                lines.append(_summary(ready, ComplianceState.NOT_STARTED, None, count.counts()))
+            else:
+                lines.append(_summary(ready, state_of(count.resources), percentage(count.resources), count.counts()))
         lines += [_summary(ready, ComplianceState.NOT_STARTED, None, _Count().counts()) for ready in self.plan.disabled]
         return sorted(lines, key=lambda line: line.name)
 

@@ -76,19 +76,32 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A row of cells. ``starts`` says that its subject differs from the row's above."""
+    """A row of cells. One whose first cell is empty goes on about what the row above is about.
+
+    ``heading`` says what it and the rows below it are about, and stretches over all columns. Its
+    lines are one line there, with commas.
+    """
 
     cells: tuple[Cell, ...]
-    starts: bool = True
+    heading: Cell = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """A titled table."""
+    """A titled table. ``headings`` is what its rows' headings are, where there are any."""
 
     title: Line
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    headings: str = ""
+
+
+def in_columns(grid: Grid) -> Grid:
+    """The grid with its headings as the first column, for where nothing can stretch over columns."""
+    if not grid.headings:
+        return grid
+    rows = tuple(Row(cells=(row.heading, *row.cells)) for row in grid.rows)
+    return Grid(title=grid.title, columns=(Column(header=grid.headings), *grid.columns), rows=rows)
 
 
 Block = Paragraph | Grid

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Result
 from aksp.report.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span, Tone, cell, span
 from aksp.report.figures import day
-from aksp.report.groups import Group, Section, sections
+from aksp.report.groups import Section, sections
 from aksp.report.interface import GroupBy
-from aksp.report.subjects import container_cell, owner_name, place, reason_cell, resource_cell
+from aksp.report.subjects import container_cell, heading_cell, owner_name, place, reason_cell, where_cell
 
 _WIDE = (
     "NAMESPACE",
@@ -39,24 +39,35 @@ _WIDE = (
 def findings(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
     """Every result that is not exempt, a grid for each section."""
     for section in sections((each for each in results if not _exempt(each)), group_by):
-        yield _grid(section, group_by)
+        title = "Findings"
+        if group_by == GroupBy.ASSIGNMENT:
+            title = f"Findings of {section.title}"
+        elif group_by == GroupBy.NAMESPACE:
+            title = f"Findings in {section.title}"
+        yield _grid(
+            title,
+            "REASON",
+            section,
+            _reason,
+            with_namespace=group_by != GroupBy.NAMESPACE,
+            with_policy=group_by != GroupBy.ASSIGNMENT,
+        )
 
 
 def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
     """The exempt results with their exemptions, explained where they first appear."""
     by = GroupBy.NONE if group_by == GroupBy.NONE else GroupBy.OWNER
     explained: set[str] = set()
+
+    def reason(result: Result) -> Cell:
+        exemption = result.exemption
+        assert exemption is not None  # what _exempt says
+        explain = exemption.name not in explained
+        explained.add(exemption.name)
+        return _exemption(exemption, explain=explain)
+
     for section in sections(filter(_exempt, results), by):
-        rows = []
-        for before, group in _pairs(section.groups):
-            exemption = group.first.exemption
-            assert exemption is not None  # what _exempt says
-            fourth = _exemption(exemption, explain=exemption.name not in explained)
-            explained.add(exemption.name)
-            rows.append(_row(before, group, fourth, with_namespace=True, with_policy=True))
-        yield Grid(
-            title=(Span("Exempt", Tone.STRONG),), columns=_columns("EXEMPTION", with_policy=True), rows=tuple(rows)
-        )
+        yield _grid("Exempt", "EXEMPTION", section, reason)
 
 
 def flat(results: Iterable[Result]) -> Grid:
@@ -70,42 +81,32 @@ def _exempt(result: Result) -> bool:
     return result.state is ComplianceState.EXEMPT and result.exemption is not None
 
 
-def _grid(section: Section, group_by: GroupBy) -> Grid:
-    with_namespace = group_by != GroupBy.NAMESPACE
-    with_policy = group_by != GroupBy.ASSIGNMENT
-    rows = tuple(
-        _row(before, group, _reason(group.first), with_namespace=with_namespace, with_policy=with_policy)
-        for before, group in _pairs(section.groups)
+def _grid(
+    title: str,
+    last: str,
+    section: Section,
+    reason: Callable[[Result], Cell],
+    *,
+    with_namespace: bool = True,
+    with_policy: bool = True,
+) -> Grid:
+    """A row per finding, below the resource that it is about."""
+    rows = []
+    for subject in section.subjects:
+        heading = heading_cell(subject, with_namespace=with_namespace)
+        for group in subject.groups.values():
+            first = group.first
+            policy = (cell(first.assignment.name),) if with_policy else ()
+            why = (*reason(first), *where_cell(group, subject))
+            rows.append(Row(cells=(container_cell(first.finding.container), *policy, why), heading=heading))
+            heading = ()
+    headers = ("CONTAINER", "POLICY", last) if with_policy else ("CONTAINER", last)
+    return Grid(
+        title=(span(title, Tone.STRONG),),
+        columns=tuple(Column(header=header) for header in headers),
+        rows=tuple(rows),
+        headings="RESOURCE",
     )
-    title = "Findings"
-    if group_by == GroupBy.ASSIGNMENT:
-        title = f"Findings of {section.title}"
-    elif group_by == GroupBy.NAMESPACE:
-        title = f"Findings in {section.title}"
-    return Grid(title=(span(title, Tone.STRONG),), columns=_columns("REASON", with_policy=with_policy), rows=rows)
-
-
-def _columns(last: str, *, with_policy: bool) -> tuple[Column, ...]:
-    policy = (Column(header="POLICY"),) if with_policy else ()
-    return (
-        Column(header="RESOURCE"),
-        Column(header="CONTAINER"),
-        *policy,
-        Column(header=last),
-    )
-
-
-def _row(before: Group | None, group: Group, last: Cell, *, with_namespace: bool, with_policy: bool) -> Row:
-    cells = [resource_cell(group, before, with_namespace=with_namespace)]
-    cells.append(container_cell(group.first.finding.container))
-    if with_policy:
-        cells.append(cell(group.first.assignment.name))
-    return Row(cells=(*cells, last), starts=before is None or before.subject != group.subject)
-
-
-def _pairs(groups: Sequence[Group]) -> Iterator[tuple[Group | None, Group]]:
-    """Each group with the one before it."""
-    return zip((None, *groups), groups, strict=False)
 
 
 def _reason(result: Result) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.resource import Resource
@@ -16,7 +16,6 @@ class Group:
     """Results that make one row: the first of them, and of how many resources they are."""
 
     first: Result
-    subject: Hashable
     last: Resource
     count: int = 1
 
@@ -27,28 +26,39 @@ class Group:
             self.count += 1
 
 
+@dataclass(kw_only=True, slots=True)
+class Subject(Group):
+    """All that was found of one workload, or of one resource that no workload made."""
+
+    groups: dict[Hashable, Group] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """Groups under one title, which is empty where there is only one section."""
+    """Subjects under one title, which is empty where there is only one section."""
 
     title: str
-    groups: tuple[Group, ...]
+    subjects: tuple[Subject, ...]
 
 
 def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
     """Group results: sections by title, in them each subject and finding as it first appears."""
-    found: dict[str, dict[Hashable, dict[Hashable, Group]]] = {}
+    found: dict[str, dict[Hashable, Subject]] = {}
     merge = group_by != GroupBy.NONE
     for at, result in enumerate(results):
-        subject = _subject(result) if merge else result.resource
-        groups = found.setdefault(_title(result, group_by), {}).setdefault(subject, {})
+        subjects = found.setdefault(_title(result, group_by), {})
+        about = _subject(result) if merge else result.resource
+        if subject := subjects.get(about):
+            subject.add(result.resource)
+        else:
+            subject = subjects[about] = Subject(first=result, last=result.resource)
         key = _row(result) if merge else at
-        if group := groups.get(key):
+        if group := subject.groups.get(key):
             group.add(result.resource)
         else:
-            groups[key] = Group(first=result, subject=subject, last=result.resource)
+            subject.groups[key] = Group(first=result, last=result.resource)
     for title, subjects in sorted(found.items()):
-        yield Section(title=title, groups=tuple(group for groups in subjects.values() for group in groups.values()))
+        yield Section(title=title, subjects=tuple(subjects.values()))
 
 
 def _title(result: Result, group_by: GroupBy) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aksp.report.blocks import Cell, Grid, Line, Paragraph, Row, Span
+from aksp.report.blocks import Cell, Grid, Line, Paragraph, Row, Span, Tone
 from aksp.report.text import width_of, wrap
 
 #: Blank columns between two columns of a grid.
@@ -13,44 +13,51 @@ GAP = 2
 NARROWEST = 40
 # Words up to this width stay whole where that leaves room for all columns.
 _LONGEST_WORD = 18
+# How far rows stand to the right of their heading, and a heading's second line of its first.
+_INDENT = 2
+_HANG = 4
 # How much of the room the last column gets before the others get more than they must have.
 _LAST_SHARE = 3 / 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """A grid with a width for each column, and every line of its cells at most so wide."""
+    """A grid with a width for each column, and every line of its cells at most so wide.
+
+    The lines of a row's heading are what it wraps to.
+    """
 
     widths: tuple[int, ...]
     headers: tuple[Cell, ...]
     rows: tuple[Row, ...]
+    indent: int
 
     @property
     def width(self) -> int:
-        """Columns of the terminal that it takes."""
-        return sum(self.widths) + GAP * (len(self.widths) - 1)
+        """Columns of the terminal that it takes, without the headings."""
+        return self.indent + sum(self.widths) + GAP * (len(self.widths) - 1)
 
 
 def fit(grid: Grid, width: int | None) -> Fitted:
     """Choose the columns' widths and wrap the cells; without a width nothing wraps."""
     natural = _natural(grid)
-    widths = natural if fits(grid, width) else _share(grid, natural, max(width or 0, NARROWEST))
+    widths = natural if _fits(grid, natural, width) else _share(grid, natural, max(width or 0, NARROWEST))
     rows = tuple(
         Row(
             cells=tuple(_wrap_cell(cell, limit) for cell, limit in zip(row.cells, widths, strict=True)),
-            starts=row.starts,
+            heading=_heading(row.heading, width) if row.heading else (),
         )
         for row in grid.rows
     )
     headers = tuple(
         _wrap_cell(((Span(column.header),),), limit) for column, limit in zip(grid.columns, widths, strict=True)
     )
-    return Fitted(widths=widths, headers=headers, rows=rows)
+    return Fitted(widths=widths, headers=headers, rows=rows, indent=_indent(grid))
 
 
 def fits(grid: Grid, width: int | None) -> bool:
     """Whether a grid needs no wrapping."""
-    return width is None or sum(_natural(grid)) + GAP * (len(grid.columns) - 1) <= width
+    return _fits(grid, _natural(grid), width)
 
 
 def fit_paragraph(paragraph: Paragraph, width: int | None) -> list[Line]:
@@ -74,6 +81,23 @@ def text_of(line: Line) -> str:
     return "".join(span.text for span in line)
 
 
+def _indent(grid: Grid) -> int:
+    return _INDENT if grid.headings else 0
+
+
+def _fits(grid: Grid, natural: tuple[int, ...], width: int | None) -> bool:
+    return width is None or _indent(grid) + sum(natural) + GAP * (len(natural) - 1) <= width
+
+
+def _heading(cell: Cell, width: int | None) -> Cell:
+    """A heading's parts in a line, the first of them strong, wrapped to the width of the grid."""
+    first, *rest = cell
+    line: Line = tuple(Span(span.text, Tone.STRONG) for span in first)
+    for part in rest:
+        line += (Span(", ", Tone.MUTED), *part)
+    return tuple(fit_paragraph(Paragraph(lines=(line,), hang=_HANG), width))
+
+
 def _natural(grid: Grid) -> tuple[int, ...]:
     widths = [width_of(column.header) for column in grid.columns]
     for row in grid.rows:
@@ -89,7 +113,7 @@ def _share(grid: Grid, natural: tuple[int, ...], width: int) -> tuple[int, ...]:
     Every column gets its longest word, the last its good share of the room, and then the columns
     that lack least get all they need. What remains is the last column's, where the long texts are.
     """
-    room = width - GAP * (len(natural) - 1)
+    room = width - _indent(grid) - GAP * (len(natural) - 1)
     words = _longest_words(grid)
     caps = (tuple(min(word, cap) for word in words) for cap in range(_LONGEST_WORD, 0, -1))
     widths = list(_tight(grid, next((each for each in caps if sum(each) <= room), words)))

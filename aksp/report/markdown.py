@@ -6,7 +6,7 @@ import re
 from typing import TextIO
 
 from aksp.model.compliance import Report
-from aksp.report.blocks import Cell, Grid, Line, Paragraph, Span, Tone
+from aksp.report.blocks import Cell, Grid, Line, Paragraph, Span, Tone, in_columns
 from aksp.report.interface import Style
 from aksp.report.layout import text_of
 from aksp.report.table import blocks
@@ -36,6 +36,7 @@ def render_markdown(report: Report, out: TextIO, style: Style) -> None:
 
 
 def _write_grid(grid: Grid, out: TextIO) -> None:
+    grid = in_columns(grid)
     title, *note = grid.title
     out.write(f"\n### {escape(title.text)}\n\n")
     if note:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import TextIO
 
 from aksp.report.blocks import Block, Cell, Grid, Line, Paragraph, Row, Span, Tone
-from aksp.report.layout import Fitted, fit, fit_paragraph
+from aksp.report.layout import GAP, Fitted, fit, fit_paragraph, text_of
+from aksp.report.text import width_of
 
 # SGR parameters (ECMA-48), for `--color always` through a pipe.
 _SGR = {
@@ -40,6 +42,9 @@ def _write_lines(paragraph: Paragraph, out: TextIO, *, width: int | None, color:
 
 def draw_table(grid: Grid, fitted: Fitted, out: TextIO, *, color: bool) -> None:
     """Write a fitted grid without its title."""
+    if grid.headings:
+        draw_headed(fitted, out, color=color)
+        return
     from tabulate import tabulate
 
     # The header is given as rows: tabulate pads a header of its own by two columns (MIN_PADDING).
@@ -55,12 +60,41 @@ def draw_table(grid: Grid, fitted: Fitted, out: TextIO, *, color: bool) -> None:
     out.write(table + "\n")
 
 
+def draw_headed(fitted: Fitted, out: TextIO, *, color: bool, terminal: bool = False) -> None:
+    """Write a fitted grid with its headings: neither tabulate nor rich lets a cell span columns.
+
+    On a terminal the headers and the rule look like rich's.
+    """
+    if terminal:
+        headers = tuple(tuple((Span(text_of(line), Tone.STRONG),) for line in cell) for cell in fitted.headers)
+        out.writelines(_row_lines(headers, fitted, color=color))
+        out.write(" " * fitted.indent + "\u2500" * (fitted.width - fitted.indent) + "\n")
+    else:
+        rule = tuple(((Span("-" * width),),) for width in fitted.widths)
+        out.writelines([*_row_lines(fitted.headers, fitted, color=color), *_row_lines(rule, fitted, color=color)])
+    for at, row in enumerate(fitted.rows):
+        if at and row.heading:
+            out.write("\n")
+        out.writelines(_line(line, color=color) + "\n" for line in row.heading)
+        out.writelines(_row_lines(row.cells, fitted, color=color))
+
+
+def _row_lines(cells: tuple[Cell, ...], fitted: Fitted, *, color: bool) -> Iterator[str]:
+    """The lines of a row, columns aligned to the left."""
+    for lines in zip_longest(*cells, fillvalue=()):
+        padded = (
+            _line(line, color=color) + " " * (width - width_of(text_of(line)))
+            for line, width in zip(lines, fitted.widths, strict=True)
+        )
+        yield " " * fitted.indent + (" " * GAP).join(padded).rstrip() + "\n"
+
+
 def spaced(fitted: Fitted) -> Iterator[Row]:
-    """The rows, with an empty one before each new subject where rows are of several lines."""
+    """The rows, with an empty one between two subjects where rows are of several lines."""
     airy = any(len(cell) > 1 for row in fitted.rows for cell in row.cells)
     empty = Row(cells=tuple(((Span(" "),),) for _ in fitted.widths))
     for at, row in enumerate(fitted.rows):
-        if airy and at and row.starts:
+        if airy and at and row.cells[0]:
             yield empty
         yield row
 

@@ -1,4 +1,4 @@
-"""The cells that say what a row is about: the resource, the container, the place in a file."""
+"""What a row is about: the resource, which of its replicas, the container, the place in a file."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from aksp.model.compliance import Result, Source
 from aksp.model.resource import Container
 from aksp.report.blocks import Cell, Line, Tone, cell, span
 from aksp.report.figures import plural
-from aksp.report.groups import Group
+from aksp.report.groups import Group, Subject
 
 _TYPES = {"initContainers": "init", "ephemeralContainers": "ephemeral"}
 
 
-def resource_cell(group: Group, before: Group | None, *, with_namespace: bool) -> Cell:
-    """The workload, and below it which or how many Pods, and where it is written.
+def heading_cell(subject: Subject, *, with_namespace: bool) -> Cell:
+    """The workload or the resource; then which or how many Pods of a workload."""
+    resource = subject.first.resource
+    name = owner_name(subject.first) or f"{resource.kind}/{resource.name}"
+    lines: Cell = ((span(f"{resource.namespace} {name}" if with_namespace and resource.namespace else name),),)
+    if subject.first.owner is None:
+        return lines
+    return (*lines, (span(_replicas(subject), Tone.MUTED),))
 
-    What the row above says of the same workload is not said again.
-    """
-    said = _texts(before, with_namespace=with_namespace) if before and before.subject == group.subject else ()
-    tones = (Tone.PLAIN, Tone.MUTED, Tone.MUTED)
-    texts = _texts(group, with_namespace=with_namespace)
-    return tuple((span(text, tone),) for text, tone in zip(texts, tones, strict=True) if text and text not in said)
+
+def where_cell(group: Group, subject: Subject) -> Cell:
+    """Where it is written; and of which replicas it was found, where others were found otherwise."""
+    lines: Cell = ()
+    if group.first.source is not None:
+        lines = ((span(place(group.first.source), Tone.MUTED),),)
+    if group.count < subject.count:
+        of = f"{group.count} of {_replicas(subject)}"
+        lines += ((span(f"{of}: {group.first.resource.name}" if group.count == 1 else of, Tone.MUTED),),)
+    return lines
 
 
 def container_cell(container: Container | None) -> Cell:
@@ -55,17 +65,8 @@ def owner_name(result: Result) -> str:
     return f"{result.owner.kind}/{result.owner.name}" if result.owner else ""
 
 
-def _texts(group: Group, *, with_namespace: bool) -> tuple[str, str, str]:
-    resource, source = group.first.resource, group.first.source
-    name = owner_name(group.first) or f"{resource.kind}/{resource.name}"
-    subject = f"{resource.namespace} {name}" if with_namespace and resource.namespace else name
-    return subject, _replicas(group), place(source) if source else ""
-
-
 def _replicas(group: Group) -> str:
     resource = group.first.resource
-    if group.first.owner is None:
-        return plural(group.count, resource.kind.lower()) if group.count > 1 else ""
     if group.count > 1:
         return plural(group.count, resource.kind.lower())
     return f"{resource.kind.lower()} {resource.name}"

@@ -107,20 +107,27 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
         name: Cell = ((span(each.name),),)
         if not definition and each.definition != each.name:
             name += ((span(each.definition, Tone.MUTED),),)
-        percent = each.compliance_percent
+        percent = None if _nothing_matched(each) else each.compliance_percent
         cells = [
             name,
             _effect(each),
-            ((_state(each.state),),),
-            cell("-" if percent is None else f"{one_decimal(percent)}"),
+            cell("-", Tone.MUTED) if _nothing_matched(each) else ((_state(each.state),),),
+            cell("-", Tone.MUTED) if percent is None else cell(f"{one_decimal(percent)}"),
             _share(each.counts.resources),
             _share(each.counts.containers),
         ]
         if definition:
             cells.insert(1, cell(each.definition))
         rows.append(Row(cells=tuple(cells)))
-    title = (Span("Assignments", Tone.STRONG), Span("  resources and containers: non-compliant/all", Tone.MUTED))
+    exempt = "+exempt" if _any_exempt(report) else ""
+    note = f"  resources and containers: non-compliant{exempt}/all"
+    title = (Span("Assignments", Tone.STRONG), Span(note, Tone.MUTED))
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))
+
+
+def _nothing_matched(summary: AssignmentSummary) -> bool:
+    """Whether there was nothing to judge. An error or a disabled effect is said all the same."""
+    return summary.state is ComplianceState.COMPLIANT and not total(summary.counts.resources)
 
 
 def _effect(summary: AssignmentSummary) -> Cell:
@@ -131,13 +138,21 @@ def _effect(summary: AssignmentSummary) -> Cell:
 
 
 def _share(counts: Mapping[ComplianceState, int]) -> Cell:
-    """Non-compliant of all, and below it how many are exempt."""
+    """Non-compliant of all, as in ``3/316``; beside it how many of all are exempt: ``3+1/316``."""
     whole = total(counts)
     if not whole:
         return cell("-", Tone.MUTED)
-    share = cell(f"{counts.get(ComplianceState.NON_COMPLIANT, 0)}/{whole}")
     exempt = counts.get(ComplianceState.EXEMPT, 0)
-    return (*share, (Span(f"{exempt} exempt", Tone.WAIVED),)) if exempt else share
+    waived = (Span(f"+{exempt}", Tone.WAIVED),) if exempt else ()
+    return ((Span(f"{counts.get(ComplianceState.NON_COMPLIANT, 0)}"), *waived, Span(f"/{whole}")),)
+
+
+def _any_exempt(report: Report) -> bool:
+    return any(
+        counts.get(ComplianceState.EXEMPT, 0)
+        for each in report.assignments
+        for counts in (each.counts.resources, each.counts.containers)
+    )
 
 
 def _tally(counts: Mapping[ComplianceState, int]) -> Line:

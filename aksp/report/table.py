@@ -7,7 +7,7 @@ from typing import TextIO
 
 from aksp.model.compliance import Report
 from aksp.report import findings, summary, wire
-from aksp.report.blocks import Block
+from aksp.report.blocks import Block, Grid, in_columns
 from aksp.report.interface import Style
 from aksp.report.plain import draw_plain
 from aksp.report.terminal import draw_rich
@@ -20,7 +20,10 @@ def render_table(report: Report, out: TextIO, style: Style) -> None:
 
 def render_wide(report: Report, out: TextIO, style: Style) -> None:
     """Write the table with a row per result. Its lines are as long as their content needs."""
-    _draw(list(blocks(report, style, width=None, flat=True)), out, style, width=None)
+    parts = [
+        in_columns(each) if isinstance(each, Grid) else each for each in blocks(report, style, width=None, flat=True)
+    ]
+    _draw(parts, out, style, width=None)
 
 
 def blocks(report: Report, style: Style, *, width: int | None, flat: bool = False) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from aksp.report.blocks import Block, Cell, Grid, Line, Paragraph, Tone
 from aksp.report.layout import GAP, Fitted, fit, fit_paragraph
-from aksp.report.plain import draw_table, spaced
+from aksp.report.plain import draw_headed, draw_table, spaced
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +54,9 @@ def draw_rich(blocks: Iterable[Block], out: TextIO, *, width: int | None, color:
         if grid is not None and isinstance(block, Grid):
             console.print(_text(tuple(fit_paragraph(Paragraph(lines=(block.title,), hang=2), width))), soft_wrap=True)
             console.print()
-            if len(block.rows) <= _MOST_ROWS:
+            if block.headings:
+                draw_headed(grid, out, color=color, terminal=True)
+            elif len(block.rows) <= _MOST_ROWS:
                 console.print(_table(block, grid))
             else:
                 draw_table(block, grid, out, color=color)

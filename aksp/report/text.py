@@ -49,27 +49,35 @@ def _char_width(char: str) -> int:
 # names and paths.
 _SEAMS = frozenset("/@:,;&|=")
 _WEAK_SEAMS = _SEAMS | frozenset("-._")
+# How many lines ahead two ways to break a text are compared.
+_AHEAD = 8
 
 
 def wrap(text: str, width: int) -> list[tuple[int, int]]:
     """Where to break a safe text: (start, end) of each line, none over width columns.
 
-    Breaks at blanks, and inside words only where one is longer than a line. Nothing is left out
-    but the blanks at the breaks. An empty text is one empty line.
+    Breaks at blanks, and inside words only where one is longer than a line, or would leave a short
+    word alone before it at the price of a line. Nothing is left out but the blanks at the breaks.
+    An empty text is one empty line.
     """
+    return _lines(text, 0, width, spare=True) or [(0, 0)]
+
+
+def _lines(text: str, start: int, width: int, *, spare: bool = False) -> list[tuple[int, int]]:
+    """The lines from start on; with ``spare``, without lines that a better break spares."""
     lines: list[tuple[int, int]] = []
-    start, end_of_text = 0, len(text.rstrip(" "))
+    end_of_text = len(text.rstrip(" "))
     while start < end_of_text:
         fits = _fitting(text, start, end_of_text, width)
         if fits == end_of_text:
             lines.append((start, fits))
             break
-        end = _break(text, start, fits, width)
+        end = _break(text, start, fits, width, spare=spare)
         lines.append((start, len(text[:end].rstrip(" "))))
         start = end
         while start < end_of_text and text[start] == " ":
             start += 1
-    return lines or [(0, 0)]
+    return lines
 
 
 def _fitting(text: str, start: int, end: int, width: int) -> int:
@@ -84,15 +92,28 @@ def _fitting(text: str, start: int, end: int, width: int) -> int:
     return end
 
 
-def _break(text: str, start: int, fits: int, width: int) -> int:
+def _break(text: str, start: int, fits: int, width: int, *, spare: bool) -> int:
     """Where to end a line that may reach up to fits."""
     blank = text.rfind(" ", start + 1, fits + 1)
     half = start + (fits - start) // 2
     seam = _last(text, half, fits, _SEAMS) or _last(text, start, fits, _WEAK_SEAMS)
     if blank < 0:
         return seam or fits
+    if seam <= blank:
+        return blank
     following = text[blank + 1 :].split(" ", 1)[0]
-    return seam if seam > blank and width_of(following) > width else blank
+    if width_of(following) > width or (spare and _saves_a_line(text, start, blank, seam, width)):
+        return seam
+    return blank
+
+
+def _saves_a_line(text: str, start: int, blank: int, seam: int, width: int) -> bool:
+    """Whether the line would be one short word, and ends better at a seam of the long one after it."""
+    word = text[start:blank]
+    if " " in word or width_of(word) * 3 > width:
+        return False
+    ahead = text[start : start + _AHEAD * width]  # a text may be long, a comparison need not be
+    return len(_lines(ahead, seam - start, width)) < len(_lines(ahead, blank + 1 - start, width))
 
 
 def _last(text: str, start: int, end: int, chars: frozenset[str]) -> int:

@@ -64,7 +64,7 @@ def test_both_renderers_show_the_same_words(terminal: bool) -> None:
 
 
 def _rule(words: set[str]) -> bool:
-    return all(set(word) <= {"-", "─"} and len(word) > 1 for word in words)
+    return all(set(word) <= {"-", "─"} for word in words) and max(map(len, words)) > 1
 
 
 @BOTH
@@ -81,9 +81,30 @@ def test_nothing_invisible_reaches_a_terminal_without_colour(format: str, termin
 def test_replicas_with_one_finding_are_one_row_with_a_count(terminal: bool) -> None:
     text = render(SCENARIOS["violations"](), "table", terminal=terminal)
     assert text.count("shop Deployment/web") == 1
-    assert "300 pods" in text
-    assert "2 pods" in text
+    assert "shop Deployment/web, 300 pods\n" in text
+    assert " 2 of 300 pods\n" in text
     assert text.count("no CPU limit is set") == 1
+
+
+@BOTH
+def test_one_replica_that_differs_from_the_others_is_named(terminal: bool) -> None:
+    violations = SCENARIOS["violations"]()
+    results = [each for each in violations.results if each.resource.name != "web-6d4cf56db6-00001"]
+    text = render(replace(violations, results=results), "table", terminal=terminal)
+    assert " 1 of 299 pods: web-" in text
+
+
+@BOTH
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_long_heading_wraps_deeper_than_its_rows_and_is_not_cut(width: int, terminal: bool) -> None:
+    violations = SCENARIOS["violations"]()
+    name = "-".join(["checkout"] * 8)
+    results = [replace(violations.results[-1], resource=replace(violations.results[-1].resource, name=name))]
+    lines = render(replace(violations, results=results), "table", width=width, terminal=terminal).splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("shop Service/"))
+    after = next(at for at, line in enumerate(lines) if line.startswith("  - "))
+    assert all(re.match(r" {4}\S", line) for line in lines[first + 1 : after])
+    assert "".join(line.strip() for line in lines[first:after]) == f"shop Service/{name}"
 
 
 def test_without_grouping_every_result_is_a_row() -> None:
@@ -115,14 +136,32 @@ def test_findings_whose_values_have_no_hash_are_grouped_by_value() -> None:
         for at in range(6)
     )
     text = render(replace(SCENARIOS["violations"](), results=results), "table")
-    assert text.count("3 pods") == 1  # the second row of the same workload leaves out what has not changed
-    assert len(re.findall(r"contoso-images +no$", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"contoso-images +no\n +3 of 6 pods$", text, re.MULTILINE)) == 2
 
 
 def test_a_place_in_a_file_is_shown_and_standard_input_is_named() -> None:
-    text = render(SCENARIOS["manifests"](), "table", width=140)
-    assert "deploy/base/web/deployment.yaml:23" in text
-    assert "<stdin>:41" in text
+    lines = [line.strip() for line in render(SCENARIOS["manifests"](), "table", width=80).splitlines()]
+    assert "deploy/base/web/deployment.yaml:23" in lines
+    assert "<stdin>:41" in lines
+
+
+def test_every_finding_has_its_place() -> None:
+    manifests = SCENARIOS["manifests"]()
+    first = manifests.results[0]
+    results = (first, replace(first, finding=replace(first.finding, message="another")))
+    assert render(replace(manifests, results=results), "table").count("<stdin>:41") == 2
+
+
+def test_an_assignment_that_matched_nothing_has_neither_state_nor_percentage() -> None:
+    text = render(SCENARIOS["unmatched"](), "table", width=120)
+    assert re.search(r"EnforceRegoPolicy +- +- +- +-\n", text)
+    assert "NotStarted" in render(SCENARIOS["gaps"](), "table", width=120)
+
+
+def test_exempt_resources_stand_beside_the_others() -> None:
+    text = render(SCENARIOS["violations"](), "table")
+    assert "non-compliant+exempt/all" in text
+    assert re.search(r"no-privileged .* 1\+3/316 +1\+3/920\n", text)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +176,23 @@ def test_a_place_in_a_file_is_shown_and_standard_input_is_named() -> None:
 )
 def test_the_last_line_is_the_gist(scenario: str, gist: str) -> None:
     assert render(SCENARIOS[scenario](), "table", width=120).splitlines()[-1] == gist
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        # Whole, the image would leave "image" alone and cost a line.
+        ("image docker.io/library/nginx:latest is not", 28, ["image docker.io/library/", "nginx:latest is not"]),
+        # No line saved: words stay whole.
+        ("image docker.io/nginx:1.29 at", 23, ["image", "docker.io/nginx:1.29 at"]),
+        # Not a lone word.
+        ("an image docker.io/library/nginx:1 is", 28, ["an image", "docker.io/library/nginx:1 is"]),
+    ],
+)
+def test_a_short_word_alone_takes_part_of_a_long_one_if_that_saves_a_line(
+    text: str, width: int, lines: list[str]
+) -> None:
+    assert [text[start:end] for start, end in wrap(text, width)] == lines
 
 
 @settings(max_examples=200, deadline=None)

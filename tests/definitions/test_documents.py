@@ -1,0 +1,219 @@
+"""The nine definitions as documents: names, parameters, options, Rego."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aksp.compliance.parameters import faults, value_problem
+from aksp.engine import Engine
+from aksp.model.definition import Definition, Effect, ParameterType, RegoModule
+from tests.definitions.samples import DEFINITIONS
+
+#: slug: (Azure policy id, GUID, display name), from the table in the issue and Azure's documents.
+PREVIEW = {
+    "allowed-images": (
+        "ContainerAllowedImages",
+        "5f86cb6e-c4da-441b-807c-44bd0cc14e66",
+        "Ensure only allowed container images in AKS",
+    ),
+    "allowed-container-ports": (
+        "ContainerAllowedPorts",
+        "0f636243-1b1c-4d50-880f-310f6199f2cb",
+        "Ensure containers listen only on allowed ports in AKS",
+    ),
+    "allowed-service-ports": (
+        "ServiceAllowedPorts",
+        "25dee3db-6ce0-4c02-ab5d-245887b24077",
+        "Ensure services listen only on allowed ports in AKS",
+    ),
+    "required-labels": (
+        "PodEnforceLabels",
+        "16c6ca72-89d2-4798-b87e-496f9de7fcb7",
+        "Enforce labels on pods in AKS",
+    ),
+    "https-ingress": ("HttpsIngressOnly", "2fbff515-eecc-4b7e-9b63-fcc7138b7dc3", "Enforce HTTPS ingress in AKS"),
+    "no-privileged": (
+        "ContainerNoPrivilege",
+        "7ce7ac02-a5c6-45d6-8d1b-844feb1c1531",
+        "Do not allow privileged containers in AKS",
+    ),
+    "resource-limits": (
+        "ContainerResourceLimits",
+        "a2d3ed81-8d11-4079-80a5-1faadc0024f4",
+        "Ensure CPU and memory resource limits defined on containers in AKS",
+    ),
+    "internal-load-balancers": (
+        "LoadBalancersInternal",
+        "a74d8f00-2fd9-4ce4-968e-0ee1eb821698",
+        "Enforce internal load balancers in AKS",
+    ),
+    "unique-ingress-hosts": (
+        "UniqueIngressHostnames",
+        "d011d9f7-ba32-4005-b727-b3d09371ca60",
+        "Enforce unique ingress hostnames across namespaces in AKS",
+    ),
+}
+#: The options that the issue names, by slug.
+OPTIONS = {
+    "allowed-images": {"--regex", "--registry"},
+    "allowed-container-ports": {"--port", "--regex"},
+    "allowed-service-ports": {"--port", "--regex", "--include-node-ports"},
+    "required-labels": {"--label"},
+    "https-ingress": {"--require-redirect"},
+    "no-privileged": set(),
+    "resource-limits": {
+        "--cpu",
+        "--memory",
+        "--require-cpu",
+        "--no-require-cpu",
+        "--require-memory",
+        "--no-require-memory",
+    },
+    "internal-load-balancers": {"--allow-node-port", "--no-allow-node-port"},
+    "unique-ingress-hosts": {"--allow-same-namespace", "--forbid-same-namespace"},
+}
+SYSTEM_NAMESPACES = ["kube-system", "gatekeeper-system", "azure-arc", "aksp-system"]
+EACH = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+
+
+def _document(definition: Definition) -> Any:
+    return json.loads(Path(definition.origin).read_text(encoding="utf-8"))
+
+
+def _options(definition: Definition) -> list[str]:
+    """As `aksp assign` has them: a switch that names no opposite gets one."""
+    options: list[str] = []
+    for parameter in definition.parameters.values():
+        option = parameter.option or ""
+        options += option.split("/")
+        if parameter.type is ParameterType.BOOLEAN and "/" not in option:
+            options.append(option.replace("--", "--no-", 1))
+    return options
+
+
+def test_the_catalogue_is_the_nine_of_the_preview() -> None:
+    assert {slug: (d.azure_policy_id, d.name, d.display_name) for slug, d in DEFINITIONS.items()} == PREVIEW
+    assert {d.category for d in DEFINITIONS.values()} == {"Kubernetes service"}
+
+
+@EACH
+def test_options_are_those_of_the_issue_and_none_is_given_twice(definition: Definition) -> None:
+    options = _options(definition)
+
+    assert len(options) == len(set(options))
+    assert OPTIONS[definition.slug] <= set(options)
+
+
+@EACH
+def test_every_parameter_has_an_option_a_title_a_description_and_a_default_that_fits(definition: Definition) -> None:
+    for parameter in definition.parameters.values():
+        assert parameter.option, parameter.name
+        assert parameter.display_name != parameter.name
+        assert parameter.description.endswith((".", "$", "]")), parameter.description
+        if not parameter.required:
+            assert value_problem(parameter, parameter.default) is None, parameter.name
+
+
+@EACH
+def test_the_common_parameters_are_the_same_everywhere(definition: Definition) -> None:
+    common = definition.parameters
+
+    assert common["effect"].default == "EnforceRegoPolicy"
+    assert list(common["effect"].allowed_values) == [effect.value for effect in Effect]
+    assert common["excludedNamespaces"].default == SYSTEM_NAMESPACES
+    assert common["namespaces"].default == []
+    assert common["labelSelector"].default == {}
+    assert ("excludedContainers" in common) == (definition.judges_pods and definition.slug != "required-labels")
+    assert ("excludedImages" in common) == ("excludedContainers" in common)
+
+
+@EACH
+def test_the_document_is_an_azure_policy_in_data_mode_with_its_rego_in_a_file(definition: Definition) -> None:
+    properties = _document(definition)["properties"]
+
+    assert properties["mode"] == "Microsoft.Kubernetes.Data"
+    assert properties["policyType"] == "BuiltIn"
+    assert properties["policyRule"]["then"]["effect"] == "[parameters('effect')]"
+    assert properties["policyRule"]["then"]["details"]["templateInfo"] == {"sourceType": "File", "path": "policy.rego"}
+    assert properties["metadata"]["remediation"]
+    assert set(definition.values) <= set(definition.parameters)
+
+
+@EACH
+def test_a_label_selector_is_checked_as_a_label_selector(definition: Definition) -> None:
+    parameter = definition.parameters["labelSelector"]
+
+    assert value_problem(parameter, {"matchLabels": {"app": "web"}}) is None
+    assert value_problem(parameter, {"matchLabels": {"app": 1}})
+    assert value_problem(parameter, {"matchLabel": {"app": "web"}})
+    assert value_problem(parameter, {"matchExpressions": [{"key": "a", "operator": "Is"}]})
+
+
+@pytest.mark.parametrize(
+    ("slug", "names"),
+    [
+        ("allowed-images", ["--regex", "--registry"]),
+        ("allowed-container-ports", ["--port", "--regex"]),
+        ("allowed-service-ports", ["--port", "--regex"]),
+    ],
+)
+def test_a_list_of_nothing_allowed_is_refused(slug: str, names: list[str]) -> None:
+    (fault,) = faults(DEFINITIONS[slug], {})
+
+    assert all(name in fault.hint for name in names)
+
+
+# Rego
+
+
+@EACH
+def test_rego_compiles(definition: Definition, engine: Engine) -> None:
+    assert engine.compile(definition.slug, definition.modules) == []
+
+
+@EACH
+def test_rego_reads_fields_and_never_a_whole_object(definition: Definition, engine: Engine) -> None:
+    engine.compile(definition.slug, definition.modules)
+    reads = engine.reads(definition.slug)
+    fields = ("containers", "initContainers", "ephemeralContainers")
+    whole = {"", "metadata", "spec", "status", "metadata.annotations", "metadata.labels", "spec.template"}
+    whole |= {f"spec.{field}" for field in fields} | {f"spec.{field}[*]" for field in fields}
+
+    assert reads
+    assert set(reads) & whole == set()
+    assert "metadata.name" not in reads
+
+
+@EACH
+def test_rego_is_what_gatekeeper_would_load_as_a_constraint_template(definition: Definition) -> None:
+    """Gatekeeper: a template imports nothing but its libraries, which are below package lib."""
+    policy, *libraries = definition.modules
+
+    assert _package(policy) == definition.slug.replace("-", "_")
+    for module in (policy, *libraries):
+        assert module.version == "v1"
+        imports = re.findall(r"^import\s+(\S+)", module.source, re.MULTILINE)
+        assert [name for name in imports if not name.startswith("data.lib.")] == []
+        referred = set(re.findall(r"\bdata\.(\w+)", module.source))
+        assert referred <= {"lib", "inventory"}
+    assert all(_package(library).startswith("lib.") for library in libraries)
+    named = {name for module in definition.modules for name in re.findall(r"data\.(lib\.\w+)", module.source)}
+    assert named == {_package(library) for library in libraries}
+
+
+def _package(module: RegoModule) -> str:
+    match = re.search(r"^package\s+(\S+)", module.source, re.MULTILINE)
+    assert match is not None
+    return match[1]
+
+
+@EACH
+def test_only_a_rule_that_compares_objects_reads_the_inventory(definition: Definition) -> None:
+    uses = any("data.inventory" in module.source for module in definition.modules)
+
+    assert uses == bool(definition.requires_inventory) == (definition.slug == "unique-ingress-hosts")

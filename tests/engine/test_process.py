@@ -1,0 +1,336 @@
+"""The engine's process: started, killed, restarted, ended; nothing is left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aksp.compliance.judgement import Task
+from aksp.engine import Engine, engine_binary
+from aksp.errors import EngineError, ExitCode
+from tests.compliance.builders import module
+from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
+
+OTHERS = """
+violation contains {"msg": "there is another", "details": {"path": name}} if {
+    some name
+    data.inventory.namespace.shop["v1"].Pod[name]
+    name != input.review.name
+}
+"""
+
+
+def pid(engine: Engine) -> int:
+    assert engine._process is not None
+    return engine._process.popen.pid
+
+
+def kill(engine: Engine) -> None:
+    """kill -9, and wait until the client has noticed."""
+    process = engine._process
+    assert process is not None
+    os.kill(process.popen.pid, signal.SIGKILL)
+    assert process.ended.wait(10)
+
+
+def open_files() -> set[str]:
+    links = set()
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            links.add(f"{entry} {os.readlink(f'/proc/self/fd/{entry}')}")
+        except FileNotFoundError:
+            continue  # the listing's own
+    return links
+
+
+def children() -> set[str]:
+    """The processes that this one has started and not yet buried."""
+    found: set[str] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            found.update((thread / "children").read_text().split())
+        except FileNotFoundError:
+            continue  # a thread that has just ended
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    before = threading.active_count(), open_files(), children()
+    yield
+    assert (threading.active_count(), open_files(), children()) == before
+
+
+# Killed from outside
+
+
+def test_a_killed_engine_is_replaced_and_the_batch_is_judged_as_if_nothing_had_been() -> None:
+    with Engine() as engine:
+        compile_rule(engine, "honest", HONEST)
+        batch = engine.load_list(pods(True, False))
+        first = pid(engine)
+        kill(engine)
+        judgement = judge(engine, batch, ["honest"])
+
+        assert (violations(judgement, 0), faults(judgement, 0)) == ([0], {})
+        assert pid(engine) != first
+
+
+def test_an_engine_killed_while_it_judges_is_replaced_and_asked_again() -> None:
+    with Engine(evaluation_deadline_ms=400) as engine:
+        compile_rule(engine, "honest", HONEST)
+        compile_rule(engine, "endless", ENDLESS)
+        batch = engine.load_list(pods(True, False))
+        tasks = [task("endless", batch), task("honest", batch)]
+        started = engine.begin(batch, tasks)
+        kill(engine)
+        judgement = engine.finish(batch, tasks, started)
+
+        assert violations(judgement, 1) == [0]
+        # The loop is told as what it is: it did not bring the engine down.
+        assert all("took longer" in message for message in faults(judgement, 0).values())
+        assert set(faults(judgement, 0)) == {0, 1}
+
+
+def test_a_new_engine_gets_the_inventory_too() -> None:
+    with Engine() as engine:
+        compile_rule(engine, "others", OTHERS)
+        batch = engine.load_list(pods(True, True), whole_kinds=["/Pod"])
+        engine.add_to_inventory(batch, ["/Pod"])
+        before = judge(engine, batch, ["others"])
+        kill(engine)
+        after = judge(engine, batch, ["others"])
+
+        assert violations(before, 0) == violations(after, 0) == [0, 1]
+        assert sorted(f["details"] for f in before.findings) == sorted(f["details"] for f in after.findings)
+
+
+def test_a_batch_joins_the_inventory_although_the_engine_has_just_died() -> None:
+    with Engine() as engine:
+        compile_rule(engine, "others", OTHERS)
+        batch = engine.load_list(pods(True, True), whole_kinds=["/Pod"])
+        kill(engine)
+        engine.add_to_inventory(batch, ["/Pod"])
+
+        assert violations(judge(engine, batch, ["others"]), 0) == [0, 1]
+
+
+def test_every_request_finds_a_new_engine_when_the_old_one_has_died() -> None:
+    with Engine() as engine:
+        compile_rule(engine, "honest", HONEST)
+        kill(engine)
+        assert engine.regex_faults(["(", "a"])[1] is None
+        kill(engine)
+        batch = engine.load_list(pods(True))
+        kill(engine)
+        engine.release(batch)
+        assert engine.compile("again", [module(HONEST)]) == []
+        kill(engine)
+        assert engine.split(b"a: 1\n---\nb: 2\n", 1000)[1] == []
+        kill(engine)
+        assert violations(judge(engine, engine.load_list(pods(True)), ["honest", "again"]), 1) == [0]
+
+
+# Killed by the client
+
+
+def test_an_engine_that_takes_too_much_memory_is_stopped_and_the_policy_is_in_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AKSP_ENGINE_EVALUATION_MEMORY", str(64 << 30))
+    with Engine(evaluation_deadline_ms=20_000, memory_cap=150 << 20) as engine:
+        compile_rule(engine, "honest", HONEST)
+        compile_rule(engine, "huge", GREEDY)
+        batch = engine.load_list(pods(True))
+        judgement = judge(engine, batch, ["huge", "honest"])
+
+        assert faults(judgement, 0) == {0: "the engine was stopped: it used more than 150 MiB of memory"}
+        assert (violations(judgement, 1), faults(judgement, 1)) == ([0], {})
+
+
+def test_a_policy_that_brought_the_engine_down_is_in_error_on_every_later_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AKSP_ENGINE_EVALUATION_MEMORY", str(64 << 30))
+    with Engine(evaluation_deadline_ms=20_000, memory_cap=150 << 20) as engine:
+        compile_rule(engine, "honest", HONEST)
+        compile_rule(engine, "huge", GREEDY)
+        judge(engine, engine.load_list(pods(True)), ["huge"])
+        later_page = engine.load_list(pods(True, False))
+        survivor = pid(engine)
+        later = judge(engine, later_page, ["huge", "honest"])
+
+        assert set(faults(later, 0)) == {0, 1}
+        assert violations(later, 1) == [0]
+        assert pid(engine) == survivor
+
+
+SILENT = """
+import sys, json, struct
+def answer(id, result):
+    text = json.dumps({"id": id, "result": result}).encode()
+    sys.stdout.buffer.write(struct.pack(">II", len(text), 0) + text)
+    sys.stdout.buffer.flush()
+while True:
+    header, body = struct.unpack(">II", sys.stdin.buffer.read(8))
+    request = json.loads(sys.stdin.buffer.read(header)); sys.stdin.buffer.read(body)
+    if request["op"] == "hello":
+        answer(request["id"], {"protocol": 1})
+    elif request["op"] == "compile":
+        answer(request["id"], {"faults": [], "reads": []})
+    elif request["op"] == "load":
+        answer(request["id"], {"documents": [{"apiVersion": "v1", "kind": "Pod", "namespace": "", "name": "x"}],
+                               "problems": []})
+"""
+
+
+def script(folder: Path, text: str) -> Path:
+    """An engine that is none."""
+    path = folder / "engine"
+    path.write_text(f"#!{sys.executable} -IS\n{text}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def test_an_engine_that_does_not_answer_is_stopped_and_its_policies_are_in_error(tmp_path: Path) -> None:
+    with Engine(binary=script(tmp_path, SILENT), hard_deadline=0.2, evaluation_deadline_ms=10) as engine:
+        assert engine.compile("mute", [module(HONEST)]) == []
+        batch = engine.load_list(b"{}")
+        judgement = engine.judge(batch, [Task(policy="mute", parameters={}, documents=[0])])
+
+        assert faults(judgement, 0) == {0: "the engine was stopped: no answer within 0 s"}
+
+
+# Engines that are none
+
+
+def refused(engine: Engine) -> EngineError:
+    with pytest.raises(EngineError) as error, engine:
+        pytest.fail("it started")
+    assert error.value.exit_code is ExitCode.INTERNAL
+    return error.value
+
+
+def test_a_missing_engine_is_named_with_the_way_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AKSP_ENGINE", str(tmp_path / "gone"))
+    with pytest.raises(EngineError, match=r"the engine is missing at .*gone") as error:
+        engine_binary()
+
+    assert "make engine" in (error.value.hint or "")
+
+
+def test_another_engine_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = script(tmp_path, "")
+    monkeypatch.setenv("AKSP_ENGINE", str(other))
+
+    assert engine_binary() == other
+
+
+@pytest.mark.parametrize("answer", ['{"protocol": 99}', "{}", "[]", "null"])
+def test_an_engine_of_another_protocol_is_refused(answer: str, tmp_path: Path) -> None:
+    text = SILENT.replace('{"protocol": 1}', f"json.loads('{answer}')")
+    error = refused(Engine(binary=script(tmp_path, text)))
+
+    assert "this aksp 1" in error.what
+    assert "same version" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "ended unexpectedly"),
+        ("import sys; sys.exit('no such machine')", "no such machine"),
+        ("import os; os.abort()", "ended unexpectedly"),
+        ("print('this is not an engine at all', flush=True); import sys; sys.stdin.read()", "cannot be read"),
+        (r"import os; os.write(1, b'\0\0\0\2\0\0\0\0{]'); os.read(0, 9**6); os.read(0, 9)", "cannot be read"),
+        (r"import os; os.write(1, b'\0\0\0\2\0\0\0\0[]'); os.read(0, 9**6); os.read(0, 9)", "cannot be read"),
+        (r"import os; os.write(1, b'\0\0\0\2\0\0\0\0{}'); os.read(0, 9**6); os.read(0, 9)", "cannot be read"),
+        (r"import os; os.write(1, b'\0\0\0\x08\0\0\0\0{\"id\":1}'); os.read(0, 9**6); os.read(0, 9)", "cannot be read"),
+        (r"import os; os.write(1, b'\xff\xff\xff\xff\0\0\0\0'); os.read(0, 9**6); os.read(0, 9)", "cannot be read"),
+        (r"import os; os.write(1, b'\0\0')", "ended unexpectedly"),
+    ],
+)
+def test_an_engine_that_dies_or_talks_nonsense_is_refused_with_what_it_said(
+    text: str, why: str, tmp_path: Path
+) -> None:
+    error = refused(Engine(binary=script(tmp_path, text)))
+
+    assert "does not start" in error.what
+    assert why in error.what
+
+
+def test_a_file_that_cannot_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "engine"
+    path.write_bytes(b"\x7fELF nonsense")
+    assert "does not start" in refused(Engine(binary=path)).what
+
+    path.chmod(0o755)
+    assert "does not start" in refused(Engine(binary=path)).what
+
+
+def test_an_engine_s_own_error_is_told(tmp_path: Path) -> None:
+    text = SILENT.replace('"result": result', '"error": "out of cheese"')
+
+    assert refused(Engine(binary=script(tmp_path, text))).what == "out of cheese"
+
+
+def test_a_request_that_kills_every_engine_ends_in_an_error(tmp_path: Path) -> None:
+    text = SILENT.replace('elif request["op"] == "load":', 'else:\n        sys.exit("ouch")\n    if False:')
+    with Engine(binary=script(tmp_path, text)) as engine, pytest.raises(EngineError, match=r"failed in load: .*ouch"):
+        engine.load_list(b"{}")
+
+
+def test_a_closed_engine_is_not_started_again() -> None:
+    with Engine() as engine:
+        batch = engine.load_list(pods(True))
+    with pytest.raises(EngineError, match="closed"):
+        engine.load_list(b"{}")
+    with pytest.raises(EngineError, match="closed"):
+        judge(engine, batch, ["honest"])
+
+
+def test_an_engine_ends_with_its_block_whatever_happens_in_it() -> None:
+    numbers: list[int] = []
+
+    def fail(engine: Engine) -> None:
+        with engine:
+            numbers.append(pid(engine))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail(Engine())
+
+    assert not Path(f"/proc/{numbers[0]}").exists()
+
+
+class _Interrupting:
+    """A pipe on which Ctrl-C strikes half-way through a frame."""
+
+    def __init__(self, pipe: object) -> None:
+        self._pipe = pipe
+
+    def write(self, data: bytes) -> int:
+        self._pipe.write(data[: len(data) // 2])  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        self._pipe.close()  # type: ignore[attr-defined]
+
+
+def test_ctrl_c_in_the_middle_of_a_request_leaves_an_engine_that_still_answers() -> None:
+    with Engine() as engine:
+        compile_rule(engine, "honest", HONEST)
+        process = engine._process
+        assert process is not None
+        process.popen.stdin = _Interrupting(process.popen.stdin)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            engine.load_list(pods(True))
+
+        assert violations(judge(engine, engine.load_list(pods(True)), ["honest"]), 0) == [0]

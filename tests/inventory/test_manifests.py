@@ -1,0 +1,464 @@
+"""Manifests: which files, which documents, which lines, and what cannot be read."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aksp.compliance.selection import Selector
+from aksp.engine import Engine
+from aksp.errors import InvalidInput
+from aksp.inventory.interface import Wanted
+from aksp.inventory.manifests import PAGE_BYTES, Manifests
+from aksp.model.compliance import Report, Target, TargetKind
+from aksp.model.resource import Document
+from aksp.scan import Scan
+from aksp.workspace import prepare
+from tests.compliance.builders import DEPLOYMENT, POD, SERVICE
+from tests.definitions.samples import DEFINITIONS, NOW, plan_of
+
+EVERYTHING = Wanted(kinds=[POD, SERVICE, DEPLOYMENT])
+
+
+def pod(name: str = "web", *, privileged: bool = False, **metadata: Any) -> dict[str, Any]:
+    security = {"securityContext": {"privileged": True}} if privileged else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, **metadata},
+        "spec": {"containers": [{"name": "web", "image": "web:1", **security}]},
+    }
+
+
+def kube_list(*items: Any, kind: str = "List") -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"resourceVersion": ""}, "items": list(items)}
+
+
+def put(folder: Path, name: str, text: str | bytes) -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def documents(engine: Engine, *paths: str, **more: Any) -> list[Document]:
+    """What any assignment could select."""
+    pages = Manifests(engine, paths, **more).pages(EVERYTHING)
+    return [document for page in pages for document in page.documents if document.resource.kind]
+
+
+def names(engine: Engine, *paths: str, **more: Any) -> list[str]:
+    return [(d.parent or d.resource).name for d in documents(engine, *paths, **more)]
+
+
+def gaps(engine: Engine, *paths: str) -> list[str]:
+    return [gap.message for page in Manifests(engine, paths).pages(EVERYTHING) for gap in page.gaps]
+
+
+def report(engine: Engine, *paths: str) -> Report:
+    """Judged by no-privileged."""
+    plan = plan_of(DEFINITIONS["no-privileged"], {})
+    prepare(engine, plan)
+    target = Target(kind=TargetKind.MANIFESTS, name="test", scope="/")
+    return Scan(plan, engine).run(Manifests(engine, paths), target, NOW).report
+
+
+def lines(engine: Engine, *paths: str) -> list[tuple[str, int]]:
+    """Resource and line of each finding."""
+    found = []
+    for result in report(engine, *paths).results:
+        assert result.source is not None
+        found.append((result.resource.name, result.source.line))
+    return found
+
+
+def line_with(text: str, part: str) -> int:
+    """The one line that has a part, counted from 1."""
+    (line,) = [number for number, one in enumerate(text.split("\n"), 1) if part in one]
+    return line
+
+
+# Files and folders
+
+
+def test_a_folder_gives_its_manifests_in_order_and_not_those_below(engine: Engine, tmp_path: Path) -> None:
+    for name in ("b.yaml", "a.yml", "c.json", "README.md", "below/d.yaml"):
+        put(tmp_path, name, json.dumps(pod(Path(name).stem)))
+
+    assert names(engine, str(tmp_path)) == ["a", "b", "c"]
+    assert names(engine, str(tmp_path), recursive=True) == ["a", "b", "d", "c"]
+
+
+def test_a_file_named_outright_is_read_whatever_its_suffix(engine: Engine, tmp_path: Path) -> None:
+    assert names(engine, put(tmp_path, "pod.txt", json.dumps(pod()))) == ["web"]
+
+
+def test_a_path_that_is_not_there_is_refused(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no such file or folder") as error:
+        Manifests(engine, [str(tmp_path / "gone")])
+
+    assert error.value.where == str(tmp_path / "gone")
+
+
+def test_a_folder_without_manifests_is_refused_with_a_hint_at_r(engine: Engine, tmp_path: Path) -> None:
+    put(tmp_path, "below/pod.yaml", "")
+    with pytest.raises(InvalidInput, match="give -R"):
+        Manifests(engine, [str(tmp_path)])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInput, match=r"no \.yaml, \.yml, \.json file in the folder$"):
+        Manifests(engine, [str(tmp_path / "empty")], recursive=True)
+
+
+class Stdin:
+    """Standard input with something in it."""
+
+    def __init__(self, text: bytes) -> None:
+        self.buffer = io.BytesIO(text)
+
+
+def test_standard_input_is_read_and_its_lines_are_known(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = yaml.safe_dump_all([pod("fine"), pod("bad", privileged=True)])
+    monkeypatch.setattr("sys.stdin", Stdin(text.encode()))
+    found = report(engine, "-")
+
+    assert [(r.resource.name, r.source.file, r.source.line) for r in found.results if r.source] == [
+        ("bad", "-", line_with(text, "privileged"))
+    ]
+
+
+def test_standard_input_cannot_be_given_twice(engine: Engine) -> None:
+    with pytest.raises(InvalidInput, match="-f - is given twice"):
+        Manifests(engine, ["-", "-"])
+
+
+def test_a_file_that_is_gone_when_it_is_to_be_read_is_a_gap(engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "pod.yaml", json.dumps(pod()))
+    inventory = Manifests(engine, [path])
+    Path(path).unlink()
+    (page,) = inventory.pages(EVERYTHING)
+
+    assert [(gap.reason, gap.message) for gap in page.gaps] == [
+        ("UnreadableFile", f"{path}: No such file or directory")
+    ]
+
+
+# Shapes of documents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(pod("a")) + "\n" + json.dumps(pod("b")),
+        json.dumps(kube_list(pod("a"), pod("b"))),
+        json.dumps(kube_list(pod("a"), pod("b"), kind="PodList"), indent=4),
+        yaml.safe_dump(kube_list(pod("a"), pod("b"))),
+        yaml.safe_dump_all([pod("a"), pod("b")]),
+        "---\n\n# nothing\n---\n" + yaml.safe_dump_all([pod("a"), pod("b")], explicit_start=True) + "...\n---\n",
+        "%YAML 1.1\n---\n" + yaml.safe_dump(pod("a")) + "---\n" + yaml.safe_dump(pod("b"), default_flow_style=True),
+        yaml.safe_dump(kube_list(kube_list(pod("a")), pod("b"))),
+        yaml.safe_dump_all([pod("a"), pod("b")]).replace("\n", "\r\n"),
+        "\ufeff" + yaml.safe_dump_all([pod("a"), pod("b")]),
+        json.dumps(pod("a")) + "\n---\n" + yaml.safe_dump(pod("b")),
+    ],
+    ids=["stream", "list", "podlist", "yaml-list", "documents", "empty-ones", "directive", "nested", "crlf", "bom", "mixed"],
+)  # fmt: skip
+def test_every_shape_that_kubectl_writes_or_reads_is_read(text: str, engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "pods.yaml", text)
+
+    assert names(engine, path) == ["a", "b"]
+    assert gaps(engine, path) == []
+
+
+def test_items_of_a_typed_list_may_leave_kind_and_version_to_the_list(engine: Engine, tmp_path: Path) -> None:
+    bare = {key: value for key, value in pod("a").items() if key not in ("apiVersion", "kind")}
+    (document,) = documents(engine, put(tmp_path, "pods.json", json.dumps(kube_list(bare, kind="PodList"))))
+
+    assert (document.resource.api_version, document.resource.kind, document.resource.name) == ("v1", "Pod", "a")
+
+
+def test_an_object_without_namespace_lies_in_default_or_in_the_one_asked_for(engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "pods.yaml", yaml.safe_dump_all([pod("a"), pod("b", namespace="shop")]))
+
+    assert [d.resource.namespace for d in documents(engine, path)] == ["default", "shop"]
+    assert names(engine, path, namespace="default") == ["a"]
+    assert names(engine, path, namespace="shop") == ["a", "b"]
+    assert names(engine, path, namespace="other") == ["a"]
+
+
+def test_labels_select_as_for_kubectl_by_those_of_the_object_itself(engine: Engine, tmp_path: Path) -> None:
+    template = {"metadata": {"labels": {"app": "inner"}}, "spec": pod()["spec"]}
+    workload = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "c", "labels": {"app": "outer"}},
+        "spec": {"selector": {"matchLabels": {"app": "inner"}}, "template": template},
+    }  # fmt: skip
+    path = put(tmp_path, "x.yaml", yaml.safe_dump_all([pod("a", labels={"app": "web"}), pod("b"), workload]))
+
+    assert names(engine, path, selector=Selector.parse_text("app=web")) == ["a"]
+    assert names(engine, path, selector=Selector.parse_text("app=outer")) == ["c", "c"]
+    assert names(engine, path, selector=Selector.parse_text("app=inner")) == []
+    assert names(engine, path, selector=Selector.parse_text("!app")) == ["b"]
+
+
+# Lines
+
+DOCUMENTS = """\
+# A shop.
+
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: first}
+spec:
+  containers:
+  - name: web
+    image: web
+    securityContext:
+      # it was easier
+      privileged: true # HERE-1
+---
+# and its
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: second
+spec:
+  template:
+    spec:
+      initContainers:
+        - {name: a, image: a}
+        - name: b
+          securityContext: {runAsUser: 0,
+            privileged: true} # HERE-2
+      containers: []
+"""
+JSON = """\
+
+{
+  "apiVersion": "v1",
+  "kind": "List",
+  "items": [
+    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fine"}, "spec": {}},
+    {
+      "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "first"},
+      "spec": {
+        "containers": [
+          {"name": "a"},
+          {"name": "b", "securityContext": {
+            "privileged": true }}
+        ]
+      }
+    },
+    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "second"}, "spec": {
+      "containers": [{"name": "a", "securityContext": {"x": "\\"privileged\\": true",
+        "privileged":
+          true}}]}}
+  ]
+}
+"""
+ITEMS = """\
+apiVersion: v1
+items:
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: first
+  spec:
+    containers:
+    - image: web
+      name: web
+      securityContext:
+        privileged: true # HERE-1
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: |
+        {"spec":{"containers":[{"securityContext":{"privileged":true}}]}}
+    name: second
+  spec:
+    containers:
+    - image: web
+      name: web
+      securityContext:
+        privileged: true # HERE-2
+kind: List
+metadata:
+  resourceVersion: ""
+"""
+ANCHORS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: first}
+spec:
+  containers:
+  - name: a
+    securityContext: &root
+      privileged: true # HERE-1
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: second}
+spec:
+  containers:
+  - &one
+    name: a
+    securityContext:
+      privileged: true # HERE-2
+"""
+
+
+@pytest.mark.parametrize("text", [DOCUMENTS, ITEMS, ANCHORS], ids=["documents", "items", "anchors"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_a_finding_in_yaml_has_its_field_s_line(text: str, ends: str, engine: Engine, tmp_path: Path) -> None:
+    expected = [("first", line_with(text, "HERE-1")), ("second", line_with(text, "HERE-2"))]
+    found = lines(engine, put(tmp_path, "shop.yaml", text.replace("\n", ends)))
+
+    assert sorted(found) == expected
+
+
+def test_a_finding_in_json_has_its_field_s_line(engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "pods.json", JSON)
+
+    assert lines(engine, path) == [("first", 13), ("second", 19)]
+
+
+def test_lines_of_a_large_file_are_right_beyond_the_first_cut(engine: Engine, tmp_path: Path) -> None:
+    filler = yaml.safe_dump(pod("filler", annotations={"note": "x" * 2000})) + "---\n"
+    count = 3 * PAGE_BYTES // len(filler)
+    text = filler * count + DOCUMENTS
+    found = lines(engine, put(tmp_path, "large.yaml", text))
+
+    before = text[: -len(DOCUMENTS)].count("\n")
+    expected = [("first", before + line_with(DOCUMENTS, "HERE-1")), ("second", before + line_with(DOCUMENTS, "HERE-2"))]
+    assert sorted(found) == expected
+
+
+def test_lines_of_a_large_list_are_right_beyond_the_first_cut(engine: Engine, tmp_path: Path) -> None:
+    filler = pod("filler", annotations={"note": "x" * 2000})
+    items = [filler] * (3 * PAGE_BYTES // 2000) + [pod("bad", privileged=True)]
+    as_json = json.dumps(kube_list(*items), indent=1)
+    as_yaml = yaml.dump(kube_list(*items), Dumper=_Plain)
+
+    assert lines(engine, put(tmp_path, "a.json", as_json)) == [("bad", line_with(as_json, "privileged"))]
+    assert lines(engine, put(tmp_path, "a.yaml", as_yaml)) == [("bad", line_with(as_yaml, "privileged"))]
+
+
+class _Plain(yaml.CSafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def test_the_line_of_a_file_that_has_gone_is_that_of_its_document(engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "shop.yaml", DOCUMENTS)
+    sources = [result.source for result in report(engine, path).results]
+    Path(path).unlink()
+
+    assert sorted(source.line for source in sources if source) == [4, 15]
+
+
+def test_several_files_each_keep_their_lines(engine: Engine, tmp_path: Path) -> None:
+    one, two = put(tmp_path, "1.yaml", DOCUMENTS), put(tmp_path, "2.yaml", "\n\n" + DOCUMENTS)
+    found = report(engine, one, two).results
+
+    assert sorted((r.source.file, r.source.line) for r in found if r.source) == [
+        (one, line_with(DOCUMENTS, "HERE-1")),
+        (one, line_with(DOCUMENTS, "HERE-2")),
+        (two, line_with(DOCUMENTS, "HERE-1") + 2),
+        (two, line_with(DOCUMENTS, "HERE-2") + 2),
+    ]
+
+
+# What cannot be read
+
+BROKEN = "a: [1,\nb: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        (BROKEN, 2, "invalid YAML"),
+        ("a: 1\na: 2\n", 2, "a"),
+        ("just text\n", 1, "Kubernetes"),
+        ("- a\n- b\n", 1, "Kubernetes"),
+        ("a: b\n", 1, "Kubernetes"),
+        ("kind: Pod\nmetadata: {name: x}\n", 1, "apiVersion"),
+        ("apiVersion: v1\nmetadata: {name: x}\n", 1, "kind"),
+        ("a: \tb\n\tc: d\n", 2, ""),
+        ('{"apiVersion": "v1", "kind": \n', 1, "invalid YAML"),
+    ],
+)
+def test_a_document_that_cannot_be_read_is_a_gap_with_its_line_and_the_others_are_judged(
+    text: str, line: int, word: str, engine: Engine, tmp_path: Path
+) -> None:
+    before, after = yaml.safe_dump(pod("before")), yaml.safe_dump(pod("after"))
+    path = put(tmp_path, "x.yaml", f"{before}---\n{text}---\n{after}")
+    (gap,) = gaps(engine, path)
+
+    assert names(engine, path) == ["before", "after"]
+    begin = before.count("\n") + 2
+    assert gap.startswith(f"{path}:"), gap
+    assert begin <= int(gap.removeprefix(f"{path}:").partition(":")[0]) <= begin + line, gap
+    assert word in gap
+
+
+def bomb(levels: int) -> str:
+    """YAML whose anchors double, and double, and double."""
+    rows = ["a0: &a0 [lol, lol]"]
+    rows += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, levels)]
+    return "\n".join(rows) + "\n"
+
+
+def test_anchors_that_explode_are_a_gap(engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "x.yaml", bomb(30) + "---\n" + yaml.safe_dump(pod("after")))
+
+    assert names(engine, path) == ["after"]
+    assert len(gaps(engine, path)) == 1
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [bytes(range(256)) * 64, b"\x7fELF\x02\x01\x01" + b"\0" * 5000, b"\xff\xfe" + "a: b".encode("utf-16-le"), b"\0"],
+    ids=["all-bytes", "elf", "utf-16", "nul"],
+)
+def test_binary_junk_is_a_gap(junk: bytes, engine: Engine, tmp_path: Path) -> None:
+    assert gaps(engine, put(tmp_path, "x.yaml", junk))
+    assert documents(engine, str(tmp_path / "x.yaml")) == []
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "---\n---\n", "# nothing\n"])
+def test_an_empty_file_is_no_gap(text: str, engine: Engine, tmp_path: Path) -> None:
+    path = put(tmp_path, "x.yaml", text)
+
+    assert (documents(engine, path), gaps(engine, path)) == ([], [])
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "[", "{a: ", "- "])
+def test_a_document_nested_10000_deep_is_a_gap_or_read_and_no_end(opening: str, engine: Engine, tmp_path: Path) -> None:
+    deep = opening * 10_000
+    path = put(tmp_path, "x.yaml", f"{deep}\n---\n{yaml.safe_dump(pod('after'))}")
+
+    assert names(engine, path) == ["after"]
+    assert gaps(engine, path)
+
+
+def test_a_pod_nested_10000_deep_is_judged_or_told(engine: Engine, tmp_path: Path) -> None:
+    made = json.dumps(pod("deep", privileged=True, annotations={"x": "DEEP"}))
+    path = put(tmp_path, "x.json", made.replace('"DEEP"', '{"a":' * 10_000 + "1" + "}" * 10_000))
+    found = report(engine, path)
+
+    assert found.gaps or found.results
+
+
+@pytest.fixture(autouse=True)
+def engine_lives(engine: Engine) -> Iterator[None]:
+    generation = engine._generation
+    yield
+    assert engine._generation == generation, "the engine died"

@@ -1,0 +1,195 @@
+"""The workspace: where it is, and what it makes of its documents."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aksp.engine import Engine
+from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
+from aksp.model.assignment import Assignment
+from aksp.model.scope import Scope
+from aksp.workspace import Workspace, check_regexes, compile_definition, prepare, workspace_root
+from tests.catalog.documents import DETAILS, document, write
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(str(tmp_path / "ws"))
+
+
+def assign(workspace: Workspace, name: str = "one", definition: str = "no-privileged", **more: Any) -> str:
+    parameters = more.pop("parameters", {})
+    made = Assignment(name=name, definition_id=definition, parameters=parameters, **more)
+    return workspace.store.save(made, replace=True)
+
+
+def exempt(workspace: Workspace, name: str, assignment: str, **spec: Any) -> None:
+    path = workspace.root / "exemptions" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = {
+        "apiVersion": "policy.aksp.io/v1alpha1",
+        "kind": "PolicyExemption",
+        "metadata": {"name": name},
+        "spec": {"policyAssignmentId": assignment, "exemptionCategory": "Waiver", **spec},
+    }
+    path.write_text(yaml.safe_dump(made), encoding="utf-8")
+
+
+# Where it is
+
+
+def test_the_option_beats_the_environment_beats_the_folder_upward_beats_the_user_s_data(tmp_path: Path) -> None:
+    deep = tmp_path / "project" / "deep"
+    deep.mkdir(parents=True)
+    environment = {"XDG_DATA_HOME": str(tmp_path / "data")}
+    assert workspace_root(environment=environment, cwd=deep) == tmp_path / "data" / "aksp"
+
+    (tmp_path / "project" / ".aksp").mkdir()
+    assert workspace_root(environment=environment, cwd=deep) == tmp_path / "project" / ".aksp"
+
+    environment["AKSP_WORKSPACE"] = "/from/environment"
+    assert workspace_root(environment=environment, cwd=deep) == Path("/from/environment")
+    assert workspace_root("/given", environment=environment, cwd=deep) == Path("/given")
+
+
+def test_a_file_named_like_the_folder_is_passed_by(tmp_path: Path) -> None:
+    (tmp_path / ".aksp").write_text("", encoding="utf-8")
+
+    assert workspace_root(environment={"XDG_DATA_HOME": "/data"}, cwd=tmp_path) == Path("/data/aksp")
+
+
+# Plans
+
+
+def test_a_plan_has_the_assignments_that_reach_a_target_and_those_switched_off_apart(workspace: Workspace) -> None:
+    assign(workspace, "everywhere")
+    assign(workspace, "prod", scope=Scope("/clusters/prod"))
+    assign(workspace, "inside", scope=Scope("/clusters/prod/namespaces/shop"))
+    assign(workspace, "dev", scope=Scope("/clusters/dev"))
+    assign(workspace, "off", parameters={"effect": "disabled".title()})
+    plan = workspace.plan(Scope("/clusters/prod"), NOW)
+
+    assert [one.key.name for one in plan.ready] == ["everywhere", "inside", "prod"]
+    assert [one.key.name for one in plan.disabled] == ["off"]
+
+
+def test_files_without_a_cluster_are_checked_against_every_assignment(workspace: Workspace) -> None:
+    assign(workspace, "prod", scope=Scope("/clusters/prod"))
+    assign(workspace, "dev", scope=Scope("/clusters/dev"))
+
+    assert [one.key.name for one in workspace.plan(None, NOW).ready] == ["dev", "prod"]
+
+
+def test_an_assignment_whose_definition_is_gone_is_refused_with_its_file(workspace: Workspace) -> None:
+    where = assign(workspace, definition="allowed-imags")
+    with pytest.raises(InvalidInput, match="assignment 'one': there is no definition 'allowed-imags'") as error:
+        workspace.plan(None, NOW)
+
+    assert error.value.where == where
+    assert "allowed-images" in (error.value.hint or "")
+    assert workspace.effect_of(workspace.store.assignments()[0]) == "?"
+
+
+def test_parameters_are_checked_again_when_they_are_loaded(workspace: Workspace) -> None:
+    where = assign(workspace, parameters={"effekt": "Deny"})
+    with pytest.raises(InvalidInput, match="assignment 'one': parameter 'effekt': no-privileged has no such") as error:
+        workspace.plan(None, NOW)
+
+    assert (error.value.where, error.value.hint) == (where, "did you mean 'effect'?")
+
+
+def test_an_expression_that_cannot_be_understood_is_refused(workspace: Workspace) -> None:
+    write(workspace.root / "definitions", made=document(**{f"{DETAILS}.values": {"x": "[parameters('gone')]"}}))
+    where = assign(workspace, definition="ours")
+    with pytest.raises(InvalidInput, match="there is no parameter 'gone'") as error:
+        workspace.plan(None, NOW)
+
+    assert error.value.where == where
+
+
+def test_a_definition_of_the_workspace_can_be_assigned_by_guid(workspace: Workspace) -> None:
+    write(workspace.root / "definitions")
+    assign(workspace, definition="11111111-2222-3333-4444-555555555555")
+
+    assert [one.definition.slug for one in workspace.plan(None, NOW).ready] == ["ours"]
+
+
+# Exemptions
+
+
+def test_exemptions_that_do_nothing_are_noted(workspace: Workspace) -> None:
+    assign(workspace)
+    exempt(workspace, "lasting", "one", expiresOn="2026-06-02T00:00:00Z")
+    exempt(workspace, "ended", "one", expiresOn="2026-05-31T00:00:00Z")
+    exempt(workspace, "orphan", "gone")
+    plan = workspace.plan(None, NOW)
+
+    assert [exemption.name for exemption in plan.ready[0].exemptions] == ["lasting"]
+    assert len(plan.notes) == 2
+    assert any("ended expired on 2026-05-31" in note for note in plan.notes)
+    assert any("there is no assignment 'gone'" in note for note in plan.notes)
+
+
+def test_a_malformed_exemption_ends_the_run_with_file_and_field(workspace: Workspace) -> None:
+    assign(workspace)
+    exempt(workspace, "bad", "one", exemptionCategory="Forever")
+    with pytest.raises(InvalidInput, match=r"spec\.exemptionCategory") as error:
+        workspace.plan(None, NOW)
+
+    assert error.value.exit_code is ExitCode.INVALID
+    assert str(error.value.where).endswith("exemptions/bad.yaml")
+
+
+# Engine
+
+
+def test_a_pattern_that_is_no_re2_is_refused_by_name(workspace: Workspace, engine: Engine) -> None:
+    made = Assignment(name="one", definition_id="x", parameters={"allowedContainerImagesRegex": "^(?!evil)"})
+    with pytest.raises(InvalidInput, match=r"'allowedContainerImagesRegex': '\^\(\?!evil\)' is no RE2") as error:
+        check_regexes(engine, [(made, workspace.catalog.get("allowed-images"))])
+
+    assert "look-around" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("rego", "row", "col"),
+    [
+        ("package rule\n\nviolation contains {\n  x ==\n}\n", 5, 1),
+        ("package rule\n\nviolation contains {\"msg\": y} if { true }\n", 3, 28),
+        ("package rule\n\ndeny contains 1 if { true }\n", 1, 1),
+        ("", 1, 1),
+    ],
+)  # fmt: skip
+def test_rego_that_does_not_parse_is_refused_with_file_line_and_column(
+    rego: str, row: int, col: int, workspace: Workspace, engine: Engine
+) -> None:
+    write(workspace.root / "definitions", policy_rego=rego)
+    with pytest.raises(InvalidPolicy, match="definition 'ours' does not compile") as error:
+        compile_definition(engine, workspace.catalog.get("ours"))
+
+    assert error.value.exit_code is ExitCode.INVALID
+    assert error.value.where == f"ours/policy.rego:{row}:{col}"
+
+
+def test_a_definition_that_is_assigned_twice_is_compiled_once(workspace: Workspace) -> None:
+    assign(workspace, "one")
+    assign(workspace, "two")
+    plan = workspace.plan(None, NOW)
+    compiled: list[str] = []
+
+    class Counting(Engine):
+        def compile(self, policy: str, modules: Any) -> Any:
+            compiled.append(policy)
+            return super().compile(policy, modules)
+
+    with Counting() as engine:
+        prepare(engine, plan)
+
+    assert compiled == ["no-privileged"]

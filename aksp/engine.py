@@ -7,6 +7,7 @@ that it knew; the policy that brought it down is then in Error and everything el
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -312,6 +313,24 @@ class Engine:
             "list[list[dict[str, int]]]", self._call("locate", {"documents": list(documents)}, body)["positions"]
         )
 
+    def locating(self, documents: Sequence[Mapping[str, Any]], body: bytes) -> Callable[[], list[list[dict[str, int]]]]:
+        """Start to locate; what is returned waits for the answer."""
+        try:
+            started: Future[Any] | None = self._send("locate", {"documents": list(documents)}, body)
+        except EngineDied:
+            started = None
+
+        def wait() -> list[list[dict[str, int]]]:
+            if started is not None:
+                try:
+                    answer = self._wait(started, self._hard_deadline + len(body) / 1e6)
+                    return cast("list[list[dict[str, int]]]", answer["positions"])
+                except EngineDied:
+                    pass
+            return self.locate(documents, body)
+
+        return wait
+
     # Judging
 
     def begin(self, batch: Batch, tasks: Sequence[Task]) -> Future[Any] | None:
@@ -430,14 +449,15 @@ class Engine:
                 # A file, not a pipe: a crash prints more than a pipe holds, and would never end.
                 stderr=stderr,
                 env=environment,
-                # Pages are a megabyte: in the usual 64 KiB they would change hands sixteen times.
-                pipesize=_PIPE_BYTES,
                 # Ctrl-C is ours to handle: the engine must live to answer what it knows.
                 start_new_session=os.name != "nt",
             )
         except OSError as error:
             stderr.close()
             raise EngineError(f"the engine {self._binary} does not start: {error.strerror or error}") from error
+        for pipe in (popen.stdin, popen.stdout):
+            if pipe is not None:
+                _widen(pipe)
         process = self._process = _Process(popen, stderr)
         self._generation += 1
         process.threads.append(threading.Thread(target=_read_answers, args=(process,), name="aksp-engine", daemon=True))
@@ -564,6 +584,15 @@ class Engine:
             _kill(process, "the engine was interrupted")
             raise
         return future
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a page, where the system allows it: in 64 KiB a page changes hands sixteen times."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _read_answers(process: _Process) -> None:

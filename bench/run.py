@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few Pods and runs, to try the benchmark itself")
     parser.add_argument("--pods", type=int, help="number of Pods (default: 10,000; 500 with --quick)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the made-up fleet (default: 1)")
+    parser.add_argument("--runs", type=int, help="runs of aksp and of short commands (default: 5)")
+    parser.add_argument("--peer-runs", type=int, help="runs of gator and Kyverno, a minute or two each (default: 3)")
     parser.add_argument("--out", type=Path, help="file for the results")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(SCENARIOS)
@@ -47,8 +49,8 @@ def main() -> int:
         given = Setting(
             pods=pods,
             many_pods=5 * pods,
-            repetitions=2 if options.quick else 5,
-            peer_repetitions=1 if options.quick else 3,
+            repetitions=options.runs or (2 if options.quick else 5),
+            peer_repetitions=options.peer_runs or (1 if options.quick else 3),
             seed=options.seed,
             scratch=Path(scratch),
             aksp=subjects.aksp_executable(),

@@ -17,40 +17,68 @@ import (
 // below it counts as read. When in doubt everything is: the answer may only
 // ever be too large.
 func readsOf(compiler *ast.Compiler) (document, review *Reads, inventory bool) {
-	a := &analysis{aliases: map[ast.Var][]inputPath{}, words: map[ast.Var][]string{}, params: map[string][]ast.Var{}, reads: newReads()}
-	var rules []*ast.Rule
+	a := &analysis{
+		aliases: map[variable][]inputPath{}, words: map[variable][]string{}, lists: map[variable][]string{},
+		params: map[string][]variable{}, arity: map[string]int{}, reads: newReads(),
+		bindings: bindings{homes: map[variable]*scope{}, classes: map[variable]variable{}, origins: map[variable]int{}},
+	}
 	for _, module := range compiler.Modules {
+		inventory = inventory || readsInventory(module)
 		for _, rule := range module.Rules {
+			a.current++
+			whole := newScope(nil)
 			for each := rule; each != nil; each = each.Else {
-				rules = append(rules, each)
+				a.branches = append(a.branches, branch{rule: each, index: a.current, scope: whole.nested(each)})
 				a.parameters(each)
+				a.bindings.occurrences(each, whole.nested(each), a.variable)
 			}
 		}
 	}
 	// First the constants that functions are called with, since keys depend on
-	// them; then aliases, until nothing new is learnt; then what is used is marked.
-	a.settle(rules)
-	a.aliases = map[ast.Var][]inputPath{}
+	// them; then aliases, until nothing new is learnt; then which variables are
+	// bound more than once; then what is used is marked.
+	a.settle()
+	a.aliases = map[variable][]inputPath{}
 	a.reads, a.all = newReads(), false
-	a.settle(rules)
-	a.marking = true
-	for _, rule := range rules {
-		a.rule(rule)
+	a.settle()
+	a.phase = counting
+	a.pass()
+	a.phase = marking
+	a.pass()
+	for bound, paths := range a.aliases {
+		if a.bindings.compared(bound) {
+			for _, path := range paths {
+				a.mark(path)
+			}
+		}
 	}
-	if a.all {
-		return everything(), everything(), a.inventory
+	if a.all || a.drowned {
+		return everything(), everything(), inventory
 	}
-	return a.below("review", "object"), a.below("review"), a.inventory
+	return a.below("review", "object"), a.below("review"), inventory
+}
+
+// readsInventory: whether any reference reaches data.inventory, or all of data.
+func readsInventory(module *ast.Module) bool {
+	found := false
+	ast.WalkRefs(module, func(ref ast.Ref) bool {
+		if ref[0].Equal(ast.DefaultRootDocument) {
+			if len(ref) == 1 || !isScalar(ref[1]) || ref[1].Equal(ast.InternedTerm("inventory")) {
+				found = true
+			}
+		}
+		return found
+	})
+	return found
 }
 
 // settle goes over the rules until nothing new is learnt.
-func (a *analysis) settle(rules []*ast.Rule) {
-	for a.changed = true; a.changed; {
+func (a *analysis) settle() {
+	a.phase = settling
+	for a.changed = true; a.changed && !a.drowned; {
 		a.changed = false
-		a.passed = map[ast.Var]passed{}
-		for _, rule := range rules {
-			a.rule(rule)
-		}
+		a.passed = map[variable]passed{}
+		a.pass()
 		for param, words := range a.passed {
 			if words.known && !slices.Equal(a.words[param], words.words) {
 				a.words[param] = words.words
@@ -58,6 +86,27 @@ func (a *analysis) settle(rules []*ast.Rule) {
 			}
 		}
 	}
+}
+
+func (a *analysis) pass() {
+	for _, each := range a.branches {
+		a.current, a.within = each.index, each.scope
+		a.rule(each.rule)
+	}
+}
+
+// variable is a name within one rule and its else branches: what stands in
+// another rule under the same name has nothing to do with it.
+type variable struct {
+	rule int
+	name ast.Var
+}
+
+// branch is a rule or one of its else branches.
+type branch struct {
+	rule  *ast.Rule
+	index int // of the rule it belongs to
+	scope *scope
 }
 
 // passed is what all calls hand to a parameter, known when each hands constants.
@@ -69,21 +118,43 @@ type passed struct {
 // inputPath is a path from input, "*" standing for any key or index.
 type inputPath []string
 
-// Longer paths are cut: everything below the cut counts as read.
-const maxPath = 16
+const (
+	// Longer paths are cut: everything below the cut counts as read.
+	maxPath = 16
+	// A variable that may stand for more parts of input than this, or a list of
+	// constants that makes it so, ends the analysis: everything counts as read.
+	maxAliases = 256
+)
+
+type phase int
+
+const (
+	settling phase = iota
+	counting
+	marking
+)
 
 type analysis struct {
-	aliases   map[ast.Var][]inputPath
-	words     map[ast.Var][]string // variables over a list of constant strings, and over its elements
-	params    map[string][]ast.Var // function → its parameters, all definitions one after the other
-	arity     map[string]int
-	passed    map[ast.Var]passed // in this pass
-	reads     *Reads
-	changed   bool
-	marking   bool
-	all       bool
-	inventory bool
+	branches []branch
+	aliases  map[variable][]inputPath
+	words    map[variable][]string // variables that are one of a few constant strings
+	lists    map[variable][]string // variables that are a list or a set of them
+	params   map[string][]variable // function → its parameters, all definitions one after the other
+	arity    map[string]int
+	passed   map[variable]passed // in this pass
+	bindings bindings
+	reads    *Reads
+
+	phase   phase
+	current int    // rule
+	within  *scope // body
+	changed bool
+	all     bool
+	drowned bool // too many aliases to follow
 }
+
+// variable is the name as it is meant in the current rule.
+func (a *analysis) variable(name ast.Var) variable { return variable{a.current, name} }
 
 // below is the part of what is read that lies below a path from input.
 func (a *analysis) below(path ...string) *Reads {
@@ -104,18 +175,22 @@ func (a *analysis) below(path ...string) *Reads {
 	return at
 }
 
-// parameters remembers a function's parameters under its name.
+// parameters remembers a function's parameters under its name. A pattern in
+// place of a parameter has no name.
 func (a *analysis) parameters(rule *ast.Rule) {
-	if a.arity == nil {
-		a.arity = map[string]int{}
-	}
 	name := rule.Ref().String()
+	before := a.params[name]
 	for _, arg := range rule.Head.Args {
-		variable, ok := arg.Value.(ast.Var)
-		if !ok {
-			variable = ""
+		param := variable{}
+		if plain, ok := arg.Value.(ast.Var); ok {
+			param = a.variable(plain)
+			// Else branches have the parameters of their rule once more, which
+			// says nothing. f(x, x) does compare.
+			if !slices.Contains(before, param) {
+				a.bindings.originates(param)
+			}
 		}
-		a.params[name] = append(a.params[name], variable)
+		a.params[name] = append(a.params[name], param)
 	}
 	a.arity[name] = len(rule.Head.Args)
 }
@@ -148,6 +223,17 @@ func (a *analysis) body(body ast.Body) {
 	}
 }
 
+// nested goes over the body of a comprehension or an every, and then its terms.
+func (a *analysis) nested(of any, body ast.Body, terms ...*ast.Term) {
+	outer := a.within
+	defer func() { a.within = outer }()
+	a.within = outer.nested(of)
+	a.body(body)
+	for _, term := range terms {
+		a.use(term)
+	}
+}
+
 func (a *analysis) expr(expr *ast.Expr) {
 	if len(expr.With) > 0 {
 		a.all = true
@@ -157,19 +243,9 @@ func (a *analysis) expr(expr *ast.Expr) {
 	case *ast.Term:
 		a.use(terms)
 	case []*ast.Term:
-		a.call(terms)
+		a.call(terms, expr.Negated)
 	case *ast.Every:
-		for _, path := range a.paths(terms.Domain) {
-			a.touch(path)
-			if value, ok := terms.Value.Value.(ast.Var); ok {
-				a.alias(value, path.to("*"))
-				a.touch(path.to("*"))
-			}
-		}
-		if a.paths(terms.Domain) == nil {
-			a.use(terms.Domain)
-		}
-		a.body(terms.Body)
+		a.every(terms)
 	case *ast.SomeDecl:
 		for _, symbol := range terms.Symbols {
 			if _, plain := symbol.Value.(ast.Var); !plain {
@@ -181,8 +257,34 @@ func (a *analysis) expr(expr *ast.Expr) {
 	}
 }
 
-// call is f(arguments…, result), an equation being eq(left, right).
-func (a *analysis) call(terms []*ast.Term) {
+func (a *analysis) every(every *ast.Every) {
+	value, plain := every.Value.Value.(ast.Var)
+	paths := a.paths(every.Domain)
+	if paths == nil || !plain {
+		a.use(every.Domain)
+	} else {
+		a.look(every.Domain)
+		for _, path := range paths {
+			a.touch(path.to("*"))
+			a.alias(value, path.to("*"))
+		}
+	}
+	for _, term := range []*ast.Term{every.Key, every.Value} {
+		if term == nil {
+			continue
+		}
+		if name, ok := term.Value.(ast.Var); ok {
+			a.originates(name)
+		} else {
+			a.use(term)
+		}
+	}
+	a.nested(every, every.Body)
+}
+
+// call is f(arguments…, result), an equation being eq(left, right). Whatever is
+// not certain to hold counts as negated.
+func (a *analysis) call(terms []*ast.Term, negated bool) {
 	operator, ok := terms[0].Value.(ast.Ref)
 	if !ok {
 		a.all = true
@@ -191,8 +293,10 @@ func (a *analysis) call(terms []*ast.Term) {
 	arguments := terms[1:]
 	name := operator.String()
 	switch {
-	case (name == "eq" || name == "assign" || name == "equal" || name == "neq") && len(arguments) == 2:
-		a.equation(name, arguments[0], arguments[1])
+	case (name == "eq" || name == "assign" || name == "equal") && len(arguments) == 2:
+		a.equation(arguments[0], arguments[1], negated)
+	case name == "neq" && len(arguments) == 2:
+		a.comparison(arguments[0], arguments[1])
 	case name == "object.get" && len(arguments) == 4 && a.paths(arguments[0]) != nil:
 		a.objectGet(arguments)
 	case strings.HasPrefix(name, "is_") || name == "type_name":
@@ -210,37 +314,39 @@ func (a *analysis) call(terms []*ast.Term) {
 	}
 }
 
-func (a *analysis) equation(name string, left, right *ast.Term) {
+// equation is left = right, which binds a variable or compares: which of the
+// two shows only when all of the rule is known.
+func (a *analysis) equation(left, right *ast.Term, negated bool) {
 	for _, pair := range [][2]*ast.Term{{left, right}, {right, left}} {
-		variable, ok := pair[0].Value.(ast.Var)
-		if !ok || name == "neq" || name == "equal" {
+		name, ok := pair[0].Value.(ast.Var)
+		if !ok || pair[0].Equal(ast.InputRootDocument) || pair[0].Equal(ast.DefaultRootDocument) {
 			continue
 		}
 		if paths := a.paths(pair[1]); paths != nil {
 			for _, path := range paths {
-				a.alias(variable, path)
+				a.alias(name, path)
 			}
 			a.look(pair[1])
 			if other, ok := pair[1].Value.(ast.Var); ok {
-				for _, path := range a.aliases[variable] {
+				for _, path := range a.aliases[a.variable(name)] {
 					a.alias(other, path)
 				}
+				a.joins(name, other)
+			} else {
+				a.originates(name)
 			}
 			return
 		}
-		// Only the compiler's own variables belong to one rule alone.
-		if words := a.constants(pair[1]); words != nil && strings.HasPrefix(string(variable), "__local") {
-			if a.words[variable] == nil {
-				a.words[variable] = words
-				a.changed = true
-			}
-			if _, ok := pair[1].Value.(*ast.Array); ok {
-				return
-			}
+		if !negated {
+			a.constants(name, pair[1])
 		}
 	}
-	// Against a constant that is no composite, a value of another type is
-	// unequal whatever is in it.
+	a.comparison(left, right)
+}
+
+// comparison of two values. Against a constant that is no composite, a value
+// of another type is unequal whatever is in it.
+func (a *analysis) comparison(left, right *ast.Term) {
 	for _, pair := range [][2]*ast.Term{{left, right}, {right, left}} {
 		if isScalar(pair[1]) {
 			a.look(pair[0])
@@ -263,10 +369,18 @@ func isScalar(term *ast.Term) bool {
 // an array of them.
 func (a *analysis) objectGet(arguments []*ast.Term) {
 	result, plain := arguments[3].Value.(ast.Var)
-	keys := []*ast.Term{arguments[1]}
-	if path, ok := arguments[1].Value.(*ast.Array); ok {
-		keys = keys[:0]
-		path.Foreach(func(key *ast.Term) { keys = append(keys, key) })
+	var keys []*ast.Term
+	switch key := arguments[1].Value.(type) {
+	case *ast.Array:
+		key.Foreach(func(key *ast.Term) { keys = append(keys, key) })
+	case ast.String:
+		keys = append(keys, arguments[1])
+	case ast.Var:
+		// Anything else may turn out to be an array, a path of any length.
+		plain = plain && a.words[a.variable(key)] != nil
+		keys = append(keys, arguments[1])
+	default:
+		plain = false
 	}
 	if !plain {
 		for _, argument := range arguments {
@@ -276,19 +390,14 @@ func (a *analysis) objectGet(arguments []*ast.Term) {
 	}
 	paths := a.paths(arguments[0])
 	for _, key := range keys {
-		var longer []inputPath
-		for _, path := range paths {
-			for _, name := range a.keysOf(key) {
-				longer = append(longer, path.to(name))
-			}
-		}
-		paths = longer
+		paths = a.longer(paths, key)
 		a.use(key)
 	}
 	for _, path := range paths {
 		a.touch(path)
 		a.alias(result, path)
 	}
+	a.originates(result)
 	a.look(arguments[0])
 	a.use(arguments[2])
 }
@@ -305,7 +414,7 @@ func (a *analysis) userCall(name string, arguments []*ast.Term) {
 	for i, argument := range arguments {
 		paths := a.paths(argument)
 		if i < arity {
-			a.pass(params, arity, i, argument)
+			a.hand(params, arity, i, argument)
 		}
 		if i >= arity || paths == nil {
 			a.use(argument)
@@ -313,25 +422,25 @@ func (a *analysis) userCall(name string, arguments []*ast.Term) {
 		}
 		a.look(argument)
 		for at := i; at < len(params); at += arity {
-			if params[at] == "" {
+			if params[at].name == "" {
 				a.use(argument)
 				continue
 			}
 			for _, path := range paths {
-				a.alias(params[at], path)
+				a.aliasTo(params[at], path)
 			}
 		}
 	}
 }
 
-// pass notes the constants, or that there are none, that a call hands to a parameter.
-func (a *analysis) pass(params []ast.Var, arity, i int, argument *ast.Term) {
+// hand notes the constants, or that there are none, that a call hands to a parameter.
+func (a *analysis) hand(params []variable, arity, i int, argument *ast.Term) {
 	var words []string
 	switch value := argument.Value.(type) {
 	case ast.String:
 		words = []string{string(value)}
 	case ast.Var:
-		words = a.words[value]
+		words = a.words[a.variable(value)]
 	}
 	for at := i; at < len(params); at += arity {
 		before, seen := a.passed[params[at]]
@@ -347,7 +456,7 @@ func (a *analysis) use(term *ast.Term) {
 	}
 	switch value := term.Value.(type) {
 	case ast.Var:
-		for _, path := range a.aliases[value] {
+		for _, path := range a.paths(term) {
 			a.mark(path)
 		}
 	case ast.Ref:
@@ -365,17 +474,13 @@ func (a *analysis) use(term *ast.Term) {
 			a.use(entry)
 		})
 	case *ast.ArrayComprehension:
-		a.body(value.Body)
-		a.use(value.Term)
+		a.nested(value, value.Body, value.Term)
 	case *ast.SetComprehension:
-		a.body(value.Body)
-		a.use(value.Term)
+		a.nested(value, value.Body, value.Term)
 	case *ast.ObjectComprehension:
-		a.body(value.Body)
-		a.use(value.Key)
-		a.use(value.Value)
+		a.nested(value, value.Body, value.Key, value.Value)
 	case ast.Call:
-		a.call(value)
+		a.call(value, true)
 	case ast.Null, ast.Boolean, ast.Number, ast.String:
 	default:
 		a.all = true
@@ -398,23 +503,15 @@ func (a *analysis) look(term *ast.Term) {
 	}
 }
 
-// refOperands uses what stands in a reference's brackets.
+// refOperands uses what stands in a reference's brackets, and before them when
+// that is no variable. A variable there is an index or a key: it stands for a
+// part of input only when it is bound elsewhere, too.
 func (a *analysis) refOperands(ref ast.Ref) {
-	if ref[0].Equal(ast.DefaultRootDocument) {
-		if len(ref) == 1 || !isScalar(ref[1]) || ref[1].Equal(ast.InternedTerm("inventory")) {
-			a.inventory = true
-		}
+	if _, plain := ref[0].Value.(ast.Var); !plain {
+		a.use(ref[0])
 	}
 	for _, operand := range ref[1:] {
-		switch value := operand.Value.(type) {
-		case ast.Var:
-			// An index or a key: it stands for a part of input only when bound elsewhere.
-			for _, path := range a.aliases[value] {
-				a.mark(path)
-			}
-		case ast.Ref, *ast.Array, ast.Object, ast.Set, ast.Call:
-			a.use(operand)
-		}
+		a.use(operand)
 	}
 }
 
@@ -426,30 +523,37 @@ func (a *analysis) paths(term *ast.Term) []inputPath {
 		if value.Equal(ast.InputRootDocument.Value) {
 			return []inputPath{{}}
 		}
-		return a.aliases[value]
+		return a.aliases[a.variable(value)]
 	case ast.Ref:
-		head, ok := value[0].Value.(ast.Var)
-		if !ok {
+		if _, ok := value[0].Value.(ast.Var); !ok {
 			return nil
 		}
-		var paths []inputPath
-		if value[0].Equal(ast.InputRootDocument) {
-			paths = []inputPath{{}}
-		} else {
-			paths = a.aliases[head]
-		}
+		paths := a.paths(value[0])
 		for _, operand := range value[1:] {
-			var longer []inputPath
-			for _, path := range paths {
-				for _, key := range a.keysOf(operand) {
-					longer = append(longer, path.to(key))
-				}
-			}
-			paths = longer
+			paths = a.longer(paths, operand)
 		}
 		return paths
 	}
 	return nil
+}
+
+// longer are the paths, each with what may stand in a reference's brackets.
+func (a *analysis) longer(paths []inputPath, operand *ast.Term) []inputPath {
+	if len(paths) == 0 {
+		return nil
+	}
+	keys := a.keysOf(operand)
+	if len(paths)*len(keys) > maxAliases {
+		a.drowned = true
+		return paths
+	}
+	var longer []inputPath
+	for _, path := range paths {
+		for _, key := range keys {
+			longer = append(longer, path.to(key))
+		}
+	}
+	return longer
 }
 
 // keysOf is what may stand in a reference's brackets: a constant, one of a few
@@ -459,60 +563,97 @@ func (a *analysis) keysOf(operand *ast.Term) []string {
 	case ast.String:
 		return []string{string(value)}
 	case ast.Var:
-		if words := a.words[value]; words != nil {
+		if words := a.words[a.variable(value)]; words != nil {
 			return words
 		}
 	}
 	return []string{"*"}
 }
 
-// constants are the strings of a constant list, or of an element of one.
-func (a *analysis) constants(term *ast.Term) []string {
-	switch value := term.Value.(type) {
-	case *ast.Array:
-		var words []string
-		for i := range value.Len() {
-			word, ok := value.Elem(i).Value.(ast.String)
-			if !ok {
-				return nil
-			}
-			words = append(words, string(word))
-		}
-		return words
-	case ast.Ref:
-		if head, ok := value[0].Value.(ast.Var); ok && len(value) == 2 && !isScalar(value[1]) {
-			return a.words[head]
+// constants learns from an equation that a variable is a list of constant
+// strings, or an element of one. It holds for the body that has the equation
+// and for those within it, so the variable must not occur outside of them.
+func (a *analysis) constants(name ast.Var, term *ast.Term) {
+	bound := a.variable(name)
+	if a.bindings.homes[bound] != a.within {
+		return
+	}
+	learn := func(into map[variable][]string, words []string) {
+		if words != nil && into[bound] == nil {
+			into[bound] = words
+			a.changed = true
 		}
 	}
-	return nil
+	switch value := term.Value.(type) {
+	case *ast.Array:
+		learn(a.lists, stringsOf(value.Len(), value.Foreach))
+	case ast.Set:
+		learn(a.lists, stringsOf(value.Len(), value.Foreach))
+	case ast.Ref:
+		if head, ok := value[0].Value.(ast.Var); ok && len(value) == 2 && !isScalar(value[1]) {
+			learn(a.words, a.lists[a.variable(head)])
+		}
+	}
+}
+
+// stringsOf are the elements of a composite, nil unless all are constant strings.
+func stringsOf(length int, each func(func(*ast.Term))) []string {
+	words := make([]string, 0, length)
+	each(func(element *ast.Term) {
+		if word, ok := element.Value.(ast.String); ok {
+			words = append(words, string(word))
+		}
+	})
+	if len(words) < length || length == 0 {
+		return nil
+	}
+	return words
 }
 
 func (p inputPath) to(key string) inputPath {
 	return append(slices.Clone(p), key)
 }
 
-func (a *analysis) alias(variable ast.Var, path inputPath) {
+func (a *analysis) alias(name ast.Var, path inputPath) { a.aliasTo(a.variable(name), path) }
+
+func (a *analysis) aliasTo(bound variable, path inputPath) {
 	if len(path) > maxPath {
 		a.mark(path[:maxPath])
 		return
 	}
-	for _, known := range a.aliases[variable] {
+	for _, known := range a.aliases[bound] {
 		if slices.Equal(known, path) {
 			return
 		}
 	}
-	a.aliases[variable] = append(a.aliases[variable], path)
+	if len(a.aliases[bound]) >= maxAliases {
+		a.drowned = true
+		return
+	}
+	a.aliases[bound] = append(a.aliases[bound], path)
 	a.changed = true
 }
 
+func (a *analysis) originates(name ast.Var) {
+	if a.phase == counting {
+		a.bindings.originates(a.variable(name))
+	}
+}
+
+func (a *analysis) joins(one, other ast.Var) {
+	if a.phase == counting {
+		a.bindings.joins(a.variable(one), a.variable(other))
+	}
+}
+
 func (a *analysis) mark(path inputPath) {
-	if a.marking || len(path) >= maxPath {
+	if a.phase == marking || len(path) >= maxPath {
 		a.reads.add(path...)
 	}
 }
 
 func (a *analysis) touch(path inputPath) {
-	if !a.marking {
+	if a.phase != marking {
 		return
 	}
 	at := a.reads

@@ -22,7 +22,10 @@ type blockYAML struct {
 	found func(node *wanted, line, column int) // for locate
 }
 
-const maxBlockDepth = 64
+const (
+	maxBlockDepth = 64
+	maxBlockKeys  = 512 // of one mapping: each new key is compared with all before
+)
 
 // blockToJSON converts a document, or gives up with ok false.
 func blockToJSON(text []byte) (converted []byte, ok bool) {
@@ -83,6 +86,9 @@ func (y *blockYAML) next() {
 		y.at += end + 1
 	}
 	y.line++
+	if y.found != nil {
+		y.json = y.json[:0] // nobody reads it
+	}
 }
 
 func (y *blockYAML) document(root *wanted) {
@@ -135,7 +141,7 @@ func (y *blockYAML) mapping(indent int, node *wanted) {
 // entry reads "key: value", which stands at column indent of the current line.
 func (y *blockYAML) entry(indent int, body []byte, node *wanted, names [][]byte) [][]byte {
 	name, rest, ok := blockKey(body)
-	if !ok {
+	if !ok || len(names) == maxBlockKeys {
 		y.ok = false
 		return names
 	}

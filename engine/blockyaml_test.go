@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -130,6 +132,20 @@ func TestTheBlockReaderAgreesWithTheLibraryOnEverySample(t *testing.T) {
 		t.Fatalf("%d documents seen, %d accepted: the samples have gone", seen, accepted)
 	}
 	t.Logf("%d of %d documents", accepted, seen)
+}
+
+func TestTheBlockReaderLeavesHugeMappingsToTheLibrary(t *testing.T) {
+	var text strings.Builder
+	for i := range maxBlockKeys {
+		fmt.Fprintf(&text, "key%d: value\n", i)
+	}
+	if !agree(t, []byte(text.String())) {
+		t.Error("gave up too early")
+	}
+	text.WriteString("another: value\n")
+	if agree(t, []byte(text.String())) {
+		t.Error("accepted one key too many")
+	}
 }
 
 func FuzzTheBlockReaderAgreesWithTheLibrary(f *testing.F) {

@@ -52,7 +52,6 @@ type Document struct {
 	Problems []string `json:"problems,omitempty"`
 
 	object map[string]any
-	value  ast.Value
 }
 
 // The three fields of a Pod spec that hold containers.
@@ -130,18 +129,33 @@ func baseReads(r *Reads) *Reads {
 		r.add("spec", field, "*", "name")
 		r.add("spec", field, "*", "image")
 	}
-	r.add("spec", "hostNetwork")
 	return r
 }
 
-// readsFor is the tree to parse a document of this kind along.
-func readsFor(policies *Reads, apiVersion, kind string, expand bool) *Reads {
+// defaultReads is what the defaults of policies' fields depend on.
+func defaultReads(r *Reads) *Reads {
+	for _, field := range containerFields {
+		r.add("spec", field, "*", "resources", "limits")
+		r.add("spec", field, "*", "ports", "*", "containerPort")
+	}
+	r.add("spec", "hostNetwork")
+	r.add("spec", "resources", "limits")
+	r.add("spec", "ports", "*", "port")
+	return r
+}
+
+// readsFor is the tree to parse a document of this kind along. One that comes
+// from a file gets defaults, and the Pod of its template is expanded.
+func readsFor(policies *Reads, apiVersion, kind string, manifest bool) *Reads {
 	reads := baseReads(newReads())
+	if manifest {
+		defaultReads(reads)
+	}
 	reads.merge(policies)
 	reads.add("apiVersion")
 	reads.add("kind")
-	if path := templatePath(apiVersion, kind); expand && path != nil && !reads.whole {
-		pod := baseReads(newReads())
+	if path := templatePath(apiVersion, kind); manifest && path != nil && !reads.whole {
+		pod := defaultReads(baseReads(newReads()))
 		pod.merge(policies)
 		at := reads
 		for _, key := range path {
@@ -199,7 +213,8 @@ func (d *Document) describePod() {
 				continue
 			}
 			name := d.stringAt(object, "name", path+".name")
-			image := d.stringAt(object, "image", path+".image")
+			// An image of a wrong type is for the rules about images to find.
+			image, _ := object["image"].(string)
 			d.Containers = append(d.Containers, Container{Name: name, Type: field, Image: image, index: i})
 		}
 	}
@@ -291,6 +306,7 @@ func (d *Document) template(path []string) *Document {
 		pod.wrong(pod.Template+".metadata", "an object", template["metadata"])
 	}
 	delete(metadata, "name")
+	delete(metadata, "namespace")
 	metadata["generateName"] = d.Name + "-"
 	if d.Namespace != "" {
 		metadata["namespace"] = d.Namespace

@@ -40,7 +40,9 @@ func readFrame(r io.Reader) (Frame, error) {
 	}
 	buf := make([]byte, int(headerLen)+int(bodyLen))
 	if _, err := io.ReadFull(r, buf); err != nil {
-		return Frame{}, fmt.Errorf("frame cut short: %w", err)
+		// An end right after the lengths is io.EOF, which would pass for the
+		// orderly end between two frames.
+		return Frame{}, fmt.Errorf("frame cut short: %w", io.ErrUnexpectedEOF)
 	}
 	return Frame{Header: buf[:headerLen:headerLen], Body: buf[headerLen:]}, nil
 }

@@ -77,18 +77,22 @@ type snapshot struct {
 func (i *Inventory) snapshot(needed bool) (*snapshot, error) {
 	store := i.empty
 	if needed {
-		i.mu.Lock()
-		if i.store == nil {
-			i.store = inmem.NewFromObjectWithOpts(i.objects, inmem.OptReturnASTValuesOnRead(true))
-		}
-		store = i.store
-		i.mu.Unlock()
+		store = i.current()
 	}
 	txn, err := store.NewTransaction(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	return &snapshot{store: store, txn: txn}, nil
+}
+
+func (i *Inventory) current() storage.Store {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.store == nil {
+		i.store = inmem.NewFromObjectWithOpts(i.objects, inmem.OptReturnASTValuesOnRead(true))
+	}
+	return i.store
 }
 
 func (s *snapshot) close() { s.store.Abort(context.Background(), s.txn) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -83,6 +84,15 @@ func (e *Engine) job(t task, deadlineMS int) (job, error) {
 	return job{policy: policy, parameters: parameters, deadline: time.Duration(deadlineMS) * time.Millisecond, memo: policy.memo(string(t.Parameters))}, nil
 }
 
+// serves refuses a policy that reads what was not kept when the batch was
+// loaded: it would find nothing there, and that would look like a pass.
+func (b *Batch) serves(policy *Policy) error {
+	if !b.reads.covers(policy.reads) {
+		return fmt.Errorf("policy %q was compiled after the batch was loaded, and reads more of its documents", policy.id)
+	}
+	return nil
+}
+
 func (j job) input(review ast.Value) *ast.Term {
 	return ast.NewTerm(ast.LazyObject(map[string]any{"review": review, "parameters": j.parameters}))
 }
@@ -98,6 +108,8 @@ func (e *Engine) run(j job, review ast.Value, data *snapshot) *outcome {
 	}
 	e.guard.alone.Lock()
 	defer e.guard.alone.Unlock()
+	// What the stopped evaluations left behind must not count against this one.
+	debug.FreeOSMemory()
 	out = j.policy.evaluate(e.guard, j.input(review), data, j.deadline)
 	if out.starved {
 		j.policy.trips.add()
@@ -139,6 +151,9 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 	needsInventory := false
 	for t, one := range r.Tasks {
 		if jobs[t], err = e.job(one, r.DeadlineMS); err != nil {
+			return nil, err
+		}
+		if err := batch.serves(jobs[t].policy); err != nil {
 			return nil, err
 		}
 		needsInventory = needsInventory || jobs[t].policy.useInventory
@@ -295,6 +310,9 @@ func (e *Engine) isolate(r isolateRequest) (any, error) {
 	}
 	one, err := e.job(r.Task, r.DeadlineMS)
 	if err != nil {
+		return nil, err
+	}
+	if err := batch.serves(one.policy); err != nil {
 		return nil, err
 	}
 	data, err := e.inventory.snapshot(one.policy.useInventory)

@@ -12,6 +12,7 @@ import (
 // Batch is a set of parsed documents, kept from load to release.
 type Batch struct {
 	documents []*Document
+	reads     *Reads // what policies read when it was loaded: more was not kept
 }
 
 type loadRequest struct {
@@ -77,7 +78,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	e.parallel(len(sources), func(i int) {
 		loaded[i] = reader.readSafely(sources[i])
 	})
-	batch := &Batch{}
+	batch := &Batch{reads: reader.policies}
 	for _, one := range loaded {
 		answer.Problems = append(answer.Problems, one.problems...)
 		for _, document := range one.documents {
@@ -145,6 +146,9 @@ func partSpans(part Part, text []byte) ([]Span, []Problem) {
 		counted = offset
 		spans = append(spans, Span{Offset: offset, Length: len(value), Line: line, JSON: true, Kind: part.Kind, API: part.API})
 	}
+	if _, err := dec.ReadToken(); err != nil || int(dec.InputOffset()) != len(text)+2 {
+		return spans, []Problem{{Line: line, Message: "invalid JSON: the list ends before the part does"}}
+	}
 	return spans, nil
 }
 
@@ -154,6 +158,7 @@ type documentReader struct {
 	manifests bool
 	namespace string
 	options   []jsontext.Options
+	policies  *Reads
 	reads     func(apiVersion, kind string) *Reads
 }
 
@@ -166,7 +171,8 @@ func (e *Engine) reader(r loadRequest) documentReader {
 	policies := newReads()
 	policies.merge(e.reads)
 	e.mu.Unlock()
-	plain := readsFor(policies, "", "", false)
+	reader.policies = policies.settle()
+	plain := readsFor(policies, "", "", reader.manifests)
 	workloads := map[string]*Reads{}
 	if reader.manifests {
 		for key := range templatePaths {
@@ -218,9 +224,19 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	fail := func(message string) loadedSource {
 		return loadedSource{problems: []Problem{{Part: s.part, Line: s.span.Line, Message: message}}}
 	}
-	apiVersion, kind, isObject, err := identify(raw, r.options)
+	invalid := func(err error) loadedSource {
+		out := fail(jsonMessage(err))
+		if s.span.JSON {
+			out.problems[0].Line += jsonLine(raw, err) - 1
+		}
+		return out
+	}
+	apiVersion, kind, isObject, err := identify(raw)
 	if err != nil {
-		return fail(jsonMessage(err))
+		return invalid(err)
+	}
+	if string(bytes.TrimSpace(raw)) == "null" {
+		return loadedSource{} // an empty document, which kubectl passes over too
 	}
 	if !isObject {
 		return fail("not a Kubernetes object: it is no mapping")
@@ -231,7 +247,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	if apiVersion == "" {
 		apiVersion = s.span.API
 	}
-	if len(kind) > len("List") || kind == "List" {
+	if strings.HasSuffix(kind, "List") {
 		if found, ok, err := listItems(raw); err == nil && ok {
 			if depth == maxListDepth {
 				return fail("lists within lists, more than 8 deep")
@@ -248,7 +264,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	}
 	parsed, err := parseJSON(raw, r.reads(apiVersion, kind), r.options...)
 	if err != nil {
-		return fail(jsonMessage(err))
+		return invalid(err)
 	}
 	object := parsed.(map[string]any)
 	object["apiVersion"], object["kind"] = apiVersion, kind
@@ -291,9 +307,11 @@ func (r documentReader) readList(s source, raw []byte, found listing, item strin
 	return out
 }
 
-// identify reads apiVersion and kind of a JSON object without parsing it.
-func identify(raw []byte, options []jsontext.Options) (apiVersion, kind string, isObject bool, err error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), options...)
+// identify reads apiVersion and kind of a JSON object without parsing it. Of a
+// list, whose kind may come after its items, one item with duplicate keys must
+// not take the others with it: each is checked when it is parsed.
+func identify(raw []byte) (apiVersion, kind string, isObject bool, err error) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), trusted...)
 	if dec.PeekKind() != '{' {
 		_, err := dec.ReadValue()
 		return "", "", false, err

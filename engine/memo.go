@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"slices"
 	"sort"
@@ -85,14 +86,13 @@ func sightOf(policy *Policy, review *Reads, compiler *ast.Compiler) *sight {
 // key writes all that the policy can see of a document; equal keys mean equal
 // outcomes.
 func (s *sight) key(into []byte, d *Document) []byte {
-	into = append(into, d.APIVersion...)
-	into = append(append(into, 0), d.Kind...)
-	into = append(into, 0)
+	into = appendText(into, d.APIVersion)
+	into = appendText(into, d.Kind)
 	if s.name {
-		into = append(append(into, d.Name...), 0)
+		into = appendText(into, d.Name)
 	}
 	if s.namespace {
-		into = append(append(into, d.Namespace...), 0)
+		into = appendText(into, d.Namespace)
 	}
 	return s.object.write(into, d.object)
 }
@@ -120,6 +120,12 @@ func sorted(r *Reads) *sortedReads {
 	return out
 }
 
+// appendText writes a text after its length: a mark at its end could stand in
+// the text itself.
+func appendText(into []byte, text string) []byte {
+	return append(binary.AppendUvarint(into, uint64(len(text))), text...)
+}
+
 // write encodes the visible part of a value, each with its type and its length
 // or end, so that no two values are written alike.
 func (r *sortedReads) write(into []byte, value any) []byte {
@@ -132,9 +138,9 @@ func (r *sortedReads) write(into []byte, value any) []byte {
 		}
 		return append(into, 'f')
 	case string:
-		return append(append(append(into, '"'), value...), 0)
+		return appendText(append(into, '"'), value)
 	case json.Number:
-		return append(append(append(into, '#'), value...), 0)
+		return appendText(append(into, '#'), string(value))
 	case []any:
 		into = append(into, '[')
 		child := r.any
@@ -154,8 +160,7 @@ func (r *sortedReads) write(into []byte, value any) []byte {
 		} else {
 			for i, name := range r.names {
 				if entry, ok := value[name]; ok {
-					into = append(append(into, name...), 0)
-					into = r.nodes[i].write(into, entry)
+					into = r.nodes[i].write(appendText(into, name), entry)
 				}
 			}
 		}
@@ -178,8 +183,7 @@ func (r *sortedReads) writeAll(into []byte, object map[string]any) []byte {
 				child = r.nodes[at]
 			}
 		}
-		into = append(append(into, name...), 0)
-		into = child.write(into, object[name])
+		into = child.write(appendText(into, name), object[name])
 	}
 	return into
 }

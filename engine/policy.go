@@ -145,11 +145,20 @@ func compilePolicy(r compileRequest) (*Policy, []PolicyFault) {
 	if err != nil {
 		return nil, faultsOf(err, r.Modules[0].Name)
 	}
-	policy := &Policy{id: r.Policy, compiler: compiler, query: query, values: cache.NewInterQueryValueCache(context.Background(), nil)}
+	policy := &Policy{id: r.Policy, compiler: compiler, query: query, values: newValueCache()}
 	var review *Reads
 	policy.reads, review, policy.useInventory = readsOf(compiler)
 	policy.sight = sightOf(policy, review, compiler)
 	return policy, nil
+}
+
+// newValueCache keeps compiled regular expressions and globs. Without a bound,
+// a rule that makes them of the documents' texts would fill the memory.
+func newValueCache() cache.InterQueryValueCache {
+	bound := 1 << 12
+	return cache.NewInterQueryValueCache(context.Background(), &cache.Config{
+		InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &bound},
+	})
 }
 
 func faultsOf(err error, file string) []PolicyFault {
@@ -186,13 +195,14 @@ func (p *Policy) evaluate(guard *Guard, input *ast.Term, data *snapshot, deadlin
 	if p.trips.tripped() {
 		return &outcome{faults: []string{fmt.Sprintf("not evaluated: the policy ran into its deadline of %s %d times", deadline, maxTrips)}}
 	}
+	running := guard.begin(deadline)
 	defer func() {
 		if r := recover(); r != nil {
+			guard.end(running)
 			out = &outcome{faults: []string{fmt.Sprintf("the evaluation crashed: %v", r)}}
 		}
 	}()
 	out = &outcome{}
-	running := guard.begin(deadline)
 	var builtinErrors []topdown.Error
 	ctx := context.Background()
 	query := topdown.NewQuery(p.query).

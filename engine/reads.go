@@ -80,6 +80,20 @@ func (r *Reads) child(key []byte) *Reads {
 	return r.any
 }
 
+// covers tells whether all that other reads is read here, too. The tree must
+// have been settled.
+func (r *Reads) covers(other *Reads) bool {
+	if r.whole || other.whole {
+		return r.whole
+	}
+	for key, child := range other.keys {
+		if own := r.child([]byte(key)); own == nil || !own.covers(child) {
+			return false
+		}
+	}
+	return other.any == nil || r.any != nil && r.any.covers(other.any)
+}
+
 // settle adds to every named key what is read of any key, so that parsing finds
 // all of it in one place.
 func (r *Reads) settle() *Reads {

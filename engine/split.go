@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"sigs.k8s.io/yaml"
+	nodes "sigs.k8s.io/yaml/goyaml.v3"
 )
 
 // Span is one document within a file.
@@ -80,25 +84,29 @@ func splitJSON(text []byte) ([]Span, *Problem) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), trusted...)
 	line, counted := 1, 0
 	for dec.PeekKind() != jsontext.KindInvalid {
-		start := int(dec.InputOffset())
 		value, err := dec.ReadValue()
 		if err != nil {
-			return spans, &Problem{Line: 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n")), Message: jsonMessage(err)}
+			return spans, &Problem{Line: jsonLine(text, err), Message: jsonMessage(err)}
 		}
-		end := int(dec.InputOffset())
-		start = end - len(value)
+		start := int(dec.InputOffset()) - len(value)
 		line += bytes.Count(text[counted:start], []byte("\n"))
 		counted = start
 		spans = append(spans, Span{Offset: start, Length: len(value), Line: line, JSON: true})
 	}
 	if rest := bytes.TrimSpace(text[int(dec.InputOffset()):]); len(rest) > 0 {
 		_, err := dec.ReadToken()
-		if err == nil {
-			err = fmt.Errorf("text after the last JSON value")
-		}
-		return spans, &Problem{Line: 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n")), Message: jsonMessage(err)}
+		return spans, &Problem{Line: jsonLine(text, err), Message: jsonMessage(err)}
 	}
 	return spans, nil
+}
+
+// jsonLine is the line of a text, counted from 1, where JSON breaks.
+func jsonLine(text []byte, err error) int {
+	var syntax *jsontext.SyntacticError
+	if !errors.As(err, &syntax) {
+		return 1
+	}
+	return 1 + bytes.Count(text[:min(int(syntax.ByteOffset), len(text))], []byte("\n"))
 }
 
 func jsonMessage(err error) string {
@@ -182,8 +190,36 @@ func toJSON(text []byte, span Span) ([]byte, *Problem) {
 	if err != nil {
 		return nil, yamlProblem(err, span)
 	}
+	if followed(text) {
+		return nil, &Problem{Line: span.Line, Message: "invalid YAML: another document follows without a line of --- between"}
+	}
 	return converted, nil
 }
+
+// followed tells whether something stands after the first YAML document, which
+// the library would drop without a word. A block mapping, which has nothing but
+// its own entries until the next marker, need not be asked, unless its lines
+// end in ways that only YAML knows.
+func followed(text []byte) bool {
+	content := text
+	for blankLine := true; blankLine && len(content) > 0; {
+		content = bytes.TrimLeft(bytes.TrimPrefix(content, []byte("---")), " \t\r\n")
+		if blankLine = len(content) > 0 && content[0] == '#'; blankLine {
+			_, content, _ = bytes.Cut(content, []byte("\n"))
+		}
+	}
+	if len(content) > 0 && isWord(content[0]) && !oddLines.Match(text) {
+		return false
+	}
+	dec := nodes.NewDecoder(bytes.NewReader(text))
+	var first, second nodes.Node
+	if err := dec.Decode(&first); err != nil {
+		return false
+	}
+	return !errors.Is(dec.Decode(&second), io.EOF)
+}
+
+var oddLines = regexp.MustCompile("\r[^\n]|\u0085|\u2028|\u2029")
 
 // yamlProblem turns "yaml: line 3: …", which counts from the document's first
 // line, into a problem at the line of the file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -11,8 +11,11 @@ from typing import IO, NamedTuple
 from aksp.engine import Engine
 
 #: Bytes of documents that one request to the engine carries.
-_REQUEST_BYTES = 4 << 20
+_REQUEST_BYTES = 1 << 20
+#: Requests under way at once: while one is answered the next is read.
+_REQUESTS = 3
 
+_Answer = Callable[[], "list[list[dict[str, int]]]"]
 #: The fields wanted of one document, and its text.
 _Wanted = tuple[list[tuple["DocumentText", str]], bytes]
 
@@ -78,6 +81,7 @@ class Lines:
                 text = source.text
                 documents.setdefault((text.file, text.offset, text.length), {})[key] = None
         pending: list[_Wanted] = []
+        asked: list[tuple[list[_Wanted], _Answer]] = []
         size = 0
         with ExitStack() as stack:
             current, stream = "", None
@@ -92,13 +96,17 @@ class Lines:
                 pending.append((list(wanted), read))
                 size += length
                 if size > _REQUEST_BYTES:
-                    self._ask(pending)
+                    asked.append((pending, self._ask(pending)))
                     pending, size = [], 0
+                    if len(asked) > _REQUESTS:
+                        self._remember(*asked.pop(0))
         if pending:
-            self._ask(pending)
+            asked.append((pending, self._ask(pending)))
+        for wanted_of, answer in asked:
+            self._remember(wanted_of, answer)
 
-    def _ask(self, pending: Sequence[_Wanted]) -> None:
-        positions = self._engine.locate(
+    def _ask(self, pending: Sequence[_Wanted]) -> _Answer:
+        return self._engine.locating(
             [
                 {
                     "length": len(text),
@@ -110,7 +118,9 @@ class Lines:
             ],
             b"".join(text for _, text in pending),
         )
-        for (wanted, _), found in zip(pending, positions, strict=True):
+
+    def _remember(self, pending: Sequence[_Wanted], answer: _Answer) -> None:
+        for (wanted, _), found in zip(pending, answer(), strict=True):
             for key, position in zip(wanted, found, strict=True):
                 self._known[key] = position["line"]
 

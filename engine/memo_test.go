@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func keyOf(t *testing.T, s *sight, text string) string {
+	t.Helper()
+	return string(s.key(nil, documentOf(native(t, text).(map[string]any))))
+}
+
+func TestKeysDifferWhereverAPolicyCouldSeeADifference(t *testing.T) {
+	values := []string{
+		`"1"`, `1`, `1.0`, `true`, `"true"`, `false`, `null`, `"null"`, `[]`, `{}`, `""`, `[""]`, `[null]`, `[[]]`, `[[], []]`, `[[[]]]`, `["a", "b"]`, `["ab"]`,
+		`["a\u0000\"b"]`, `["a\u0000", "b"]`, `["a", "\u0000b"]`, `[["a"], "b"]`, `[["a", "b"]]`, `{"a": "b"}`, `{"a": {"b": null}}`, `{"a": null, "b": null}`, `{"ab": null}`,
+		`{"b": null}`, `["a", null]`, `{"a": [], "b": []}`, `{"a": [[]], "b": []}`, `{"a\u0000": "b"}`, `"a\u0000b"`, `{"a": "b\u0000b"}`, `{"a": "\u0001b"}`, `{"": ""}`,
+	}
+	for _, reads := range []*Reads{reading("spec"), reading("spec.*"), reading("spec.*", "spec.a.*", "spec.a")} {
+		s := &sight{object: sorted(reads)}
+		seen := map[string]string{}
+		for _, value := range append(values, "absent") {
+			text := `{"spec": ` + value + `}`
+			if value == "absent" {
+				text = `{}`
+			}
+			key := keyOf(t, s, text)
+			if other, known := seen[key]; known {
+				t.Errorf("along %v, %s and %s have one key", reads.paths(), value, other)
+			}
+			seen[key] = value
+		}
+	}
+}
+
+func TestKeysAreAlikeWhereNoDifferenceCanBeSeen(t *testing.T) {
+	s := &sight{object: sorted(reading("spec.a.*.b", "spec.c"))}
+	base := keyOf(t, s, `{"spec": {"a": [{"b": 1}], "c": {"x": 1, "y": 2}}}`)
+	equal(t, "key", keyOf(t, s, `{"metadata": {"name": "other"}, "spec": {"d": 1, "a": [{"b": 1, "z": 2}], "c": {"y": 2, "x": 1}}}`), base)
+	if keyOf(t, s, `{"spec": {"a": [{"b": 1}, {}], "c": {"x": 1, "y": 2}}}`) == base {
+		t.Error("the length of a list is not part of the key")
+	}
+}
+
+func TestKeysTellKindsAndWhatReviewsSayBesides(t *testing.T) {
+	plain, full := &sight{object: sorted(reading("spec"))}, &sight{object: sorted(reading("spec")), name: true, namespace: true}
+	one, other := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ab", "namespace": "c"}}`, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "bc"}}`
+	equal(t, "alike", keyOf(t, plain, one) == keyOf(t, plain, other), true)
+	equal(t, "apart", keyOf(t, full, one) == keyOf(t, full, other), false)
+	equal(t, "kinds", keyOf(t, plain, one) == keyOf(t, plain, strings.Replace(one, "Pod", "Podd", 1)), false)
+	equal(t, "versions", keyOf(t, plain, one) == keyOf(t, plain, strings.Replace(one, "v1", "v2", 1)), false)
+}
+
+func TestOnlyPoliciesWhoseOutcomesComeBackAreRemembered(t *testing.T) {
+	for body, want := range map[string]bool{
+		`input.review.object.spec.a`:                            true,
+		`input.review.name == "x"`:                              true,
+		`input.review.object.metadata.labels.a`:                 true,
+		`input.review.object.metadata.name == "x"`:              false,
+		`input.review.object.metadata[_] == "x"`:                false,
+		`count(input.review.object.metadata) > 1`:               false,
+		`input.review.object[_].a`:                              false,
+		`count(input.review.object) > 1`:                        false,
+		`count(input.review) > 1`:                               false,
+		`input.review[_].a`:                                     false,
+		`data.inventory.cluster`:                                false,
+		`time.now_ns() > 1`:                                     false,
+		`rand.intn("x", 10) > 100`:                              false,
+		`uuid.rfc4122("x") == input.review.object.spec.a`:       false,
+		`input.review.object.spec.a with input.parameters as 1`: false,
+	} {
+		policy := compiled(t, "v1", "package p\nviolation contains {\"msg\": \"x\"} if { "+body+" }")
+		equal(t, body, policy.sight != nil, want)
+	}
+}
+
+func TestOutcomesFromMemoryAreThoseOfEvaluation(t *testing.T) {
+	const source = `package p
+violation contains {"msg": sprintf("%v in %v", [c.image, input.review.namespace]), "details": {"container": c.name}} if {
+	some c in input.review.object.spec.containers
+	c.image == input.parameters.image
+}`
+	var text strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&text, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p%d", "namespace": "n%d"}, "spec": {"containers": [{"name": "c%d", "image": "i%d"}]}}`, i, i%2, i%5, i%3)
+	}
+	results := map[bool]judgeAnswer{}
+	for _, remembers := range []bool{true, false} {
+		e := newEngine()
+		install(t, e, "p", "v1", source)
+		if !remembers {
+			e.policies["p"].sight = nil
+		}
+		loaded(t, e, text.String())
+		for _, parameters := range []string{`{"image": "i1"}`, `{"image": "i2"}`, `{"image": "i1"}`} {
+			results[remembers] = judged(t, e, "p", parameters)
+		}
+		if memo := e.policies["p"].memo(`{"image": "i1"}`); remembers {
+			equal(t, "remembered", len(memo.outcomes), 30)
+		}
+	}
+	equal(t, "answers", results[true], results[false])
+	equal(t, "hits", len(results[true].Hits), 100)
+	equal(t, "findings", len(results[true].Findings), 10)
+}
+
+func TestAMemoIsEmptiedWhenItIsFull(t *testing.T) {
+	memo := newMemo()
+	for i := range maxRemembered + 1 {
+		memo.put([]byte(fmt.Sprint(i)), &outcome{})
+	}
+	equal(t, "remembered", len(memo.outcomes), 1)
+	policy := compiled(t, "v1", "package p\nviolation contains {\"msg\": \"x\"} if input.review.object.spec.a")
+	for i := range maxParameterSets + 2 {
+		policy.memo(fmt.Sprint(i))
+	}
+	equal(t, "sets of parameters", len(policy.memos), 1)
+}
+
+func TestOutcomesWithFaultsAreNotRemembered(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", "package p\nviolation contains {\"msg\": \"x\"} if 1 / input.review.object.spec.zero")
+	loaded(t, e, `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"zero": 0}}`)
+	for range 2 {
+		_, faults := messages(judged(t, e, "p", ""))
+		equal(t, "faults", faults, []string{"0: p.rego:2: div: divide by zero"})
+	}
+	equal(t, "remembered", len(e.policies["p"].memo("").outcomes), 0)
+}

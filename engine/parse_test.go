@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestOnlyWhatIsReadIsParsed(t *testing.T) {
+	text := `{"a": {"b": 1, "c": [1, {"d": 2, "e": 3}]}, "f": "x", "g": [[1], [2]], "h": null}`
+	for _, one := range []struct {
+		reads *Reads
+		want  string
+	}{
+		{everything(), text},
+		{reading(), `{}`},
+		{reading("a.b"), `{"a": {"b": 1}}`},
+		{reading("a"), `{"a": {"b": 1, "c": [1, {"d": 2, "e": 3}]}}`},
+		{reading("a.c.*.d"), `{"a": {"c": [1, {"d": 2}]}}`},
+		{reading("a.c.x"), `{"a": {"c": []}}`},
+		{reading("*.b"), `{"a": {"b": 1}, "f": "x", "g": [], "h": null}`},
+		{reading("*.b", "a.c"), `{"a": {"b": 1, "c": [1, {"d": 2, "e": 3}]}, "f": "x", "g": [], "h": null}`},
+		{reading("*.*", "a.c.*.d"), text},
+		{reading("g.*"), `{"g": [[1], [2]]}`},
+		{reading("g.*.x"), `{"g": [[], []]}`},
+		{reading("missing.x"), `{}`},
+	} {
+		got, err := parseJSON([]byte(text), one.reads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprint(one.reads.paths()), got, native(t, one.want))
+	}
+}
+
+func TestAWrongTypeKeepsItsType(t *testing.T) {
+	for _, one := range []struct{ text, want string }{
+		{`"x"`, `"x"`}, {`1`, `1`}, {`true`, `true`}, {`null`, `null`}, {`[{"b": 1}, 2]`, `[]`}, {`{"c": 1}`, `{}`}, {`{"b": [1]}`, `{"b": [1]}`},
+	} {
+		got, err := parseJSON([]byte(`{"a": `+one.text+`}`), reading("a.b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, one.text, got, native(t, `{"a": `+one.want+`}`))
+	}
+}
+
+func TestDuplicateKeysAreRefusedInFilesAndLeftToTheServerInItsLists(t *testing.T) {
+	for _, text := range []string{`{"a": 1, "a": 2}`, `{"x": {"b": 1, "b": 2}}`, `{"a": 1, "\u0061": 2}`} {
+		if _, err := parseJSON([]byte(text), reading("a")); err == nil || !strings.Contains(err.Error(), "duplicate") {
+			t.Errorf("%s: %v", text, err)
+		}
+		if _, err := parseJSON([]byte(text), reading("a"), trusted...); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestTextThatIsNoUTF8IsRefusedInFilesAlone(t *testing.T) {
+	for _, text := range []string{"{\"a\": \"\xff\"}", "{\"x\": \"\xff\"}", "{\"\xff\": 1}"} {
+		if _, err := parseJSON([]byte(text), reading("a")); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("%q: %v", text, err)
+		}
+		if _, err := parseJSON([]byte(text), reading("a"), trusted...); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestNumbersStayAsTheyAreWritten(t *testing.T) {
+	for _, text := range []string{"1", "-0", "1.50", "1e400", "123456789012345678901234567890", "1E-7"} {
+		if got := native(t, text); got != json.Number(text) {
+			t.Errorf("%s became %v", text, got)
+		}
+	}
+}
+
+func TestEscapedNamesAreTheNamesTheyStandFor(t *testing.T) {
+	equal(t, "object", fmt.Sprint(native(t, `{"\u0061\n": "\u00e9"}`)), "map[a\n:é]")
+	got, err := parseJSON([]byte(`{"\u0061": 1, "b": 2}`), reading("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "object", got, native(t, `{"a": 1}`))
+}
+
+func TestBrokenJSONIsAnErrorWhereverItBreaks(t *testing.T) {
+	whole := `{"a": [1, {"b": "x"}, null, true], "c": {"d": -1.5}}`
+	for length := range len(whole) {
+		for _, reads := range []*Reads{everything(), reading("a.*.b"), reading()} {
+			if _, err := parseJSON([]byte(whole[:length]), reads); err == nil {
+				t.Errorf("%q is accepted along %v", whole[:length], reads.paths())
+			}
+		}
+	}
+}
+
+func TestNestingHasAnEnd(t *testing.T) {
+	for _, one := range []struct{ open, within, end string }{{"[", "1", "]"}, {`{"a":`, "1", "}"}} {
+		deep := strings.Repeat(one.open, 20000) + one.within + strings.Repeat(one.end, 20000)
+		if _, err := parseJSON([]byte(deep), everything()); err == nil || !strings.Contains(err.Error(), "depth") {
+			t.Errorf("20,000 deep: %v", err)
+		}
+	}
+}
+
+func TestReadsMergeIntoAllThatEitherReads(t *testing.T) {
+	for _, one := range []struct {
+		one, other *Reads
+		want       string
+	}{
+		{reading("a.b"), reading("a.c"), "[a.b a.c]"},
+		{reading("a.b"), reading("a"), "[a]"},
+		{reading("a"), reading("a.b"), "[a]"},
+		{reading("a.b"), reading("*.c"), "[[*].c a.b]"},
+		{reading(), everything(), "[]"},
+		{everything(), reading("a"), "[]"},
+	} {
+		one.one.merge(one.other)
+		equal(t, "merged", fmt.Sprint(one.one.paths()), one.want)
+	}
+	one := reading("a.b")
+	two := newReads()
+	two.merge(one)
+	two.add("a", "c")
+	equal(t, "the other tree", fmt.Sprint(one.paths()), "[a.b]")
+}
+
+func TestCoversTellsWhetherNothingWouldBeMissing(t *testing.T) {
+	for _, one := range []struct {
+		has, needs *Reads
+		want       bool
+	}{
+		{reading("a"), reading("a.b"), true}, {reading("a.b"), reading("a"), false}, {reading("*.b"), reading("a.b"), true},
+		{reading("a.b"), reading("*.b"), false}, {everything(), everything(), true}, {reading("a"), everything(), false},
+		{everything(), reading("a"), true}, {reading("*.b", "a.c"), reading("a.b"), true}, {reading(), reading(), true},
+		{reading("a.*"), reading("a.b", "a.*.c"), true},
+	} {
+		equal(t, fmt.Sprintf("%v covers %v", one.has.paths(), one.needs.paths()), one.has.covers(one.needs), one.want)
+	}
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// The engine parses of a document only what policies read. These tests hold
+// that against the whole document: no finding and no fault may differ.
+
+// study is a policy with the parameters it is tried with.
+type study struct {
+	name       string
+	modules    []module
+	parameters []string
+	complete   bool // each of its messages must turn up
+}
+
+const corpusParameters = `{"keys": ["app", "team", "tier", "plain"], "allowed": ["NET_BIND_SERVICE"], "required": ["ALL"],
+	"excludedImages": ["nginx*"], "nodeSelectors": [{"disk": "ssd"}, {}]}`
+
+// corpus are the policies of testdata, in forms as odd as they come.
+func corpus(t testing.TB) []study {
+	t.Helper()
+	var out []study
+	for _, path := range glob(t, "testdata/policies/*.rego") {
+		name, rest, _ := strings.Cut(filepath.Base(path), ".")
+		version, _, _ := strings.Cut(rest, ".")
+		out = append(out, study{name: name, modules: []module{{Name: path, Source: read(t, path), Version: version}}, parameters: []string{corpusParameters}, complete: true})
+	}
+	return out
+}
+
+// definitions are the product's own, with the parameters of their samples.
+func definitions(t testing.TB) []study {
+	t.Helper()
+	var libraries []module
+	for _, path := range glob(t, "../definitions/lib/*.rego") {
+		libraries = append(libraries, module{Name: path, Source: read(t, path), Version: "v1"})
+	}
+	var out []study
+	for _, path := range glob(t, "../definitions/*/policy.rego") {
+		one := study{name: filepath.Base(filepath.Dir(path))}
+		one.modules = append([]module{{Name: path, Source: read(t, path), Version: "v1"}}, libraries...)
+		for _, sample := range glob(t, filepath.Join(filepath.Dir(path), "samples", "*.yaml")) {
+			parameters := parametersOf(t, filepath.Dir(path), sample)
+			if !slices.Contains(one.parameters, parameters) {
+				one.parameters = append(one.parameters, parameters)
+			}
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+var parameterReference = regexp.MustCompile(`^\[parameters\('(\w+)'\)\]$`)
+
+// parametersOf resolves what a definition hands to its Rego, by the sample's
+// values and the definition's defaults.
+func parametersOf(t testing.TB, folder, sample string) string {
+	t.Helper()
+	var definition struct {
+		Properties struct {
+			Parameters map[string]struct {
+				DefaultValue any `json:"defaultValue"`
+			} `json:"parameters"`
+			PolicyRule struct {
+				Then struct {
+					Details struct {
+						Values map[string]any `json:"values"`
+					} `json:"details"`
+				} `json:"then"`
+			} `json:"policyRule"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(folder, "definition.json"))), &definition); err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(read(t, sample), "\n---\n")
+	var given struct {
+		Spec struct {
+			Parameters map[string]any `json:"parameters"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal([]byte(head), &given); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{}
+	for key, value := range definition.Properties.PolicyRule.Then.Details.Values {
+		if text, ok := value.(string); ok {
+			if match := parameterReference.FindStringSubmatch(text); match != nil {
+				var set bool
+				if value, set = given.Spec.Parameters[match[1]]; !set {
+					value = definition.Properties.Parameters[match[1]].DefaultValue
+				}
+			}
+		}
+		values[key] = value
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// allDocuments are the samples of all definitions, those of testdata, and as
+// many again as told with something changed in them.
+func allDocuments(t testing.TB, changed int) string {
+	t.Helper()
+	var objects []any
+	for _, path := range append(glob(t, "../definitions/*/samples/*.yaml"), glob(t, "testdata/documents/*.yaml")...) {
+		text := []byte(read(t, path))
+		spans, _ := splitFile(text)
+		for _, span := range spans {
+			converted, problem := toJSON(text[span.Offset:span.Offset+span.Length], span)
+			if problem != nil {
+				t.Fatalf("%s: %+v", path, problem)
+			}
+			object := native(t, string(converted)).(map[string]any)
+			if object["kind"] != "PolicySample" {
+				objects = append(objects, object)
+			}
+		}
+	}
+	m := mutator{rand.New(rand.NewPCG(1, 2))}
+	for range changed {
+		objects = append(objects, m.changed(objects[m.IntN(len(objects))]))
+	}
+	var text strings.Builder
+	for _, object := range objects {
+		line, err := json.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(append(line, '\n'))
+	}
+	return text.String()
+}
+
+// mutator changes documents at random places into something of another type,
+// or something like it.
+type mutator struct{ *rand.Rand }
+
+func (m mutator) changed(value any) any {
+	return m.change(value, 3)
+}
+
+func (m mutator) change(value any, often int) any {
+	switch value := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, entry := range value {
+			out[key] = entry
+		}
+		for _, key := range slices.Sorted(mapKeys(value)) {
+			if key == "apiVersion" || key == "kind" {
+				continue
+			}
+			if m.IntN(6) < often {
+				out[key] = m.change(value[key], often)
+			}
+			if m.IntN(40) == 0 {
+				delete(out, key)
+			}
+		}
+		return out
+	case []any:
+		out := slices.Clone(value)
+		for i := range out {
+			if m.IntN(4) < often {
+				out[i] = m.change(out[i], often)
+			}
+		}
+		if len(out) > 0 && m.IntN(8) == 0 {
+			out = append(out, out[m.IntN(len(out))])
+		}
+		return out
+	}
+	if m.IntN(6) > 0 {
+		return value
+	}
+	return []any{
+		nil, true, false, "", "80", json.Number("80"), json.Number("0"), "shop", "nginx", []any{}, map[string]any{}, []any{value}, map[string]any{"app": value},
+	}[m.IntN(13)]
+}
+
+func mapKeys(object map[string]any) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for key := range object {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// findingsOf judges documents by a policy: along what it reads and with memory,
+// or whole and without.
+func findingsOf(t testing.TB, one study, parameters, documents string, kinds []string, whole bool) []string {
+	t.Helper()
+	e := newEngine()
+	policy, faults := compilePolicy(compileRequest{Policy: one.name, Modules: one.modules})
+	if len(faults) > 0 {
+		t.Fatalf("%s: %+v", one.name, faults)
+	}
+	e.policies["p"] = policy
+	e.reads.merge(policy.reads)
+	request := loadRequest{Batch: "b", Format: "files", Namespace: "default", Parts: []Part{{Length: len(documents)}}}
+	if whole {
+		policy.sight = nil
+		request.WholeKinds = kinds
+	}
+	loadedAs(t, e, request, documents)
+	if policy.useInventory {
+		request.Batch, request.WholeKinds = "inventory", kinds
+		loadedAs(t, e, request, documents)
+		if _, err := e.addToInventory(inventoryRequest{Batch: "inventory", Kinds: []string{"networking.k8s.io/Ingress", "/Service", "/Namespace"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if whole {
+		e.batches["b"].reads = everything()
+	}
+	answer := judged(t, e, "p", parameters)
+	found := make([]string, len(e.batches["b"].documents))
+	for _, hit := range answer.Hits {
+		for _, number := range hit.Findings {
+			found[hit.Document] += fmt.Sprintf("%+v\n", answer.Findings[number])
+		}
+	}
+	for _, fault := range answer.Faults {
+		found[fault.Document] += fault.Message + "\n"
+	}
+	return found
+}
+
+var constantMessage = regexp.MustCompile(`"msg": ("[^"]*")`)
+
+func TestPoliciesFindInWhatTheyReadTheSameAsInTheWholeDocument(t *testing.T) {
+	changed, sets := 60, 2
+	if more, err := strconv.Atoi(os.Getenv("AKSP_ENGINE_ROUNDS")); err == nil {
+		changed, sets = more, 100
+	}
+	documents := allDocuments(t, changed)
+	lines := strings.Split(documents, "\n")
+	answer := loaded(t, newEngine(), documents)
+	var kinds []string
+	for _, document := range answer.Documents {
+		kinds = append(kinds, groupOf(document.APIVersion)+"/"+document.Kind)
+	}
+	slices.Sort(kinds)
+	kinds = slices.Compact(kinds)
+	for _, one := range append(corpus(t), definitions(t)...) {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			everything := ""
+			for _, parameters := range one.parameters[:min(sets, len(one.parameters))] {
+				part := findingsOf(t, one, parameters, documents, kinds, false)
+				whole := findingsOf(t, one, parameters, documents, kinds, true)
+				for i := range whole {
+					everything += whole[i]
+					if part[i] != whole[i] {
+						document := answer.Documents[i]
+						t.Fatalf("%s %s, of\n%s\nwith %s\nas read: %s\nwhole:   %s", document.Kind, document.Name, lines[document.Line-1], parameters, part[i], whole[i])
+					}
+				}
+			}
+			if everything == "" {
+				t.Error("it finds nothing at all")
+			}
+			for _, match := range constantMessage.FindAllStringSubmatch(one.modules[0].Source, -1) {
+				if text, _ := strconv.Unquote(match[1]); one.complete && !strings.Contains(everything, "{Msg:"+text) {
+					t.Errorf("no document brings about %q", text)
+				}
+			}
+		})
+	}
+}

@@ -26,8 +26,8 @@ func judgedWithin(t *testing.T, e *Engine, policy string, milliseconds int, docu
 }
 
 func TestAnEndlessLoopEndsAtItsDeadlineAndIsNotTriedForEver(t *testing.T) {
+	t.Setenv("AKSP_ENGINE_EVALUATION_MEMORY", fmt.Sprint(8<<30))
 	e := newEngine()
-	e.guard.limit = 8 << 30
 	install(t, e, "endless", "v1", endless)
 	install(t, e, "good", "v1", "package q\nviolation contains {\"msg\": \"good\"} if true")
 	loaded(t, e, strings.Repeat(thing, 20))

@@ -12,8 +12,8 @@ from aksp.model.resource import Owner
 from aksp.report import wire
 from aksp.report.interface import Style
 
-# Replicas follow one another, so a few thousand texts are enough to remember.
-_REMEMBERED = 4096
+# Replicas follow one another, so a thousand texts are enough to remember.
+_REMEMBERED = 1024
 
 # Stands for what is filled in later.
 _HOLE = "<filled in later>"

@@ -26,6 +26,10 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "AKSP_ENGINE", "VIRTU
 Report = dict[str, Any]
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """A run that has ended."""
@@ -113,6 +117,8 @@ class Aksp:
             cwd=self._home(),
             env=self._environment(kubeconfig or self.kubeconfig),
             start_new_session=True,
+            # A CI runner that starts us in the background leaves SIGINT ignored, and children inherit that.
+            preexec_fn=_heed_interrupts,
         )
         return Started(process=process, began=began)
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/version"
 )
@@ -103,22 +104,28 @@ func (e *Engine) release(r batchRequest) (any, error) {
 
 // parallel runs work(0..n-1) on as many goroutines as there are evaluation
 // slots, shared by all requests, so that two requests do not fight for cores.
+// Work is handed out in runs: most of it is shorter than waking a goroutine.
 func (e *Engine) parallel(n int, work func(i int)) {
-	workers := min(cap(e.slots), n)
+	workers := cap(e.slots)
+	run := max(1, min(maxRun, n/(4*workers)))
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	next := make(chan int)
-	for range workers {
+	for range min(workers, n) {
 		wg.Go(func() {
-			for i := range next {
+			for {
 				e.slots <- struct{}{}
-				work(i)
+				start := int(next.Add(int64(run))) - run
+				for i := start; i < min(start+run, n); i++ {
+					work(i)
+				}
 				<-e.slots
+				if start+run >= n {
+					return
+				}
 			}
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 }
+
+const maxRun = 16

@@ -20,6 +20,7 @@ from aksp.model.assignment import Assignment
 from aksp.model.definition import Definition, Effect
 from aksp.model.scope import Scope
 from aksp.store.files import Files
+from aksp.store.interface import Store
 
 WORKSPACE_FOLDER = ".aksp"
 
@@ -50,7 +51,7 @@ class Workspace:
     """One workspace: its documents, and the definitions that they may name."""
 
     root: Path
-    store: Files
+    store: Store
     catalog: Catalogs
 
     @classmethod

@@ -12,14 +12,17 @@ from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_i
 
 app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=True)
 
+CategoryOption = Annotated[str | None, typer.Option(metavar="CATEGORY", help="Only this category.")]
+KindOption = Annotated[
+    str | None, typer.Option(metavar="KIND", help="Only definitions that judge this kind, such as Pod.")
+]
+
 
 @app.callback()
 def definitions(
     ctx: typer.Context,
-    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="Only this category.")] = None,
-    kind: Annotated[
-        str | None, typer.Option(metavar="KIND", help="Only definitions that judge this kind, such as Pod.")
-    ] = None,
+    category: CategoryOption = None,
+    kind: KindOption = None,
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -31,10 +34,8 @@ def definitions(
 
 @app.command("list")
 def list_definitions(
-    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="Only this category.")] = None,
-    kind: Annotated[
-        str | None, typer.Option(metavar="KIND", help="Only definitions that judge this kind, such as Pod.")
-    ] = None,
+    category: CategoryOption = None,
+    kind: KindOption = None,
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -18,6 +18,7 @@ from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
 from aksp.report.interface import Format, GroupBy, Show, Style
 from aksp.report.registry import FORMATS
+from aksp.store.files import put_in_place
 
 #: Columns of a report that no terminal reads.
 PLAIN_WIDTH = 120
@@ -107,10 +108,7 @@ class Outputs:
                 output.format.render(report, file, style)
                 file.close()
                 if Path(file.name) != output.path:
-                    mask = os.umask(0)
-                    os.umask(mask)
-                    os.chmod(file.name, 0o666 & ~mask)
-                    os.replace(file.name, output.path)
+                    put_in_place(file.name, output.path)
             except OSError as error:
                 raise _unwritable(output.path, error) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from aksp.errors import InvalidInput
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.lines import DocumentText, FileSource, Lines
 from aksp.model.compliance import Gap
+from aksp.model.resource import Document
 
 #: What kubectl reads from a folder.
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -142,10 +143,8 @@ class Manifests:
         return FileSource(text, self.lines)
 
 
-def _hidden(document: Any) -> Any:
+def _hidden(document: Document) -> Document:
     """A document that no assignment selects: its kind has no name."""
-    from dataclasses import replace
-
     return replace(
         document, resource=replace(document.resource, api_version="", kind=""), template="", containers=(), problems=()
     )

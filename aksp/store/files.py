@@ -148,6 +148,14 @@ def _documents(path: Path) -> list[Any]:
         raise InvalidInput(f"cannot be read: {error}", where=str(path)) from error
 
 
+def put_in_place(name: str, path: Path) -> None:
+    """Rename a file that was made beside its place, with the mode of any new file. Raises OSError."""
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(name, 0o666 & ~mask)
+    os.replace(name, path)
+
+
 def write_beside(path: Path, text: str) -> None:
     """Write a file whole or not at all: beside it first, then renamed. Raises InvalidInput."""
     try:
@@ -158,10 +166,7 @@ def write_beside(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
+        put_in_place(name, path)
     except OSError as error:
         os.unlink(name)
         raise InvalidInput(f"cannot be written: {error.strerror}", where=str(path)) from error

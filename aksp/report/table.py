@@ -28,15 +28,15 @@ def render_wide(report: Report, out: TextIO, style: Style) -> None:
 
 def blocks(report: Report, style: Style, *, width: int | None, flat: bool = False) -> Iterator[Block]:
     """The parts of the table from the top down, for a width in columns (None: any)."""
-    results = list(wire.shown(report, style.show))
     yield summary.heading(report)
     if report.assignments:
         yield summary.assignments(report, width)
-    if flat and results:
+    # Gone through twice rather than kept: a report may make its results as they are asked for.
+    if not flat:
+        yield from findings.findings(wire.shown(report, style.show), style.group_by)
+    elif results := list(wire.shown(report, style.show)):
         yield findings.flat(results)
-    elif not flat:
-        yield from findings.findings(results, style.group_by)
-    yield from findings.exempted(results, style.group_by)
+    yield from findings.exempted(wire.shown(report, style.show), style.group_by)
     if report.gaps:
         yield summary.gaps(report)
     yield summary.closing(report)

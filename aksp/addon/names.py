@@ -1,0 +1,29 @@
+"""What the add-on's objects in a cluster are called; the Helm chart uses the same names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "policy.aksp.io"
+VERSION: Final = "v1alpha1"
+
+NAME: Final = "aksp"
+"""Service, Deployment, ServiceAccount, PodDisruptionBudget and ValidatingWebhookConfiguration."""
+NAMESPACE: Final = "kube-system"
+"""Where the add-on runs by default, as Azure's does (Azure: "Understand Azure Policy for Kubernetes clusters")."""
+WEBHOOK: Final = "validation.policy.aksp.io"
+"""The webhook in the ValidatingWebhookConfiguration; kubectl shows it beside every refusal."""
+CLUSTER_ROLE: Final = "aksp-addon"
+SECRET: Final = "aksp-webhook-cert"  # noqa: S105 - a name
+LEASE: Final = "aksp-leader"
+ADMIT_PATH: Final = "/v1/admit"
+FIELD_MANAGER: Final = "aksp-addon"
+"""Owns what the running add-on writes: the webhook's rules and CA bundle. `aksp` owns what commands apply."""
+MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
+
+#: Plurals of the custom resources; all but PolicyDenial are without a namespace.
+DEFINITIONS: Final = "policydefinitions"
+ASSIGNMENTS: Final = "policyassignments"
+EXEMPTIONS: Final = "policyexemptions"
+DENIALS: Final = "policydenials"
+REPORTS: Final = "compliancereports"

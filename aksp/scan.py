@@ -14,14 +14,14 @@ from typing import Any
 
 from aksp import __version__
 from aksp.compliance.assess import Tally
-from aksp.compliance.containers import attribute
+from aksp.compliance.containers import Attribution
 from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.inventory.interface import Inventory, Page, Wanted
 from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Target
 from aksp.model.definition import ResourceKind
-from aksp.model.resource import Container, Document
+from aksp.model.resource import Document
 
 Progress = Callable[[Page], None]
 
@@ -199,33 +199,11 @@ class Scan:
         self, page: Page, tasks: Sequence[Task], judgement: Judgement
     ) -> tuple[dict[tuple[int, int], list[Finding]], list[Fault]]:
         """Findings by task and document; those that name no container are asked for again."""
-        findings = self._list.findings
-        records = judgement.findings
-        found: dict[tuple[int, int], list[Finding]] = {}
-        unclear: dict[int, list[int]] = {}
-        faults = list(judgement.faults)
-        hits = {(hit.task, hit.document): hit.findings for hit in judgement.hits}
-        # Replicas have the same findings in the same containers: one list for all of them.
-        shared: dict[tuple[tuple[int, ...], tuple[Container, ...], str], list[Finding]] = {}
-        for (task, at), numbers in hits.items():
-            document = page.documents[at]
-            if document.containers and not all(findings.structured(records[n]) for n in numbers):
-                unclear.setdefault(task, []).append(at)
-                continue
-            key = (tuple(numbers), document.containers, document.template)
-            if key not in shared:
-                shared[key] = [findings.finding(records[n], document) for n in numbers]
-            found[task, at] = shared[key]
-        for task, at_all in unclear.items():
+        attribution = Attribution(self._list.findings, page.documents, judgement)
+        for number, task in attribution.unclear(tasks):
             assert page.batch is not None
-            one = Task(policy=tasks[task].policy, parameters=tasks[task].parameters, documents=at_all)
-            for isolated in self._engine.isolate(page.batch, one):
-                at = isolated["d"]
-                found[task, at] = attribute(
-                    [records[n] for n in hits[task, at]], page.documents[at], isolated, findings
-                )
-                # Errors on a copy are errors of the copy unless the original had them too.
-        return found, faults
+            attribution.isolated(number, self._engine.isolate(page.batch, task))
+        return attribution.found, list(judgement.faults)
 
     def _end_of_list(self) -> None:
         while self._waiting:

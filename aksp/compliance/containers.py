@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aksp.compliance.judgement import FindingRecord, IsolatedRecord
+from aksp.compliance.judgement import FindingRecord, IsolatedRecord, Judgement, Task
 from aksp.model.compliance import Finding
 from aksp.model.resource import Container, Document
 
@@ -70,6 +70,50 @@ def _make(message: str, details: Mapping[str, Any], template: str, container: Co
         observed=details.get("observed"),
         expected=details.get("expected"),
     )
+
+
+class Attribution:
+    """Findings by (task, document) of one judgement, each with the container that it is about.
+
+    ``unclear`` are the tasks with documents whose violations name no container: their findings
+    are known once ``isolated`` has got the records of the engine's isolate for each of them.
+    """
+
+    def __init__(self, findings: Findings, documents: Sequence[Document], judgement: Judgement) -> None:
+        self.found: dict[tuple[int, int], list[Finding]] = {}
+        self._findings, self._documents = findings, documents
+        self._records = judgement.findings
+        self._hits = {(hit.task, hit.document): hit.findings for hit in judgement.hits}
+        self._unclear: dict[int, list[int]] = {}
+        # Replicas have the same findings in the same containers: one list for all of them.
+        shared: dict[tuple[tuple[int, ...], tuple[Container, ...], str], list[Finding]] = {}
+        for (task, at), numbers in self._hits.items():
+            document = documents[at]
+            if document.containers and not all(findings.structured(self._records[n]) for n in numbers):
+                self._unclear.setdefault(task, []).append(at)
+                continue
+            key = (tuple(numbers), document.containers, document.template)
+            if key not in shared:
+                shared[key] = [findings.finding(self._records[n], document) for n in numbers]
+            self.found[task, at] = shared[key]
+
+    def unclear(self, tasks: Sequence[Task]) -> list[tuple[int, Task]]:
+        """What to ask the engine's isolate for: the numbers of tasks, and tasks over the unclear documents."""
+        return [
+            (number, Task(policy=tasks[number].policy, parameters=tasks[number].parameters, documents=documents))
+            for number, documents in self._unclear.items()
+        ]
+
+    def isolated(self, number: int, records: Iterable[IsolatedRecord]) -> None:
+        """Attribute a task's unclear violations.
+
+        Errors on a copy are errors of the copy unless the original had them too.
+        """
+        for one in records:
+            at = one["d"]
+            self.found[number, at] = attribute(
+                [self._records[n] for n in self._hits[number, at]], self._documents[at], one, self._findings
+            )
 
 
 def attribute(

@@ -14,7 +14,7 @@ NAMESPACE: Final = "kube-system"
 WEBHOOK: Final = "validation.policy.aksp.io"
 """The webhook in the ValidatingWebhookConfiguration; kubectl shows it beside every refusal."""
 CLUSTER_ROLE: Final = "aksp-addon"
-SECRET: Final = "aksp-webhook-cert"  # noqa: S105 - a name
+SECRET: Final = "aksp-webhook-cert"
 LEASE: Final = "aksp-leader"
 ADMIT_PATH: Final = "/v1/admit"
 FIELD_MANAGER: Final = "aksp-addon"

@@ -1,0 +1,78 @@
+"""The words of an answer: what a developer reads who is refused, or warned. Pure.
+
+Kubernetes, "Dynamic Admission Control": the API server quotes the message of a refusal to its
+client, and passes warnings on; it asks to keep a warning below 120 characters and cuts those over 256,
+and drops warnings once all together pass 4,096.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aksp.compliance.plan import Ready
+from aksp.model.compliance import Result
+from aksp.report.text import safe
+
+#: Characters of a whole refusal. Events about refused Pods hold 1,024 bytes, so what matters comes first.
+LONGEST_MESSAGE = 4000
+LONGEST_LINE = 900
+LONGEST_WARNING = 250
+ALL_WARNINGS = 3800
+_LONGEST_VALUE = 160
+
+
+def violation(result: Result, ready: Ready) -> str:
+    """One violation: assignment, container, the rule's message, path, observed, expected, the assignment's own message."""
+    finding = result.finding
+    where = f"{finding.container.type} {finding.container.name}: " if finding.container else ""
+    facts = []
+    if finding.path is not None:
+        facts.append(f"{finding.path} is {_value(finding.observed)}")
+    if finding.expected is not None:
+        facts.append(f"expected {_value(finding.expected)}")
+    told = f" ({', '.join(facts)})" if facts else ""
+    own = ready.assignment.non_compliance_message
+    return shortened(
+        safe(f"[{result.assignment.name}] {where}{finding.message}{told}{f' {own}' if own else ''}"), LONGEST_LINE
+    )
+
+
+def unjudged(assignment: str, message: str) -> str:
+    """An assignment that could not be judged."""
+    return shortened(safe(f"[{assignment}] could not be judged: {message}"), LONGEST_LINE)
+
+
+def refusal(lines: Sequence[str]) -> str:
+    """The message of a refusal: a line for each reason; what does not fit is counted."""
+    return "\n".join(_bounded(lines, LONGEST_MESSAGE, LONGEST_LINE))
+
+
+def warnings(lines: Sequence[str]) -> tuple[str, ...]:
+    """The warnings; what does not fit is counted."""
+    return tuple(_bounded(list(dict.fromkeys(lines)), ALL_WARNINGS, LONGEST_WARNING))
+
+
+def _bounded(lines: Sequence[str], total: int, each: int) -> list[str]:
+    kept: list[str] = []
+    for at, line in enumerate(lines):
+        line = shortened(line, each)
+        total -= len(line) + 1
+        if total < 0:
+            kept.append(f"and {len(lines) - at} more")
+            break
+        kept.append(line)
+    return kept
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, cut with an ellipsis when it is longer."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "not set"
+    text = value if isinstance(value, str) and " " in value else json.dumps(value, ensure_ascii=False)
+    return shortened(text, _LONGEST_VALUE)

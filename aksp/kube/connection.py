@@ -1,8 +1,9 @@
-"""One cluster, spoken to as bytes: `Connection.get` makes one attempt and answers what came."""
+"""One cluster, spoken to as bytes: `get`, `send` and `lines` make one attempt and answer what came."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,11 @@ CREDENTIAL_SECONDS = 30.0
 
 The package runs an exec plugin again whenever less than five minutes are left: with a token that short-lived it would
 run the plugin for every page.
+"""
+READ_BYTES = 64 * 1024
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Socket options of a stream: the system notices within a minute that the other side is gone. macOS calls the first
+one TCP_KEEPALIVE. Seconds, and a number of probes.
 """
 
 
@@ -157,21 +163,103 @@ class Connection:
         On 401 the credentials are loaded again (kubeconfig, token file, exec plugin) and the request is made once more.
         Raises the exceptions of `aksp.kube.faults`, Forbidden, and ClusterError when the credentials cannot be loaded.
         """
-        session = self._session
-        answer = self._send(session, path, query, cancellation)
-        if answer.status == 401:
-            answer = self._send(self._renewed(session), path, query, cancellation)
-        where = self.server + path
+        answer = self._exchange(_Call(method="GET", path=path, query=query), cancellation)
         if answer.status != 200:
-            raise faults.refusal(answer.status, answer.headers, answer.body, where=where)
-        content = answer.headers.get("Content-Type", "application/json").partition(";")[0].strip()
+            raise faults.refusal(answer.status, answer.headers, answer.body, where=self.server + path)
+        self._must_be_json(answer.headers, path)
+        return answer
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Answer:
+        """One request that may change something; any 2xx answer. 401 is handled as by `get`.
+
+        Never repeats what the server may have done already: see `aksp.kube.objects` for what may be repeated.
+        `timeout`: seconds for connecting and for each silence of the server, instead of the connection's own.
+        Raises as `get` does; also Conflict, AlreadyExists (409) and Invalid (422).
+        """
+        call = _Call(method=method, path=path, query=query, body=body, content_type=content_type, timeout=timeout)
+        answer = self._exchange(call, cancellation)
+        if not 200 <= answer.status < 300:
+            raise faults.refusal(answer.status, answer.headers, answer.body, where=self.server + path, method=method)
+        if answer.body:
+            self._must_be_json(answer.headers, path)
+        return answer
+
+    def lines(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        cancellation: Cancellation | None = None,
+        silence: float = 330.0,
+    ) -> Iterator[bytes]:
+        """A GET whose answer goes on (a watch): its lines as they come, without line ends, until the server ends it.
+
+        It also ends when it is cancelled; use `contextlib.closing` where the loop may be left early. Nothing is sent
+        before the first line is asked for, and the answer's beginning must come within the usual read time-out.
+        `silence`: after so many seconds without a byte the connection counts as dead.
+        Raises as `get` does; ServerFault when the stream breaks off, is silent, or ends within a line.
+        """
+        import urllib3
+
+        watch = cancellation or Cancellation()
+        # Not compressed: a compressor may hold a line back, and kube-apiserver never compresses watches.
+        call = _Call(method="GET", path=path, query=query, plain=True)
+        where = self.server + path
+        response: BaseHTTPResponse | None = None
+        try:
+            session = self._session
+            response = self._open(session, call)
+            if response.status == 401:
+                response.close()
+                response = None
+                response = self._open(self._renewed(session), call)
+            with watch.reading(response):
+                if response.status != 200:
+                    raise faults.refusal(
+                        response.status, response.headers, response.read(), where=where, method="WATCH"
+                    )
+                self._must_be_json(response.headers, path)
+                _long_lived(response, silence)
+                rest = b""
+                while data := response.read1(READ_BYTES):
+                    rest += data
+                    if b"\n" in data:
+                        *whole, rest = rest.split(b"\n")
+                        for line in whole:
+                            if watch.asked:
+                                return
+                            yield line
+            if rest and not watch.asked:
+                raise faults.truncated(where=where, size=len(rest))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if watch.asked:
+                return
+            if response is not None and isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                raise faults.silent(where=where, seconds=silence) from error
+            raise self._broken(error, path, self._connect_timeout, self._read_timeout) from error
+        finally:
+            if response is not None:
+                # Closed, not given back: no other request waits behind what may still come.
+                response.close()
+
+    def _must_be_json(self, headers: Mapping[str, str], path: str) -> None:
+        content = headers.get("Content-Type", "application/json").partition(";")[0].strip()
         if not content.endswith("json"):
             raise ClusterError(
                 f"the server answers with {content}, not JSON: it is not a Kubernetes API server",
-                where=where,
+                where=self.server + path,
                 hint="check `server` of the cluster in the kubeconfig; a proxy may want a login",
             )
-        return answer
 
     def _renewed(self, refused: Session) -> Session:
         """A session with other credentials than the refused one, loaded once for all threads that were refused."""
@@ -181,26 +269,20 @@ class Connection:
                 refused.pool.clear()
             return self._session
 
-    def _send(
-        self, session: Session, path: str, query: Mapping[str, str] | None, cancellation: Cancellation | None
-    ) -> Answer:
+    def _exchange(self, call: _Call, cancellation: Cancellation | None) -> Answer:
+        """One request and its whole answer; a second one with other credentials after 401."""
+        session = self._session
+        answer = self._whole(session, call, cancellation)
+        if answer.status == 401:
+            answer = self._whole(self._renewed(session), call, cancellation)
+        return answer
+
+    def _whole(self, session: Session, call: _Call, cancellation: Cancellation | None) -> Answer:
         import urllib3
 
-        headers = urllib3.HTTPHeaderDict(self._fixed)
-        for name, value in session.headers():
-            headers.add(name, value)
-        url = session.url + path + ("?" + urlencode(query) if query else "")
         watch = cancellation or Cancellation()
         try:
-            response = session.pool.request(
-                "GET",
-                url,
-                headers=headers,
-                preload_content=False,
-                retries=False,
-                redirect=False,
-                timeout=urllib3.Timeout(connect=self._connect_timeout, read=self._read_timeout),
-            )
+            response = self._open(session, call)
             try:
                 with watch.reading(response):
                     body = response.read()
@@ -210,11 +292,64 @@ class Connection:
                 raise
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise faults.broken(
-                error,
-                server=self.server,
-                where=self.server + path,
-                connect_seconds=self._connect_timeout,
-                read_seconds=self._read_timeout,
-            ) from error
+            connect, read = call.timeout or self._connect_timeout, call.timeout or self._read_timeout
+            raise self._broken(error, call.path, connect, read) from error
         return Answer(status=response.status, headers=response.headers, body=body)
+
+    def _open(self, session: Session, call: _Call) -> BaseHTTPResponse:
+        """Send it and wait for the headers of the answer. Raises what urllib3 raises."""
+        import urllib3
+
+        headers = urllib3.HTTPHeaderDict(self._fixed)
+        if call.plain:
+            headers["Accept-Encoding"] = "identity"
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+        for name, value in session.headers():
+            headers.add(name, value)
+        connect, read = call.timeout or self._connect_timeout, call.timeout or self._read_timeout
+        return session.pool.request(
+            call.method,
+            session.url + call.path + ("?" + urlencode(call.query) if call.query else ""),
+            body=call.body,
+            headers=headers,
+            preload_content=False,
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(connect=connect, read=read),
+        )
+
+    def _broken(self, error: Exception, path: str, connect: float, read: float) -> ClusterError:
+        where = self.server + path
+        return faults.broken(error, server=self.server, where=where, connect_seconds=connect, read_seconds=read)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Call:
+    """What is asked. `timeout` in seconds, None: the connection's own; `plain`: the answer must not be compressed."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: bytes | None = None
+    content_type: str = "application/json"
+    timeout: float | None = None
+    plain: bool = False
+
+
+def _long_lived(response: BaseHTTPResponse, silence: float) -> None:
+    """Make the socket wait `silence` seconds at most, and let the system ask whether the other side still lives.
+
+    A server that says "Connection: close" takes the socket out of our reach: the usual time-outs stay, which end the
+    stream too early rather than never.
+    """
+    link = getattr(response.connection, "sock", None)
+    if link is None:
+        return
+    link.settimeout(silence)
+    # A Unix socket or a system without these options has no such question.
+    with contextlib.suppress(OSError, AttributeError):
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(socket, name):
+                link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

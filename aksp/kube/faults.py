@@ -3,11 +3,14 @@
 ::
 
     ClusterError
-    ├── BadRequest      400, e.g. a selector that does not parse
+    ├── BadRequest      400, e.g. a selector that does not parse; an unknown field that is applied
     ├── Unauthorized    401, also after the credentials were loaded again
     ├── Forbidden       403, RBAC (aksp.errors)
-    ├── NotServed       404, this cluster does not know the kind or the path
-    ├── Expired         410, a continue token is too old: the list must start again
+    ├── NotServed       404, this cluster does not know the kind, the path or the object
+    ├── Conflict        409, the object has changed since it was read
+    │   └── AlreadyExists    it is there already
+    ├── Expired         410, a continue token or a watch is too old: the list must start again
+    ├── Invalid         422, the object is not valid: `causes`
     ├── Unreachable     no connection: refused, no such host, TLS, no answer in time
     └── ServerFault     connected, but 429, 5xx, a broken connection or a truncated answer
 
@@ -32,6 +35,12 @@ REFUSED_TRIES = 3
 """Attempts in all when no connection can be made: an API server that restarts is back soon, a wrong address never."""
 MAX_MESSAGE = 500
 """Longest message of a server that is quoted, in characters."""
+MAX_CAUSES = 10
+"""How many causes of an invalid object are quoted; the message says how many more there are."""
+NOT_IN_SCHEMA = "failed to create typed patch object"
+"""How server-side apply says, with status 500, that a field is unknown or of another type: trying again is no use."""
+VERBS = {"GET": "list", "WATCH": "watch", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+"""HTTP method → the verb of RBAC; WATCH stands for a GET that goes on."""
 
 CHOOSE = "choose another cluster with --context or --cluster"
 
@@ -45,11 +54,29 @@ class Unauthorized(ClusterError):
 
 
 class NotServed(ClusterError):
-    """The cluster does not serve this kind or path (HTTP 404)."""
+    """The cluster does not serve this kind or path, or has no such object (HTTP 404)."""
+
+
+class Conflict(ClusterError):
+    """The object is no longer what it was when it was read, or another manager owns a field (HTTP 409)."""
+
+
+class AlreadyExists(Conflict):
+    """An object of that name is there already (HTTP 409)."""
+
+
+class Invalid(ClusterError):
+    """The object is understood but not valid (HTTP 422). `causes`: "field: message" each, none when not told."""
+
+    def __init__(
+        self, what: str, *, where: str | None = None, hint: str | None = None, causes: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.causes = causes
 
 
 class Expired(ClusterError):
-    """The list cannot go on from its continue token (HTTP 410): it must start again."""
+    """The list or the watch cannot go on from where it was (HTTP 410): the list must start again."""
 
 
 class Unreachable(ClusterError):
@@ -83,10 +110,20 @@ class ServerFault(ClusterError):
         self.tries = tries
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str) -> ClusterError:
-    """The exception for an answer that is not 200. `headers` are looked up without regard to case (HTTPHeaderDict)."""
+def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str, method: str = "GET") -> ClusterError:
+    """The exception for an answer that is not 2xx. `headers` are looked up without regard to case (HTTPHeaderDict).
+
+    `method`: see VERBS.
+    """
     message = status_message(body)
     said = f": {message}" if message else ""
+    if status == 500 and NOT_IN_SCHEMA in message:
+        return BadRequest(
+            f"the object does not fit its kind's schema: {message}",
+            where=where,
+            hint="correct or remove that field; `kubectl explain` lists those there are, and an older"
+            " CustomResourceDefinition may not have it yet",
+        )
     if status == 400:
         return BadRequest(f"the API server does not understand the request (400){said}", where=where)
     if status == 401:
@@ -100,7 +137,13 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str)
         return Forbidden(
             message or "the API server refused the request (403)",
             where=where,
-            hint="ask for the right to list it; `kubectl auth can-i --list` shows those you have",
+            hint=f"ask for the right to {VERBS.get(method, 'change')} it;"
+            " `kubectl auth can-i --list` shows those you have",
+        )
+    if status == 404 and _details(body).get("name"):
+        # An object of a kind that is served: the one asked for, or the namespace to be written into.
+        return NotServed(
+            f"there is no such object (404){said}", where=where, hint="is the name right, and the namespace?"
         )
     if status == 404:
         return NotServed(
@@ -108,6 +151,10 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str)
             where=where,
             hint="is the kind installed? see `kubectl api-resources`",
         )
+    if status == 409:
+        return _conflict(body, said, where)
+    if status == 422:
+        return _invalid(body, message, where)
     if status == 410:
         return Expired(f"the list has changed too much to go on (410){said}", where=where, hint="start it again")
     if status == 429 or status >= 500:
@@ -185,6 +232,72 @@ def truncated(*, where: str, size: int) -> ServerFault:
         where=where,
         hint="a proxy before the API server may limit the size of answers; smaller pages (--chunk-size) may help",
     )
+
+
+def silent(*, where: str, seconds: float) -> ServerFault:
+    """The exception for a stream on which nothing has come for so long that the server must be gone."""
+    return ServerFault(
+        f"nothing came for {seconds:g} s: the connection is dead",
+        where=where,
+        hint="a firewall or a NAT between may have forgotten the connection",
+        tries=SILENT_TRIES,
+    )
+
+
+def _conflict(body: bytes, said: str, where: str) -> Conflict:
+    status = _status(body)
+    if status.get("reason") == "AlreadyExists":
+        return AlreadyExists(f"it is there already (409){said}", where=where, hint="change it instead of creating it")
+    causes = _details(body).get("causes")
+    if isinstance(causes, list) and any(
+        isinstance(each, dict) and each.get("reason") == "FieldManagerConflict" for each in causes
+    ):
+        return Conflict(
+            f"another field manager has set these fields (409){said}",
+            where=where,
+            hint="force the change, or leave the fields to their manager; see `kubectl get -o yaml --show-managed-fields`",
+        )
+    return Conflict(
+        f"somebody else has changed it meanwhile (409){said}",
+        where=where,
+        hint="read it again and make the change anew",
+    )
+
+
+def _invalid(body: bytes, message: str, where: str) -> Invalid:
+    details = _details(body)
+    listed = details.get("causes")
+    causes = tuple(
+        ": ".join(str(part) for part in (each.get("field"), each.get("message")) if part)
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict)
+    )
+    what = message
+    if causes:
+        shown = [each if len(each) <= MAX_MESSAGE else each[:MAX_MESSAGE] + "…" for each in causes[:MAX_CAUSES]]
+        more = f"; and {len(causes) - MAX_CAUSES} more" if len(causes) > MAX_CAUSES else ""
+        name = " ".join(str(part) for part in (details.get("kind"), details.get("name")) if part)
+        what = f"{name}: {'; '.join(shown)}{more}" if name else "; ".join(shown) + more
+    return Invalid(
+        f"the API server finds the object not valid (422): {what}",
+        where=where,
+        hint="correct these fields; `kubectl explain` describes them",
+        causes=causes,
+    )
+
+
+def _status(body: bytes) -> Mapping[str, object]:
+    """The Kubernetes Status, else nothing."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _details(body: bytes) -> Mapping[str, object]:
+    details = _status(body).get("details")
+    return details if isinstance(details, dict) else {}
 
 
 def status_message(body: bytes) -> str:

@@ -82,7 +82,10 @@ def list_path(kind: Kind, namespace: str | None = None) -> str:
 
 
 class Discovery:
-    """Which kinds a cluster serves: the table first, else asked once per group. Not safe for several threads."""
+    """Which kinds a cluster serves: the table first, else asked once per group. Not safe for several threads.
+
+    Answers are kept until `forget`, also the answer that a kind is not served.
+    """
 
     def __init__(self, connection: Connection, *, backoff: Backoff = PATIENT) -> None:
         self._connection = connection
@@ -103,6 +106,11 @@ class Discovery:
             where=self._connection.server,
             hint="is its CustomResourceDefinition installed? see `kubectl api-resources`",
         )
+
+    def forget(self, group: str | None = None) -> None:
+        """Ask the cluster again next time, about one group or all: what it serves changes with its custom resources."""
+        self._groups = None
+        self._versions = {key: kinds for key, kinds in self._versions.items() if group not in (None, key[0])}
 
     def _group_versions(self, group: str) -> tuple[str, ...]:
         """The versions of a group, the preferred one first; none when the group is not served."""

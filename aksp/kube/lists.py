@@ -57,27 +57,27 @@ def list_pages(
     field_selector: str | None = None,
     backoff: Backoff = PATIENT,
     on_retry: OnRetry | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Generator[Page, None, None]:
     """The pages of the list at `path` (see `kinds.list_path`). `limit` None asks for everything at once.
 
     At most one page is fetched ahead, in a daemon thread, which also calls `on_retry`. The thread ends with the
-    generator: use `contextlib.closing` where the loop may be left early.
+    generator: use `contextlib.closing` where the loop may be left early. `cancellation` lets another thread end the
+    list, which then raises whatever it last met; leaving the loop early uses it up.
 
     Raises Forbidden, NotServed, ServerFault (gaps where other kinds are answered), InvalidInput for a selector that the
     server does not understand, and other ClusterErrors (the end).
     """
     selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
     query = {name: value for name, value in selectors.items() if value}
-    cancellation = Cancellation()
+    ending = cancellation or Cancellation()
 
     def asked(token: str | None, number: int, size: int | None, restart: bool) -> _Ahead:
         chunk = {"limit": str(size)} if size else {}
         chunk |= {"continue": token} if token else {}
 
         def work() -> Page:
-            body = fetch(
-                connection, path, query=query | chunk, backoff=backoff, on_retry=on_retry, cancellation=cancellation
-            )
+            body = fetch(connection, path, query=query | chunk, backoff=backoff, on_retry=on_retry, cancellation=ending)
             page = _read(body, number=number, restart=restart, where=connection.server + path)
             # Without a limit the list is whole, whatever it says.
             return page if size else replace(page, continue_token=None)
@@ -110,8 +110,9 @@ def list_pages(
             ahead = asked(page.continue_token, page.number + 1, limit, False)
             yield page
     finally:
-        cancellation.cancel()
-        ahead.join(CLOSE_SECONDS)
+        if ahead.working:
+            ending.cancel()
+            ahead.join(CLOSE_SECONDS)
 
 
 class _Ahead:
@@ -133,6 +134,10 @@ class _Ahead:
             self._page = self._work()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks for the result
             self._error = error
+
+    @property
+    def working(self) -> bool:
+        return self._thread.is_alive()
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)

@@ -10,7 +10,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +29,12 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,8 @@ class Reply:
     """Runs before the headers are sent."""
     midway: Callable[[], object] | None = None
     """Runs after half of the body."""
+    stream: Iterable[bytes] | None = None
+    """Instead of a body: each is sent as a chunk as soon as it is there; what it raises breaks the connection off."""
 
 
 Answer = Callable[[Request], Reply]
@@ -53,6 +61,10 @@ def status(code: int, message: str, **headers: str) -> Reply:
     body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status=code, body=json.dumps(body).encode(), headers=named)
+
+
+def document(content: Mapping[str, Any], *, code: int = 200) -> Reply:
+    return Reply(status=code, body=json.dumps(content).encode())
 
 
 def page(names: Sequence[str], *, token: str = "", remaining: int | None = None) -> Reply:
@@ -83,8 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name: ", ".join(self.headers.get_all(name, [])) for name in self.headers}
-        request = Request(path=parts.path, query=dict(parse_qsl(parts.query)), headers=headers)
+        request = Request(
+            path=parts.path, query=dict(parse_qsl(parts.query)), headers=headers, method=self.command, body=sent
+        )
         with self.server.lock:
             self.server.requests.append(request)
         reply = self.server.answer(request)
@@ -92,6 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in ({"Content-Type": "application/json"} | dict(reply.headers)).items():
             self.send_header(name, value)
+        if reply.stream is not None:
+            self._stream(reply.stream)
+            return
         body = reply.body if reply.cut is None else reply.body[: reply.cut]
         if reply.chunked:
             self.send_header("Transfer-Encoding", "chunked")
@@ -106,6 +124,19 @@ class _Handler(BaseHTTPRequestHandler):
             reply.midway()
         self.wfile.write(body[half:])
         if reply.cut is not None:
+            self.close_connection = True
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server's names
+
+    def _stream(self, pieces: Iterable[bytes]) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for piece in pieces:
+                self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:

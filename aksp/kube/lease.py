@@ -1,0 +1,333 @@
+"""Who leads among several processes: a coordination.k8s.io/v1 Lease, with the rules of client-go's leaderelection.
+
+A record is believed for `leaseDurationSeconds` from when *this* process saw it change, by its own monotonic clock: the
+times in it come from other clocks and are only for people. A holder renews every `retry` seconds, and gives up when it
+has not managed to for `renew` seconds, counted from when its last successful attempt began; that is before the others'
+time is over, since theirs began after it, and `renew` is less than `duration`.
+https://github.com/kubernetes/client-go/blob/master/tools/leaderelection/leaderelection.go
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from aksp.errors import ClusterError, Forbidden
+from aksp.kube import faults
+from aksp.kube.connection import Cancellation, Connection
+from aksp.kube.fetch import decoded
+from aksp.kube.watch import Troubled, log
+
+JITTER = 1.2
+"""How much longer than `retry` a candidate waits at most, as a factor of it: client-go's JitterFactor."""
+RELEASE_SECONDS = 2.0
+"""The time-out of each request that releases the lease."""
+RELEASE_TRIES = 3
+STOP_SECONDS = 10.0
+"""How long `stop` waits at most for `lost` and the release."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outcome:
+    """One attempt to acquire or to renew: when it began, who holds the lease now as far as we know (None: unknown)."""
+
+    began: float
+    holder: str | None
+    fault: ClusterError | None = None
+
+
+class Lease:
+    """Stands for election from `start` to `stop`, in a daemon thread.
+
+    `won` and `lost` are called in that thread, in turn; nothing is renewed while they run, so that they must be quick.
+    `lost` is called when another holds the lease, when it could not be renewed for `renew` seconds even if a request
+    still hangs, and at `stop`, before the lease is released: the others take over at once, so whatever only a leader
+    may do must have ended when `lost` returns. A `won` that raises gives the lease up again.
+
+    `troubled` hears of every attempt that failed (Forbidden, NotServed for a missing namespace, Unreachable, …) and of
+    what the callbacks raise. `identity` must differ between processes. Seconds throughout; the Lease holds whole ones.
+    `clock` is monotonic, `now` says what time it is for people.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        duration: float = 15.0,
+        renew: float = 10.0,
+        retry: float = 2.0,
+        won: Callable[[], None],
+        lost: Callable[[], None],
+        troubled: Troubled = log,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if not duration > renew > retry * JITTER > 0:
+            raise ValueError(f"a lease needs duration > renew > {JITTER} retry > 0, not {duration}, {renew}, {retry}")
+        if not identity:
+            raise ValueError("a lease needs an identity")
+        self.identity = identity
+        self._connection = connection
+        self._namespace = namespace
+        self._name = name
+        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
+        self._path = f"{self._collection}/{quote(name, safe='')}"
+        self._duration, self._renew, self._retry = duration, renew, retry
+        self._won, self._lost, self._troubled = won, lost, troubled
+        self._clock, self._now = clock, now
+        self._leading = False
+        self._until = 0.0
+        """When we must have given up, by the clock."""
+        # Only the attempt under way uses these two; there is never more than one.
+        self._seen: dict[str, Any] | None = None
+        """The Lease as last seen."""
+        self._seen_at = 0.0
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._request = Cancellation()
+        self._thread = threading.Thread(target=self._run, name="aksp-lease", daemon=True)
+
+    @property
+    def held(self) -> bool:
+        """Whether we lead; false as soon as the time is over, even before `lost` has been called."""
+        return self._leading and self._clock() < self._until
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give it up and release it, so that the next takes over at once. It cannot be started again."""
+        with self._changed:
+            self._stopping.set()
+            self._changed.notify_all()
+        self._request.cancel()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            outcome = self._attempt_in_time()
+            if outcome is None:
+                continue
+            if outcome.fault is not None and not self._stopping.is_set():
+                self._tell(outcome.fault)
+            if outcome.holder == self.identity and outcome.fault is None:
+                self._until = outcome.began + self._renew
+                # An answer that came too late: another may count on our silence by now. The next one tells.
+                if not self._leading and self._clock() < self._until:
+                    self._lead()
+            elif outcome.holder is not None and outcome.holder != self.identity:
+                self._give_up()
+            pause = self._retry if self._leading else self._retry * (1 + JITTER * random.random())
+            self._wait(pause)
+        self._give_up()
+        self._release()
+
+    def _attempt_in_time(self) -> _Outcome | None:
+        """The outcome of one attempt, in a thread of its own, so that no request outlasts our time; None: stopped."""
+        outcomes: list[_Outcome] = []
+
+        def work() -> None:
+            outcome = self._attempt()
+            with self._changed:
+                outcomes.append(outcome)
+                self._changed.notify_all()
+
+        threading.Thread(target=work, name="aksp-lease-request", daemon=True).start()
+        while True:
+            left = max(self._until - self._clock(), 0.0) if self._leading else None
+            with self._changed:
+                self._changed.wait_for(lambda: outcomes or self._stopping.is_set(), left)
+            if self._stopping.is_set():
+                return None
+            if outcomes:
+                return outcomes[0]
+            self._heed_the_time()
+
+    def _wait(self, seconds: float) -> None:
+        """Pause, no longer than our time lasts."""
+        if self._leading:
+            seconds = min(seconds, max(self._until - self._clock(), 0.0))
+        self._stopping.wait(seconds)
+        self._heed_the_time()
+
+    def _heed_the_time(self) -> None:
+        if self._leading and self._clock() >= self._until:
+            self._give_up()
+
+    def _lead(self) -> None:
+        self._leading = True
+        try:
+            self._won()
+        except Exception as error:  # noqa: BLE001 - told, and another may do better
+            self._tell(self._failure("the leader could not begin", error))
+            self._give_up()
+            self._release()
+
+    def _give_up(self) -> None:
+        if not self._leading:
+            return
+        self._leading = False
+        try:
+            self._lost()
+        except Exception as error:  # noqa: BLE001 - told; the lease goes to another all the same
+            self._tell(self._failure("the leader could not end", error))
+
+    def _attempt(self) -> _Outcome:
+        """client-go's tryAcquireOrRenew. Never raises."""
+        began = self._clock()
+        try:
+            return _Outcome(began=began, holder=self._acquired(began))
+        except faults.Conflict:
+            # Somebody else was quicker: no fault. Next time we see who.
+            return _Outcome(began=began, holder=None)
+        except ClusterError as fault:
+            return _Outcome(began=began, holder=None, fault=fault)
+        except Exception as error:  # noqa: BLE001 - a candidate that ends in silence is worse
+            return _Outcome(began=began, holder=None, fault=self._failure("the attempt failed", error))
+
+    def _acquired(self, began: float) -> str:
+        """Acquire or renew if that is allowed; who holds it then."""
+        if self._seen is not None and _holder(self._seen) == self.identity and self._fresh(began):
+            try:
+                # Nobody else may have it: no need to read it first.
+                return self._put(self._seen, self.identity)
+            except faults.Conflict:
+                pass  # somebody has written to it all the same, perhaps an annotation: read it
+        found = self._read()
+        if found is None:
+            return self._create()
+        if self._seen is None or _spec(found) != _spec(self._seen):
+            self._seen_at = self._clock()
+        self._seen = found
+        holder = _holder(found)
+        if holder and holder != self.identity and self._fresh(self._clock()):
+            return holder
+        return self._put(found, self.identity)
+
+    def _fresh(self, now: float) -> bool:
+        """Whether the record last seen still binds everybody."""
+        seconds = _spec(self._seen or {}).get("leaseDurationSeconds")
+        known = seconds if isinstance(seconds, int) and seconds > 0 else self._duration
+        return now < self._seen_at + known
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            answer = self._connection.send("GET", self._path, timeout=self._renew / 2, cancellation=self._request)
+        except faults.NotServed:
+            return None
+        return decoded(answer.body, where=self._connection.server + self._path)
+
+    def _create(self) -> str:
+        document = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": self._record({}, self.identity),
+        }
+        try:
+            self._write("POST", self._collection, document, timeout=self._renew / 2, cancellation=self._request)
+        except Forbidden as refused:
+            raise Forbidden(
+                f"the Lease {self._name} is not there, and we may not create it: {refused.what}",
+                where=refused.where,
+                hint=f"create the Lease {self._name} in namespace {self._namespace}, or allow us to create leases",
+            ) from refused
+        return self.identity
+
+    def _put(self, lease: Mapping[str, Any], holder: str, *, releasing: bool = False) -> str:
+        # With its resourceVersion: if it is no longer the one we saw, Conflict.
+        document = {**lease, "spec": {**_spec(lease), **self._record(_spec(lease), holder)}}
+        if releasing:
+            self._write("PUT", self._path, document, timeout=RELEASE_SECONDS)
+        else:
+            self._write("PUT", self._path, document, timeout=self._renew / 2, cancellation=self._request)
+        return holder
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        document: Mapping[str, Any],
+        *,
+        timeout: float,
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        body = json.dumps(document).encode()
+        answer = self._connection.send(method, path, body=body, timeout=timeout, cancellation=cancellation)
+        self._seen = decoded(answer.body, where=self._connection.server + path)
+        self._seen_at = self._clock()
+
+    def _record(self, old: Mapping[str, Any], holder: str) -> dict[str, Any]:
+        """The spec to write over `old`; the holder "" releases it."""
+        now = _micro_time(self._now())
+        transitions = old.get("leaseTransitions")
+        known = transitions if isinstance(transitions, int) else 0
+        same = old.get("holderIdentity") == holder and bool(old.get("acquireTime"))
+        return {
+            "holderIdentity": holder,
+            # A released lease binds nobody; zero is not allowed.
+            "leaseDurationSeconds": math.ceil(self._duration) if holder else 1,
+            "acquireTime": old["acquireTime"] if same else now,
+            "renewTime": now,
+            # A new Lease begins at 0; each holder that is not the last one counts.
+            "leaseTransitions": known + 1 if holder and old and old.get("holderIdentity") != holder else known,
+        }
+
+    def _release(self) -> None:
+        """If it is ours, let go of it. What an attempt that still hangs does meanwhile meets, or is, a Conflict."""
+        for _ in range(RELEASE_TRIES):
+            try:
+                answer = self._connection.send("GET", self._path, timeout=RELEASE_SECONDS)
+                lease = decoded(answer.body, where=self._connection.server + self._path)
+                if _holder(lease) == self.identity:
+                    self._put(lease, "", releasing=True)
+                return
+            except faults.NotServed:
+                return
+            except faults.Conflict:
+                continue
+            except ClusterError as fault:
+                self._tell(fault)
+                return
+
+    def _tell(self, trouble: ClusterError) -> None:
+        try:
+            self._troubled(trouble)
+        except Exception:  # noqa: BLE001 - nobody is left to tell
+            log(trouble)
+
+    def _failure(self, what: str, error: Exception) -> ClusterError:
+        failure = ClusterError(
+            f"{what}: {type(error).__name__}: {error}",
+            where=self._connection.server + self._path,
+            hint="this is a bug, please report it",
+        )
+        failure.__cause__ = error
+        return failure
+
+
+def _spec(lease: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = lease.get("spec")
+    return spec if isinstance(spec, Mapping) else {}
+
+
+def _holder(lease: Mapping[str, Any]) -> str:
+    holder = _spec(lease).get("holderIdentity")
+    return holder if isinstance(holder, str) else ""
+
+
+def _micro_time(moment: datetime) -> str:
+    """metav1.MicroTime: RFC 3339 with exactly six digits after the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,247 @@
+"""Objects as documents (dicts): read, applied, created, replaced, patched, deleted, listed.
+
+What may be repeated after a fault::
+
+    no connection was made; 429; 503 with Retry-After    everything: the server has done nothing
+    another 5xx, a broken or silent connection           everything but `create`: the server may have done it
+
+Doing a second time what `apply`, `merge_patch` and `delete` ask for changes nothing. `replace` with a resourceVersion
+that has been done already is answered with Conflict, as if somebody else had been first: read again, as always then.
+A second `create` would meet AlreadyExists, or with generateName make a second object; so the fault is raised, and the
+caller, who knows the name, looks whether it is there. client-go repeats no write but after Retry-After.
+
+Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from aksp.errors import InvalidInput
+from aksp.kube import faults
+from aksp.kube.connection import Answer, Cancellation, Connection
+from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json
+from aksp.kube.kinds import Discovery, list_path
+from aksp.kube.lists import list_pages
+
+APPLY = "application/apply-patch+yaml"
+"""JSON is YAML; the API server takes no other type for server-side apply."""
+MERGE = "application/merge-patch+json"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """All objects of a list, each with apiVersion and kind, and where a watch goes on (None: not told)."""
+
+    objects: list[dict[str, Any]]
+    resource_version: str | None
+
+
+def collection_path(discovery: Discovery, document: Mapping[str, Any]) -> str:
+    """Where an object like this is created: in its apiVersion and its namespace. Raises as `object_path` does."""
+    api_version, kind = document.get("apiVersion"), document.get("kind")
+    if not (isinstance(api_version, str) and api_version and isinstance(kind, str) and kind):
+        raise InvalidInput("an object needs apiVersion and kind", hint="e.g. apiVersion: v1, kind: ConfigMap")
+    group, _, version = api_version.rpartition("/")
+    # The plural and whether there are namespaces are the same in all versions of a kind; the version is the document's.
+    served = changed(discovery.find(group, kind), version=version)
+    namespace = _metadata(document).get("namespace")
+    if served.namespaced and not (isinstance(namespace, str) and namespace):
+        raise InvalidInput(f"a {kind} needs metadata.namespace", where=_metadata(document).get("name"))
+    return list_path(served, namespace)
+
+
+def object_path(discovery: Discovery, document: Mapping[str, Any], *, subresource: str | None = None) -> str:
+    """Where the object is, or its `subresource` ("status", "scale").
+
+    Raises NotServed when the cluster does not know the kind (`Discovery.forget` after its CustomResourceDefinition has
+    been installed), InvalidInput for a document without apiVersion, kind, metadata.name or a namespace that it needs.
+    """
+    name = _metadata(document).get("name")
+    if not (isinstance(name, str) and name):
+        raise InvalidInput(f"a {document.get('kind') or 'document'} needs metadata.name")
+    path = f"{collection_path(discovery, document)}/{quote(name, safe='')}"
+    return f"{path}/{quote(subresource)}" if subresource else path
+
+
+def get(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> dict[str, Any] | None:
+    """The object at `path`; None when it, its namespace or its kind is not there (404)."""
+    try:
+        return get_json(connection, path, backoff=backoff)
+    except faults.NotServed:
+        return None
+
+
+def apply(
+    connection: Connection,
+    path: str,
+    document: Mapping[str, Any],
+    *,
+    manager: str = "aksp",
+    force: bool = True,
+    dry_run: bool = False,
+    backoff: Backoff = PATIENT,
+) -> dict[str, Any]:
+    """Server-side apply: the object as it then is. `path` may be that of a subresource, e.g. "…/status".
+
+    The fields of `document` belong to `manager` from then on; fields that it applied before and that are missing now
+    are removed. Without `force` a field of another manager is a Conflict. Unknown fields are refused, not dropped:
+    BadRequest. `dry_run`: everything is checked, nothing stored.
+    """
+    query = {"fieldManager": manager, "force": "true" if force else "false", "fieldValidation": "Strict"}
+    if dry_run:
+        query["dryRun"] = "All"
+    # The managed fields of an object that was read are not ours to send; the API server refuses them.
+    metadata = {name: value for name, value in _metadata(document).items() if name != "managedFields"}
+    body = _encoded({**document, "metadata": metadata})
+    return _written(connection, "PATCH", path, body=body, content_type=APPLY, query=query, backoff=backoff)
+
+
+def create(
+    connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
+) -> dict[str, Any]:
+    """The new object, as stored. Raises AlreadyExists, and ServerFault when it may or may not have been created."""
+    body = _encoded(document)
+    return _written(connection, "POST", collection, body=body, backoff=backoff, twice=False)
+
+
+def replace(
+    connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
+) -> dict[str, Any]:
+    """PUT: the object as stored. With metadata.resourceVersion: Conflict when it is no longer that one."""
+    return _written(connection, "PUT", path, body=_encoded(document), backoff=backoff)
+
+
+def merge_patch(
+    connection: Connection, path: str, patch: Mapping[str, Any], *, backoff: Backoff = PATIENT
+) -> dict[str, Any]:
+    """RFC 7386: fields are set, null removes one, lists are replaced. The object as it then is."""
+    return _written(connection, "PATCH", path, body=_encoded(patch), content_type=MERGE, backoff=backoff)
+
+
+def delete(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> bool:
+    """Delete it, with what it owns, in the background. False when it was not there.
+
+    True also when it is gone after an attempt whose answer was lost. It may still be seen while finalizers work.
+    """
+    unclear = False
+    query = {"propagationPolicy": "Background"}
+
+    def attempt() -> Answer:
+        nonlocal unclear
+        try:
+            return connection.send("DELETE", path, query=query)
+        except faults.ServerFault as fault:
+            unclear = unclear or not _untouched(fault)
+            raise
+
+    try:
+        _repeated(attempt, backoff=backoff, twice=True)
+    except faults.NotServed:
+        return unclear
+    return True
+
+
+def list_all(
+    connection: Connection,
+    path: str,
+    *,
+    label_selector: str | None = None,
+    field_selector: str | None = None,
+    backoff: Backoff = PATIENT,
+) -> list[dict[str, Any]]:
+    """All objects of the list at `path`, from all its pages, each with apiVersion and kind. Raises as `list_pages`."""
+    return listing(
+        connection, path, label_selector=label_selector, field_selector=field_selector, backoff=backoff
+    ).objects
+
+
+def listing(
+    connection: Connection,
+    path: str,
+    *,
+    label_selector: str | None = None,
+    field_selector: str | None = None,
+    backoff: Backoff = PATIENT,
+    cancellation: Cancellation | None = None,
+) -> Listing:
+    """As `list_all`, with the resource version of the list. `cancellation`: see `list_pages`."""
+    objects: list[dict[str, Any]] = []
+    version = None
+    pages = list_pages(
+        connection,
+        path,
+        label_selector=label_selector,
+        field_selector=field_selector,
+        backoff=backoff,
+        cancellation=cancellation,
+    )
+    with contextlib.closing(pages):
+        for page in pages:
+            if page.restart:
+                objects.clear()
+            document = decoded(page.body, where=connection.server + path)
+            # Objects in lists of built-in kinds do not say what they are; the list does.
+            named = {"apiVersion": document.get("apiVersion"), "kind": str(document.get("kind")).removesuffix("List")}
+            objects += [named | each for each in document.get("items") or () if isinstance(each, dict)]
+            version = page.resource_version
+    return Listing(objects=objects, resource_version=version)
+
+
+def _written(
+    connection: Connection,
+    method: str,
+    path: str,
+    *,
+    body: bytes,
+    backoff: Backoff,
+    content_type: str = "application/json",
+    query: Mapping[str, str] | None = None,
+    twice: bool = True,
+) -> dict[str, Any]:
+    where = connection.server + path
+
+    def attempt() -> dict[str, Any]:
+        answer = connection.send(method, path, body=body, content_type=content_type, query=query)
+        return decoded(answer.body, where=where)
+
+    return _repeated(attempt, backoff=backoff, twice=twice)
+
+
+def _repeated(attempt: Callable[[], T], *, backoff: Backoff, twice: bool) -> T:
+    """What `attempt` gives. `twice`: whether it may be made again when the server may have done it already."""
+    number = 1
+    while True:
+        try:
+            return attempt()
+        except (faults.ServerFault, faults.Unreachable) as fault:
+            again = twice or isinstance(fault, faults.Unreachable) or _untouched(fault)
+            if not again or number >= min(fault.tries, backoff.tries):
+                if number > 1:
+                    fault.what = f"{fault.what} ({number} attempts)"
+                raise
+            wish = fault.retry_after if isinstance(fault, faults.ServerFault) else None
+            (backoff.sleep or time.sleep)(backoff.pause(number, wish))
+        number += 1
+
+
+def _untouched(fault: faults.ServerFault) -> bool:
+    """Whether the server says that it has not begun: then anything may be asked again."""
+    return fault.status == 429 or (fault.status == 503 and fault.retry_after is not None)
+
+
+def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = document.get("metadata")
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

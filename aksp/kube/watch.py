@@ -1,0 +1,198 @@
+"""A list kept up to date: listed once, then watched, in a thread of its own, whatever happens to the server.
+
+Kubernetes API Concepts, "Efficient detection of changes": a list has a resource version, from which a watch goes on;
+bookmarks carry it forward where nothing changes; when it is too old the answer is 410 Gone, as HTTP status or as an
+ERROR event, and the list must be read again. client-go's reflector does the same.
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from aksp.errors import AkspError, ClusterError
+from aksp.kube import faults
+from aksp.kube.connection import Cancellation, Connection
+from aksp.kube.fetch import Backoff, decoded
+from aksp.kube.objects import listing
+
+LIFETIME = (240, 480)
+"""Seconds after which the server ends a watch, at random, so that not all watchers come back together."""
+SLACK_SECONDS = 30.0
+"""How much later than its promised end a silent watch counts as dead."""
+SHORT_SECONDS = 1.0
+"""A watch that ends sooner, without an event, is a fault: something between us and the server does not let it live."""
+DOUBTFUL = 5
+"""After so many faults in a row the list is read again: the server may have another history now (restored etcd)."""
+STOP_SECONDS = 1.0
+"""How long `stop` waits for a request that cannot be interrupted; nothing is called back after it."""
+CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
+RESUMING = Backoff(first=1.0)
+
+Troubled = Callable[[ClusterError], None]
+
+
+def log(trouble: ClusterError) -> None:
+    """What is done with trouble when nobody asks for it."""
+    logging.getLogger("aksp.kube").warning("%s", trouble, exc_info=trouble.__cause__)
+
+
+class Watch:
+    """The objects of the list at `path` (see `kinds.list_path`), for ever.
+
+    `replaced(objects)` is called with all of them after each list, `changed("ADDED" | "MODIFIED" | "DELETED", object)`
+    for each change after it, `troubled(error)` for each fault: NotServed while the kind is not installed, Forbidden,
+    Unreachable, … After each the watch tries again, at first after a second, at last every 30. All are called in the
+    watch's thread, none after `stop` has returned unless it was running then.
+
+    What a callback raises is told to `troubled`, as a ClusterError whose __cause__ it is, and the watch goes on; the
+    list is read again when it was `replaced`. `synced` is set after the first list.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        path: str,
+        *,
+        replaced: Callable[[list[dict[str, Any]]], None],
+        changed: Callable[[str, dict[str, Any]], None],
+        troubled: Troubled = log,
+        backoff: Backoff = RESUMING,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        lifetime: tuple[int, int] = LIFETIME,
+        slack: float = SLACK_SECONDS,
+    ) -> None:
+        self.path = path
+        self.synced = threading.Event()
+        self._connection = connection
+        self._replaced = replaced
+        self._changed = changed
+        self._troubled = troubled
+        self._backoff = backoff
+        self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        self._lifetime = lifetime
+        self._slack = slack
+        self._where = connection.server + path
+        self._ending = Cancellation()
+        self._faults = 0
+        self._version: str | None = None
+        """Where the watch goes on; None: the list must be read."""
+        self._thread = threading.Thread(target=self._run, name="aksp-watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it, within about a second. It cannot be started again."""
+        self._ending.cancel()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._ending.asked:
+            try:
+                if self._version is None:
+                    self._list()
+                self._follow()
+            except faults.Expired as gone:
+                self._version = None
+                # The first time this is the usual course. A list that is too old at once must not be read in a loop.
+                if self._faults:
+                    self._pause(gone)
+                self._faults += 1
+            except ClusterError as fault:
+                if isinstance(fault, faults.NotServed):
+                    # Not installed, or no longer: if it comes back, what there was is not what there is.
+                    self._version = None
+                self._pause(fault)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a watch that ends in silence is worse
+                self._pause(self._failure("the watch failed", error))
+
+    def _list(self) -> None:
+        listed = listing(
+            self._connection,
+            self.path,
+            label_selector=self._selectors["labelSelector"],
+            field_selector=self._selectors["fieldSelector"],
+            backoff=replace(self._backoff, tries=1),
+            cancellation=self._ending,
+        )
+        if self._ending.asked:
+            return
+        try:
+            self._replaced(listed.objects)
+        except Exception as error:
+            raise self._failure("a list could not be taken up", error) from error
+        # "0" is any version that the server has at hand.
+        self._version = listed.resource_version or "0"
+        self.synced.set()
+
+    def _follow(self) -> None:
+        """One watch, until the server ends it."""
+        seconds = random.randint(*self._lifetime)
+        began, events = time.monotonic(), 0
+        query = {name: value for name, value in self._selectors.items() if value}
+        query |= {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        query |= {"resourceVersion": self._version or "0"}
+        lines = self._connection.lines(self.path, query=query, cancellation=self._ending, silence=seconds + self._slack)
+        with closing(lines):  # type: ignore[type-var]
+            for line in lines:
+                if self._ending.asked:
+                    return
+                self._take(decoded(line, where=self._where))
+                events, self._faults = events + 1, 0
+        if not events and time.monotonic() - began < SHORT_SECONDS and not self._ending.asked:
+            raise faults.ServerFault(
+                "the watch ended at once", where=self._where, hint="a proxy before the API server may not let it live"
+            )
+        self._faults = 0
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind, thing = event.get("type"), event.get("object")
+        if not isinstance(thing, dict):
+            raise faults.ServerFault("an event of the watch has no object", where=self._where)
+        if kind == "ERROR":
+            code = thing.get("code")
+            status = code if isinstance(code, int) else 500
+            raise faults.refusal(status, {}, json.dumps(thing).encode(), where=self._where, method="WATCH")
+        if kind in CHANGES:
+            try:
+                self._changed(str(kind), thing)
+            except Exception as error:  # noqa: BLE001 - the others' changes must still come through
+                self._tell(self._failure(f"a change ({kind}) could not be taken up", error))
+        metadata = thing.get("metadata")
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+        if isinstance(version, str) and version:
+            self._version = version
+
+    def _pause(self, fault: ClusterError) -> None:
+        if self._ending.asked:
+            return
+        self._faults += 1
+        if self._faults % DOUBTFUL == 0:
+            self._version = None
+        self._tell(fault)
+        wish = fault.retry_after if isinstance(fault, faults.ServerFault) else None
+        seconds = self._backoff.pause(min(self._faults, 10), wish)
+        (self._backoff.sleep or self._ending.pause)(seconds)
+
+    def _tell(self, trouble: ClusterError) -> None:
+        try:
+            self._troubled(trouble)
+        except Exception:
+            logging.getLogger("aksp.kube").exception("trouble that could not be told: %s", trouble)
+
+    def _failure(self, what: str, error: Exception) -> ClusterError:
+        said = str(error) if isinstance(error, AkspError) else f"{type(error).__name__}: {error}"
+        failure = ClusterError(f"{what}: {said}", where=self._where, hint="this is a bug, please report it")
+        failure.__cause__ = error
+        return failure

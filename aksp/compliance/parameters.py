@@ -124,12 +124,17 @@ def _schema_of(kind: ParameterType) -> Mapping[str, Any]:
 def _schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
     # jsonschema takes longer to import than a small scan to run.
     from jsonschema import Draft201909Validator, SchemaError
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
+    # An empty registry: by itself the package fetches what a $ref names, from wherever a definition says.
+    registry: Registry[Any] = Registry()
     try:
         Draft201909Validator.check_schema(schema)
-        error = min(
-            Draft201909Validator(schema).iter_errors(value), key=lambda e: (len(e.path), e.message), default=None
-        )
+        found = Draft201909Validator(schema, registry=registry).iter_errors(value)
+        error = min(found, key=lambda e: (len(e.path), e.message), default=None)
+    except Unresolvable as problem:
+        return f"its schema in the definition refers to {problem.ref!r}, which is not in it"
     except (SchemaError, re.error) as problem:
         return f"its schema in the definition is wrong: {getattr(problem, 'message', problem)}"
     if error is None:

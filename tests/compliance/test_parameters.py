@@ -241,3 +241,15 @@ def test_a_cpu_maximum_needs_no_unit() -> None:
 
 def test_the_nearest_of_nothing_is_nothing() -> None:
     assert parameters.nearest("x", ()) == "there are none"
+
+
+def test_a_schema_that_refers_elsewhere_is_wrong_and_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was fetched")
+
+    monkeypatch.setattr("urllib.request.urlopen", fetched)
+    one = parameter("x", T.OBJECT, schema={"type": "object", "properties": {"a": {"$ref": "http://example.com/a"}}})
+
+    assert value_problem(one, {"a": 1}) == (
+        "its schema in the definition refers to 'http://example.com/a', which is not in it"
+    )

@@ -84,28 +84,33 @@ def _kind(value: Any) -> str:
 def definition_from(document: Any, *, slug: str, origin: str, modules: tuple[RegoModule, ...] = ()) -> Definition:
     """Read a definition; the Rego has been read by the caller. Raises InvalidPolicy."""
     top = Reader(document, origin)
-    properties = top.object("properties")
+    return definition_of(top.object("properties"), slug=slug, name=top.text("name", slug), modules=modules)
+
+
+def definition_of(properties: Reader, *, slug: str, name: str, modules: tuple[RegoModule, ...] = ()) -> Definition:
+    """Read a definition's ``properties``, wherever they stand. Raises InvalidPolicy."""
+    origin, path = properties.origin, properties.path
     mode = properties.text("mode", MODE)
     if mode.lower() != MODE.lower():
-        raise InvalidPolicy(f"properties.mode is {mode!r}, expected {MODE}", where=origin)
-    metadata = Reader(properties.mapping("metadata"), origin, "properties.metadata")
+        raise InvalidPolicy(f"{path}.mode is {mode!r}, expected {MODE}", where=origin)
+    metadata = Reader(properties.mapping("metadata"), origin, f"{path}.metadata")
     severity = metadata.text("severity", "medium").lower()
     if severity not in SEVERITIES:
         raise InvalidPolicy(
-            f"properties.metadata.severity {severity!r} is not one of {', '.join(SEVERITIES)}", where=origin
+            f"{path}.metadata.severity {severity!r} is not one of {', '.join(SEVERITIES)}", where=origin
         )
     then = properties.object("policyRule").object("then")
     details = then.object("details")
     parameters = {
-        name: _parameter(name, Reader(body, origin, f"properties.parameters.{name}"))
-        for name, body in properties.mapping("parameters").items()
+        key: _parameter(key, Reader(body, origin, f"{path}.parameters.{key}"))
+        for key, body in properties.mapping("parameters").items()
     }
     kinds = _kinds(details)
     if not kinds:
-        raise InvalidPolicy("properties.policyRule.then.details.kinds names no kind", where=origin)
+        raise InvalidPolicy(f"{details.path}.kinds names no kind", where=origin)
     return Definition(
         slug=slug,
-        name=top.text("name", slug),
+        name=name,
         display_name=properties.text("displayName", slug),
         description=properties.text("description", ""),
         category=metadata.text("category", "Custom"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aksp.catalog.document import Reader, definition_from
-from aksp.catalog.template import modules_of_template
+from aksp.catalog.template import modules_of_base64, modules_of_template
 from aksp.errors import InvalidPolicy
 from aksp.model.definition import Definition, RegoModule
 
@@ -73,13 +71,7 @@ class Folder:
                 *_imported(source, libraries, str(path)),
             )
         if kind == "Base64Encoded":
-            try:
-                text = base64.b64decode(info.text("content"), validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError) as error:
-                raise InvalidPolicy(
-                    f"templateInfo.content is not base64 of UTF-8 text: {error}", where=info.origin
-                ) from error
-            return modules_of_template(text, info.origin)
+            return modules_of_base64(info.text("content"), info.origin)
         if kind == "PublicURL":
             raise InvalidPolicy(
                 f"templateInfo.sourceType PublicURL is not fetched: {info.text('url', '')}",
@@ -122,9 +114,17 @@ def _text(path: Path) -> str:
         raise InvalidPolicy(f"cannot be read: {error}", where=str(path)) from error
 
 
+BUNDLED = Path(__file__).parent.parent / "definitions"
+
+
 def bundled() -> Folder:
     """The definitions that come with aksp."""
-    return Folder(Path(__file__).parent.parent / "definitions")
+    return Folder(BUNDLED)
+
+
+def is_bundled(definition: Definition) -> bool:
+    """Whether a definition comes with aksp, and so is in every add-on already."""
+    return Path(definition.origin).is_relative_to(BUNDLED)
 
 
 def as_json(path: Path) -> Any:

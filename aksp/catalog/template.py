@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +46,47 @@ def modules_of_template(text: str, origin: str) -> tuple[RegoModule, ...]:
     if engines:
         raise InvalidPolicy(f"no Rego: the template's engines are {', '.join(map(str, engines))}", where=origin)
     raise InvalidPolicy("spec.targets[0] has neither rego nor code", where=origin)
+
+
+def modules_of_base64(content: str, origin: str) -> tuple[RegoModule, ...]:
+    """The modules of a template as ``templateInfo.content`` holds it. Raises InvalidPolicy."""
+    try:
+        text = base64.b64decode(content, validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise InvalidPolicy(f"templateInfo.content is not base64 of UTF-8 text: {error}", where=origin) from error
+    return modules_of_template(text, origin)
+
+
+def template_of(slug: str, modules: tuple[RegoModule, ...], origin: str) -> str:
+    """The ConstraintTemplate, as YAML, that `modules_of_template` reads these modules from.
+
+    A template's Rego has one version. Raises InvalidPolicy for modules of several.
+    """
+    import yaml
+
+    versions = sorted({module.version for module in modules})
+    if len(versions) != 1:
+        raise InvalidPolicy(
+            f"the Rego of definition {slug!r} is of the versions {', '.join(versions) or 'none'}, and a template has one",
+            where=origin,
+            hint="write all of its modules in Rego v1",
+        )
+    rule, *libraries = (module.source for module in modules)
+    source: dict[str, Any] = {"version": versions[0], "rego": rule}
+    if libraries:
+        source["libs"] = libraries
+    # Gatekeeper wants the template named as the kind in lower case.
+    kind = "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", slug))
+    template = {
+        "apiVersion": "templates.gatekeeper.sh/v1",
+        "kind": "ConstraintTemplate",
+        "metadata": {"name": kind.lower()},
+        "spec": {
+            "crd": {"spec": {"names": {"kind": kind}}},
+            "targets": [{"target": TARGET, "code": [{"engine": "Rego", "source": source}]}],
+        },
+    }
+    return yaml.safe_dump(template, sort_keys=False, allow_unicode=True)
 
 
 def _modules(source: Any, origin: str) -> tuple[RegoModule, ...]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
-from aksp.cli.options import COMMON_PARAMETERS, ClusterOption, ListFormat, WorkspaceOption, option_of
+from aksp.cli.options import (
+    COMMON_PARAMETERS,
+    ClusterOption,
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    StoreKind,
+    StoreOption,
+    WorkspaceOption,
+    option_of,
+)
 
 if TYPE_CHECKING:
+    from aksp.model.assignment import Assignment
     from aksp.model.definition import Definition, Parameter
     from aksp.workspace import Workspace
 
@@ -139,6 +150,9 @@ def _common(
         ListFormat | None,
         typer.Option("--output", "-o", metavar="FORMAT", help="Print the document: yaml, json or name."),
     ] = None,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The options that every definition's command has; never called."""
@@ -190,12 +204,13 @@ def _assign(
 ) -> None:
     from datetime import UTC, datetime
 
-    from aksp.cli.listing import print_document
+    from aksp.cli.stores import own_resource, print_documents, refuse_cluster_options
     from aksp.compliance.parameters import advice
     from aksp.engine import Engine
     from aksp.store.documents import assignment_document
     from aksp.workspace import Workspace, check_parameters, check_regexes, check_resolves, compile_definition
 
+    refuse_cluster_options(options["store"], options["context"], options["kubeconfig"])
     opened = Workspace.open(options["workspace"] or outer_workspace)
     assignment = _document(definition, given, options)
     check_parameters(assignment, definition)
@@ -205,19 +220,53 @@ def _assign(
         compile_definition(engine, definition)
     for note in advice(definition, assignment.parameters):
         typer.echo(f"aksp: warning: {note}", err=True)
+    documents = [assignment_document(assignment)]
+    if options["store"] is StoreKind.CLUSTER and (own := own_resource(definition)) is not None:
+        # The add-on brings aksp's own definitions, and knows no workspace.
+        documents.insert(0, own)
     output: ListFormat | None = options["output"]
-    label = f"policyassignment.policy.aksp.io/{assignment.name}"
     if options["dry_run"]:
-        print_document(output or ListFormat.YAML, assignment_document(assignment), label)
+        print_documents(output or ListFormat.YAML, documents)
         return
-    known = {one.name: one for one in opened.store.assignments()}
-    where = opened.store.save(assignment, replace=options["replace"])
-    if output is not None:
-        print_document(output, assignment_document(assignment), label)
+    if options["store"] is StoreKind.CLUSTER:
+        lines = _keep_in_cluster(assignment, documents, options)
     else:
-        before = known.get(assignment.name)
-        same = before is not None and assignment_document(before) == assignment_document(assignment)
-        typer.echo(f"{label} {'unchanged' if same else 'configured' if before else 'created'} ({where})")
+        lines = [_keep_in_files(assignment, opened, replace=options["replace"])]
+    if output is not None:
+        print_documents(output, documents)
+    else:
+        typer.echo("\n".join(lines))
+
+
+def _keep_in_files(assignment: Assignment, opened: Workspace, *, replace: bool) -> str:
+    """Save it in the workspace and say what changed."""
+    from aksp.store.documents import assignment_document
+
+    before = {one.name: one for one in opened.store.assignments()}.get(assignment.name)
+    where = opened.store.save(assignment, replace=replace)
+    same = before is not None and assignment_document(before) == assignment_document(assignment)
+    change = "unchanged" if same else "configured" if before else "created"
+    return f"policyassignment.policy.aksp.io/{assignment.name} {change} ({where})"
+
+
+def _keep_in_cluster(
+    assignment: Assignment, documents: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> list[str]:
+    """Apply the documents and say what changed."""
+    from aksp.cli.stores import cluster_store, named_cluster, note
+    from aksp.compliance.plan import reaches
+    from aksp.model.scope import Scope
+    from aksp.store.cluster import label
+
+    named = named_cluster(options["cluster"])
+    with cluster_store(options["context"] or named, options["kubeconfig"]) as store:
+        if not reaches(assignment, Scope.cluster(named or store.name)):
+            note(f"scope {assignment.scope} does not reach cluster {store.name}, in which the assignment is kept")
+        changes = store.save_all(documents, replace=options["replace"])
+        return [
+            f"{label(document)} {change} (cluster {store.name})"
+            for document, change in zip(documents, changes, strict=True)
+        ]
 
 
 def _document(definition: Definition, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -245,7 +294,7 @@ def _document(definition: Definition, given: Mapping[str, Any], options: Mapping
     except ValueError as error:
         raise InvalidInput(str(error)) from error
     if options["cluster"]:
-        scope = Scope.cluster(_cluster_name(options["cluster"]))
+        scope = Scope.cluster(_cluster_name(options["cluster"], options["context"], options["kubeconfig"]))
     return Assignment(
         name=name,
         definition_id=definition.slug,
@@ -259,18 +308,20 @@ def _document(definition: Definition, given: Mapping[str, Any], options: Mapping
     )
 
 
-def _cluster_name(value: str) -> str:
+def _cluster_name(value: str, context: str | None, kubeconfig: str | None) -> str:
     from aksp.cli.options import CURRENT
 
     if value != CURRENT:
         return value
+    if context:
+        return context
     from aksp.kube.config import current_context
     from aksp.kube.kubeconfig import not_found
 
-    context = current_context(None)
-    if context is None:
-        raise not_found(None)
-    return context
+    current = current_context(kubeconfig)
+    if current is None:
+        raise not_found(kubeconfig)
+    return current
 
 
 def _common_parameters(definition: Definition, options: Mapping[str, Any], parameters: dict[str, Any]) -> None:

@@ -1,39 +1,72 @@
-"""``aksp assignments``: what is assigned."""
+"""``aksp assignments``: what is assigned, in the workspace or in a cluster."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aksp.cli.listing import print_document, print_list
-from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
+from aksp.cli.options import (
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    StoreKind,
+    StoreOption,
+    WorkspaceOption,
+    refuse_ignored,
+)
+from aksp.cli.stores import cluster_store, note, refuse_cluster_options
 
-app = typer.Typer(help="The assignments of the workspace.", invoke_without_command=True)
+if TYPE_CHECKING:
+    from aksp.workspace import Workspace
+
+app = typer.Typer(help="The assignments of the workspace, or of a cluster.", invoke_without_command=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The assignment's name.")]
+
+_HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
 
 
 @app.callback()
-def assignments(ctx: typer.Context, output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
-    """The assignments of the workspace."""
+def assignments(
+    ctx: typer.Context,
+    output: OutputOption = ListFormat.TABLE,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The assignments of the workspace, or of a cluster."""
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
-        list_assignments(output, workspace)
+        list_assignments(output, store, context, kubeconfig, workspace)
 
 
 @app.command("list")
-def list_assignments(output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
+def list_assignments(
+    output: OutputOption = ListFormat.TABLE,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
     """List the assignments."""
     from aksp.store.documents import assignment_document
     from aksp.workspace import Workspace
 
+    refuse_cluster_options(store, context, kubeconfig)
     opened = Workspace.open(workspace)
+    if store is StoreKind.CLUSTER:
+        _list_cluster(opened, output, context, kubeconfig)
+        return
     found = opened.store.assignments()
     wide = output is ListFormat.WIDE
 
     print_list(
         output,
-        headers=["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", *(["DISPLAY NAME", "FILE"] if wide else [])],
+        headers=[*_HEADERS, *(["DISPLAY NAME", "FILE"] if wide else [])],
         rows=[
             [
                 a.name,
@@ -53,27 +86,95 @@ def list_assignments(output: OutputOption = ListFormat.TABLE, workspace: Workspa
     )
 
 
+def _list_cluster(opened: Workspace, output: ListFormat, context: str | None, kubeconfig: str | None) -> None:
+    from aksp.store.cluster import label, without_server_fields
+
+    with cluster_store(context, kubeconfig) as store:
+        found = store.documents("PolicyAssignment")
+        name = store.name
+    wide = output is ListFormat.WIDE
+    print_list(
+        output,
+        headers=[*_HEADERS, *(["DISPLAY NAME", "STATE", "LAST CHECK-IN"] if wide else [])],
+        rows=[_row(document, opened, wide=wide) for document in found]
+        if output in (ListFormat.TABLE, ListFormat.WIDE)
+        else [],
+        documents=[without_server_fields(document) for document in found],
+        names=[label(document) for document in found],
+        empty=f"Nothing is assigned in cluster {name}. `aksp sync` writes what the workspace assigns to it.",
+    )
+
+
+def _row(document: Mapping[str, Any], opened: Workspace, *, wide: bool) -> Sequence[str]:
+    """One assignment of a cluster. One that is wrong is listed too, since the add-on's status tells why."""
+    from aksp.errors import InvalidInput
+    from aksp.store.cluster import label
+    from aksp.store.documents import assignment_from
+
+    status = document.get("status") or {}
+    name = document["metadata"]["name"]
+    try:
+        one = assignment_from(document, label(document))
+    except InvalidInput as error:
+        note(f"{error}")
+        cells = [name, "?", "?", "?", "?"]
+        title = ""
+    else:
+        # The add-on knows the definitions of the cluster, which the workspace may not have.
+        effect = status.get("effect") or opened.effect_of(one)
+        cells = [name, one.definition_id, effect, str(one.scope), one.enforcement_mode.value]
+        title = one.display_name
+    if wide:
+        cells += [title, status.get("state") or "NotStarted", status.get("lastCheckIn") or "never"]
+    return cells
+
+
 @app.command("show")
 def show_assignment(
-    name: NameArgument, output: OutputOption = ListFormat.YAML, workspace: WorkspaceOption = None
+    name: NameArgument,
+    output: OutputOption = ListFormat.YAML,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Show one assignment's document."""
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput
+    from aksp.store.cluster import without_server_fields
     from aksp.store.documents import assignment_document
     from aksp.workspace import Workspace
 
-    opened = Workspace.open(workspace)
-    found = {a.name: a for a in opened.store.assignments()}
+    refuse_cluster_options(store, context, kubeconfig)
+    found: dict[str, Any]
+    if store is StoreKind.CLUSTER:
+        with cluster_store(context, kubeconfig) as cluster:
+            found = {d["metadata"]["name"]: without_server_fields(d) for d in cluster.documents("PolicyAssignment")}
+            place = f"cluster {cluster.name}"
+    else:
+        opened = Workspace.open(workspace)
+        found = {a.name: assignment_document(a) for a in opened.store.assignments()}
+        place = str(opened.root)
     if name not in found:
-        raise InvalidInput(f"there is no assignment {name!r} in {opened.root}", hint=nearest(name, found))
-    print_document(output, assignment_document(found[name]), f"policyassignment.policy.aksp.io/{name}")
+        raise InvalidInput(f"there is no assignment {name!r} in {place}", hint=nearest(name, found))
+    print_document(output, found[name], f"policyassignment.policy.aksp.io/{name}")
 
 
 @app.command("delete")
-def delete_assignment(name: NameArgument, workspace: WorkspaceOption = None) -> None:
+def delete_assignment(
+    name: NameArgument,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
     """Delete one assignment."""
     from aksp.workspace import Workspace
 
-    where = Workspace.open(workspace).store.delete(name)
+    refuse_cluster_options(store, context, kubeconfig)
+    if store is StoreKind.CLUSTER:
+        with cluster_store(context, kubeconfig) as cluster:
+            where = cluster.delete(name)
+    else:
+        where = Workspace.open(workspace).store.delete(name)
     typer.echo(f'policyassignment.policy.aksp.io "{name}" deleted ({where})')

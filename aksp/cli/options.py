@@ -28,6 +28,13 @@ class ListFormat(StrEnum):
     NAME = "name"
 
 
+class StoreKind(StrEnum):
+    """Where assignments are kept."""
+
+    FILES = "files"
+    CLUSTER = "cluster"
+
+
 class ColorWhen(StrEnum):
     """When to use colour."""
 
@@ -57,6 +64,10 @@ ContextOption = Annotated[
 KubeconfigOption = Annotated[
     str | None,
     typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file. Default: $KUBECONFIG, ~/.kube/config."),
+]
+StoreOption = Annotated[
+    StoreKind,
+    typer.Option("--store", help="files: the workspace; cluster: the custom resources of a cluster with the add-on."),
 ]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 
@@ -98,7 +109,7 @@ COMMON_PARAMETERS = {
 _TAKEN = {
     *COMMON_PARAMETERS.values(), "--name", "--display-name", "--description", "--message", "--enforcement-mode",
     "--scope", "--cluster", "--not-scope", "--no-default-exclusions", "--replace", "--dry-run", "--output",
-    "--workspace", "--help", "--debug",
+    "--workspace", "--store", "--context", "--kubeconfig", "--help", "--debug",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -64,7 +65,24 @@ class _Fields:
             return {}
         if not isinstance(value, Mapping):
             raise self.wrong(key, "a mapping", value)
-        return value
+        return {str(name): self._json(entry, f"{key}.{name}") for name, entry in value.items()}
+
+    def _json(self, value: Any, path: str) -> Any:
+        """A value as JSON has it: YAML's own times become text, and what JSON cannot hold is wrong."""
+        match value:
+            case None | bool() | int() | str():
+                return value
+            case float() if math.isfinite(value):
+                return value
+            case datetime():
+                return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
+            case date():
+                return value.isoformat()
+            case list():
+                return [self._json(entry, f"{path}[{at}]") for at, entry in enumerate(value)]
+            case Mapping():
+                return {str(name): self._json(entry, f"{path}.{name}") for name, entry in value.items()}
+        raise self.wrong(path, "a value that JSON has too", value)
 
     def array(self, key: str) -> list[Any]:
         value = self._value.get(key)
@@ -200,6 +218,29 @@ def exemption_from(document: Any, origin: str) -> Exemption:
         ),
         origin=origin,
     )
+
+
+def exemption_document(exemption: Exemption) -> dict[str, Any]:
+    """An exemption as the document that exemption_from reads."""
+    spec: dict[str, Any] = {
+        "policyAssignmentId": exemption.assignment,
+        "exemptionCategory": exemption.category.value,
+    }
+    if exemption.expires_on is not None:
+        spec["expiresOn"] = exemption.expires_on.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if exemption.display_name:
+        spec["displayName"] = exemption.display_name
+    if exemption.description:
+        spec["description"] = exemption.description
+    spec["scope"] = str(exemption.scope)
+    if exemption.resources:
+        spec["resources"] = [
+            {key: value for key in _RESOURCE_FIELDS if (value := getattr(entry, key)) is not None}
+            for entry in exemption.resources
+        ]
+    if exemption.metadata:
+        spec["metadata"] = dict(exemption.metadata)
+    return {"apiVersion": API_VERSION, "kind": "PolicyExemption", "metadata": {"name": exemption.name}, "spec": spec}
 
 
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:

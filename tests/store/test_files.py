@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.errors import ExitCode, InvalidInput
-from aksp.model.assignment import Assignment, EnforcementMode, ExemptedResource, ExemptionCategory
+from aksp.model.assignment import Assignment, EnforcementMode, ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.scope import Scope
-from aksp.store.documents import assignment_document, assignment_from, exemption_from
+from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
 from aksp.store.files import Files, to_yaml, write_beside
 
 FULL = Assignment(
@@ -389,3 +389,58 @@ def test_the_nearest_name_is_offered_for_one_that_is_not_there(store: Files) -> 
     store.save(PLAIN, replace=False)
 
     assert refused(lambda: store.delete("plan")).hint == "did you mean 'plain'?"
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Exemption(name="little", assignment="images", category=ExemptionCategory.MITIGATED),
+        Exemption(
+            name="all",
+            assignment="images",
+            category=ExemptionCategory.WAIVER,
+            scope=Scope("/clusters/prod"),
+            expires_on=datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+            display_name="Until then",
+            description="Because.",
+            metadata={"requestedBy": "ann", "n": [1, {"x": None}]},
+            resources=(
+                ExemptedResource(namespace="shop", kind="DaemonSet", name="log-*", container="agent", image="a:*"),
+                ExemptedResource(name="x"),
+            ),
+        ),
+    ],
+    ids=lambda one: one.name,
+)
+def test_an_exemption_is_read_as_its_document_says(one: Exemption) -> None:
+    document = yaml.safe_load(to_yaml(exemption_document(one)))
+    assert replace(exemption_from(document, "here"), origin="") == one
+
+
+def test_what_an_api_server_adds_does_not_matter() -> None:
+    added = {
+        "uid": "1", "resourceVersion": "5", "generation": 2, "creationTimestamp": "2026-01-01T00:00:00Z",
+        "managedFields": [{"manager": "aksp", "operation": "Apply", "fieldsV1": {"f:spec": {}}}],
+        "labels": {"a": "b"}, "annotations": {"c": "d"}, "finalizers": ["x"],
+    }  # fmt: skip
+    for made, read in ((assignment(), assignment_from), (exemption(), exemption_from)):
+        served = {**made, "metadata": {**made["metadata"], **added}, "status": {"state": "Compliant", "conditions": []}}
+        assert read(served, "here") == read(made, "here")
+
+
+def test_values_are_those_that_a_cluster_could_keep_too(store: Files) -> None:
+    values = "{day: 2026-01-01, at: 2026-01-01T10:00:00Z, list: [2026-01-02], 5: x, n: 1.5, none: null}"
+    text = to_yaml(assignment()) + f"  metadata: {values}\n  parameters: {{since: {{value: 2026-01-03}}}}\n"
+    put(store, text)
+
+    (one,) = store.assignments()
+    assert one.metadata == {
+        "day": "2026-01-01", "at": "2026-01-01T10:00:00Z", "list": ["2026-01-02"], "5": "x", "n": 1.5, "none": None,
+    }  # fmt: skip
+    assert one.parameters == {"since": "2026-01-03"}
+
+
+@pytest.mark.parametrize("value", ["!!binary aGk=", ".nan", ".inf", "!!set {a}"])
+def test_values_that_json_has_not_are_refused(value: str, store: Files) -> None:
+    put(store, to_yaml(assignment()) + f"  metadata: {{x: [{value}]}}\n")
+    assert "spec.metadata.x[0] is " in str(refused(store.assignments))

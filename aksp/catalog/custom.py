@@ -1,0 +1,70 @@
+"""Definitions as custom resources: the same document, with its Rego inside."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from aksp.catalog.document import Reader, definition_of
+from aksp.catalog.template import modules_of_base64, template_of
+from aksp.errors import InvalidPolicy
+from aksp.model.assignment import API_VERSION
+from aksp.model.definition import Definition
+
+KIND = "PolicyDefinition"
+#: An RFC 1123 subdomain, as Kubernetes wants a custom resource to be called.
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def definition_from_resource(document: Mapping[str, Any], origin: str) -> Definition:
+    """Read a PolicyDefinition: ``metadata.name`` is the slug, ``spec`` Azure's ``properties`` and ``name``.
+
+    Its templateInfo is ``Base64Encoded``. Whatever else the API server adds does not matter.
+    Raises InvalidPolicy that names the field.
+    """
+    top = Reader(document, origin)
+    for key, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if document.get(key) != expected:
+            raise InvalidPolicy(f"{key} is {document.get(key)!r}, expected {expected}", where=origin)
+    slug = top.object("metadata").text("name")
+    if not _NAME.fullmatch(slug):
+        raise InvalidPolicy(f"metadata.name is {slug!r}, expected lower-case letters, digits, - and .", where=origin)
+    spec = top.object("spec")
+    info = spec.object("policyRule").object("then").object("details").object("templateInfo")
+    if (kind := info.text("sourceType")) != "Base64Encoded":
+        raise InvalidPolicy(
+            f"{info.path}.sourceType is {kind!r}, expected Base64Encoded: in a cluster there are no files",
+            where=origin,
+            hint="`aksp sync` writes a workspace's definitions with their Rego inside",
+        )
+    return definition_of(
+        spec, slug=slug, name=spec.text("name", slug), modules=modules_of_base64(info.text("content"), origin)
+    )
+
+
+def resource_of(definition: Definition, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The custom resource of a definition, which is read back as the same rule.
+
+    ``document`` is its JSON as written. Raises InvalidPolicy when a custom resource cannot hold it.
+    """
+    if not _NAME.fullmatch(definition.slug):
+        raise InvalidPolicy(
+            f"definition {definition.slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
+            where=definition.origin,
+            hint="rename its folder",
+        )
+    spec: dict[str, Any] = deepcopy(dict(document["properties"]))
+    if "name" in document:
+        spec = {"name": document["name"], **spec}
+    details = spec["policyRule"]["then"]["details"]
+    info = details["templateInfo"]
+    if info["sourceType"] == "Base64Encoded":
+        content = info["content"]
+    else:
+        template = template_of(definition.slug, definition.modules, definition.origin)
+        content = base64.b64encode(template.encode()).decode()
+    details["templateInfo"] = {"sourceType": "Base64Encoded", "content": content}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": definition.slug}, "spec": spec}

@@ -1,0 +1,224 @@
+"""The custom resources of a cluster: the same documents, kept by its API server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from aksp.compliance.parameters import nearest
+from aksp.errors import ClusterError, Forbidden, InvalidInput
+from aksp.kube import faults, objects
+from aksp.kube.connection import Connection
+from aksp.model.assignment import API_VERSION, Assignment, Exemption
+from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
+
+#: The kinds of documents and their plurals.
+PLURALS = {
+    "PolicyDefinition": "policydefinitions",
+    "PolicyExemption": "policyexemptions",
+    "PolicyAssignment": "policyassignments",
+}
+#: Who applies: the field manager of `aksp`'s commands.
+MANAGER = "aksp"
+
+T = TypeVar("T")
+
+
+class Change(StrEnum):
+    """What became of an object, in kubectl's words."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+
+
+class ClusterStore:
+    """The documents of one cluster.
+
+    Every method raises ClusterError when the cluster cannot be reached or refuses, also when it
+    does not have the add-on's resources.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.name = connection.name
+
+    def assignments(self) -> list[Assignment]:
+        """All assignments, by name. Raises InvalidInput for one that is wrong."""
+        return self._read("PolicyAssignment", assignment_from)
+
+    def exemptions(self) -> list[Exemption]:
+        """All exemptions, by name. Raises InvalidInput for one that is wrong."""
+        return self._read("PolicyExemption", exemption_from)
+
+    def _read(self, kind: str, read: Callable[[Any, str], T]) -> list[T]:
+        return [read(document, label(document)) for document in self.documents(kind)]
+
+    def documents(self, kind: str) -> list[dict[str, Any]]:
+        """All objects of a kind as the API server has them, by name."""
+        with self._refusals(kind, None, "list"):
+            listed = objects.list_all(self._connection, _path(kind))
+        found = [{"apiVersion": API_VERSION, "kind": kind, **one} for one in listed]
+        return sorted(found, key=_name)
+
+    def document(self, kind: str, name: str) -> dict[str, Any] | None:
+        """One object as the API server has it; None when there is none."""
+        with self._refusals(kind, name, "get"):
+            found = objects.get(self._connection, _path(kind, name))
+            if found is None:
+                # The answer is the same for a kind that is not served.
+                objects.list_all(self._connection, _path(kind))
+        return found
+
+    def save(self, assignment: Assignment, *, replace: bool) -> str:
+        """Keep an assignment and give its name in the cluster.
+
+        The same content again changes nothing; other content needs replace, else InvalidInput.
+        """
+        return self._save(assignment_document(assignment), replace=replace)
+
+    def save_exemption(self, exemption: Exemption, *, replace: bool) -> str:
+        """As `save`, for an exemption."""
+        return self._save(exemption_document(exemption), replace=replace)
+
+    def save_definition(self, document: Mapping[str, Any], *, replace: bool) -> str:
+        """As `save`, for a PolicyDefinition as aksp.catalog.custom makes it."""
+        return self._save(document, replace=replace)
+
+    def _save(self, document: Mapping[str, Any], *, replace: bool) -> str:
+        self.save_all([document], replace=replace)
+        return f"{label(document)} in cluster {self.name}"
+
+    def save_all(self, documents: Sequence[Mapping[str, Any]], *, replace: bool) -> list[Change]:
+        """Keep several documents, in their order, after a look at all of them. As `save`."""
+        known = [self.document(document["kind"], _name(document)) for document in documents]
+        for document, there in zip(documents, known, strict=True):
+            if there is not None and not replace and not alike(there, document):
+                raise InvalidInput(
+                    f"{_WORDS[document['kind']]} {_name(document)!r} is in cluster {self.name} with other content",
+                    where=label(document),
+                    hint="give --replace to overwrite it"
+                    + (", or another --name" if document["kind"] == "PolicyAssignment" else ""),
+                )
+        return [self.apply(document, there) for document, there in zip(documents, known, strict=True)]
+
+    def delete(self, name: str) -> str:
+        """Remove an assignment and say where it was. Raises InvalidInput when there is none."""
+        if not self.remove("PolicyAssignment", name):
+            known = [_name(document) for document in self.documents("PolicyAssignment")]
+            raise InvalidInput(f"there is no assignment {name!r} in cluster {self.name}", hint=nearest(name, known))
+        return f"cluster {self.name}"
+
+    def apply(self, document: Mapping[str, Any], known: Mapping[str, Any] | None, *, dry_run: bool = False) -> Change:
+        """Make an object be as the document says; `known` is the one that is there.
+
+        Labels that the document gives are part of it. With dry_run the API server checks and
+        keeps nothing. Raises InvalidInput when it finds the document invalid.
+        """
+        if known is not None and alike(known, document) and _labels(document).items() <= _labels(known).items():
+            return Change.UNCHANGED
+        kind, name = document["kind"], _name(document)
+        with self._refusals(kind, name, "patch"):
+            path = _path(kind, name)
+            kept = objects.apply(self._connection, path, document, manager=MANAGER, dry_run=dry_run)
+            if not dry_run and not alike(kept, document):
+                # Fields that others had set stay when one applies; they would be in force unseen.
+                kept = objects.replace(self._connection, path, {**kept, "spec": document["spec"]})
+        if known is None:
+            return Change.CREATED
+        same = kept["metadata"].get("resourceVersion") == known["metadata"].get("resourceVersion")
+        return Change.UNCHANGED if same and not dry_run else Change.CONFIGURED
+
+    def remove(self, kind: str, name: str, *, dry_run: bool = False) -> bool:
+        """Delete an object; False when it was not there. With dry_run the API server only checks."""
+        path = _path(kind, name)
+        with self._refusals(kind, name, "delete"):
+            if dry_run:
+                self._connection.send("DELETE", path, query={"dryRun": "All"})
+                return True
+            deleted = objects.delete(self._connection, path)
+            if not deleted:
+                objects.list_all(self._connection, _path(kind))
+        return deleted
+
+    @contextmanager
+    def _refusals(self, kind: str, name: str | None, verb: str) -> Iterator[None]:
+        """What the API server says no with, in our words."""
+        place = f"{kind.lower()}.{API_VERSION.partition('/')[0]}" + (f"/{name}" if name else "")
+        try:
+            yield
+        except faults.NotServed as error:
+            raise ClusterError(
+                "the add-on's resources are not in this cluster",
+                where=self._connection.server,
+                hint=f"`aksp addon enable` puts them there (is {self.name} the cluster you mean?)",
+            ) from error
+        except (faults.Invalid, faults.BadRequest) as error:
+            raise InvalidInput(error.what, where=place, hint=error.hint) from error
+        except Forbidden as error:
+            raise Forbidden(
+                error.what,
+                where=place,
+                hint=f"ask for the right to {verb} {PLURALS[kind]}.{API_VERSION.partition('/')[0]}",
+            ) from error
+
+
+_WORDS = {"PolicyDefinition": "definition", "PolicyExemption": "exemption", "PolicyAssignment": "assignment"}
+
+
+def label(document: Mapping[str, Any]) -> str:
+    """An object as kubectl names it: ``policyassignment.policy.aksp.io/x``."""
+    return f"{document['kind'].lower()}.{API_VERSION.partition('/')[0]}/{_name(document)}"
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two documents of one kind say the same, whatever else the API server adds."""
+    return bool(_content(one) == _content(other))
+
+
+def _content(document: Mapping[str, Any]) -> Any:
+    """A document's spec, with what its reader takes for granted made explicit."""
+    try:
+        if document["kind"] == "PolicyAssignment":
+            return assignment_document(assignment_from(document, ""))["spec"]
+        if document["kind"] == "PolicyExemption":
+            return exemption_document(exemption_from(document, ""))["spec"]
+    except InvalidInput:
+        # One that cannot be read is like none but its copy.
+        pass
+    return document.get("spec")
+
+
+def without_server_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as a person would write it, and its status."""
+    labels = _labels(document)
+    kept: dict[str, Any] = {
+        "apiVersion": document["apiVersion"],
+        "kind": document["kind"],
+        "metadata": {"name": _name(document), **({"labels": labels} if labels else {})},
+        "spec": document.get("spec"),
+    }
+    if document.get("status"):
+        kept["status"] = document["status"]
+    return kept
+
+
+def names(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of objects."""
+    return [_name(document) for document in documents]
+
+
+def _name(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"]["name"])
+
+
+def _labels(document: Mapping[str, Any]) -> dict[str, str]:
+    return dict(document["metadata"].get("labels") or {})
+
+
+def _path(kind: str, name: str | None = None) -> str:
+    path = f"/apis/{API_VERSION}/{PLURALS[kind]}"
+    return f"{path}/{quote(name, safe='')}" if name else path

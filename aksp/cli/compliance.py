@@ -11,6 +11,13 @@ from aksp.cli.options import ClusterOption, ColorWhen, ContextOption, Kubeconfig
 from aksp.report.interface import GroupBy, Show
 
 
+class Origin(StrEnum):
+    """Where a cluster's report comes from."""
+
+    SCAN = "scan"
+    ADDON = "addon"
+
+
 class FailOn(StrEnum):
     """Which violations make the exit code 1."""
 
@@ -39,9 +46,15 @@ def compliance(
             "--output",
             "-o",
             metavar="FORMAT[=FILE]",
-            help="table (default), wide, json, yaml, csv or markdown; repeatable.",
+            help="table (default), wide, json, yaml, csv, markdown, policyreport or openreports; repeatable.",
         ),
     ] = None,
+    origin: Annotated[
+        Origin,
+        typer.Option(
+            "--from", help="scan: judge the cluster now. addon: the last report of the add-on in the cluster."
+        ),
+    ] = Origin.SCAN,
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
@@ -73,14 +86,15 @@ def compliance(
 ) -> None:
     """Judge a live cluster, or manifests with -f.
 
-    Everything is judged by the assignments of the workspace. Without -f it is the current cluster.
+    Everything is judged by the assignments of the workspace. Without -f it is the current cluster. With --from addon
+    nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster.
     """
     from aksp.cli.evaluation import Request, evaluate
 
     code = evaluate(
         Request(
             cluster=cluster, files=tuple(filename or ()), recursive=recursive, outputs=tuple(output or ["table"]),
-            namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, context=context,
+            origin=origin, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, context=context,
             kubeconfig=kubeconfig, show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
             color=color, chunk_size=chunk_size, request_timeout=request_timeout, quiet=quiet, workspace=workspace,
         )

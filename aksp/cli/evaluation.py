@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aksp.cli.compliance import FailOn
+from aksp.cli.compliance import FailOn, Origin
 from aksp.cli.options import CURRENT, ColorWhen
 from aksp.cli.outputs import Outputs
 from aksp.cli.progress import Notes, progress_bar
@@ -35,6 +35,7 @@ class Request:
     files: Sequence[str]
     recursive: bool
     outputs: Sequence[str]
+    origin: Origin
     namespaces: Sequence[str]
     selector: str | None
     context: str | None
@@ -58,6 +59,8 @@ def evaluate(request: Request) -> ExitCode:
     outputs = Outputs.parse(request.outputs)
     _check_namespaces(request.namespaces)
     notes = Notes(quiet=request.quiet)
+    if request.origin is Origin.ADDON:
+        return _last(request, outputs, notes)
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
     with outputs, Engine() as engine:
@@ -76,7 +79,19 @@ def evaluate(request: Request) -> ExitCode:
         notes.note(
             f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be"
         )
-    return _exit_code(request, outcome)
+    return ExitCode.INTERRUPTED if outcome.interrupted else _exit_code(request, report)
+
+
+def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
+    """Write the outputs of the add-on's last report. Needs neither a workspace nor the engine."""
+    from aksp.cli.last_report import last_report, refuse_filters
+
+    refuse_filters(files=request.files, namespaces=request.namespaces, selector=request.selector, show=request.show)
+    named = request.cluster if request.cluster not in (None, CURRENT) else None
+    with outputs:
+        report = last_report(request.context or named, request.kubeconfig, request.request_timeout, notes)
+        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
+    return _exit_code(request, report)
 
 
 def _check_namespaces(names: Sequence[str]) -> None:
@@ -168,11 +183,8 @@ def _look_up_lines(report: Report) -> None:
         sources[0].lines.find(sources)
 
 
-def _exit_code(request: Request, outcome: Outcome) -> ExitCode:
+def _exit_code(request: Request, report: Report) -> ExitCode:
     """130 beats 1 beats 4 beats 0 (README.md, exit codes)."""
-    report = outcome.report
-    if outcome.interrupted:
-        return ExitCode.INTERRUPTED
     enforced = {line.name for line in report.assignments if line.enforced}
     if request.fail_on is not FailOn.NONE and any(
         result.state is ComplianceState.NON_COMPLIANT

@@ -12,6 +12,7 @@ from aksp.report.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span,
 from aksp.report.figures import day
 from aksp.report.groups import Section, sections
 from aksp.report.interface import GroupBy
+from aksp.report.parse import NamedExemption
 from aksp.report.subjects import container_cell, heading_cell, owner_name, place, reason_cell, where_cell
 
 _WIDE = (
@@ -122,6 +123,8 @@ def _reason(result: Result) -> Cell:
 
 def _exemption(exemption: Exemption, *, explain: bool) -> Cell:
     """Name, category and end; then why and who, once."""
+    if isinstance(exemption, NamedExemption):
+        return ((span(exemption.name, Tone.WAIVED),),)
     until = f"until {day(exemption.expires_on)}" if exemption.expires_on else "no end date"
     name: Line = (span(exemption.name, Tone.WAIVED), Span(f": {exemption.category.value}, {until}"))
     if not explain:

@@ -9,6 +9,8 @@ from aksp.report.csv_format import render_csv
 from aksp.report.interface import Format
 from aksp.report.json_format import render_json
 from aksp.report.markdown import render_markdown
+from aksp.report.openreports import render_open_reports
+from aksp.report.policyreport import render_policy_reports
 from aksp.report.table import render_table, render_wide
 from aksp.report.yaml_format import render_yaml
 
@@ -54,6 +56,20 @@ _ALL = (
         render=render_markdown,
         every_line=False,
         suffixes=(".md",),
+    ),
+    Format(
+        name="policyreport",
+        description="PolicyReport objects (wgpolicyk8s.io/v1alpha2) as YAML, one per namespace",
+        render=render_policy_reports,
+        every_line=True,
+        suffixes=(".yaml", ".yml"),
+    ),
+    Format(
+        name="openreports",
+        description="Report objects (openreports.io/v1alpha1) as YAML, one per namespace",
+        render=render_open_reports,
+        every_line=True,
+        suffixes=(".yaml", ".yml"),
     ),
 )
 

@@ -14,7 +14,7 @@ from aksp.report.interface import Style
 
 def render_yaml(report: Report, out: TextIO, style: Style) -> None:
     """Write the report as one YAML document."""
-    encode = _encoder()
+    encode = encoder()
     out.write(encode(wire.head(report)))
     _write_list("results", wire.results(report, style.show), out, encode)
     _write_list("gaps", wire.gaps(report), out, encode)
@@ -32,7 +32,8 @@ def _write_list(name: str, items: Any, out: TextIO, encode: Callable[[Any], str]
 
 
 @functools.cache
-def _encoder() -> Callable[[Any], str]:
+def encoder() -> Callable[[Any], str]:
+    """What makes YAML in block style of a JSON value, readable, and escaped where something does not print."""
     import yaml
 
     # libyaml's emitter is seven times faster; PyYAML is built without it in places.

@@ -20,7 +20,7 @@ Golden = Callable[[str, str], None]
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_format_renders_every_scenario_as_before(scenario: str, format: str, golden: Golden) -> None:
     report = SCENARIOS[scenario]()
-    if len(report.results) > 50 and format in ("wide", "json", "yaml", "csv"):
+    if len(report.results) > 50 and format in ("wide", "json", "yaml", "csv", "policyreport", "openreports"):
         # A thousand like lines would be hard to look at: the first of them, and the last.
         report = replace(report, results=(*report.results[:12], report.results[-1]))
     golden(f"{scenario}.{format}.txt", render(report, format))

@@ -1,0 +1,282 @@
+"""A report read back from its JSON: what the add-on stored in the cluster, or a file of `-o json`.
+
+Rendered as JSON again it is the same document. Two things are not in it: an exemption is known by its name alone, and
+an assignment's severity only when it has results.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from aksp.errors import InvalidInput
+from aksp.model.assignment import Exemption, ExemptionCategory
+from aksp.model.compliance import (
+    AssignmentKey,
+    AssignmentSummary,
+    ComplianceState,
+    Counts,
+    Finding,
+    Gap,
+    Report,
+    Result,
+    Source,
+    Target,
+    TargetKind,
+)
+from aksp.model.resource import Container, Owner, Resource
+from aksp.report import wire
+
+KIND: Final = "ComplianceReport"
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedExemption(Exemption):
+    """An exemption of which the report tells the name alone: neither category nor end mean anything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """A place in a file, as the report tells it."""
+
+    file: str
+    line: int
+
+    def at(self, path: str | None) -> Written:
+        """The same place: where other fields are is not known."""
+        return self
+
+
+def report_from(document: Mapping[str, Any]) -> Report:
+    """The report that a JSON document tells. Fields that are not known are passed over.
+
+    Raises InvalidInput naming the field for a document that is no report, or of another version.
+    """
+    head = _Fields(document, "")
+    version, kind = document.get("apiVersion"), document.get("kind")
+    if (version, kind) != (wire.API_VERSION, KIND):
+        raise InvalidInput(
+            f"this is no {KIND} of {wire.API_VERSION}: apiVersion {version!r}, kind {kind!r}",
+            hint="it may be from another version of aksp, or not a report",
+        )
+    reader = _Results()
+    results = tuple(reader.result(each) for each in head.items("results"))
+    return Report(
+        version=head.text("aksp"),
+        evaluated_at=_moment(head),
+        target=_target(head.fields("target")),
+        state=head.word("state", ComplianceState),
+        compliance_percent=head.number("compliancePercent"),
+        counts=_counts(head.fields("counts")),
+        assignments=tuple(_summary(each, reader.severities) for each in head.items("assignments")),
+        results=results,
+        gaps=tuple(_gap(each) for each in head.items("gaps")),
+    )
+
+
+class _Fields:
+    """A JSON object whose fields are asked for by type; ``at`` is where it stands in the document."""
+
+    __slots__ = ("_at", "_values")
+
+    def __init__(self, values: Any, at: str) -> None:
+        if not isinstance(values, Mapping):
+            raise InvalidInput(f"{at or 'the report'}: expected an object, found {_shown(values)}")
+        self._values: Mapping[str, Any] = values
+        self._at = at
+
+    def text(self, name: str) -> str:
+        value = self.any(name)
+        if isinstance(value, str):
+            return value
+        raise self._not(name, "a text")
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self.any(name) is None else self.text(name)
+
+    def whole(self, name: str) -> int:
+        value = self.any(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise self._not(name, "a whole number")
+
+    def number(self, name: str) -> float:
+        value = self.any(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100:
+            return float(value)
+        raise self._not(name, "a number from 0 to 100")
+
+    def word(self, name: str, words: type[_Word]) -> _Word:
+        try:
+            return words(self.text(name))
+        except ValueError:
+            raise self._not(name, f"one of {', '.join(words)}") from None
+
+    def fields(self, name: str) -> _Fields:
+        return _Fields(self.any(name), self._path(name))
+
+    def optional_fields(self, name: str) -> _Fields | None:
+        return None if self.any(name) is None else self.fields(name)
+
+    def items(self, name: str) -> Iterator[_Fields]:
+        listed = self.any(name)
+        if not isinstance(listed, list):
+            raise self._not(name, "a list")
+        return (_Fields(each, f"{self._path(name)}[{at}]") for at, each in enumerate(listed))
+
+    def any(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise InvalidInput(f"{self._path(name)} is missing") from None
+
+    def _path(self, name: str) -> str:
+        return f"{self._at}.{name}" if self._at else name
+
+    def _not(self, name: str, expected: str) -> InvalidInput:
+        return InvalidInput(f"{self._path(name)}: expected {expected}, found {_shown(self._values[name])}")
+
+
+class _Results:
+    """Reads results. What replicas share is one object again, as formats expect of a large report."""
+
+    def __init__(self) -> None:
+        self.severities: dict[str, str] = {}
+        self._keys: dict[tuple[str, ...], AssignmentKey] = {}
+        self._findings: dict[tuple[Any, ...], Finding] = {}
+        self._owners: dict[tuple[str, str], Owner] = {}
+        self._exemptions: dict[tuple[str, str], NamedExemption] = {}
+        self._last: Resource | None = None
+
+    def result(self, fields: _Fields) -> Result:
+        resource = _resource(fields.fields("resource"))
+        # Results of one resource follow one another.
+        if resource != self._last:
+            self._last = resource
+        assert self._last is not None
+        key = self._key(fields)
+        source = fields.optional_fields("source")
+        return Result(
+            assignment=key,
+            state=fields.word("state", ComplianceState),
+            resource=self._last,
+            finding=self._finding(fields),
+            owner=self._owner(fields.optional_fields("owner")),
+            exemption=self._exemption(fields.optional_text("exemption"), key.name),
+            source=_source(source),
+        )
+
+    def _key(self, fields: _Fields) -> AssignmentKey:
+        texts = tuple(fields.text(name) for name in ("assignment", "definition", "effect", "severity"))
+        if texts not in self._keys:
+            name, definition, effect, severity = texts
+            self._keys[texts] = AssignmentKey(name=name, definition=definition, effect=effect, severity=severity)
+            self.severities.setdefault(name, severity)
+        return self._keys[texts]
+
+    def _finding(self, fields: _Fields) -> Finding:
+        message, path = fields.text("message"), fields.optional_text("path")
+        observed, expected = fields.any("observed"), fields.any("expected")
+        of = fields.optional_fields("container")
+        container = Container(name=of.text("name"), type=of.text("type"), image=of.text("image")) if of else None
+        # As JSON: values may be lists, and 1, 1.0 and true are one key but not one value.
+        key = (message, path, container, json.dumps([observed, expected]))
+        if key not in self._findings:
+            self._findings[key] = Finding(
+                message=message, container=container, path=path, observed=observed, expected=expected
+            )
+        return self._findings[key]
+
+    def _owner(self, fields: _Fields | None) -> Owner | None:
+        if fields is None:
+            return None
+        kind, name = fields.text("kind"), fields.text("name")
+        return self._owners.setdefault((kind, name), Owner(kind=kind, name=name))
+
+    def _exemption(self, name: str | None, assignment: str) -> NamedExemption | None:
+        if name is None:
+            return None
+        if (name, assignment) not in self._exemptions:
+            self._exemptions[name, assignment] = NamedExemption(
+                name=name, assignment=assignment, category=ExemptionCategory.WAIVER
+            )
+        return self._exemptions[name, assignment]
+
+
+def _moment(head: _Fields) -> datetime:
+    text = head.text("evaluatedAt")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput(f"evaluatedAt: expected a time such as 2026-09-01T10:00:00Z, found {_shown(text)}")
+    return moment
+
+
+def _target(fields: _Fields) -> Target:
+    return Target(
+        kind=fields.word("kind", TargetKind),
+        name=fields.text("name"),
+        scope=fields.text("scope"),
+        server=fields.optional_text("server"),
+    )
+
+
+def _summary(fields: _Fields, severities: Mapping[str, str]) -> AssignmentSummary:
+    name = fields.text("name")
+    return AssignmentSummary(
+        name=name,
+        display_name=fields.text("displayName"),
+        definition=fields.text("definition"),
+        definition_id=fields.text("definitionId"),
+        effect=fields.text("effect"),
+        enforcement_mode=fields.text("enforcementMode"),
+        scope=fields.text("scope"),
+        severity=severities.get(name, ""),
+        state=fields.word("state", ComplianceState),
+        compliance_percent=None if fields.any("compliancePercent") is None else fields.number("compliancePercent"),
+        counts=_counts(fields.fields("counts")),
+    )
+
+
+def _counts(fields: _Fields) -> Counts:
+    resources, containers = fields.fields("resources"), fields.fields("containers")
+    return Counts(
+        resources={state: resources.whole(state) for state in ComplianceState},
+        containers={state: containers.whole(state) for state in ComplianceState},
+    )
+
+
+def _gap(fields: _Fields) -> Gap:
+    resource = fields.optional_fields("resource")
+    return Gap(
+        reason=fields.text("reason"),
+        message=fields.text("message"),
+        resource=_resource(resource) if resource else None,
+    )
+
+
+def _resource(fields: _Fields) -> Resource:
+    return Resource(
+        api_version=fields.text("apiVersion"),
+        kind=fields.text("kind"),
+        namespace=fields.text("namespace"),
+        name=fields.text("name"),
+        uid=fields.text("uid"),
+    )
+
+
+def _source(fields: _Fields | None) -> Source | None:
+    return Written(file=fields.text("file"), line=fields.whole("line")) if fields else None
+
+
+def _shown(value: Any) -> str:
+    """A value as a message quotes it."""
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 60 else f"{text[:60]}…"

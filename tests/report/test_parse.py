@@ -1,0 +1,120 @@
+"""A report that is read back is the report."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aksp.errors import InvalidInput
+from aksp.report.interface import Show
+from aksp.report.parse import report_from
+
+from .render import render
+from .scenarios import SCENARIOS
+
+
+def document(scenario: str, show: Show = Show.ALL) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(render(SCENARIOS[scenario](), "json", show=show))
+    return read
+
+
+@pytest.mark.parametrize("show", Show)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_rendered_again_it_is_the_same_document(scenario: str, show: Show) -> None:
+    text = render(SCENARIOS[scenario](), "json", show=show)
+    assert render(report_from(json.loads(text)), "json", show=Show.ALL) == text
+
+
+@pytest.mark.parametrize("format", ["csv", "yaml", "policyreport", "openreports"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_other_formats_say_the_same_too(scenario: str, format: str) -> None:
+    report = SCENARIOS[scenario]()
+    assert render(report_from(document(scenario)), format) == render(report, format)
+
+
+@pytest.mark.parametrize("scenario", ["clean", "gaps", "hostile", "manifests", "unmatched"])
+def test_the_table_says_the_same_where_nothing_is_exempt(scenario: str) -> None:
+    assert render(report_from(document(scenario)), "table") == render(SCENARIOS[scenario](), "table")
+
+
+def test_the_table_says_of_an_exemption_what_is_known_and_no_more() -> None:
+    text = render(report_from(document("violations")), "table")
+    assert "legacy-billing" in text
+    assert "Waiver" not in text and "no end date" not in text
+
+
+def test_replicas_share_their_finding_again() -> None:
+    results = report_from(document("violations")).results
+    assert len({id(each.finding) for each in results}) < 15
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"apiVersion": "policy.aksp.io/v2"}, "no ComplianceReport of policy.aksp.io/v1"),
+        ({"kind": "Pod"}, "kind 'Pod'"),
+        ({"results": {}}, "results: expected a list"),
+        ({"results": [1]}, "results[0]: expected an object, found 1"),
+        ({"results": [{"resource": {"apiVersion": 1}}]}, "results[0].resource.apiVersion: expected a text, found 1"),
+        ({"state": "Splendid"}, "state: expected one of NonCompliant"),
+        ({"evaluatedAt": "yesterday"}, "evaluatedAt: expected a time"),
+        ({"evaluatedAt": "2026-09-01T10:00:00"}, "evaluatedAt: expected a time"),
+        ({"compliancePercent": "5"}, "compliancePercent: expected a number"),
+        ({"compliancePercent": 101}, "compliancePercent: expected a number"),
+        ({"counts": {"resources": {}, "containers": {}}}, "counts.resources.NonCompliant is missing"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        report_from({**document("gaps"), **change})
+    assert said in str(caught.value)
+
+
+def test_fields_that_a_later_version_may_add_are_passed_over() -> None:
+    later = document("gaps")
+    later["results"][0]["later"] = later["later"] = 1
+    assert report_from(later) == report_from(document("gaps"))
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from _places(value[key], (*path, key))
+
+
+MANGLED = document("manifests")
+PLACES = list(_places(MANGLED))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PLACES), st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.just([]), st.just({})))
+def test_a_document_that_is_wrong_somewhere_is_refused_or_read_but_never_breaks(
+    path: tuple[Any, ...], put: Any
+) -> None:
+    wrong = copy.deepcopy(MANGLED)
+    inner: Any = wrong
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = put
+    with contextlib.suppress(InvalidInput):
+        report_from(wrong)
+
+
+def test_ten_thousand_results_are_read_quickly() -> None:
+    violations = SCENARIOS["violations"]()
+    large = replace(violations, results=tuple(violations.results) * 11)
+    read = json.loads(render(large, "json"))
+    started = time.process_time()
+    report_from(read)
+    assert time.process_time() - started < 2

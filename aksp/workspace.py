@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from aksp.compliance.expressions import resolve
 from aksp.compliance.plan import Plan, Ready, make_ready, reaches
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
-from aksp.model.assignment import Assignment
+from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import Definition, Effect
 from aksp.model.scope import Scope
 from aksp.store.files import Files
@@ -65,34 +65,16 @@ class Workspace:
 
         Raises InvalidInput for an assignment, an exemption or a definition that is wrong.
         """
-        ready: list[Ready] = []
-        notes: list[str] = []
         assignments, exemptions = self.store.assignments(), self.store.exemptions()
         names = {assignment.name for assignment in assignments}
-        for exemption in exemptions:
-            if exemption.assignment not in names:
-                notes.append(
-                    f"exemption {exemption.name}: there is no assignment {exemption.assignment!r}, so it does nothing"
-                )
-            elif exemption.expired(now):
-                assert exemption.expires_on is not None
-                notes.append(
-                    f"exemption {exemption.name} expired on {exemption.expires_on:%Y-%m-%d}, so it does nothing"
-                )
-        for assignment in assignments:
-            if target is not None and not reaches(assignment, target):
-                continue
-            definition = self.definition_of(assignment)
-            check_parameters(assignment, definition)
-            try:
-                ready.append(make_ready(assignment, definition, exemptions, target, now))
-            except ValueError as error:
-                raise InvalidInput(str(error), where=assignment.origin or assignment.name) from error
-        return Plan(
-            target=target or Scope("/"),
-            ready=[one for one in ready if one.effect is not Effect.DISABLED],
-            disabled=[one for one in ready if one.effect is Effect.DISABLED],
-            notes=notes,
+        return plan_of(
+            target or Scope("/"),
+            [
+                ready_for(assignment, self.definition_of(assignment), exemptions, target, now)
+                for assignment in assignments
+                if target is None or reaches(assignment, target)
+            ],
+            notes=[note for exemption in exemptions if (note := idle(exemption, names, now))],
         )
 
     def effect_of(self, assignment: Assignment) -> str:
@@ -113,6 +95,41 @@ class Workspace:
             raise InvalidInput(
                 f"assignment {assignment.name!r}: {error.what}", where=assignment.origin or None, hint=error.hint
             ) from error
+
+
+def plan_of(target: Scope, ready: Sequence[Ready], notes: Sequence[str] = ()) -> Plan:
+    """The plan of assignments that were made ready, those with effect Disabled apart."""
+    return Plan(
+        target=target,
+        ready=[one for one in ready if one.effect is not Effect.DISABLED],
+        disabled=[one for one in ready if one.effect is Effect.DISABLED],
+        notes=notes,
+    )
+
+
+def ready_for(
+    assignment: Assignment,
+    definition: Definition,
+    exemptions: Sequence[Exemption],
+    target: Scope | None,
+    now: datetime,
+) -> Ready:
+    """One assignment, checked and resolved. Raises InvalidInput for parameters that are wrong."""
+    check_parameters(assignment, definition)
+    try:
+        return make_ready(assignment, definition, exemptions, target, now)
+    except ValueError as error:
+        raise InvalidInput(str(error), where=assignment.origin or assignment.name) from error
+
+
+def idle(exemption: Exemption, assignments: Collection[str], now: datetime) -> str | None:
+    """Why an exemption does nothing, as a note, or None. ``assignments`` are the names that there are."""
+    if exemption.assignment not in assignments:
+        return f"exemption {exemption.name}: there is no assignment {exemption.assignment!r}, so it does nothing"
+    if exemption.expired(now):
+        assert exemption.expires_on is not None
+        return f"exemption {exemption.name} expired on {exemption.expires_on:%Y-%m-%d}, so it does nothing"
+    return None
 
 
 def check_parameters(assignment: Assignment, definition: Definition) -> None:
@@ -165,9 +182,9 @@ def prepare(engine: Engine, plan: Plan) -> None:
             compiled.add(definition.slug)
 
 
-def compile_definition(engine: Engine, definition: Definition) -> None:
-    """Compile one definition. Raises InvalidPolicy with file, line and column."""
-    faults = engine.compile(definition.slug, definition.modules)
+def compile_definition(engine: Engine, definition: Definition, policy: str | None = None) -> None:
+    """Compile one definition, under its slug or another id. Raises InvalidPolicy with file, line and column."""
+    faults = engine.compile(policy or definition.slug, definition.modules)
     if faults:
         first = faults[0]
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

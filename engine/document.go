@@ -22,6 +22,7 @@ type Owner struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Name       string `json:"name"`
+	UID        string `json:"uid,omitempty"`
 }
 
 // Document is one Kubernetes object that policies can judge, or the Pod that a
@@ -48,6 +49,8 @@ type Document struct {
 	// the path of the template in it.
 	Parent   *int   `json:"parent,omitempty"`
 	Template string `json:"template,omitempty"`
+	// Of a review: what is there before the change.
+	Old bool `json:"old,omitempty"`
 	// What makes it unfit to be judged.
 	Problems []string `json:"problems,omitempty"`
 
@@ -111,6 +114,12 @@ func groupOf(apiVersion string) string {
 	return name
 }
 
+// cutKind takes a "group/kind" apart.
+func cutKind(name string) (group, kind string) {
+	group, kind, _ = strings.Cut(name, "/")
+	return group, kind
+}
+
 func versionOf(apiVersion string) string {
 	_, name, found := strings.Cut(apiVersion, "/")
 	if !found {
@@ -144,17 +153,19 @@ func defaultReads(r *Reads) *Reads {
 	return r
 }
 
-// readsFor is the tree to parse a document of this kind along. One that comes
-// from a file gets defaults, and the Pod of its template is expanded.
-func readsFor(policies *Reads, apiVersion, kind string, manifest bool) *Reads {
+// readsFor is the tree to parse a document of this kind along: what policies
+// read, and what the engine does itself. One that comes from a file gets
+// defaults, and so does the Pod of a workload's template.
+func readsFor(policies, own *Reads, apiVersion, kind string, defaults, template bool) *Reads {
 	reads := baseReads(newReads())
-	if manifest {
+	reads.merge(own)
+	if defaults {
 		defaultReads(reads)
 	}
 	reads.merge(policies)
 	reads.add("apiVersion")
 	reads.add("kind")
-	if path := templatePath(apiVersion, kind); manifest && path != nil && !reads.whole {
+	if path := templatePath(apiVersion, kind); template && path != nil && !reads.whole {
 		pod := defaultReads(baseReads(newReads()))
 		pod.merge(policies)
 		at := reads
@@ -194,7 +205,8 @@ func (d *Document) describe() {
 			kind, _ := reference["kind"].(string)
 			name, _ := reference["name"].(string)
 			apiVersion, _ := reference["apiVersion"].(string)
-			d.Owner = &Owner{APIVersion: apiVersion, Kind: kind, Name: name}
+			uid, _ := reference["uid"].(string)
+			d.Owner = &Owner{APIVersion: apiVersion, Kind: kind, Name: name, UID: uid}
 		}
 	}
 	if d.Kind == "Pod" && groupOf(d.APIVersion) == "" {
@@ -288,7 +300,7 @@ func (d *Document) template(path []string) *Document {
 	}
 	pod := &Document{
 		APIVersion: "v1", Kind: "Pod", Template: strings.Join(path, "."),
-		Part: d.Part, Offset: d.Offset, Length: d.Length, Line: d.Line, Item: d.Item, JSON: d.JSON,
+		Part: d.Part, Offset: d.Offset, Length: d.Length, Line: d.Line, Item: d.Item, JSON: d.JSON, Old: d.Old,
 	}
 	template, ok := at.(map[string]any)
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -17,9 +18,12 @@ type Engine struct {
 	policies  map[string]*Policy
 	batches   map[string]*Batch
 	inventory *Inventory
-	reads     *Reads // what all compiled policies together read of a document
+	trees     map[string]*trees // what to parse along, by format, until policies change
 	slots     chan struct{}
 	guard     *Guard
+
+	remembered   atomic.Int64 // bytes of outcomes, at least
+	rememberable int64
 }
 
 func newEngine() *Engine {
@@ -27,12 +31,19 @@ func newEngine() *Engine {
 		policies:  map[string]*Policy{},
 		batches:   map[string]*Batch{},
 		inventory: newInventory(),
-		reads:     newReads(),
+		trees:     map[string]*trees{},
 		slots:     make(chan struct{}, runtime.GOMAXPROCS(0)),
+
+		rememberable: rememberable(debug.SetMemoryLimit(-1)),
 	}
 	e.guard = startGuard()
 	return e
 }
+
+// codedError is an error that a client tells from others by its code.
+type codedError struct{ code, message string }
+
+func (e *codedError) Error() string { return e.message }
 
 // handle answers one request. An error is the request's fault; what goes wrong
 // within documents and policies is part of the result.
@@ -62,6 +73,8 @@ func (e *Engine) handle(op string, frame Frame) (result any, err error) {
 		return decode(frame, e.isolate)
 	case "inventory":
 		return decode(frame, e.addToInventory)
+	case "store":
+		return decode(frame, func(r storeRequest) (any, error) { return e.storeObjects(r, frame.Body) })
 	case "release":
 		return decode(frame, e.release)
 	case "locate":
@@ -106,6 +119,12 @@ func (e *Engine) release(r batchRequest) (any, error) {
 // slots, shared by all requests, so that two requests do not fight for cores.
 // Work is handed out in runs: most of it is shorter than waking a goroutine.
 func (e *Engine) parallel(n int, work func(i int)) {
+	if n == 1 {
+		e.slots <- struct{}{}
+		defer func() { <-e.slots }()
+		work(0)
+		return
+	}
 	workers := cap(e.slots)
 	run := max(1, min(maxRun, n/(4*workers)))
 	var next atomic.Int64

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
@@ -12,18 +15,161 @@ import (
 // Inventory is data.inventory, the other objects that referential rules read,
 // in Gatekeeper's shape: namespace.<ns>.<groupVersion>.<kind>.<name> and
 // cluster.<groupVersion>.<kind>.<name>.
+//
+// Nothing that an evaluation has seen is ever changed: a change makes new
+// values for what it touches, up to the root, and a new store around them. So
+// evaluations go on with what they began with, and none waits for another.
 type Inventory struct {
-	mu      sync.Mutex
-	objects map[string]any // of data, so {"inventory": …}
-	store   storage.Store  // made from objects when first asked for
-	empty   storage.Store
+	mu    sync.Mutex
+	root  *shelf        // with "namespace" and "cluster"
+	store storage.Store // of root, nil after a change
+	empty storage.Store
 }
 
+// shelf is a level of the inventory: an object, or what lies below a key.
+type shelf struct {
+	below  map[string]*shelf // nil for an object
+	object map[string]any    // until it is first asked for
+	value  ast.Value         // nil after a change below
+}
+
+func newShelf() *shelf { return &shelf{below: map[string]*shelf{}} }
+
 func newInventory() *Inventory {
-	return &Inventory{
-		objects: map[string]any{"inventory": map[string]any{"namespace": map[string]any{}, "cluster": map[string]any{}}},
-		empty:   inmem.New(),
+	root := newShelf()
+	root.below["namespace"], root.below["cluster"] = newShelf(), newShelf()
+	return &Inventory{root: root, empty: inmem.New()}
+}
+
+// built is the shelf's value; what has not changed since the last time is not
+// made again.
+func (s *shelf) built() (ast.Value, error) {
+	if s.value != nil {
+		return s.value, nil
 	}
+	if s.below == nil {
+		value, err := ast.InterfaceToValue(s.object)
+		if err != nil {
+			return nil, err
+		}
+		s.value, s.object = value, nil
+		return value, nil
+	}
+	pairs := make([][2]*ast.Term, 0, len(s.below))
+	for name, one := range s.below {
+		value, err := one.built()
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, [2]*ast.Term{ast.StringTerm(name), ast.NewTerm(value)})
+	}
+	s.value = ast.NewObject(pairs...)
+	return s.value, nil
+}
+
+// put sets the object at a path.
+func (s *shelf) put(path []string, object map[string]any) {
+	s.value = nil
+	if len(path) == 1 {
+		s.below[path[0]] = &shelf{object: object}
+		return
+	}
+	next := s.below[path[0]]
+	if next == nil {
+		next = newShelf()
+		s.below[path[0]] = next
+	}
+	next.put(path[1:], object)
+}
+
+// drop removes what lies at a path, and what is empty then: it must look as if
+// it had never been there. The first levels stay. It tells how many objects
+// went.
+func (s *shelf) drop(path []string) int {
+	next := s.below[path[0]]
+	if next == nil {
+		return 0
+	}
+	gone := 0
+	if len(path) == 1 {
+		gone = next.objects()
+	} else {
+		gone = next.drop(path[1:])
+	}
+	if gone > 0 {
+		s.value = nil
+	}
+	if len(path) == 1 || next.below != nil && len(next.below) == 0 {
+		delete(s.below, path[0])
+	}
+	return gone
+}
+
+func (s *shelf) objects() int {
+	if s.below == nil {
+		return 1
+	}
+	total := 0
+	for _, one := range s.below {
+		total += one.objects()
+	}
+	return total
+}
+
+// place is the path of an object; without a name, of all of its kind there.
+func place(apiVersion, kind, namespace string, name ...string) []string {
+	path := []string{"cluster", apiVersion, kind}
+	if namespace != "" {
+		path = []string{"namespace", namespace, apiVersion, kind}
+	}
+	return append(path, name...)
+}
+
+// versions are those of a group that there are objects of, in a namespace or,
+// with none, outside all.
+func (i *Inventory) versions(group, namespace string) []string {
+	at := i.root.below["cluster"]
+	if namespace != "" {
+		at = i.root.below["namespace"].below[namespace]
+	}
+	var out []string
+	if at != nil {
+		for version := range at.below {
+			if groupOf(version) == group {
+				out = append(out, version)
+			}
+		}
+	}
+	return out
+}
+
+// drop removes a path below the root; the first level stays even when empty.
+func (i *Inventory) drop(path []string) int {
+	gone := i.root.below[path[0]].drop(path[1:])
+	if gone > 0 {
+		i.root.value, i.store = nil, nil
+	}
+	return gone
+}
+
+func (i *Inventory) put(d *Document) {
+	i.root.put(place(d.APIVersion, d.Kind, d.Namespace, d.Name), d.object)
+	i.store = nil
+}
+
+// dropKind removes all objects of a kind, of every version.
+func (i *Inventory) dropKind(group, kind string) int {
+	gone := 0
+	namespaces := []string{""}
+	for namespace := range i.root.below["namespace"].below {
+		namespaces = append(namespaces, namespace)
+	}
+	for _, namespace := range namespaces {
+		for _, version := range i.versions(group, namespace) {
+			gone += i.drop(place(version, kind, namespace))
+		}
+	}
+	return gone
 }
 
 type inventoryRequest struct {
@@ -40,32 +186,90 @@ func (e *Engine) addToInventory(r inventoryRequest) (any, error) {
 	}
 	e.inventory.mu.Lock()
 	defer e.inventory.mu.Unlock()
-	inventory := e.inventory.objects["inventory"].(map[string]any)
 	added := 0
 	for _, d := range batch.documents {
 		if d.Parent != nil || !slices.Contains(r.Kinds, groupOf(d.APIVersion)+"/"+d.Kind) {
 			continue
 		}
 		added++
-		var path []string
-		if d.Namespace != "" {
-			path = []string{"namespace", d.Namespace, d.APIVersion, d.Kind}
-		} else {
-			path = []string{"cluster", d.APIVersion, d.Kind}
-		}
-		at := inventory
-		for _, key := range path {
-			next, ok := at[key].(map[string]any)
-			if !ok {
-				next = map[string]any{}
-				at[key] = next
-			}
-			at = next
-		}
-		at[d.Name] = d.object
+		e.inventory.put(d)
 	}
-	e.inventory.store = nil
 	return map[string]any{"added": added}, nil
+}
+
+// storeRequest changes single objects: whole kinds and single ones go, then
+// others come.
+type storeRequest struct {
+	Set    []string    `json:"set"`   // kinds, as "group/kind"
+	Parts  []int       `json:"parts"` // lengths of objects in the body
+	Remove []storedKey `json:"remove"`
+}
+
+// storedKey names an object; without a version, of every version of its group.
+type storedKey struct {
+	APIVersion string `json:"apiVersion"`
+	Group      string `json:"group,omitempty"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"`
+}
+
+// storeObjects does all that a request says, or nothing.
+func (e *Engine) storeObjects(r storeRequest, body []byte) (any, error) {
+	documents := make([]*Document, len(r.Parts))
+	at := 0
+	for i, length := range r.Parts {
+		if length < 0 || at+length > len(body) {
+			return nil, fmt.Errorf("part %d reaches past the body", i)
+		}
+		document, err := storedDocument(body[at : at+length])
+		if err != nil {
+			return nil, fmt.Errorf("object %d for the inventory: %w", i, err)
+		}
+		documents[i], at = document, at+length
+	}
+	e.inventory.mu.Lock()
+	defer e.inventory.mu.Unlock()
+	removed := 0
+	for _, kind := range r.Set {
+		removed += e.inventory.dropKind(cutKind(kind))
+	}
+	for _, key := range r.Remove {
+		versions := []string{key.APIVersion}
+		if key.APIVersion == "" {
+			versions = e.inventory.versions(key.Group, key.Namespace)
+		}
+		for _, version := range versions {
+			removed += e.inventory.drop(place(version, key.Kind, key.Namespace, key.Name))
+		}
+	}
+	stored := make([]storedKey, len(documents))
+	for i, d := range documents {
+		e.inventory.put(d)
+		stored[i] = storedKey{APIVersion: d.APIVersion, Kind: d.Kind, Namespace: d.Namespace, Name: d.Name}
+	}
+	return map[string]any{"stored": stored, "removed": removed}, nil
+}
+
+func storedDocument(raw []byte) (*Document, error) {
+	parsed, err := parseJSON(raw, everything(), trusted...)
+	if err != nil {
+		return nil, errors.New(jsonMessage(err))
+	}
+	object, ok := parsed.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("it is %s, not an object", typeName(parsed))
+	}
+	d := &Document{object: object}
+	d.APIVersion, _ = object["apiVersion"].(string)
+	d.Kind, _ = object["kind"].(string)
+	metadata, _ := object["metadata"].(map[string]any)
+	d.Name, _ = metadata["name"].(string)
+	d.Namespace, _ = metadata["namespace"].(string)
+	if d.APIVersion == "" || d.Kind == "" || d.Name == "" {
+		return nil, errors.New("it lacks apiVersion, kind or metadata.name")
+	}
+	return d, nil
 }
 
 // snapshot is a store with a read transaction that evaluations share.
@@ -77,7 +281,10 @@ type snapshot struct {
 func (i *Inventory) snapshot(needed bool) (*snapshot, error) {
 	store := i.empty
 	if needed {
-		store = i.current()
+		var err error
+		if store, err = i.current(); err != nil {
+			return nil, err
+		}
 	}
 	txn, err := store.NewTransaction(context.Background())
 	if err != nil {
@@ -86,13 +293,17 @@ func (i *Inventory) snapshot(needed bool) (*snapshot, error) {
 	return &snapshot{store: store, txn: txn}, nil
 }
 
-func (i *Inventory) current() storage.Store {
+func (i *Inventory) current() (storage.Store, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.store == nil {
-		i.store = inmem.NewFromObjectWithOpts(i.objects, inmem.OptReturnASTValuesOnRead(true))
+		value, err := i.root.built()
+		if err != nil {
+			return nil, err
+		}
+		i.store = inmem.NewFromASTObject(ast.NewObject([2]*ast.Term{ast.InternedTerm("inventory"), ast.NewTerm(value)}))
 	}
-	return i.store
+	return i.store, nil
 }
 
 func (s *snapshot) close() { s.store.Abort(context.Background(), s.txn) }

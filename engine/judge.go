@@ -22,6 +22,7 @@ type judgeRequest struct {
 	Batch      string `json:"batch"`
 	DeadlineMS int    `json:"deadlineMs"` // for one evaluation
 	Tasks      []task `json:"tasks"`
+	Release    bool   `json:"release"` // the batch afterwards, whatever comes of it
 }
 
 // Finding is a violation in the form of Gatekeeper's contract.
@@ -71,25 +72,23 @@ func (e *Engine) job(t task, deadlineMS int) (job, error) {
 	if deadlineMS <= 0 {
 		return job{}, errors.New("deadlineMs must be positive")
 	}
-	parameters := ast.Value(ast.NewObject())
-	if len(t.Parameters) > 0 {
-		native, err := parseJSON(t.Parameters, everything())
-		if err != nil {
-			return job{}, fmt.Errorf("parameters: %w", err)
-		}
-		if parameters, err = ast.InterfaceToValue(native); err != nil {
-			return job{}, fmt.Errorf("parameters: %w", err)
-		}
+	set, err := policy.with(string(t.Parameters))
+	if err != nil {
+		return job{}, fmt.Errorf("parameters: %w", err)
 	}
-	return job{policy: policy, parameters: parameters, deadline: time.Duration(deadlineMS) * time.Millisecond, memo: policy.memo(string(t.Parameters))}, nil
+	return job{policy: policy, parameters: set.value, deadline: time.Duration(deadlineMS) * time.Millisecond, memo: set.memo}, nil
 }
 
 // serves refuses a policy that reads what was not kept when the batch was
 // loaded: it would find nothing there, and that would look like a pass.
 func (b *Batch) serves(policy *Policy) error {
-	if !b.reads.covers(policy.reads) {
-		return fmt.Errorf("policy %q was compiled after the batch was loaded, and reads more of its documents", policy.id)
+	if policy.coveredBy.Load() == b.reads {
+		return nil
 	}
+	if !b.reads.covers(policy.reads) {
+		return &codedError{code: "Outdated", message: fmt.Sprintf("policy %q was compiled after the batch was loaded, and reads more of its documents", policy.id)}
+	}
+	policy.coveredBy.Store(b.reads)
 	return nil
 }
 
@@ -135,7 +134,7 @@ func (e *Engine) judgeOne(document *Document, jobs []job, tasks []int, data *sna
 		}
 		outcomes[i] = e.run(j, review, data)
 		if j.memo != nil && len(outcomes[i].faults) == 0 {
-			j.memo.put(key, outcomes[i])
+			e.remembered.Add(j.memo.put(key, outcomes[i]))
 		}
 	}
 	return outcomes
@@ -145,6 +144,9 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 	batch, err := e.batch(r.Batch)
 	if err != nil {
 		return nil, err
+	}
+	if r.Release {
+		defer func() { _, _ = e.release(batchRequest{Batch: r.Batch}) }()
 	}
 	jobs := make([]job, len(r.Tasks))
 	tasksOf := make([][]int, len(batch.documents))
@@ -174,6 +176,8 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 	e.parallel(len(batch.documents), func(d int) {
 		found[d] = e.judgeOne(batch.documents[d], jobs, tasksOf[d], data)
 	})
+
+	e.forgetIfFull()
 
 	answer := judgeAnswer{Findings: []Finding{}, Hits: []hit{}, Faults: []fault{}}
 	table := findingTable{index: map[Finding]int{}, numbers: map[*outcome][]int{}}

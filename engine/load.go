@@ -17,7 +17,7 @@ type Batch struct {
 
 type loadRequest struct {
 	Batch  string `json:"batch"`
-	Format string `json:"format"` // "list": one page of an API server; "files"
+	Format string `json:"format"` // "list": one page of an API server; "files"; "review": an AdmissionReview
 	// WholeKinds (as "group/kind") are kept entire, for the inventory.
 	WholeKinds []string `json:"wholeKinds"`
 	// Namespace is where documents of files lie that name none.
@@ -39,6 +39,7 @@ type loadAnswer struct {
 	Problems        []Problem   `json:"problems"`
 	Continue        string      `json:"continue,omitempty"`
 	ResourceVersion string      `json:"resourceVersion,omitempty"`
+	Request         *Request    `json:"request,omitempty"`
 }
 
 // source is one document's text before it is parsed.
@@ -50,7 +51,8 @@ type source struct {
 
 func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	answer := loadAnswer{Documents: []*Document{}, Problems: []Problem{}}
-	var sources []source
+	reader := e.reader(r)
+	var documents []*Document
 	switch r.Format {
 	case "list":
 		found, ok, err := listItems(body)
@@ -61,36 +63,37 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 			return nil, errNoList
 		}
 		answer.Continue, answer.ResourceVersion = found.metadata.Continue, found.metadata.ResourceVersion
-		for _, span := range found.spans {
-			sources = append(sources, source{span: span, text: body[span.Offset : span.Offset+span.Length]})
+		sources := make([]source, len(found.spans))
+		for i, span := range found.spans {
+			sources[i] = source{span: span, text: body[span.Offset : span.Offset+span.Length]}
 		}
+		var problems []Problem
+		documents, problems = e.readAll(reader, sources)
+		answer.Problems = append(answer.Problems, problems...)
 	case "files":
-		var err error
-		if sources, answer.Problems, err = partSources(r.Parts, body); err != nil {
+		sources, problems, err := partSources(r.Parts, body)
+		if err != nil {
 			return nil, err
 		}
+		answer.Problems = append(answer.Problems, problems...)
+		documents, problems = e.readAll(reader, sources)
+		answer.Problems = append(answer.Problems, problems...)
+	case "review":
+		found, err := readReview(body)
+		if err != nil {
+			return nil, err
+		}
+		reader.request = &found.Request
+		if documents, err = reader.reviewed(body, found); err != nil {
+			return nil, err
+		}
+		answer.Request = &found.Request
 	default:
 		return nil, fmt.Errorf("unknown format %q", r.Format)
 	}
-
-	reader := e.reader(r)
-	loaded := make([]loadedSource, len(sources))
-	e.parallel(len(sources), func(i int) {
-		loaded[i] = reader.readSafely(sources[i])
-	})
-	batch := &Batch{reads: reader.policies}
-	for _, one := range loaded {
-		answer.Problems = append(answer.Problems, one.problems...)
-		for _, document := range one.documents {
-			index := len(batch.documents)
-			batch.documents = append(batch.documents, document)
-			if path := templatePath(document.APIVersion, document.Kind); reader.manifests && path != nil {
-				pod := document.template(path)
-				pod.Parent = &index
-				applyDefaults(pod.APIVersion, pod.Kind, pod.object)
-				batch.documents = append(batch.documents, pod)
-			}
-		}
+	batch := &Batch{reads: reader.trees.policies, documents: documents}
+	if reader.templates {
+		batch.documents = withTemplates(documents)
 	}
 	answer.Documents = append(answer.Documents, batch.documents...)
 	e.mu.Lock()
@@ -100,6 +103,36 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	}
 	e.batches[r.Batch] = batch
 	return answer, nil
+}
+
+func (e *Engine) readAll(reader documentReader, sources []source) (documents []*Document, problems []Problem) {
+	loaded := make([]loadedSource, len(sources))
+	e.parallel(len(sources), func(i int) {
+		loaded[i] = reader.readSafely(sources[i])
+	})
+	for _, one := range loaded {
+		documents = append(documents, one.documents...)
+		problems = append(problems, one.problems...)
+	}
+	return documents, problems
+}
+
+// withTemplates puts after each workload the Pod that it would make. Such a Pod
+// gets its defaults here even in a live cluster: the API server applies some of
+// them (host ports, requests from limits) to Pods alone.
+func withTemplates(documents []*Document) []*Document {
+	out := make([]*Document, 0, len(documents))
+	for _, document := range documents {
+		index := len(out)
+		out = append(out, document)
+		if path := templatePath(document.APIVersion, document.Kind); path != nil {
+			pod := document.template(path)
+			pod.Parent = &index
+			applyDefaults(pod.APIVersion, pod.Kind, pod.object)
+			out = append(out, pod)
+		}
+	}
+	return out
 }
 
 func partSources(parts []Part, body []byte) (sources []source, problems []Problem, err error) {
@@ -152,45 +185,71 @@ func partSpans(part Part, text []byte) ([]Span, []Problem) {
 	return spans, nil
 }
 
-// documentReader parses sources of one load, with the trees to parse along
-// made once for each kind.
+// documentReader parses the sources of one load.
 type documentReader struct {
-	manifests bool
+	manifests bool // written by people, and not yet defaulted
+	templates bool // workloads are followed by the Pods that they would make
 	namespace string
+	request   *Request // the review that the sources are of
 	options   []jsontext.Options
-	policies  *Reads
-	reads     func(apiVersion, kind string) *Reads
+	trees     *trees
+	whole     []string // kinds
 }
 
 func (e *Engine) reader(r loadRequest) documentReader {
-	reader := documentReader{manifests: r.Format == "files", namespace: r.Namespace}
+	reader := documentReader{
+		manifests: r.Format == "files", templates: r.Format != "list",
+		namespace: r.Namespace, trees: e.treesFor(r.Format), whole: r.WholeKinds,
+	}
 	if !reader.manifests {
 		reader.options = trusted
 	}
-	e.mu.Lock()
-	policies := newReads()
-	policies.merge(e.reads)
-	e.mu.Unlock()
-	reader.policies = policies.settle()
-	plain := readsFor(policies, "", "", reader.manifests)
-	workloads := map[string]*Reads{}
-	if reader.manifests {
-		for key := range templatePaths {
-			apiGroup, kind, _ := strings.Cut(key, "/")
-			workloads[key] = readsFor(policies, apiGroup+"/v1", kind, true)
-		}
-	}
-	reader.reads = func(apiVersion, kind string) *Reads {
-		key := groupOf(apiVersion) + "/" + kind
-		if slices.Contains(r.WholeKinds, key) {
-			return everything()
-		}
-		if reads := workloads[key]; reads != nil {
-			return reads
-		}
-		return plain
-	}
 	return reader
+}
+
+func (r documentReader) reads(apiVersion, kind string) *Reads {
+	key := groupOf(apiVersion) + "/" + kind
+	if slices.Contains(r.whole, key) {
+		return everything()
+	}
+	if reads := r.trees.workloads[key]; reads != nil {
+		return reads
+	}
+	return r.trees.plain
+}
+
+// trees are what to parse documents along, by kind. They change only with the
+// policies.
+type trees struct {
+	policies  *Reads
+	plain     *Reads
+	workloads map[string]*Reads // by group/kind
+}
+
+func (e *Engine) treesFor(format string) *trees {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if known := e.trees[format]; known != nil {
+		return known
+	}
+	policies := newReads()
+	for _, policy := range e.policies {
+		policies.merge(policy.reads)
+	}
+	out := &trees{policies: policies.settle(), workloads: map[string]*Reads{}}
+	own := newReads()
+	if format == "review" {
+		own.add("metadata", "deletionTimestamp")
+	}
+	out.plain = readsFor(policies, own, "", "", format == "files", false)
+	if format != "list" {
+		for key := range templatePaths {
+			apiGroup, kind := cutKind(key)
+			out.workloads[key] = readsFor(policies, own, apiGroup+"/v1", kind, format == "files", true)
+		}
+	}
+	e.trees[format] = out
+	return out
 }
 
 type loadedSource struct {
@@ -247,7 +306,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	if apiVersion == "" {
 		apiVersion = s.span.API
 	}
-	if strings.HasSuffix(kind, "List") {
+	if strings.HasSuffix(kind, "List") && r.request == nil {
 		if found, ok, err := listItems(raw); err == nil && ok {
 			if depth == maxListDepth {
 				return fail("lists within lists, more than 8 deep")
@@ -262,7 +321,12 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		}
 		return fail("not a Kubernetes object: it has no " + missing)
 	}
-	parsed, err := parseJSON(raw, r.reads(apiVersion, kind), r.options...)
+	var parsed any
+	if r.request != nil {
+		parsed, err = parseOnce(raw, r.reads(apiVersion, kind))
+	} else {
+		parsed, err = parseJSON(raw, r.reads(apiVersion, kind), r.options...)
+	}
 	if err != nil {
 		return invalid(err)
 	}
@@ -276,6 +340,9 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		document.settle(r.namespace)
 	}
 	document.describe()
+	if r.request != nil {
+		document.settleReviewed(r.request)
+	}
 	if document.Name == "" && document.GenerateName == "" && len(document.Problems) == 0 {
 		document.Problems = append(document.Problems, "metadata.name is missing")
 	}

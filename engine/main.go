@@ -73,6 +73,10 @@ func serve(in io.Reader, out io.Writer) error {
 		reply := map[string]any{"id": id}
 		if err != nil {
 			reply["error"] = err.Error()
+			var coded *codedError
+			if errors.As(err, &coded) {
+				reply["code"] = coded.code
+			}
 		} else {
 			reply["result"] = result
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"slices"
 	"sort"
 	"sync"
@@ -18,8 +19,16 @@ type Memo struct {
 	outcomes map[string]*outcome
 }
 
-// A full memo is emptied: what is common comes back at once.
-const maxRemembered = 1 << 13
+const (
+	// What all memos together may hold, in bytes: a share of the memory that
+	// the collector works to stay under.
+	defaultRemembered = 64 << 20
+	rememberedShare   = 8
+	// A document of which a policy sees more than this is hardly seen twice.
+	maxKey = 16 << 10
+	// About what an outcome takes beside its key and its texts.
+	outcomeBytes = 256
+)
 
 func newMemo() *Memo { return &Memo{outcomes: map[string]*outcome{}} }
 
@@ -29,13 +38,47 @@ func (m *Memo) get(key []byte) *outcome {
 	return m.outcomes[string(key)]
 }
 
-func (m *Memo) put(key []byte, found *outcome) {
+// put tells how many bytes more there are now.
+func (m *Memo) put(key []byte, found *outcome) int64 {
+	if len(key) > maxKey {
+		return 0
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.outcomes) >= maxRemembered {
-		clear(m.outcomes)
+	if m.outcomes[string(key)] != nil {
+		return 0
 	}
 	m.outcomes[string(key)] = found
+	size := outcomeBytes + len(key)
+	for _, one := range found.findings {
+		size += len(one.Msg) + len(one.Details)
+	}
+	return int64(size)
+}
+
+// forgetIfFull empties all memos when together they hold too much: what is
+// common comes back at once.
+func (e *Engine) forgetIfFull() {
+	if e.remembered.Load() <= e.rememberable {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.remembered.Load() <= e.rememberable {
+		return
+	}
+	e.remembered.Store(0)
+	for _, policy := range e.policies {
+		policy.forget()
+	}
+}
+
+// rememberable is how many bytes memos may hold under a soft limit of memory.
+func rememberable(limit int64) int64 {
+	if limit == math.MaxInt64 {
+		return defaultRemembered
+	}
+	return limit / rememberedShare
 }
 
 // sight is what a policy can see of a review: parts of the object, and whether

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -96,8 +97,8 @@ violation contains {"msg": sprintf("%v in %v", [c.image, input.review.namespace]
 		for _, parameters := range []string{`{"image": "i1"}`, `{"image": "i2"}`, `{"image": "i1"}`} {
 			results[remembers] = judged(t, e, "p", parameters)
 		}
-		if memo := e.policies["p"].memo(`{"image": "i1"}`); remembers {
-			equal(t, "remembered", len(memo.outcomes), 30)
+		if set, _ := e.policies["p"].with(`{"image": "i1"}`); remembers {
+			equal(t, "remembered", len(set.memo.outcomes), 30)
 		}
 	}
 	equal(t, "answers", results[true], results[false])
@@ -105,17 +106,51 @@ violation contains {"msg": sprintf("%v in %v", [c.image, input.review.namespace]
 	equal(t, "findings", len(results[true].Findings), 10)
 }
 
-func TestAMemoIsEmptiedWhenItIsFull(t *testing.T) {
-	memo := newMemo()
-	for i := range maxRemembered + 1 {
-		memo.put([]byte(fmt.Sprint(i)), &outcome{})
+func TestMemoryIsEmptiedWhenItIsFull(t *testing.T) {
+	e := newEngine()
+	e.rememberable = 100 << 10
+	install(t, e, "p", "v1", "package p\nviolation contains {\"msg\": \"x\"} if input.review.object.spec.a")
+	for round := range 40 {
+		var text strings.Builder
+		for i := range 50 {
+			fmt.Fprintf(&text, `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"a": "%d-%d"}}`, round, i)
+		}
+		loadedAs(t, e, loadRequest{Batch: "b", Format: "files", Parts: []Part{{Length: text.Len()}}}, text.String())
+		equal(t, "hits", len(judged(t, e, "p", fmt.Sprint(round%4)).Hits), 50)
+		if _, err := e.release(batchRequest{Batch: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		total := 0
+		for _, set := range e.policies["p"].sets {
+			total += len(set.memo.outcomes)
+		}
+		if total*outcomeBytes > int(e.rememberable) || e.remembered.Load() > e.rememberable {
+			t.Fatalf("round %d: %d outcomes, %d bytes", round, total, e.remembered.Load())
+		}
 	}
-	equal(t, "remembered", len(memo.outcomes), 1)
+}
+
+func TestSetsOfParametersAreForgottenWhenThereAreTooMany(t *testing.T) {
 	policy := compiled(t, "v1", "package p\nviolation contains {\"msg\": \"x\"} if input.review.object.spec.a")
 	for i := range maxParameterSets + 2 {
-		policy.memo(fmt.Sprint(i))
+		if _, err := policy.with(fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	equal(t, "sets of parameters", len(policy.memos), 1)
+	equal(t, "sets of parameters", len(policy.sets), 2)
+}
+
+func TestWhatIsSeenOfALargeDocumentIsNotRemembered(t *testing.T) {
+	memo := newMemo()
+	equal(t, "bytes", memo.put(make([]byte, maxKey+1), &outcome{}), 0)
+	equal(t, "remembered", len(memo.outcomes), 0)
+	equal(t, "bytes", memo.put([]byte("key"), &outcome{findings: []Finding{{Msg: "m", Details: "{}"}}}), int64(outcomeBytes+6))
+	equal(t, "bytes of the same", memo.put([]byte("key"), &outcome{}), 0)
+}
+
+func TestTheBoundOfMemoryIsAShareOfTheProcess(t *testing.T) {
+	equal(t, "without a limit", rememberable(math.MaxInt64), defaultRemembered)
+	equal(t, "of 128 MiB", rememberable(128<<20), 16<<20)
 }
 
 func TestOutcomesWithFaultsAreNotRemembered(t *testing.T) {
@@ -126,5 +161,5 @@ func TestOutcomesWithFaultsAreNotRemembered(t *testing.T) {
 		_, faults := messages(judged(t, e, "p", ""))
 		equal(t, "faults", faults, []string{"0: p.rego:2: div: divide by zero"})
 	}
-	equal(t, "remembered", len(e.policies["p"].memo("").outcomes), 0)
+	equal(t, "remembered", len(e.policies["p"].sets[""].memo.outcomes), 0)
 }

@@ -12,19 +12,20 @@ import (
 // another shape than the tree expects keeps its type (an array stays an
 // array), so that rules see wrong types as wrong types.
 func parseJSON(raw []byte, reads *Reads, options ...jsontext.Options) (any, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), options...)
-	value, err := decodeValue(dec, reads)
-	if err != nil {
-		return nil, err
-	}
-	return value, nil
+	return decodeValue(jsontext.NewDecoder(bytes.NewBuffer(raw), options...), reads, false)
+}
+
+// parseOnce is parseJSON of what comes from an API server, but for names that
+// are read and stand there twice: to look only at those costs nothing.
+func parseOnce(raw []byte, reads *Reads) (any, error) {
+	return decodeValue(jsontext.NewDecoder(bytes.NewBuffer(raw), trusted...), reads, true)
 }
 
 // Documents written by people are checked as strictly as kubectl does; lists
 // from an API server were encoded by it and need no second check.
 var trusted = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-func decodeValue(dec *jsontext.Decoder, reads *Reads) (any, error) {
+func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 	switch dec.PeekKind() {
 	case '{':
 		if _, err := dec.ReadToken(); err != nil {
@@ -46,11 +47,14 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads) (any, error) {
 				}
 				continue
 			}
-			value, err := decodeValue(dec, child)
+			value, err := decodeValue(dec, child, once)
 			if err != nil {
 				return nil, err
 			}
-			object[key] = value
+			before := len(object)
+			if object[key] = value; once && len(object) == before {
+				return nil, fmt.Errorf("duplicate object member name %q", key)
+			}
 		}
 		_, err := dec.ReadToken()
 		return object, err
@@ -72,7 +76,7 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads) (any, error) {
 				}
 				continue
 			}
-			value, err := decodeValue(dec, child)
+			value, err := decodeValue(dec, child, once)
 			if err != nil {
 				return nil, err
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -25,29 +26,54 @@ type Policy struct {
 	useInventory bool
 	values       cache.InterQueryValueCache
 	trips        trips
+	coveredBy    atomic.Pointer[Reads] // the last tree found to have all that it reads
 
-	mu    sync.Mutex
-	memos map[string]*Memo // by parameters
+	mu   sync.Mutex
+	sets map[string]*parameterSet // by their JSON
 }
 
-// memo is what is remembered for a set of parameters (JSON text); nil when this
-// policy's outcomes are not remembered.
-func (p *Policy) memo(parameters string) *Memo {
-	if p.sight == nil {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.memos == nil || len(p.memos) > maxParameterSets {
-		p.memos = map[string]*Memo{}
-	}
-	if p.memos[parameters] == nil {
-		p.memos[parameters] = newMemo()
-	}
-	return p.memos[parameters]
+// parameterSet is a set of parameters, parsed, and what is remembered for it:
+// nothing when this policy's outcomes are not remembered.
+type parameterSet struct {
+	value ast.Value
+	memo  *Memo
 }
 
 const maxParameterSets = 64
+
+// with is the set of parameters that a JSON text holds.
+func (p *Policy) with(text string) (*parameterSet, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.sets[text]; known != nil {
+		return known, nil
+	}
+	set := &parameterSet{value: ast.NewObject()}
+	if text != "" {
+		native, err := parseJSON([]byte(text), everything())
+		if err != nil {
+			return nil, err
+		}
+		if set.value, err = ast.InterfaceToValue(native); err != nil {
+			return nil, err
+		}
+	}
+	if p.sight != nil {
+		set.memo = newMemo()
+	}
+	if p.sets == nil || len(p.sets) >= maxParameterSets {
+		p.sets = map[string]*parameterSet{}
+	}
+	p.sets[text] = set
+	return set, nil
+}
+
+// forget drops all that is remembered.
+func (p *Policy) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sets = nil
+}
 
 // Built-ins that reach out of the process, tell of the machine, or compile
 // more Rego at run time.
@@ -102,7 +128,7 @@ func (e *Engine) compile(r compileRequest) (any, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.policies[r.Policy] = policy
-	e.reads.merge(policy.reads)
+	clear(e.trees)
 	return compileAnswer{Faults: []PolicyFault{}, Reads: policy.reads.paths(), Inventory: policy.useInventory}, nil
 }
 

@@ -215,7 +215,6 @@ func findingsOf(t testing.TB, one study, parameters, documents string, kinds []s
 		t.Fatalf("%s: %+v", one.name, faults)
 	}
 	e.policies["p"] = policy
-	e.reads.merge(policy.reads)
 	request := loadRequest{Batch: "b", Format: "files", Namespace: "default", Parts: []Part{{Length: len(documents)}}}
 	if whole {
 		policy.sight = nil

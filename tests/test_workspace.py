@@ -11,9 +11,9 @@ import yaml
 
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
-from aksp.model.assignment import Assignment
+from aksp.model.assignment import Assignment, Exemption, ExemptionCategory
 from aksp.model.scope import Scope
-from aksp.workspace import Workspace, check_regexes, compile_definition, prepare, workspace_root
+from aksp.workspace import Workspace, check_regexes, compile_definition, idle, prepare, workspace_root
 from tests.catalog.documents import DETAILS, document, write
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -147,7 +147,23 @@ def test_a_malformed_exemption_ends_the_run_with_file_and_field(workspace: Works
     assert str(error.value.where).endswith("exemptions/bad.yaml")
 
 
+def test_an_exemption_of_an_assignment_that_is_there_does_something_until_it_ends() -> None:
+    ends = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    one = Exemption(name="waiver", assignment="one", category=ExemptionCategory.WAIVER, expires_on=ends)
+
+    assert idle(one, {"one"}, NOW) is None
+    assert idle(one, {"one"}, ends) == "exemption waiver expired on 2026-06-01, so it does nothing"
+    assert "there is no assignment 'one'" in (idle(one, {"two"}, NOW) or "")
+
+
 # Engine
+
+
+def test_a_definition_can_be_compiled_under_another_id(workspace: Workspace, engine: Engine) -> None:
+    definition = workspace.catalog.get("no-privileged")
+    compile_definition(engine, definition, "no-privileged@9")
+
+    assert engine.reads("no-privileged@9")
 
 
 def test_a_pattern_that_is_no_re2_is_refused_by_name(workspace: Workspace, engine: Engine) -> None:

@@ -99,7 +99,21 @@ class Tally:
         faults: Sequence[Fault],
         sources: Sequence[Source | None] | None = None,
     ) -> None:
-        """Count a page.
+        """Count a page, and record its results as ``record`` does."""
+        verdicts = self.record(documents, tasks, found, faults, sources)
+        self._count_resources(tasks, _slots(documents), verdicts)
+        self._count_containers(tasks, documents, verdicts)
+        self.documents += len(documents)
+
+    def record(
+        self,
+        documents: Sequence[Document],
+        tasks: Sequence[Task],
+        found: Mapping[tuple[int, int], Sequence[Finding]],
+        faults: Sequence[Fault],
+        sources: Sequence[Source | None] | None = None,
+    ) -> list[dict[int, _Verdict]]:
+        """Build the results of some documents without counting them: admission asks only what is wrong.
 
         ``found`` has the findings by (task, document); documents with problems of their own are
         faults of every task that selects them. ``sources`` are the documents' places in files.
@@ -136,10 +150,7 @@ class Tally:
                     self._compliant(self.plan.ready[number], documents[at], verdicts[number].get(at))
         # A page's results are sorted now, while they are few: see results.
         self._own[before:] = sorted(self._own[before:], key=_order)
-        slots = _slots(documents)
-        self._count_resources(tasks, slots, verdicts)
-        self._count_containers(tasks, documents, verdicts)
-        self.documents += len(documents)
+        return verdicts
 
     def _count_resources(
         self, tasks: Sequence[Task], slots: Sequence[int], verdicts: Sequence[Mapping[int, _Verdict]]

@@ -1,0 +1,48 @@
+"""The one client of the engine process, in which OPA parses documents and evaluates Rego.
+
+The engine is a child process spoken to over a pair of pipes (engine/README.md describes the
+frames). It is killed when it passes a hard deadline or a memory cap and started again with all
+that it knew; the policy that brought it down is then in Error and everything else is judged.
+
+    records    what the engine says of documents, policies and reviews
+    process    the child: started, asked, watched, ended
+    judging    tasks as the engine wants them, and its answers
+    cached     the watched objects of data.inventory, kept for the next engine
+    client     Engine, all of it together
+"""
+
+from __future__ import annotations
+
+from aksp.engine.client import EVALUATION_DEADLINE_MS, HARD_DEADLINE, MEMORY_CAP, MEMORY_TARGET, Engine
+from aksp.engine.process import PROTOCOL, BadReview, EngineDied, Outdated, engine_binary
+from aksp.engine.records import (
+    Batch,
+    ContainerRecord,
+    DocumentRecord,
+    Loading,
+    OwnerRecord,
+    PolicyFault,
+    ProblemRecord,
+    RequestRecord,
+)
+
+__all__ = [
+    "EVALUATION_DEADLINE_MS",
+    "HARD_DEADLINE",
+    "MEMORY_CAP",
+    "MEMORY_TARGET",
+    "PROTOCOL",
+    "BadReview",
+    "Batch",
+    "ContainerRecord",
+    "DocumentRecord",
+    "Engine",
+    "EngineDied",
+    "Loading",
+    "Outdated",
+    "OwnerRecord",
+    "PolicyFault",
+    "ProblemRecord",
+    "RequestRecord",
+    "engine_binary",
+]

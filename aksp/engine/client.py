@@ -1,0 +1,541 @@
+"""The engine as the rest of aksp knows it: policies, documents, judgements."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait as wait_for
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+from aksp.compliance.judgement import IsolatedRecord, Judgement, Task
+from aksp.engine.cached import CachedObjects, stored
+from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
+from aksp.engine.process import Answer, EngineDied, Outdated, Process, engine_binary
+from aksp.engine.records import Batch, Loading, PolicyFault, ProblemRecord, batch_of
+from aksp.errors import EngineError
+from aksp.model.definition import RegoModule
+
+#: Milliseconds one evaluation may take before the engine itself gives it up.
+EVALUATION_DEADLINE_MS = 2000
+#: Seconds a request may take beyond what its evaluations may, before the engine is killed.
+HARD_DEADLINE = 20.0
+#: Bytes of resident memory past which the engine is killed.
+MEMORY_CAP = 3 << 30
+#: Bytes the engine's garbage collector works to stay under.
+MEMORY_TARGET = 1 << 30
+
+_ENVIRONMENT = ("AKSP_ENGINE_PROCS", "AKSP_ENGINE_EVALUATION_MEMORY", "GODEBUG", "GOGC", "SYSTEMROOT")
+
+
+class Engine:
+    """A running engine. Use as a context manager; any thread may call any method.
+
+    A batch belongs to one thread at a time. ``begin_review``, ``begin`` and ``release`` never wait
+    for the engine; all else does, and none of it may be called where answers complete.
+    """
+
+    def __init__(
+        self,
+        *,
+        binary: Path | None = None,
+        evaluation_deadline_ms: int = EVALUATION_DEADLINE_MS,
+        hard_deadline: float = HARD_DEADLINE,
+        memory_cap: int = MEMORY_CAP,
+        memory_target: int = MEMORY_TARGET,
+        evaluation_memory: int | None = None,
+        procs: int | None = None,
+    ) -> None:
+        """evaluation_memory: bytes of live heap at which evaluations stop; procs: threads that evaluate."""
+        self._binary = binary or engine_binary()
+        self._deadline_ms = evaluation_deadline_ms
+        self._hard_deadline = hard_deadline
+        self._memory_cap = memory_cap
+        own = {
+            "AKSP_ENGINE_MEMORY": memory_target,
+            "AKSP_ENGINE_EVALUATION_MEMORY": evaluation_memory,
+            "AKSP_ENGINE_PROCS": procs,
+        }
+        self._own = {name: str(value) for name, value in own.items() if value is not None}
+        self._process: Process | None = None
+        self._open = False
+        self._generation = 0
+        self._ids = count(1)
+        #: Held while what every new engine gets is changed or given: policies and inventory.
+        self._life = threading.RLock()
+        self._policies: dict[str, Sequence[RegoModule]] = {}
+        self._reads: dict[str, Sequence[str]] = {}
+        self._inventory: list[Batch] = []
+        self._cached = CachedObjects()
+        #: Held while a policy that brings the engine down is looked for.
+        self._search = threading.RLock()
+        #: Held while a judgement is begun; with _searching set only the one who searches may.
+        self._gate = threading.Lock()
+        self._searching = False
+        #: Policies that brought the engine down, and how.
+        self._poisoned: dict[str, str] = {}
+
+    def __enter__(self) -> Engine:
+        self._open = True
+        self._process = self._spawn()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Policies
+
+    def compile(self, policy: str, modules: Sequence[RegoModule]) -> list[PolicyFault]:
+        """Compile a policy under an id; the faults of its Rego, none when it is ready.
+
+        The same id again replaces it, from the next judgement on; when there are faults, what was
+        there stays. A policy that brought the engine down gets another chance with other Rego.
+        """
+        with self._life:
+            answer, _ = self._call("compile", self._compile_header(policy, modules))
+            faults = cast(list[PolicyFault], answer["faults"])
+            if not faults:
+                if list(self._policies.get(policy, ())) != list(modules):
+                    self._poisoned.pop(policy, None)
+                self._policies[policy] = modules
+                self._reads[policy] = answer["reads"]
+        return faults
+
+    def reads(self, policy: str) -> Sequence[str]:
+        """The paths of a document that a compiled policy can see."""
+        return self._reads[policy]
+
+    @staticmethod
+    def _compile_header(policy: str, modules: Sequence[RegoModule]) -> dict[str, Any]:
+        return {
+            "policy": policy,
+            "modules": [{"name": m.name, "source": m.source, "version": m.version} for m in modules],
+        }
+
+    def regex_faults(self, patterns: Sequence[str]) -> list[str | None]:
+        """For each pattern None, or why it is no RE2 regular expression."""
+        return cast("list[str | None]", self._call("regex", {"patterns": list(patterns)})[0]["faults"])
+
+    # Documents
+
+    def load_list(self, body: bytes, *, whole_kinds: Sequence[str] = ()) -> Batch:
+        """Parse one page of an API server's list. Objects of whole_kinds ("group/kind") stay entire.
+
+        Raises EngineError when the page is no Kubernetes list.
+        """
+        return self.loaded(self._begin_load({"format": "list", "wholeKinds": list(whole_kinds)}, body))
+
+    def load_files(
+        self,
+        parts: Sequence[Mapping[str, Any]],
+        body: bytes | memoryview,
+        *,
+        namespace: str = "default",
+        whole_kinds: Sequence[str] = (),
+    ) -> Loading:
+        """Start to parse manifests: parts give length, line, items, kind and apiVersion of each in body.
+
+        namespace is where namespaced objects lie that name none. loaded() waits for the batch.
+        """
+        header = {"format": "files", "wholeKinds": list(whole_kinds), "namespace": namespace, "parts": list(parts)}
+        return self._begin_load(header, body)
+
+    def begin_review(self, body: bytes) -> Loading:
+        """Start to parse an AdmissionReview; loaded() waits for the batch.
+
+        Or await ``answer`` and call load_answer(). It is None when the engine could not take it;
+        it fails with BadReview when there is nothing that can be judged, EngineDied when it dies.
+        """
+        return self._begin_load({"format": "review"}, body, within=self._hard_deadline + len(body) / 1e6)
+
+    def load_answer(self, loading: Loading, answer: Mapping[str, Any]) -> Batch:
+        """The batch of a load whose answer has come."""
+        return batch_of(loading, answer, loading.generation)
+
+    def loaded(self, loading: Loading) -> Batch:
+        """The batch of a load that was started. Raises EngineError when it cannot be parsed."""
+        if loading.answer is not None:
+            with contextlib.suppress(EngineDied):
+                return self.load_answer(loading, self._wait(loading.answer, self._patience(loading.body)))
+        # The engine died meanwhile, perhaps of another request: once more, in a new one.
+        self._revive()
+        answer, generation = self._call("load", loading.header, loading.body)
+        return batch_of(loading, answer, generation)
+
+    def _begin_load(self, header: dict[str, Any], body: bytes | memoryview, within: float | None = None) -> Loading:
+        header["batch"] = f"b{next(self._ids)}"
+        process, answer = self._process, None
+        if process is not None:
+            with contextlib.suppress(EngineDied):
+                answer = process.send(next(self._ids), "load", header, body, within=within)
+        return Loading(header=header, body=body, generation=process.generation if process else 0, answer=answer)
+
+    def split(self, body: bytes | memoryview, target: int) -> tuple[list[dict[str, Any]], list[ProblemRecord]]:
+        """Cut a large file into runs of documents of about target bytes."""
+        answer, _ = self._call("split", {"target": target}, body)
+        return answer["cuts"], answer["problems"]
+
+    def release(self, batch: Batch) -> None:
+        """Let a batch's documents go."""
+        process = self._process
+        if process is not None and batch.generation == process.generation:
+            with contextlib.suppress(EngineDied):
+                process.send(next(self._ids), "release", {"batch": batch.id})
+        if not batch.inventory_kinds:
+            batch.body = b""
+
+    def locate(self, documents: Sequence[Mapping[str, Any]], body: bytes) -> list[list[dict[str, int]]]:
+        """Line and column of paths within documents (engine/README.md, locate)."""
+        answer, _ = self._call("locate", {"documents": list(documents)}, body)
+        return cast("list[list[dict[str, int]]]", answer["positions"])
+
+    def locating(self, documents: Sequence[Mapping[str, Any]], body: bytes) -> Callable[[], list[list[dict[str, int]]]]:
+        """Start to locate; what is returned waits for the answer."""
+        process, started = self._process, None
+        if process is not None:
+            with contextlib.suppress(EngineDied):
+                started = process.send(next(self._ids), "locate", {"documents": list(documents)}, body)
+
+        def wait() -> list[list[dict[str, int]]]:
+            if started is not None:
+                with contextlib.suppress(EngineDied):
+                    answer = self._wait(started, self._patience(body))
+                    return cast("list[list[dict[str, int]]]", answer["positions"])
+            return self.locate(documents, body)
+
+        return wait
+
+    # What referential rules see
+
+    def add_to_inventory(self, batch: Batch, kinds: Sequence[str]) -> None:
+        """Let referential rules see a batch's objects of these kinds, until the engine closes."""
+        with self._life:
+            batch.inventory_kinds = tuple(kinds)
+            self._inventory.append(batch)
+            try:
+                process = self._ready(batch)
+                self._once(process, "inventory", {"batch": batch.id, "kinds": list(kinds)})
+            except EngineDied:
+                # A new engine gets the whole inventory, this batch included.
+                self._revive()
+
+    def set_inventory(self, kinds: Sequence[str], objects: Sequence[bytes]) -> None:
+        """Let referential rules see these objects (JSON) in place of all there are of the kinds ("group/kind").
+
+        Raises EngineError, and changes nothing, when one is no Kubernetes object.
+        """
+        self._store(objects, kinds=kinds)
+
+    def put_inventory(self, objects: Sequence[bytes]) -> None:
+        """Let referential rules see these objects (JSON), in place of those of their names. Raises as set_inventory."""
+        self._store(objects)
+
+    def drop_inventory(self, keys: Sequence[Mapping[str, str]]) -> None:
+        """Take objects out again: apiVersion (or group, for all versions), kind, namespace and name of each."""
+        self._store((), keys=keys)
+
+    def _store(
+        self, objects: Sequence[bytes], *, kinds: Sequence[str] = (), keys: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        with self._life:
+            answer, _ = self._call("store", *stored(objects, kinds=kinds, keys=keys))
+            self._cached.changed(answer, objects, kinds, keys)
+
+    # Judging
+
+    def begin(self, batch: Batch, tasks: Sequence[Task], release: bool = False) -> Future[Any] | None:
+        """Start to judge a batch; finish() waits for it, or await it and call judge_answer().
+
+        With release the batch is let go once it is judged. None when its engine died meanwhile, or
+        takes no judgements while a policy that brought one down is looked for. The answer fails
+        with EngineDied when the engine dies of it or beside it, Outdated when the batch must be
+        loaded again.
+        """
+        process = self._process
+        if process is None or batch.generation != process.generation:
+            return None
+        batch.passing = release
+        try:
+            started = self._ask_to_judge(process, batch, tasks, release=release)
+        except EngineDied:
+            return None
+        if release:
+            batch.generation = 0
+        return started
+
+    def judge_answer(self, batch: Batch, tasks: Sequence[Task], answer: Mapping[str, Any]) -> Judgement:
+        """The judgement of a batch whose answer has come, with the faults of tasks that were not asked."""
+        return with_skipped(judgement_of(answer), tasks, batch.skipped)
+
+    def finish(self, batch: Batch, tasks: Sequence[Task], started: Future[Any] | None) -> Judgement:
+        """The judgement of a batch, whatever becomes of the engine meanwhile.
+
+        When the engine dies, a new one gets the tasks one at a time: those that bring it down
+        again are faults on each of their documents.
+        """
+        if started is not None:
+            with contextlib.suppress(EngineDied):
+                return self.judge_answer(batch, tasks, self._result(started, len(tasks)))
+        with self._alone():
+            judged = self._judge_carefully(batch, tasks, suspected=not self.alive)
+        if batch.passing:
+            self.release(batch)
+        return judged
+
+    def judge(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
+        """Judge a batch and wait for it."""
+        return self.finish(batch, tasks, self.begin(batch, tasks))
+
+    def recover(
+        self, body: bytes, choose: Callable[[Batch], Sequence[Task]]
+    ) -> tuple[Batch, Sequence[Task], Judgement]:
+        """Judge an AdmissionReview after the engine died, perhaps of it: one at a time, beside no other.
+
+        For callers of begin_review() and begin() that met EngineDied or None. A new engine loads
+        the review, ``choose`` names the tasks, and those that bring it down again are faults, now
+        and in all judgements to come, until their policies get other Rego. The batch is the
+        caller's to release. Raises EngineError when no engine can load the review.
+        """
+        with self._alone():
+            for last in (False, True):
+                suspected = not self.alive
+                batch = self.loaded(self.begin_review(body))
+                tasks = choose(batch)
+                try:
+                    judged = self._judge_carefully(batch, tasks, suspected=suspected)
+                    # The last task may have been the one: nobody else is to find a dead engine.
+                    self._ready(batch)
+                    return batch, tasks, judged
+                except Outdated:
+                    self.release(batch)
+                    if last:
+                        raise
+        raise AssertionError("the second time returns or raises")
+
+    def isolate(self, batch: Batch, task: Task) -> list[IsolatedRecord]:
+        """Judge copies of Pods with one container each (engine/README.md, isolate)."""
+        why = self._poisoned.get(task.policy)
+        if why is None:
+            try:
+                return self._isolate(batch, task, alone=False)
+            except EngineDied:
+                pass
+            with self._alone():
+                why = self._poisoned.get(task.policy)
+                if why is None:
+                    modules = self._policies.get(task.policy)
+                    try:
+                        return self._isolate(batch, task, alone=True)
+                    except EngineDied as died:
+                        why = self._poison(task.policy, modules, died)
+        # Unattributed, the violations stay with the Pod: they must not get lost.
+        return [{"d": d, "without": [], "containers": [], "faults": [why]} for d in task.documents]
+
+    def _isolate(self, batch: Batch, task: Task, *, alone: bool) -> list[IsolatedRecord]:
+        evaluations = len(task.documents)
+        header = {"batch": batch.id, "deadlineMs": self._deadline_ms, "task": wire(task)}
+        process = self._ready(batch)
+        header["batch"] = batch.id
+        answer = self._result(self._ask(process, "isolate", header, evaluations, alone=alone), evaluations)
+        return cast("list[IsolatedRecord]", answer["documents"])
+
+    def _ask_to_judge(
+        self, process: Process, batch: Batch, tasks: Sequence[Task], *, release: bool = False, alone: bool = False
+    ) -> Answer:
+        batch.skipped = skipped(tasks, self._poisoned)
+        header = {
+            "batch": batch.id,
+            "deadlineMs": self._deadline_ms,
+            "tasks": [wire(task, skip=number in batch.skipped) for number, task in enumerate(tasks)],
+            "release": release,
+        }
+        return self._ask(process, "judge", header, len(tasks), alone=alone)
+
+    def _ask(self, process: Process, op: str, header: Mapping[str, Any], evaluations: int, *, alone: bool) -> Answer:
+        """Send a request that evaluates Rego. Raises EngineDied, also while others are shut out."""
+        with self._gate:
+            if self._searching and not alone:
+                raise EngineDied("a policy that brought the engine down is being looked for")
+            answer = process.expect(next(self._ids), judges=True, within=self._evaluation_patience(evaluations))
+        process.write(answer, op, header)
+        return answer
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else's judgement is under way in this block: what dies in it, dies of what it asks."""
+        with self._search:
+            with self._gate:
+                outer, self._searching = self._searching, True
+                process = self._process
+            try:
+                if process is not None:
+                    wait_for(process.judging())
+                yield
+            finally:
+                with self._gate:
+                    self._searching = outer
+
+    def _judge_carefully(self, batch: Batch, tasks: Sequence[Task], *, suspected: bool) -> Judgement:
+        """Judge within _alone(): task by task when they may have brought the last engine down, else at once first."""
+        if not suspected:
+            with contextlib.suppress(EngineDied):
+                return self._judge_alone(batch, tasks)
+        parts: list[tuple[int, Judgement]] = []
+        why = dict(skipped(tasks, self._poisoned))
+        for number, task in enumerate(tasks):
+            if number in why:
+                continue
+            if task.policy in self._poisoned:
+                why[number] = self._poisoned[task.policy]
+                continue
+            modules = self._policies.get(task.policy)
+            try:
+                parts.append((number, self._judge_alone(batch, [task])))
+            except EngineDied as died:
+                why[number] = self._poison(task.policy, modules, died)
+        return with_skipped(together(parts), tasks, why)
+
+    def _judge_alone(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
+        process = self._ready(batch)
+        try:
+            started = self._ask_to_judge(process, batch, tasks, alone=True)
+        except EngineDied:
+            # It died before it was asked, so not of this.
+            started = self._ask_to_judge(self._ready(batch), batch, tasks, alone=True)
+        return self.judge_answer(batch, tasks, self._result(started, len(tasks)))
+
+    def _poison(self, policy: str, modules: Sequence[RegoModule] | None, died: EngineDied) -> str:
+        """Never ask a policy again, unless it has been compiled anew meanwhile; and how it died."""
+        if not self._open:
+            raise EngineError("the engine was closed") from died
+        with self._life:
+            if self._policies.get(policy) is modules:
+                self._poisoned[policy] = str(died)
+        return str(died)
+
+    # The process
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process runs that takes requests. revive() starts another one."""
+        process = self._process
+        return self._open and process is not None and not process.dead
+
+    def revive(self) -> None:
+        """Start a new process where the last one has died. Raises EngineError."""
+        self._revive()
+
+    def close(self) -> None:
+        """End the process for good."""
+        self._open = False
+        process = self._process
+        if process is not None:
+            # Whoever holds the lock may wait for an answer.
+            process.kill("the engine was closed")
+        with self._life:
+            self._end()
+
+    def _spawn(self) -> Process:
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | self._own
+        self._generation += 1
+        process = Process(self._binary, environment, generation=self._generation, memory_cap=self._memory_cap)
+        try:
+            process.greet(next(self._ids))
+        except BaseException:
+            process.end()
+            raise
+        return process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
+
+    def _ready(self, batch: Batch) -> Process:
+        """A live engine that has all policies, the inventory and this batch."""
+        while batch.generation != (process := self._revive()).generation:
+            # A name of its own: the last one may still be in use.
+            header = {**batch.header, "batch": f"b{next(self._ids)}"}
+            _, generation = self._call("load", header, batch.body)
+            batch.id, batch.header, batch.generation = header["batch"], header, generation
+        return process
+
+    def _revive(self) -> Process:
+        """An engine that lives and has all policies and the inventory."""
+        process = self._process
+        if process is not None and not process.dead:
+            return process
+        with self._life:
+            process = self._process
+            if process is not None and not process.dead:
+                return process
+            if not self._open:
+                raise EngineError("the engine was closed")
+            self._end()
+            process = self._spawn()
+            try:
+                self._replay(process)
+            except EngineDied as died:
+                process.end()
+                raise EngineError(f"the engine failed again when it was given what it had known: {died}") from died
+            except BaseException:
+                process.end()
+                raise
+            # Only now: nobody may ask an engine that knows but half.
+            self._process = process
+            return process
+
+    def _replay(self, process: Process) -> None:
+        for policy, modules in self._policies.items():
+            self._once(process, "compile", self._compile_header(policy, modules))
+        for other in self._inventory:
+            self._once(process, "load", other.header, other.body)
+            other.generation = process.generation
+            self._once(process, "inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
+        if self._cached:
+            self._once(process, "store", *self._cached.replay())
+
+    def _call(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> tuple[Any, int]:
+        """Ask, and ask a new engine once more when it died meanwhile, perhaps of another request.
+
+        The answer, and the generation that gave it.
+        """
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(EngineDied):
+                return self._once(process, op, header, body), process.generation
+        process = self._revive()
+        try:
+            return self._once(process, op, header, body), process.generation
+        except EngineDied as died:
+            if not self._open:
+                raise EngineError("the engine was closed") from died
+            raise EngineError(f"the engine failed in {op}: {died}") from died
+
+    def _once(self, process: Process, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> Any:
+        return self._wait(process.send(next(self._ids), op, header, body), self._patience(body))
+
+    def _patience(self, body: bytes | memoryview) -> float:
+        return self._hard_deadline + len(body) / 1e6
+
+    def _evaluation_patience(self, evaluations: int) -> float:
+        # Each task may run into its deadline a few times before it is given up.
+        return self._hard_deadline + evaluations * 4 * self._deadline_ms / 1000
+
+    def _result(self, started: Future[Any], evaluations: int) -> Any:
+        return self._wait(started, self._evaluation_patience(evaluations))
+
+    @staticmethod
+    def _wait(started: Future[Any], seconds: float) -> Any:
+        try:
+            return started.result(timeout=seconds)
+        except FutureTimeout:
+            why = f"the engine was stopped: no answer within {seconds:.0f} s"
+            if isinstance(started, Answer):
+                started.process.kill(why)
+            raise EngineDied(why) from None

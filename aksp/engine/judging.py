@@ -1,0 +1,60 @@
+"""Tasks as the engine wants them, and what its answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aksp.compliance.judgement import Fault, FindingRecord, Hit, Judgement, Task
+
+
+def skipped(tasks: Sequence[Task], poisoned: Mapping[str, str]) -> dict[int, str]:
+    """The numbers of tasks whose policy brings the engine down, and how it does."""
+    if not poisoned:
+        return {}
+    return {number: poisoned[task.policy] for number, task in enumerate(tasks) if task.policy in poisoned}
+
+
+def wire(task: Task, *, skip: bool = False) -> dict[str, Any]:
+    """A task of a request; one to skip has no documents."""
+    return {"policy": task.policy, "parameters": task.parameters, "documents": [] if skip else list(task.documents)}
+
+
+def judgement_of(answer: Mapping[str, Any]) -> Judgement:
+    """The engine's answer to judge."""
+    return Judgement(
+        findings=answer["findings"],
+        hits=[Hit(task=h["t"], document=h["d"], findings=h["f"]) for h in answer["hits"]],
+        faults=[Fault(task=f["t"], document=f["d"], message=f["m"]) for f in answer["faults"]],
+        evaluations=answer["evaluations"],
+    )
+
+
+def with_skipped(judgement: Judgement, tasks: Sequence[Task], why: Mapping[int, str]) -> Judgement:
+    """With the faults of tasks that were sent without their documents: not asked is not passed."""
+    if not why:
+        return judgement
+    known = {(f.task, f.document) for f in judgement.faults}
+    extra = [
+        Fault(task=number, document=d, message=why[number])
+        for number in sorted(why)
+        for d in tasks[number].documents
+        if (number, d) not in known
+    ]
+    return replace(judgement, faults=[*judgement.faults, *extra])
+
+
+def together(parts: Iterable[tuple[int, Judgement]]) -> Judgement:
+    """One judgement of several that were made for one task each, by its number."""
+    findings: list[FindingRecord] = []
+    hits: list[Hit] = []
+    faults: list[Fault] = []
+    evaluations = 0
+    for number, one in parts:
+        first = len(findings)
+        hits += [Hit(task=number, document=h.document, findings=[f + first for f in h.findings]) for h in one.hits]
+        faults += [Fault(task=number, document=f.document, message=f.message) for f in one.faults]
+        findings += one.findings
+        evaluations += one.evaluations
+    return Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations)

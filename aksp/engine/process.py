@@ -1,0 +1,302 @@
+"""The engine's process: started, asked, watched, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any
+
+from aksp.errors import EngineError
+
+PROTOCOL = 2
+
+_PIPE_BYTES = 1 << 20
+
+_LENGTHS = struct.Struct(">II")
+#: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
+_LONGEST_ANSWER = 256 << 20
+#: Seconds between two looks at a process.
+_WATCH_INTERVAL = 0.1
+
+
+class EngineDied(Exception):
+    """The process ended, or was killed, with requests under way; or it takes none for now."""
+
+
+class BadReview(EngineError):
+    """The body is no AdmissionReview that can be judged; what says why."""
+
+
+class Outdated(EngineError):
+    """The batch was loaded before a policy that reads more was compiled: load it again."""
+
+
+_CODES: Mapping[str, type[EngineError]] = {"BadReview": BadReview, "Outdated": Outdated}
+
+
+def engine_binary() -> Path:
+    """The engine of this installation: AKSP_ENGINE, else the one in the package.
+
+    Raises EngineError when there is none.
+    """
+    named = os.environ.get("AKSP_ENGINE")
+    path = (
+        Path(named)
+        if named
+        else Path(__file__).parent.parent / "_bin" / ("aksp-engine.exe" if os.name == "nt" else "aksp-engine")
+    )
+    if not path.is_file():
+        raise EngineError(
+            f"the engine is missing at {path}",
+            hint="install aksp from a wheel, or run `make engine` in a checkout (needs Go)",
+        )
+    return path
+
+
+class Answer(Future[Any]):
+    """The engine's answer to one request, in time. ``judges`` tells that the request evaluates Rego."""
+
+    def __init__(self, process: Process, number: int, *, judges: bool, within: float | None) -> None:
+        super().__init__()
+        self.process = process
+        self.number = number
+        self.judges = judges
+        #: Seconds, and the moment after which the process is stopped.
+        self.within = within
+        self.until = None if within is None else time.monotonic() + within
+        # What has been sent cannot be called back: to give up waiting must not end the answer.
+        self.set_running_or_notify_cancel()
+
+
+class Process:
+    """One run of the engine. Any thread may send; answers complete in threads of its own."""
+
+    def __init__(self, binary: Path, environment: Mapping[str, str], *, generation: int, memory_cap: int) -> None:
+        """Raises EngineError when the binary does not start."""
+        self.generation = generation
+        self.dead = False
+        self.why = "the engine ended unexpectedly"
+        self.ended = threading.Event()
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._waiting: dict[int, Answer] = {}
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        try:
+            self.popen = subprocess.Popen(
+                [str(binary)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # A file, not a pipe: a crash prints more than a pipe holds, and would never end.
+                stderr=self._stderr,
+                env=dict(environment),
+                # Ctrl-C is ours to handle: the engine must live to answer what it knows.
+                start_new_session=os.name != "nt",
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise EngineError(f"the engine {binary} does not start: {error.strerror or error}") from error
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe is not None:
+                _widen(pipe)
+        self._threads = [
+            threading.Thread(target=self._read_answers, name="aksp-engine", daemon=True),
+            threading.Thread(target=self._watch, args=(memory_cap,), name="aksp-engine-watch", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # Requests
+
+    def send(
+        self,
+        number: int,
+        op: str,
+        header: Mapping[str, Any],
+        body: bytes | memoryview = b"",
+        *,
+        within: float | None = None,
+    ) -> Answer:
+        """Ask; with within, the process is stopped when it has not answered by then (seconds).
+
+        Raises EngineDied when it does not take requests any more.
+        """
+        answer = self.expect(number, within=within)
+        self.write(answer, op, header, body)
+        return answer
+
+    def expect(self, number: int, *, judges: bool = False, within: float | None = None) -> Answer:
+        """Wait for an answer to what is written next. Raises EngineDied."""
+        answer = Answer(self, number, judges=judges, within=within)
+        with self._lock:
+            if self.dead:
+                raise EngineDied(self.why)
+            self._waiting[number] = answer
+        return answer
+
+    def write(self, answer: Answer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
+        """Write the request of an answer. Raises EngineDied."""
+        payload = json.dumps({"id": answer.number, "op": op, **header}, separators=(",", ":")).encode()
+        with self._writing:
+            if self.dead:
+                raise EngineDied(self.why)
+            stdin = self.popen.stdin
+            assert stdin is not None
+            try:
+                stdin.write(_LENGTHS.pack(len(payload), len(body)) + payload)
+                stdin.write(body)
+                stdin.flush()
+            except OSError as error:
+                self.kill(self.why)
+                raise EngineDied(f"the engine does not take requests: {error}") from error
+            except BaseException:
+                # Ctrl-C within a frame: what follows would be read as the rest of it.
+                self.kill("the engine was interrupted")
+                raise
+
+    def judging(self) -> list[Answer]:
+        """The answers under way that evaluate Rego."""
+        with self._lock:
+            return [answer for answer in self._waiting.values() if answer.judges]
+
+    def greet(self, number: int) -> None:
+        """Make sure that it is an engine of this version. Raises EngineError."""
+        binary = str(self.popen.args[0]) if isinstance(self.popen.args, list) else ""
+        try:
+            hello = self.send(number, "hello", {}, within=10.0).result()
+        except EngineDied as died:
+            raise EngineError(f"the engine {binary} does not start: {died}") from died
+        protocol = hello.get("protocol") if isinstance(hello, dict) else None
+        if protocol != PROTOCOL:
+            raise EngineError(
+                f"the engine speaks protocol {protocol}, this aksp {PROTOCOL}",
+                where=binary,
+                hint="build or install both from the same version",
+            )
+
+    # The end
+
+    def kill(self, why: str) -> None:
+        """Stop it at once; all answers under way are EngineDied."""
+        self._fail(why)
+        try:
+            self.popen.kill()
+        except OSError:
+            pass
+
+    def end(self) -> None:
+        """Stop it and leave nothing of it. Not for its own threads."""
+        self.kill("the engine was closed")
+        self.popen.wait()
+        for thread in self._threads:
+            thread.join()
+        with self._writing:
+            for pipe in (self.popen.stdin, self.popen.stdout, self._stderr):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except BrokenPipeError:
+                        pass
+
+    def _fail(self, why: str) -> None:
+        with self._lock:
+            if not self.dead:
+                self.dead, self.why = True, why
+                self.ended.set()
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+        for answer in waiting:
+            answer.set_exception(EngineDied(self.why))
+
+    # Its threads
+
+    def _read_answers(self) -> None:
+        """Read frames until the pipe ends, then fail what still waits."""
+        stdout = self.popen.stdout
+        assert stdout is not None
+        while True:
+            lengths = stdout.read(_LENGTHS.size)
+            if len(lengths) < _LENGTHS.size:
+                break
+            header_length, body_length = _LENGTHS.unpack(lengths)
+            if header_length > _LONGEST_ANSWER or body_length:
+                self.kill("the engine's answer cannot be read: it does not begin with its length")
+                break
+            payload = stdout.read(header_length)
+            if len(payload) < header_length:
+                break
+            try:
+                answer = json.loads(payload)
+                number, error = answer["id"], answer.get("error")
+                result = None if error else answer["result"]
+                kind = _CODES.get(answer.get("code", ""), EngineError)
+            except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as problem:
+                self.kill(f"the engine's answer cannot be read: {type(problem).__name__}: {problem}")
+                break
+            with self._lock:
+                future = self._waiting.pop(number, None)
+            if future is None:
+                continue
+            if error:
+                future.set_exception(kind(str(error)))
+            else:
+                future.set_result(result)
+        self.popen.wait()
+        self._stderr.seek(0)
+        first_line = self._stderr.read(4096).decode(errors="replace").strip().partition("\n")[0]
+        self._fail(f"{self.why} ({first_line})" if first_line else self.why)
+
+    def _watch(self, memory_cap: int) -> None:
+        """Kill the process when it passes its memory cap (bytes) or the deadline of an answer."""
+        with _resident_memory(self.popen.pid) as resident:
+            while not self.ended.wait(_WATCH_INTERVAL):
+                if resident is not None and _bytes(resident) > memory_cap:
+                    self.kill(f"the engine was stopped: it used more than {memory_cap >> 20} MiB of memory")
+                    return
+                now = time.monotonic()
+                with self._lock:
+                    late = [a.within or 0.0 for a in self._waiting.values() if a.until is not None and a.until < now]
+                for within in late:
+                    self.kill(f"the engine was stopped: no answer within {within:.0f} s")
+                    return
+
+
+@contextlib.contextmanager
+def _resident_memory(pid: int) -> Iterator[IO[bytes] | None]:
+    """The system's account of a process's memory, None where there is none."""
+    if sys.platform != "linux":
+        yield None
+        return
+    try:
+        statm = open(f"/proc/{pid}/statm", "rb", buffering=0)  # noqa: SIM115
+    except OSError:
+        yield None
+        return
+    with statm:
+        yield statm
+
+
+def _bytes(statm: IO[bytes]) -> int:
+    try:
+        statm.seek(0)
+        return int(statm.read(128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0  # it has just ended
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a page, where the system allows it: in 64 KiB a page changes hands sixteen times."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

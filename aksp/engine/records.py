@@ -1,0 +1,143 @@
+"""What the engine says of documents, policies and reviews (engine/README.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
+
+
+class ContainerRecord(TypedDict):
+    """A container as the engine describes it."""
+
+    name: str
+    type: str
+    image: str
+
+
+class OwnerRecord(TypedDict):
+    """An object's controller as the engine describes it."""
+
+    apiVersion: str
+    kind: str
+    name: str
+    uid: NotRequired[str]
+
+
+class DocumentRecord(TypedDict):
+    """A document as the engine describes it (engine/README.md, load).
+
+    ``old`` is set in reviews, of what is there before the change.
+    """
+
+    apiVersion: str
+    kind: str
+    namespace: str
+    name: str
+    generateName: NotRequired[str]
+    uid: NotRequired[str]
+    labels: NotRequired[dict[str, str]]
+    owner: NotRequired[OwnerRecord]
+    containers: NotRequired[list[ContainerRecord]]
+    part: int
+    offset: int
+    length: int
+    line: int
+    item: NotRequired[str]
+    json: NotRequired[bool]
+    parent: NotRequired[int]
+    template: NotRequired[str]
+    old: NotRequired[bool]
+    problems: NotRequired[list[str]]
+
+
+class RequestRecord(TypedDict):
+    """What an AdmissionReview says besides its objects; texts are empty where it is silent.
+
+    group, version and kindName are the object's, apiVersion and kind the review's own. ``user`` is
+    a name; ``deleting`` tells that the object has a deletionTimestamp.
+    """
+
+    apiVersion: str
+    kind: str
+    uid: str
+    operation: str
+    group: str
+    version: str
+    kindName: str
+    resource: str
+    subResource: str
+    namespace: str
+    name: str
+    user: str
+    dryRun: bool
+    deleting: bool
+    hasObject: bool
+    hasOldObject: bool
+
+
+class ProblemRecord(TypedDict):
+    """Text that could not be read; line is counted from the first of its file."""
+
+    part: int
+    line: int
+    message: str
+
+
+class PolicyFault(TypedDict):
+    """One error of a compiler: file, row and col counted from 1."""
+
+    file: str
+    row: int
+    col: int
+    message: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """Documents that the engine holds, and what it takes to give them to a new engine.
+
+    ``request`` is set when they are of an AdmissionReview. ``generation`` numbers the process that
+    holds them; 0 is none.
+    """
+
+    id: str
+    documents: list[DocumentRecord]
+    problems: list[ProblemRecord]
+    continue_token: str
+    resource_version: str
+    header: dict[str, Any]
+    body: bytes | memoryview
+    generation: int
+    request: RequestRecord | None = None
+    inventory_kinds: tuple[str, ...] = ()
+    #: Tasks of the judgement under way that were not asked, since they bring the engine down, and how.
+    skipped: Mapping[int, str] = field(default_factory=dict)
+    #: It is not wanted any more once it has been judged.
+    passing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loading:
+    """A load under way; answer is None when the engine could not take it."""
+
+    header: dict[str, Any]
+    body: bytes | memoryview
+    generation: int
+    answer: Future[Any] | None
+
+
+def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Batch:
+    """The batch of a load and the engine's answer to it."""
+    return Batch(
+        id=loading.header["batch"],
+        documents=answer["documents"],
+        problems=answer["problems"],
+        continue_token=answer.get("continue", ""),
+        resource_version=answer.get("resourceVersion", ""),
+        header=loading.header,
+        body=loading.body,
+        generation=generation,
+        request=answer.get("request"),
+    )

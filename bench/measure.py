@@ -115,6 +115,11 @@ def interleaved(
     return {label: Series(label=label, samples=tuple(found)) for label, found in samples.items() if found}
 
 
+def resident(root: int) -> int:
+    """Bytes of memory that a process and its descendants hold now (VmRSS, summed)."""
+    return sum(_status(process, "VmRSS:") for process in _tree(root))
+
+
 class _Memory(threading.Thread):
     """Samples the high-water marks of a process and its descendants."""
 
@@ -150,8 +155,13 @@ def _tree(root: int) -> Iterable[int]:
 
 
 def _resident(process: int) -> int:
-    """The high-water mark in bytes; nothing for a process that is gone, or on its way."""
-    _, found, rest = _read(f"/proc/{process}/status").partition("VmHWM:")
+    """The high-water mark in bytes."""
+    return _status(process, "VmHWM:")
+
+
+def _status(process: int, field: str) -> int:
+    """A figure in bytes; nothing for a process that is gone, or on its way."""
+    _, found, rest = _read(f"/proc/{process}/status").partition(field)
     return int(rest.split(None, 1)[0]) * 1024 if found else 0
 
 

@@ -1,4 +1,4 @@
-"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,live,engine,startup] [--quick]`.
+"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,live,engine,startup,admission] [--quick]`.
 
 A full run writes bench/RESULTS.md; anything less only prints, unless --out names a file. The peers and the control
 plane are built on the first run. Measure on a quiet machine: a full run takes about half an hour on two cores.
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import results, setting, subjects
 from bench.measure import CommandFailed
 from bench.results import Section
-from bench.scenarios import engine, live, manifests, startup
+from bench.scenarios import admission, engine, live, manifests, startup
 from bench.setting import Setting
 from tests.testbed.build import BuildError, cache_folder
 from tests.testbed.process import ProcessDied
@@ -26,11 +26,12 @@ SCENARIOS: Mapping[str, Callable[[Setting], Section]] = {
     "live": live.run,
     "engine": engine.run,
     "startup": startup.run,
+    "admission": admission.run,
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure aksp, gator and Kyverno.")
+    parser = argparse.ArgumentParser(description="Measure aksp, gator, Gatekeeper and Kyverno.")
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(SCENARIOS)}")
     parser.add_argument("--quick", action="store_true", help="few Pods and runs, to try the benchmark itself")
     parser.add_argument("--pods", type=int, help="number of Pods (default: 10,000; 500 with --quick)")

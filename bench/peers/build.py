@@ -1,6 +1,6 @@
-"""Builds the peers that the benchmark compares with: gator and Kyverno's command line.
+"""Builds the peers that the benchmark compares with: Gatekeeper, its gator, and Kyverno's command line.
 
-`python bench/peers/build.py [--into DIR]` prints the folder that holds `gator` and `kyverno`. Each has a Go module
+`python bench/peers/build.py [--into DIR]` prints the folder that holds `gatekeeper`, `gator` and `kyverno`. Each has a Go module
 of its own, since their dependencies do not agree. Cold, on two cores: three minutes and eight.
 """
 
@@ -18,7 +18,8 @@ KYVERNO_VERSION = "v1.19.1"
 
 GATOR = GoTools(
     module=HERE / "gator",
-    commands={"gator": "gator"},
+    # Named after the major version of its module, whose root is the program.
+    commands={"gator": "gator", "gatekeeper": "gatekeeper"},
     ldflags=f"-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version={GATOR_VERSION}",
 )
 KYVERNO = GoTools(
@@ -28,16 +29,24 @@ KYVERNO = GoTools(
 )
 
 
-def peers(into: Path | None = None) -> Path:
-    """The folder with both binaries, built when need be, one after the other."""
+def gatekeeper(into: Path | None = None) -> Path:
+    """The folder with Gatekeeper, and gator."""
     folder = into or cache_folder("AKSP_PEERS_DIR", "peers")
     GATOR.build(folder)
+    return folder
+
+
+def peers(into: Path | None = None) -> Path:
+    """The folder with all binaries, built when need be, one after the other."""
+    folder = gatekeeper(into)
     KYVERNO.build(folder)
     return folder
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build gator and Kyverno's command line for the benchmark.")
+    parser = argparse.ArgumentParser(
+        description="Build Gatekeeper, gator and Kyverno's command line for the benchmark."
+    )
     parser.add_argument("--into", type=Path, help="folder for the binaries (default: $AKSP_PEERS_DIR, else the cache)")
     try:
         print(peers(parser.parse_args().into))

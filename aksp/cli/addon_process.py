@@ -1,0 +1,110 @@
+"""``aksp addon run`` and ``check-in``: the add-on's own processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aksp.cli.options import ContextOption, KubeconfigOption
+from aksp.errors import InvalidInput
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+NamespaceOption = Annotated[
+    str, typer.Option("--namespace", metavar="NAMESPACE", help="Where its Secret and its Lease are.")
+]
+ClusterNameOption = Annotated[
+    str | None,
+    typer.Option("--cluster-name", metavar="NAME", help="NAME in scopes /clusters/NAME. Default: the context's."),
+]
+
+
+def run(
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = "kube-system",
+    cluster_name: ClusterNameOption = None,
+    sync_interval: Annotated[str, typer.Option(metavar="DURATION", help="Check in at least so often.")] = "5m",
+    failure_policy: Annotated[
+        str, typer.Option(metavar="Ignore|Fail", help="The webhook's, for what cannot be judged in time.")
+    ] = "Ignore",
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where reviews are answered, with TLS.")
+    ] = "0.0.0.0:8443",
+    metrics_listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where /metrics, /healthz and /readyz are; empty: nowhere.")
+    ] = "0.0.0.0:8080",
+    cert_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="tls.crt, tls.key and ca.crt that somebody else renews.")
+    ] = None,
+    shutdown_delay: Annotated[
+        str, typer.Option(metavar="DURATION", help="Answer for so long after SIGTERM, until the Service knows.")
+    ] = "5s",
+    log_level: Annotated[LogLevel, typer.Option(help="How much is logged.")] = LogLevel.INFO,
+) -> None:
+    """Run the add-on: in its Pod, or on a host with a kubeconfig."""
+    from aksp.addon.settings import FAILURE_POLICIES, seconds
+
+    if failure_policy not in FAILURE_POLICIES:
+        raise InvalidInput(f"--failure-policy {failure_policy}: expected {' or '.join(FAILURE_POLICIES)}")
+    interval = seconds(sync_interval, "--sync-interval", least=1)
+    delay = seconds(shutdown_delay, "--shutdown-delay")
+    _check_installed()
+    from aksp.addon.run import Settings
+    from aksp.addon.run import run as run_addon
+
+    if cluster_name is None:
+        from aksp.kube.config import connect
+
+        with connect(context, kubeconfig) as connection:
+            cluster_name = connection.name
+    code = run_addon(
+        Settings(
+            cluster_name=cluster_name, kubeconfig=kubeconfig, context=context, namespace=namespace,
+            sync_interval=interval, failure_policy=failure_policy, listen=listen,
+            plain_listen=metrics_listen or None, cert_dir=cert_dir, shutdown_delay=delay,
+            # A Pod's name is its own; a host may run several.
+            identity=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}", log_level=log_level.value,
+        )
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+def check_in(
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = "kube-system",
+    cluster_name: ClusterNameOption = None,
+) -> None:
+    """Scan the cluster once and write statuses and reports; the leader runs it. Prints one line of JSON."""
+    from aksp.addon.checkin import run_check_in
+
+    raise typer.Exit(
+        run_check_in(kubeconfig=kubeconfig, context=context, cluster_name=cluster_name, namespace=namespace)
+    )
+
+
+def _check_installed() -> None:
+    """Raise InvalidInput when the packages of the extra are not there."""
+    from importlib.util import find_spec
+
+    missing = [
+        name for name in ("cryptography", "httptools", "prometheus_client", "uvicorn") if find_spec(name) is None
+    ]
+    if missing:
+        raise InvalidInput(
+            f"the add-on needs packages that are not installed: {', '.join(missing)}", hint="pip install 'aksp[addon]'"
+        )

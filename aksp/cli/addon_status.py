@@ -1,0 +1,103 @@
+"""What ``aksp addon status`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import typer
+
+from aksp.addon.overview import AssignmentLine, Overview, look, moment
+from aksp.cli.addon_install import connected
+from aksp.cli.listing import print_document, print_list
+from aksp.cli.options import ListFormat
+from aksp.cli.stores import note
+from aksp.errors import ExitCode
+from aksp.report.text import safe
+
+
+def show(
+    cluster: str | None, context: str | None, kubeconfig: str | None, namespace: str | None, output: ListFormat
+) -> ExitCode:
+    """Print, and give the exit code. Raises ClusterError."""
+    from aksp.addon.installation import installed_in
+    from aksp.addon.names import NAMESPACE
+
+    now = datetime.now(UTC)
+    with connected(cluster, context, kubeconfig) as connection:
+        found = look(connection, namespace or installed_in(connection) or NAMESPACE, now)
+    if output in (ListFormat.JSON, ListFormat.YAML):
+        print_document(output, found.to_json(), "")
+    else:
+        if output is not ListFormat.NAME:
+            for line in _head(found, now):
+                typer.echo(safe(line))
+            typer.echo()
+        wide = output is ListFormat.WIDE
+        print_list(
+            output,
+            headers=["NAME", "STATE", "COMPLIANCE", "EFFECT", "WANTED", "APPLIED", "CHECKED IN",
+                     *(["DEFINITION", "MODE"] if wide else []), "MESSAGE"],
+            rows=[_row(line, now, wide) for line in found.assignments],
+            documents=[],
+            names=[f"policyassignment.policy.aksp.io/{line.name}" for line in found.assignments],
+            empty="Nothing is assigned in this cluster. `aksp assign --store cluster` or `aksp sync` assign.",
+        )  # fmt: skip
+    for problem in found.problems:
+        note(problem)
+    return ExitCode.INCONCLUSIVE if found.problems else ExitCode.OK
+
+
+def _head(found: Overview, now: datetime) -> list[str]:
+    if not found.enabled:
+        return ["Add-on:    not enabled"]
+    where = (
+        f"{found.ready_replicas} of {found.replicas} replicas ready in {found.namespace}, {found.image}"
+        if found.replicas is not None
+        else f"outside the cluster, at {found.webhook}"
+    )
+    leader = f"{found.leader}, renewed {_age(found.renewed, now)} ago" if found.leader else "none"
+    excluded = ", ".join(found.excluded_namespaces) or "none"
+    return [
+        f"Add-on:    {where}",
+        f"Leader:    {leader}",
+        f"Webhook:   failure policy {found.failure_policy}; namespaces left out: {excluded}",
+        f"Asked for: {_asked_for(found.rules)}",
+    ]
+
+
+def _asked_for(rules: Sequence[str]) -> str:
+    """The rules, the resources with the same operations together."""
+    together: dict[str, list[str]] = {}
+    for rule in rules:
+        operations, _, resource = rule.partition(" ")
+        together.setdefault(operations, []).append(resource)
+    return "; ".join(f"{operations} of {', '.join(named)}" for operations, named in together.items()) or "nothing yet"
+
+
+def _row(line: AssignmentLine, now: datetime, wide: bool) -> list[str]:
+    percent = line.compliance_percent
+    row = [
+        line.name,
+        line.state,
+        "-" if percent is None else f"{percent:g}%",
+        line.effect or "-",
+        str(line.generation),
+        "-" if line.applied_generation is None else str(line.applied_generation),
+        "never" if line.last_check_in is None else f"{_age(line.last_check_in, now)} ago",
+        *([line.definition, line.enforcement_mode] if wide else []),
+        line.message,
+    ]
+    return [safe(cell) for cell in row]
+
+
+def _age(text: str | None, now: datetime) -> str:
+    """How long ago, as kubectl writes it: 12s, 5m, 3h, 2d."""
+    then = moment(text)
+    if then is None:
+        return "?"
+    gone = max(0, int((now - then).total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if gone >= 2 * size:
+            return f"{gone // size}{unit}"
+    return f"{gone}s"

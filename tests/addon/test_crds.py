@@ -1,0 +1,86 @@
+"""The custom resources' definitions are structural, and say what the documents have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aksp.addon import names
+from aksp.addon.crds import crds
+from aksp.store import documents
+
+BY_KIND = {one["spec"]["names"]["kind"]: one for one in crds()}
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
+
+
+def schema_of(kind: str) -> Any:
+    (version,) = BY_KIND[kind]["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]
+
+
+def schemas(schema: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """A schema and all below it."""
+    yield path, schema
+    for name, field in schema.get("properties", {}).items():
+        yield from schemas(field, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if key in schema:
+            yield from schemas(schema[key], f"{path}[]")
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_every_field_has_a_type_and_a_description(kind: str) -> None:
+    for path, schema in schemas(schema_of(kind), kind):
+        assert "type" in schema or schema.get(PRESERVE), path
+        assert schema.get("description") or path.rpartition(".")[2] in ("apiVersion", "kind", "metadata"), path
+
+
+def test_names_do_not_collide() -> None:
+    every = [one["spec"]["names"] for one in crds()]
+    short = [name for one in every for name in one["shortNames"]]
+    assert len(set(short)) == len(short) == len(every)
+    assert {one["plural"] for one in every} == {
+        names.DEFINITIONS, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS
+    }  # fmt: skip
+
+
+def test_only_denials_have_a_namespace() -> None:
+    assert [kind for kind, one in BY_KIND.items() if one["spec"]["scope"] == "Namespaced"] == ["PolicyDenial"]
+
+
+def test_only_what_the_add_on_judges_by_has_a_status() -> None:
+    with_status = {kind for kind, one in BY_KIND.items() if "subresources" in one["spec"]["versions"][0]}
+    assert with_status == {"PolicyDefinition", "PolicyAssignment", "PolicyExemption"}
+    assert with_status == {kind for kind in BY_KIND if "status" in schema_of(kind)["properties"]}
+
+
+def test_specs_have_the_fields_of_documents() -> None:
+    for kind, fields in (
+        ("PolicyAssignment", documents._ASSIGNMENT_FIELDS),
+        ("PolicyExemption", documents._EXEMPTION_FIELDS),
+    ):
+        spec = schema_of(kind)["properties"]["spec"]
+        assert set(spec["properties"]) == set(fields)
+        assert PRESERVE not in spec
+
+
+def test_fields_that_may_be_left_out_may_be_null() -> None:
+    for kind in ("PolicyAssignment", "PolicyExemption"):
+        spec = schema_of(kind)["properties"]["spec"]
+        for name, field in spec["properties"].items():
+            assert name in spec["required"] or field.get("nullable") or "default" in field, name
+
+
+def test_columns_name_fields_that_there_are() -> None:
+    for kind, one in BY_KIND.items():
+        for column in one["spec"]["versions"][0]["additionalPrinterColumns"]:
+            schema: Any = schema_of(kind)
+            for part in column["jsonPath"].partition("[")[0].strip(".").split("."):
+                if part == "creationTimestamp":
+                    break
+                schema = schema.get("properties", {}).get(part) or schema.get("additionalProperties")
+                if part == "metadata":
+                    break
+                assert schema is not None, f"{kind}: {column['jsonPath']}"

@@ -1,0 +1,108 @@
+"""The Helm chart makes the objects of `aksp addon enable`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aksp import __version__
+from aksp.addon.crds import crds
+from aksp.addon.installation import label, listed_kinds
+from aksp.addon.manifests import everything
+from aksp.addon.settings import Settings
+from aksp.catalog.folder import bundled
+from aksp.store.files import to_yaml
+from tests.charts.helm import CHART, Helm, helm
+from tests.testbed.build import BuildError
+
+REQUIRED = "AKSP_E2E_REQUIRED"
+KEEP = "helm.sh/resource-policy"
+KINDS = listed_kinds(bundled(), None, lambda note: None)
+
+#: Settings, and the values that mean the same.
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "defaults": ({}, {}),
+    "fail": (
+        {"failure_policy": "Fail", "exclude_namespaces": ("vault", "argocd")},
+        {"failurePolicy": "Fail", "excludeNamespaces": ["vault", "argocd"]},
+    ),
+    "other namespace": (
+        {"namespace": "aksp-system", "create_namespace": True, "replicas": 1, "cluster_name": "prod"},
+        {"createNamespace": True, "replicas": 1, "clusterName": "prod"},
+    ),
+    "cert-manager": (
+        {"namespace": "aksp-system", "cert_secret": "aksp-tls", "inject_ca_from": "aksp-system/aksp"},
+        {"certSecret": "aksp-tls", "injectCaFrom": "aksp-system/aksp"},
+    ),
+    "on a host": (
+        {"webhook_url": "https://10.0.0.4:9443/v1/admit", "sync_interval": "30s"},
+        {"webhookUrl": "https://10.0.0.4:9443/v1/admit", "syncInterval": "30s"},
+    ),
+    "image": (
+        {"image": "contoso.azurecr.io/aksp:main", "replicas": 3},
+        {"image": {"repository": "contoso.azurecr.io/aksp", "tag": "main"}, "replicas": 3},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    try:
+        binary = helm()
+    except BuildError as error:
+        if os.environ.get(REQUIRED) not in (None, "", "0"):
+            pytest.fail(f"no helm: {error} ({REQUIRED} is set)")
+        pytest.skip(f"no helm: {error}")
+    return Helm(binary=binary, home=tmp_path_factory.mktemp("helm"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_chart_makes_the_objects_of_the_command(chart: Helm, case: str) -> None:
+    given, values = CASES[case]
+    settings = Settings(kinds=KINDS, **given)
+    rendered = {}
+    for document in chart.template(namespace=settings.namespace, values=values):
+        if document["kind"] == "CustomResourceDefinition":
+            # The one difference: what Helm reads when the release is uninstalled.
+            assert document["metadata"].pop("annotations") == {KEEP: "keep"}
+        rendered[label(document)] = document
+    made = {label(document): json.loads(json.dumps(document)) for document in everything(settings)}
+    assert sorted(rendered) == sorted(made)
+    for name, document in made.items():
+        assert rendered[name] == document
+
+
+def test_the_chart_lets_the_resource_definitions_go_when_asked(chart: Helm) -> None:
+    documents = chart.template(namespace="kube-system", values={"crds": {"keep": False}})
+    assert not any(KEEP in (one["metadata"].get("annotations") or {}) for one in documents)
+
+
+def test_the_chart_refuses_an_unknown_failure_policy(chart: Helm) -> None:
+    told = chart.run("template", "aksp", CHART, "--set", "failurePolicy=Maybe", expected=1)
+    assert 'failurePolicy is "Maybe", expected Ignore or Fail' in told
+
+
+def test_helm_finds_nothing_wrong_with_the_chart(chart: Helm) -> None:
+    assert "0 chart(s) failed" in chart.run("lint", "--strict", CHART)
+
+
+def test_the_chart_has_the_resource_definitions_of_the_package(request: pytest.FixtureRequest) -> None:
+    folder = CHART / "files" / "crds"
+    wanted = {f"{at}-{one['spec']['names']['plural']}.yaml": one for at, one in enumerate(crds())}
+    if request.config.getoption("--update-golden"):
+        for path in folder.glob("*.yaml"):
+            path.unlink()
+        for name, one in wanted.items():
+            (folder / name).write_text(to_yaml(json.loads(json.dumps(one))), encoding="utf-8")
+    found = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in folder.iterdir()}
+    assert found == wanted, "run `pytest --update-golden tests/charts`"
+
+
+def test_the_chart_has_the_version_of_the_package() -> None:
+    chart = yaml.safe_load(Path(CHART, "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["version"] == chart["appVersion"] == __version__

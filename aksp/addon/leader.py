@@ -15,8 +15,9 @@ _log = logging.getLogger("aksp.addon.leader")
 
 #: Seconds after a change before a check-in begins, so that a `kubectl apply` of many documents is one.
 SETTLE_SECONDS = 1.0
-#: Seconds a check-in that is stopped gets to end by itself.
-GRACE_SECONDS = 5.0
+#: Seconds a check-in that is stopped gets to end by itself: less than passes between a lease that
+#: could not be renewed and the next holder (aksp.kube.lease).
+GRACE_SECONDS = 3.0
 
 #: Seconds until a check-in that broke off is made again, when the interval is longer.
 RETRY_SECONDS = 15.0
@@ -93,7 +94,7 @@ class CheckIns:
                 self._due = time.monotonic() + self._interval
             try:
                 self._once()
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged, whatever it is: the thread must go on
                 # Whatever happens to one check-in, the next one is due as ever.
                 _log.exception("a check-in failed")
 

@@ -75,7 +75,7 @@ def results_of(
     if not faults and not subject.documents[at].problems and not any(document == at for _, document in found):
         return []
     tally = Tally(plan)
-    tally.add(
+    tally.record(
         [subject.documents[at]],
         [replace(task, documents=[0] if at in task.documents else []) for task in tasks],
         {(number, 0): findings for (number, document), findings in found.items() if document == at},

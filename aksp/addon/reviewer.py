@@ -24,7 +24,7 @@ _JUDGED = ("CREATE", "UPDATE")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InForce:
+class Force:
     """What requests are judged by. ``unready`` has the assignments that cannot be asked, and why."""
 
     plan: Plan
@@ -48,16 +48,14 @@ class Reviewer:
         self._engine = engine
         self._fail_closed = fail_closed
         self._decided = decided
-        self._force: InForce | None = None
-        #: Policies whose violations name no container: their documents are needed a second time.
-        self._unstructured: set[str] = set()
+        self._force: Force | None = None
 
     @property
     def ready(self) -> bool:
         """Whether there is something to judge by."""
         return self._force is not None
 
-    def use(self, force: InForce) -> None:
+    def use(self, force: Force) -> None:
         """Judge by this from the next request on."""
         self._force = force
 
@@ -75,7 +73,7 @@ class Reviewer:
         self._decided(decision)
         return Answer(status=200, body=_response(decision))
 
-    async def _decision(self, force: InForce, body: bytes) -> Decision:
+    async def _decision(self, force: Force, body: bytes) -> Decision:
         try:
             try:
                 return await self._quickly(force, body)
@@ -85,7 +83,7 @@ class Reviewer:
         except EngineDied:
             return await asyncio.to_thread(self._carefully, force, body)
 
-    async def _quickly(self, force: InForce, body: bytes) -> Decision:
+    async def _quickly(self, force: Force, body: bytes) -> Decision:
         """Two requests to the engine: one that loads, and one that judges and lets go."""
         loading = self._engine.begin_review(body)
         if loading.answer is None:
@@ -95,23 +93,22 @@ class Reviewer:
         if not any(task.documents for task in work.tasks):
             self._engine.release(batch)
             return self._decided_on(force, work, Judgement(findings=[], hits=[], faults=[], evaluations=0), None)
-        keep = any(task.documents and task.policy in self._unstructured for task in work.tasks)
-        started = self._engine.begin(batch, work.tasks, release=not keep)
+        started = self._engine.begin(batch, work.tasks, release=True)
         if started is None:
             raise EngineDied("the engine is not running")
         judgement = self._engine.judge_answer(batch, work.tasks, await asyncio.wrap_future(started))
         attribution = Attribution(Findings(), work.subject.documents, judgement)
-        unclear = attribution.unclear(work.tasks)
-        if unclear and not keep:
-            self._unstructured.update(task.policy for _, task in unclear)
-            return await self._quickly(force, body)
-        for number, task in unclear:
-            attribution.isolated(number, await asyncio.to_thread(self._engine.isolate, batch, task))
-        if keep:
-            self._engine.release(batch)
+        if attribution.unclear(work.tasks):
+            await asyncio.to_thread(self._attribute, batch, work.tasks, attribution)
         return self._decided_on(force, work, judgement, attribution)
 
-    def _carefully(self, force: InForce, body: bytes) -> Decision:
+    def _attribute(self, batch: Batch, tasks: Sequence[Task], attribution: Attribution) -> None:
+        """Ask about violations that name no container; the engine loads the review again for that."""
+        for number, task in attribution.unclear(tasks):
+            attribution.isolated(number, self._engine.isolate(batch, task))
+        self._engine.release(batch)
+
+    def _carefully(self, force: Force, body: bytes) -> Decision:
         """After the engine died: one task at a time, so that the one at fault is found."""
         works: list[_Review] = []
 
@@ -122,13 +119,11 @@ class Reviewer:
         batch, tasks, judgement = self._engine.recover(body, choose)
         work = works[-1]
         attribution = Attribution(Findings(), work.subject.documents, judgement)
-        for number, task in attribution.unclear(tasks):
-            attribution.isolated(number, self._engine.isolate(batch, task))
-        self._engine.release(batch)
+        self._attribute(batch, tasks, attribution)
         return self._decided_on(force, work, judgement, attribution)
 
     def _decided_on(
-        self, force: InForce, work: _Review, judgement: Judgement, attribution: Attribution | None
+        self, force: Force, work: _Review, judgement: Judgement, attribution: Attribution | None
     ) -> Decision:
         plan, subject = force.plan, work.subject
         found = attribution.found if attribution is not None else {}
@@ -149,7 +144,7 @@ class Reviewer:
         )
 
 
-def _begin(force: InForce, batch: Batch) -> _Review:
+def _begin(force: Force, batch: Batch) -> _Review:
     documents = documents_of(batch.documents)
     old = {at for at, record in enumerate(batch.documents) if record.get("old")}
     subject = review.subject_of(documents, old)
@@ -166,11 +161,11 @@ def _begin(force: InForce, batch: Batch) -> _Review:
     )
 
 
-def _without(task: Task, assignment: str, force: InForce) -> Task:
+def _without(task: Task, assignment: str, force: Force) -> Task:
     return replace(task, documents=[]) if assignment in force.unready else task
 
 
-def _unready(force: InForce, subject: review.Subject) -> dict[str, str]:
+def _unready(force: Force, subject: review.Subject) -> dict[str, str]:
     """The assignments that select the object and cannot be asked."""
     if not force.unready or not subject.new:
         return {}

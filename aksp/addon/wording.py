@@ -21,12 +21,15 @@ LONGEST_LINE = 900
 LONGEST_WARNING = 250
 ALL_WARNINGS = 3800
 _LONGEST_VALUE = 160
+_CONTAINER = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
 
 
 def violation(result: Result, ready: Ready) -> str:
     """One violation: assignment, container, the rule's message, path, observed, expected, the assignment's own message."""
     finding = result.finding
-    where = f"{finding.container.type} {finding.container.name}: " if finding.container else ""
+    where = (
+        f"{_CONTAINER.get(finding.container.type, 'container')} {finding.container.name}: " if finding.container else ""
+    )
     facts = []
     if finding.path is not None:
         facts.append(f"{finding.path} is {_value(finding.observed)}")
@@ -74,5 +77,7 @@ def shortened(text: str, longest: int) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "not set"
-    text = value if isinstance(value, str) and " " in value else json.dumps(value, ensure_ascii=False)
-    return shortened(text, _LONGEST_VALUE)
+    if isinstance(value, str):
+        # Regular expressions are best read as they are written.
+        return shortened(value if " " in value else f'"{value}"', _LONGEST_VALUE)
+    return shortened(json.dumps(value, ensure_ascii=False), _LONGEST_VALUE)

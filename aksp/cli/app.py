@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from aksp import __version__
-from aksp.cli import assign, assignments, compliance, definitions
+from aksp.cli import addon, assign, assignments, compliance, definitions, denials, sync
 from aksp.cli.options import with_cluster_values
 from aksp.errors import AkspError, ExitCode
 
@@ -22,7 +22,7 @@ class InOrderOfUse(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands."""
-        order = ["definitions", "assign", "assignments", "compliance"]
+        order = ["definitions", "assign", "assignments", "compliance", "sync", "addon", "denials"]
         return sorted(super().list_commands(ctx), key=order.index)
 
 
@@ -40,6 +40,9 @@ app.add_typer(definitions.app, name="definitions")
 app.add_typer(assign.app, name="assign")
 app.add_typer(assignments.app, name="assignments")
 app.command("compliance")(compliance.compliance)
+app.command("sync")(sync.sync)
+app.add_typer(addon.app, name="addon")
+app.command("denials")(denials.denials)
 
 
 def _version(value: bool) -> None:

@@ -77,7 +77,7 @@ def test_a_refusal_names_assignment_container_path_observed_expected_and_the_ass
     plan = with_effect("Deny", non_compliance_message="Push it to contoso first.")
     decision = answer(plan, [make.pod("p", BAD)], {(0, 0): [finding()]})
     assert decision.message == (
-        "[rule] containers web: the image is wrong"
+        "[rule] container web: the image is wrong"
         ' (spec.containers[0].image is "docker.io/nginx:1", expected "ours") Push it to contoso first.'
     )
 
@@ -86,7 +86,7 @@ def test_a_refusal_names_assignment_container_path_observed_expected_and_the_ass
 def test_audit_and_warn_admit_with_a_warning(effect: str) -> None:
     decision = answer(with_effect(effect), [make.pod("p", BAD)], {(0, 0): [finding()]})
     assert decision.allowed and decision.message == ""
-    assert len(decision.warnings) == 1 and decision.warnings[0].startswith("[rule] containers web: the image is wrong")
+    assert len(decision.warnings) == 1 and decision.warnings[0].startswith("[rule] container web: the image is wrong")
     assert len(decision.violations) == 1 and decision.refused_by == ()
 
 
@@ -150,7 +150,7 @@ def test_what_is_being_deleted_is_never_refused() -> None:
 def test_a_workload_is_admitted_with_a_warning_that_its_pods_will_be_refused() -> None:
     decision = answer(with_effect("Deny"), list(make.deployment("web", BAD)), {(0, 1): [finding()]})
     assert decision.allowed and decision.refused_by == ()
-    assert decision.warnings[0].startswith("this Deployment's Pods will be refused: [rule] containers web")
+    assert decision.warnings[0].startswith("this Deployment's Pods will be refused: [rule] container web")
 
 
 def test_a_workload_that_another_workload_made_is_not_judged_by_its_template() -> None:

@@ -1,0 +1,51 @@
+"""Which Rego the engine holds under which id, from one standing to the next.
+
+A policy's id is its definition's slug. A definition that changes gets another id (``slug@2``): the
+reviews under way go on with the Rego that they began with, and assignments whose parameters do not
+fit the new version stay with the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from aksp.engine import Engine
+from aksp.model.definition import Definition, RegoModule
+from aksp.workspace import compile_definition
+
+
+class Compiled:
+    """The ids of one standing; ``before`` are those of the last one, in the same engine."""
+
+    def __init__(self, engine: Engine, before: Compiled | None = None) -> None:
+        self._engine = engine
+        #: All that the engine holds: it forgets nothing by itself.
+        self._held: dict[str, Sequence[RegoModule]] = dict(before._held) if before else {}
+        self._used: set[str] = set()
+        # Reviews may still be judged by the last standing, or by the one before it.
+        self._busy: frozenset[str] = frozenset(before._used | before._last) if before else frozenset()
+        self._last: frozenset[str] = frozenset(before._used) if before else frozenset()
+
+    @property
+    def modules(self) -> Mapping[str, Sequence[RegoModule]]:
+        """The Rego in use, by id."""
+        return {policy: self._held[policy] for policy in sorted(self._used)}
+
+    def id_of(self, definition: Definition) -> str:
+        """The id of a definition's Rego, compiled unless it is already. Raises InvalidPolicy."""
+        slug = definition.slug
+        for policy, modules in self._held.items():
+            if policy.partition("@")[0] == slug and modules == definition.modules:
+                self._used.add(policy)
+                return policy
+        names = (slug if number == 1 else f"{slug}@{number}" for number in count(1))
+        policy = next(name for name in names if name not in self._used and name not in self._busy)
+        compile_definition(self._engine, definition, policy)
+        self._held[policy] = definition.modules
+        self._used.add(policy)
+        return policy
+
+    def keep(self, policy: str) -> None:
+        """Go on using an id of the standing before."""
+        self._used.add(policy)

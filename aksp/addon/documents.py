@@ -1,0 +1,68 @@
+"""Custom resources as the API server gives them: what every kind of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aksp.model.assignment import API_VERSION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """One custom resource. ``generation`` counts the versions of its spec, ``created`` is as written.
+
+    ``applied_spec`` and ``applied_generation`` are the version that its status says is in force.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    created: str
+    spec: Any
+    applied_spec: Mapping[str, Any] | None
+    applied_generation: int | None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Seen:
+        """Read what the API server guarantees, and take nothing else for granted."""
+        metadata = _mapping(document.get("metadata"))
+        status = status_of(document)
+        applied = status.get("appliedSpec")
+        return cls(
+            name=str(metadata.get("name") or ""),
+            uid=str(metadata.get("uid") or ""),
+            generation=_number(metadata.get("generation")) or 0,
+            created=str(metadata.get("creationTimestamp") or ""),
+            spec=document.get("spec"),
+            applied_spec=applied if isinstance(applied, Mapping) else None,
+            applied_generation=_number(status.get("appliedGeneration")),
+        )
+
+    def document(self, kind: str, spec: Any = None) -> dict[str, Any]:
+        """The document that readers take, with its own spec or another one."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "metadata": {"name": self.name},
+            "spec": self.spec if spec is None else spec,
+        }
+
+
+def status_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document's status; empty when it has none."""
+    return _mapping(document.get("status"))
+
+
+def by_name(documents: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The documents in the order of their names."""
+    return sorted(documents, key=lambda document: str(_mapping(document.get("metadata")).get("name") or ""))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

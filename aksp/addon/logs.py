@@ -1,0 +1,103 @@
+"""The log: a line of JSON for each record, on standard error, and what a refusal's line says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+from aksp.addon.decision import Decision
+from aksp.addon.refusals import refusals
+from aksp.errors import InvalidInput
+from aksp.model.resource import Container
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+_REFUSALS: Final = logging.getLogger("aksp.refusals")
+#: What every record has; whatever else it has came with `extra`.
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+#: Loggers that tell every connection and every request.
+_TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
+
+
+class JsonLines(logging.Formatter):
+    """A record as a line of JSON.
+
+    ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, the extra fields by their names, and for an exception
+    ``error`` (its type and text) and ``traceback``. ASCII alone: no terminal that shows it can be steered by it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        line: dict[str, Any] = {
+            "time": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name, value in vars(record).items():
+            if name not in _STANDARD and name not in line:
+                line[name] = value
+        if record.exc_info and record.exc_info[0] is not None:
+            kind, error, _ = record.exc_info
+            line["error"] = f"{kind.__name__}: {error}"
+            line["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        return json.dumps(line, separators=(",", ":"), default=str)
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Log from this level on, to ``stream`` (standard error). Raises InvalidInput for a level that there is not.
+
+    Replaces what was configured before. Give uvicorn ``log_config=None``: then its records come here, too.
+    """
+    if level.lower() not in LEVELS:
+        raise InvalidInput(f"there is no log level {level!r}", hint=f"one of {', '.join(LEVELS)}")
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    for former in list(root.handlers):
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(True)
+
+
+def refusal(decision: Decision) -> None:
+    """Log a refusal: who asked for what, and which assignments refuse which containers. Nothing for what is allowed."""
+    if decision.allowed or not _REFUSALS.isEnabledFor(logging.INFO):
+        return
+    request = decision.request
+    resource = request.resource
+    refused = refusals(decision)
+    containers = dict.fromkeys(container for each in refused for container in each.containers)
+    _REFUSALS.info(
+        "%s",
+        decision.message,
+        extra={
+            "user": request.user,
+            "assignments": [each.assignment for each in refused],
+            "operation": request.operation,
+            "object": {
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
+                "namespace": resource.namespace,
+                # `name` alone would be the logger's; within an object it may stand.
+                "name": resource.name,
+                **({"subresource": request.sub_resource} if request.sub_resource else {}),
+            },
+            "workload": {"kind": request.workload.kind, "name": request.workload.name} if request.workload else None,
+            "containers": [_container(container) for container in containers],
+            "uid": request.uid,
+            "dryRun": request.dry_run,
+        },
+    )
+
+
+def _container(container: Container) -> dict[str, str]:
+    return {"name": container.name, "type": container.type, "image": container.image}

@@ -1,0 +1,179 @@
+"""What is on its way to the API server: taken without waiting, written by a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from aksp.errors import ClusterError, Forbidden
+from aksp.kube import faults
+from aksp.kube.fetch import Backoff
+
+_log = logging.getLogger(__name__)
+
+PENDING = 5_000
+"""Entries that may wait; at 2 KB each they take 10 MB at worst."""
+INTERVAL_SECONDS = 1.0
+TELL_SECONDS = 60.0
+"""How often the log says that something is not written."""
+BACKOFF = Backoff(first=1.0, longest=60.0)
+ONCE = Backoff(tries=1)
+"""For ``write``: the outbox itself tries again, and a pause within an attempt would hold up the end of the process."""
+
+K = TypeVar("K", bound=Hashable)
+E = TypeVar("E")
+
+
+class Outbox(Generic[K, E]):
+    """Entries by key. Those with the same key become one while they wait, so that a storm takes no room.
+
+    ``write`` takes a key and its entry to the API server, in the outbox's thread. When it raises
+
+    - Forbidden, NotServed, Invalid or BadRequest (a namespace that is going, a missing right), the entry is lost;
+    - Conflict, it is written again in the next turn;
+    - another ClusterError, everything waits and is tried again, ever less often, at least once a minute.
+
+    What is lost is counted, and the log says so once a minute. ``noun`` is what the log calls the entries. ``clock``
+    gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        noun: str,
+        *,
+        write: Callable[[K, E], None],
+        merge: Callable[[E, E], E],
+        pending: int = PENDING,
+        interval: float = INTERVAL_SECONDS,
+        backoff: Backoff = BACKOFF,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.noun = noun
+        self._write = write
+        self._merge = merge
+        self._limit = pending
+        self._interval = interval
+        self._backoff = backoff
+        self._clock = clock
+        self._lock = threading.Lock()
+        # With each entry, how many were put into it.
+        self._pending: OrderedDict[K, tuple[E, int]] = OrderedDict()
+        self._lost = 0
+        self._lost_told = 0
+        self._why = ""
+        self._failures = 0
+        self._not_before = 0.0
+        self._next_tell_of_loss = 0.0
+        self._next_tell_of_failure = 0.0
+        self._deadline: float | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def lost(self) -> int:
+        """How many were put and will never be written."""
+        return self._lost
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait."""
+        return len(self._pending)
+
+    def put(self, key: K, entry: E) -> None:
+        """Take one. Never waits for the API server; when too many wait, a new key is counted as lost."""
+        with self._lock:
+            known = self._pending.get(key)
+            if known is not None:
+                self._pending[key] = (self._merge(known[0], entry), known[1] + 1)
+            elif len(self._pending) < self._limit:
+                self._pending[key] = (entry, 1)
+            else:
+                self._lost += 1
+                self._why = f"more than {self._limit:,} wait to be written"
+
+    def start(self) -> None:
+        """Begin to write, once every interval."""
+        self._thread = threading.Thread(target=self._run, name=f"aksp-{self.noun.replace(' ', '-')}", daemon=True)
+        self._thread.start()
+
+    def close(self, seconds: float = 3.0) -> None:
+        """Write what waits and end; after some seconds what is left is given up, and the log says how much."""
+        self._deadline = self._clock() + seconds
+        self._closing.set()
+        if self._thread is None:
+            self.turn()
+        else:
+            self._thread.join(seconds)
+        # The one that is being written is taken out meanwhile.
+        left = self.waiting + (self._thread is not None and self._thread.is_alive())
+        if left:
+            _log.warning("%d %s are lost: the process ends before they could be written", left, self.noun)
+
+    def turn(self) -> None:
+        """Write what waits, unless the API server failed a moment ago. The thread does this once every interval."""
+        if self._closing.is_set() or self._clock() >= self._not_before:
+            self._write_all()
+        self._tell()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._interval):
+            self.turn()
+        self.turn()
+
+    def _write_all(self) -> None:
+        with self._lock:
+            keys = list(self._pending)
+        for key in keys:
+            if self._deadline is not None and self._clock() >= self._deadline:
+                return
+            with self._lock:
+                entry, times = self._pending.pop(key)
+            try:
+                self._write(key, entry)
+            except (Forbidden, faults.NotServed, faults.Invalid, faults.BadRequest) as error:
+                self._lose(times, str(error))
+            except faults.Conflict:
+                self._put_back(key, entry, times)
+                continue
+            except ClusterError as error:
+                self._put_back(key, entry, times)
+                self._fail(error)
+                return
+            except Exception as error:  # noqa: BLE001 - and the log has it whole
+                # One entry that cannot be written may not end the thread.
+                _log.exception("a bug in aksp: one of the %s cannot be written", self.noun)
+                self._lose(times, f"{type(error).__name__}: {error}")
+            if self._failures:
+                _log.info("%s are written again", self.noun)
+                self._failures = 0
+
+    def _put_back(self, key: K, entry: E, times: int) -> None:
+        with self._lock:
+            newer = self._pending.get(key)
+            self._pending[key] = (entry, times) if newer is None else (self._merge(entry, newer[0]), times + newer[1])
+            self._pending.move_to_end(key, last=False)
+
+    def _lose(self, times: int, why: str) -> None:
+        with self._lock:
+            self._lost += times
+            self._why = why
+
+    def _fail(self, error: ClusterError) -> None:
+        self._failures += 1
+        wish = error.retry_after if isinstance(error, faults.ServerFault) else None
+        # The exponent is bounded: after weeks without an API server it would be no number any more.
+        self._not_before = self._clock() + self._backoff.pause(min(self._failures, 16), wish)
+        if self._failures == 1 or self._clock() >= self._next_tell_of_failure:
+            self._next_tell_of_failure = self._clock() + TELL_SECONDS
+            _log.warning("%s cannot be written now, %d wait: %s", self.noun, self.waiting, error)
+
+    def _tell(self) -> None:
+        new = self._lost - self._lost_told
+        if new and (self._closing.is_set() or self._clock() >= self._next_tell_of_loss):
+            self._next_tell_of_loss = self._clock() + TELL_SECONDS
+            self._lost_told += new
+            _log.warning("%d %s are lost: %s", new, self.noun, self._why)

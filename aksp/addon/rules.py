@@ -1,0 +1,99 @@
+"""Which requests the API server shall send to the webhook: rules of admissionregistration.k8s.io/v1.
+
+They name just the kinds that are in force. ``*`` as a resource means every resource but no
+sub-resource, so that no rule ever asks for a status update (Kubernetes: "Dynamic Admission Control",
+Matching requests: rules).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from aksp.compliance.plan import Plan
+from aksp.errors import Forbidden
+from aksp.kube.faults import NotServed, ServerFault
+from aksp.kube.kinds import KINDS, Discovery
+from aksp.model.definition import ResourceKind
+
+#: Whose templates make Pods: reviewed for warnings wherever a rule judges Pods.
+WORKLOADS = (
+    ResourceKind(group="", kind="PodTemplate"),
+    ResourceKind(group="", kind="ReplicationController"),
+    ResourceKind(group="apps", kind="DaemonSet"),
+    ResourceKind(group="apps", kind="Deployment"),
+    ResourceKind(group="apps", kind="ReplicaSet"),
+    ResourceKind(group="apps", kind="StatefulSet"),
+    ResourceKind(group="batch", kind="CronJob"),
+    ResourceKind(group="batch", kind="Job"),
+)
+#: Where else a Pod's containers come in, or change what they may use (`kubectl debug`, in-place resizing).
+POD_SUBRESOURCES = ("pods/ephemeralcontainers", "pods/resize")
+OPERATIONS = ("CREATE", "UPDATE")
+
+#: Group, version and scope of one rule.
+_Place = tuple[str, str, str]
+
+
+def kinds_in_force(plan: Plan) -> tuple[ResourceKind, ...]:
+    """The kinds that a plan is about, and the workloads when it judges Pods; in the order of their names."""
+    kinds = {kind for ready in plan.ready for kind in ready.definition.kinds}
+    if _judges_pods(plan):
+        kinds |= {ResourceKind(group="", kind="Pod"), *WORKLOADS}
+    return tuple(sorted(kinds, key=lambda kind: (kind.group, kind.kind)))
+
+
+def webhook_rules(plan: Plan, discovery: Discovery) -> list[dict[str, Any]]:
+    """The rules for what is in force, in a fixed order; none when nothing is.
+
+    A kind that the cluster does not serve has no rule: ask again with a fresh discovery. Raises
+    ClusterError when the cluster cannot be reached.
+    """
+    resources: dict[_Place, set[str]] = {}
+    for kind in kinds_in_force(plan):
+        for place, names in _resources(kind, discovery):
+            resources.setdefault(place, set()).update(names)
+    if _judges_pods(plan):
+        resources.setdefault(("", "v1", "Namespaced"), set()).update(POD_SUBRESOURCES)
+    return [
+        {
+            "apiGroups": [group],
+            "apiVersions": [version],
+            "operations": list(OPERATIONS),
+            "resources": sorted(names),
+            "scope": scope,
+        }
+        for (group, version, scope), names in sorted(resources.items())
+    ]
+
+
+def _judges_pods(plan: Plan) -> bool:
+    return any(ready.definition.judges_pods for ready in plan.ready)
+
+
+def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Place, tuple[str, ...]]]:
+    """The resources of one kind; more than it where the cluster cannot tell: the reviewer passes those by."""
+    if kind.kind == "*":
+        yield (kind.group, "*", "*"), ("*",)
+        return
+    if kind.group == "*":
+        # Any group may have a kind of this name. Its plural follows a rule that built-in kinds obey.
+        known = {own.plural for (_, name), own in KINDS.items() if name == kind.kind}
+        yield ("*", "*", "*"), tuple(known or {_plural(kind.kind)})
+        return
+    try:
+        served = discovery.find(kind.group, kind.kind)
+    except NotServed:
+        return
+    except (Forbidden, ServerFault):
+        # An API group that does not answer must not take its kinds out of review.
+        yield (kind.group, "*", "*"), ("*",)
+        return
+    yield (served.group, served.version, "Namespaced" if served.namespaced else "Cluster"), (served.plural,)
+
+
+def _plural(kind: str) -> str:
+    name = kind.lower()
+    if name.endswith(("s", "x")):
+        return name + "es"
+    return name[:-1] + "ies" if name.endswith("y") else name + "s"

@@ -1,0 +1,246 @@
+"""The add-on's process: everything put together, started, and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aksp.addon import leader, logs, names
+from aksp.addon.certificate_folder import CertificateFolder
+from aksp.addon.certificate_secret import CertificateSecret, ClusterStore
+from aksp.addon.certificates import utc_now
+from aksp.addon.configuration import Configuration
+from aksp.addon.decision import Decision
+from aksp.addon.denials import Denials
+from aksp.addon.events import Events
+from aksp.addon.keeper import Keeper
+from aksp.addon.leader import CheckIns
+from aksp.addon.metrics import Metrics
+from aksp.addon.policies import Standing
+from aksp.addon.reviewer import Reviewer
+from aksp.addon.rules import kinds_in_force
+from aksp.addon.server import Limits, Listener, loop_factory, serve
+from aksp.addon.tls import Served, Source
+from aksp.addon.webhook import Health, Operations, Webhook
+from aksp.engine import Engine
+from aksp.errors import AkspError, EngineError, InvalidInput
+from aksp.kube.config import connect
+from aksp.kube.connection import Connection
+from aksp.kube.lease import Lease
+from aksp.model.scope import Scope
+
+_log = logging.getLogger("aksp.addon")
+
+#: Milliseconds that one evaluation may take. The API server waits 3 s for the answer about all assignments.
+EVALUATION_DEADLINE_MS = 500
+#: Seconds without an answer after which the engine is killed and started anew.
+HARD_DEADLINE = 2.0
+MEMORY_CAP = 400 << 20
+MEMORY_TARGET = 128 << 20
+#: Seconds between two tries to get a first certificate.
+_RETRY_SECONDS = 2.0
+#: Seconds that a thread of Python may keep the others waiting: the engine's answers are read by one of its own.
+_SWITCH_SECONDS = 0.0005
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The command line of `aksp addon run`. Times in seconds."""
+
+    cluster_name: str
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str = names.NAMESPACE
+    sync_interval: float = 300.0
+    failure_policy: str = "Ignore"
+    listen: str = "0.0.0.0:8443"
+    plain_listen: str | None = "0.0.0.0:8080"
+    cert_dir: Path | None = None
+    shutdown_delay: float = 5.0
+    identity: str = ""
+    log_level: str = "info"
+
+
+class AddOn:
+    """One replica: what answers, what keeps it up to date, and what it does when it leads."""
+
+    def __init__(self, settings: Settings, connection: Connection, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._metrics = Metrics()
+        self._denials = Denials(connection, namespace=settings.namespace)
+        self._events = Events(connection, instance=settings.identity)
+        self._reviewer = Reviewer(engine, fail_closed=settings.failure_policy == "Fail", decided=self._decided)
+        source: Source
+        if settings.cert_dir is not None:
+            source = CertificateFolder(settings.cert_dir)
+        else:
+            store = ClusterStore(connection, namespace=settings.namespace)
+            source = CertificateSecret(store, names=Configuration(connection).names)
+        self._served = Served(source)
+        self._check_ins = CheckIns(
+            leader.command(
+                kubeconfig=settings.kubeconfig,
+                context=settings.context,
+                cluster_name=settings.cluster_name,
+                namespace=settings.namespace,
+            ),
+            interval=settings.sync_interval,
+            ended=self._checked_in,
+        )
+        self._keeper = Keeper(
+            connection,
+            engine,
+            self._reviewer,
+            cluster=Scope.cluster(settings.cluster_name),
+            certificates=self._served,
+            stood=self._stood,
+        )
+        self._lease = Lease(
+            connection,
+            namespace=settings.namespace,
+            name=names.LEASE,
+            identity=settings.identity,
+            won=lambda: self._lead(True),
+            lost=lambda: self._lead(False),
+        )
+
+    async def serve(self) -> int:
+        """Answer until a signal comes; 0 when all that was asked by then is answered, else 1."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        self._begin()
+        try:
+            await self._first_certificate(stopping)
+            if stopping.is_set():
+                return 0
+            tasks = [asyncio.create_task(self._served.keep(self._renewed)), asyncio.create_task(self._keep_engine())]
+            answered = await serve(
+                self._listeners(stopping),
+                limits=Limits(shutdown_delay=self._settings.shutdown_delay),
+                stopping=stopping,
+                on_listening=lambda ports: _log.info("listening", extra={"ports": list(ports)}),
+            )
+            for task in tasks:
+                task.cancel()
+            return 0 if answered else 1
+        finally:
+            await asyncio.to_thread(self._end)
+
+    def _listeners(self, stopping: asyncio.Event) -> list[Listener]:
+        health = Health(
+            {
+                "policies": lambda: None if self._reviewer.ready else "the assignments are not loaded yet",
+                "engine": lambda: None if self._engine.alive else "the engine is being started again",
+            },
+            stopping,
+        )
+        webhook = Webhook(self._reviewer, health=health, observe=self._answered)
+        listeners = [Listener(app=webhook, address=_address(self._settings.listen), context=self._served.context)]
+        if self._settings.plain_listen:
+            operations = Operations(self._metrics.expose, health=health)
+            listeners.append(Listener(app=operations, address=_address(self._settings.plain_listen)))
+        return listeners
+
+    def _begin(self) -> None:
+        for part in (self._denials, self._events, self._check_ins, self._keeper, self._lease):
+            part.start()
+
+    def _end(self) -> None:
+        """In the order in which nothing is asked for that has ended."""
+        self._lease.stop()
+        self._check_ins.stop()
+        self._keeper.stop()
+        self._events.close()
+        self._denials.close()
+
+    async def _first_certificate(self, stopping: asyncio.Event) -> None:
+        """Wait for something to serve with. A cluster that cannot be reached now may be in a moment."""
+        while not stopping.is_set():
+            try:
+                await asyncio.to_thread(self._served.refresh, utc_now())
+                return
+            except InvalidInput:
+                raise
+            except AkspError as error:
+                _log.warning("no certificate yet: %s", error, extra={"hint": error.hint} if error.hint else {})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _RETRY_SECONDS)
+
+    async def _renewed(self) -> None:
+        self._keeper.change()
+
+    async def _keep_engine(self) -> None:
+        """Start an engine that has died again, also when nobody asks: a replica that is not ready is not asked."""
+        while True:
+            await asyncio.sleep(1.0)
+            if not self._engine.alive:
+                try:
+                    await asyncio.to_thread(self._engine.revive)
+                except EngineError as error:
+                    _log.error("the engine cannot be started again: %s", error)
+
+    def _decided(self, decision: Decision) -> None:
+        self._metrics.observe(decision)
+        if not decision.allowed:
+            logs.refusal(decision)
+            self._denials.record(decision)
+            self._events.record(decision)
+
+    def _answered(self, status: int) -> None:
+        if status != 200:
+            self._metrics.observe_failure()
+
+    def _stood(self, standing: Standing) -> None:
+        self._metrics.name_kinds([kind.kind for kind in kinds_in_force(standing.plan)])
+        self._metrics.keep([one.name for one in standing.assignments])
+        self._check_ins.nudge()
+
+    def _lead(self, leading: bool) -> None:
+        _log.info("leading" if leading else "leading no more", extra={"identity": self._settings.identity})
+        self._metrics.observe_leader(leading)
+        self._keeper.lead(leading)
+        if leading:
+            self._check_ins.begin()
+        else:
+            self._check_ins.end()
+
+    def _checked_in(self, summary: Mapping[str, Any]) -> None:
+        self._metrics.observe_check_in(summary)
+        self._denials.prune()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise InvalidInput(f"{text!r} is no address: expected HOST:PORT, or :PORT for all")
+    return host.strip("[]"), int(port)
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Raises AkspError when it cannot start."""
+    logs.configure(settings.log_level)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with ExitStack() as stack:
+        connection = stack.enter_context(connect(settings.context, settings.kubeconfig, user_agent="aksp-addon"))
+        engine = stack.enter_context(
+            Engine(
+                evaluation_deadline_ms=EVALUATION_DEADLINE_MS,
+                hard_deadline=HARD_DEADLINE,
+                memory_cap=MEMORY_CAP,
+                memory_target=MEMORY_TARGET,
+            )
+        )
+        addon = AddOn(settings, connection, engine)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(addon.serve())

@@ -1,0 +1,264 @@
+"""The statuses of the custom resources, as JSON values. Pure.
+
+A status is built whole, from what is in force, what a scan found and the status before (which it
+goes on from where nothing new is known); ``patch_of`` makes of it what a merge patch needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aksp.addon.definitions import DefinitionInForce
+from aksp.addon.documents import Seen, status_of
+from aksp.addon.policies import ExemptionInForce, InForce
+from aksp.model.assignment import EnforcementMode
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
+from aksp.model.definition import Effect
+from aksp.report.figures import one_decimal, plural, rfc3339
+
+#: Characters of the longest message; a condition may have 32,768 (metav1.Condition).
+LONGEST = 1024
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """What one scan found of one assignment. ``errors`` are what could not be judged, a sentence each.
+
+    ``summary`` is None when the scan failed: then ``failure`` says why.
+    """
+
+    at: datetime
+    summary: AssignmentSummary | None = None
+    errors: Sequence[str] = ()
+    failure: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything of the assignment could be judged."""
+        return self.summary is not None and self.summary.compliance_percent is not None
+
+
+def not_started(document: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a PolicyAssignment when it is first seen."""
+    seen = Seen.of(document)
+    waiting = ("Unknown", "NotStarted", "it waits for the first check-in")
+    return {
+        "observedGeneration": seen.generation,
+        "state": ComplianceState.NOT_STARTED.value,
+        "message": "it waits for the first check-in",
+        "lastCheckIn": rfc3339(now),
+        "conditions": _conditions(document, now, Applied=waiting, Evaluated=waiting, Enforced=waiting),
+    }
+
+
+def assignment_status(
+    one: InForce,
+    document: Mapping[str, Any],
+    now: datetime,
+    *,
+    evaluation: Evaluation | None = None,
+    webhook: bool | None = True,
+) -> Status:
+    """The status of a PolicyAssignment. Without an evaluation, before the scan: the states stay.
+
+    ``webhook``: whether requests are reviewed; None when that is not known.
+    """
+    before = status_of(document)
+    seen = Seen.of(document)
+    status: Status = {"observedGeneration": one.generation, "lastCheckIn": rfc3339(now)}
+    status["appliedGeneration"] = one.applied_generation
+    # What once was good is kept while the newest version is not, also if it is not in force just now.
+    kept = one.applied_spec if one.ready else seen.applied_spec if one.problem else None
+    status["appliedSpec"] = kept if _has_no_null(kept) else None
+    status["effect"] = one.ready.effect.value if one.ready else None
+    status |= _state(one, before, evaluation)
+    errors = list(evaluation.errors) if evaluation else []
+    applied = _applied(one)
+    status["message"] = _message(applied[2], errors, evaluation.failure if evaluation else "")
+    status["conditions"] = _conditions(
+        document,
+        now,
+        Applied=applied,
+        Evaluated=_evaluated(one, before, evaluation),
+        Enforced=_enforced(one, webhook),
+    )
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def definition_status(one: DefinitionInForce, document: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a PolicyDefinition."""
+    kept = one.applied_spec if one.definition else Seen.of(document).applied_spec if one.problem else None
+    applied = ("True", "Applied", "")
+    if one.problem:
+        applied = (
+            "False",
+            str(one.reason),
+            _bounded(f"{one.problem}. {_stays(one.applied_generation, one.definition)}"),
+        )
+    status: Status = {
+        "observedGeneration": one.generation,
+        "appliedGeneration": one.applied_generation,
+        "appliedSpec": kept if _has_no_null(kept) else None,
+        "lastCheckIn": rfc3339(now),
+        "message": applied[2],
+        "conditions": _conditions(document, now, Applied=applied),
+    }
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def exemption_status(one: ExemptionInForce, document: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a PolicyExemption."""
+    applied = ("False", str(one.reason), _bounded(one.problem)) if one.problem else ("True", "Applied", "")
+    return {
+        "observedGeneration": one.generation,
+        "lastCheckIn": rfc3339(now),
+        "message": applied[2],
+        "conditions": _conditions(document, now, Applied=applied),
+    }
+
+
+def patch_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch (RFC 7386) that makes one object of another: null for what is gone."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        patch[key] = patch_of(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return patch
+
+
+def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> Status:
+    """State, figures and when they were found: the scan's, else those from before, else NotStarted."""
+    summary = evaluation.summary if evaluation else None
+    if one.ready is None or one.ready.effect is Effect.DISABLED:
+        return {"state": ComplianceState.NOT_STARTED.value}
+    if evaluation is None or summary is None or summary.compliance_percent is None:
+        known = {
+            name: before[name] for name in ("state", "compliancePercent", "counts", "lastEvaluated") if name in before
+        }
+        return {"state": ComplianceState.NOT_STARTED.value, **known}
+    return {
+        "state": summary.state.value,
+        "compliancePercent": one_decimal(summary.compliance_percent),
+        "counts": counts_of(summary.counts),
+        "lastEvaluated": rfc3339(evaluation.at),
+    }
+
+
+def counts_of(counts: Counts) -> dict[str, dict[str, int]]:
+    """Counts as in a report: every state is there."""
+    return {
+        "resources": {state.value: counts.resources.get(state, 0) for state in ComplianceState},
+        "containers": {state.value: counts.containers.get(state, 0) for state in ComplianceState},
+    }
+
+
+_Condition = tuple[str, str, str]
+
+
+def _applied(one: InForce) -> _Condition:
+    if one.problem is None:
+        return "True", "Applied", _bounded(one.note)
+    if one.reason == "NotInScope":
+        return "False", str(one.reason), _bounded(one.problem)
+    return "False", str(one.reason), _bounded(f"{one.problem}. {_stays(one.applied_generation, one.ready)}")
+
+
+def _stays(generation: int | None, good: object) -> str:
+    if good is None:
+        return "Nothing of it is in force"
+    version = f" (generation {generation})" if generation else ""
+    return f"Its last good version{version} stays in force"
+
+
+def _evaluated(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> _Condition:
+    if one.ready is None:
+        return "False", "NotApplied", "nothing of it is in force"
+    if one.ready.effect is Effect.DISABLED:
+        return "False", "Disabled", "its effect is Disabled"
+    if evaluation is None:
+        for condition in before.get("conditions") or ():
+            if isinstance(condition, Mapping) and condition.get("type") == "Evaluated" and before.get("lastEvaluated"):
+                return str(condition.get("status")), str(condition.get("reason")), str(condition.get("message"))
+        return "Unknown", "NotStarted", "it waits for the scan of this check-in"
+    if evaluation.summary is None:
+        return "False", "ScanFailed", _bounded(evaluation.failure)
+    if not evaluation.judged:
+        return "False", "ListFailed", _listed(evaluation.errors)
+    if evaluation.errors:
+        return "True", "WithErrors", _listed(evaluation.errors)
+    return "True", "Evaluated", ""
+
+
+def _enforced(one: InForce, webhook: bool | None) -> _Condition:
+    ready = one.ready
+    if ready is None:
+        return "False", "NotApplied", "nothing of it is in force"
+    if ready.effect is Effect.DISABLED:
+        return "False", "Disabled", "its effect is Disabled"
+    if not ready.effect.refuses:
+        return "False", f"Effect{ready.effect.value}", f"its effect {ready.effect.value} refuses nothing"
+    if ready.assignment.enforcement_mode is not EnforcementMode.DEFAULT:
+        return "False", "DoNotEnforce", "its enforcementMode is DoNotEnforce"
+    if webhook is None:
+        return "Unknown", "WebhookUnknown", "whether the webhook is configured could not be found out"
+    if not webhook:
+        return "False", "WebhookMissing", "the webhook is not configured: `aksp addon enable` does it"
+    return "True", "Enforced", ""
+
+
+def _conditions(document: Mapping[str, Any], now: datetime, **conditions: _Condition) -> list[dict[str, Any]]:
+    """metav1.Conditions. lastTransitionTime changes only with the status."""
+    known = {c.get("type"): c for c in status_of(document).get("conditions") or () if isinstance(c, Mapping)}
+    made = []
+    for kind, (status, reason, message) in conditions.items():
+        old = known.get(kind, {})
+        since = old.get("lastTransitionTime") if old.get("status") == status else None
+        made.append(
+            {
+                "type": kind,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": since or rfc3339(now),
+                "observedGeneration": Seen.of(document).generation,
+            }
+        )
+    return made
+
+
+def _message(applied: str, errors: Sequence[str], failure: str) -> str:
+    parts = [part for part in (applied, failure) if part]
+    return _listed([*parts, *errors])
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    """Sentences one after the other, as many as find room, and how many more there are."""
+    text = ""
+    for at, sentence in enumerate(sentences):
+        longer = f"{text}; {sentence}" if text else sentence
+        left = len(sentences) - at - 1
+        room = LONGEST - (len(f"; and {plural(left, 'more error')}") if left else 0)
+        if len(longer) > room:
+            if not text:
+                rest = f"; and {plural(left, 'more error')}" if left else ""
+                return _bounded(sentence, LONGEST - len(rest)) + rest
+            return f"{text}; and {plural(left + 1, 'more error')}"
+        text = longer
+    return text
+
+
+def _bounded(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _has_no_null(value: Any) -> bool:
+    """Whether a merge patch can carry it: null removes, so a version that holds one is kept only in memory."""
+    if isinstance(value, Mapping):
+        return all(entry is not None and _has_no_null(entry) for entry in value.values())
+    if isinstance(value, list):
+        return all(entry is not None and _has_no_null(entry) for entry in value)
+    return True

@@ -1,0 +1,77 @@
+"""What a check-in tells its leader, as JSON values on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aksp.report.figures import rfc3339
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssignmentOutcome:
+    """One PolicyAssignment in a summary. ``state`` is that of its status; ``violations`` are its NonCompliant results."""
+
+    name: str
+    state: str
+    effect: str | None
+    generation: int
+    applied_generation: int | None
+    applied: bool
+    compliance_percent: float | None
+    counts: Mapping[str, Any] | None
+    violations: int
+    errors: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; lists are never null."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "effect": self.effect,
+            "generation": self.generation,
+            "appliedGeneration": self.applied_generation,
+            "applied": self.applied,
+            "compliancePercent": self.compliance_percent,
+            "counts": self.counts,
+            "violations": self.violations,
+            "errors": list(self.errors),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What a check-in tells its leader.
+
+    ``failure`` says why nothing could be scanned. ``policy_errors`` counts, by assignment, the
+    results in state Error. ``problems`` are what could not be written.
+    """
+
+    evaluation: str
+    started_at: datetime
+    seconds: float
+    assignments: Sequence[AssignmentOutcome]
+    violations: int = 0
+    gaps: int = 0
+    policy_errors: Mapping[str, int] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    failure: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; lists are never null."""
+        return {
+            "evaluation": self.evaluation,
+            "startedAt": rfc3339(self.started_at),
+            "seconds": round(self.seconds, 3),
+            "failed": bool(self.failure),
+            "failure": self.failure,
+            "assignments": [one.to_json() for one in self.assignments],
+            "violations": self.violations,
+            "gaps": self.gaps,
+            "policyErrors": dict(sorted(self.policy_errors.items())),
+            "problems": list(self.problems),
+            "notes": list(self.notes),
+        }

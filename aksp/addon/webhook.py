@@ -1,0 +1,317 @@
+"""The webhook as an ASGI application: what is asked, within which limits, and a clean answer whatever comes.
+
+::
+
+    POST /v1/admit    an AdmissionReview, as bytes, to the reviewer; its Answer
+    GET  /healthz     200 while the event loop lives
+    GET  /readyz      200 when all checks pass, else 500 with what is missing
+
+Whatever is wrong is answered with a metav1.Status, which the API server shows to users:
+
+====  =================================================================
+ 400  the reviewer cannot read the review
+ 404  another path                         405  another method
+ 408  the body does not come in time       413  it is too large
+ 415  it is not JSON
+ 500  the reviewer has failed, a bug
+ 503  too many reviews wait already, or too much of large bodies is held
+ 504  no answer within the time that the API server waits
+====  =================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aksp.addon.names import ADMIT_PATH
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_LOG = logging.getLogger("aksp.addon.webhook")
+_JSON: Final = b"application/json"
+_TEXT: Final = b"text/plain; charset=utf-8"
+_SMALL: Final = 64 * 1024
+"""Bodies up to this many bytes count towards no budget, so that large ones never keep them out."""
+_TIMEOUT = re.compile(rb"(?:^|&)timeout=(?:(\d{1,3})m)?(?:(\d{1,3}(?:\.\d{1,9})?)s)?(?:&|$)")
+
+#: metav1.StatusReason of an HTTP status (k8s.io/apimachinery/pkg/apis/meta/v1/types.go).
+_REASONS: Final[Mapping[int, str]] = {
+    400: "BadRequest",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    408: "Timeout",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An answer to a review: the HTTP status and a body of JSON."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewLimits:
+    """What one replica takes on. Sizes in bytes, times in seconds.
+
+    ``max_body``: an API server takes objects of up to 3 MiB and sends an UPDATE with both versions. ``held``: of all
+    large bodies together. ``body_seconds``: for a body to come. ``review_seconds``: from the request's headers to its
+    answer, under the 3 s that the webhook configuration gives; when the request itself says how long the API server
+    waits (``?timeout=``), 9/10 of that, if it is less. ``reviews`` at once are given to the reviewer; ``waiting`` more
+    wait for their turn, which is better than an error under `failurePolicy: Fail`; further ones are answered at once.
+    """
+
+    max_body: int = 6 * 1024 * 1024
+    held: int = 48 * 1024 * 1024
+    body_seconds: float = 2.0
+    review_seconds: float = 2.7
+    reviews: int = 32
+    waiting: int = 256
+
+
+class Refused(Exception):
+    """A request that is answered without a review. ``unread``: whether some of its body may still come."""
+
+    def __init__(self, status: int, message: str, *, unread: bool = False) -> None:
+        super().__init__(message)
+        self.answer = failure(status, message)
+        self.unread = unread
+
+
+class Gone(Exception):
+    """The client has hung up: there is nobody to answer."""
+
+
+def failure(status: int, message: str) -> Answer:
+    """An answer that is not a review: a metav1.Status, which the API server quotes to the user."""
+    document = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": _REASONS.get(status, ""),
+        "code": status,
+    }
+    return Answer(status=status, body=json.dumps(document).encode())
+
+
+class Health:
+    """Whether this replica lives, and whether it should be asked.
+
+    ``checks``: by name; each gives None, or a few words on what is missing. ``stopping``: once set, a replica that
+    still answers is no longer ready, so that it is asked no more before it stops.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], str | None]], stopping: asyncio.Event | None = None) -> None:
+        self._checks = dict(checks)
+        if stopping is not None:
+            self._checks["shutdown"] = lambda: "stopping" if stopping.is_set() else None
+
+    def ready(self) -> tuple[int, bytes]:
+        """A status and a text like that of the API server's /readyz?verbose."""
+        found = {name: _checked(check) for name, check in self._checks.items()}
+        lines = [f"[-]{name} failed: {lack}" if lack else f"[+]{name} ok" for name, lack in found.items()]
+        passed = not any(found.values())
+        lines.append("readyz check passed" if passed else "readyz check failed")
+        return (200 if passed else 500), "\n".join([*lines, ""]).encode()
+
+    async def answer(self, scope: Scope, send: Send) -> bool:
+        """Answer a probe; False when it is none."""
+        if scope["path"] not in ("/healthz", "/livez", "/readyz"):
+            return False
+        if scope["method"] not in ("GET", "HEAD"):
+            await _send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
+            return True
+        status, text = self.ready() if scope["path"] == "/readyz" else (200, b"ok")
+        await _respond(send, status, text, _TEXT)
+        return True
+
+
+class Webhook:
+    """The application behind TLS. ``observe`` hears of every answer to /v1/admit: its status."""
+
+    def __init__(
+        self,
+        review: Callable[[bytes], Awaitable[Answer]],
+        *,
+        health: Health,
+        limits: ReviewLimits | None = None,
+        observe: Callable[[int], None] = lambda status: None,
+    ) -> None:
+        self._review = review
+        self._health = health
+        self._limits = limits or ReviewLimits()
+        self._observe = observe
+        self._turns = asyncio.Semaphore(self._limits.reviews)
+        self._inside = 0
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == ADMIT_PATH:
+            await self._admit(scope, receive, send)
+        elif not await self._health.answer(scope, send):
+            await _send_failure(send, 404, f"there is nothing but {ADMIT_PATH}, /healthz and /readyz")
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        extra: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            answer = await self._answered(scope, receive)
+        except Refused as refused:
+            answer = refused.answer
+            if refused.unread:
+                extra += ((b"connection", b"close"),)
+            if answer.status == 405:
+                extra += ((b"allow", b"POST"),)
+            if answer.status == 503:
+                extra += ((b"retry-after", b"1"),)
+        except Gone:
+            return
+        self._observe(answer.status)
+        await _respond(send, answer.status, answer.body, _JSON, extra)
+
+    async def _answered(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            raise Refused(405, "reviews are sent with POST", unread=True)
+        self._check_headers(scope)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + min(self._limits.review_seconds, 0.9 * _patience(scope["query_string"]))
+        whole, large = False, 0
+        try:
+            # One timer for both: a request costs 0.1 ms in all, and timers are not free.
+            async with asyncio.timeout_at(min(deadline, clock() + self._limits.body_seconds)) as limit:
+                body, large = await self._body(receive)
+                whole = True
+                limit.reschedule(deadline)
+                return await self._reviewed(body)
+        except TimeoutError:
+            if not whole:
+                raise Refused(408, "the body of the review did not come in time", unread=True) from None
+            return failure(504, "aksp: the review could not be answered in time")
+        finally:
+            self._held -= large
+
+    def _check_headers(self, scope: Scope) -> None:
+        """Refuse what cannot be a review, before its body is read."""
+        length, content, encoding = 0, b"", b""
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                # The parser has seen to it that it is one number.
+                length = int(value)
+            elif name == b"content-type":
+                content = value
+            elif name == b"content-encoding":
+                encoding = value
+        if content.partition(b";")[0].strip().lower() != _JSON:
+            raise Refused(415, "a review has the content type application/json", unread=True)
+        if encoding.strip().lower() not in (b"", b"identity"):
+            raise Refused(415, "a review is not compressed", unread=True)
+        if length > self._limits.max_body:
+            raise self._too_large()
+
+    async def _body(self, receive: Receive) -> tuple[bytes, int]:
+        """The body, and how much of the budget for large ones it holds, which the caller gives back."""
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            if len(body) > self._limits.max_body:
+                raise self._too_large()
+            return body, 0
+        whole = bytearray()
+        large = 0
+        try:
+            while message["type"] == "http.request":
+                whole += message.get("body", b"")
+                if len(whole) > self._limits.max_body:
+                    raise self._too_large()
+                if (more := max(0, len(whole) - _SMALL) - large) > 0:
+                    if self._held + more > self._limits.held:
+                        raise Refused(503, "aksp: too many large reviews at once", unread=True)
+                    self._held += more
+                    large += more
+                if not message.get("more_body"):
+                    return bytes(whole), large
+                message = await receive()
+            raise Gone
+        except BaseException:
+            self._held -= large
+            raise
+
+    async def _reviewed(self, body: bytes) -> Answer:
+        if self._inside >= self._limits.reviews + self._limits.waiting:
+            raise Refused(503, "aksp: too many reviews at once")
+        self._inside += 1
+        try:
+            async with self._turns:
+                return await self._review(body)
+        except Exception:  # noqa: BLE001 - whatever it is, the API server gets an answer and the process lives on
+            _LOG.exception("a review has failed")
+            return failure(500, "aksp: the review has failed; see the add-on's log")
+        finally:
+            self._inside -= 1
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"a review has at most {self._limits.max_body} bytes", unread=True)
+
+
+class Operations:
+    """The application without TLS, for those who watch: /metrics, /healthz, /readyz.
+
+    ``metrics`` gives content type and text.
+    """
+
+    def __init__(self, metrics: Callable[[], tuple[str, bytes]], *, health: Health) -> None:
+        self._metrics = metrics
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await self._health.answer(scope, send):
+            return
+        if scope["path"] != "/metrics":
+            await _send_failure(send, 404, "there is nothing but /metrics, /healthz and /readyz")
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
+        else:
+            content, text = self._metrics()
+            await _respond(send, 200, text, content.encode("latin-1"))
+
+
+async def _send_failure(send: Send, status: int, message: str, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    await _respond(send, status, failure(status, message).body, _JSON, extra)
+
+
+async def _respond(
+    send: Send, status: int, body: bytes, content: bytes, extra: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    headers = [(b"content-type", content), (b"content-length", b"%d" % len(body)), *extra]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _checked(check: Callable[[], str | None]) -> str | None:
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - a check that fails is a check that is not passed
+        return f"{type(error).__name__}: {error}"
+
+
+def _patience(query: bytes) -> float:
+    """How long the API server waits, in seconds: it says so in the URL, as Go writes durations."""
+    found = _TIMEOUT.search(query)
+    seconds = 60 * float(found[1] or 0) + float(found[2] or 0) if found else 0.0
+    return seconds or float("inf")

@@ -1,0 +1,158 @@
+"""Decisions about Pods, and a stand-in for the objects of an API server."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from aksp.addon.decision import Decision, ReviewRequest
+from aksp.errors import ClusterError
+from aksp.kube import faults
+from aksp.kube.connection import Connection
+from aksp.kube.fetch import PATIENT, Backoff
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
+from aksp.model.resource import Container, Owner, Resource
+
+#: No test of these sends anything.
+NO_CONNECTION = cast(Connection, None)
+START = datetime(2026, 9, 1, 10, tzinfo=UTC)
+REPLICA_SET = Resource(api_version="apps/v1", kind="ReplicaSet", namespace="shop", name="web-5d9", uid="u-1")
+DEPLOYMENT = Owner(kind="Deployment", name="web")
+WEB = Container(name="web", type="containers", image="nginx:1")
+
+
+class Clock:
+    """A time that tests move, as a datetime and as monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def time(self) -> float:
+        return self.now().timestamp()
+
+
+class Cluster:
+    """Objects by their paths, with resource versions; ``failure`` is raised instead of any answer."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.failure: ClusterError | None = None
+        #: Run before the next write, once: what another replica does meanwhile.
+        self.meanwhile: list[Any] = []
+        self._version = 0
+
+    def get(self, connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> dict[str, Any] | None:
+        self._begin("GET", path)
+        return copy.deepcopy(self.objects.get(path))
+
+    def create(
+        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
+    ) -> dict[str, Any]:
+        path = f"{collection}/{document['metadata']['name']}"
+        self._begin("POST", collection)
+        if path in self.objects:
+            raise faults.AlreadyExists("it is there already")
+        return self._store(path, document)
+
+    def replace(
+        self, connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
+    ) -> dict[str, Any]:
+        self._begin("PUT", path)
+        if path not in self.objects:
+            raise faults.NotServed("not found")
+        if self.objects[path]["metadata"]["resourceVersion"] != document["metadata"]["resourceVersion"]:
+            raise faults.Conflict("it has changed")
+        return self._store(path, document)
+
+    def merge_patch(
+        self, connection: Connection, path: str, patch: Mapping[str, Any], *, backoff: Backoff = PATIENT
+    ) -> dict[str, Any]:
+        self._begin("PATCH", path)
+        if path not in self.objects:
+            raise faults.NotServed("not found")
+        return self._store(path, {**self.objects[path], **patch})
+
+    def delete(self, connection: Connection, path: str) -> bool:
+        self._begin("DELETE", path)
+        return self.objects.pop(path, None) is not None
+
+    def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
+        self._begin("LIST", path)
+        return [copy.deepcopy(each) for each in self.objects.values()]
+
+    @property
+    def only(self) -> dict[str, Any]:
+        """The one object that there is."""
+        (one,) = self.objects.values()
+        return one
+
+    def verbs(self) -> list[str]:
+        """What was asked since the last time."""
+        asked = [verb for verb, _ in self.requests]
+        self.requests.clear()
+        return asked
+
+    def _begin(self, verb: str, path: str) -> None:
+        self.requests.append((verb, path))
+        if self.failure is not None:
+            raise self.failure
+        if verb in ("POST", "PUT") and self.meanwhile:
+            self.meanwhile.pop(0)()
+
+    def _store(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        self._version += 1
+        stored = copy.deepcopy(dict(document))
+        stored["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[path] = stored
+        return stored
+
+
+def result(
+    assignment: str = "images", message: str = "image nginx:1 is wrong", container: Container | None = WEB
+) -> Result:
+    return Result(
+        assignment=AssignmentKey(name=assignment, definition="allowed-images", effect="Deny", severity=""),
+        state=ComplianceState.NON_COMPLIANT,
+        resource=Resource(api_version="v1", kind="Pod", namespace="shop", name="web-5d9-x"),
+        finding=Finding(message=message, container=container),
+    )
+
+
+def request(**more: Any) -> ReviewRequest:
+    given: dict[str, Any] = {
+        "uid": "r-1",
+        "operation": "CREATE",
+        "user": "system:serviceaccount:kube-system:replicaset-controller",
+        "resource": Resource(api_version="v1", kind="Pod", namespace="shop", name="web-5d9-x"),
+        "owner": REPLICA_SET,
+        "workload": DEPLOYMENT,
+    }
+    return ReviewRequest(**given | more)
+
+
+def refused(
+    *results: Result, message: str = "refused", errors: tuple[tuple[str, str], ...] = (), **more: Any
+) -> Decision:
+    by = results or (result(),)
+    return Decision(
+        request=request(**more),
+        allowed=False,
+        message=message,
+        refused_by=by,
+        violations=by,
+        errors=errors,
+        seconds=0.004,
+    )
+
+
+def allowed(**more: Any) -> Decision:
+    return Decision(request=request(**more), allowed=True, seconds=0.001)

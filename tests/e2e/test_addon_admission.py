@@ -1,0 +1,400 @@
+"""The add-on on a real cluster: what it refuses, what it warns of, and what it reports."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.addon import GROUP, AddOn, refusal, until
+from tests.e2e.command import Aksp
+from tests.e2e.objects import (
+    FOREIGN,
+    OUR_REGISTRY,
+    OURS,
+    Object,
+    container,
+    ingress,
+    made,
+    namespace,
+    pod,
+    service,
+    workload,
+)
+from tests.testbed.client import ApiError
+from tests.testbed.controlplane import ControlPlane
+
+SHOP = "addon-shop"
+
+
+@pytest.fixture(scope="module")
+def addon(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AddOn]:
+    folder = tmp_path_factory.mktemp("addon")
+    enabled = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
+    plane.apply([namespace(SHOP), namespace("addon-blog")])
+    enabled.enable()
+    enabled.start()
+    yield enabled
+    enabled.stop()
+
+
+@pytest.fixture
+def images(addon: AddOn) -> Iterator[str]:
+    """An enforced assignment of allowed-images with a message of its own."""
+    addon.unassign()
+    name = addon.assign(
+        "allowed-images",
+        parameters=OUR_REGISTRY,
+        nonComplianceMessages=[{"message": "Push the image to contoso.azurecr.io first."}],
+    )
+    addon.applied(name)
+    yield name
+    addon.unassign()
+
+
+def create(plane: ControlPlane, one: Object) -> Object:
+    made = plane.request(
+        "POST", plane.client.collection(one["apiVersion"], one["kind"], one["metadata"]["namespace"]), one
+    )
+    assert isinstance(made, dict)
+    return made
+
+
+def refused(plane: ControlPlane, one: Object) -> str:
+    return refusal(lambda: create(plane, one))
+
+
+def asked_with_warnings(plane: ControlPlane, one: Object) -> list[str]:
+    """The warnings of the API server's answer to a dry run, as kubectl prints them."""
+    collection = plane.client.collection(one["apiVersion"], one["kind"], one["metadata"]["namespace"])
+    address = urlsplit(plane.server)
+    context = ssl.create_default_context(cadata=plane.ca.decode())
+    connection = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=20)
+    try:
+        headers = {"Authorization": f"Bearer {plane.admin_token}", "Content-Type": "application/json"}
+        connection.request("POST", f"{collection}?dryRun=All", json.dumps(one), headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == 201, body
+        return [value for name, value in answer.getheaders() if name.lower() == "warning"]
+    finally:
+        connection.close()
+
+
+def events(plane: ControlPlane, kind: str, reason: str) -> list[Object]:
+    found = plane.request("GET", f"/api/v1/namespaces/{SHOP}/events")["items"]
+    return [one for one in found if one["involvedObject"]["kind"] == kind and one["reason"] == reason]
+
+
+def test_an_assignment_is_not_started_then_applied_and_reported(addon: AddOn, plane: ControlPlane) -> None:
+    addon.unassign()
+    create(plane, pod("before", SHOP))
+    try:
+        name = addon.assign("allowed-images", effect="Audit", parameters=OUR_REGISTRY)
+        first = until(lambda: addon.status(name).get("state"))
+        assert first in ("NotStarted", "NonCompliant")
+        status = addon.applied(name)
+        assert status["state"] == "NonCompliant"
+        assert status["counts"]["resources"]["NonCompliant"] >= 1
+        assert {one["type"]: one["status"] for one in status["conditions"]} == {
+            "Applied": "True", "Evaluated": "True", "Enforced": "False",
+        }  # fmt: skip
+        shown = addon.aksp.run("addon", "status")
+        assert "NonCompliant" in shown.stdout and name in shown.stdout, shown
+        reported = addon.aksp.run("compliance", "--cluster", "--from", "addon", "-o", "json").report
+        assert [r["resource"]["name"] for r in reported["results"] if r["resource"]["namespace"] == SHOP] == ["before"]
+    finally:
+        plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/before")
+        addon.unassign()
+
+
+def test_a_pod_is_refused_with_everything_that_its_author_needs(images: str, plane: ControlPlane) -> None:
+    message = refused(plane, pod("wrong", SHOP))
+    for part in (
+        'admission webhook "validation.policy.aksp.io" denied the request', "[allowed-images]", "container main",
+        "spec.containers[0].image", FOREIGN, r"^contoso\.azurecr\.io/.+$", "Push the image to contoso.azurecr.io first.",
+    ):  # fmt: skip
+        assert part in message, message
+    create(plane, pod("right", SHOP, OURS))
+    plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/right")
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "maker", "more"),
+    [
+        ("apps/v1", "Deployment", "ReplicaSet", {}),
+        ("apps/v1", "DaemonSet", "DaemonSet", {"pods": {"tolerations": [{"operator": "Exists"}]}}),
+        ("batch/v1", "Job", "Job", {"pods": {"restartPolicy": "Never"}}),
+    ],
+)
+def test_a_workload_is_made_but_no_pods_and_its_events_say_why(
+    images: str, plane: ControlPlane, api_version: str, kind: str, maker: str, more: Any
+) -> None:
+    if kind == "DaemonSet":
+        plane.apply([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "addon-node"}}])
+    name = f"wrong-{kind.lower()}"
+    create(plane, workload(api_version, kind, name, SHOP, **more))
+    (failed,) = until(
+        lambda: [one for one in events(plane, maker, "FailedCreate") if one["involvedObject"]["name"].startswith(name)][
+            :1
+        ],
+        what=f"no FailedCreate on {maker}",
+    )
+    assert "[allowed-images]" in failed["message"] and FOREIGN in failed["message"]
+    assert "Push the image to contoso.azurecr.io first." in failed["message"]
+    told = until(
+        lambda: [one for one in events(plane, maker, "PolicyDenied") if one["involvedObject"]["name"].startswith(name)]
+    )
+    assert told[0]["involvedObject"]["uid"] == failed["involvedObject"]["uid"]
+    pods = plane.request("GET", f"/api/v1/namespaces/{SHOP}/pods?labelSelector=app%3D{name}")["items"]
+    assert pods == []
+    if kind == "Deployment":
+        patch = {"spec": {"template": {"spec": {"containers": [container(name, OURS)]}}}}
+        plane.request(
+            "PATCH",
+            f"/apis/apps/v1/namespaces/{SHOP}/deployments/{name}",
+            patch,
+            "application/strategic-merge-patch+json",
+        )
+        until(lambda: plane.request("GET", f"/api/v1/namespaces/{SHOP}/pods?labelSelector=app%3D{name}")["items"])
+    plural = plane.client.collection(api_version, kind, SHOP)
+    plane.request("DELETE", f"{plural}/{name}?propagationPolicy=Background")
+
+
+def test_a_cron_jobs_pods_are_refused_at_their_job(images: str, plane: ControlPlane) -> None:
+    cron = workload("batch/v1", "CronJob", "nightly", SHOP, pods={"restartPolicy": "Never"}, schedule="0 0 * * *")
+    made_one = create(plane, cron)
+    reference = {
+        "apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": made_one["metadata"]["uid"],
+        "controller": True, "blockOwnerDeletion": True,
+    }  # fmt: skip
+    # What the controller does at midnight, and `kubectl create job --from=cronjob/nightly` at any time.
+    job = made("batch/v1", "Job", "nightly-29000000", SHOP, spec=made_one["spec"]["jobTemplate"]["spec"])
+    job["metadata"]["ownerReferences"] = [reference]
+    create(plane, job)
+    failed = until(
+        lambda: [
+            one for one in events(plane, "Job", "FailedCreate") if one["involvedObject"]["name"].startswith("nightly")
+        ]
+    )
+    assert "[allowed-images]" in failed[0]["message"]
+    plane.request("DELETE", f"/apis/batch/v1/namespaces/{SHOP}/cronjobs/nightly?propagationPolicy=Background")
+
+
+def test_a_workload_is_admitted_with_a_warning_that_its_pods_will_be_refused(images: str, plane: ControlPlane) -> None:
+    (warning,) = asked_with_warnings(plane, workload("apps/v1", "Deployment", "warned", SHOP))
+    assert "this Deployment's Pods will be refused: [allowed-images] container warned" in warning
+
+
+def test_pods_that_were_there_before_keep_running_and_can_be_changed_and_are_reported(
+    addon: AddOn, plane: ControlPlane
+) -> None:
+    addon.unassign()
+    create(plane, pod("older", SHOP))
+    try:
+        addon.applied(addon.assign("allowed-images", parameters=OUR_REGISTRY))
+        path = f"/api/v1/namespaces/{SHOP}/pods/older"
+        labelled = {"metadata": {"labels": {"touched": "yes"}, "finalizers": ["example.com/held"]}}
+        plane.request("PATCH", path, labelled, "application/merge-patch+json")
+        plane.request("PATCH", f"{path}/status", {"status": {"phase": "Running"}}, "application/merge-patch+json")
+        assert addon.status("allowed-images")["state"] == "NonCompliant"
+        # Another forbidden image is a new violation.
+        changed = [{"op": "replace", "path": "/spec/containers/0/image", "value": "docker.io/library/redis:7"}]
+        message = refusal(lambda: plane.request("PATCH", path, changed, "application/json-patch+json"))
+        assert "docker.io/library/redis:7" in message
+        plane.request("DELETE", f"{path}?gracePeriodSeconds=0")
+        plane.request("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+        until(lambda: plane.client.raw("GET", path)[0] == 404)
+    finally:
+        addon.unassign()
+
+
+@pytest.mark.parametrize(
+    ("spec", "state"),
+    [
+        ({"effect": "Disabled"}, "NotStarted"),
+        ({"enforcementMode": "DoNotEnforce"}, "NonCompliant"),
+    ],
+)
+def test_disabled_stops_both_and_do_not_enforce_only_reports(
+    addon: AddOn, plane: ControlPlane, spec: Any, state: str
+) -> None:
+    addon.unassign()
+    name = addon.assign("allowed-images", parameters=OUR_REGISTRY)
+    addon.applied(name)
+    refused(plane, pod("free", SHOP))
+    addon.assign("allowed-images", parameters=OUR_REGISTRY, **spec)
+    assert until(lambda: _created(plane, pod("free", SHOP)))
+    try:
+        until(lambda: addon.status(name).get("state") == state, what=str(addon.status(name)))
+    finally:
+        plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/free")
+        addon.unassign()
+
+
+def _created(plane: ControlPlane, one: Object) -> bool:
+    try:
+        create(plane, one)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return False
+    return True
+
+
+@pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="no kubectl here; the API server's own header is tested above"
+)
+def test_a_warning_shows_in_kubectl(addon: AddOn, plane: ControlPlane) -> None:
+    addon.unassign()
+    addon.applied(addon.assign("allowed-images", effect="Warn", parameters=OUR_REGISTRY))
+    ran = subprocess.run(
+        ["kubectl", "--kubeconfig", str(plane.kubeconfig), "-n", SHOP, "run", "loud", f"--image={FOREIGN}", "--dry-run=server"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "Warning: [allowed-images] container loud" in ran.stderr
+    addon.unassign()
+
+
+def test_a_warning_of_effect_warn_comes_with_the_answer(addon: AddOn, plane: ControlPlane) -> None:
+    addon.unassign()
+    addon.applied(addon.assign("allowed-images", effect="Warn", parameters=OUR_REGISTRY))
+    (warning,) = asked_with_warnings(plane, pod("loud", SHOP))
+    assert "[allowed-images] container main" in warning
+    addon.unassign()
+
+
+def test_an_ephemeral_container_with_a_forbidden_image_is_refused(images: str, plane: ControlPlane) -> None:
+    create(plane, pod("debugged", SHOP, OURS))
+    path = f"/api/v1/namespaces/{SHOP}/pods/debugged/ephemeralcontainers"
+    debugger = {"spec": {"ephemeralContainers": [container("debugger", FOREIGN)]}}
+    message = refusal(lambda: plane.request("PATCH", path, debugger, "application/strategic-merge-patch+json"))
+    assert "ephemeral container debugger" in message
+    debugger["spec"]["ephemeralContainers"][0]["image"] = OURS
+    plane.request("PATCH", path, debugger, "application/strategic-merge-patch+json")
+    plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/debugged")
+
+
+def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
+    addon: AddOn, plane: ControlPlane
+) -> None:
+    addon.unassign()
+    addon.assign("allowed-service-ports", parameters={"allowedServicePortsRegex": "^(80|443)$"})
+    addon.assign("unique-ingress-hosts")
+    for name in ("allowed-service-ports", "unique-ingress-hosts"):
+        addon.applied(name)
+    assert "9999" in refused(plane, service("odd", SHOP, 9999))
+    create(plane, ingress("front", SHOP, "one.example.com"))
+    message = ""
+    try:
+        # The cache of what is there follows a moment later; two requests at once can both pass.
+        def second() -> bool:
+            nonlocal message
+            try:
+                create(plane, ingress("front", "addon-blog", "one.example.com"))
+            except ApiError as error:
+                message = str(error)
+                return True
+            plane.request("DELETE", "/apis/networking.k8s.io/v1/namespaces/addon-blog/ingresses/front")
+            return False
+
+        until(second)
+        assert f"{SHOP}/front" in message
+        plane.request("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses/front")
+        until(lambda: _created(plane, ingress("front", "addon-blog", "one.example.com")))
+    finally:
+        plane.client.raw("DELETE", "/apis/networking.k8s.io/v1/namespaces/addon-blog/ingresses/front")
+        addon.unassign()
+
+
+def test_an_exemption_counts_at_admission_as_in_the_scan_until_its_end(
+    images: str, addon: AddOn, plane: ControlPlane
+) -> None:
+    refused(plane, pod("waived-1", SHOP))
+    end = datetime.now(UTC) + timedelta(seconds=8)
+    addon.exempt(
+        "waiver",
+        images,
+        expiresOn=f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        resources=[{"namespace": SHOP, "kind": "Pod", "name": "waived-*"}],
+    )
+    try:
+        until(lambda: _created(plane, pod("waived-1", SHOP)))
+        refused(plane, pod("other", SHOP))
+        until(lambda: addon.status(images)["counts"]["resources"]["Exempt"] >= 1, what="not exempt in the scan")
+        until(lambda: datetime.now(UTC) > end + timedelta(seconds=1))
+        refused(plane, pod("waived-2", SHOP))
+        until(lambda: addon.status(images)["counts"]["resources"]["Exempt"] == 0, what="still exempt in the scan")
+    finally:
+        plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/waived-1")
+
+
+def test_a_wrong_new_version_shows_in_the_status_and_the_last_good_one_stays_in_force(
+    images: str, addon: AddOn, plane: ControlPlane
+) -> None:
+    generation = addon.status(images)["appliedGeneration"]
+    addon.assign("allowed-images", parameters={"allowedContainerImagesRegex": "("})
+    status = until(lambda: (s := addon.status(images)).get("observedGeneration") != generation and s)
+    applied = next(one for one in status["conditions"] if one["type"] == "Applied")
+    assert applied["status"] == "False" and "RE2" in status["message"], status
+    assert status["appliedGeneration"] == generation
+    assert "[allowed-images]" in refused(plane, pod("wrong", SHOP))
+    shown = addon.aksp.run("addon", "status")
+    assert shown.code == 4 and "RE2" in shown.stdout, shown
+
+
+def test_denials_are_remembered(images: str, addon: AddOn, plane: ControlPlane) -> None:
+    create(plane, workload("apps/v1", "Deployment", "remembered", SHOP))
+    try:
+
+        def found() -> list[Object]:
+            listed = addon.aksp.run("denials", "--since", "1h", "-o", "json")
+            assert listed.code == 0, listed.stderr
+            document = json.loads(listed.stdout)
+            items = document["items"] if isinstance(document, dict) else document
+            return [one for one in items if one["spec"].get("workload", {}).get("name") == "remembered"]
+
+        (denial,) = until(found)
+        assert denial["spec"]["assignment"] == images
+        assert denial["spec"]["user"].startswith("system:serviceaccount:") or "admin" in denial["spec"]["user"]
+        assert denial["metadata"]["namespace"] == SHOP
+        shown = addon.aksp.run("denials")
+        assert "Deployment/remembered" in shown.stdout
+    finally:
+        plane.request("DELETE", f"/apis/apps/v1/namespaces/{SHOP}/deployments/remembered?propagationPolicy=Background")
+
+
+def test_a_dry_run_is_refused_and_leaves_no_trace(images: str, addon: AddOn, plane: ControlPlane) -> None:
+    path = f"/api/v1/namespaces/{SHOP}/pods?dryRun=All"
+    refusal(lambda: plane.request("POST", path, pod("rehearsed", SHOP)))
+    denials = plane.request("GET", f"{GROUP}/policydenials")["items"]
+    assert not [one for one in denials if one["spec"]["resource"]["name"] == "rehearsed"]
+
+
+def test_the_log_has_one_line_of_json_for_a_refusal_and_the_metrics_count_it(
+    images: str, addon: AddOn, plane: ControlPlane
+) -> None:
+    refused(plane, pod("logged", SHOP))
+    lines = until(lambda: [one for one in addon.replicas[0].log if "logged" in json.dumps(one)])
+    assert len(lines) == 1
+    text = json.dumps(lines[0])
+    for part in ("admin", images, SHOP, "main"):
+        assert part in text
+    metrics = addon.replicas[0].get("/metrics")
+    assert 'decision="denied"' in metrics and "aksp_admission_duration_seconds_bucket" in metrics
+    assert "aksp_violations" in metrics and "aksp_scan_last_success_timestamp_seconds" in metrics
+    assert SHOP not in metrics
+
+
+def test_kube_system_is_never_asked_about(images: str, plane: ControlPlane) -> None:
+    create(plane, pod("system", "kube-system"))
+    plane.request("DELETE", "/api/v1/namespaces/kube-system/pods/system")

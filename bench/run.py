@@ -19,6 +19,7 @@ from bench.results import Section
 from bench.scenarios import admission, engine, live, manifests, startup
 from bench.setting import Setting
 from tests.testbed.build import BuildError, cache_folder
+from tests.testbed.client import ApiError
 from tests.testbed.process import ProcessDied
 
 SCENARIOS: Mapping[str, Callable[[Setting], Section]] = {
@@ -77,7 +78,7 @@ def _timed(name: str, given: Setting) -> Section | None:
     began = time.monotonic()
     try:
         section = SCENARIOS[name](given)
-    except (BuildError, CommandFailed, ProcessDied) as error:
+    except (ApiError, BuildError, CommandFailed, ProcessDied) as error:
         _say(f"{name}: error: {error}")
         return None
     _say(f"{name}: {time.monotonic() - began:.0f} s")

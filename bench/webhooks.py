@@ -150,6 +150,8 @@ def gatekeeper_webhook(plane: ControlPlane, scratch: Path) -> Iterator[Webhook]:
     )
     process.start()
     try:
+        # A kind is served a moment after its CustomResourceDefinition is there.
+        _until(lambda: plane.client.raw("GET", "/apis/templates.gatekeeper.sh/v1")[0] == 200, process)
         for slug, given in subjects.parameters().items():
             plane.apply([gatekeeper.constraint_template(slug)])
             kind = gatekeeper.kind(slug)

@@ -17,6 +17,7 @@ type Engine struct {
 	mu        sync.Mutex
 	policies  map[string]*Policy
 	batches   map[string]*Batch
+	standing  map[string]*standing
 	inventory *Inventory
 	trees     map[string]*trees // what to parse along, by format, until policies change
 	slots     chan struct{}
@@ -30,6 +31,7 @@ func newEngine() *Engine {
 	e := &Engine{
 		policies:  map[string]*Policy{},
 		batches:   map[string]*Batch{},
+		standing:  map[string]*standing{},
 		inventory: newInventory(),
 		trees:     map[string]*trees{},
 		slots:     make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -69,6 +71,10 @@ func (e *Engine) handle(op string, frame Frame) (result any, err error) {
 		return decode(frame, func(r loadRequest) (any, error) { return e.load(r, frame.Body) })
 	case "judge":
 		return decode(frame, e.judge)
+	case "stand":
+		return decode(frame, e.stand)
+	case "admit":
+		return decode(frame, func(r admitRequest) (any, error) { return e.admit(r, frame.Body) })
 	case "isolate":
 		return decode(frame, e.isolate)
 	case "inventory":
@@ -120,6 +126,13 @@ func (e *Engine) release(r batchRequest) (any, error) {
 // Work is handed out in runs: most of it is shorter than waking a goroutine.
 func (e *Engine) parallel(n int, work func(i int)) {
 	if n == 1 {
+		e.slots <- struct{}{}
+		defer func() { <-e.slots }()
+		work(0)
+		return
+	}
+	if n == 1 {
+		// An admission review: to wake a goroutine for it would take longer than it takes.
 		e.slots <- struct{}{}
 		defer func() { <-e.slots }()
 		work(0)

@@ -10,7 +10,7 @@ import (
 
 // protocolVersion is raised whenever a frame changes its meaning. Both sides
 // compare it in the hello exchange and refuse to talk across versions.
-const protocolVersion = 2
+const protocolVersion = 3
 
 // Upper bounds for one frame. A larger one is a broken peer, not a request.
 const (

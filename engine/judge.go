@@ -166,9 +166,14 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 			tasksOf[d] = append(tasksOf[d], t)
 		}
 	}
+	return e.judgeAll(batch, jobs, tasksOf, needsInventory)
+}
+
+// judgeAll judges each document by its tasks.
+func (e *Engine) judgeAll(batch *Batch, jobs []job, tasksOf [][]int, needsInventory bool) (judgeAnswer, error) {
 	data, err := e.inventory.snapshot(needsInventory)
 	if err != nil {
-		return nil, err
+		return judgeAnswer{}, err
 	}
 	defer data.close()
 

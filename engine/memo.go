@@ -56,6 +56,13 @@ func (m *Memo) put(key []byte, found *outcome) int64 {
 	return int64(size)
 }
 
+// empty forgets in place: sets of tasks that are kept hold on to their memos.
+func (m *Memo) empty() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.outcomes)
+}
+
 // forgetIfFull empties all memos when together they hold too much: what is
 // common comes back at once.
 func (e *Engine) forgetIfFull() {

@@ -72,7 +72,11 @@ func (p *Policy) with(text string) (*parameterSet, error) {
 func (p *Policy) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sets = nil
+	for _, set := range p.sets {
+		if set.memo != nil {
+			set.memo.empty()
+		}
+	}
 }
 
 // Built-ins that reach out of the process, tell of the machine, or compile

@@ -14,7 +14,7 @@ from aksp.addon.configuration import Configuration
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, VERSION
 from aksp.addon.policies import Standing, stand
 from aksp.addon.resources import Resources
-from aksp.addon.reviewer import Force, Reviewer
+from aksp.addon.reviewer import Reviewer
 from aksp.addon.rules import webhook_rules
 from aksp.addon.status import not_started
 from aksp.engine import Engine
@@ -172,7 +172,7 @@ class Keeper:
 
     def _use(self, standing: Standing) -> None:
         self._unready = self._compared.follow(standing)
-        self._reviewer.use(Force(plan=standing.plan, unready=self._unready))
+        self._reviewer.use(standing.plan, self._unready)
 
     def _announce(self, assignments: list[dict[str, Any]]) -> None:
         """Say of what has never been looked at that it is not started: nothing is not a state."""

@@ -147,6 +147,11 @@ class Http(HttpToolsProtocol):
         """Whether a request has begun that is not answered yet."""
         return self._incoming or (self.cycle is not None and not self.cycle.response_complete)
 
+    @property
+    def new(self) -> bool:
+        """Whether nothing has been asked yet on this connection."""
+        return self.cycle is None and not self._incoming
+
     # asyncio's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -15,13 +15,13 @@ nobody should see a deployment succeed and no Pod appear without a word.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aksp.addon import wording
 from aksp.addon.decision import Decision, ReviewRequest
-from aksp.compliance.assess import Tally
+from aksp.compliance import results
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan, Ready
 from aksp.model.assignment import EnforcementMode
@@ -42,6 +42,11 @@ class Subject:
     new: Sequence[int]
     before: Sequence[int] = ()
 
+    @property
+    def fit(self) -> bool:
+        """Whether nothing is wrong with the documents themselves."""
+        return not any(document.problems for document in self.documents)
+
 
 def subject_of(documents: Sequence[Document], old: Collection[int]) -> Subject:
     """The documents of a review, sorted into new and old."""
@@ -51,8 +56,11 @@ def subject_of(documents: Sequence[Document], old: Collection[int]) -> Subject:
     return Subject(documents=documents, new=new, before=sorted(old))
 
 
-def tasks_for(plan: Plan, subject: Subject) -> list[Task]:
-    """The tasks: all assignments over what is new, and those that refuse over what it was before."""
+def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None) -> list[Task]:
+    """The tasks: all assignments over what is new, and those that refuse over what it was before.
+
+    With ``only``, the numbers of some assignments, the others have nothing to do.
+    """
     return [
         Task(
             policy=ready.definition.slug,
@@ -61,27 +69,31 @@ def tasks_for(plan: Plan, subject: Subject) -> list[Task]:
                 at
                 for at in (*subject.new, *(subject.before[:1] if ready.refuses else ()))
                 if ready.selection.selects(subject.documents[at])
-            ],
+            ]
+            if only is None or number in only
+            else (),
         )
-        for ready in plan.ready
+        for number, ready in enumerate(plan.ready)
     ]
 
 
-def results_of(
-    plan: Plan, subject: Subject, at: int, tasks: Sequence[Task], found: Found, faults: Iterable[Fault]
-) -> list[Result]:
+def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[Result]:
     """The results of one document, by the evaluator's own core: states, exemptions, exclusions."""
-    faults = [fault for fault in faults if fault.document == at]
-    if not faults and not subject.documents[at].problems and not any(document == at for _, document in found):
-        return []
-    tally = Tally(plan)
-    tally.record(
-        [subject.documents[at]],
-        [replace(task, documents=[0] if at in task.documents else []) for task in tasks],
-        {(number, 0): findings for (number, document), findings in found.items() if document == at},
-        [replace(fault, document=0) for fault in faults],
-    )
-    return tally.results
+    document = subject.documents[at]
+    problems: dict[int, list[str]] = {}
+    for fault in faults:
+        if fault.document == at:
+            problems.setdefault(fault.task, []).append(fault.message)
+    if document.problems:
+        # What is wrong with the document itself is a fault of every assignment that selects it.
+        for number, ready in enumerate(plan.ready):
+            if ready.selection.selects(document):
+                problems.setdefault(number, []).extend(document.problems)
+    mine = {number: findings for (number, one), findings in found.items() if one == at}
+    made: list[Result] = []
+    for number in sorted({*mine, *problems}):
+        made += results.results_of(plan.ready[number], document, mine.get(number, ()), problems.get(number, ()))
+    return sorted(made, key=results.order)
 
 
 def refused(plan: Plan, results: Sequence[Result]) -> list[Result]:
@@ -104,6 +116,7 @@ def decide(
     before: Collection[tuple[Any, ...]] = (),
     unready: Mapping[str, str] | None = None,
     fail_closed: bool = False,
+    words: Callable[[Result, Ready], str] = wording.violation,
 ) -> Decision:
     """The answer. ``own`` are the object's results, ``template`` those of the Pod that it would make.
 
@@ -115,15 +128,13 @@ def decide(
     violations = [r for r in own if r.state is ComplianceState.NON_COMPLIANT]
     errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
     errors += (unready or {}).items()
-    new = (
-        []
-        if request.deleting
-        else [r for r in refused(plan, own) if identity(r.assignment.name, r.finding) not in before]
-    )
-    lines = [wording.violation(r, by_name[r.assignment.name]) for r in new]
+    new = [] if request.deleting else refused(plan, own)
+    if before:
+        new = [r for r in new if identity(r.assignment.name, r.finding) not in before]
+    lines = [words(r, by_name[r.assignment.name]) for r in new]
     ids = {id(r) for r in new}
     notes = [
-        _warning(r, by_name[r.assignment.name])
+        _warning(words(r, by_name[r.assignment.name]), by_name[r.assignment.name])
         for r in violations
         if id(r) not in ids and _told(by_name[r.assignment.name]) and not request.deleting
     ]
@@ -149,8 +160,7 @@ def _told(ready: Ready) -> bool:
     return ready.assignment.enforcement_mode is EnforcementMode.DEFAULT
 
 
-def _warning(result: Result, ready: Ready) -> str:
-    line = wording.violation(result, ready)
+def _warning(line: str, ready: Ready) -> str:
     return f"not refused, as it was so before: {line}" if ready.refuses else line
 
 

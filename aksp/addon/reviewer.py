@@ -5,169 +5,237 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from threading import get_ident
 from time import perf_counter
 from typing import Any
 
-from aksp.addon import review
+from aksp.addon import review, wording
 from aksp.addon.decision import Decision, ReviewRequest
-from aksp.addon.webhook import Answer
+from aksp.addon.webhook import Answer, failure
 from aksp.compliance.containers import Attribution, Findings
-from aksp.compliance.judgement import Judgement, Task
-from aksp.compliance.plan import Plan
-from aksp.engine import BadReview, Batch, Engine, EngineDied, Outdated, RequestRecord
+from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.plan import Plan, Ready
+from aksp.engine import BadReview, Batch, Engine, EngineDied, Outdated, RequestRecord, StandingTask
 from aksp.inventory.interface import documents_of
+from aksp.model.compliance import Result
 from aksp.model.resource import Owner, Resource, workload_of
 
 #: Operations that rules are about; anything else is allowed unread.
 _JUDGED = ("CREATE", "UPDATE")
 
 
+#: Findings that are remembered with the words for them, before all are forgotten.
+_REMEMBERED = 5000
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Force:
-    """What requests are judged by. ``unready`` has the assignments that cannot be asked, and why."""
+    """What requests are judged by. ``unready`` has the assignments that cannot be asked, and why.
+
+    ``name`` is the engine's for the plan's tasks.
+    """
 
     plan: Plan
     unready: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
-@dataclass(slots=True)
-class _Review:
-    """One review under way: its documents, and what is to be judged."""
+class _Words:
+    """Findings of the last reviews, and what is said of them: replicas break the same rules in the same words."""
 
-    batch: Batch
-    request: ReviewRequest
-    subject: review.Subject
-    tasks: Sequence[Task]
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self._lines: dict[tuple[int, int], str] = {}
+        self._ready: dict[int, Ready] = {}
+
+    def __call__(self, result: Result, ready: Ready) -> str:
+        key = (id(result.finding), id(ready))
+        line = self._lines.get(key)
+        if line is None:
+            line = wording.violation(result, ready)
+            # Only what lives as long as this does has an identity for as long.
+            if self.findings.keeps(result.finding):
+                self._ready[id(ready)] = ready
+                self._lines[key] = line
+        return line
 
 
 class Reviewer:
-    """Answers AdmissionReviews by what is in force. Used by one event loop; ``use`` by any thread."""
+    """Answers AdmissionReviews by what is in force. Used by one event loop; ``use`` by any one other thread."""
 
     def __init__(self, engine: Engine, *, fail_closed: bool, decided: Callable[[Decision], None]) -> None:
         self._engine = engine
         self._fail_closed = fail_closed
         self._decided = decided
         self._force: Force | None = None
+        self._former = ""
+        self._words = _Words()
 
     @property
     def ready(self) -> bool:
         """Whether there is something to judge by."""
         return self._force is not None
 
-    def use(self, force: Force) -> None:
+    def use(self, plan: Plan, unready: Mapping[str, str] | None = None) -> None:
         """Judge by this from the next request on."""
-        self._force = force
+        name = self._engine.stand([_standing(ready, unready or {}) for ready in plan.ready])
+        before, self._force = self._force, Force(plan=plan, unready=unready or {}, name=name)
+        # Reviews under way may still name the last one.
+        if self._former:
+            self._engine.forget(self._former)
+        self._former = before.name if before else ""
 
     async def __call__(self, body: bytes) -> Answer:
         """The answer to one AdmissionReview, whatever it holds."""
         began = perf_counter()
         force = self._force
         if force is None:
-            return _failed(503, "ServiceUnavailable", "the assignments are not loaded yet")
+            return failure(503, "aksp: the assignments are not loaded yet")
+        if len(self._words.findings) > _REMEMBERED:
+            self._words = _Words()
         try:
             decision = await self._decision(force, body)
         except BadReview as error:
-            return _failed(400, "BadRequest", error.what)
+            return failure(400, f"aksp: {error.what}")
         decision = replace(decision, seconds=perf_counter() - began)
         self._decided(decision)
         return Answer(status=200, body=_response(decision))
 
     async def _decision(self, force: Force, body: bytes) -> Decision:
         try:
-            try:
-                return await self._quickly(force, body)
-            except Outdated:
-                # A policy was compiled between the loading and the judging, and reads more.
-                return await self._quickly(force, body)
-        except EngineDied:
+            return await self._quickly(force, body)
+        except (EngineDied, Outdated):
             return await asyncio.to_thread(self._carefully, force, body)
 
     async def _quickly(self, force: Force, body: bytes) -> Decision:
-        """Two requests to the engine: one that loads, and one that judges and lets go."""
-        loading = self._engine.begin_review(body)
-        if loading.answer is None:
+        """One request to the engine for all of it."""
+        admission = self._engine.begin_admission(force.name, body)
+        if admission is None:
             raise EngineDied("the engine is not running")
-        batch = self._engine.load_answer(loading, await asyncio.wrap_future(loading.answer))
-        work = _begin(force, batch)
-        if not any(task.documents for task in work.tasks):
-            self._engine.release(batch)
-            return self._decided_on(force, work, Judgement(findings=[], hits=[], faults=[], evaluations=0), None)
-        started = self._engine.begin(batch, work.tasks, release=True)
-        if started is None:
-            raise EngineDied("the engine is not running")
-        judgement = self._engine.judge_answer(batch, work.tasks, await asyncio.wrap_future(started))
-        attribution = Attribution(Findings(), work.subject.documents, judgement)
-        if attribution.unclear(work.tasks):
-            await asyncio.to_thread(self._attribute, batch, work.tasks, attribution)
-        return self._decided_on(force, work, judgement, attribution)
+        answer = await _awaited(admission.answer)
+        batch, judgement = self._engine.admitted(admission, answer)
+        subject, request = _subject(batch)
+        if not judgement.hits and not judgement.faults and not admission.skipped and not force.unready and subject.fit:
+            return Decision(request=request, allowed=True)
+        asked = {*(hit.task for hit in judgement.hits), *(fault.task for fault in judgement.faults), *admission.skipped}
+        tasks = review.tasks_for(force.plan, subject, asked) if request.operation in _JUDGED else ()
+        judgement = _selected(judgement, tasks, admission.skipped)
+        attribution = Attribution(self._words.findings, subject.documents, judgement)
+        if attribution.unclear(tasks):
+            await asyncio.to_thread(self._attribute, body, tasks, attribution)
+        return self._decided_on(force, subject, request, judgement, attribution)
 
-    def _attribute(self, batch: Batch, tasks: Sequence[Task], attribution: Attribution) -> None:
-        """Ask about violations that name no container; the engine loads the review again for that."""
+    def _attribute(self, body: bytes, tasks: Sequence[Task], attribution: Attribution) -> None:
+        """Ask about violations that name no container; the engine loads the review once more for that."""
+        batch = self._engine.loaded(self._engine.begin_review(body))
         for number, task in attribution.unclear(tasks):
             attribution.isolated(number, self._engine.isolate(batch, task))
         self._engine.release(batch)
 
     def _carefully(self, force: Force, body: bytes) -> Decision:
         """After the engine died: one task at a time, so that the one at fault is found."""
-        works: list[_Review] = []
 
         def choose(batch: Batch) -> Sequence[Task]:
-            works[:] = [_begin(force, batch)]
-            return works[0].tasks
+            subject, request = _subject(batch)
+            if request.operation not in _JUDGED:
+                return []
+            return [
+                replace(task, documents=[]) if ready.key.name in force.unready else task
+                for task, ready in zip(review.tasks_for(force.plan, subject), force.plan.ready, strict=True)
+            ]
 
         batch, tasks, judgement = self._engine.recover(body, choose)
-        work = works[-1]
-        attribution = Attribution(Findings(), work.subject.documents, judgement)
-        self._attribute(batch, tasks, attribution)
-        return self._decided_on(force, work, judgement, attribution)
+        subject, request = _subject(batch)
+        attribution = Attribution(Findings(), subject.documents, judgement)
+        for number, task in attribution.unclear(tasks):
+            attribution.isolated(number, self._engine.isolate(batch, task))
+        self._engine.release(batch)
+        return self._decided_on(force, subject, request, judgement, attribution)
 
     def _decided_on(
-        self, force: Force, work: _Review, judgement: Judgement, attribution: Attribution | None
+        self,
+        force: Force,
+        subject: review.Subject,
+        request: ReviewRequest,
+        judgement: Judgement,
+        attribution: Attribution,
     ) -> Decision:
-        plan, subject = force.plan, work.subject
-        found = attribution.found if attribution is not None else {}
-        results = {
-            at: review.results_of(plan, subject, at, work.tasks, found, judgement.faults)
-            for at in (*subject.new, *subject.before[:1])
-        }
-        own, *template = (results[at] for at in subject.new) if subject.new else ([],)
-        before = results[subject.before[0]] if subject.before else []
+        def results(at: int) -> list[Result]:
+            return review.results_of(force.plan, subject, at, attribution.found, judgement.faults)
+
+        if request.operation not in _JUDGED or not subject.new:
+            return Decision(request=request, allowed=True)
+        own, *template = (results(at) for at in subject.new)
+        before = results(subject.before[0]) if subject.before and own else []
         return review.decide(
-            work.request,
-            plan,
+            request,
+            force.plan,
             own=own,
             template=template[0] if template else (),
             before={review.identity(r.assignment.name, r.finding) for r in before},
             unready=_unready(force, subject),
             fail_closed=self._fail_closed,
+            words=self._words,
         )
 
 
-def _begin(force: Force, batch: Batch) -> _Review:
-    documents = documents_of(batch.documents)
-    old = {at for at, record in enumerate(batch.documents) if record.get("old")}
-    subject = review.subject_of(documents, old)
-    assert batch.request is not None
-    request = _request(batch.request, batch, subject)
-    if request.operation not in _JUDGED:
-        return _Review(batch, request, review.Subject(documents=documents, new=()), [])
-    tasks = review.tasks_for(force.plan, subject)
-    return _Review(
-        batch,
-        request,
-        subject,
-        [_without(task, ready.key.name, force) for task, ready in zip(tasks, force.plan.ready, strict=True)],
+def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
+    """The answer, to be awaited. Where the loop itself completes it, nothing has to be passed between threads."""
+    loop = asyncio.get_running_loop()
+    mine = get_ident()
+    awaited: asyncio.Future[Any] = loop.create_future()
+
+    def take() -> None:
+        if awaited.done():
+            return
+        if (error := answer.exception()) is not None:
+            awaited.set_exception(error)
+        else:
+            awaited.set_result(answer.result())
+
+    answer.add_done_callback(lambda _: take() if get_ident() == mine else loop.call_soon_threadsafe(take))
+    return awaited
+
+
+def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
+    return StandingTask(
+        policy=ready.definition.slug,
+        parameters=ready.values,
+        kinds=() if ready.key.name in unready else [f"{kind.group}/{kind.kind}" for kind in ready.definition.kinds],
+        before=ready.refuses,
     )
 
 
-def _without(task: Task, assignment: str, force: Force) -> Task:
-    return replace(task, documents=[]) if assignment in force.unready else task
+def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
+    """What tasks found in what they select, and faults of those that were not asked."""
+    return Judgement(
+        findings=judgement.findings,
+        hits=[hit for hit in judgement.hits if tasks and hit.document in tasks[hit.task].documents],
+        faults=[
+            *(fault for fault in judgement.faults if tasks and fault.document in tasks[fault.task].documents),
+            *(
+                Fault(task=number, document=document, message=why)
+                for number, why in skipped.items()
+                if tasks
+                for document in tasks[number].documents
+            ),
+        ],
+        evaluations=judgement.evaluations,
+    )
+
+
+def _subject(batch: Batch) -> tuple[review.Subject, ReviewRequest]:
+    documents = documents_of(batch.documents)
+    subject = review.subject_of(documents, {at for at, record in enumerate(batch.documents) if record.get("old")})
+    assert batch.request is not None
+    return subject, _request(batch.request, batch, subject)
 
 
 def _unready(force: Force, subject: review.Subject) -> dict[str, str]:
     """The assignments that select the object and cannot be asked."""
-    if not force.unready or not subject.new:
+    if not force.unready:
         return {}
     document = subject.documents[subject.new[0]]
     return {
@@ -227,15 +295,3 @@ def _response(decision: Decision) -> bytes:
     return json.dumps(
         {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}, ensure_ascii=False
     ).encode("utf-8", "backslashreplace")
-
-
-def _failed(code: int, reason: str, message: str) -> Answer:
-    status = {
-        "apiVersion": "v1",
-        "kind": "Status",
-        "status": "Failure",
-        "code": code,
-        "reason": reason,
-        "message": message,
-    }
-    return Answer(status=code, body=json.dumps(status).encode())

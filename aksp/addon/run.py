@@ -45,10 +45,12 @@ EVALUATION_DEADLINE_MS = 500
 HARD_DEADLINE = 2.0
 MEMORY_CAP = 400 << 20
 MEMORY_TARGET = 128 << 20
+#: Go's GOGC: the engine's heap is a few MiB, which is not worth collecting every few MiB.
+GARBAGE_PERCENT = 400
 #: Seconds between two tries to get a first certificate.
 _RETRY_SECONDS = 2.0
-#: Seconds that a thread of Python may keep the others waiting: the engine's answers are read by one of its own.
-_SWITCH_SECONDS = 0.0005
+#: Seconds that a thread of Python may keep the others waiting: most of them only take note of something.
+_SWITCH_SECONDS = 0.001
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +121,8 @@ class AddOn:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+        # In a thread: the loop must be free to take over.
+        await asyncio.to_thread(self._engine.attach, loop)
         self._begin()
         try:
             await self._first_certificate(stopping)
@@ -239,6 +243,7 @@ def run(settings: Settings) -> int:
                 hard_deadline=HARD_DEADLINE,
                 memory_cap=MEMORY_CAP,
                 memory_target=MEMORY_TARGET,
+                garbage_percent=GARBAGE_PERCENT,
             )
         )
         addon = AddOn(settings, connection, engine)

@@ -127,16 +127,19 @@ class _Door:
                     _LOG.error("no connection can be accepted: %s", error.strerror)
                     await asyncio.sleep(0.5)
                 continue
-            if not self.crowd.admits():
-                connection.close()
-                continue
-            # Answers are small and written at once.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = loop.create_task(self._greet(connection))
-            self._greetings.add(task)
-            self.crowd.open.add(task)
-            self.crowd.waiting[task] = task.cancel
-            task.add_done_callback(self._greeted)
+            self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        if not self.crowd.admits():
+            connection.close()
+            return
+        # Answers are small and written at once.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.get_running_loop().create_task(self._greet(connection))
+        self._greetings.add(task)
+        self.crowd.open.add(task)
+        self.crowd.waiting[task] = task.cancel
+        task.add_done_callback(self._greeted)
 
     async def _greet(self, connection: socket.socket) -> None:
         """The TLS handshake; then the connection is the protocol's."""
@@ -163,16 +166,27 @@ class _Door:
             _LOG.error("a connection could not be taken", exc_info=error)
 
     async def drain(self) -> bool:
-        """Stop listening, close what is idle, wait for the rest; whether it was answered in time."""
+        """Stop listening, close what is idle, wait for the rest; whether it was answered in time.
+
+        Who has just connected is about to ask, and gets `linger_seconds` for that.
+        """
+        # Who waits to be accepted was let in by the kernel, and would see a reset.
+        with contextlib.suppress(OSError):
+            while True:
+                self._take(self._socket.accept()[0])
         self._socket.close()
-        for task in list(self._greetings):
-            task.cancel()
         loop = asyncio.get_running_loop()
+        new_until = loop.time() + self._limits.linger_seconds
         end = loop.time() + self._limits.drain_seconds
-        while self.state.connections and loop.time() < end:
+        while (self._greetings or self.state.connections) and loop.time() < end:
+            late = loop.time() >= new_until
+            if late:
+                for task in list(self._greetings):
+                    task.cancel()
             # Again and again: one may have become idle by an answer that was begun before.
             for connection in list(self.state.connections):
-                connection.shutdown()
+                if late or not (isinstance(connection, Http) and connection.new):
+                    connection.shutdown()
             await asyncio.sleep(0.02)
         answered = not any(isinstance(each, Http) and each.busy for each in self.state.connections)
         if not answered:

@@ -13,9 +13,9 @@ from heapq import merge
 from itertools import pairwise
 
 from aksp.compliance.containers import Findings
-from aksp.compliance.exemptions import exemption_for
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan, Ready
+from aksp.compliance.results import order, result, results_of
 from aksp.compliance.rollup import percentage, roll_up, state_of
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, Source
@@ -99,21 +99,7 @@ class Tally:
         faults: Sequence[Fault],
         sources: Sequence[Source | None] | None = None,
     ) -> None:
-        """Count a page, and record its results as ``record`` does."""
-        verdicts = self.record(documents, tasks, found, faults, sources)
-        self._count_resources(tasks, _slots(documents), verdicts)
-        self._count_containers(tasks, documents, verdicts)
-        self.documents += len(documents)
-
-    def record(
-        self,
-        documents: Sequence[Document],
-        tasks: Sequence[Task],
-        found: Mapping[tuple[int, int], Sequence[Finding]],
-        faults: Sequence[Fault],
-        sources: Sequence[Source | None] | None = None,
-    ) -> list[dict[int, _Verdict]]:
-        """Build the results of some documents without counting them: admission asks only what is wrong.
+        """Count a page.
 
         ``found`` has the findings by (task, document); documents with problems of their own are
         faults of every task that selects them. ``sources`` are the documents' places in files.
@@ -149,8 +135,10 @@ class Tally:
                 for at in task.documents:
                     self._compliant(self.plan.ready[number], documents[at], verdicts[number].get(at))
         # A page's results are sorted now, while they are few: see results.
-        self._own[before:] = sorted(self._own[before:], key=_order)
-        return verdicts
+        self._own[before:] = sorted(self._own[before:], key=order)
+        self._count_resources(tasks, _slots(documents), verdicts)
+        self._count_containers(tasks, documents, verdicts)
+        self.documents += len(documents)
 
     def _count_resources(
         self, tasks: Sequence[Task], slots: Sequence[int], verdicts: Sequence[Mapping[int, _Verdict]]
@@ -224,55 +212,22 @@ class Tally:
         source: Source | None,
     ) -> dict[int, Exemption]:
         """Build the results of one assignment on one document; the findings that are waived, by index."""
-        resource = document.parent or document.resource
-        waived: dict[int, Exemption] = {}
-        for index, finding in enumerate(findings):
-            exemption = None
-            if ready.exemptions:
-                exemption = exemption_for(ready.exemptions, document, finding.container, ready.selection.target)
-            if exemption is not None:
-                waived[index] = exemption
-            self._result(
-                ready, document, resource, _EXEMPT if exemption else _NON_COMPLIANT, finding, exemption, source
-            )
-        for problem in problems:
-            self._result(ready, document, resource, _ERROR, Finding(message=problem), None, source)
-            self._faults.setdefault((ready.key.name, problem), []).append(resource)
-        return waived
-
-    def _result(
-        self,
-        ready: Ready,
-        document: Document,
-        resource: Resource,
-        state: ComplianceState,
-        finding: Finding,
-        exemption: Exemption | None,
-        source: Source | None,
-    ) -> None:
-        owner = None if document.parent else document.owner
-        if owner is not None:
-            owner = self._owners.setdefault(owner, owner)
-        if source is not None:
-            source = source.at(finding.path)
-        self._own.append(
-            Result(
-                assignment=ready.key, state=state, resource=resource, finding=finding,
-                owner=owner, exemption=exemption, source=source,
-            )
-        )  # fmt: skip
+        if document.owner is not None:
+            self._owners.setdefault(document.owner, document.owner)
+        made = results_of(ready, document, findings, problems, source, self._owners)
+        self._own += made
+        for error in made[len(findings) :]:
+            self._faults.setdefault((ready.key.name, error.finding.message), []).append(error.resource)
+        return {index: one.exemption for index, one in enumerate(made) if one.exemption is not None}
 
     def _compliant(self, ready: Ready, document: Document, verdict: _Verdict | None) -> None:
         """List what complies, also beside what does not in the same Pod."""
-        resource = document.parent or document.resource
         states = verdict.containers if verdict else _states(ready, document)
         for container, state in zip(document.containers, states, strict=True):
             if state is _COMPLIANT:
-                self._result(
-                    ready, document, resource, _COMPLIANT, Finding(message="", container=container), None, None
-                )
+                self._own.append(result(ready, document, _COMPLIANT, Finding(message="", container=container)))
         if not document.containers and verdict is None:
-            self._result(ready, document, resource, _COMPLIANT, _NOTHING, None, None)
+            self._own.append(result(ready, document, _COMPLIANT, _NOTHING))
 
     # What has been added up
 
@@ -325,9 +280,9 @@ class Tally:
         """
         runs = [run for run in (*self._runs, self._own) if run]
         for run in runs:
-            if any(one > other for one, other in pairwise(map(_order, run))):
-                run.sort(key=_order)
-        return list(merge(*runs, key=_order)) if len(runs) > 1 else [*runs, []][0]
+            if any(one > other for one, other in pairwise(map(order, run))):
+                run.sort(key=order)
+        return list(merge(*runs, key=order)) if len(runs) > 1 else [*runs, []][0]
 
 
 def _verdict(
@@ -352,15 +307,6 @@ def _verdict(
     # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
     states = [*whole, *(state for state in containers if state is not None)]
     return _Verdict(state=_rolled(states), containers=containers)
-
-
-def _order(result: Result) -> tuple[str, str, str, str, str, str, str]:
-    resource, finding = result.resource, result.finding
-    container = finding.container
-    return (
-        resource.namespace, resource.kind, resource.name, result.assignment.name,
-        container.name if container else "", finding.path or "", finding.message,
-    )  # fmt: skip
 
 
 def _rolled(states: Sequence[ComplianceState]) -> ComplianceState:

@@ -17,6 +17,15 @@ class Findings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._structured: dict[str, bool] = {}
+        self._ids: set[int] = set()
+
+    def __len__(self) -> int:
+        """How many are known."""
+        return len(self._known)
+
+    def keeps(self, finding: Finding) -> bool:
+        """Whether a finding is one of these, and so lives as long."""
+        return id(finding) in self._ids
 
     def structured(self, record: FindingRecord) -> bool:
         """Whether a violation itself says where it is: aksp's own definitions give ``path``."""
@@ -35,6 +44,7 @@ class Findings:
         finding = self._known.get(key)
         if finding is None:
             finding = self._known[key] = _make(record["msg"], _details(details), document.template, container)
+            self._ids.add(id(finding))
         return finding
 
 

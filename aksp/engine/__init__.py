@@ -16,6 +16,7 @@ from __future__ import annotations
 from aksp.engine.client import EVALUATION_DEADLINE_MS, HARD_DEADLINE, MEMORY_CAP, MEMORY_TARGET, Engine
 from aksp.engine.process import PROTOCOL, BadReview, EngineDied, Outdated, engine_binary
 from aksp.engine.records import (
+    Admission,
     Batch,
     ContainerRecord,
     DocumentRecord,
@@ -24,6 +25,7 @@ from aksp.engine.records import (
     PolicyFault,
     ProblemRecord,
     RequestRecord,
+    StandingTask,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "MEMORY_CAP",
     "MEMORY_TARGET",
     "PROTOCOL",
+    "Admission",
     "BadReview",
     "Batch",
     "ContainerRecord",
@@ -44,5 +47,6 @@ __all__ = [
     "PolicyFault",
     "ProblemRecord",
     "RequestRecord",
+    "StandingTask",
     "engine_binary",
 ]

@@ -11,15 +11,18 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait as wait_for
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aksp.compliance.judgement import IsolatedRecord, Judgement, Task
 from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
 from aksp.engine.process import Answer, EngineDied, Outdated, Process, engine_binary
-from aksp.engine.records import Batch, Loading, PolicyFault, ProblemRecord, batch_of
+from aksp.engine.records import Admission, Batch, Loading, PolicyFault, ProblemRecord, StandingTask, batch_of
 from aksp.errors import EngineError
 from aksp.model.definition import RegoModule
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: Milliseconds one evaluation may take before the engine itself gives it up.
 EVALUATION_DEADLINE_MS = 2000
@@ -50,8 +53,9 @@ class Engine:
         memory_target: int = MEMORY_TARGET,
         evaluation_memory: int | None = None,
         procs: int | None = None,
+        garbage_percent: int | None = None,
     ) -> None:
-        """evaluation_memory: bytes of live heap at which evaluations stop; procs: threads that evaluate."""
+        """garbage_percent: Go's GOGC, how much garbage per live heap is worth collecting; evaluation_memory: bytes of live heap at which evaluations stop; procs: threads that evaluate."""
         self._binary = binary or engine_binary()
         self._deadline_ms = evaluation_deadline_ms
         self._hard_deadline = hard_deadline
@@ -60,9 +64,11 @@ class Engine:
             "AKSP_ENGINE_MEMORY": memory_target,
             "AKSP_ENGINE_EVALUATION_MEMORY": evaluation_memory,
             "AKSP_ENGINE_PROCS": procs,
+            "GOGC": garbage_percent,
         }
         self._own = {name: str(value) for name, value in own.items() if value is not None}
         self._process: Process | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
         self._generation = 0
         self._ids = count(1)
@@ -72,6 +78,7 @@ class Engine:
         self._reads: dict[str, Sequence[str]] = {}
         self._inventory: list[Batch] = []
         self._cached = CachedObjects()
+        self._standing: dict[str, Sequence[StandingTask]] = {}
         #: Held while a policy that brings the engine down is looked for.
         self._search = threading.RLock()
         #: Held while a judgement is begun; with _searching set only the one who searches may.
@@ -272,6 +279,55 @@ class Engine:
         """The judgement of a batch whose answer has come, with the faults of tasks that were not asked."""
         return with_skipped(judgement_of(answer), tasks, batch.skipped)
 
+    def stand(self, tasks: Sequence[StandingTask]) -> str:
+        """Keep tasks that reviews are judged by; the set's name, for begin_admission(), until forget()."""
+        with self._life:
+            name = f"s{next(self._ids)}"
+            self._call("stand", self._stand_header(name, tasks))
+            self._standing[name] = tasks
+        return name
+
+    def forget(self, name: str) -> None:
+        """Let a set of tasks go."""
+        with self._life:
+            if self._standing.pop(name, None) is not None:
+                self._call("stand", {"set": name, "drop": True})
+
+    def _stand_header(self, name: str, tasks: Sequence[StandingTask]) -> dict[str, Any]:
+        wanted = [
+            {"policy": t.policy, "parameters": t.parameters, "kinds": list(t.kinds), "before": t.before} for t in tasks
+        ]
+        return {"set": name, "deadlineMs": self._deadline_ms, "tasks": wanted}
+
+    def begin_admission(self, name: str, body: bytes) -> Admission | None:
+        """Load an AdmissionReview, judge it by a set of tasks and let it go, in one request to the engine.
+
+        Await ``answer``; admitted() reads it. None when the engine is dead, or takes no judgements
+        while a policy that brought one down is looked for: see recover(). The answer fails with
+        EngineDied, with BadReview, and with Outdated.
+        """
+        process, tasks = self._process, self._standing.get(name)
+        if process is None or tasks is None:
+            return None
+        why = {number: self._poisoned[t.policy] for number, t in enumerate(tasks) if t.policy in self._poisoned}
+        header: dict[str, Any] = {"set": name}
+        if why:
+            header["skip"] = list(why)
+        try:
+            answer = self._ask(process, "admit", header, len(tasks), alone=False, body=body)
+        except EngineDied:
+            return None
+        return Admission(answer=answer, body=body, skipped=why)
+
+    def admitted(self, admission: Admission, answer: Mapping[str, Any]) -> tuple[Batch, Judgement]:
+        """What a review holds, and what was found; the batch is let go already.
+
+        Findings and faults are of all tasks about the kinds: the caller leaves out those of tasks
+        that do not select the object, and adds faults for those that were skipped.
+        """
+        loading = Loading(header={"format": "review", "batch": ""}, body=admission.body, generation=0, answer=None)
+        return batch_of(loading, answer, 0), judgement_of(answer)
+
     def finish(self, batch: Batch, tasks: Sequence[Task], started: Future[Any] | None) -> Judgement:
         """The judgement of a batch, whatever becomes of the engine meanwhile.
 
@@ -356,13 +412,22 @@ class Engine:
         }
         return self._ask(process, "judge", header, len(tasks), alone=alone)
 
-    def _ask(self, process: Process, op: str, header: Mapping[str, Any], evaluations: int, *, alone: bool) -> Answer:
+    def _ask(
+        self,
+        process: Process,
+        op: str,
+        header: Mapping[str, Any],
+        evaluations: int,
+        *,
+        alone: bool,
+        body: bytes = b"",
+    ) -> Answer:
         """Send a request that evaluates Rego. Raises EngineDied, also while others are shut out."""
         with self._gate:
             if self._searching and not alone:
                 raise EngineDied("a policy that brought the engine down is being looked for")
             answer = process.expect(next(self._ids), judges=True, within=self._evaluation_patience(evaluations))
-        process.write(answer, op, header)
+        process.write(answer, op, header, body)
         return answer
 
     @contextlib.contextmanager
@@ -430,6 +495,12 @@ class Engine:
         """Start a new process where the last one has died. Raises EngineError."""
         self._revive()
 
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let an event loop read the answers, of this process and of those after it: see Process.attach."""
+        with self._life:
+            self._loop = loop
+            self._revive().attach(loop)
+
     def close(self) -> None:
         """End the process for good."""
         self._open = False
@@ -486,6 +557,8 @@ class Engine:
             except BaseException:
                 process.end()
                 raise
+            if self._loop is not None:
+                process.attach(self._loop)
             # Only now: nobody may ask an engine that knows but half.
             self._process = process
             return process
@@ -499,6 +572,8 @@ class Engine:
             self._once(process, "inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
         if self._cached:
             self._once(process, "store", *self._cached.replay())
+        for name, tasks in self._standing.items():
+            self._once(process, "stand", self._stand_header(name, tasks))
 
     def _call(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> tuple[Any, int]:
         """Ask, and ask a new engine once more when it died meanwhile, perhaps of another request.

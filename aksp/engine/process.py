@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import struct
@@ -14,14 +15,21 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from aksp.errors import EngineError
 
-PROTOCOL = 2
+if TYPE_CHECKING:
+    import asyncio
+
+PROTOCOL = 3
 
 _PIPE_BYTES = 1 << 20
 
+#: Bytes of a body that is worth copying to be written with its header.
+_SMALL = 64 << 10
+#: The number of the request after whose answer the thread leaves reading to a loop; others count from 1.
+_HAND_OVER = 0
 _LENGTHS = struct.Struct(">II")
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
@@ -90,6 +98,8 @@ class Process:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._waiting: dict[int, Answer] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._handed_over = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self.popen = subprocess.Popen(
@@ -152,8 +162,13 @@ class Process:
             stdin = self.popen.stdin
             assert stdin is not None
             try:
-                stdin.write(_LENGTHS.pack(len(payload), len(body)) + payload)
-                stdin.write(body)
+                head = _LENGTHS.pack(len(payload), len(body)) + payload
+                if len(body) <= _SMALL:
+                    # One system call: each lets go of the interpreter, and has to wait for it again.
+                    stdin.write(head + bytes(body))
+                else:
+                    stdin.write(head)
+                    stdin.write(body)
                 stdin.flush()
             except OSError as error:
                 self.kill(self.why)
@@ -217,7 +232,18 @@ class Process:
         for answer in waiting:
             answer.set_exception(EngineDied(self.why))
 
-    # Its threads
+    # Its answers, read by a thread of its own or by an event loop
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let an event loop read the answers from now on: an answer then costs no change of threads.
+
+        Whoever waits for one in that loop's thread without awaiting it waits for ever.
+        """
+        assert self.popen.stdout is not None
+        self._loop = loop
+        # The thread reads one more answer, and leaves the rest to the loop.
+        with contextlib.suppress(EngineDied):
+            self.send(_HAND_OVER, "hello", {}, within=10.0).result()
 
     def _read_answers(self) -> None:
         """Read frames until the pipe ends, then fail what still waits."""
@@ -227,29 +253,83 @@ class Process:
             lengths = stdout.read(_LENGTHS.size)
             if len(lengths) < _LENGTHS.size:
                 break
-            header_length, body_length = _LENGTHS.unpack(lengths)
-            if header_length > _LONGEST_ANSWER or body_length:
-                self.kill("the engine's answer cannot be read: it does not begin with its length")
+            if (length := self._length(lengths)) is None:
                 break
-            payload = stdout.read(header_length)
-            if len(payload) < header_length:
+            payload = stdout.read(length)
+            if len(payload) < length or not self._answered(payload):
                 break
+            if self._loop is not None and self._handed_over:
+                self._loop.call_soon_threadsafe(self._listen, self._loop, stdout)
+                return
+        self._fail_with_stderr()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop, stdout: IO[bytes]) -> None:
+        """Have the loop read whenever there is something to read."""
+        descriptor = stdout.fileno()
+        os.set_blocking(descriptor, False)
+        # What the thread's buffer holds was written before the answer that it stopped at.
+        received = bytearray(stdout.peek() if isinstance(stdout, io.BufferedReader) else b"")
+
+        def read() -> None:
             try:
-                answer = json.loads(payload)
-                number, error = answer["id"], answer.get("error")
-                result = None if error else answer["result"]
-                kind = _CODES.get(answer.get("code", ""), EngineError)
-            except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as problem:
-                self.kill(f"the engine's answer cannot be read: {type(problem).__name__}: {problem}")
+                chunk = os.read(descriptor, _PIPE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                chunk = b""
+            received.extend(chunk)
+            if not chunk or not self._take(received):
+                loop.remove_reader(descriptor)
+                threading.Thread(target=self._fail_with_stderr, name="aksp-engine-end", daemon=True).start()
+
+        if self._take(received):
+            loop.add_reader(descriptor, read)
+
+    def _take(self, received: bytearray) -> bool:
+        """Complete the answers that have come whole; False when they cannot be read."""
+        while len(received) >= _LENGTHS.size:
+            length = self._length(bytes(received[: _LENGTHS.size]))
+            if length is None:
+                return False
+            end = _LENGTHS.size + length
+            if len(received) < end:
                 break
-            with self._lock:
-                future = self._waiting.pop(number, None)
-            if future is None:
-                continue
-            if error:
-                future.set_exception(kind(str(error)))
-            else:
-                future.set_result(result)
+            payload = bytes(received[_LENGTHS.size : end])
+            del received[:end]
+            if not self._answered(payload):
+                return False
+        return True
+
+    def _length(self, lengths: bytes) -> int | None:
+        header_length, body_length = _LENGTHS.unpack(lengths)
+        if header_length > _LONGEST_ANSWER or body_length:
+            self.kill("the engine's answer cannot be read: it does not begin with its length")
+            return None
+        return int(header_length)
+
+    def _answered(self, payload: bytes) -> bool:
+        """Complete one answer; False, and the process stopped, when it cannot be read."""
+        try:
+            answer = json.loads(payload)
+            number, error = answer["id"], answer.get("error")
+            result = None if error else answer["result"]
+            kind = _CODES.get(answer.get("code", ""), EngineError)
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as problem:
+            self.kill(f"the engine's answer cannot be read: {type(problem).__name__}: {problem}")
+            return False
+        with self._lock:
+            future = self._waiting.pop(number, None)
+        if number == _HAND_OVER:
+            self._handed_over = True
+        if future is None:
+            return True
+        if error:
+            future.set_exception(kind(str(error)))
+        else:
+            future.set_result(result)
+        return True
+
+    def _fail_with_stderr(self) -> None:
         self.popen.wait()
         self._stderr.seek(0)
         first_line = self._stderr.read(4096).decode(errors="replace").strip().partition("\n")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
@@ -126,6 +126,28 @@ class Loading:
     body: bytes | memoryview
     generation: int
     answer: Future[Any] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StandingTask:
+    """One policy with one set of parameters, over all reviews of some kinds ("group/kind", either may be *).
+
+    With ``before`` it also judges what was there before an update.
+    """
+
+    policy: str
+    parameters: Any
+    kinds: Sequence[str]
+    before: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admission:
+    """A review under way by a set of tasks. ``skipped``: those that were not asked, since they bring the engine down."""
+
+    answer: Future[Any]
+    body: bytes
+    skipped: Mapping[int, str]
 
 
 def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Batch:

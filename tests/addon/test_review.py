@@ -44,10 +44,7 @@ def answer(
 ) -> Decision:
     """The answer as the reviewer puts it together."""
     subject = review.subject_of(documents, old)
-    tasks = review.tasks_for(plan, subject)
-    results = {
-        at: review.results_of(plan, subject, at, tasks, found, faults) for at in (*subject.new, *subject.before[:1])
-    }
+    results = {at: review.results_of(plan, subject, at, found, faults) for at in (*subject.new, *subject.before[:1])}
     own, *template = (results[at] for at in subject.new)
     before = results[subject.before[0]] if subject.before else []
     return review.decide(

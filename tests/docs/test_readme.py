@@ -46,6 +46,8 @@ def commands() -> Iterator[tuple[str, str]]:
             yield name, first_paragraph(command.help)
         else:
             for below, subcommand in command.commands.items():
+                if subcommand.hidden:
+                    continue
                 yield f"{name} {below}", first_paragraph(subcommand.help)
 
 

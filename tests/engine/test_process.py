@@ -182,7 +182,7 @@ while True:
     header, body = struct.unpack(">II", sys.stdin.buffer.read(8))
     request = json.loads(sys.stdin.buffer.read(header)); sys.stdin.buffer.read(body)
     if request["op"] == "hello":
-        answer(request["id"], {"protocol": 2})
+        answer(request["id"], {"protocol": 3})
     elif request["op"] == "compile":
         answer(request["id"], {"faults": [], "reads": []})
     elif request["op"] == "load":
@@ -235,10 +235,10 @@ def test_another_engine_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.mark.parametrize("answer", ['{"protocol": 99}', "{}", "[]", "null"])
 def test_an_engine_of_another_protocol_is_refused(answer: str, tmp_path: Path) -> None:
-    text = SILENT.replace('{"protocol": 2}', f"json.loads('{answer}')")
+    text = SILENT.replace('{"protocol": 3}', f"json.loads('{answer}')")
     error = refused(Engine(binary=script(tmp_path, text)))
 
-    assert "this aksp 2" in error.what
+    assert "this aksp 3" in error.what
     assert "same version" in (error.hint or "")
 
 

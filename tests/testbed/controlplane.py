@@ -41,10 +41,12 @@ class ControlPlane:
         users: Mapping[str, Sequence[str]] | None = None,
         binaries: Path | None = None,
         api_server_flags: Sequence[str] = (),
+        etcd_flags: Sequence[str] = (),
     ) -> None:
         self._controllers = controllers
         self._binaries = binaries
         self._flags = tuple(api_server_flags)
+        self._more_etcd_flags = tuple(etcd_flags)
         self._signer = TokenSigner()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._clients: dict[str, Client] = {}
@@ -240,6 +242,7 @@ class ControlPlane:
             f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
             "--unsafe-no-fsync",
             "--log-level=warn",
+            *self._more_etcd_flags,
         ]
 
     def _api_server_flags(self, etcd_port: int, port: int) -> list[str]:

@@ -1,0 +1,86 @@
+"""Check-ins: when they are made, and what becomes of one that fails or is no longer wanted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from aksp.addon import leader
+from aksp.addon.leader import CheckIns
+
+DONE = 'print(\'{"evaluation": "1"}\')'
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[CheckIns, list[Any]]]]:
+    monkeypatch.setattr(leader, "SETTLE_SECONDS", 0.05)
+    started: list[CheckIns] = []
+
+    def make(program: str = DONE, interval: float = 60.0) -> tuple[CheckIns, list[Any]]:
+        found: list[Any] = []
+        one = CheckIns([sys.executable, "-c", program], interval=interval, ended=found.append)
+        one.start()
+        started.append(one)
+        return one, found
+
+    yield make
+    for one in started:
+        one.stop()
+
+
+def wait(ready: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_nothing_is_run_by_one_that_does_not_lead(made: Any) -> None:
+    one, found = made()
+    one.nudge()
+    time.sleep(0.3)
+    assert found == []
+
+
+def test_a_leader_checks_in_at_once_and_at_every_interval(made: Any) -> None:
+    one, found = made(interval=0.2)
+    one.begin()
+    wait(lambda: len(found) >= 3)
+    assert found[0]["evaluation"] == "1" and found[0]["exitCode"] == 0
+
+
+def test_a_change_is_followed_by_a_check_in(made: Any) -> None:
+    one, found = made()
+    one.begin()
+    wait(lambda: len(found) == 1)
+    one.nudge()
+    wait(lambda: len(found) == 2)
+
+
+def test_one_that_ends_without_a_summary_is_told_and_tried_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leader, "RETRY_SECONDS", 0.1)
+    one, found = made("import sys; sys.exit('broken')")
+    one.begin()
+    wait(lambda: len(found) >= 2)
+    assert found[0]["failed"] is True
+
+
+def test_one_that_is_under_way_is_stopped_when_another_replica_leads(made: Any) -> None:
+    one, found = made("import time; time.sleep(60)")
+    one.begin()
+    wait(lambda: one._child is not None)
+    child = one._child
+    began = time.monotonic()
+    one.end()
+    assert child.poll() is not None and time.monotonic() - began < 3
+    assert found == []
+
+
+def test_the_command_is_that_of_this_interpreter() -> None:
+    line = leader.command(kubeconfig="k", context=None, cluster_name="c", namespace="n")
+    assert line[:5] == [sys.executable, "-m", "aksp", "addon", "check-in"]
+    assert "--kubeconfig=k" in line and "--cluster-name=c" in line and not any("context" in each for each in line)

@@ -1,0 +1,160 @@
+"""Reviews as bytes, judged by the real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aksp.addon.decision import Decision
+from aksp.addon.policies import Standing, stand
+from aksp.addon.reviewer import Reviewer
+from aksp.engine import Engine
+from aksp.model.scope import Scope
+from tests.addon.custom import assigned, defined
+from tests.engine.reviews import pod, review
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+#: A rule in the manner of older templates: its violation says neither where nor in which container.
+UNCLEAR = (
+    'violation contains {"msg": "privileged"} if input.review.object.spec.containers[_].securityContext.privileged'
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(evaluation_deadline_ms=500) as running:
+        yield running
+
+
+class Asked:
+    """A reviewer by some assignments, and what it decided."""
+
+    def __init__(self, engine: Engine, *assignments: dict[str, Any], **more: Any) -> None:
+        self.decisions: list[Decision] = []
+        self.standing: Standing = stand(
+            engine,
+            definitions=more.pop("definitions", []),
+            assignments=assignments,
+            exemptions=more.pop("exemptions", []),
+            cluster=Scope.cluster("c"),
+            now=NOW,
+        )
+        unready = more.pop("unready", {})
+        self.reviewer = Reviewer(engine, fail_closed=more.pop("fail_closed", False), decided=self.decisions.append)
+        self.reviewer.use(self.standing.plan, unready)
+
+    def status(self, body: bytes) -> int:
+        return asyncio.run(self._answer(body)).status
+
+    def __call__(self, body: bytes) -> dict[str, Any]:
+        answer = asyncio.run(self._answer(body))
+        assert answer.status == 200, answer.body
+        document: dict[str, Any] = json.loads(answer.body)
+        assert document["kind"] == "AdmissionReview"
+        response: dict[str, Any] = document["response"]
+        return response
+
+    async def _answer(self, body: bytes) -> Any:
+        return await self.reviewer(body)
+
+
+@pytest.fixture
+def by(engine: Engine) -> Callable[..., Asked]:
+    return lambda *assignments, **more: Asked(engine, *assignments, **more)
+
+
+def test_a_refusal_has_the_uid_code_and_message_of_an_admission_review(by: Callable[..., Asked]) -> None:
+    response = by(assigned("np"))(review(pod(privileged=True)))
+    assert response["uid"] == "705ab4f5-6393-11e8-b7cc-42010a800002"
+    assert response["allowed"] is False and response["status"]["code"] == 403
+    assert "[np] container web" in response["status"]["message"]
+    assert response["auditAnnotations"] == {"refused-by": "np"}
+
+
+def test_what_complies_is_allowed_without_a_word(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"))
+    assert asked(review(pod())) == {"uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "allowed": True}
+    (decision,) = asked.decisions
+    assert decision.request.user == "mallory" and decision.request.resource.namespace == "shop"
+
+
+def test_a_namespace_that_is_left_out_is_not_judged(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np", parameters={"excludedNamespaces": ["shop"]}))
+    assert asked(review(pod(privileged=True)))["allowed"] is True
+
+
+def test_a_violation_that_names_no_container_is_given_to_the_one_it_is_about(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("u", "ours", parameters={"effect": "Deny"}), definitions=[defined("ours", UNCLEAR)])
+    for _ in range(2):
+        assert "[u] container web: privileged" in asked(review(pod(privileged=True)))["status"]["message"]
+
+
+def test_an_update_that_leaves_an_old_violation_is_allowed_with_a_warning(by: Callable[..., Asked]) -> None:
+    bad = pod(privileged=True)
+    response = by(assigned("np"))(review({**bad, "metadata": {**bad["metadata"], "labels": {"a": "b"}}}, bad))
+    assert response["allowed"] is True and "as it was so before" in response["warnings"][0]
+    assert by(assigned("np"))(review(bad, pod()))["allowed"] is False
+
+
+def test_what_goes_is_allowed(by: Callable[..., Asked]) -> None:
+    assert by(assigned("np"))(review(None, pod(privileged=True)))["allowed"] is True
+
+
+def test_what_is_no_review_is_a_400(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"))
+    assert asked.status(b"{}") == 400 and asked.status(b"") == 400
+    assert asked.decisions == []
+
+
+def test_nothing_is_answered_before_anything_is_known(engine: Engine) -> None:
+    reviewer = Reviewer(engine, fail_closed=False, decided=lambda decision: None)
+    assert not reviewer.ready
+
+    async def ask() -> int:
+        return (await reviewer(review(pod()))).status
+
+    assert asyncio.run(ask()) == 503
+
+
+@pytest.mark.parametrize(("closed", "allowed"), [(False, True), (True, False)])
+def test_an_assignment_that_cannot_be_asked_warns_or_refuses(
+    by: Callable[..., Asked], closed: bool, allowed: bool
+) -> None:
+    asked = by(assigned("np"), unready={"np": "no list"}, fail_closed=closed)
+    response = asked(review(pod()))
+    assert response["allowed"] is allowed
+    assert "[np] could not be judged: no list" in json.dumps(response)
+
+
+def test_an_engine_that_died_is_followed_by_another_that_knows_the_same(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"))
+    process = asked.reviewer._engine._process
+    assert process is not None
+    process.popen.kill()
+    process.popen.wait()
+    for _ in range(3):
+        assert asked(review(pod(privileged=True)))["allowed"] is False
+
+
+def test_answers_that_the_event_loop_reads_are_the_same(by: Callable[..., Asked]) -> None:
+    with Engine() as own:
+        asked = Asked(own, assigned("np"))
+
+        async def many() -> list[Any]:
+            await asyncio.to_thread(own.attach, asyncio.get_running_loop())
+            first = await asyncio.gather(*(asked.reviewer(review(pod(privileged=bool(n % 2)))) for n in range(40)))
+            process = own._process
+            assert process is not None
+            process.popen.kill()
+            again = [await asked.reviewer(review(pod(privileged=True)))]
+            # Other threads still ask and wait as ever.
+            await asyncio.to_thread(own.regex_faults, ["("])
+            return [*first, *again]
+
+        allowed = [json.loads(answer.body)["response"]["allowed"] for answer in asyncio.run(many())]
+        assert allowed == [not n % 2 for n in range(40)] + [False]

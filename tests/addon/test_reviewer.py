@@ -49,7 +49,7 @@ class Asked:
         self.reviewer.use(self.standing.plan, unready)
 
     def status(self, body: bytes) -> int:
-        return asyncio.run(self._answer(body)).status
+        return int(asyncio.run(self._answer(body)).status)
 
     def __call__(self, body: bytes) -> dict[str, Any]:
         answer = asyncio.run(self._answer(body))

@@ -122,7 +122,7 @@ class Caller:
             except BaseException:
                 made.close()
                 raise
-            self.serials.append(str(made.sock.getpeercert()["serialNumber"]))
+            self.serials.append(str((made.sock.getpeercert() or {})["serialNumber"]))
             self._connection = made
         return self._connection
 

@@ -114,7 +114,6 @@ def test_it_may_do_nothing_else(addon: AddOn, method: str, path: str, body: obje
 def test_its_own_secret_it_can_read(addon: AddOn) -> None:
     plane = addon.plane
     client = Client(plane.server, plane.ca, plane.service_account_token("kube-system", "aksp"))
-    began = time.monotonic()
     secret = client.request("GET", "/api/v1/namespaces/kube-system/secrets/aksp-webhook-cert")
     client.close()
     assert {"ca.crt", "ca.key", "tls.crt", "tls.key"} <= secret["data"].keys()

@@ -84,6 +84,8 @@ class Watch:
         self._where = connection.server + path
         self._ending = Cancellation()
         self._faults = 0
+        self._expired = False
+        """Whether the last version was too old, and none has been followed since."""
         self._version: str | None = None
         """Where the watch goes on; None: the list must be read."""
         self._thread = threading.Thread(target=self._run, name="aksp-watch", daemon=True)
@@ -105,10 +107,11 @@ class Watch:
                 self._follow()
             except faults.Expired as gone:
                 self._version = None
-                # The first time this is the usual course. A list that is too old at once must not be read in a loop.
-                if self._faults:
+                # The first time this is the usual course, above all after an API server was away. A list that is too
+                # old at once must not be read in a loop.
+                if self._expired:
                     self._pause(gone)
-                self._faults += 1
+                self._expired = True
             except ClusterError as fault:
                 if isinstance(fault, faults.NotServed):
                     # Not installed, or no longer: if it comes back, what there was is not what there is.
@@ -149,12 +152,12 @@ class Watch:
                 if self._ending.asked:
                     return
                 self._take(decoded(line, where=self._where))
-                events, self._faults = events + 1, 0
+                events, self._faults, self._expired = events + 1, 0, False
         if not events and time.monotonic() - began < SHORT_SECONDS and not self._ending.asked:
             raise faults.ServerFault(
                 "the watch ended at once", where=self._where, hint="a proxy before the API server may not let it live"
             )
-        self._faults = 0
+        self._faults, self._expired = 0, False
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, thing = event.get("type"), event.get("object")

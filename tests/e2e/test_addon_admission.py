@@ -165,6 +165,9 @@ def test_a_workload_is_made_but_no_pods_and_its_events_say_why(
             "application/strategic-merge-patch+json",
         )
         until(lambda: plane.request("GET", f"/api/v1/namespaces/{SHOP}/pods?labelSelector=app%3D{name}")["items"])
+    if kind == "DaemonSet":
+        # DaemonSets of other tests would make a Pod for it.
+        plane.request("DELETE", "/api/v1/nodes/addon-node")
     plural = plane.client.collection(api_version, kind, SHOP)
     plane.request("DELETE", f"{plural}/{name}?propagationPolicy=Background")
 

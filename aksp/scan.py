@@ -255,6 +255,7 @@ class Scan:
             assignments=tally.summaries(unreached),
             results=tally.results,
             gaps=[*self._gaps, *tally.error_gaps()],
+            rules={one.definition.slug: one.definition.rule for one in (*self._plan.ready, *self._plan.disabled)},
         )
 
     def _unmatched(self, unreached: Collection[str]) -> list[str]:

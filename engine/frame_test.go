@@ -123,7 +123,7 @@ func TestEveryRequestIsAnsweredUnderItsOwnID(t *testing.T) {
 	equal(t, "hello", slices.Sorted(maps.Keys(hello)), []string{"go", "opa", "procs", "protocol"})
 	equal(t, "protocol", hello["protocol"], any(float64(protocolVersion)))
 	equal(t, "regex", fmt.Sprint(answers["4"]["result"].(map[string]any)["faults"].([]any)[0]), "<nil>")
-	equal(t, "positions", answers["10"]["result"], any(map[string]any{"positions": []any{[]any{map[string]any{"line": 3, "column": 1}}}}))
+	equal(t, "positions", answers["10"]["result"], any(map[string]any{"positions": []any{[]any{map[string]any{"line": 3, "column": 1, "end": 5}}}}))
 }
 
 func TestAHeaderThatIsNoJSONEndsTheConversation(t *testing.T) {

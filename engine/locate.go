@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	yaml "sigs.k8s.io/yaml/goyaml.v3"
@@ -23,10 +24,12 @@ type locateDocument struct {
 	Paths  []string `json:"paths"`
 }
 
-// Position in a file, both counted from 1.
+// Position in a file, all counted from 1. End is the column after the last
+// character of the line, blanks at its end not counted.
 type Position struct {
 	Line   int `json:"line"`
 	Column int `json:"column"`
+	End    int `json:"end"`
 }
 
 // locate finds the line and column of fields. A field that is not there has
@@ -50,11 +53,24 @@ func locate(r locateRequest, body []byte) (any, error) {
 		} else {
 			out[i] = locateYAML(text, paths)
 		}
+		setEnds(text, out[i])
 		for p := range out[i] {
 			out[i][p].Line += max(d.Line, 1) - 1
 		}
 	}
 	return map[string]any{"positions": out}, nil
+}
+
+// setEnds finds where the lines of places end.
+func setEnds(text []byte, places []Position) {
+	lines := bytes.Split(text, []byte("\n"))
+	for i, place := range places {
+		end := place.Column
+		if place.Line >= 1 && place.Line <= len(lines) {
+			end = max(end, 1+utf8.RuneCount(bytes.TrimRight(lines[place.Line-1], " \t\r")))
+		}
+		places[i].End = end
+	}
 }
 
 // splitPath divides spec.containers[0].image and metadata.labels['a.b/c'] into

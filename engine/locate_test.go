@@ -34,6 +34,21 @@ spec:
       - containerPort: 80
 `
 
+func TestPlacesKnowWhereTheirLinesEnd(t *testing.T) {
+	for text, want := range map[string]int{
+		"image: nginx  \r\nkind: Pod\n": 13,
+		"image: größe\n":                13,
+		"image: x":                      9,
+		"{\"image\": 1\n}":              12,
+	} {
+		result, err := locate(locateRequest{Documents: []locateDocument{{Length: len(text), Line: 7, JSON: text[0] == '{', Paths: []string{"image"}}}}, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, text, result.(map[string]any)["positions"].([][]Position)[0][0].End, want)
+	}
+}
+
 // The same with what only the library reads.
 const anchoredYAML = `%s
 metadata: {name: web, labels: {app.kubernetes.io/name: web}}
@@ -127,7 +142,7 @@ func TestLocateTakesOneDocumentAfterTheOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "positions", result, any(map[string]any{"positions": [][]Position{{{Line: 2, Column: 1}}, {{Line: 5, Column: 1}}, {}}}))
+	equal(t, "positions", result, any(map[string]any{"positions": [][]Position{{{Line: 2, Column: 1, End: 5}}, {{Line: 5, Column: 1, End: 7}}, {}}}))
 	for _, length := range []int{-1, 5} {
 		if _, err := locate(locateRequest{Documents: []locateDocument{{Length: length}}}, []byte("a: b")); err == nil {
 			t.Errorf("%d bytes of 4 are there", length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from aksp.cli.progress import Notes
@@ -40,6 +41,7 @@ def last_report(
 ) -> Report:
     """The report, with its age told as a note. Raises ClusterError, InvalidInput."""
     from aksp.addon.reports import read_report
+    from aksp.catalog.folder import bundled
     from aksp.kube.config import connect
 
     with connect(context, kubeconfig, request_timeout=request_timeout) as connection:
@@ -50,7 +52,8 @@ def last_report(
         notes.note(
             "nothing is assigned in the cluster: `aksp assign … --store cluster` does, `aksp sync` sends what is here"
         )
-    return report
+    named = {each.definition for each in report.assignments}
+    return replace(report, rules={each.slug: each.rule for each in bundled() if each.slug in named})
 
 
 def ages(made: datetime, now: datetime) -> list[str]:

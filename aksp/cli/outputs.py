@@ -64,6 +64,11 @@ class Outputs:
         """Whether some format prints the source line of every result, however it groups them."""
         return any(output.format.every_line for output in self._outputs)
 
+    @property
+    def need_compliant(self) -> bool:
+        """Whether some format lists what complies too, whatever --show says."""
+        return any(output.format.every_result for output in self._outputs)
+
     def __enter__(self) -> Self:
         for output in self._outputs:
             if output.path is None:

@@ -79,7 +79,15 @@ def _make(message: str, details: Mapping[str, Any], template: str, container: Co
         path=path,
         observed=details.get("observed"),
         expected=details.get("expected"),
+        fix=_fix(details.get("fix"), template),
     )
+
+
+def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
+    """The change that a rule proposes, from the root of the document; None when it proposes none."""
+    if not isinstance(given, dict) or not given:
+        return None
+    return {f"{template}.{path}" if template else path: value for path, value in given.items()}
 
 
 class Attribution:

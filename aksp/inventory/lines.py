@@ -20,6 +20,10 @@ _Answer = Callable[[], "list[list[dict[str, int]]]"]
 _Wanted = tuple[list[tuple["DocumentText", str]], bytes]
 
 
+#: A line, a column on it, and the column after the line's last character, all counted from 1.
+Place = tuple[int, int, int]
+
+
 class DocumentText(NamedTuple):
     """Where a document's text is: bytes in a file, and the item's path when it is a YAML list."""
 
@@ -50,7 +54,12 @@ class FileSource(NamedTuple):
     @property
     def line(self) -> int:
         """The field's line, counted from 1; looked up in the file when first asked for."""
-        return self.lines.line_of(self)
+        return self.lines.place_of(self)[0]
+
+    @property
+    def columns(self) -> tuple[int, int]:
+        """Where on its line the field begins, and the column after the line's last character."""
+        return self.lines.place_of(self)[1:]
 
 
 class Lines:
@@ -59,14 +68,14 @@ class Lines:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept: dict[str, bytes] = {}
-        self._known: dict[tuple[DocumentText, str], int] = {}
+        self._known: dict[tuple[DocumentText, str], Place] = {}
 
     def keep(self, file: str, text: bytes) -> None:
         """Keep the text of what cannot be read twice."""
         self._kept[file] = text
 
-    def line_of(self, source: FileSource) -> int:
-        """One line; the document's first when its text is gone."""
+    def place_of(self, source: FileSource) -> Place:
+        """One place; the document's first when its text is gone."""
         key = source.text, source.path
         if key not in self._known:
             self.find([source])
@@ -122,7 +131,7 @@ class Lines:
     def _remember(self, pending: Sequence[_Wanted], answer: _Answer) -> None:
         for (wanted, _), found in zip(pending, answer(), strict=True):
             for key, position in zip(wanted, found, strict=True):
-                self._known[key] = position["line"]
+                self._known[key] = position["line"], position["column"], position["end"]
 
     def _open(self, file: str, stack: ExitStack) -> IO[bytes] | None:
         """The text of a file; None when it has gone since: then each line is its document's first."""

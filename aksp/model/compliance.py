@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -58,7 +58,8 @@ class Finding:
     """What a rule found, without where: replicas of one workload share one Finding.
 
     ``path`` leads from the object's root to the field; ``observed`` and ``expected`` are JSON
-    values. ``container`` is None for a finding about the whole resource.
+    values. ``container`` is None for a finding about the whole resource. ``fix`` is the change that
+    would comply, where the rule can say it: values by path, null for a field to remove.
     """
 
     message: str
@@ -66,6 +67,7 @@ class Finding:
     path: str | None = None
     observed: Any = None
     expected: Any = None
+    fix: Mapping[str, Any] | None = field(default=None, compare=False)  # follows from the rest; a mapping has no hash
 
 
 class Source(Protocol):
@@ -78,6 +80,10 @@ class Source(Protocol):
     @property
     def line(self) -> int:
         """Counted from 1. Looked up when first asked for."""
+
+    @property
+    def columns(self) -> tuple[int, int] | None:
+        """Where on the line it begins, counted from 1, and the column after the line's end; None when unknown."""
 
     def at(self, path: str | None) -> Source:
         """The place of a field in the same document."""
@@ -138,10 +144,40 @@ class Gap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """What a definition says of itself, for those who read of its findings."""
+
+    slug: str
+    display_name: str
+    description: str
+    remediation: str
+    category: str
+    version: str
+    severity: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What is remembered of an earlier evaluation of the same target.
+
+    ``assignments`` has the state and the compliance percentage of each by name; the percentage is
+    None for one that was not evaluated.
+    """
+
+    evaluated_at: datetime
+    state: ComplianceState
+    compliance_percent: float
+    non_compliant: int
+    assignments: Mapping[str, tuple[ComplianceState, float | None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything one evaluation found. results has all but Compliant, unless asked for.
 
     Order: assignments by name; results by namespace, kind, name, assignment, container, path.
+    ``rules`` are by slug, those of the assignments that are known; ``past`` is oldest first, and does
+    not have this evaluation.
     """
 
     version: str
@@ -153,3 +189,5 @@ class Report:
     assignments: Sequence[AssignmentSummary]
     results: Sequence[Result]
     gaps: Sequence[Gap]
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    past: Sequence[Snapshot] = ()

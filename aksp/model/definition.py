@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from aksp.model.compliance import Rule
+
 
 class Effect(StrEnum):
     """What an assignment does about a violation (Azure: "Understand Azure Policy effects")."""
@@ -118,6 +120,19 @@ class Definition:
     modules: tuple[RegoModule, ...] = ()
     requires_inventory: tuple[ResourceKind, ...] = ()
     origin: str = ""
+
+    @property
+    def rule(self) -> Rule:
+        """What reports say of it."""
+        return Rule(
+            slug=self.slug,
+            display_name=self.display_name,
+            description=self.description,
+            remediation=self.remediation,
+            category=self.category,
+            version=self.version,
+            severity=self.severity,
+        )
 
     @property
     def judges_pods(self) -> bool:

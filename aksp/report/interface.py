@@ -35,7 +35,8 @@ class Style:
     """How a report should look.
 
     ``width`` is in terminal columns; ``terminal`` says whether a person's terminal reads it
-    (rich) or a log or a pipe (plain).
+    (rich) or a log or a pipe (plain). ``base`` is the folder that files are named from, as seen from the
+    root of the repository, for readers that know files by their path from there.
     """
 
     color: bool = False
@@ -43,6 +44,7 @@ class Style:
     terminal: bool = False
     show: Show = Show.NON_COMPLIANT
     group_by: GroupBy = GroupBy.OWNER
+    base: str = ""
 
 
 class Render(Protocol):
@@ -57,6 +59,7 @@ class Format:
 
     ``every_line`` says that it prints the source line of every result, so that the caller may
     look them all up at once before; the others ask only for the few that they print.
+    ``every_result`` says that it lists what complies too, whatever else is asked for.
     ``suffixes`` are the endings of files that usually hold it, the usual one first.
     """
 
@@ -65,3 +68,4 @@ class Format:
     render: Render
     every_line: bool
     suffixes: tuple[str, ...]
+    every_result: bool = False

@@ -46,6 +46,7 @@ class Written:
 
     file: str
     line: int
+    columns: None = None
 
     def at(self, path: str | None) -> Written:
         """The same place: where other fields are is not known."""

@@ -18,6 +18,7 @@ from aksp.model.compliance import (
     Gap,
     Report,
     Result,
+    Rule,
     Target,
     TargetKind,
 )
@@ -39,6 +40,25 @@ PORTS = AssignmentKey(name="allowed-service-ports", definition="allowed-service-
 INGRESS = AssignmentKey(
     name="unique-ingress-hosts", definition="unique-ingress-hosts", effect="EnforceRegoPolicy", severity="High"
 )
+
+RULES = {
+    slug: Rule(
+        slug=slug,
+        display_name=f"Rule about {slug.replace('-', ' ')}",
+        description=f"What {slug} demands of containers.",
+        remediation=remediation,
+        category="Kubernetes service",
+        version="1.0.0",
+        severity=severity,
+    )
+    for slug, severity, remediation in (
+        ("allowed-images", "high", "Push the image to an allowed registry, then name it from there."),
+        ("no-privileged", "critical", "Remove securityContext.privileged or set it to false."),
+        ("resource-limits", "medium", "Set resources.limits.cpu and resources.limits.memory."),
+        ("allowed-service-ports", "low", ""),
+        ("unique-ingress-hosts", "high", "Give each Ingress a host of its own."),
+    )
+}
 
 LEGACY = Exemption(
     name="legacy-billing",
@@ -64,6 +84,7 @@ class Line:
 
     file: str
     line: int
+    columns: tuple[int, int] | None = (5, 30)
 
     def at(self, path: str | None) -> Line:
         return self
@@ -131,6 +152,7 @@ def report(
         assignments=assignments,
         results=tuple(results),
         gaps=gaps,
+        rules={each.definition: RULES[each.definition] for each in assignments if each.definition in RULES},
     )
 
 
@@ -192,6 +214,7 @@ def violations() -> Report:
                     path="spec.containers[0].securityContext.privileged",
                     observed=True,
                     expected=False,
+                    fix={"spec.containers[0].securityContext.privileged": False},
                 ),
             )
         )
@@ -226,6 +249,7 @@ def violations() -> Report:
                 path="spec.ephemeralContainers[0].securityContext.privileged",
                 observed=True,
                 expected=False,
+                fix={"spec.ephemeralContainers[0].securityContext.privileged": False},
             ),
         )
     )

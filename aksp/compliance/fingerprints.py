@@ -1,0 +1,69 @@
+"""What makes a finding the same one tomorrow: assignment, workload, container and path, not the Pod's name.
+
+Baselines, the history of a target, and the readers of SARIF and Code Quality know findings by these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from aksp.model.compliance import Result
+
+# Where workloads keep the Pod that they make. Without it a finding is the same in a Deployment's manifest and in its
+# Pods.
+_TEMPLATE = re.compile(r"^(?:spec\.jobTemplate\.)?(?:spec\.)?template\.(?=spec\b|metadata\b)")
+# A container is known by its name, wherever it stands in the list.
+_CONTAINER = re.compile(r"^spec\.(?:containers|initContainers|ephemeralContainers)\[\d+\]\.?")
+#: Hexadecimal digits of a fingerprint.
+LENGTH = 32
+
+
+def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
+    """Each result with its fingerprint, in the order given, which must be a report's.
+
+    Replicas of one workload have the same. Two findings of one resource never have: the second at the same place is
+    told apart by its number among them.
+    """
+    before: tuple[object, ...] = ()
+    number = 0
+    known: dict[tuple[str, ...], str] = {}
+    for result in results:
+        key = identity(result)
+        here = (result.resource, key)
+        number = number + 1 if here == before else 0
+        before = here
+        numbered = (*key, str(number)) if number else key
+        text = known.get(numbered)
+        if text is None:
+            digest = hashlib.sha256(json.dumps(numbered).encode(errors="surrogatepass"))
+            text = known[numbered] = digest.hexdigest()[:LENGTH]
+        yield result, text
+
+
+def identity(result: Result) -> tuple[str, ...]:
+    """Assignment; the workload's namespace, kind and name; the container's name; the path within it.
+
+    A violation without a path is known by its message, less the name of the Pod.
+    """
+    resource, owner, finding = result.resource, result.owner, result.finding
+    kind, name = (owner.kind, owner.name) if owner else (resource.kind, resource.name)
+    container = finding.container
+    return (
+        result.assignment.name,
+        resource.namespace,
+        kind,
+        name,
+        container.name if container else "",
+        finding.message.replace(resource.name, name)
+        if finding.path is None
+        else relative(finding.path, container is not None),
+    )
+
+
+def relative(path: str, within_container: bool) -> str:
+    """A path from the Pod, or from the container, that it is about: what stays when containers change places."""
+    path = _TEMPLATE.sub("", path)
+    return _CONTAINER.sub("", path) if within_container else path

@@ -14,10 +14,10 @@ from typing import Any
 
 from aksp import __version__
 from aksp.compliance.assess import Tally
-from aksp.compliance.containers import Attribution
+from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan
-from aksp.engine import Engine
+from aksp.engine import Batch, Engine
 from aksp.inventory.interface import Inventory, Page, Wanted
 from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Target
 from aksp.model.definition import ResourceKind
@@ -110,11 +110,8 @@ class Scan:
         self._failed: list[ResourceKind] = []
         self._evaluations = 0
         self._passed_by: Counter[str] = Counter()
-        self._referential = _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
-        self._wanted = Wanted(
-            kinds=_unique([*(kind for one in plan.ready for kind in one.definition.kinds), *self._referential]),
-            whole=self._referential,
-        )
+        self._wanted = wanted_of(plan)
+        self._referential = self._wanted.whole
 
     def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> Outcome:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
@@ -135,7 +132,7 @@ class Scan:
                 )
         unreached = self._unreached(interrupted)
         return Outcome(
-            report=self._report(target, now, unreached),
+            report=report_of(self._plan, self._tally, target, now, self._gaps, unreached),
             interrupted=interrupted,
             evaluations=self._evaluations,
             notes=self._unmatched(unreached),
@@ -191,19 +188,9 @@ class Scan:
         page, tasks = waiting.page, waiting.tasks
         assert page.batch is not None
         judgement = self._engine.finish(page.batch, tasks, waiting.started)
-        found, faults = self._findings(page, tasks, judgement)
+        found, faults = findings_of(self._engine, self._list.findings, page.batch, page.documents, tasks, judgement)
         self._evaluations += judgement.evaluations
         self._list.add(page.documents, tasks, found, faults, page.sources)
-
-    def _findings(
-        self, page: Page, tasks: Sequence[Task], judgement: Judgement
-    ) -> tuple[dict[tuple[int, int], list[Finding]], list[Fault]]:
-        """Findings by task and document; those that name no container are asked for again."""
-        attribution = Attribution(self._list.findings, page.documents, judgement)
-        for number, task in attribution.unclear(tasks):
-            assert page.batch is not None
-            attribution.isolated(number, self._engine.isolate(page.batch, task))
-        return attribution.found, list(judgement.faults)
 
     def _end_of_list(self) -> None:
         while self._waiting:
@@ -242,22 +229,6 @@ class Scan:
                 self._finish(self._waiting.pop(0))
         self._end_of_list()
 
-    def _report(self, target: Target, now: datetime, unreached: Collection[str]) -> Report:
-        tally = self._tally
-        started = len(unreached) < len(self._plan.ready) or not unreached
-        return Report(
-            version=__version__,
-            evaluated_at=now,
-            target=target,
-            state=tally.state() if started else ComplianceState.NOT_STARTED,
-            compliance_percent=tally.percent() if started else 0.0,
-            counts=tally.counts(),
-            assignments=tally.summaries(unreached),
-            results=tally.results,
-            gaps=[*self._gaps, *tally.error_gaps()],
-            rules={one.definition.slug: one.definition.rule for one in (*self._plan.ready, *self._plan.disabled)},
-        )
-
     def _unmatched(self, unreached: Collection[str]) -> list[str]:
         """Assignments that found nothing to judge, and objects that no assignment is about."""
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(self._passed_by.items()))
@@ -270,11 +241,60 @@ class Scan:
 
     def _unreached(self, interrupted: bool) -> set[str]:
         """Assignments that judged nothing because their lists failed, or were not reached."""
-        return {
-            one.key.name
-            for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
-            if not matched and (interrupted or any(kind in self._failed for kind in one.definition.kinds))
-        }
+        if interrupted:
+            pairs = zip(self._plan.ready, self._tally.matched, strict=True)
+            return {one.key.name for one, matched in pairs if not matched}
+        return unreached(self._plan, self._tally.matched, self._failed)
+
+
+def wanted_of(plan: Plan) -> Wanted:
+    """The kinds that a plan is about, and those that its rules compare with."""
+    whole = _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
+    kinds = _unique([*(kind for one in plan.ready for kind in one.definition.kinds), *whole])
+    return Wanted(kinds=kinds, whole=whole)
+
+
+def findings_of(
+    engine: Engine,
+    known: Findings,
+    batch: Batch,
+    documents: Sequence[Document],
+    tasks: Sequence[Task],
+    judgement: Judgement,
+) -> tuple[dict[tuple[int, int], list[Finding]], list[Fault]]:
+    """Findings by task and document; those that name no container are asked for again."""
+    attribution = Attribution(known, documents, judgement)
+    for number, task in attribution.unclear(tasks):
+        attribution.isolated(number, engine.isolate(batch, task))
+    return attribution.found, list(judgement.faults)
+
+
+def unreached(plan: Plan, matched: Sequence[int], failed: Collection[ResourceKind]) -> set[str]:
+    """The assignments that judged nothing because some kind of theirs could not be had."""
+    return {
+        one.key.name
+        for one, count in zip(plan.ready, matched, strict=True)
+        if not count and any(kind in failed for kind in one.definition.kinds)
+    }
+
+
+def report_of(
+    plan: Plan, tally: Tally, target: Target, now: datetime, gaps: Sequence[Gap], unreached: Collection[str]
+) -> Report:
+    """What a tally has come to, as a report."""
+    started = len(unreached) < len(plan.ready) or not unreached
+    return Report(
+        version=__version__,
+        evaluated_at=now,
+        target=target,
+        state=tally.state() if started else ComplianceState.NOT_STARTED,
+        compliance_percent=tally.percent() if started else 0.0,
+        counts=tally.counts(),
+        assignments=tally.summaries(unreached),
+        results=tally.results,
+        gaps=[*gaps, *tally.error_gaps()],
+        rules={one.definition.slug: one.definition.rule for one in (*plan.ready, *plan.disabled)},
+    )
 
 
 def _is_one_of(api_version: str, kind: str, kinds: Sequence[ResourceKind]) -> bool:

@@ -201,12 +201,14 @@ class Connection:
         query: Mapping[str, str] | None = None,
         cancellation: Cancellation | None = None,
         silence: float = 330.0,
+        opened: Callable[[], object] = lambda: None,
     ) -> Iterator[bytes]:
         """A GET whose answer goes on (a watch): its lines as they come, without line ends, until the server ends it.
 
         It also ends when it is cancelled; use `contextlib.closing` where the loop may be left early. Nothing is sent
         before the first line is asked for, and the answer's beginning must come within the usual read time-out.
-        `silence`: after so many seconds without a byte the connection counts as dead.
+        `silence`: after so many seconds without a byte the connection counts as dead. `opened` is called once the
+        server has agreed, which may be long before the first line.
         Raises as `get` does; ServerFault when the stream breaks off, is silent, or ends within a line.
         """
         import urllib3
@@ -230,6 +232,7 @@ class Connection:
                     )
                 self._must_be_json(response.headers, path)
                 _long_lived(response, silence)
+                opened()
                 rest = b""
                 while data := response.read1(READ_BYTES):
                     rest += data

@@ -21,7 +21,8 @@ from typing import Any
 from aksp.errors import AkspError, ClusterError
 from aksp.kube import faults
 from aksp.kube.connection import Cancellation, Connection
-from aksp.kube.fetch import Backoff, decoded
+from aksp.kube.fetch import PATIENT, Backoff, decoded
+from aksp.kube.lists import PAGE_LIMIT, Page, list_pages
 from aksp.kube.objects import listing
 
 LIFETIME = (240, 480)
@@ -53,6 +54,12 @@ class Watch:
     Unreachable, … After each the watch tries again, at first after a second, at last every 30. All are called in the
     watch's thread, none after `stop` has returned unless it was running then.
 
+    With `paged` in place of `replaced` a list comes page by page as it was read, undecoded, `limit` objects each, and
+    is tried for longer before it counts as a fault. Its pages are all that there is once one has no continue_token; a
+    page with `restart`, or with number 1, begins anew. `settled` is called when a list is done and when a watch is
+    open: whatever was the trouble is over. A `path` that is to be looked up may be a function, called before each list,
+    which raises as lists do.
+
     What a callback raises is told to `troubled`, as a ClusterError whose __cause__ it is, and the watch goes on; the
     list is read again when it was `replaced`. `synced` is set after the first list.
     """
@@ -60,28 +67,35 @@ class Watch:
     def __init__(
         self,
         connection: Connection,
-        path: str,
+        path: str | Callable[[], str],
         *,
-        replaced: Callable[[list[dict[str, Any]]], None],
         changed: Callable[[str, dict[str, Any]], None],
+        replaced: Callable[[list[dict[str, Any]]], None] = lambda objects: None,
+        paged: Callable[[Page], None] | None = None,
+        limit: int = PAGE_LIMIT,
         troubled: Troubled = log,
+        settled: Callable[[], None] = lambda: None,
         backoff: Backoff = RESUMING,
         label_selector: str | None = None,
         field_selector: str | None = None,
         lifetime: tuple[int, int] = LIFETIME,
         slack: float = SLACK_SECONDS,
     ) -> None:
-        self.path = path
+        self.path = "" if callable(path) else path
         self.synced = threading.Event()
         self._connection = connection
+        self._locate = path if callable(path) else lambda: path
         self._replaced = replaced
+        self._paged = paged
+        self._limit = limit
         self._changed = changed
         self._troubled = troubled
+        self._settled = settled
         self._backoff = backoff
         self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         self._lifetime = lifetime
         self._slack = slack
-        self._where = connection.server + path
+        self._where = connection.server + self.path
         self._ending = Cancellation()
         self._faults = 0
         self._expired = False
@@ -93,9 +107,13 @@ class Watch:
     def start(self) -> None:
         self._thread.start()
 
+    def cancel(self) -> None:
+        """Ask it to end, and do not wait. `stop` waits."""
+        self._ending.cancel()
+
     def stop(self) -> None:
         """End it, within about a second. It cannot be started again."""
-        self._ending.cancel()
+        self.cancel()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
 
@@ -121,6 +139,39 @@ class Watch:
                 self._pause(self._failure("the watch failed", error))
 
     def _list(self) -> None:
+        self.path = self._locate()
+        self._where = self._connection.server + self.path
+        version = self._all_pages() if self._paged is not None else self._at_once()
+        if self._ending.asked:
+            return
+        # "0" is any version that the server has at hand.
+        self._version = version or "0"
+        self.synced.set()
+        self._settled()
+
+    def _all_pages(self) -> str | None:
+        """Hand on the pages of a list; its resource version."""
+        assert self._paged is not None
+        version = None
+        pages = list_pages(
+            self._connection,
+            self.path,
+            limit=self._limit,
+            label_selector=self._selectors["labelSelector"],
+            field_selector=self._selectors["fieldSelector"],
+            backoff=replace(PATIENT, sleep=self._backoff.sleep),
+            cancellation=self._ending,
+        )
+        with closing(pages):
+            for page in pages:
+                if self._ending.asked:
+                    break
+                self._paged(page)
+                version = page.resource_version
+        return version
+
+    def _at_once(self) -> str | None:
+        """Hand on all objects of a list; its resource version."""
         listed = listing(
             self._connection,
             self.path,
@@ -130,14 +181,12 @@ class Watch:
             cancellation=self._ending,
         )
         if self._ending.asked:
-            return
+            return None
         try:
             self._replaced(listed.objects)
         except Exception as error:
             raise self._failure("a list could not be taken up", error) from error
-        # "0" is any version that the server has at hand.
-        self._version = listed.resource_version or "0"
-        self.synced.set()
+        return listed.resource_version
 
     def _follow(self) -> None:
         """One watch, until the server ends it."""
@@ -146,7 +195,13 @@ class Watch:
         query = {name: value for name, value in self._selectors.items() if value}
         query |= {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         query |= {"resourceVersion": self._version or "0"}
-        lines = self._connection.lines(self.path, query=query, cancellation=self._ending, silence=seconds + self._slack)
+        lines = self._connection.lines(
+            self.path,
+            query=query,
+            cancellation=self._ending,
+            silence=seconds + self._slack,
+            opened=self._settled,
+        )
         with closing(lines):  # type: ignore[type-var]
             for line in lines:
                 if self._ending.asked:

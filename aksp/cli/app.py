@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from aksp import __version__
-from aksp.cli import addon, assign, assignments, compliance, definitions, denials, sync
+from aksp.cli import addon, assign, assignments, completion, compliance, definitions, denials, history, sync
 from aksp.cli.options import with_cluster_values
 from aksp.errors import AkspError, ExitCode
 
@@ -22,7 +22,7 @@ class InOrderOfUse(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands."""
-        order = ["definitions", "assign", "assignments", "compliance", "sync", "addon", "denials"]
+        order = ["definitions", "assign", "assignments", "compliance", "history", "sync", "addon", "denials"]
         return sorted(super().list_commands(ctx), key=order.index)
 
 
@@ -40,6 +40,7 @@ app.add_typer(definitions.app, name="definitions")
 app.add_typer(assign.app, name="assign")
 app.add_typer(assignments.app, name="assignments")
 app.command("compliance")(compliance.compliance)
+app.command("history")(history.history)
 app.command("sync")(sync.sync)
 app.add_typer(addon.app, name="addon")
 app.command("denials")(denials.denials)
@@ -61,14 +62,14 @@ def root(
     """Azure Policy for AKS on any terminal, for any Kubernetes cluster."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
+    """Run the command and return its exit code. `name` is what it was called by, for its usage lines."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("AKSP_DEBUG"))
     # Accepted anywhere, as people add it to the end of the line that failed.
     given = with_cluster_values([argument for argument in given if argument != "--debug"])
     try:
-        code = typer.main.get_command(app).main(given, prog_name="aksp", standalone_mode=False)
+        code = typer.main.get_command(app).main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return int(code or ExitCode.OK)
     except typer.TyperException as error:
@@ -115,4 +116,4 @@ def _show_usage_error(error: typer.TyperException) -> None:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    sys.exit(completion.entry() if completion.VARIABLE in os.environ else main())

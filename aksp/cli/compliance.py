@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from aksp.cli import completion
 from aksp.cli.options import ClusterOption, ColorWhen, ContextOption, KubeconfigOption, WorkspaceOption
 from aksp.report.interface import GroupBy, Show
 
@@ -46,6 +47,7 @@ def compliance(
             "--output",
             "-o",
             metavar="FORMAT[=FILE]",
+            autocompletion=completion.formats,
             help="table (default), wide, json, yaml, csv, markdown, policyreport or openreports; repeatable.",
         ),
     ] = None,
@@ -68,7 +70,10 @@ def compliance(
     ] = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    show: Annotated[Show, typer.Option(help="What the report lists; counts are always complete.")] = Show.NON_COMPLIANT,
+    show: Annotated[
+        Show,
+        typer.Option(help="What the report lists; counts are always complete. new: without what the baseline knows."),
+    ] = Show.NON_COMPLIANT,
     group_by: Annotated[GroupBy, typer.Option(help="How the table groups its rows.")] = GroupBy.OWNER,
     fail_on: Annotated[
         FailOn, typer.Option(help="Which violations make the exit code 1; enforced: those that would be refused.")
@@ -76,6 +81,25 @@ def compliance(
     require_match: Annotated[
         bool, typer.Option("--require-match", help="Exit 4 when nothing was there to judge.")
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Known violations. Default, with the options below: the workspace's baseline.json."
+        ),
+    ] = None,
+    fail_on_new: Annotated[
+        bool,
+        typer.Option("--fail-on-new", help="Only violations that the baseline does not know make the exit code 1."),
+    ] = False,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Write the violations found to the baseline, and exit with 0.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Say what has changed since the last scan of the same target.")
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help="Remember this scan for `aksp history` and --diff.")
+    ] = True,
     color: Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")] = ColorWhen.AUTO,
     chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
     request_timeout: Annotated[
@@ -89,6 +113,7 @@ def compliance(
     Everything is judged by the assignments of the workspace. Without -f it is the current cluster. With --from addon
     nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster.
     """
+    from aksp.cli.comparison import Wishes
     from aksp.cli.evaluation import Request, evaluate
 
     code = evaluate(
@@ -97,6 +122,10 @@ def compliance(
             origin=origin, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, context=context,
             kubeconfig=kubeconfig, show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
             color=color, chunk_size=chunk_size, request_timeout=request_timeout, quiet=quiet, workspace=workspace,
+            compared=Wishes(
+                baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
+                only_new=show is Show.NEW,
+            ),
         )
     )  # fmt: skip
     raise typer.Exit(code)

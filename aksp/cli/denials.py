@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aksp.cli.listing import print_list
-from aksp.cli.options import CURRENT, ClusterOption, ContextOption, KubeconfigOption, ListFormat, OutputOption
+from aksp.cli.options import (
+    CURRENT,
+    ClusterOption,
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    duration,
+)
 from aksp.cli.stores import note
 
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"(?:\d{1,6}[dhms])+")
 _LONGEST_CELL = 100
 
 
@@ -42,7 +47,7 @@ def denials(
     from aksp.addon.denials import last_time
     from aksp.kube.config import connect
 
-    limit = datetime.now(UTC) - _duration(since) if since is not None else None
+    limit = datetime.now(UTC) - duration("--since", since) if since is not None else None
     with connect(context or (cluster if cluster != CURRENT else None), kubeconfig) as connection:
         for warning in connection.warnings:
             note(warning)
@@ -82,19 +87,6 @@ def _list(connection: Connection, namespace: str | None) -> list[dict[str, Any]]
             f"the add-on is not enabled on cluster {connection.name}: nothing is refused, nothing remembered",
             hint="`aksp addon enable` installs it",
         ) from error
-
-
-def _duration(text: str) -> timedelta:
-    from aksp.errors import InvalidInput
-
-    if not _DURATION.fullmatch(text):
-        raise InvalidInput(f"--since {text}: this is no duration", hint="e.g. 30s, 15m, 2h, 7d or 1h30m")
-    parts = re.findall(r"(\d+)([dhms])", text)
-    try:
-        # Beyond the first year there is nothing to be found, and no datetime either.
-        return min(sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta()), timedelta(days=36500))
-    except OverflowError:
-        return timedelta(days=36500)
 
 
 def _nothing(since: str | None, namespace: str | None, assignment: str | None) -> str:

@@ -6,9 +6,11 @@ import gc
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+from aksp.cli.comparison import Comparison, Wishes
 from aksp.cli.compliance import FailOn, Origin
 from aksp.cli.options import CURRENT, ColorWhen
 from aksp.cli.outputs import Outputs
@@ -21,7 +23,7 @@ from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Outcome, Scan
-from aksp.workspace import Workspace, prepare
+from aksp.workspace import Workspace, prepare, workspace_root
 
 #: Kubernetes' names of namespaces: RFC 1123 labels.
 NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -49,6 +51,7 @@ class Request:
     request_timeout: float
     quiet: bool
     workspace: str | None
+    compared: Wishes
 
 
 def evaluate(request: Request) -> ExitCode:
@@ -62,14 +65,19 @@ def evaluate(request: Request) -> ExitCode:
     if request.origin is Origin.ADDON:
         return _last(request, outputs, notes)
     now = datetime.now(UTC).replace(microsecond=0)
+    compliant = request.show is Show.ALL or outputs.need_compliant
     workspace = Workspace.open(request.workspace)
+    comparison = _comparison(request, workspace.root, notes)
     with outputs, Engine() as engine:
         outcome = (
-            _manifests(request, workspace, engine, now, notes)
+            _manifests(request, workspace, engine, now, notes, compliant)
             if request.files
-            else _cluster(request, workspace, engine, now, notes)
+            else _cluster(request, workspace, engine, now, notes, compliant)
         )
         report = outcome.report
+        # What an interrupted scan did not reach would be taken for resolved.
+        if not outcome.interrupted:
+            report = comparison.begin(report)
         if outputs.need_lines or request.group_by is GroupBy.NONE:
             _look_up_lines(report)
         outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
@@ -79,7 +87,10 @@ def evaluate(request: Request) -> ExitCode:
         notes.note(
             f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be"
         )
-    return ExitCode.INTERRUPTED if outcome.interrupted else _exit_code(request, report)
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    comparison.end()
+    return _exit_code(request, comparison)
 
 
 def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
@@ -88,10 +99,30 @@ def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
 
     refuse_filters(files=request.files, namespaces=request.namespaces, selector=request.selector, show=request.show)
     named = request.cluster if request.cluster not in (None, CURRENT) else None
+    if request.compared.diff:
+        raise InvalidInput(
+            "--diff compares scans, and --from addon does not scan",
+            hint="leave --from addon out to scan the cluster now",
+        )
+    # The add-on's scans are not this machine's.
+    comparison = _comparison(
+        replace(request, compared=replace(request.compared, history=False)), workspace_root(request.workspace), notes
+    )
     with outputs:
         report = last_report(request.context or named, request.kubeconfig, request.request_timeout, notes)
-        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
-    return _exit_code(request, report)
+        outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
+    comparison.end()
+    return _exit_code(request, comparison)
+
+
+def _comparison(request: Request, root: Path, notes: Notes) -> Comparison:
+    """What this scan is held against. Raises InvalidInput for a baseline that cannot be read."""
+    filters = [f"-n {name}" for name in sorted(request.namespaces)]
+    if request.selector:
+        filters.append(f"-l {request.selector}")
+    comparison = Comparison(wishes=request.compared, workspace=root, filters=filters, notes=notes)
+    comparison.prepare()
+    return comparison
 
 
 def _check_namespaces(names: Sequence[str]) -> None:
@@ -103,7 +134,9 @@ def _check_namespaces(names: Sequence[str]) -> None:
             )
 
 
-def _manifests(request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes) -> Outcome:
+def _manifests(
+    request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
+) -> Outcome:
     from aksp.inventory.manifests import Manifests
 
     if not request.cluster and (request.context or request.kubeconfig):
@@ -130,7 +163,7 @@ def _manifests(request: Request, workspace: Workspace, engine: Engine, now: date
     )
     target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
     with progress_bar(notes, len(inventory.files)) as progress:
-        return Scan(plan, engine, collect_compliant=request.show is Show.ALL).run(inventory, target, now, progress)
+        return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
 
 
 def _current(request: Request) -> str:
@@ -146,7 +179,9 @@ def _current(request: Request) -> str:
     return name
 
 
-def _cluster(request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes) -> Outcome:
+def _cluster(
+    request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
+) -> Outcome:
     from aksp.inventory.cluster import Cluster
     from aksp.kube.config import connect, warm
 
@@ -173,7 +208,7 @@ def _cluster(request: Request, workspace: Workspace, engine: Engine, now: dateti
             kind=TargetKind.CLUSTER, name=named or connection.name, scope=str(scope), server=connection.server
         )
         with progress_bar(notes, None) as progress:
-            return Scan(plan, engine, collect_compliant=request.show is Show.ALL).run(inventory, target, now, progress)
+            return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
 
 
 def _look_up_lines(report: Report) -> None:
@@ -183,15 +218,19 @@ def _look_up_lines(report: Report) -> None:
         sources[0].lines.find(sources)
 
 
-def _exit_code(request: Request, report: Report) -> ExitCode:
+def _exit_code(request: Request, comparison: Comparison) -> ExitCode:
     """130 beats 1 beats 4 beats 0 (README.md, exit codes)."""
-    enforced = {line.name for line in report.assignments if line.enforced}
-    if request.fail_on is not FailOn.NONE and any(
-        result.state is ComplianceState.NON_COMPLIANT
-        and (request.fail_on is FailOn.ANY or result.assignment.name in enforced)
-        for result in report.results
-    ):
-        return ExitCode.NON_COMPLIANT
+    report = comparison.report
+    assert report is not None  # it is written by now
+    if request.fail_on is not FailOn.NONE and not request.compared.write_baseline:
+        enforced = {line.name for line in report.assignments if line.enforced}
+        broken = (
+            (one.assignment for one in comparison.new)
+            if request.compared.fail_on_new
+            else (one.assignment.name for one in report.results if one.state is ComplianceState.NON_COMPLIANT)
+        )
+        if any(request.fail_on is FailOn.ANY or name in enforced for name in broken):
+            return ExitCode.NON_COMPLIANT
     judged = sum(report.counts.resources.values())
     if report.gaps or (request.require_match and not judged):
         return ExitCode.INCONCLUSIVE

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aksp.cli import completion
 from aksp.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -54,12 +56,20 @@ WorkspaceOption = Annotated[
 ClusterOption = Annotated[
     str | None,
     typer.Option(
-        "--cluster", metavar="[NAME]", help="Cluster, by its kubeconfig context; without NAME the current one."
+        "--cluster",
+        metavar="[NAME]",
+        help="Cluster, by its kubeconfig context; without NAME the current one.",
+        autocompletion=completion.contexts,
     ),
 ]
 ContextOption = Annotated[
     str | None,
-    typer.Option("--context", metavar="NAME", help="Kubeconfig context to connect with. Default: --cluster's."),
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="Kubeconfig context to connect with. Default: --cluster's.",
+        autocompletion=completion.contexts,
+    ),
 ]
 KubeconfigOption = Annotated[
     str | None,
@@ -84,6 +94,22 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
         following = arguments[at + 1] if at + 1 < len(arguments) else "-"
         filled.append(f"--cluster={CURRENT}" if argument == "--cluster" and following.startswith("-") else argument)
     return filled
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(?:\d{1,6}[dhms])+")
+
+
+def duration(option: str, text: str) -> timedelta:
+    """Read 30s, 15m, 2h, 7d or 1h30m. Raises InvalidInput naming the option."""
+    if not _DURATION.fullmatch(text):
+        raise InvalidInput(f"{option} {text}: this is no duration", hint="e.g. 30s, 15m, 2h, 7d or 1h30m")
+    parts = re.findall(r"(\d+)([dhms])", text)
+    try:
+        # Beyond the first year there is nothing to be found, and no datetime either.
+        return min(sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta()), timedelta(days=36500))
+    except OverflowError:
+        return timedelta(days=36500)
 
 
 def refuse_ignored(ctx: typer.Context) -> None:

@@ -29,17 +29,26 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
     """
     before: tuple[object, ...] = ()
     number = 0
-    known: dict[tuple[str, ...], str] = {}
+    texts: dict[tuple[str, ...], str] = {}
+    # A workload's replicas share their finding. What the keys name by id is kept alive by the values.
+    replicas: dict[tuple[object, ...], tuple[Result, tuple[str, ...]]] = {}
     for result in results:
-        key = identity(result)
+        if result.owner is None or result.finding.path is None:
+            key = identity(result)
+        else:
+            alike = (id(result.assignment), id(result.finding), result.owner, result.resource.namespace)
+            known = replicas.get(alike)
+            if known is None:
+                known = replicas[alike] = (result, identity(result))
+            key = known[1]
         here = (result.resource, key)
         number = number + 1 if here == before else 0
         before = here
         numbered = (*key, str(number)) if number else key
-        text = known.get(numbered)
+        text = texts.get(numbered)
         if text is None:
-            digest = hashlib.sha256(json.dumps(numbered).encode(errors="surrogatepass"))
-            text = known[numbered] = digest.hexdigest()[:LENGTH]
+            digest = hashlib.sha256(json.dumps(numbered).encode())
+            text = texts[numbered] = digest.hexdigest()[:LENGTH]
         yield result, text
 
 

@@ -172,12 +172,51 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Remembered:
+    """A finding as baselines and the history keep it: replicas of one workload as one.
+
+    ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none.
+    """
+
+    fingerprint: str
+    state: ComplianceState
+    assignment: str
+    namespace: str
+    kind: str
+    name: str
+    container: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A finding that came, went or changed its state; None where it was, or is, not found."""
+
+    finding: Remembered
+    before: ComplianceState | None
+    after: ComplianceState | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """What is otherwise than in the scan before, by namespace, kind, name, assignment and container.
+
+    ``percent_before`` is the compliance percentage of that scan.
+    """
+
+    since: datetime
+    percent_before: float
+    findings: Sequence[Change]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything one evaluation found. results has all but Compliant, unless asked for.
 
     Order: assignments by name; results by namespace, kind, name, assignment, container, path.
     ``rules`` are by slug, those of the assignments that are known; ``past`` is oldest first, and does
-    not have this evaluation.
+    not have this evaluation; ``changes`` are there when they were asked for and there is a scan before.
     """
 
     version: str
@@ -191,3 +230,4 @@ class Report:
     gaps: Sequence[Gap]
     rules: Mapping[str, Rule] = field(default_factory=dict)
     past: Sequence[Snapshot] = ()
+    changes: Changes | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from aksp.model.compliance import PRECEDENCE, ComplianceState
@@ -13,6 +13,24 @@ def one_decimal(percent: float) -> float:
     if 0.0 < percent < 100.0:
         return min(max(round(percent, 1), 0.1), 99.9)
     return round(percent, 1)
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """A character per value, from the lowest of them to the highest; a blank for what was not measured.
+
+    Values that are all alike are a line in the middle.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return " " * len(values)
+    low, high = min(known), max(known)
+    if low == high:
+        return "".join(" " if value is None else _BARS[3] for value in values)
+    step = (high - low) / (len(_BARS) - 1)
+    return "".join(" " if value is None else _BARS[round((value - low) / step)] for value in values)
 
 
 def rfc3339(moment: datetime) -> str:

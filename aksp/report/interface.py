@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 
 class Show(StrEnum):
-    """Which results a report lists. Counts are complete either way."""
+    """Which results a report lists. Counts are complete either way.
+
+    ``new`` leaves out violations that a baseline knows; whoever makes the report has done so already.
+    """
 
     NON_COMPLIANT = "noncompliant"
+    NEW = "new"
     ALL = "all"
 
 
@@ -35,8 +39,9 @@ class Style:
     """How a report should look.
 
     ``width`` is in terminal columns; ``terminal`` says whether a person's terminal reads it
-    (rich) or a log or a pipe (plain). ``base`` is the folder that files are named from, as seen from the
-    root of the repository, for readers that know files by their path from there.
+    (rich) or a log or a pipe (plain). ``root`` is the root folder of the repository, empty when there
+    is none, and ``base`` the folder that files are named from as seen from there, for readers that
+    know files by their path in the repository.
     """
 
     color: bool = False
@@ -45,6 +50,7 @@ class Style:
     show: Show = Show.NON_COMPLIANT
     group_by: GroupBy = GroupBy.OWNER
     base: str = ""
+    root: str = ""
 
 
 class Render(Protocol):

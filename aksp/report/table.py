@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from aksp.model.compliance import Report
-from aksp.report import findings, summary, wire
+from aksp.report import changes, findings, summary, wire
 from aksp.report.blocks import Block, Grid, in_columns
 from aksp.report.interface import Style
 from aksp.report.plain import draw_plain
@@ -37,6 +37,8 @@ def blocks(report: Report, style: Style, *, width: int | None, flat: bool = Fals
     elif results := list(wire.shown(report, style.show)):
         yield findings.flat(results)
     yield from findings.exempted(wire.shown(report, style.show), style.group_by)
+    if report.changes is not None:
+        yield changes.changes(report, report.changes)
     if report.gaps:
         yield summary.gaps(report)
     yield summary.closing(report)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aksp.model.compliance import ComplianceState, Finding, Result
+from aksp.report.figures import sparkline
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe, width_of, wrap
@@ -211,3 +212,17 @@ def test_safe_text_prints_and_stays_as_it_is_when_it_did(text: str) -> None:
     assert safe(safe(text)) == safe(text)
     if text.isprintable():
         assert safe(text) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([], ""),
+        ([50.0], "▄"),
+        ([0.0, 50.0, 100.0], "▁▅█"),
+        ([98.0, None, 99.0], "▁ █"),
+        ([None, None], "  "),
+    ],
+)
+def test_a_sparkline_reaches_from_the_lowest_value_to_the_highest(values: list[float | None], line: str) -> None:
+    assert sparkline(values) == line

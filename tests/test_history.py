@@ -1,0 +1,121 @@
+"""The history of a workspace."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aksp.compliance.changes import remembered
+from aksp.errors import InvalidInput
+from aksp.history import History, Subject
+from aksp.model.compliance import ComplianceState, Report, TargetKind
+from tests.report.scenarios import SCENARIOS
+
+NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
+SHOP = Subject(kind=TargetKind.CLUSTER, name="prod", scope="/clusters/prod", filters=("-n shop",))
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+def scan(history: History, name: str = "violations", *, at: datetime = NOW, filters: tuple[str, ...] = ()) -> Report:
+    report = replace(SCENARIOS[name](), evaluated_at=at)
+    history.record(Subject.of(report, filters), report, remembered(report.results).values())
+    return report
+
+
+def test_nothing_is_made_before_something_is_recorded(history: History, tmp_path: Path) -> None:
+    assert history.subjects() == []
+    assert history.snapshots(SHOP, 5) == []
+    assert history.findings(SHOP) == {}
+    assert history.forget(NOW) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scans_of_a_target_are_given_oldest_first_and_the_last_ones(history: History) -> None:
+    for minute in range(5):
+        report = scan(history, at=NOW + timedelta(minutes=minute))
+    snapshots = history.snapshots(Subject.of(report), 3)
+    assert [one.evaluated_at.minute for one in snapshots] == [2, 3, 4]
+    last = snapshots[-1]
+    assert (last.state, last.compliance_percent, last.non_compliant) == (report.state, 5.625, 302)
+    assert last.assignments == {one.name: (one.state, one.compliance_percent) for one in report.assignments}
+
+
+def test_an_assignment_that_was_not_evaluated_has_no_percentage(history: History) -> None:
+    report = scan(history, "gaps")
+    (last,) = history.snapshots(Subject.of(report), 1)
+    assert last.assignments["unique-ingress-hosts"] == (ComplianceState.NOT_STARTED, None)
+
+
+@pytest.mark.parametrize("name", ["violations", "hostile", "manifests"])
+def test_the_findings_of_the_last_scan_come_back_as_they_were(history: History, name: str) -> None:
+    scan(history, "gaps")
+    report = scan(history, name)
+    kept, found = history.findings(Subject.of(report)), remembered(report.results)
+    assert kept.keys() == found.keys() and found
+    for key, one in found.items():
+        assert replace(kept[key], message="") == replace(one, message="", path=kept[key].path)
+
+
+def test_a_scan_of_a_part_is_another_target_than_one_of_the_whole(history: History) -> None:
+    whole = Subject.of(scan(history))
+    scan(history, "gaps", filters=("-n shop",))
+    assert history.subjects() == [SHOP, whole]
+    assert len(history.snapshots(whole, 9)) == 1
+    assert history.findings(whole) != history.findings(SHOP)
+
+
+def test_old_records_can_be_forgotten_but_for_each_targets_last(history: History) -> None:
+    for day in range(3):
+        report = scan(history, at=NOW - timedelta(days=100 + day))
+    other = scan(history, filters=("-n shop",), at=NOW)
+    assert history.forget(NOW - timedelta(days=90)) == 2
+    assert len(history.snapshots(Subject.of(report), 9)) == 1
+    assert len(history.snapshots(Subject.of(other, ("-n shop",)), 9)) == 1
+
+
+def test_the_file_keeps_itself_out_of_repositories(history: History) -> None:
+    scan(history)
+    assert history.file.with_name(".gitignore").read_text() == "*\n"
+
+
+def test_a_file_that_is_no_database_is_told_with_its_name(history: History) -> None:
+    history.file.parent.mkdir()
+    history.file.write_text("not a database, but long enough to have a header of one\n" * 20)
+    with pytest.raises(InvalidInput, match="cannot be written") as raised:
+        scan(history)
+    assert str(history.file) in str(raised.value) and raised.value.hint
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        history.subjects()
+
+
+def test_a_later_versions_file_is_left_alone(history: History) -> None:
+    scan(history)
+    with sqlite3.connect(history.file) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    before = history.file.read_bytes()
+    with pytest.raises(InvalidInput, match="later version"):
+        scan(history)
+    assert history.file.read_bytes() == before
+
+
+def test_a_record_is_whole_or_not_there(history: History) -> None:
+    report = scan(history)
+    subject, findings = Subject.of(report), history.findings(Subject.of(report))
+
+    def broken() -> object:
+        yield from list(remembered(report.results).values())[:1]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        history.record(subject, report, broken())  # type: ignore[arg-type]
+    assert len(history.snapshots(subject, 9)) == 1
+    assert history.findings(subject) == findings

@@ -2,6 +2,7 @@
 package allowed_container_ports
 
 import data.lib.containers
+import data.lib.fixes
 import data.lib.ports
 import data.lib.types
 
@@ -32,12 +33,12 @@ violation contains {"msg": msg, "details": details} if {
 	container := input.review.object.spec[field][i]
 	not containers.excluded(container)
 	msg := ports.message("host port", port, protocol, pattern)
-	details := {
+	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].ports[%v].hostPort", [field, i, j]),
 		"observed": port,
 		"expected": ports.expected(pattern),
-	}
+	}, [fix | fix := without_host_port(field, i, j)])
 }
 
 violation contains {"msg": msg, "details": details} if {
@@ -55,6 +56,18 @@ violation contains {"msg": msg, "details": details} if {
 		"observed": declared,
 		"expected": "a list",
 	}
+}
+
+# The entry is named by its container port, so no other may have the same. In the host's network every port is a host
+# port, so there it cannot just be left out.
+without_host_port(field, i, j) := {
+	sprintf("spec.%s[%v].ports[%v].containerPort", [field, i, j]): number,
+	sprintf("spec.%s[%v].ports[%v].hostPort", [field, i, j]): null,
+} if {
+	not input.review.object.spec.hostNetwork
+	number := input.review.object.spec[field][i].ports[j].containerPort
+	is_number(number)
+	count([k | input.review.object.spec[field][i].ports[k].containerPort == number]) == 1
 }
 
 allowed(entry) if ports.allowed(entry.containerPort, ports.protocol(entry), pattern)

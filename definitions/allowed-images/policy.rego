@@ -2,6 +2,7 @@
 package allowed_images
 
 import data.lib.containers
+import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": message(image), "details": details} if {
@@ -12,12 +13,12 @@ violation contains {"msg": message(image), "details": details} if {
 	not allowed(image)
 	container := input.review.object.spec[field][i]
 	not containers.excluded(container)
-	details := {
+	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].image", [field, i]),
 		"observed": image,
 		"expected": expected,
-	}
+	}, [{sprintf("spec.%s[%v].image", [field, i]): other} | other := moved(image)])
 }
 
 # Most images are spelled like their registry. The quotation mark makes the test safe for values that
@@ -32,11 +33,16 @@ violation contains {"msg": sprintf("image volume: %s", [message(image)]), "detai
 	image := reference(volume)
 	not allowed(image)
 	not containers.excluded_image(image)
-	details := {
+	details := fixes.offered({
 		"path": sprintf("spec.volumes[%v].image.reference", [i]),
 		"observed": image,
 		"expected": expected,
-	}
+	}, [fix |
+		fix := {
+			sprintf("spec.volumes[%v].name", [i]): input.review.object.spec.volumes[i].name,
+			sprintf("spec.volumes[%v].image.reference", [i]): moved(image),
+		}
+	])
 }
 
 reference(volume) := volume.reference
@@ -106,6 +112,30 @@ registries contains sprintf("docker.io/%s/", [registry]) if {
 	not contains(registry, "/")
 	not is_host(registry)
 }
+
+# moved is the same image, by path, tag and digest, in the only registry that is allowed. Where several are, one would
+# be a guess; names of the Docker Hub have two parts, so that what others call it need not fit there.
+moved(image) := other if {
+	[entry] := input.parameters.allowedRegistries
+	registry := trim_right(entry, "/")
+	is_host(split(registry, "/")[0])
+	host_name(split(registry, "/")[0]) != "docker.io"
+	is_string(image)
+	rest := image_path(image)
+	regex.match(`^[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?(?:@[a-z0-9]+:[a-f0-9]+)?$`, rest)
+	other := concat("/", [registry, rest])
+	allowed(other)
+}
+
+# A host alone is no image.
+image_path(image) := image if not is_host(split(image, "/")[0])
+
+else := image if {
+	not contains(image, "/")
+	not contains(split(image, ":")[0], ".")
+}
+
+else := concat("/", array.slice(split(image, "/"), 1, 64))
 
 message(image) := sprintf("image %s %s", [image, fault]) if {
 	is_string(image)

@@ -1,6 +1,7 @@
 # Every host of an Ingress behind TLS and, if wanted, plain HTTP redirected.
 package https_ingress
 
+import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
@@ -55,11 +56,11 @@ violation contains {"msg": msg, "details": details} if {
 	controllers[controller]
 	not redirected
 	msg := sprintf("plain HTTP is not redirected to HTTPS by ingress class %s", [class])
-	details := {
+	details := fixes.offered({
 		"path": "metadata.annotations",
 		"observed": observed,
 		"expected": controllers[controller].remedy,
-	}
+	}, redirections)
 }
 
 has_host(rule) if not rule.host in ["", null]
@@ -137,6 +138,12 @@ observed[name] := value if {
 	value != "true"
 }
 
+# redirections is the fix: to drop what keeps a controller from what it does by default, else to ask for it.
+redirections := [{sprintf("metadata.annotations['%s']", [name]): null | some name, _ in observed}] if {
+	controllers[controller].default
+	any_tls
+} else := [{sprintf("metadata.annotations['%s']", [name]): value} | [name, value] := controllers[controller].asked]
+
 # The old annotation, where it is still written, is what controllers look at first.
 class := input.review.object.metadata.annotations["kubernetes.io/ingress.class"] if {
 	is_string(input.review.object.metadata.annotations["kubernetes.io/ingress.class"])
@@ -176,8 +183,8 @@ class_names := {
 
 # What makes each controller redirect plain HTTP or not serve it: default means it does so when TLS is
 # configured, unless one of the switches says otherwise; redirects are annotations with the patterns
-# of the values that do it in any case; certificates are annotations that configure TLS beside
-# spec.tls; remedy is what a finding asks for.
+# of the values that do it in any case, and asked is the one to set; certificates are annotations that
+# configure TLS beside spec.tls; remedy is what a finding asks for.
 controllers := {
 	"nginx": {
 		"default": true,
@@ -187,6 +194,7 @@ controllers := {
 			"nginx.org/ssl-redirect",
 		],
 		"redirects": {"nginx.ingress.kubernetes.io/force-ssl-redirect": "^true$"},
+		"asked": ["nginx.ingress.kubernetes.io/force-ssl-redirect", "true"],
 		"certificates": [],
 		"remedy": `TLS and no nginx.ingress.kubernetes.io/ssl-redirect: "false"`,
 	},
@@ -194,6 +202,7 @@ controllers := {
 		"default": false,
 		"switches": ["appgw.ingress.kubernetes.io/ssl-redirect"],
 		"redirects": {"appgw.ingress.kubernetes.io/ssl-redirect": "^true$"},
+		"asked": ["appgw.ingress.kubernetes.io/ssl-redirect", "true"],
 		"certificates": ["appgw.ingress.kubernetes.io/appgw-ssl-certificate"],
 		"remedy": `appgw.ingress.kubernetes.io/ssl-redirect: "true"`,
 	},
@@ -204,6 +213,7 @@ controllers := {
 			"kubernetes.io/ingress.allow-http": "^false$",
 			"networking.gke.io/v1beta1.FrontendConfig": ".",
 		},
+		"asked": ["kubernetes.io/ingress.allow-http", "false"],
 		"certificates": [
 			"ingress.gcp.kubernetes.io/pre-shared-cert",
 			"networking.gke.io/managed-certificates",
@@ -217,6 +227,7 @@ controllers := {
 			"traefik.ingress.kubernetes.io/router.entrypoints": "^websecure$",
 			"traefik.ingress.kubernetes.io/router.middlewares": "(?i:redirect|https)",
 		},
+		"asked": ["traefik.ingress.kubernetes.io/router.entrypoints", "websecure"],
 		"certificates": ["traefik.ingress.kubernetes.io/router.tls"],
 		"remedy": "traefik.ingress.kubernetes.io/router.entrypoints: websecure, or a redirecting middleware",
 	},
@@ -238,6 +249,7 @@ controllers := {
 			"ingress.kubernetes.io/force-ssl-redirect": "^true$",
 			"kubernetes.io/ingress.allow-http": "^false$",
 		},
+		"asked": ["ingress.kubernetes.io/force-ssl-redirect", "true"],
 		"certificates": [],
 		"remedy": `ingress.kubernetes.io/force-ssl-redirect: "true"`,
 	},
@@ -248,6 +260,7 @@ controllers := {
 			"alb.ingress.kubernetes.io/ssl-redirect": "^[0-9]+$",
 			"alb.ingress.kubernetes.io/listen-ports": `^\[\s*(?:\{\s*"HTTPS"\s*:\s*[0-9]+\s*\}\s*,?\s*)+\]$`,
 		},
+		"asked": ["alb.ingress.kubernetes.io/ssl-redirect", "443"],
 		"certificates": ["alb.ingress.kubernetes.io/certificate-arn"],
 		"remedy": `alb.ingress.kubernetes.io/ssl-redirect: "443"`,
 	},
@@ -255,6 +268,7 @@ controllers := {
 		"default": false,
 		"switches": ["konghq.com/protocols"],
 		"redirects": {"konghq.com/protocols": "^https$"},
+		"asked": ["konghq.com/protocols", "https"],
 		"certificates": [],
 		"remedy": "konghq.com/protocols: https",
 	},

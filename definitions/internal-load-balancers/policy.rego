@@ -1,6 +1,7 @@
 # Load balancers only with addresses inside the network.
 package internal_load_balancers
 
+import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
@@ -13,11 +14,11 @@ violation contains {"msg": msg, "details": details} if {
 violation contains {"msg": "type NodePort is not allowed", "details": details} if {
 	input.review.object.spec.type == "NodePort"
 	not input.parameters.allowNodePort
-	details := {
+	details := fixes.offered({
 		"path": "spec.type",
 		"observed": "NodePort",
 		"expected": "ClusterIP, or an internal LoadBalancer",
-	}
+	}, [object.union_n(array.concat([{"spec.type": "ClusterIP"}], left_behind)) | distinct_ports])
 }
 
 violation contains {"msg": msg, "details": details} if {
@@ -40,6 +41,7 @@ violation contains {"msg": msg, "details": details} if {
 		"path": "spec.externalIPs",
 		"observed": value,
 		"expected": "none",
+		"fix": {"spec.externalIPs": null},
 	}
 }
 
@@ -72,21 +74,46 @@ clouds := [cloud | some cloud, _ in annotations] if input.parameters.cloud == "a
 else := [input.parameters.cloud]
 
 exposure := [msg, details] if {
-	some cloud
+	cloud := min(object.keys(decisive))
 	[name, value, _] := decisive[cloud]
 	msg := sprintf("load balancer is not internal: annotation %s is %s", [name, types.shown(value)])
-	details := {
+	details := fixes.offered({
 		"path": sprintf("metadata.annotations['%s']", [name]),
 		"observed": value,
 		"expected": expected,
-	}
+	}, [fix | fix := annotated(cloud)])
 } else := [msg, details] if {
 	msg := sprintf("load balancer is not internal: %s is missing", [wanted])
-	details := {
+	details := fixes.offered({
 		"path": "metadata.annotations",
 		"observed": null,
 		"expected": expected,
-	}
+	}, [fix | fix := annotated(input.parameters.cloud)])
+}
+
+# annotated sets a cloud's preferred annotation. The name of a subnet cannot be known, nor may the other settings that
+# Huawei keeps in the same annotation be lost.
+annotated(cloud) := {sprintf("metadata.annotations['%s']", [annotations[cloud][0][0]]): examples[cloud]} if {
+	cloud != "tencent"
+	not kept_together(cloud)
+}
+
+kept_together("huawei") if decisive.huawei
+
+# left_behind are the settings of a NodePort that a ClusterIP must not have.
+left_behind := array.concat(
+	[{"spec.externalTrafficPolicy": null} | input.review.object.spec.externalTrafficPolicy],
+	[{sprintf("spec.ports[%v].port", [i]): port, sprintf("spec.ports[%v].nodePort", [i]): null} |
+		some i
+		input.review.object.spec.ports[i].nodePort
+		port := input.review.object.spec.ports[i].port
+	],
+)
+
+# A port with a node port is named by its number, so no other may have the same.
+distinct_ports if {
+	numbers := [port | port := input.review.object.spec.ports[_].port]
+	count(numbers) == count({number | some number in numbers})
 }
 
 wanted := "the internal annotation of a known cloud" if input.parameters.cloud == "any"

@@ -2,6 +2,7 @@
 package no_privileged
 
 import data.lib.containers
+import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
@@ -18,6 +19,7 @@ violation contains {"msg": msg, "details": details} if {
 		"path": sprintf("spec.%s[%v].securityContext.privileged", [field, i]),
 		"observed": value,
 		"expected": false,
+		"fix": {sprintf("spec.%s[%v].securityContext.privileged", [field, i]): false},
 	}
 }
 
@@ -30,12 +32,12 @@ violation contains {"msg": msg, "details": details} if {
 	value != null
 	not containers.excluded(container)
 	msg := message("securityContext.windowsOptions.hostProcess", value)
-	details := {
+	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].securityContext.windowsOptions.hostProcess", [field, i]),
 		"observed": value,
 		"expected": false,
-	}
+	}, host_process_fixes)
 }
 
 # The Pod's own setting applies to all its containers: one finding, on the Pod.
@@ -43,11 +45,38 @@ violation contains {"msg": msg, "details": details} if {
 	value := input.review.object.spec.securityContext.windowsOptions.hostProcess
 	not value in [false, null]
 	msg := message("securityContext.windowsOptions.hostProcess", value)
-	details := {
+	details := fixes.offered({
 		"path": "spec.securityContext.windowsOptions.hostProcess",
 		"observed": value,
 		"expected": false,
-	}
+	}, host_process_fixes)
+}
+
+# All containers of a Pod are host processes or none is, and the API server takes no change of one alone. So the fix is
+# one for all of them, and there is none where the parameters leave one out.
+host_process_fixes := [] if host_process_left_out
+
+else := [object.union_n(host_processes)]
+
+host_processes := array.concat(
+	[{"spec.securityContext.windowsOptions.hostProcess": false} |
+		not input.review.object.spec.securityContext.windowsOptions.hostProcess in [false, null]
+	],
+	[{sprintf("%s.name", [entry]): name, sprintf("%s.securityContext.windowsOptions.hostProcess", [entry]): false} |
+		some field in ["containers", "initContainers", "ephemeralContainers"]
+		some i
+		input.review.object.spec[field][i].securityContext.windowsOptions.hostProcess
+		name := input.review.object.spec[field][i].name
+		entry := sprintf("spec.%s[%v]", [field, i])
+	],
+)
+
+host_process_left_out if {
+	some field in ["containers", "initContainers", "ephemeralContainers"]
+	some i
+	input.review.object.spec[field][i].securityContext.windowsOptions.hostProcess
+	container := input.review.object.spec[field][i]
+	containers.excluded(container)
 }
 
 message(field, true) := sprintf("%s is true", [field])

@@ -1,6 +1,7 @@
 # Labels every Pod must carry.
 package required_labels
 
+import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
@@ -8,11 +9,11 @@ violation contains {"msg": msg, "details": details} if {
 	not satisfied(entry)
 	[key, pattern] := requirement(entry)
 	msg := message(key, pattern)
-	details := {
+	details := fixes.offered({
 		"path": path(key),
 		"observed": observed(key),
 		"expected": trim_space(entry),
-	}
+	}, [{sprintf("metadata.labels['%s']", [key]): literal} | literal := only_value(key, pattern)])
 }
 
 # The whole entry being a label that is there settles an entry without a pattern.
@@ -43,6 +44,18 @@ requirement(entry) := [key, pattern] if {
 	key := trim_space(substring(entry, 0, at))
 	pattern := trim_space(substring(entry, at + 1, -1))
 }
+
+# only_value is the value that a pattern takes, where it says just one, and no other entry forbids it.
+only_value(key, pattern) := literal if {
+	literal := trim_prefix(trim_suffix(pattern, "$"), "^")
+	regex.match(`^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$`, literal)
+	regex.match(`^[A-Za-z0-9_./-]+$`, key)
+	every other in input.parameters.labels { agrees(other, key, literal) }
+}
+
+agrees(entry, key, _) if requirement(entry)[0] != key
+
+agrees(entry, _, literal) if regex.match(concat("", ["^(?:", requirement(entry)[1], ")$"]), literal)
 
 # value is undefined unless a string; the API server stores null as an empty one.
 value(key) := input.review.object.metadata.labels[key] if is_string(input.review.object.metadata.labels[key])

@@ -2,6 +2,7 @@
 package resource_limits
 
 import data.lib.containers
+import data.lib.fixes
 import data.lib.quantity
 import data.lib.types
 
@@ -17,12 +18,12 @@ violation contains {"msg": msg, "details": details} if {
 	limit := object.get(container, ["resources", "limits", resource], null)
 	msg := fault(resource, limit)
 	not containers.excluded(container)
-	details := {
+	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].resources.limits.%s", [field, i, resource]),
 		"observed": limit,
 		"expected": expected(resource),
-	}
+	}, [fix | fix := lowered(field, i, resource)])
 }
 
 violation contains {"msg": msg, "details": details} if {
@@ -34,15 +35,15 @@ violation contains {"msg": msg, "details": details} if {
 	container := input.review.object.spec[field][i]
 	not containers.excluded(container)
 	msg := excess(resource, limit)
-	details := {
+	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].resources.limits.%s", [field, i, resource]),
 		"observed": limit,
 		"expected": expected(resource),
-	}
+	}, [fix | fix := lowered(field, i, resource)])
 }
 
-# The Pod's own limits, which cover containers without.
+# The Pod's own limits, which cover containers without. What they would have to be depends on all containers: no fix.
 violation contains {"msg": msg, "details": details} if {
 	some resource in ["cpu", "memory"]
 	limit := input.review.object.spec.resources.limits[resource]
@@ -101,6 +102,27 @@ maximum("cpu") := input.parameters.maxCpu
 maximum("memory") := input.parameters.maxMemory
 
 title := {"cpu": "CPU", "memory": "memory"}
+
+# lowered is the fix for a container: the maximum, which without one would be a guess. A request must not be above the
+# limit, nor a limit above the Pod's.
+lowered(field, i, resource) := object.union_n([
+	{sprintf("spec.%s[%v].resources.%s.%s", [field, i, sort, resource]): maximum(resource)} |
+		some sort in ["limits", "requests"]
+		above(field, i, resource, sort)
+]) if {
+	maxima[resource] > 0
+	not less_than_maximum(resource, object.get(input.review.object.spec, ["resources", "limits", resource], null))
+}
+
+above(_, _, _, "limits")
+
+above(field, i, resource, "requests") if {
+	request := input.review.object.spec[field][i].resources.requests[resource]
+	not request in [null, ""]
+	not quantity.milli(request) <= maxima[resource]
+}
+
+less_than_maximum(resource, limit) if quantity.milli(limit) < maxima[resource]
 
 absence(resource, limit) := sprintf("no %s limit is set", [title[resource]]) if {
 	limit in [null, ""]

@@ -14,13 +14,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from aksp.addon.asked import Asked, Questions
 from aksp.addon.documents import Seen, status_of
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, NAME
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
 from aksp.addon.policies import InForce, Standing, stand
 from aksp.addon.problems import Reason, sentence
 from aksp.addon.status import (
@@ -45,7 +45,6 @@ from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.scan import Scan
 
-WEBHOOK_CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{NAME}"
 #: Writes a report, and gives what could not be written.
 Publish = Callable[[Report, str], Sequence[str]]
 
@@ -78,7 +77,7 @@ def check_in(
         cluster=scope,
         now=now,
     )
-    writing = _Writing(connection, documents, now, _webhook(connection))
+    writing = _Writing(connection, documents, now)
     writing.before_the_scan(standing)
 
     heard = _Heard(inventory or Cluster(engine, connection))
@@ -94,7 +93,7 @@ def check_in(
         failure = f"nothing could be scanned: {sentence(error)}"
 
     found = _evaluations(standing, report, heard, now, failure)
-    outcomes = [writing.assignment(one, found[one.name]) for one in standing.assignments]
+    outcomes = writing.after_the_scan(standing, found)
     problems = writing.problems
     if report is not None:
         problems += (publish or _publisher(connection, namespace))(report, evaluation)
@@ -156,12 +155,11 @@ class _Writing:
         connection: Connection,
         documents: Mapping[str, dict[str, Mapping[str, Any]]],
         now: datetime,
-        webhook: bool | None,
     ) -> None:
+        self._connection = connection
         self._statuses = Statuses(connection)
         self._documents = documents
         self._now = now
-        self._webhook = webhook
 
     @property
     def problems(self) -> list[str]:
@@ -173,12 +171,13 @@ class _Writing:
             self._write(DEFINITIONS, one, definition_status)
         for other in standing.exemptions:
             self._write(EXEMPTIONS, other, exemption_status)
+        questions = Questions(self._connection)
         for assignment in standing.assignments:
             document = self._documents[ASSIGNMENTS][assignment.name]
             if status_of(document).get("observedGeneration") != assignment.generation or not _has_been_applied(
                 document
             ):
-                status = assignment_status(assignment, document, self._now, webhook=self._webhook)
+                status = assignment_status(assignment, document, self._now, asked=_asked(questions, assignment))
                 self._documents[ASSIGNMENTS][assignment.name] = self._statuses.write(ASSIGNMENTS, document, status)
 
     def _write(
@@ -190,10 +189,14 @@ class _Writing:
         document = self._documents[plural][one.name]
         self._statuses.write(plural, document, make(one, document, self._now))
 
-    def assignment(self, one: InForce, evaluation: Evaluation) -> AssignmentOutcome:
-        """Write the status after the scan."""
+    def after_the_scan(self, standing: Standing, found: Mapping[str, Evaluation]) -> list[AssignmentOutcome]:
+        """What became of each assignment. The webhook's rules may have been written during the scan."""
+        questions = Questions(self._connection)
+        return [self._assignment(one, found[one.name], _asked(questions, one)) for one in standing.assignments]
+
+    def _assignment(self, one: InForce, evaluation: Evaluation, asked: Asked) -> AssignmentOutcome:
         document = self._documents[ASSIGNMENTS][one.name]
-        status = assignment_status(one, document, self._now, evaluation=evaluation, webhook=self._webhook)
+        status = assignment_status(one, document, self._now, evaluation=evaluation, asked=asked)
         self._statuses.write(ASSIGNMENTS, document, status)
         return AssignmentOutcome(
             name=one.name,
@@ -230,11 +233,9 @@ def _listed(connection: Connection, plural: str) -> dict[str, Mapping[str, Any]]
     return {Seen.of(document).name: document for document in found}
 
 
-def _webhook(connection: Connection) -> bool | None:
-    """Whether the webhook is configured; None when that cannot be read."""
-    with suppress(ClusterError):
-        return objects.get(connection, WEBHOOK_CONFIGURATION) is not None
-    return None
+def _asked(questions: Questions, one: InForce) -> Asked:
+    """Of an assignment that is not in force nobody asks whether it is enforced."""
+    return questions.about(one.ready) if one.ready is not None and one.ready.refuses else Asked.YES
 
 
 def _publisher(connection: Connection, namespace: str) -> Publish:

@@ -35,14 +35,14 @@ class Configuration:
         host = urlsplit(client.get("url") or "").hostname
         return [host] if host else []
 
-    def publish(self, rules: Sequence[Mapping[str, Any]], bundle: bytes | None) -> bool:
-        """Write rules and CA bundle where they differ; whether there is a configuration. Raises ClusterError.
+    def publish(self, rules: Sequence[Mapping[str, Any]], bundle: bytes | None) -> bool | None:
+        """Write rules and CA bundle where they differ; whether they did. None: there is no configuration.
 
-        Without a bundle (certificates that somebody else manages) the CA is left as it is.
+        Without a bundle (certificates that somebody else manages) the CA is left as it is. Raises ClusterError.
         """
         current = objects.get(self._connection, PATH)
         if current is None:
-            return False
+            return None
         if _INJECTED in (current["metadata"].get("annotations") or {}):
             bundle = None
         wanted: dict[str, Any] = {"name": WEBHOOK, "rules": list(rules)}
@@ -53,7 +53,7 @@ class Configuration:
         if same and (
             not bundle or (webhook.get("clientConfig") or {}).get("caBundle") == wanted["clientConfig"]["caBundle"]
         ):
-            return True
+            return False
         objects.apply(
             self._connection,
             PATH,
@@ -66,6 +66,12 @@ class Configuration:
             manager=FIELD_MANAGER,
         )
         return True
+
+
+def read_rules(connection: Connection) -> Sequence[Mapping[str, Any]] | None:
+    """The rules in the configuration; None when there is no such webhook. Raises ClusterError."""
+    webhook = _webhook(objects.get(connection, PATH))
+    return webhook.get("rules") or [] if webhook else None
 
 
 def _webhook(configuration: Mapping[str, Any] | None) -> Mapping[str, Any]:

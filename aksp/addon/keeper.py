@@ -45,7 +45,11 @@ class Bundle(Protocol):
 
 
 class Keeper:
-    """Stands anew after each change. ``stood`` is told when what is in force, or what is wrong, may have changed."""
+    """Stands anew after each change.
+
+    ``stood`` is told when what is in force, or what is wrong, may have changed, ``published`` when the
+    API server has been given other rules or CAs.
+    """
 
     def __init__(
         self,
@@ -56,12 +60,13 @@ class Keeper:
         cluster: Scope,
         certificates: Bundle,
         stood: Callable[[Standing], None],
+        published: Callable[[], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connection, self._engine, self._reviewer = connection, engine, reviewer
         self._cluster = cluster
         self._certificates = certificates
-        self._stood = stood
+        self._stood, self._published = stood, published
         self._now = now
         self._wake = threading.Condition()
         self._changed = True
@@ -193,12 +198,16 @@ class Keeper:
             return
         bundle = self._certificates.bundle
         rules = webhook_rules(standing.plan, Discovery(self._connection))
-        there = self._configuration.publish(rules, bundle)
-        if not there and not self._missing:
+        written = self._configuration.publish(rules, bundle)
+        if written is None and not self._missing:
             _log.warning("there is no webhook configuration, so nothing is refused; `aksp addon enable` applies one")
-        self._missing = not there
-        if there and bundle:
+        self._missing = written is None
+        if written is None:
+            return
+        if bundle:
             self._certificates.published(bundle, self._now())
+        if written:
+            self._published()
 
     def _trouble(self, error: AkspError) -> None:
         _log.warning(str(error), extra={"hint": error.hint} if error.hint else {})

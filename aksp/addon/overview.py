@@ -9,6 +9,7 @@ from typing import Any
 
 from aksp.addon import names
 from aksp.addon.problems import Reason
+from aksp.addon.status import RULES_PENDING
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
@@ -37,6 +38,8 @@ class AssignmentLine:
     last_evaluated: str | None
     message: str
     elsewhere: bool = False
+    unasked: bool = False
+    """It would refuse, and the API server does not ask about all that it judges."""
 
     @property
     def applied(self) -> bool:
@@ -49,7 +52,7 @@ class AssignmentLine:
         if self.elsewhere:
             return False
         started = self.state != ComplianceState.NOT_STARTED or self.effect == Effect.DISABLED
-        return not (self.applied and started)
+        return not (self.applied and started) or self.unasked
 
     def to_json(self) -> dict[str, Any]:
         """The entry in `assignments`."""
@@ -185,9 +188,7 @@ def overview(
 def line_of(document: Mapping[str, Any]) -> AssignmentLine:
     """A PolicyAssignment as a line; one that nobody has looked at yet is NotStarted."""
     spec, status = document.get("spec") or {}, document.get("status") or {}
-    applied: Mapping[str, Any] = next(
-        (one for one in status.get("conditions") or [] if one.get("type") == "Applied"), {}
-    )
+    reasons = {one.get("type"): one.get("reason") for one in status.get("conditions") or []}
     return AssignmentLine(
         name=document["metadata"]["name"],
         definition=str(spec.get("policyDefinitionId", "")),
@@ -200,7 +201,8 @@ def line_of(document: Mapping[str, Any]) -> AssignmentLine:
         last_check_in=status.get("lastCheckIn"),
         last_evaluated=status.get("lastEvaluated"),
         message=status.get("message") or "",
-        elsewhere=applied.get("reason") == Reason.NOT_IN_SCOPE,
+        elsewhere=reasons.get("Applied") == Reason.NOT_IN_SCOPE,
+        unasked=reasons.get("Enforced") == RULES_PENDING,
     )
 
 

@@ -7,10 +7,10 @@ Matching requests: rules).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aksp.compliance.plan import Plan
+from aksp.compliance.plan import Plan, Ready
 from aksp.errors import Forbidden
 from aksp.kube.faults import NotServed, ServerFault
 from aksp.kube.kinds import KINDS, Discovery
@@ -37,8 +37,12 @@ _Place = tuple[str, str, str]
 
 def kinds_in_force(plan: Plan) -> tuple[ResourceKind, ...]:
     """The kinds that a plan is about, and the workloads when it judges Pods; in the order of their names."""
-    kinds = {kind for ready in plan.ready for kind in ready.definition.kinds}
-    if _judges_pods(plan):
+    return _kinds(plan.ready)
+
+
+def _kinds(judging: Sequence[Ready]) -> tuple[ResourceKind, ...]:
+    kinds = {kind for ready in judging for kind in ready.definition.kinds}
+    if _judges_pods(judging):
         kinds |= {ResourceKind(group="", kind="Pod"), *WORKLOADS}
     return tuple(sorted(kinds, key=lambda kind: (kind.group, kind.kind)))
 
@@ -49,11 +53,16 @@ def webhook_rules(plan: Plan, discovery: Discovery) -> list[dict[str, Any]]:
     A kind that the cluster does not serve has no rule: ask again with a fresh discovery. Raises
     ClusterError when the cluster cannot be reached.
     """
+    return rules_for(plan.ready, discovery)
+
+
+def rules_for(judging: Sequence[Ready], discovery: Discovery) -> list[dict[str, Any]]:
+    """The rules that these assignments need. Raises as webhook_rules."""
     resources: dict[_Place, set[str]] = {}
-    for kind in kinds_in_force(plan):
+    for kind in _kinds(judging):
         for place, names in _resources(kind, discovery):
             resources.setdefault(place, set()).update(names)
-    if _judges_pods(plan):
+    if _judges_pods(judging):
         resources.setdefault(("", "v1", "Namespaced"), set()).update(POD_SUBRESOURCES)
     return [
         {
@@ -67,8 +76,22 @@ def webhook_rules(plan: Plan, discovery: Discovery) -> list[dict[str, Any]]:
     ]
 
 
-def _judges_pods(plan: Plan) -> bool:
-    return any(ready.definition.judges_pods for ready in plan.ready)
+def covered(wanted: Iterable[Mapping[str, Any]], there: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether rules that are there ask for all that is wanted. Both are of ours: one rule for a group and version."""
+    asked = {_place(rule): rule for rule in there}
+    return all(
+        _place(rule) in asked
+        and all(set(rule[part]) <= set(asked[_place(rule)].get(part) or ()) for part in ("operations", "resources"))
+        for rule in wanted
+    )
+
+
+def _place(rule: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(rule.get("apiGroups") or ()), tuple(rule.get("apiVersions") or ()), rule.get("scope")
+
+
+def _judges_pods(judging: Iterable[Ready]) -> bool:
+    return any(ready.definition.judges_pods for ready in judging)
 
 
 def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Place, tuple[str, ...]]]:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,8 @@ class AddOn:
             cluster=Scope.cluster(settings.cluster_name),
             certificates=self._served,
             stood=self._stood,
+            # A check-in that was quicker has found assignments that nobody asks about yet.
+            published=self._check_ins.nudge,
         )
         self._lease = Lease(
             connection,
@@ -133,7 +135,7 @@ class AddOn:
                 self._listeners(stopping),
                 limits=Limits(shutdown_delay=self._settings.shutdown_delay),
                 stopping=stopping,
-                on_listening=lambda ports: _log.info("listening", extra={"ports": list(ports)}),
+                on_listening=self._listening,
             )
             for task in tasks:
                 task.cancel()
@@ -157,8 +159,13 @@ class AddOn:
         return listeners
 
     def _begin(self) -> None:
-        for part in (self._denials, self._events, self._check_ins, self._keeper, self._lease):
+        for part in (self._denials, self._events, self._check_ins, self._keeper):
             part.start()
+
+    def _listening(self, ports: Sequence[int]) -> None:
+        """Only who can answer, and knows whom the API server is to trust, may have itself asked."""
+        _log.info("listening", extra={"ports": list(ports)})
+        self._lease.start()
 
     def _end(self) -> None:
         """In the order in which nothing is asked for that has ended."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
+from aksp.addon.asked import Asked
 from aksp.addon.definitions import DefinitionInForce
 from aksp.addon.documents import Seen, status_of
 from aksp.addon.policies import ExemptionInForce, InForce
@@ -21,6 +22,8 @@ from aksp.report.figures import one_decimal, plural, rfc3339
 
 #: Characters of the longest message; a condition may have 32,768 (metav1.Condition).
 LONGEST = 1024
+#: Reason of ``Enforced`` while the API server does not ask about all that an assignment judges.
+RULES_PENDING = "RulesPending"
 Status = dict[str, Any]
 
 
@@ -61,11 +64,11 @@ def assignment_status(
     now: datetime,
     *,
     evaluation: Evaluation | None = None,
-    webhook: bool | None = True,
+    asked: Asked = Asked.YES,
 ) -> Status:
     """The status of a PolicyAssignment. Without an evaluation, before the scan: the states stay.
 
-    ``webhook``: whether requests are reviewed; None when that is not known.
+    ``asked``: whether the API server asks about what it judges.
     """
     before = status_of(document)
     seen = Seen.of(document)
@@ -78,14 +81,20 @@ def assignment_status(
     status |= _state(one, before, evaluation)
     errors = list(evaluation.errors) if evaluation else []
     applied = _applied(one)
-    status["message"] = _message(applied[2], errors, evaluation.failure if evaluation else "")
+    enforced = _enforced(one, asked)
+    waiting = enforced[2] if enforced[1] == RULES_PENDING else ""
+    status["message"] = _message(applied[2], [waiting, *errors], evaluation.failure if evaluation else "")
+    kept_evaluated = _kept(one, before) if evaluation is None else None
     status["conditions"] = _conditions(
         document,
         now,
         Applied=applied,
-        Evaluated=_evaluated(one, before, evaluation),
-        Enforced=_enforced(one, webhook),
+        Evaluated=_evaluated(one, kept_evaluated, evaluation),
+        Enforced=enforced,
     )
+    if kept_evaluated is not None and "observedGeneration" in kept_evaluated:
+        # What was scanned is still the version from before.
+        status["conditions"][1]["observedGeneration"] = kept_evaluated["observedGeneration"]
     return {name: value for name, value in status.items() if value is not None}
 
 
@@ -174,15 +183,22 @@ def _stays(generation: int | None, good: object) -> str:
     return f"Its last good version{version} stays in force"
 
 
-def _evaluated(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> _Condition:
+def _kept(one: InForce, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The condition of the last scan, for as long as the next one lasts; None when there is none to keep."""
+    if one.ready is None or one.ready.effect is Effect.DISABLED or not before.get("lastEvaluated"):
+        return None
+    known = (c for c in before.get("conditions") or () if isinstance(c, Mapping) and c.get("type") == "Evaluated")
+    return next(known, None)
+
+
+def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluation | None) -> _Condition:
     if one.ready is None:
         return "False", "NotApplied", "nothing of it is in force"
     if one.ready.effect is Effect.DISABLED:
         return "False", "Disabled", "its effect is Disabled"
     if evaluation is None:
-        for condition in before.get("conditions") or ():
-            if isinstance(condition, Mapping) and condition.get("type") == "Evaluated" and before.get("lastEvaluated"):
-                return str(condition.get("status")), str(condition.get("reason")), str(condition.get("message"))
+        if kept is not None:
+            return str(kept.get("status")), str(kept.get("reason")), str(kept.get("message"))
         return "Unknown", "NotStarted", "it waits for the scan of this check-in"
     if evaluation.summary is None:
         return "False", "ScanFailed", _bounded(evaluation.failure)
@@ -193,7 +209,7 @@ def _evaluated(one: InForce, before: Mapping[str, Any], evaluation: Evaluation |
     return "True", "Evaluated", ""
 
 
-def _enforced(one: InForce, webhook: bool | None) -> _Condition:
+def _enforced(one: InForce, asked: Asked) -> _Condition:
     ready = one.ready
     if ready is None:
         return "False", "NotApplied", "nothing of it is in force"
@@ -203,11 +219,16 @@ def _enforced(one: InForce, webhook: bool | None) -> _Condition:
         return "False", f"Effect{ready.effect.value}", f"its effect {ready.effect.value} refuses nothing"
     if ready.assignment.enforcement_mode is not EnforcementMode.DEFAULT:
         return "False", "DoNotEnforce", "its enforcementMode is DoNotEnforce"
-    if webhook is None:
-        return "Unknown", "WebhookUnknown", "whether the webhook is configured could not be found out"
-    if not webhook:
-        return "False", "WebhookMissing", "the webhook is not configured: `aksp addon enable` does it"
-    return "True", "Enforced", ""
+    match asked:
+        case Asked.YES:
+            return "True", "Enforced", ""
+        case Asked.NOT_YET:
+            return "False", RULES_PENDING, "nothing is refused yet: the webhook's rules are still to be written"
+        case Asked.NO_WEBHOOK:
+            return "False", "WebhookMissing", "the webhook is not configured: `aksp addon enable` does it"
+        case Asked.UNKNOWN:
+            return "Unknown", "WebhookUnknown", "whether the webhook is configured could not be found out"
+    assert_never(asked)
 
 
 def _conditions(document: Mapping[str, Any], now: datetime, **conditions: _Condition) -> list[dict[str, Any]]:
@@ -231,8 +252,7 @@ def _conditions(document: Mapping[str, Any], now: datetime, **conditions: _Condi
 
 
 def _message(applied: str, errors: Sequence[str], failure: str) -> str:
-    parts = [part for part in (applied, failure) if part]
-    return _listed([*parts, *errors])
+    return _listed([part for part in (applied, failure, *errors) if part])
 
 
 def _listed(sentences: Sequence[str]) -> str:

@@ -13,18 +13,23 @@ import pytest
 from aksp.addon import checkin
 from aksp.addon.checkin import check_in
 from aksp.addon.names import NAME
+from aksp.addon.names import WEBHOOK as WEBHOOK_NAME
+from aksp.addon.rules import rules_for
 from aksp.addon.summary import Summary
 from aksp.addon.writing import Statuses
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault, Unreachable
+from aksp.kube.kinds import Discovery
 from aksp.model.compliance import Report
 from tests.addon.custom import ROOT, Memory, assigned, condition, defined, exempted, pod
+from tests.compliance.builders import POD, definition, ready
 
 NOW, LATER, LAST = (datetime(2026, 6, 1, 12, minute, tzinfo=UTC) for minute in (0, 5, 10))
 WEBHOOK = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{NAME}"
 ENFORCED = {"effect": "Deny"}
+ABOUT_PODS = rules_for([ready("one", of=definition("rule", kinds=[POD]))], Discovery(cast(Connection, None)))
 
 
 class Published:
@@ -48,9 +53,14 @@ def checked_in(cluster: Memory, engine: Engine, published: Published | None = No
     )  # fmt: skip
 
 
+def asking(rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """The webhook configuration with these rules."""
+    return {"kind": "ValidatingWebhookConfiguration", "webhooks": [{"name": WEBHOOK_NAME, "rules": rules}]}
+
+
 def enabled(*documents: dict[str, Any], pods: list[dict[str, Any]] | None = None) -> Memory:
     cluster = Memory(*documents, pods=pods if pods is not None else [pod("a", privileged=True), pod("b")])
-    cluster.others[WEBHOOK] = {"kind": "ValidatingWebhookConfiguration"}
+    cluster.others[WEBHOOK] = asking(ABOUT_PODS)
     return cluster
 
 
@@ -231,6 +241,34 @@ def test_enforced_depends_on_the_webhook(there: ClusterError | None, enforced: t
     checked_in(cluster, engine)
 
     assert condition(cluster.status(), "Enforced") == enforced
+
+
+def test_it_is_enforced_only_once_the_webhook_has_rules_for_it(engine: Engine) -> None:
+    cluster = enabled(assigned(parameters=ENFORCED))
+    cluster.others[WEBHOOK] = asking([])
+    checked_in(cluster, engine)
+
+    assert condition(cluster.status(), "Enforced") == ("False", "RulesPending")
+    cluster.others[WEBHOOK] = asking(ABOUT_PODS)
+    checked_in(cluster, engine, now=LATER)
+    assert condition(cluster.status(), "Enforced") == ("True", "Enforced")
+
+
+def test_rules_that_are_written_during_the_scan_count(engine: Engine) -> None:
+    cluster = enabled(assigned(parameters=ENFORCED))
+    cluster.others[WEBHOOK] = asking([])
+    reading = cluster.get
+
+    def get(path: str, **more: Any) -> Any:
+        if path == "/api/v1/pods":
+            cluster.others[WEBHOOK] = asking(ABOUT_PODS)
+        return reading(path, **more)
+
+    cluster.get = get  # type: ignore[method-assign]
+    checked_in(cluster, engine)
+    first, last = (patch["status"] for path, patch in cluster.written if "policyassignments" in path)
+
+    assert [condition(one, "Enforced")[0] for one in (first, last)] == ["False", "True"]
 
 
 def test_the_process_prints_its_summary_and_ends_well(

@@ -38,8 +38,12 @@ def test_all_is_well_when_the_leader_renews_and_all_is_applied() -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [{"appliedGeneration": 1}, {"appliedGeneration": None}, {"state": "NotStarted"}, {"state": None}]
-)
+    "status",
+    [
+        {"appliedGeneration": 1}, {"appliedGeneration": None}, {"state": "NotStarted"}, {"state": None},
+        {"conditions": [{"type": "Enforced", "status": "False", "reason": "RulesPending"}]},
+    ],
+)  # fmt: skip
 def test_an_assignment_that_waits_is_told(status: dict[str, Any]) -> None:
     (problem,) = seen(assignment(**status)).problems
     assert problem.endswith(": images")

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon.rules import kinds_in_force, webhook_rules
+from aksp.addon.rules import covered, kinds_in_force, webhook_rules
 from aksp.compliance.plan import Plan, Ready
 from aksp.errors import ClusterError
 from aksp.kube.faults import NotServed, ServerFault, Unreachable
@@ -110,3 +110,13 @@ def test_the_kinds_in_force_are_those_of_the_rules_and_the_workloads_behind_pods
         "Pod", "PodTemplate", "ReplicationController", "Service",
         "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "CronJob", "Job",
     ]  # fmt: skip
+
+
+def test_what_one_assignment_needs_is_covered_by_the_rules_for_all_and_by_no_less() -> None:
+    served = cast(Discovery, Served())
+    pods, services = about("pods", POD), about("services", SERVICE)
+    both, first, second = (webhook_rules(plan(*those), served) for those in ((pods, services), (pods,), (services,)))
+
+    assert covered(first, both) and covered(second, both) and covered([], [])
+    assert not covered(both, first) and not covered(first, second) and not covered(first, [])
+    assert not covered(first, [{**rule, "operations": ["CREATE"]} for rule in first])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aksp.addon.asked import Asked
 from aksp.addon.definitions import DefinitionInForce
 from aksp.addon.policies import ExemptionInForce, InForce
 from aksp.addon.problems import Reason
@@ -106,6 +107,18 @@ def test_before_a_further_scan_the_states_stay() -> None:
     assert conditions(made)["Evaluated"] == ("True", "WithErrors")
 
 
+def test_what_was_evaluated_is_the_old_version_until_the_scan_of_the_new_one() -> None:
+    before = status(applied(), scanned())
+    newer = assigned(generation=3, meta={"status": before})
+    waiting = assignment_status(applied(generation=3, applied_generation=3), newer, NOW)
+    done = assignment_status(applied(generation=3, applied_generation=3), newer, NOW, evaluation=scanned())
+
+    for made, evaluated in ((waiting, 2), (done, 3)):
+        assert {each["type"]: each["observedGeneration"] for each in made["conditions"]} == {
+            "Applied": 3, "Evaluated": evaluated, "Enforced": 3,
+        }  # fmt: skip
+
+
 def test_when_the_scan_fails_the_states_stay_and_it_is_said_why() -> None:
     before = status(applied(), scanned())
     made = status(applied(), Evaluation(at=NOW, failure="nothing could be scanned: connection refused"), before)
@@ -151,22 +164,27 @@ def test_out_of_scope_is_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "webhook", "enforced"),
+    ("one", "asked", "enforced"),
     [
-        (applied("Audit"), True, ("False", "EffectAudit")),
-        (applied("Warn"), True, ("False", "EffectWarn")),
-        (applied("Disabled"), True, ("False", "Disabled")),
-        (applied("EnforceRegoPolicy"), True, ("True", "Enforced")),
-        (applied(mode=EnforcementMode.DO_NOT_ENFORCE), True, ("False", "DoNotEnforce")),
-        (applied(), False, ("False", "WebhookMissing")),
-        (applied(), None, ("Unknown", "WebhookUnknown")),
-        (nothing(), True, ("False", "NotApplied")),
+        (applied("Audit"), Asked.YES, ("False", "EffectAudit")),
+        (applied("Warn"), Asked.YES, ("False", "EffectWarn")),
+        (applied("Disabled"), Asked.YES, ("False", "Disabled")),
+        (applied("EnforceRegoPolicy"), Asked.YES, ("True", "Enforced")),
+        (applied(mode=EnforcementMode.DO_NOT_ENFORCE), Asked.YES, ("False", "DoNotEnforce")),
+        (applied(), Asked.NOT_YET, ("False", "RulesPending")),
+        (applied(), Asked.NO_WEBHOOK, ("False", "WebhookMissing")),
+        (applied(), Asked.UNKNOWN, ("Unknown", "WebhookUnknown")),
+        (nothing(), Asked.YES, ("False", "NotApplied")),
     ],
 )  # fmt: skip
-def test_enforced_means_that_a_request_would_be_refused(
-    one: InForce, webhook: bool | None, enforced: tuple[str, str]
-) -> None:
-    assert conditions(status(one, scanned(), webhook=webhook))["Enforced"] == enforced
+def test_enforced_means_that_a_request_would_be_refused(one: InForce, asked: Asked, enforced: tuple[str, str]) -> None:
+    assert conditions(status(one, scanned(), asked=asked))["Enforced"] == enforced
+
+
+def test_rules_that_are_still_to_be_written_are_told_in_the_message() -> None:
+    assert status(applied(), scanned(S.COMPLIANT, 100.0), asked=Asked.NOT_YET)["message"] == (
+        "nothing is refused yet: the webhook's rules are still to be written"
+    )
 
 
 def test_a_disabled_assignment_is_applied_and_not_evaluated() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -25,6 +27,8 @@ from tests.testbed.process import Process
 
 GROUP = "/apis/policy.aksp.io/v1alpha1"
 WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aksp"
+#: Seconds for what comes about by itself, on a machine that has other things to do.
+PATIENCE = 60.0
 
 
 @dataclass
@@ -105,13 +109,19 @@ class AddOn:
         self.port = self.port or free_port()
         ended = self.aksp.run("addon", "enable", "--webhook-url", f"https://127.0.0.1:{self.port}/v1/admit", *options)
         assert ended.code == 0, ended.stderr
+        for plural in ("policydefinitions", "policyassignments", "policyexemptions", "policydenials"):
+            # An API server says 429 while it sets up the storage of a kind that has just been established.
+            until(partial(self._served, plural))
+
+    def _served(self, plural: str) -> bool:
+        return self.plane.client.raw("GET", f"{GROUP}/{plural}")[0] == 200
 
     def start(
         self, *options: str, port: int | None = None, kubeconfig: Path | None = None, interval: str = "2s"
     ) -> Replica:
         """One more replica, ready to answer."""
         replica = self.begin(*options, port=port, kubeconfig=kubeconfig, interval=interval)
-        replica.process.wait_until(lambda: replica.ready, 30)
+        replica.process.wait_until(lambda: replica.ready, PATIENCE)
         return replica
 
     def begin(
@@ -210,21 +220,33 @@ class AddOn:
         assert isinstance(spec, dict)
         return spec
 
-    def applied(self, name: str, seconds: float = 20.0) -> Mapping[str, Any]:
-        """The status once the newest generation is in force and has been scanned."""
+    def applied(self, name: str) -> Mapping[str, Any]:
+        """The status once the newest generation is in force, has been scanned, and the webhook has its rules."""
         path = f"{GROUP}/policyassignments/{name}"
 
         def there(one: Object) -> bool:
             status = one.get("status") or {}
             generation = one["metadata"]["generation"]
-            return status.get("appliedGeneration") == generation and bool(status.get("lastEvaluated"))
+            found = {each["type"]: each for each in status.get("conditions") or []}
+            return (
+                status.get("appliedGeneration") == generation
+                and bool(status.get("lastEvaluated"))
+                and found["Evaluated"]["observedGeneration"] == generation
+                and found["Enforced"]["reason"] not in ("RulesPending", "WebhookUnknown")
+            )
 
-        status = self.plane.wait_for(path, there, seconds)["status"]
+        status = self.plane.wait_for(path, there, PATIENCE)["status"]
         assert isinstance(status, dict)
         return status
 
+    def enforced(self, name: str, one: Object) -> Mapping[str, Any]:
+        """The status once this object is refused by it: the API server follows the webhook's rules a moment later."""
+        status = self.applied(name)
+        until(lambda: f"[{name}]" in rehearsed(self.plane, one), what=f"{name} does not refuse")
+        return status
 
-def until(ready: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+
+def until(ready: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
     """What `ready` gives once it is true; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
@@ -264,6 +286,35 @@ def _resident(pid: int) -> int:
         return 0
 
 
+def rehearsed(plane: ControlPlane, one: Object) -> str:
+    """The message with which a dry run of creating an object is refused; "" when it is not."""
+    path = plane.client.collection(one["apiVersion"], one["kind"], one["metadata"]["namespace"])
+    try:
+        plane.request("POST", f"{path}?dryRun=All", one)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return str(error.body["message"])
+    return ""
+
+
+def created(plane: ControlPlane, one: Object) -> Object:
+    """The object, created as soon as nothing refuses it any more: what was unassigned is in force for a moment."""
+    path = plane.client.collection(one["apiVersion"], one["kind"], one["metadata"]["namespace"])
+
+    def made() -> Any:
+        try:
+            return plane.request("POST", path, one)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return None
+
+    found = until(made, what="still refused")
+    assert isinstance(found, dict)
+    return found
+
+
 def refusal(work: Callable[[], Any]) -> str:
     """The message with which the API server refuses; fails when it does not refuse with 403."""
     with pytest.raises(ApiError) as raised:
@@ -272,6 +323,22 @@ def refusal(work: Callable[[], Any]) -> str:
     return str(raised.value.body["message"])
 
 
+#: Ports that were given out: a replica that ends leaves its own to the next one.
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """A port for a server that is started later, and started again.
+
+    Not of those that the system gives to clients (from 32768 on Linux): any connection could take it meanwhile.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        if port in _given:
+            continue
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        _given.add(port)
+        return port

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.addon import GROUP, AddOn, refusal, until
+from tests.e2e.addon import GROUP, AddOn, created, refusal, rehearsed, until
 from tests.e2e.command import Aksp
 from tests.e2e.objects import (
     FOREIGN,
@@ -55,7 +55,7 @@ def images(addon: AddOn) -> Iterator[str]:
         parameters=OUR_REGISTRY,
         nonComplianceMessages=[{"message": "Push the image to contoso.azurecr.io first."}],
     )
-    addon.applied(name)
+    addon.enforced(name, pod("probe", SHOP))
     yield name
     addon.unassign()
 
@@ -89,6 +89,11 @@ def asked_with_warnings(plane: ControlPlane, one: Object) -> list[str]:
         connection.close()
 
 
+def delete(plane: ControlPlane, collection: str, name: str) -> None:
+    """Delete what may be there, and what it has made."""
+    plane.client.raw("DELETE", f"{collection}/{name}?propagationPolicy=Background")
+
+
 def events(plane: ControlPlane, kind: str, reason: str) -> list[Object]:
     found = plane.request("GET", f"/api/v1/namespaces/{SHOP}/events")["items"]
     return [one for one in found if one["involvedObject"]["kind"] == kind and one["reason"] == reason]
@@ -96,7 +101,7 @@ def events(plane: ControlPlane, kind: str, reason: str) -> list[Object]:
 
 def test_an_assignment_is_not_started_then_applied_and_reported(addon: AddOn, plane: ControlPlane) -> None:
     addon.unassign()
-    create(plane, pod("before", SHOP))
+    created(plane, pod("before", SHOP))
     try:
         name = addon.assign("allowed-images", effect="Audit", parameters=OUR_REGISTRY)
         first = until(lambda: addon.status(name).get("state"))
@@ -109,8 +114,14 @@ def test_an_assignment_is_not_started_then_applied_and_reported(addon: AddOn, pl
         }  # fmt: skip
         shown = addon.aksp.run("addon", "status")
         assert "NonCompliant" in shown.stdout and name in shown.stdout, shown
-        reported = addon.aksp.run("compliance", "--cluster", "--from", "addon", "-o", "json").report
-        assert [r["resource"]["name"] for r in reported["results"] if r["resource"]["namespace"] == SHOP] == ["before"]
+
+        def reported() -> list[str]:
+            ended = addon.aksp.run("compliance", "--cluster", "--from", "addon", "-o", "json")
+            results = ended.report["results"] if ended.code == 1 else []
+            return [each["resource"]["name"] for each in results if each["resource"]["namespace"] == SHOP]
+
+        # The report is written after the states.
+        until(lambda: "before" in reported())
     finally:
         plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/before")
         addon.unassign()
@@ -136,11 +147,20 @@ def test_a_pod_is_refused_with_everything_that_its_author_needs(images: str, pla
     ],
 )
 def test_a_workload_is_made_but_no_pods_and_its_events_say_why(
-    images: str, plane: ControlPlane, api_version: str, kind: str, maker: str, more: Any
+    images: str,
+    plane: ControlPlane,
+    request: pytest.FixtureRequest,
+    api_version: str,
+    kind: str,
+    maker: str,
+    more: Any,
 ) -> None:
+    name = f"wrong-{kind.lower()}"
+    request.addfinalizer(lambda: delete(plane, plane.client.collection(api_version, kind, SHOP), name))
     if kind == "DaemonSet":
         plane.apply([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "addon-node"}}])
-    name = f"wrong-{kind.lower()}"
+        # DaemonSets of other tests would make a Pod for it.
+        request.addfinalizer(lambda: delete(plane, "/api/v1/nodes", "addon-node"))
     create(plane, workload(api_version, kind, name, SHOP, **more))
     (failed,) = until(
         lambda: [one for one in events(plane, maker, "FailedCreate") if one["involvedObject"]["name"].startswith(name)][
@@ -165,11 +185,6 @@ def test_a_workload_is_made_but_no_pods_and_its_events_say_why(
             "application/strategic-merge-patch+json",
         )
         until(lambda: plane.request("GET", f"/api/v1/namespaces/{SHOP}/pods?labelSelector=app%3D{name}")["items"])
-    if kind == "DaemonSet":
-        # DaemonSets of other tests would make a Pod for it.
-        plane.request("DELETE", "/api/v1/nodes/addon-node")
-    plural = plane.client.collection(api_version, kind, SHOP)
-    plane.request("DELETE", f"{plural}/{name}?propagationPolicy=Background")
 
 
 def test_a_cron_jobs_pods_are_refused_at_their_job(images: str, plane: ControlPlane) -> None:
@@ -201,9 +216,9 @@ def test_pods_that_were_there_before_keep_running_and_can_be_changed_and_are_rep
     addon: AddOn, plane: ControlPlane
 ) -> None:
     addon.unassign()
-    create(plane, pod("older", SHOP))
+    created(plane, pod("older", SHOP))
     try:
-        addon.applied(addon.assign("allowed-images", parameters=OUR_REGISTRY))
+        addon.enforced(addon.assign("allowed-images", parameters=OUR_REGISTRY), pod("probe", SHOP))
         path = f"/api/v1/namespaces/{SHOP}/pods/older"
         labelled = {"metadata": {"labels": {"touched": "yes"}, "finalizers": ["example.com/held"]}}
         plane.request("PATCH", path, labelled, "application/merge-patch+json")
@@ -232,25 +247,14 @@ def test_disabled_stops_both_and_do_not_enforce_only_reports(
 ) -> None:
     addon.unassign()
     name = addon.assign("allowed-images", parameters=OUR_REGISTRY)
-    addon.applied(name)
-    refused(plane, pod("free", SHOP))
+    addon.enforced(name, pod("free", SHOP))
     addon.assign("allowed-images", parameters=OUR_REGISTRY, **spec)
-    assert until(lambda: _created(plane, pod("free", SHOP)))
+    created(plane, pod("free", SHOP))
     try:
-        until(lambda: addon.status(name).get("state") == state, what=str(addon.status(name)))
+        until(lambda: addon.status(name).get("state") == state, what=f"the state is not {state}")
     finally:
         plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/free")
         addon.unassign()
-
-
-def _created(plane: ControlPlane, one: Object) -> bool:
-    try:
-        create(plane, one)
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return False
-    return True
 
 
 def test_a_warning_of_effect_warn_comes_with_the_answer_and_kubectl_prints_it(
@@ -258,7 +262,7 @@ def test_a_warning_of_effect_warn_comes_with_the_answer_and_kubectl_prints_it(
 ) -> None:
     addon.unassign()
     addon.applied(addon.assign("allowed-images", effect="Warn", parameters=OUR_REGISTRY))
-    (warning,) = asked_with_warnings(plane, pod("loud", SHOP))
+    (warning,) = until(lambda: asked_with_warnings(plane, pod("loud", SHOP)))
     assert "[allowed-images] container main" in warning
     # The header is what kubectl prints; where there is a kubectl, it is asked, too.
     if kubectl := shutil.which("kubectl"):
@@ -288,6 +292,7 @@ def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
     addon.assign("unique-ingress-hosts")
     for name in ("allowed-service-ports", "unique-ingress-hosts"):
         addon.applied(name)
+    addon.enforced("allowed-service-ports", service("odd", SHOP, 9999))
     assert "9999" in refused(plane, service("odd", SHOP, 9999))
     create(plane, ingress("front", SHOP, "one.example.com"))
     message = ""
@@ -306,8 +311,9 @@ def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
         until(second)
         assert f"{SHOP}/front" in message
         plane.request("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses/front")
-        until(lambda: _created(plane, ingress("front", "addon-blog", "one.example.com")))
+        created(plane, ingress("front", "addon-blog", "one.example.com"))
     finally:
+        plane.client.raw("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses/front")
         plane.client.raw("DELETE", "/apis/networking.k8s.io/v1/namespaces/addon-blog/ingresses/front")
         addon.unassign()
 
@@ -315,21 +321,26 @@ def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
 def test_an_exemption_counts_at_admission_as_in_the_scan_until_its_end(
     images: str, addon: AddOn, plane: ControlPlane
 ) -> None:
+    def exempt(end: datetime) -> None:
+        resources = [{"namespace": SHOP, "kind": "Pod", "name": "waived-*"}]
+        addon.exempt("waiver", images, expiresOn=f"{end:%Y-%m-%dT%H:%M:%SZ}", resources=resources)
+
+    def waived() -> int:
+        found = addon.status(images)["counts"]["resources"]["Exempt"]
+        assert isinstance(found, int)
+        return found
+
     refused(plane, pod("waived-1", SHOP))
-    end = datetime.now(UTC) + timedelta(seconds=8)
-    addon.exempt(
-        "waiver",
-        images,
-        expiresOn=f"{end:%Y-%m-%dT%H:%M:%SZ}",
-        resources=[{"namespace": SHOP, "kind": "Pod", "name": "waived-*"}],
-    )
+    exempt(datetime.now(UTC) + timedelta(hours=1))
     try:
-        until(lambda: _created(plane, pod("waived-1", SHOP)))
+        created(plane, pod("waived-1", SHOP))
         refused(plane, pod("other", SHOP))
-        until(lambda: addon.status(images)["counts"]["resources"]["Exempt"] >= 1, what="not exempt in the scan")
-        until(lambda: datetime.now(UTC) > end + timedelta(seconds=1))
-        refused(plane, pod("waived-2", SHOP))
-        until(lambda: addon.status(images)["counts"]["resources"]["Exempt"] == 0, what="still exempt in the scan")
+        until(lambda: waived() >= 1, what="not exempt in the scan")
+        end = (datetime.now(UTC) + timedelta(seconds=4)).replace(microsecond=0)
+        exempt(end)
+        until(lambda: rehearsed(plane, pod("waived-2", SHOP)), what="still exempt at admission")
+        assert datetime.now(UTC) >= end, "no longer exempt before its end"
+        until(lambda: waived() == 0, what="still exempt in the scan")
     finally:
         plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/waived-1")
 
@@ -370,10 +381,15 @@ def test_denials_are_remembered(images: str, addon: AddOn, plane: ControlPlane) 
 
 
 def test_a_dry_run_is_refused_and_leaves_no_trace(images: str, addon: AddOn, plane: ControlPlane) -> None:
-    path = f"/api/v1/namespaces/{SHOP}/pods?dryRun=All"
-    refusal(lambda: plane.request("POST", path, pod("rehearsed", SHOP)))
-    denials = plane.request("GET", f"{GROUP}/policydenials")["items"]
-    assert not [one for one in denials if one["spec"]["resource"]["name"] == "rehearsed"]
+    assert rehearsed(plane, pod("rehearsed", SHOP))
+    refused(plane, pod("performed", SHOP))
+
+    def denied() -> set[str]:
+        return {one["spec"]["resource"]["name"] for one in plane.request("GET", f"{GROUP}/policydenials")["items"]}
+
+    # Denials are written in the order of the refusals.
+    until(lambda: "performed" in denied())
+    assert "rehearsed" not in denied()
 
 
 def test_the_log_has_one_line_of_json_for_a_refusal_and_the_metrics_count_it(
@@ -387,8 +403,10 @@ def test_the_log_has_one_line_of_json_for_a_refusal_and_the_metrics_count_it(
         assert part in text
     metrics = addon.replicas[0].get("/metrics")
     assert 'decision="denied"' in metrics and "aksp_admission_duration_seconds_bucket" in metrics
-    assert "aksp_violations" in metrics and "aksp_scan_last_success_timestamp_seconds" in metrics
     assert SHOP not in metrics
+    # A check-in is counted when its process has ended, after its states have been written.
+    until(lambda: f'aksp_violations{{assignment="{images}"' in addon.replicas[0].get("/metrics"))
+    assert "aksp_scan_last_success_timestamp_seconds" in addon.replicas[0].get("/metrics")
 
 
 def test_kube_system_is_never_asked_about(images: str, plane: ControlPlane) -> None:

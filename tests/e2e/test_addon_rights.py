@@ -17,8 +17,8 @@ from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e
 
-PLACE = "addon-rights"
-REPORTS = f"/apis/wgpolicyk8s.io/v1alpha2/namespaces/{PLACE}/policyreports"
+PLACE, EMPTIED = "addon-rights", "addon-emptied"
+REPORTS = "/apis/wgpolicyk8s.io/v1alpha2/namespaces/{}/policyreports"
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,15 @@ def addon() -> Iterator[AddOn]:
         crds = sorted(Path(__file__).with_name("crds").rglob("*.yaml"))
         documents = [each for path in crds for each in yaml.safe_load_all(path.read_text()) if each]
         plane.apply([each for each in documents if each["spec"]["group"] == "wgpolicyk8s.io"])
-        plane.apply([namespace(PLACE)])
+        plane.apply([namespace(PLACE), namespace(EMPTIED)])
         made = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
         made.enable()
-        plane.request("POST", f"/api/v1/namespaces/{PLACE}/pods", pod("older", PLACE))
+        for place in (PLACE, EMPTIED):
+            plane.request("POST", f"/api/v1/namespaces/{place}/pods", pod("older", place))
         token = plane.service_account_token("kube-system", "aksp")
         made.start(kubeconfig=plane.kubeconfig_for(token=token))
+        made.assign("allowed-images", parameters=OUR_REGISTRY)
+        made.assign("unique-ingress-hosts")
         yield made
         made.stop()
 
@@ -52,13 +55,14 @@ def items(plane: ControlPlane, path: str) -> list[Object]:
 
 def test_its_rights_suffice_for_all_that_it_does(addon: AddOn) -> None:
     plane = addon.plane
-    addon.assign("allowed-images", parameters=OUR_REGISTRY)
-    addon.assign("unique-ingress-hosts")
     for name in ("allowed-images", "unique-ingress-hosts"):
-        addon.applied(name)
+        conditions = {each["type"]: each["status"] for each in addon.applied(name)["conditions"]}
+        assert conditions == {"Applied": "True", "Evaluated": "True", "Enforced": "True"}
     assert addon.status("allowed-images")["state"] == "NonCompliant"
+    # What is said to be enforced has its rules.
     webhook = plane.request("GET", WEBHOOK)["webhooks"][0]
     assert webhook["rules"] and webhook["clientConfig"]["caBundle"]
+    addon.enforced("allowed-images", pod("younger", PLACE))
     message = refusal(lambda: plane.request("POST", f"/api/v1/namespaces/{PLACE}/pods", pod("younger", PLACE)))
     assert FOREIGN in message
     plane.apply([workload("apps/v1", "Deployment", "web", PLACE)])
@@ -70,20 +74,19 @@ def test_its_rights_suffice_for_all_that_it_does(addon: AddOn) -> None:
             if one["reason"] == "PolicyDenied"
         ]
     )
-    reports = until(lambda: items(plane, REPORTS))
+    reports = until(lambda: items(plane, REPORTS.format(PLACE)))
     results = [each for report in reports for each in report.get("results", [])]
     assert ("allowed-images", "fail") in {(each["policy"], each["result"]) for each in results}
-    assert plane.request("GET", f"{GROUP}/compliancereports/latest-0")["spec"]["parts"] >= 1
+    assert until(lambda: items(plane, f"{GROUP}/compliancereports"))[0]["spec"]["parts"] >= 1
     log = addon.replicas[0].process.log.read_text().lower()
     assert "forbidden" not in log and "cannot" not in log, log
 
 
 def test_a_policy_report_goes_when_what_it_reported_is_gone(addon: AddOn) -> None:
     plane = addon.plane
-    until(lambda: items(plane, REPORTS))
-    plane.request("DELETE", f"/apis/apps/v1/namespaces/{PLACE}/deployments/web?propagationPolicy=Background")
-    plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/older?gracePeriodSeconds=0")
-    until(lambda: items(plane, REPORTS) == [])
+    until(lambda: items(plane, REPORTS.format(EMPTIED)))
+    plane.request("DELETE", f"/api/v1/namespaces/{EMPTIED}/pods/older?gracePeriodSeconds=0")
+    until(lambda: items(plane, REPORTS.format(EMPTIED)) == [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Whether the API server asks the webhook about what an assignment judges.
+
+The rules are written by whoever leads, after the assignment is in force there: until then nothing is
+refused, whatever the assignment says.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from aksp.addon.configuration import read_rules
+from aksp.addon.rules import covered, rules_for
+from aksp.compliance.plan import Ready
+from aksp.errors import ClusterError
+from aksp.kube.connection import Connection
+from aksp.kube.kinds import Discovery
+
+
+class Asked(StrEnum):
+    """What the webhook configuration says of the kinds of one assignment."""
+
+    YES = "yes"
+    NOT_YET = "not yet"
+    """The configuration has no rule, or not every rule, for them."""
+    NO_WEBHOOK = "no webhook"
+    UNKNOWN = "unknown"
+    """It could not be read."""
+
+
+class Questions:
+    """The webhook configuration as it is when this is made; never raises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._discovery = Discovery(connection)
+        self._rules = None
+        self._otherwise = Asked.NO_WEBHOOK
+        try:
+            self._rules = read_rules(connection)
+        except ClusterError:
+            self._otherwise = Asked.UNKNOWN
+
+    def about(self, ready: Ready) -> Asked:
+        """Whether requests come about all that an assignment is about. Kinds that are not served need none."""
+        if self._rules is None:
+            return self._otherwise
+        try:
+            wanted = rules_for([ready], self._discovery)
+        except ClusterError:
+            return Asked.UNKNOWN
+        return Asked.YES if covered(wanted, self._rules) else Asked.NOT_YET

@@ -108,6 +108,10 @@ def _complain(message: str, hint: str | None) -> None:
 
 def _show_usage_error(error: typer.TyperException) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
+    if context is not None and error.message == context.get_help():
+        # A group without a subcommand: its help is all that is to be said.
+        print(error.message, file=sys.stderr)
+        return
     if context is not None:
         print(context.get_usage(), file=sys.stderr)
     hint = f"see {context.command_path} --help" if context is not None else None

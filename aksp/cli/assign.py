@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
+from aksp.cli import completion
 from aksp.cli.options import (
     COMMON_PARAMETERS,
     ClusterOption,
@@ -33,6 +34,9 @@ class AssignGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The slugs of the catalogue."""
+        if ctx.resilient_parsing:
+            # A shell asks, which a broken definition must not keep from completing.
+            return [definition.slug for definition in completion.catalog(ctx)]
         return [definition.slug for definition in _workspace(ctx).catalog]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -45,9 +49,9 @@ class AssignGroup(TyperGroup):
         try:
             definition = workspace.catalog.get(cmd_name)
         except InvalidInput:
-            if ctx.resilient_parsing:
-                return None
-            raise
+            if not ctx.resilient_parsing:
+                raise
+            return next((_command(one) for one in completion.catalog(ctx) if one.slug == cmd_name), None)
         return _command(definition)
 
 
@@ -117,7 +121,12 @@ def _common(
         str | None, typer.Option(metavar="EFFECT", help="EnforceRegoPolicy (default), Deny, Audit, Warn or Disabled.")
     ] = None,
     enforcement_mode: Annotated[
-        str, typer.Option(metavar="MODE", help="Default, or DoNotEnforce: report, refuse nothing.")
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="Default, or DoNotEnforce: report, refuse nothing.",
+            autocompletion=completion.one_of(["Default", "DoNotEnforce"]),
+        ),
     ] = "Default",
     scope: Annotated[
         str | None, typer.Option(metavar="SCOPE", help="Where it applies: /, /clusters/NAME, … Default: everywhere.")
@@ -188,7 +197,10 @@ def _annotation(parameter: Parameter) -> Any:
         notes.append("repeatable")
     metavar = (parameter.metavar or parameter.type.upper()) if kind is not bool else None
     told = " ".join(filter(None, [parameter.description, f"({'; '.join(notes)})" if notes else ""]))
-    return Annotated[kind | None, typer.Option(option, metavar=metavar, help=told, show_default=False)]
+    values = completion.one_of(parameter.allowed_values) if parameter.allowed_values else None
+    return Annotated[
+        kind | None, typer.Option(option, metavar=metavar, help=told, show_default=False, autocompletion=values)
+    ]
 
 
 def _shown_default(parameter: Parameter) -> str:

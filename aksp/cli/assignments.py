@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aksp.cli import completion
 from aksp.cli.listing import print_document, print_list
 from aksp.cli.options import (
     ContextOption,
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from aksp.workspace import Workspace
 
 app = typer.Typer(help="The assignments of the workspace, or of a cluster.", invoke_without_command=True)
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The assignment's name.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The assignment's name.", autocompletion=completion.assignments)
+]
 
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
 

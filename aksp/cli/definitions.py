@@ -7,14 +7,23 @@ from typing import Annotated
 
 import typer
 
+from aksp.cli import completion
 from aksp.cli.listing import print_document, print_list
 from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
 
 app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=True)
 
-CategoryOption = Annotated[str | None, typer.Option(metavar="CATEGORY", help="Only this category.")]
+CategoryOption = Annotated[
+    str | None,
+    typer.Option(metavar="CATEGORY", help="Only this category.", autocompletion=completion.categories),
+]
 KindOption = Annotated[
-    str | None, typer.Option(metavar="KIND", help="Only definitions that judge this kind, such as Pod.")
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Only definitions that judge this kind, such as Pod.",
+        autocompletion=completion.kinds,
+    ),
 ]
 
 
@@ -71,7 +80,14 @@ def list_definitions(
 
 @app.command("show")
 def show_definition(
-    name: Annotated[str, typer.Argument(metavar="SLUG", help="A definition's name, GUID or Azure policy name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SLUG",
+            help="A definition's name, GUID or Azure policy name.",
+            autocompletion=completion.definitions,
+        ),
+    ],
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -1,0 +1,184 @@
+"""Shell completion: the values that the options and arguments complete to, and how a shell is answered.
+
+Whatever goes wrong, nothing is printed: the shell would show it in the middle of the line that is being typed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from aksp.model.definition import Definition
+
+#: Set by the scripts of ``aksp --show-completion``; typer makes the name from the command's.
+VARIABLE = "_AKSP_COMPLETE"
+#: What of ``COMP_WORDBREAKS`` occurs in our values: bash hands ``arn:aws:x`` over as five words.
+_BREAKS = "=:"
+_SPECIAL_TO_BASH = re.compile(r"[^\w@%+=:,./~-]")
+#: A backslash, or one of the three uses that typer's output for zsh has for it.
+_BACKSLASH = re.compile(r"\\\\:|\\[$`]|\\")
+
+Candidates = Iterable[tuple[str, str]]
+"""Values, each with what zsh, fish and kubectl show beside it."""
+
+
+def contexts(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The contexts of the kubeconfig, for --context and --cluster."""
+    from aksp.errors import AkspError
+    from aksp.kube.kubeconfig import read
+
+    with contextlib.suppress(AkspError, OSError):
+        if config := read(ctx.params.get("kubeconfig")):
+            return [
+                (name, "the current context" if name == config.current else f"cluster {entry.value.get('cluster')}")
+                for name, entry in config.contexts.items()
+                # A line end in a name would make two of it.
+                if name.isprintable()
+            ]
+    return []
+
+
+def catalog(ctx: typer.Context) -> list[Definition]:
+    """The catalogue; where the workspace's own definitions are broken, those that come with aksp."""
+    from aksp.catalog.folder import bundled
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    try:
+        return list(Workspace.open(_workspace(ctx)).catalog)
+    except (AkspError, OSError):
+        return list(bundled())
+
+
+def definitions(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The definitions of the catalogue."""
+    return [(one.slug, one.display_name) for one in catalog(ctx)]
+
+
+def categories(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The categories of the catalogue."""
+    return [(name, "") for name in sorted({one.category for one in catalog(ctx)})]
+
+
+def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The kinds that the catalogue's definitions judge."""
+    return [(name, "") for name in sorted({kind.kind for one in catalog(ctx) for kind in one.kinds})]
+
+
+def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The assignments of the workspace. A cluster is not asked: a key press must not wait for a server."""
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    if str(ctx.params.get("store") or "files") != "files":
+        return []
+    with contextlib.suppress(AkspError, OSError):
+        return [(one.name, one.definition_id) for one in Workspace.open(_workspace(ctx)).store.assignments()]
+    return []
+
+
+def formats(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The formats of a report. Behind the = a shell completes files by itself."""
+    from aksp.report.registry import FORMATS
+
+    return [] if "=" in incomplete else [(one.name, one.description) for one in FORMATS.values()]
+
+
+def one_of(values: Iterable[object]) -> Callable[[str], list[str]]:
+    """The completion of an option that takes certain values and is no enumeration to typer."""
+    texts = [str(value) for value in values]
+
+    def choose(incomplete: str) -> list[str]:
+        return texts
+
+    return choose
+
+
+def _workspace(ctx: typer.Context) -> str | None:
+    """The --workspace of the command, or of the group that it is in."""
+    outer: dict[str, str | None] = ctx.parent.params if ctx.parent else {}
+    return ctx.params.get("workspace") or outer.get("workspace")
+
+
+def entry() -> int:
+    """Answer the shell that has set `VARIABLE`, and return the exit code that its script expects."""
+    if os.environ.get(VARIABLE) != "complete_bash":
+        lines, code = _asked()
+        sys.stdout.writelines(line + "\n" for line in lines)
+        return code
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    at = os.environ.get("COMP_CWORD", "0")
+    words, at_word, given = joined(words, int(at) if at.isdecimal() else 0)
+    os.environ |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(at_word)}
+    lines, code = _asked()
+    for line in lines:
+        # Without what stands before the last break, which bash leaves as it is.
+        print(_SPECIAL_TO_BASH.sub(r"\\\g<0>", line.removeprefix(given)))
+    return code
+
+
+def for_kubectl(arguments: Sequence[str]) -> Iterator[str]:
+    """The lines that ``kubectl`` wants from a plugin's completion program: values with helps, then a directive.
+
+    The last argument is the word that is being typed. Cobra, "Dynamic completion of nouns": 4 is "no files", 0 leaves
+    it to the shell, which then offers files.
+    """
+    import shlex
+
+    os.environ |= {
+        VARIABLE: "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": shlex.join(["aksp", *arguments]),
+    }
+    lines, _ = _asked()
+    yield from lines
+    yield ":4" if lines else ":0"
+
+
+def _asked() -> tuple[list[str], int]:
+    """What typer answers, by the environment that its own scripts set: a contract that old scripts keep."""
+    from aksp.cli.app import app
+
+    # With rich, typer breaks long helps over lines, and each line becomes a value; it also takes twice the time.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    said = io.StringIO()
+    code: object = 1
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            typer.main.get_command(app).main([], prog_name="aksp", standalone_mode=False)
+        except SystemExit as end:
+            code = end.code
+        except Exception:  # noqa: BLE001 - see above: an error has no place in a line that is being typed
+            said.truncate(0)
+    lines = [line for line in said.getvalue().splitlines() if line and line.replace("\t", " ").isprintable()]
+    if os.environ[VARIABLE] == "complete_zsh":
+        # Its script evaluates them, and typer does not escape the backslash: a name such as \$(…) would be run.
+        lines = [_BACKSLASH.sub(lambda found: found[0] if len(found[0]) > 1 else "", line) for line in lines]
+    return lines, code if isinstance(code, int) else 1
+
+
+def joined(words: Sequence[str], at: int) -> tuple[list[str], int, str]:
+    """Words as they were typed, where the one being typed is, and what of its value stands before the last break.
+
+    bash breaks words at = and :, and gives the breaks as words of their own.
+    """
+    whole: list[str] = []
+    glue = False
+    for word in words[: at + 1]:
+        is_break = bool(word) and not word.strip(_BREAKS)
+        if len(whole) > 1 and (is_break or glue):
+            whole[-1] += word
+        else:
+            whole.append(word)
+        glue = is_break
+    typed = whole[-1] if whole else ""
+    before = typed[: max(typed.rfind(mark) for mark in _BREAKS) + 1] if len(whole) <= at else ""
+    return whole, len(whole) - 1, before.partition("=")[2] if before.startswith("-") else before

@@ -44,7 +44,9 @@ def fit(grid: Grid, width: int | None) -> Fitted:
     widths = natural if _fits(grid, natural, width) else _share(grid, natural, max(width or 0, NARROWEST))
     rows = tuple(
         Row(
-            cells=tuple(_wrap_cell(cell, limit) for cell, limit in zip(row.cells, widths, strict=True)),
+            cells=row.cells
+            if widths is natural
+            else tuple(_wrap_cell(cell, limit) for cell, limit in zip(row.cells, widths, strict=True)),
             heading=_heading(row.heading, width) if row.heading else (),
         )
         for row in grid.rows

@@ -20,7 +20,7 @@ from aksp.model.resource import Resource
 from aksp.report import wire
 from aksp.report.interface import Style
 from aksp.report.subjects import owner_name, place
-from aksp.report.yaml_format import encoder
+from aksp.report.yaml_text import to_yaml
 
 NAME: Final = "aksp"
 SOURCE: Final = "aksp"
@@ -105,27 +105,26 @@ def write_policy_reports(report: Report, out: TextIO, style: Style, kinds: Kinds
 
     What replicas share is encoded once: encoding is what takes the time.
     """
-    encode = encoder()
     texts: dict[int, str] = {}
     last: tuple[Mapping[str, str], ...] = ()
     last_text = ""
     separator = ""
     for part in _parts(report, wire.shown(report, style.show), LIMIT_BYTES):
-        out.write(separator + encode(_head(part, kinds)) + "results:\n")
+        out.write(separator + to_yaml(_head(part, kinds)) + "results:\n")
         separator = "---\n"
         # Remembered by identity: entries keep what they share alive only for as long as their part lives.
         texts.clear()
         for entry in part.entries:
             text = texts.get(id(entry.shared))
             if text is None:
-                text = texts[id(entry.shared)] = encode([entry.shared])
+                text = texts[id(entry.shared)] = to_yaml([entry.shared])
             out.write(text)
             if not entry.resources:
                 continue
             if entry.resources is not last:
                 last = entry.resources
                 # One more key of the mapping before.
-                last_text = "  " + encode([{"resources": list(last)}]).removeprefix("- ")
+                last_text = "  " + to_yaml([{"resources": list(last)}]).removeprefix("- ")
             out.write(last_text)
     if not separator:
         out.write("# nothing to report\n")

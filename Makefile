@@ -50,6 +50,7 @@ golden: $(VENV)/.installed
 
 docs: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/reference.py
 
 bench: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python bench/run.py

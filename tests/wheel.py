@@ -125,7 +125,8 @@ def check_contents(wheel: Path) -> None:
         for pattern in ("*/definition.json", "*/*.rego", "lib/*.rego")
         for path in (ROOT / "definitions").glob(pattern)
     }
-    wanted = {*package, *definitions, ENGINE, "aksp/py.typed", "aksp/report/report.schema.json"}
+    manual = f"aksp-{wheel.name.split('-')[1]}.data/data/share/man/man1/aksp.1"
+    wanted = {*package, *definitions, ENGINE, manual, "aksp/py.typed", "aksp/report/report.schema.json"}
     if missing := sorted(wanted - set(entries)):
         raise Failure(f"the wheel lacks {', '.join(missing)}")
     surplus = sorted(name for name in set(entries) - wanted if ".dist-info/" not in name)
@@ -161,6 +162,11 @@ def use(wheel: Path, elsewhere: Path) -> None:
     version = call("--version").split()
     if VERSION is None or version != ["aksp", VERSION[1]]:
         raise Failure(f"aksp --version says {version}")
+    plugin = run([scripts / f"kubectl-aksp{EXE}", "--version"], cwd=elsewhere, environment=clean).stdout
+    if plugin.split() != version:
+        raise Failure(f"kubectl-aksp --version says {plugin}")
+    if not (elsewhere / "venv" / "share" / "man" / "man1" / "aksp.1").is_file():
+        raise Failure("the manual is not where man looks for it")
     listed = set(call("definitions", "-o", "name").split())
     known = {path.parent.name for path in (ROOT / "definitions").glob("*/definition.json")}
     if listed != known:

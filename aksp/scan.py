@@ -19,7 +19,7 @@ from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import Inventory, Page, Wanted
-from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Target
+from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 
@@ -94,7 +94,7 @@ class Scan:
     """Judges the pages of one inventory against one plan.
 
     While the engine judges a page the next one is fetched and loaded. Pages that referential
-    rules read wait until all are there.
+    rules read, or judge, wait until all are there.
     """
 
     def __init__(self, plan: Plan, engine: Engine, *, collect_compliant: bool = False) -> None:
@@ -112,6 +112,7 @@ class Scan:
         self._passed_by: Counter[str] = Counter()
         self._wanted = wanted_of(plan)
         self._referential = self._wanted.whole
+        self._comparing = [one for one in plan.ready if one.definition.requires_inventory]
 
     def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> Outcome:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
@@ -159,6 +160,9 @@ class Scan:
                 self._held.append(page)
             else:
                 self._engine.release(page.batch)
+            return
+        if any(one.selection.about(document) for one in self._comparing for document in page.documents):
+            self._held.append(page)
             return
         self._start(page)
         # One page is judged while the next is loaded; more would only hold memory.
@@ -279,9 +283,15 @@ def unreached(plan: Plan, matched: Sequence[int], failed: Collection[ResourceKin
 
 
 def report_of(
-    plan: Plan, tally: Tally, target: Target, now: datetime, gaps: Sequence[Gap], unreached: Collection[str]
+    plan: Plan,
+    tally: Tally,
+    target: Target,
+    now: datetime,
+    gaps: Sequence[Gap],
+    unreached: Collection[str],
+    results: Sequence[Result] | None = None,
 ) -> Report:
-    """What a tally has come to, as a report."""
+    """What a tally has come to, as a report; with other results than all of its own where they are given."""
     started = len(unreached) < len(plan.ready) or not unreached
     return Report(
         version=__version__,
@@ -291,7 +301,7 @@ def report_of(
         compliance_percent=tally.percent() if started else 0.0,
         counts=tally.counts(),
         assignments=tally.summaries(unreached),
-        results=tally.results,
+        results=tally.results if results is None else results,
         gaps=[*gaps, *tally.error_gaps()],
         rules={one.definition.slug: one.definition.rule for one in (*plan.ready, *plan.disabled)},
     )

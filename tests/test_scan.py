@@ -16,7 +16,7 @@ from aksp.model.definition import ResourceKind
 from aksp.scan import Outcome, Scan
 from aksp.workspace import prepare
 from tests.catalog.documents import V0_RULE
-from tests.compliance.builders import NOW, POD, definition, module, plan, ready
+from tests.compliance.builders import NOW, POD, SERVICE, definition, module, plan, ready
 from tests.engine.hostile import DIVISION, GREEDY, HONEST
 
 S = ComplianceState
@@ -60,7 +60,7 @@ class Pages:
             if isinstance(step, Page):
                 yield step
                 continue
-            body = json.dumps({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": step}).encode()
+            body = json.dumps({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": step}).encode()
             batch = self._engine.load_list(body, whole_kinds=wanted.whole_names)
             yield Page(listing=self._listing, batch=batch, documents=documents_of(batch.documents))
 
@@ -174,6 +174,18 @@ def test_rules_that_compare_objects_see_those_of_every_page() -> None:
         ("honest", "b", "privileged"),
         ("others", "b", "a is there too"),
     ]
+
+
+def test_rules_that_compare_one_kind_with_another_wait_for_both() -> None:
+    alone = """
+    violation contains {"msg": "no Service", "details": {"path": "metadata.name"}} if {
+        not data.inventory.namespace.shop["v1"].Service[input.review.name]
+    }
+    """
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "shop"}}
+    outcome = scan(plan(rule("alone", alone, requires_inventory=(SERVICE,))), [[pod("a"), pod("b")], [service]])
+
+    assert rows(outcome) == [("b", "NonCompliant", None)]
 
 
 def test_a_rule_that_compares_objects_does_not_compare_with_what_a_restarted_list_had() -> None:

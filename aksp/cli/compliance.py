@@ -100,6 +100,10 @@ def compliance(
     history: Annotated[
         bool, typer.Option("--history/--no-history", help="Remember this scan for `aksp history` and --diff.")
     ] = True,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Follow a cluster: a live table, or a line for each change when piped."),
+    ] = False,
     color: Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")] = ColorWhen.AUTO,
     chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
     request_timeout: Annotated[
@@ -122,6 +126,7 @@ def compliance(
             origin=origin, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, context=context,
             kubeconfig=kubeconfig, show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
             color=color, chunk_size=chunk_size, request_timeout=request_timeout, quiet=quiet, workspace=workspace,
+            watch=watch,
             compared=Wishes(
                 baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
                 only_new=show is Show.NEW,

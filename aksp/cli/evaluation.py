@@ -52,6 +52,7 @@ class Request:
     quiet: bool
     workspace: str | None
     compared: Wishes
+    watch: bool = False
 
 
 def evaluate(request: Request) -> ExitCode:
@@ -62,6 +63,10 @@ def evaluate(request: Request) -> ExitCode:
     outputs = Outputs.parse(request.outputs)
     _check_namespaces(request.namespaces)
     notes = Notes(quiet=request.quiet)
+    if request.watch:
+        from aksp.cli.watch import watch
+
+        return watch(request, notes)
     if request.origin is Origin.ADDON:
         return _last(request, outputs, notes)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -90,7 +95,7 @@ def evaluate(request: Request) -> ExitCode:
     if outcome.interrupted:
         return ExitCode.INTERRUPTED
     comparison.end()
-    return _exit_code(request, comparison)
+    return exit_code(request, comparison)
 
 
 def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
@@ -112,7 +117,7 @@ def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
         report = last_report(request.context or named, request.kubeconfig, request.request_timeout, notes)
         outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
     comparison.end()
-    return _exit_code(request, comparison)
+    return exit_code(request, comparison)
 
 
 def _comparison(request: Request, root: Path, notes: Notes) -> Comparison:
@@ -218,7 +223,7 @@ def _look_up_lines(report: Report) -> None:
         sources[0].lines.find(sources)
 
 
-def _exit_code(request: Request, comparison: Comparison) -> ExitCode:
+def exit_code(request: Request, comparison: Comparison) -> ExitCode:
     """130 beats 1 beats 4 beats 0 (README.md, exit codes)."""
     report = comparison.report
     assert report is not None  # it is written by now

@@ -131,7 +131,7 @@ def _write_stdout(form: Format, report: Report, color: ColorWhen, show: Show, gr
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
-    style = Style(color=_wants_color(color, terminal), width=width, terminal=terminal, show=show, group_by=group_by)
+    style = Style(color=wants_color(color, terminal), width=width, terminal=terminal, show=show, group_by=group_by)
     try:
         form.render(report, sys.stdout, style)
         sys.stdout.flush()
@@ -140,8 +140,8 @@ def _write_stdout(form: Format, report: Report, color: ColorWhen, show: Show, gr
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _wants_color(when: ColorWhen, terminal: bool) -> bool:
-    """--color, then NO_COLOR (no-color.org), then FORCE_COLOR, then the terminal."""
+def wants_color(when: ColorWhen, terminal: bool) -> bool:
+    """Whether to use colour: --color, then NO_COLOR (no-color.org), then FORCE_COLOR, then the terminal."""
     if when is not ColorWhen.AUTO:
         return when is ColorWhen.ALWAYS
     if os.environ.get("NO_COLOR"):

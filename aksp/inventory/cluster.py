@@ -62,17 +62,16 @@ class Cluster:
             if not self._answered and not isinstance(error, Forbidden | ServerFault):
                 raise
             self._first = self._first or error
-            yield Page(listing=_name(kind), gaps=[_gap(kind, what, error)], failed=kind)
+            yield Page(listing=name_of(kind), gaps=[gap_of(kind, what, error)], failed=kind)
 
     def _kind(self, discovery: Discovery, kind: ResourceKind, wanted: Wanted) -> Iterator[Page]:
         if "*" in (kind.group, kind.kind):
-            message = f"an assignment is about every kind ({kind.group}/{kind.kind}), and a scan of a cluster needs their names"
-            yield Page(listing=_name(kind), gaps=[Gap(reason="UnknownKind", message=message)], failed=kind)
+            yield Page(listing=name_of(kind), gaps=[every_kind(kind)], failed=kind)
             return
         served = discovery.find(kind.group, kind.kind)
         if kind in wanted.whole and (self._selector or (self._namespaces and served.namespaced)):
             # Rules compare with objects that are not themselves to be judged, whatever -n and -l say.
-            compared = self._list(list_path(served), f"{_name(kind)}, all", None, wanted)
+            compared = self._list(list_path(served), f"{name_of(kind)}, all", None, wanted)
             unseen = "can be compared only with those in the namespaces given, as all of them could not be listed"
             failed = False
             for page in self._or_gap(kind, unseen if self._namespaces else "could not be listed", compared):
@@ -85,7 +84,9 @@ class Cluster:
         if self._namespaces and not served.namespaced:
             return
         for namespace in self._namespaces or (None,):
-            pages = self._list(list_path(served, namespace), f"{_name(kind)} {namespace or ''}", self._selector, wanted)
+            pages = self._list(
+                list_path(served, namespace), f"{name_of(kind)} {namespace or ''}", self._selector, wanted
+            )
             yield from self._or_gap(kind, "could not be listed", pages)
 
     def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
@@ -111,11 +112,19 @@ class Cluster:
                 )
 
 
-def _name(kind: ResourceKind) -> str:
+def name_of(kind: ResourceKind) -> str:
+    """As kubectl writes it: ``Pod``, ``Ingress.networking.k8s.io``."""
     return f"{kind.kind}.{kind.group}" if kind.group else kind.kind
 
 
-def _gap(kind: ResourceKind, what: str, error: ClusterError) -> Gap:
+def every_kind(kind: ResourceKind) -> Gap:
+    """The gap that a kind with a ``*`` in it makes."""
+    message = f"an assignment is about every kind ({kind.group}/{kind.kind}), and a scan of a cluster needs their names"
+    return Gap(reason="UnknownKind", message=message)
+
+
+def gap_of(kind: ResourceKind, what: str, error: ClusterError) -> Gap:
+    """The gap that an error makes; what as in ``could not be listed``."""
     reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
     hint = f" ({error.hint})" if error.hint else ""
-    return Gap(reason=reason, message=f"{_name(kind)} {what}: {error.what}{hint}")
+    return Gap(reason=reason, message=f"{name_of(kind)} {what}: {error.what}{hint}")

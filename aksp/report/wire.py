@@ -117,7 +117,7 @@ def head(report: Report) -> HeadWire:
         },
         "state": report.state.value,
         "compliancePercent": one_decimal(report.compliance_percent),
-        "counts": _counts(report.counts),
+        "counts": counts(report.counts),
         "assignments": [_assignment(summary) for summary in report.assignments],
     }
 
@@ -129,7 +129,7 @@ def results(report: Report, show: Show) -> Iterator[ResultWire]:
 
 def gaps(report: Report) -> Iterator[GapWire]:
     """The gaps one at a time."""
-    return (_gap(each) for each in report.gaps)
+    return (gap(each) for each in report.gaps)
 
 
 def shown(report: Report, show: Show) -> Iterator[Result]:
@@ -173,11 +173,12 @@ def _assignment(summary: AssignmentSummary) -> AssignmentWire:
         "scope": summary.scope,
         "state": summary.state.value,
         "compliancePercent": None if percent is None else one_decimal(percent),
-        "counts": _counts(summary.counts),
+        "counts": counts(summary.counts),
     }
 
 
-def _gap(gap: Gap) -> GapWire:
+def gap(gap: Gap) -> GapWire:
+    """One gap."""
     return {
         "reason": gap.reason,
         "message": gap.message,
@@ -201,7 +202,7 @@ def source(of: Source | None) -> SourceWire | None:
     return {"file": of.file, "line": of.line} if of else None
 
 
-def _counts(counts: Counts) -> CountsWire:
+def counts(counts: Counts) -> CountsWire:
     return {"resources": _by_state(counts.resources), "containers": _by_state(counts.containers)}
 
 

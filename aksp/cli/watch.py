@@ -1,0 +1,229 @@
+"""``aksp compliance --watch``: the live table of one cluster, or a line for each change."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from aksp.cli.comparison import Comparison, Wishes
+from aksp.cli.compliance import Origin
+from aksp.cli.evaluation import Request, exit_code
+from aksp.cli.keys import Keys
+from aksp.cli.options import CURRENT
+from aksp.cli.outputs import wants_color
+from aksp.cli.progress import Notes
+from aksp.engine import Engine
+from aksp.errors import ExitCode, InvalidInput
+from aksp.model.compliance import Report, Target, TargetKind
+from aksp.model.scope import Scope
+from aksp.report import events, live, summary
+from aksp.report.figures import one_decimal, plural
+from aksp.report.interface import GroupBy, Show
+from aksp.report.plain import draw_plain
+from aksp.workspace import Workspace, prepare
+
+if TYPE_CHECKING:
+    from aksp.model.event import Event
+    from aksp.watching.watcher import Watcher
+
+#: Seconds between two looks at what has come; the screen is drawn no more often.
+TICK = 0.25
+#: Results that the screen is made of: replicas are one row, and nobody sees the rest.
+MOST_SHOWN = 1_000
+
+
+class _Terminated(Exception):
+    """The process was asked to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def watch(request: Request, notes: Notes) -> ExitCode:
+    """Watch until q or Ctrl-C. The exit code of q is that of the last state. Raises AkspError, KeyboardInterrupt."""
+    from aksp.inventory.watched import Watched
+    from aksp.kube.config import connect
+    from aksp.scan import wanted_of
+    from aksp.watching.watcher import Watcher
+
+    _refuse(request)
+    gc.enable()  # unlike a scan this does not soon end
+    workspace = Workspace.open(request.workspace)
+    named = request.cluster if request.cluster not in (None, CURRENT) else None
+    connecting = connect(request.context or named, request.kubeconfig, request_timeout=request.request_timeout)
+    with connecting as connection, Engine() as engine:
+        notes.all(connection.warnings)
+        name = named or connection.name
+        scope = Scope.cluster(name)
+        plan = workspace.plan(scope, _now())
+        if not plan.ready:
+            raise InvalidInput(
+                f"nothing is in force in {workspace.root} that reaches {scope}, so there is nothing to watch",
+                hint="`aksp assign` lists what can be assigned",
+            )
+        prepare(engine, plan)
+        notes.all(plan.notes)
+        source = Watched(
+            engine,
+            connection,
+            wanted_of(plan),
+            kept=[kind for one in plan.ready if one.definition.requires_inventory for kind in one.definition.kinds],
+            namespaces=request.namespaces,
+            selector=request.selector,
+            chunk_size=request.chunk_size,
+        )
+        target = Target(kind=TargetKind.CLUSTER, name=name, scope=str(scope), server=connection.server)
+        watcher = Watcher(plan, engine, source, target, now=_now, collect_compliant=request.show is Show.ALL)
+        with source:
+            if _on_screen(request):
+                _show(watcher, color=wants_color(request.color, True))
+            else:
+                _tell(watcher, notes, as_json=list(request.outputs) == ["json"])
+        report = watcher.report()
+    if _on_screen(request):
+        draw_plain([summary.heading(report), summary.closing(report)], sys.stdout, width=_width(), color=False)
+    comparison = Comparison(wishes=Wishes(), workspace=workspace.root, filters=(), notes=notes, report=report)
+    return exit_code(request, comparison)
+
+
+def _refuse(request: Request) -> None:
+    """Raise InvalidInput for options that do not go with --watch."""
+    compared = request.compared
+    refused = {
+        "-f": bool(request.files),
+        "--from addon": request.origin is Origin.ADDON,
+        "--baseline": compared.baseline is not None,
+        "--fail-on-new": compared.fail_on_new,
+        "--write-baseline": compared.write_baseline,
+        "--diff": compared.diff,
+        "--show new": request.show is Show.NEW,
+        "--group-by": request.group_by is not GroupBy.OWNER,
+    }
+    for option, given in refused.items():
+        if given:
+            raise InvalidInput(
+                f"{option} does not combine with --watch, which follows one cluster as it is",
+                hint=f"leave out --watch, or {option}",
+            )
+    if list(request.outputs) not in (["table"], ["json"]):
+        raise InvalidInput(
+            f"--watch does not write -o {' -o '.join(request.outputs)}",
+            hint="leave -o out for the table, or give -o json for a line of JSON per change; a scan, without --watch,"
+            " writes every format",
+        )
+
+
+def _on_screen(request: Request) -> bool:
+    return list(request.outputs) == ["table"] and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _show(watcher: Watcher, *, color: bool) -> None:
+    """Keep the screen up to date until q is pressed. Raises KeyboardInterrupt, and ends the process when it is told to."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(color_system="standard" if color else None, no_color=not color, highlight=False)
+    shown: tuple[object, ...] = ()
+    drawn = 0.0
+    try:
+        with _ended(), Keys() as keys, Live(console=console, screen=True, auto_refresh=False) as window:
+            how = "q quits" if keys.heard else "Ctrl-C quits"
+            while "q" not in keys.pressed().lower():
+                watcher.step(TICK)
+                state = (watcher.revision, watcher.changed_at, watcher.synced, console.size)
+                if state == shown or time.monotonic() < drawn + TICK:
+                    continue
+                width, height = console.size
+                lines = live.screen(_view(watcher, how), width=width, height=height, color=color)
+                text = Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop")
+                window.update(text, refresh=True)
+                shown, drawn = state, time.monotonic()
+    except _Terminated as end:
+        # Only now is the terminal as it was.
+        signal.signal(end.number, signal.SIG_DFL)
+        os.kill(os.getpid(), end.number)
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    """Whoever ends the process, or closes the window, gets the terminal back as it was."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _Terminated(number)
+
+    numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+    before = [(number, signal.signal(number, end)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _view(watcher: Watcher, how: str) -> live.View:
+    return live.View(
+        report=watcher.overview(MOST_SHOWN),
+        found=watcher.found,
+        objects=watcher.objects,
+        kinds=len(watcher.kinds),
+        changed_at=watcher.changed_at,
+        synced=watcher.synced,
+        lost=watcher.lost,
+        how=how,
+    )
+
+
+def _tell(watcher: Watcher, notes: Notes, *, as_json: bool) -> None:
+    """Write a line for each change, until the reader has seen enough. Raises KeyboardInterrupt."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names are not ASCII, whatever the locale says; and who follows wants each line at once.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=False)
+    try:
+        if not as_json:
+            sys.stdout.write(events.heading() + "\n")
+            sys.stdout.flush()
+        begun = False
+        while True:
+            changed = watcher.step(TICK)
+            if changed:
+                _write(watcher, changed, as_json)
+            if watcher.synced and not begun:
+                begun = True
+                notes.note(_begun(watcher, watcher.overview(0)))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(watcher: Watcher, changed: list[Event], as_json: bool) -> None:
+    if as_json:
+        report = watcher.overview(0)
+        lines = (events.json_line(each, report.state, report.compliance_percent) for each in changed)
+    else:
+        lines = (events.line(each) for each in changed)
+    sys.stdout.writelines(line + "\n" for line in lines)
+    sys.stdout.flush()
+
+
+def _begun(watcher: Watcher, report: Report) -> str:
+    objects = f"{plural(watcher.objects, 'object')} of {plural(len(watcher.kinds), 'kind')}"
+    return f"{report.state.value}, {one_decimal(report.compliance_percent)}% compliant; watching {objects}"
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

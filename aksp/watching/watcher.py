@@ -1,0 +1,362 @@
+"""A watched cluster: what comes from it is judged by the engine, and its report is at hand at any time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Protocol, assert_never
+
+from aksp.compliance.assess import Tally
+from aksp.compliance.containers import Findings
+from aksp.compliance.judgement import Task
+from aksp.compliance.plan import Plan
+from aksp.engine import Batch, Engine
+from aksp.inventory.interface import documents_of
+from aksp.inventory.watched import Key, Listing, Lost, Missing, Objects, Settled, Update, list_of
+from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Result, Target
+from aksp.model.definition import ResourceKind
+from aksp.model.event import Event, EventType
+from aksp.model.resource import Document
+from aksp.scan import findings_of, report_of, unreached
+from aksp.watching.compared import Compared, Texts
+from aksp.watching.ledger import Judged, Ledger, ResultKey, Turn, Verdict
+
+#: Objects that are judged anew at once when what they are compared with has changed.
+CHUNK = 500
+#: Different findings that are known at most, so that replicas share them and a long watch does not grow.
+MOST_FINDINGS = 20_000
+#: Gaps of one listing that are told at most, of unreadable objects.
+MOST_GAPS = 100
+
+# Nearly every object complies: these are shared by all that do.
+_NOTHING: Mapping[int, Sequence[Finding]] = {}
+_NO_FAULTS: Mapping[int, Sequence[str]] = {}
+_NO_LABELS: Mapping[str, str] = {}
+_NOT_ASKED = Verdict()
+
+
+class Source(Protocol):
+    """Where the objects come from: aksp.inventory.watched."""
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        """Everything that is followed."""
+
+    def take(self, seconds: float) -> Sequence[Update]:
+        """What has come; waits so long for something to come."""
+
+    def unnamed(self) -> Sequence[Lost]:
+        """The listings that can never be followed."""
+
+
+class Watcher:
+    """Keeps the report of a watched cluster. Not for several threads.
+
+    ``now`` tells the time: exemptions end while one watches. ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Engine,
+        source: Source,
+        target: Target,
+        *,
+        now: Callable[[], datetime],
+        collect_compliant: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._source = source
+        self._target = target
+        self._now = now
+        self._clock = clock
+        self._chooser = Tally(plan)
+        self._findings = Findings()
+        self._ledger = Ledger(plan, collect_compliant=collect_compliant)
+        self._comparing = frozenset(n for n, one in enumerate(plan.ready) if one.definition.requires_inventory)
+        self._compared = Compared(engine)
+        self._texts = Texts()
+        #: Objects that comparing rules judge, and those of them that wait to be judged.
+        self._relative: set[tuple[Listing, Key]] = set()
+        self._pending: set[tuple[Listing, Key]] = set()
+        self._rests_until = 0.0
+        #: The objects of each listing, with the number of the list that last had them.
+        self._known: dict[Listing, dict[Key, int]] = {listing: {} for listing in source.listings}
+        self._lists: dict[Listing, int] = dict.fromkeys(source.listings, 0)
+        self._gaps: dict[Listing, list[Gap]] = {listing: [] for listing in source.listings}
+        self._lost: dict[Listing, Gap] = {}
+        self._settled: set[Listing] = set()
+        self._told: Sequence[Gap] = ()
+        #: Results that have come or changed since the beginning, the newest last.
+        self._recent: dict[ResultKey, Result] = {}
+        self.synced = False
+        #: Another number whenever something may have changed.
+        self.revision = 0
+        #: When what is counted last changed, since everything had come.
+        self.changed_at: datetime | None = None
+        for each in source.unnamed():
+            self._lost[each.listing] = each.gap
+            self._settled.add(each.listing)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are watched."""
+        return len({(one.kind, key) for one, known in self._known.items() for key in known})
+
+    @property
+    def kinds(self) -> Sequence[ResourceKind]:
+        """The kinds that are watched and that there are, lost ones left out."""
+        return list(dict.fromkeys(one.kind for one in self._known if one in self._settled and one not in self._lost))
+
+    @property
+    def lost(self) -> bool:
+        """Whether something cannot be watched now."""
+        return bool(self._lost)
+
+    @property
+    def found(self) -> int:
+        """How many results there are that no exemption waives."""
+        return self._ledger.found
+
+    def step(self, seconds: float) -> list[Event]:
+        """Take up what has come, waiting so long for it; what has changed by it, in a report's order.
+
+        Nothing counts as changed until each list has come, or failed; then everything has been added. Raises what
+        Watched.take raises.
+        """
+        for update in self._source.take(seconds):
+            self._apply(update)
+            self.revision += 1
+        now = self._now()
+        self._expire(now)
+        self._compare()
+        return self._settle(now)
+
+    def report(self) -> Report:
+        """The report as a scan would make it now."""
+        return self._report(None)
+
+    def overview(self, most: int) -> Report:
+        """The report with so many of its results at most, those that came last first, and none that is exempt."""
+        self._ledger.settle()
+        newest = [each for each in reversed(self._recent.values()) if each.state is not ComplianceState.EXEMPT][:most]
+        if len(newest) < most:
+            older = (
+                result
+                for key, result in self._ledger.results()
+                if key not in self._recent and result.state is not ComplianceState.EXEMPT
+            )
+            newest += islice(older, most - len(newest))
+        return self._report(newest)
+
+    def _report(self, results: Sequence[Result] | None) -> Report:
+        # There is something left to count only before everything has come.
+        self._ledger.settle()
+        tally = self._ledger.tally()
+        failed = {listing.kind for listing in self._lost}
+        absent = unreached(self._plan, tally.matched, failed)
+        return report_of(self._plan, tally, self._target, self._now(), self._current_gaps(), absent, results)
+
+    def _current_gaps(self) -> list[Gap]:
+        gaps = [*(gap for each in self._gaps.values() for gap in each), *self._lost.values()]
+        return list(dict.fromkeys(gaps))
+
+    # What comes
+
+    def _apply(self, update: Update) -> None:
+        match update:
+            case Objects():
+                self._take(update)
+            case Lost(listing=listing, gap=gap):
+                self._lost[listing] = gap
+                self._settled.add(listing)
+            case Missing(listing=listing):
+                self._lost.pop(listing, None)
+                self._gaps[listing] = []
+                self._settled.add(listing)
+                self._drop(listing, list(self._known[listing]))
+            case Settled(listing=listing):
+                self._lost.pop(listing, None)
+            case _:
+                assert_never(update)
+
+    def _take(self, update: Objects) -> None:
+        listing = update.listing
+        if update.begins:
+            self._lists[listing] += 1
+            self._gaps[listing] = []
+        self._gaps[listing] = list(dict.fromkeys([*self._gaps[listing], *update.gaps]))[:MOST_GAPS]
+        known, number = self._known[listing], self._lists[listing]
+        known.update((_key(document), number) for document in update.documents)
+        if update.batch is not None:
+            if listing.compared:
+                self._compared.put(listing, update.documents, update.texts)
+            if listing.judged:
+                self._judge(listing, update.batch, update.documents, update.texts)
+            self._engine.release(update.batch)
+        self._drop(listing, update.gone)
+        if update.ends:
+            self._drop(listing, [key for key, last in known.items() if last != number])
+            self._settled.add(listing)
+
+    def _drop(self, listing: Listing, keys: Collection[Key]) -> None:
+        for key in keys:
+            self._known[listing].pop(key, None)
+            self._ledger.drop((listing, key))
+            self._relative.discard((listing, key))
+            self._pending.discard((listing, key))
+        self._compared.drop(listing, keys)
+        self._texts.drop(listing, keys)
+
+    # Judging
+
+    def _judge(self, listing: Listing, batch: Batch, documents: Sequence[Document], texts: Sequence[bytes]) -> None:
+        """Judge objects by the rules that look at nothing else, and note those that others are about."""
+        chosen = self._chooser.choose(documents)
+        own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]
+        compares: dict[int, list[int]] = {}
+        for number in sorted(self._comparing):
+            for at in chosen[number].documents:
+                compares.setdefault(at, []).append(number)
+        verdicts = self._verdicts(batch, documents, own)
+        for at, document in enumerate(documents):
+            numbers = tuple(compares.get(at, ()))
+            self._put(listing, document, verdicts.get(at, _NOT_ASKED), numbers, texts[at] if numbers else b"")
+
+    def _put(self, listing: Listing, document: Document, own: Verdict, compares: tuple[int, ...], text: bytes) -> None:
+        key = listing, _key(document)
+        before = self._ledger.get(key)
+        if compares:
+            self._texts.put(listing, key[1], text)
+            self._relative.add(key)
+            self._pending.add(key)
+        else:
+            self._texts.drop(listing, [key[1]])
+            self._relative.discard(key)
+            self._pending.discard(key)
+        if not own.asked and not compares:
+            self._ledger.drop(key)
+            return
+        # Until it is compared anew what was said last holds, as long as the same rules are about it.
+        compared = before.compared if before is not None and before.compares == compares else None
+        # Nothing selects by labels any more.
+        judged = Judged(document=replace(document, labels=_NO_LABELS), own=own, compares=compares, compared=compared)
+        if judged != before:
+            self._ledger.put(key, judged)
+
+    def _verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, Verdict]:
+        """What tasks say of the documents that they are about, as a scan would have it."""
+        asked: dict[int, list[int]] = {}
+        for number, task in enumerate(tasks):
+            for at in task.documents:
+                asked.setdefault(at, []).append(number)
+        if not asked:
+            return {}
+        judgement = self._engine.judge(batch, tasks)
+        if len(self._findings) > MOST_FINDINGS:
+            self._findings = Findings()
+        found, faults = findings_of(self._engine, self._findings, batch, documents, tasks, judgement)
+        findings_at: dict[int, dict[int, Sequence[Finding]]] = {}
+        for (number, at), findings in found.items():
+            findings_at.setdefault(at, {})[number] = findings
+        faults_at: dict[int, dict[int, list[str]]] = {}
+        for fault in faults:
+            faults_at.setdefault(fault.document, {}).setdefault(fault.task, []).append(fault.message)
+        return {
+            at: Verdict(asked=tuple(numbers), found=findings_at.get(at, _NOTHING), faults=faults_at.get(at, _NO_FAULTS))
+            for at, numbers in asked.items()
+        }
+
+    def _compare(self) -> None:
+        """Let the rules that compare judge what has changed; all, when what they compare with has."""
+        if not self._comparing or not all(one in self._settled for one in self._known if one.compared):
+            return
+        if self._clock() < self._rests_until:
+            return
+        began = self._clock()
+        if self._compared.changed:
+            self._compared.changed = False
+            self._pending |= self._relative
+        self.revision += bool(self._pending)
+        pending = sorted(self._pending, key=lambda one: (str(one[0]), one[1]))
+        for at in range(0, len(pending), CHUNK):
+            self._compare_some(pending[at : at + CHUNK])
+        self._pending.clear()
+        # Half of the time is for what else comes, however much there is to compare.
+        self._rests_until = 2 * self._clock() - began
+
+    def _compare_some(self, keys: Sequence[tuple[Listing, Key]]) -> None:
+        batch = self._engine.load_list(list_of([self._texts.get(*key) for key in keys]))
+        documents = documents_of(batch.documents)
+        at_resource = {document.resource: at for at, document in enumerate(documents)}
+        known = {
+            at_resource[one.document.resource]: (key, one)
+            for key in keys
+            if (one := self._ledger.get(key)) is not None and one.document.resource in at_resource
+        }
+        tasks = [
+            replace(task, documents=[at for at, (_, one) in known.items() if number in one.compares])
+            for number, task in enumerate(self._chooser.choose(()))
+        ]
+        verdicts = self._verdicts(batch, documents, tasks)
+        self._engine.release(batch)
+        for at, (key, one) in known.items():
+            if one.compared != verdicts.get(at):
+                self._ledger.put(key, replace(one, compared=verdicts.get(at)))
+
+    # What has changed
+
+    def _expire(self, now: datetime) -> None:
+        """Let exemptions go whose time is over."""
+        if not any(exemption.expired(now) for one in self._plan.ready for exemption in one.exemptions):
+            return
+        ready = [
+            replace(one, exemptions=tuple(each for each in one.exemptions if not each.expired(now)))
+            for one in self._plan.ready
+        ]
+        self._plan = replace(self._plan, ready=ready)
+        self.revision += 1
+        self._ledger.renew(self._plan)
+
+    def _settle(self, now: datetime) -> list[Event]:
+        if not self.synced and (self._pending or not self._settled.issuperset(self._known)):
+            # Nobody asks what has changed, and each page would count everything anew.
+            return []
+        moved = self._ledger.stale
+        turns = self._ledger.settle()
+        if not self.synced:
+            self.synced = True
+            self._told = self._current_gaps()
+            events = [Event(type=EventType.ADDED, at=now, result=result) for _, result in self._ledger.results()]
+            return events + [Event(type=EventType.ADDED, at=now, gap=gap) for gap in self._told]
+        events = [_event(turn, now) for turn in turns]
+        self._remember(turns)
+        before, self._told = self._told, self._current_gaps()
+        events += [Event(type=EventType.ADDED, at=now, gap=gap) for gap in self._told if gap not in before]
+        events += [Event(type=EventType.RESOLVED, at=now, gap=gap) for gap in before if gap not in self._told]
+        if events or moved:
+            self.changed_at = now
+        return events
+
+    def _remember(self, turns: Iterable[Turn]) -> None:
+        for turn in turns:
+            if turn.was is not None:
+                self._recent.pop(turn.was, None)
+            if turn.now is not None and turn.after is not None:
+                self._recent[turn.now] = turn.after
+
+
+def _event(turn: Turn, now: datetime) -> Event:
+    if turn.after is None:
+        return Event(type=EventType.RESOLVED, at=now, result=turn.before, gone=turn.gone)
+    kind = EventType.CHANGED if turn.before else EventType.ADDED
+    return Event(type=kind, at=now, result=turn.after, before=turn.before)
+
+
+def _key(document: Document) -> Key:
+    return document.resource.namespace, document.resource.name

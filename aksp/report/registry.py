@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from aksp.report.azure_devops import render_azure_devops
 from aksp.report.csv_format import render_csv
+from aksp.report.github import render_github
+from aksp.report.gitlab import render_gitlab
 from aksp.report.interface import Format
 from aksp.report.json_format import render_json
+from aksp.report.junit import render_junit
 from aksp.report.markdown import render_markdown
 from aksp.report.openreports import render_open_reports
 from aksp.report.policyreport import render_policy_reports
+from aksp.report.prometheus import render_prometheus
+from aksp.report.sarif import render_sarif
 from aksp.report.table import render_table, render_wide
 from aksp.report.yaml_format import render_yaml
 
@@ -70,6 +76,49 @@ _ALL = (
         render=render_open_reports,
         every_line=True,
         suffixes=(".yaml", ".yml"),
+    ),
+    Format(
+        name="junit",
+        description="test results in JUnit's XML: a suite per assignment, a case per container",
+        render=render_junit,
+        every_line=True,
+        suffixes=(".xml",),
+        every_result=True,
+    ),
+    Format(
+        name="sarif",
+        description="SARIF 2.1.0 for code scanning, a result per finding of a workload",
+        render=render_sarif,
+        every_line=True,
+        suffixes=(".sarif", ".sarif.json"),
+    ),
+    Format(
+        name="github",
+        description="annotations for GitHub Actions, and the Markdown report as the job's summary",
+        render=render_github,
+        every_line=False,
+        suffixes=(".txt",),
+    ),
+    Format(
+        name="azuredevops",
+        description="issues for Azure Pipelines, and the Markdown report on the run's page",
+        render=render_azure_devops,
+        every_line=True,
+        suffixes=(".txt",),
+    ),
+    Format(
+        name="gitlab",
+        description="Code Quality report for GitLab's merge requests",
+        render=render_gitlab,
+        every_line=True,
+        suffixes=(".json",),
+    ),
+    Format(
+        name="prometheus",
+        description="metrics for node_exporter's textfile collector",
+        render=render_prometheus,
+        every_line=False,
+        suffixes=(".prom",),
     ),
 )
 

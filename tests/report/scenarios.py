@@ -446,6 +446,56 @@ def manifests() -> Report:
     )
 
 
+def many() -> Report:
+    """10,000 findings: 2,000 workloads with two Pods each, every image and every CPU limit wrong, and 2,000 exempt.
+
+    Not among the scenarios below: what they are used for would take minutes.
+    """
+    results: list[Result] = []
+    for number in range(2_000):
+        name = f"shop-{number:04}"
+        owner = Owner(kind="Deployment", name=name)
+        main = container("main", f"docker.io/library/app:{number}")
+        found = [
+            (IMAGES, S.NON_COMPLIANT, _image(main.image, "main")),
+            (LIMITS, S.NON_COMPLIANT, _limit("CPU", main)),
+        ]
+        waived = Finding(
+            message="privileged is true",
+            container=container("agent", "contoso.azurecr.io/mesh:2.1"),
+            path="spec.containers[1].securityContext.privileged",
+            observed=True,
+            expected=False,
+        )
+        for replica in range(2):
+            here = pod(f"team-{number // 100:02}", f"{name}-{replica}")
+            exempt = [(PRIVILEGED, S.EXEMPT, waived)] if not replica else []
+            results += [
+                Result(
+                    assignment=key,
+                    state=state,
+                    resource=here,
+                    owner=owner,
+                    finding=finding,
+                    exemption=MESH if state is S.EXEMPT else None,
+                )
+                for key, state, finding in (*found, *exempt)
+            ]
+    wrong = {S.NON_COMPLIANT: 4_000}
+    return report(
+        state=S.NON_COMPLIANT,
+        percent=0.0,
+        resources=wrong,
+        containers=wrong | {S.EXEMPT: 2_000},
+        assignments=(
+            summary(IMAGES, S.NON_COMPLIANT, 0.0, wrong, wrong),
+            summary(PRIVILEGED, S.COMPLIANT, 100.0, {S.EXEMPT: 2_000, S.COMPLIANT: 2_000}, {S.EXEMPT: 2_000}),
+            summary(LIMITS, S.NON_COMPLIANT, 0.0, wrong, wrong),
+        ),
+        results=results,
+    )
+
+
 def empty() -> Report:
     return report()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
 
 from .render import render
-from .scenarios import SCENARIOS
+from .scenarios import SCENARIOS, many
 
 Golden = Callable[[str, str], None]
 
@@ -20,10 +21,32 @@ Golden = Callable[[str, str], None]
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_format_renders_every_scenario_as_before(scenario: str, format: str, golden: Golden) -> None:
     report = SCENARIOS[scenario]()
-    if len(report.results) > 50 and format in ("wide", "json", "yaml", "csv", "policyreport", "openreports"):
+    if len(report.results) > 50 and format in (
+        "wide",
+        "json",
+        "yaml",
+        "csv",
+        "policyreport",
+        "openreports",
+        "junit",
+        "sarif",
+    ):
         # A thousand like lines would be hard to look at: the first of them, and the last.
         report = replace(report, results=(*report.results[:12], report.results[-1]))
     golden(f"{scenario}.{format}.txt", render(report, format))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_renders_ten_thousand_findings_as_before(format: str, golden: Golden) -> None:
+    golden(f"many.{format}.txt", digest(render(many(), format)))
+
+
+def digest(text: str) -> str:
+    """What stands for a text of megabytes: its hash and size, and how its first lines begin."""
+    lines = text.splitlines()
+    head = [line[:160] for line in lines[:20]]
+    hashed = hashlib.sha256(text.encode()).hexdigest()
+    return "\n".join([f"sha256 {hashed}", f"{len(lines)} lines, {len(text)} characters", *head, ""])
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

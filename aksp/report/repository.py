@@ -1,0 +1,111 @@
+"""Where findings are, for readers that know files by their path from the root of a repository."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+from urllib.parse import quote
+
+from aksp.model.compliance import Gap, Result, Source, Target, TargetKind
+from aksp.model.resource import Resource
+from aksp.report.interface import Style
+
+#: The path of what came through standard input.
+STDIN = "stdin"
+
+
+class Origin(StrEnum):
+    """What a place is in."""
+
+    REPOSITORY = "repository"
+    ELSEWHERE = "elsewhere"
+    STDIN = "stdin"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A file and a line, the path with forward slashes and without ``./`` at its start.
+
+    In the repository the path leads from its root. Elsewhere it is absolute, or as it was given when the root is not
+    known. An object without a file has a path of its own: see ``object_path``. ``columns`` are where the field
+    begins and the column after the line's end, counted from 1; None when unknown.
+    """
+
+    origin: Origin
+    path: str
+    line: int = 1
+    columns: tuple[int, int] | None = None
+
+    @property
+    def uri(self) -> str:
+        """The path as a URI reference by RFC 3986."""
+        if self.origin is Origin.OBJECT:
+            return self.path  # it is one already
+        if posixpath.isabs(self.path) or PurePath(self.path).is_absolute():
+            return f"file:///{_quoted(self.path.lstrip('/'), '/:')}"
+        return _quoted(self.path, "/")
+
+
+def place_of(result: Result, target: Target, style: Style) -> Place:
+    """Where a result is written, or what stands for it when it is in no file. Looks its line up."""
+    if result.source is not None:
+        return _in_file(result.source, style)
+    kind, name = (
+        (result.owner.kind, result.owner.name) if result.owner else (result.resource.kind, result.resource.name)
+    )
+    return Place(origin=Origin.OBJECT, path=object_path(target, result.resource.namespace, kind, name))
+
+
+def gap_place(gap: Gap, target: Target) -> Place:
+    """What stands for a gap: its resource, or its reason."""
+    resource = gap.resource or Resource(api_version="", kind="gaps", namespace="", name=gap.reason)
+    return Place(origin=Origin.OBJECT, path=object_path(target, resource.namespace, resource.kind, resource.name))
+
+
+def object_path(target: Target, *names: str) -> str:
+    """A path for what is in no file, the same in every run: ``cluster/prod/shop/Deployment/web.yaml``.
+
+    Percent-encoded: names hold colons, and in manifests anything.
+    """
+    root = ("cluster", target.name) if target.kind is TargetKind.CLUSTER else ("manifests",)
+    return "/".join(_segment(name) for name in (*root, *names) if name) + ".yaml"
+
+
+def _in_file(source: Source, style: Style) -> Place:
+    line, columns = source.line, source.columns
+    if source.file == "-":
+        return Place(origin=Origin.STDIN, path=STDIN, line=line, columns=columns)
+    path = file_path(source.file, style)
+    outside = path == ".." or path.startswith("../") or posixpath.isabs(path) or PurePath(path).is_absolute()
+    return Place(origin=Origin.ELSEWHERE if outside else Origin.REPOSITORY, path=path, line=line, columns=columns)
+
+
+def file_path(file: str, style: Style) -> str:
+    """A file's path from the root of the repository, where it is in it."""
+    given = PurePath(file)
+    root = PurePath(style.root).as_posix() if style.root else ""
+    if not given.is_absolute():
+        path = posixpath.normpath(posixpath.join(PurePath(style.base).as_posix(), given.as_posix()))
+        if not root or not (path == ".." or path.startswith("../")):
+            return path
+        return posixpath.normpath(posixpath.join(root, path))
+    path = posixpath.normpath(given.as_posix())
+    below = path.removeprefix(root.rstrip("/") + "/") if root else path
+    return below or path
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of a path; only dots would lead elsewhere."""
+    return "_" * len(name) if name in (".", "..") else _quoted(name, "")
+
+
+def _quoted(text: str, safe: str) -> str:
+    try:
+        # What is no UTF-8 in a file's name comes as surrogates, and goes as the bytes that it was.
+        raw = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode(errors="backslashreplace")
+    return quote(raw, safe=safe)

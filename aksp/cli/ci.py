@@ -1,0 +1,96 @@
+"""Pipelines: which one runs this, what it reads, and where its repository is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+#: Stands for what the pipeline reads that runs this.
+CI: Final = "ci"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pipeline:
+    """A CI system: the variable that tells it, the outputs it reads, and the variable of the repository's folder."""
+
+    name: str
+    variable: str
+    outputs: Sequence[str]
+    repository: str = ""
+
+
+PIPELINES: Final = (
+    Pipeline(name="GitHub Actions", variable="GITHUB_ACTIONS", outputs=("github",), repository="GITHUB_WORKSPACE"),
+    Pipeline(
+        name="Azure Pipelines", variable="TF_BUILD", outputs=("azuredevops",), repository="BUILD_SOURCESDIRECTORY"
+    ),
+    Pipeline(
+        name="GitLab CI",
+        variable="GITLAB_CI",
+        outputs=("table", "gitlab=gl-code-quality-report.json"),
+        repository="CI_PROJECT_DIR",
+    ),
+    Pipeline(name="Jenkins", variable="JENKINS_URL", outputs=("table", "junit=aksp-junit.xml")),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """``root`` is the root folder of the repository, ``base`` the current folder as seen from there; empty at the root."""
+
+    root: str
+    base: str
+
+
+def running(environment: Mapping[str, str]) -> Pipeline | None:
+    """The pipeline that runs this; None for a person, or one that is not known."""
+    return next((one for one in PIPELINES if environment.get(one.variable, "").lower() not in ("", "false")), None)
+
+
+def expand(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[list[str], str]:
+    """What is given to -o with ``ci`` replaced, and a note of what was chosen; the note is empty without ``ci``."""
+    if CI not in texts:
+        return list(texts), ""
+    pipeline = running(environment)
+    chosen = pipeline.outputs if pipeline else ("table",)
+    expanded = [output for text in texts for output in (chosen if text == CI else (text,))]
+    why = (
+        f"{pipeline.name} runs this ({pipeline.variable} is set)" if pipeline else "no pipeline that it knows runs this"
+    )
+    return expanded, f"-o ci: {why}, so it is -o {' -o '.join(chosen)}"
+
+
+# What a runner takes for a command: GitHub's at the start of a line, and its old form and Azure's anywhere.
+_COMMAND: Final = re.compile(r"^([ \t]*:)(?=:)|(#)(?=#(?:\[|vso\[))", re.MULTILINE | re.IGNORECASE)
+
+
+def harmless(text: str) -> str:
+    """Text for a pipeline's log, in which a name from a manifest must not command the runner: a blank parts it."""
+    return _COMMAND.sub(r"\1\2 ", text)
+
+
+def repository(environment: Mapping[str, str], here: Path) -> Repository:
+    """Where the current folder lies: in the pipeline's checkout, or below the nearest folder with ``.git``.
+
+    Without either the current folder is taken for the root.
+    """
+    named = (environment.get(one.repository, "") for one in PIPELINES)
+    above = next((str(folder) for folder in (here, *here.parents) if (folder / ".git").exists()), "")
+    for root in (*named, above):
+        base = _below(here, root) if root else None
+        if base is not None:
+            return Repository(root=root, base=base)
+    return Repository(root=str(here), base="")
+
+
+def _below(here: Path, root: str) -> str | None:
+    """The path from the root to here; None when it does not lead there."""
+    try:
+        path = Path(os.path.realpath(here)).relative_to(os.path.realpath(root)).as_posix()
+    except (OSError, ValueError):
+        return None
+    return "" if path == "." else path

@@ -137,8 +137,16 @@ def markdown() -> str:
         "<!-- Made from the code by `make docs`; changes belong into the code. -->",
         _fill(
             "Every command, argument and option of `aksp`. Options are named as kubectl names them. `--help` or `-h` "
-            "shows the same for one command; `--debug` may stand anywhere. As `kubectl aksp` the command is a plugin of "
-            "kubectl."
+            "shows the same for one command; `--debug` may stand anywhere."
+        ),
+        _fill(
+            "Installed beside kubectl, `aksp` is a plugin of it: `kubectl aksp` takes the same commands, and the shell's "
+            "completion of kubectl completes them (kubectl 1.26 or later)."
+        ),
+        _fill(
+            "`aksp --install-completion` sets up completion for bash, zsh, fish or PowerShell: commands, options, contexts "
+            "of the kubeconfig, definitions, assignments of the workspace, and formats. A key press reads files, and asks "
+            "no cluster. With the command the manual page aksp(1) is installed, which says what this page says."
         ),
         _table(
             "Command",

@@ -86,10 +86,13 @@ def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
 
 
 def formats(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The formats of a report. Behind the = a shell completes files by itself."""
+    """The formats of a report, and ci. Behind the = a shell completes files by itself."""
+    from aksp.cli.ci import CI
     from aksp.report.registry import FORMATS
 
-    return [] if "=" in incomplete else [(one.name, one.description) for one in FORMATS.values()]
+    if "=" in incomplete:
+        return []
+    return [*((one.name, one.description) for one in FORMATS.values()), (CI, "what the pipeline reads that runs this")]
 
 
 def one_of(values: Iterable[object]) -> Callable[[str], list[str]]:

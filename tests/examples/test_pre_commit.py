@@ -102,7 +102,7 @@ def test_a_commit_of_what_does_not_comply_is_refused_and_told(git: Git) -> None:
     assert refused.returncode == 1
     assert "manifests/bad.yaml" in refused.stdout
     assert "no-privileged" in refused.stdout
-    assert "manifests/good.yaml" not in refused.stdout
+    assert "Pod/good" not in refused.stdout
 
 
 def test_a_commit_of_what_complies_passes(git: Git) -> None:

@@ -13,7 +13,7 @@ from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.lines import DocumentText, FileSource, Lines
-from aksp.model.compliance import Gap
+from aksp.model.compliance import Gap, Written
 from aksp.model.resource import Document
 
 #: What kubectl reads from a folder.
@@ -91,7 +91,8 @@ class Manifests:
             try:
                 text = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
             except OSError as error:
-                yield Gap(reason="UnreadableFile", message=f"{file}: {error.strerror or error}")
+                message = f"{file}: {error.strerror or error}"
+                yield Gap(reason="UnreadableFile", message=message, source=Written(file=file, line=1))
                 continue
             if file == STDIN:
                 self.lines.keep(file, text)
@@ -121,7 +122,7 @@ class Manifests:
         if self._namespace or self._selector:
             # Left-out documents stay where they are, since tasks name documents by their index.
             kept = [self._wanted(batch, at) for at in range(len(documents))]
-            documents = [d if keep else _hidden(d) for d, keep in zip(documents, kept, strict=True)]
+            documents = [d if keep else hidden(d) for d, keep in zip(documents, kept, strict=True)]
         return Page(listing="files", batch=batch, documents=documents, sources=sources, gaps=gaps)
 
     def _wanted(self, batch: Batch, at: int) -> bool:
@@ -143,7 +144,7 @@ class Manifests:
         return FileSource(text, self.lines)
 
 
-def _hidden(document: Document) -> Document:
+def hidden(document: Document) -> Document:
     """A document that no assignment selects: its kind has no name."""
     return replace(
         document, resource=replace(document.resource, api_version="", kind=""), template="", containers=(), problems=()
@@ -152,7 +153,8 @@ def _hidden(document: Document) -> Document:
 
 def _unreadable(file: str, line: int, message: str) -> Gap:
     shown = "standard input" if file == STDIN else file
-    return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}")
+    source = Written(file=file, line=line)
+    return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
 
 
 def _expand(paths: Sequence[str], recursive: bool) -> Iterator[str]:

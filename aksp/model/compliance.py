@@ -90,6 +90,19 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """A place in a file that needs no looking up."""
+
+    file: str
+    line: int
+    columns: None = None
+
+    def at(self, path: str | None) -> Written:
+        """The same place: where other fields are is not known."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AssignmentSummary:
     """One assignment's part of a report. compliance_percent is None when it was not evaluated."""
 
@@ -136,11 +149,12 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gap:
-    """Something that could not be judged. reason is a word in CamelCase, message a sentence."""
+    """Something that could not be judged. reason is a word in CamelCase, message a sentence, which names the source."""
 
     reason: str
     message: str
     resource: Resource | None = None
+    source: Source | None = field(default=None, compare=False)  # the message tells it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aksp.model.compliance import ComplianceState, Report, Result, Target
+from aksp.model.compliance import ComplianceState, Report, Result, Source
 from aksp.report import summary
 from aksp.report.interface import Style
 from aksp.report.layout import text_of
@@ -17,7 +17,7 @@ from aksp.report.occurrences import (
     other_gaps,
     severity_rank,
 )
-from aksp.report.repository import Origin, Place, place_of
+from aksp.report.repository import Origin, Place, in_file
 from aksp.report.text import safe
 
 
@@ -25,19 +25,17 @@ from aksp.report.text import safe
 class Annotation:
     """One of them. Its texts are one line each and safe to print; ``code`` is the definition, or a gap's reason.
 
-    ``occurrence`` is None for a gap.
+    ``source`` is where it is written, None for what is in no file. Its line is looked up by ``place``.
     """
 
     title: str
     code: str
     message: str
-    occurrence: Occurrence | None = None
+    source: Source | None
 
-    def place(self, target: Target, style: Style) -> Place | None:
+    def place(self, style: Style) -> Place | None:
         """Where it is written; None when it is in no file."""
-        if self.occurrence is None or self.occurrence.first.source is None:
-            return None
-        return place_of(self.occurrence.first, target, style)
+        return in_file(self.source, style) if self.source else None
 
     def message_at(self, place: Place) -> str:
         """The message with its place, for where no reader could open the file."""
@@ -59,7 +57,8 @@ def annotate(report: Report) -> Annotations:
     found = [one for one in occurrences(report.results) if one.first.state is not ComplianceState.EXEMPT]
     found.sort(key=lambda one: severity_rank(one.first.assignment.severity))
     gaps = (
-        Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap)) for gap in other_gaps(report)
+        Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap), source=gap.source)
+        for gap in other_gaps(report)
     )
     describe = _describer(report)
     return Annotations(
@@ -80,7 +79,7 @@ def _describer(report: Report) -> Callable[[Occurrence], Annotation]:
             title=safe(first.assignment.name),
             code=safe(first.assignment.definition),
             message=_sentences(occurrence.text, _field(first), advice_on(report, first)),
-            occurrence=occurrence,
+            source=first.source,
         )
 
     return describe

@@ -24,7 +24,7 @@ def render_azure_devops(report: Report, out: TextIO, style: Style) -> None:
     found = annotate(report)
     for level, some in (("error", found.errors), ("warning", found.warnings)):
         for annotation in some:
-            out.write(_issue(level, annotation, report, style))
+            out.write(_issue(level, annotation, style))
     out.write(f"{gist(report)}\n")
 
 
@@ -33,10 +33,10 @@ def upload_summary(path: str) -> str:
     return f"##vso[task.uploadsummary]{escape(path, _MESSAGE)}\n"
 
 
-def _issue(level: str, annotation: Annotation, report: Report, style: Style) -> str:
+def _issue(level: str, annotation: Annotation, style: Style) -> str:
     properties = {"type": level}
     message = annotation.message
-    place = annotation.place(report.target, style)
+    place = annotation.place(style)
     if place is not None and place.origin is Origin.STDIN:
         message = annotation.message_at(place)
     elif place is not None:

@@ -29,7 +29,7 @@ def render_github(report: Report, out: TextIO, style: Style) -> None:
     found = annotate(report)
     for level, some in (("error", found.errors), ("warning", found.warnings)):
         for annotation in some[:MOST_SHOWN]:
-            out.write(_command(level, annotation, report, style))
+            out.write(_command(level, annotation, style))
     if more := _more(found.errors, found.warnings):
         out.write(command("notice", more, {"title": "aksp"}))
     out.write(f"{gist(report)}\n")
@@ -41,8 +41,8 @@ def command(name: str, message: str, properties: Mapping[str, str]) -> str:
     return f"::{name} {given}::{escape(message, _MESSAGE)}\n"
 
 
-def _command(level: str, annotation: Annotation, report: Report, style: Style) -> str:
-    place = annotation.place(report.target, style)
+def _command(level: str, annotation: Annotation, style: Style) -> str:
+    place = annotation.place(style)
     title = {"title": annotation.title}
     if place is None:
         return command(level, annotation.message, title)

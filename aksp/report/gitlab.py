@@ -36,7 +36,11 @@ def render_gitlab(report: Report, out: TextIO, style: Style) -> None:
 def _issues(report: Report, style: Style) -> Iterator[dict[str, Any]]:
     for gap in other_gaps(report):
         yield _issue(
-            gap_text(gap), f"gap-{gap.reason}", _gap_fingerprint(gap), _GAP_SEVERITY, gap_place(gap, report.target)
+            gap_text(gap),
+            f"gap-{gap.reason}",
+            _gap_fingerprint(gap),
+            _GAP_SEVERITY,
+            gap_place(gap, report.target, style),
         )
     for one in occurrences(report.results):
         if one.first.state is not ComplianceState.EXEMPT:

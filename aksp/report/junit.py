@@ -17,7 +17,7 @@ from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Re
 from aksp.report.figures import rfc3339
 from aksp.report.interface import Style
 from aksp.report.occurrences import advice_on, gap_text, other_gaps, waiver
-from aksp.report.repository import Origin, Place, place_of
+from aksp.report.repository import Origin, Place, in_file, place_of
 from aksp.report.text import safe
 
 #: The suite of what could not be judged.
@@ -85,7 +85,8 @@ def render_junit(report: Report, out: TextIO, style: Style) -> None:
         out.write(f"  <testsuite{_attributes({'name': GAPS, **_totals(['error'] * len(gaps)), **_run(report)})}>\n")
         for number, gap in enumerate(gaps, 1):
             name = f"{number} {gap.reason}" + (f" {gap.resource}" if gap.resource else "")
-            out.write(f"    <testcase{_attributes({'classname': GAPS, 'name': name})}>\n")
+            place = in_file(gap.source, style) if gap.source else None
+            out.write(f"    <testcase{_attributes({'classname': GAPS, 'name': name, **_file(place)})}>\n")
             out.write(_element("error", {"type": gap.reason, "message": gap_text(gap)}, ""))
             out.write("    </testcase>\n")
         out.write("  </testsuite>\n")
@@ -129,8 +130,7 @@ def _case(case: _Case, class_attribute: str, report: Report, style: Style) -> It
     outcome = case.outcome
     first = case.results[0]
     place = place_of(first, report.target, style) if first.source else None
-    file = _attributes({"file": place.path}) if place and place.origin is not Origin.STDIN else ""
-    opening = f"    <testcase{class_attribute}{_attributes({'name': case.name})}{file}"
+    opening = f"    <testcase{class_attribute}{_attributes({'name': case.name, **_file(place)})}"
     if not outcome:
         yield f"{opening}/>\n"
         return
@@ -191,6 +191,10 @@ def _name(result: Result) -> str:
     return (
         f"{name}[{container.name}]" if container.type == "containers" else f"{name}[{container.type}/{container.name}]"
     )
+
+
+def _file(place: Place | None) -> dict[str, str]:
+    return {"file": place.path} if place and place.origin is not Origin.STDIN else {}
 
 
 def _totals(outcomes: Iterable[str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from aksp.model.compliance import (
     Source,
     Target,
     TargetKind,
+    Written,
 )
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
@@ -38,19 +39,6 @@ _Word = TypeVar("_Word", bound=StrEnum)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedExemption(Exemption):
     """An exemption of which the report tells the name alone: neither category nor end mean anything."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """A place in a file, as the report tells it."""
-
-    file: str
-    line: int
-    columns: None = None
-
-    def at(self, path: str | None) -> Written:
-        """The same place: where other fields are is not known."""
-        return self
 
 
 def report_from(document: Mapping[str, Any]) -> Report:

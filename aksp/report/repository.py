@@ -52,15 +52,27 @@ class Place:
 def place_of(result: Result, target: Target, style: Style) -> Place:
     """Where a result is written, or what stands for it when it is in no file. Looks its line up."""
     if result.source is not None:
-        return _in_file(result.source, style)
+        return in_file(result.source, style)
     kind, name = (
         (result.owner.kind, result.owner.name) if result.owner else (result.resource.kind, result.resource.name)
     )
     return Place(origin=Origin.OBJECT, path=object_path(target, result.resource.namespace, kind, name))
 
 
-def gap_place(gap: Gap, target: Target) -> Place:
-    """What stands for a gap: its resource, or its reason."""
+def in_file(source: Source, style: Style) -> Place:
+    """A place in a file. Looks its line up."""
+    line, columns = source.line, source.columns
+    if source.file == "-":
+        return Place(origin=Origin.STDIN, path=STDIN, line=line, columns=columns)
+    path = file_path(source.file, style)
+    outside = path == ".." or path.startswith("../") or posixpath.isabs(path) or PurePath(path).is_absolute()
+    return Place(origin=Origin.ELSEWHERE if outside else Origin.REPOSITORY, path=path, line=line, columns=columns)
+
+
+def gap_place(gap: Gap, target: Target, style: Style) -> Place:
+    """Where a gap is, or what stands for it: its resource, or its reason."""
+    if gap.source is not None:
+        return in_file(gap.source, style)
     resource = gap.resource or Resource(api_version="", kind="gaps", namespace="", name=gap.reason)
     return Place(origin=Origin.OBJECT, path=object_path(target, resource.namespace, resource.kind, resource.name))
 
@@ -72,15 +84,6 @@ def object_path(target: Target, *names: str) -> str:
     """
     root = ("cluster", target.name) if target.kind is TargetKind.CLUSTER else ("manifests",)
     return "/".join(_segment(name) for name in (*root, *names) if name) + ".yaml"
-
-
-def _in_file(source: Source, style: Style) -> Place:
-    line, columns = source.line, source.columns
-    if source.file == "-":
-        return Place(origin=Origin.STDIN, path=STDIN, line=line, columns=columns)
-    path = file_path(source.file, style)
-    outside = path == ".." or path.startswith("../") or posixpath.isabs(path) or PurePath(path).is_absolute()
-    return Place(origin=Origin.ELSEWHERE if outside else Origin.REPOSITORY, path=path, line=line, columns=columns)
 
 
 def file_path(file: str, style: Style) -> str:

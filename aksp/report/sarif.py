@@ -16,7 +16,7 @@ from aksp.model.resource import Container, Resource
 from aksp.report.figures import one_decimal, rfc3339
 from aksp.report.interface import Style
 from aksp.report.occurrences import MOST_LISTED, Occurrence, gap_text, occurrences, waiver
-from aksp.report.repository import Origin, Place, place_of
+from aksp.report.repository import Origin, Place, in_file, place_of
 from aksp.report.sarif_rules import sarif_rules
 from aksp.report.text import safe
 
@@ -50,7 +50,7 @@ def write_sarif(report: Report, out: TextIO, style: Style, limit: int) -> None:
     for number, part in enumerate(split(found, limit), 1):
         out.write(before)
         # The results come last, a line each.
-        out.write(_ENCODE(_run(report, rules, number)).removesuffix("}"))
+        out.write(_ENCODE(_run(report, rules, number, style)).removesuffix("}"))
         _write_results((_result(one, rules, report.target, style) for one in part), out)
         before = ",\n"
     out.write("\n]}\n")
@@ -95,7 +95,7 @@ def _rules(report: Report, found: Sequence[Occurrence]) -> _Rules:
     )
 
 
-def _run(report: Report, rules: _Rules, number: int) -> dict[str, Any]:
+def _run(report: Report, rules: _Rules, number: int, style: Style) -> dict[str, Any]:
     """A run without its results."""
     driver: dict[str, Any] = {"name": "aksp", "version": report.version, "rules": rules.descriptors}
     if reasons := dict.fromkeys(safe(gap.reason) for gap in report.gaps):
@@ -105,7 +105,7 @@ def _run(report: Report, rules: _Rules, number: int) -> dict[str, Any]:
         "startTimeUtc": rfc3339(report.evaluated_at),
     }
     if report.gaps:
-        invocation["toolExecutionNotifications"] = [_notification(gap) for gap in report.gaps]
+        invocation["toolExecutionNotifications"] = [_notification(gap, style) for gap in report.gaps]
     name = category(report.target)
     return {
         "tool": {"driver": driver},
@@ -120,14 +120,19 @@ def _run(report: Report, rules: _Rules, number: int) -> dict[str, Any]:
     }
 
 
-def _notification(gap: Gap) -> dict[str, Any]:
+def _notification(gap: Gap, style: Style) -> dict[str, Any]:
     made: dict[str, Any] = {
         "descriptor": {"id": safe(gap.reason)},
         "level": "error",
         "message": {"text": gap_text(gap)},
     }
+    location: dict[str, Any] = {}
+    if gap.source is not None:
+        location["physicalLocation"] = _physical(in_file(gap.source, style))
     if gap.resource is not None:
-        made["locations"] = [{"logicalLocations": [_logical(gap.resource, None)]}]
+        location["logicalLocations"] = [_logical(gap.resource, None)]
+    if location:
+        made["locations"] = [location]
     return made
 
 
@@ -169,6 +174,14 @@ def _result(one: Occurrence, rules: _Rules, target: Target, style: Style) -> dic
 
 
 def _location(one: Occurrence, place: Place) -> dict[str, Any]:
+    container = one.first.finding.container
+    return {
+        "physicalLocation": _physical(place),
+        "logicalLocations": [_logical(resource, container) for resource in one.resources],
+    }
+
+
+def _physical(place: Place) -> dict[str, Any]:
     artifact = {"uri": place.uri}
     if place.origin is not Origin.ELSEWHERE:
         artifact["uriBaseId"] = "%SRCROOT%"
@@ -177,11 +190,7 @@ def _location(one: Occurrence, place: Place) -> dict[str, Any]:
     region = {"startLine": place.line}
     if columns:
         region |= {"startColumn": columns[0], "endLine": place.line, "endColumn": max(columns)}
-    container = one.first.finding.container
-    return {
-        "physicalLocation": {"artifactLocation": artifact, "region": region},
-        "logicalLocations": [_logical(resource, container) for resource in one.resources],
-    }
+    return {"artifactLocation": artifact, "region": region}
 
 
 def _logical(resource: Resource, container: Container | None) -> dict[str, Any]:

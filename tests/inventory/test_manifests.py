@@ -16,7 +16,7 @@ from aksp.engine import Engine
 from aksp.errors import InvalidInput
 from aksp.inventory.interface import Wanted
 from aksp.inventory.manifests import PAGE_BYTES, Manifests
-from aksp.model.compliance import Report, Target, TargetKind
+from aksp.model.compliance import Report, Target, TargetKind, Written
 from aksp.model.resource import Document
 from aksp.scan import Scan
 from aksp.workspace import prepare
@@ -148,6 +148,7 @@ def test_a_file_that_is_gone_when_it_is_to_be_read_is_a_gap(engine: Engine, tmp_
     assert [(gap.reason, gap.message) for gap in page.gaps] == [
         ("UnreadableFile", f"{path}: No such file or directory")
     ]
+    assert [gap.source for gap in page.gaps] == [Written(file=path, line=1)]
 
 
 # Shapes of documents
@@ -405,8 +406,11 @@ def test_a_document_that_cannot_be_read_is_a_gap_with_its_line_and_the_others_ar
     assert names(engine, path) == ["before", "after"]
     begin = before.count("\n") + 2
     assert gap.startswith(f"{path}:"), gap
-    assert begin <= int(gap.removeprefix(f"{path}:").partition(":")[0]) <= begin + line, gap
+    told = int(gap.removeprefix(f"{path}:").partition(":")[0])
+    assert begin <= told <= begin + line, gap
     assert word in gap
+    sources = [gap.source for page in Manifests(engine, [path]).pages(EVERYTHING) for gap in page.gaps]
+    assert sources == [Written(file=path, line=told)]
 
 
 def bomb(levels: int) -> str:

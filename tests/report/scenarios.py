@@ -21,6 +21,7 @@ from aksp.model.compliance import (
     Rule,
     Target,
     TargetKind,
+    Written,
 )
 from aksp.model.resource import Container, Owner, Resource
 
@@ -441,6 +442,7 @@ def manifests() -> Report:
             Gap(
                 reason="UnreadableDocument",
                 message="deploy/base/cart.yaml:7: yaml: line 7: mapping values are not allowed in this context",
+                source=Written(file="deploy/base/cart.yaml", line=7),
             ),
         ),
     )

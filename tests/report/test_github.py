@@ -75,6 +75,12 @@ def test_what_is_in_no_file_of_the_repository_has_its_place_in_the_message(file:
     assert message.startswith(said + "Deployment shop/web")
 
 
+def test_a_document_that_cannot_be_read_is_a_warning_on_its_line() -> None:
+    name, properties, message = commands(SCENARIOS["manifests"](), base="infra")[-1]
+    assert (name, properties["file"], properties["line"]) == ("warning", "infra/deploy/base/cart.yaml", "7")
+    assert message.startswith("could not be judged: deploy/base/cart.yaml:7: yaml:")
+
+
 def test_live_objects_are_named_in_the_message_alone() -> None:
     for _, properties, message in commands(SCENARIOS["violations"]()):
         assert set(properties) == {"title"}

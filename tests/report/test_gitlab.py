@@ -82,6 +82,11 @@ def test_the_exempt_are_left_out_and_gaps_are_findings() -> None:
     assert (gap["check_name"], gap["location"]["path"]) == ("gap-Forbidden", "cluster/prod/gaps/Forbidden.yaml")
 
 
+def test_a_document_that_cannot_be_read_stands_on_its_line() -> None:
+    gap = issues(SCENARIOS["manifests"](), base="infra")[0]
+    assert gap["location"] == {"path": "infra/deploy/base/cart.yaml", "lines": {"begin": 7}}
+
+
 def test_replicas_are_one_finding_and_fingerprints_stay() -> None:
     report = SCENARIOS["violations"]()
     again = replace(

@@ -83,6 +83,11 @@ def test_errors_are_errors_and_gaps_have_a_suite() -> None:
     assert "cannot list resource" in gap.result[0].message
 
 
+def test_a_document_that_cannot_be_read_is_an_error_of_its_file() -> None:
+    (gap,) = read(SCENARIOS["manifests"](), base="infra")["gaps"]
+    assert gap._elem.get("file") == "infra/deploy/base/cart.yaml"
+
+
 def test_a_violation_beside_an_error_is_a_failure_that_tells_both() -> None:
     report = SCENARIOS["manifests"]()
     first = report.results[0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksp.model.compliance import Gap, Result
+from aksp.model.compliance import Gap, Result, Written
 from aksp.model.resource import Owner, Resource
 from aksp.report.interface import Style
 from aksp.report.repository import Origin, file_path, gap_place, object_path, place_of
@@ -78,7 +78,10 @@ def test_a_path_of_any_names_is_ascii_without_empty_or_dotted_segments(names: li
 
 def test_a_gap_is_at_its_resource_or_named_by_its_reason() -> None:
     about = Gap(reason="PolicyError", message="", resource=pod("shop", "cart"))
-    assert gap_place(about, CLUSTER).path == "cluster/prod/shop/Pod/cart.yaml"
-    assert gap_place(replace(about, resource=None), CLUSTER).path == "cluster/prod/gaps/PolicyError.yaml"
+    assert gap_place(about, CLUSTER, Style()).path == "cluster/prod/shop/Pod/cart.yaml"
+    assert gap_place(replace(about, resource=None), CLUSTER, Style()).path == "cluster/prod/gaps/PolicyError.yaml"
     node = Resource(api_version="v1", kind="Node", namespace="", name="n1")
-    assert gap_place(replace(about, resource=node), CLUSTER).path == "cluster/prod/Node/n1.yaml"
+    assert gap_place(replace(about, resource=node), CLUSTER, Style()).path == "cluster/prod/Node/n1.yaml"
+    written = replace(about, source=Written(file="cart.yaml", line=7))
+    place = gap_place(written, FILES, Style(base="deploy"))
+    assert (place.path, place.line, place.origin) == ("deploy/cart.yaml", 7, Origin.REPOSITORY)

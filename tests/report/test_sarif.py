@@ -178,6 +178,16 @@ def test_gaps_are_notifications_of_a_run_that_did_not_succeed() -> None:
     assert invocation["executionSuccessful"] is True
 
 
+def test_a_document_that_cannot_be_read_is_told_with_its_place() -> None:
+    (invocation,) = run(SCENARIOS["manifests"](), base="infra")["invocations"]
+    (note,) = invocation["toolExecutionNotifications"]
+    (location,) = note["locations"]
+    assert location["physicalLocation"] == {
+        "artifactLocation": {"uri": "infra/deploy/base/cart.yaml", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 7},
+    }
+
+
 def test_a_run_without_findings_has_an_empty_list_so_that_alerts_are_closed() -> None:
     assert run(SCENARIOS["clean"]())["results"] == []
 

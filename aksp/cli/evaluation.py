@@ -60,9 +60,9 @@ def evaluate(request: Request) -> ExitCode:
     # A report is hundreds of thousands of small objects without cycles, which the collector would
     # walk again and again; the process ends with it.
     gc.disable()
-    outputs = Outputs.parse(request.outputs)
-    _check_namespaces(request.namespaces)
     notes = Notes(quiet=request.quiet)
+    outputs = Outputs.parse(request.outputs, notes)
+    _check_namespaces(request.namespaces)
     if request.watch:
         from aksp.cli.watch import watch
 

@@ -66,6 +66,13 @@ def test_the_choice_is_noted_on_standard_error(assigned: Aksp, monkeypatch: pyte
     assert [issue["location"] for issue in found] == [{"path": "deploy/pod.yaml", "lines": {"begin": 10}}]
 
 
+def test_quiet_does_not_say_what_was_chosen(assigned: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    run = assigned("compliance", "-f", "deploy", "-o", "ci", "--quiet")
+    assert (run.code, run.err) == (1, "")
+    assert run.out.startswith("::error ")
+
+
 def test_jenkins_gets_what_complies_too(assigned: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JENKINS_URL", "https://ci.example")
     assigned.put("deploy/fine.yaml", yaml.safe_dump(pod("fine")))
@@ -270,6 +277,13 @@ def test_a_name_in_a_manifest_cannot_command_the_runner(
     assert "vso" in outside.out and "vso" in inside.out
     assert "##vso[" not in inside.out
     assert not any(line.lstrip().startswith("::") for line in inside.out.splitlines())
+
+
+def test_a_kind_in_a_manifest_cannot_command_the_runner_through_a_note(assigned: Aksp) -> None:
+    evil = pod("fine") | {"kind": "##vso[task.setvariable variable=PATH]x"}
+    run = assigned("compliance", "-f", assigned.put("evil.json", evil))
+    assert "# #vso[task.setvariable" in run.err
+    assert "##vso[" not in run.err
 
 
 def test_a_person_is_no_pipeline() -> None:

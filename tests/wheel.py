@@ -125,8 +125,13 @@ def check_contents(wheel: Path) -> None:
         for pattern in ("*/definition.json", "*/*.rego", "lib/*.rego")
         for path in (ROOT / "definitions").glob(pattern)
     }
+    page = {
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("*.j2", "*.css", "*.js")
+        for path in (ROOT / "aksp" / "report" / "html").glob(pattern)
+    }
     manual = f"aksp-{wheel.name.split('-')[1]}.data/data/share/man/man1/aksp.1"
-    wanted = {*package, *definitions, ENGINE, manual, "aksp/py.typed", "aksp/report/report.schema.json"}
+    wanted = {*package, *definitions, *page, ENGINE, manual, "aksp/py.typed", "aksp/report/report.schema.json"}
     if missing := sorted(wanted - set(entries)):
         raise Failure(f"the wheel lacks {', '.join(missing)}")
     surplus = sorted(name for name in set(entries) - wanted if ".dist-info/" not in name)

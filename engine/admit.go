@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,9 +73,59 @@ type admitRequest struct {
 	Skip []int  `json:"skip"` // tasks that are not to be asked
 }
 
+// admitAnswer is in two parts: who asks for which object, and what follows from
+// it. The second is the same text for all objects that are alike in it, so that
+// the client can know by it what it has decided before.
 type admitAnswer struct {
-	loadAnswer
+	Request Request    `json:"request"`
+	Names   []identity `json:"names"` // of each document
+	matter  matter
+}
+
+// identity is what tells a document from others that are alike.
+type identity struct {
+	Name         string `json:"name"`
+	GenerateName string `json:"generateName,omitempty"`
+	UID          string `json:"uid,omitempty"`
+	OwnerUID     string `json:"ownerUid,omitempty"`
+}
+
+type matter struct {
+	Operation string     `json:"operation"`
+	Deleting  bool       `json:"deleting"`
+	Documents []likeness `json:"documents"`
 	judgeAnswer
+}
+
+// likeness is a document's record without its identity and its place.
+type likeness struct {
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	Namespace  string            `json:"namespace"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Owner      *Owner            `json:"owner,omitempty"`
+	Containers []Container       `json:"containers,omitempty"`
+	Parent     *int              `json:"parent,omitempty"`
+	Template   string            `json:"template,omitempty"`
+	Old        bool              `json:"old,omitempty"`
+	Problems   []string          `json:"problems,omitempty"`
+}
+
+// body is the second part of the answer.
+func (a admitAnswer) body() ([]byte, error) { return json.Marshal(a.matter) }
+
+// apart divides what is known of a document.
+func apart(d *Document) (identity, likeness) {
+	who := identity{Name: d.Name, GenerateName: d.GenerateName, UID: d.UID}
+	owner := d.Owner
+	if owner != nil {
+		who.OwnerUID = owner.UID
+		owner = &Owner{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name}
+	}
+	return who, likeness{
+		APIVersion: d.APIVersion, Kind: d.Kind, Namespace: d.Namespace, Labels: d.Labels, Owner: owner, Containers: d.Containers,
+		Parent: d.Parent, Template: d.Template, Old: d.Old, Problems: d.Problems,
+	}
 }
 
 // admit loads a review, judges it by a set of tasks and lets it go, in one
@@ -132,8 +183,15 @@ func (e *Engine) admitOnce(r admitRequest, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return admitAnswer{
-		loadAnswer:  loadAnswer{Documents: append([]*Document{}, batch.documents...), Problems: []Problem{}, Request: &found.Request},
-		judgeAnswer: judged,
-	}, nil
+	answer := admitAnswer{
+		Request: found.Request,
+		Names:   make([]identity, len(batch.documents)),
+		matter: matter{
+			Operation: found.Operation, Deleting: found.Deleting, Documents: make([]likeness, len(batch.documents)), judgeAnswer: judged,
+		},
+	}
+	for d, document := range batch.documents {
+		answer.Names[d], answer.matter.Documents[d] = apart(document)
+	}
+	return answer, nil
 }

@@ -126,12 +126,6 @@ func (e *Engine) release(r batchRequest) (any, error) {
 // Work is handed out in runs: most of it is shorter than waking a goroutine.
 func (e *Engine) parallel(n int, work func(i int)) {
 	if n == 1 {
-		e.slots <- struct{}{}
-		defer func() { <-e.slots }()
-		work(0)
-		return
-	}
-	if n == 1 {
 		// An admission review: to wake a goroutine for it would take longer than it takes.
 		e.slots <- struct{}{}
 		defer func() { <-e.slots }()

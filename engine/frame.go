@@ -10,7 +10,7 @@ import (
 
 // protocolVersion is raised whenever a frame changes its meaning. Both sides
 // compare it in the hello exchange and refuse to talk across versions.
-const protocolVersion = 3
+const protocolVersion = 4
 
 // Upper bounds for one frame. A larger one is a broken peer, not a request.
 const (
@@ -47,17 +47,17 @@ func readFrame(r io.Reader) (Frame, error) {
 	return Frame{Header: buf[:headerLen:headerLen], Body: buf[headerLen:]}, nil
 }
 
-// writeFrame sends a header without a body: answers are JSON alone.
-func writeFrame(w io.Writer, header any) error {
+func writeFrame(w io.Writer, header any, body []byte) error {
 	payload, err := json.Marshal(header)
 	if err != nil {
 		return err
 	}
-	if len(payload) > maxHeader {
-		return fmt.Errorf("answer too large: %d bytes", len(payload))
+	if len(payload)+len(body) > maxHeader {
+		return fmt.Errorf("answer too large: %d bytes", len(payload)+len(body))
 	}
-	buf := make([]byte, 8, 8+len(payload))
+	buf := make([]byte, 8, 8+len(payload)+len(body))
 	binary.BigEndian.PutUint32(buf[:4], uint32(len(payload)))
-	_, err = w.Write(append(buf, payload...))
+	binary.BigEndian.PutUint32(buf[4:], uint32(len(body)))
+	_, err = w.Write(append(append(buf, payload...), body...))
 	return err
 }

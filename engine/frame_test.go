@@ -35,7 +35,7 @@ func TestFramesAreReadOneAfterTheOther(t *testing.T) {
 
 func TestAnAnswerIsAFrameWithoutABody(t *testing.T) {
 	var out bytes.Buffer
-	if err := writeFrame(&out, map[string]any{"id": 7, "text": "é"}); err != nil {
+	if err := writeFrame(&out, map[string]any{"id": 7, "text": "é"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	frame, err := readFrame(&out)

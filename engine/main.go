@@ -71,6 +71,10 @@ func serve(in io.Reader, out io.Writer) error {
 	)
 	answer := func(id uint64, result any, err error) {
 		reply := map[string]any{"id": id}
+		var body []byte
+		if parted, ok := result.(interface{ body() ([]byte, error) }); ok && err == nil {
+			body, err = parted.body()
+		}
 		if err != nil {
 			reply["error"] = err.Error()
 			var coded *codedError
@@ -82,9 +86,9 @@ func serve(in io.Reader, out io.Writer) error {
 		}
 		writing.Lock()
 		defer writing.Unlock()
-		if err := writeFrame(writer, reply); err != nil {
+		if err := writeFrame(writer, reply, body); err != nil {
 			// A result that cannot be encoded must not look like silence.
-			_ = writeFrame(writer, map[string]any{"id": id, "error": "encoding the answer: " + err.Error()})
+			_ = writeFrame(writer, map[string]any{"id": id, "error": "encoding the answer: " + err.Error()}, nil)
 		}
 		_ = writer.Flush()
 	}

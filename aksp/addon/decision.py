@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aksp.model.compliance import Result
-from aksp.model.resource import Owner, Resource
+from aksp.model.compliance import AssignmentKey, Finding
+from aksp.model.resource import Container, Owner, Resource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,19 +29,48 @@ class ReviewRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
-    """The answer to one request.
+class Violation:
+    """What an assignment found in the object of the request."""
+
+    assignment: AssignmentKey
+    finding: Finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """One assignment's part in a refusal. ``containers`` is empty when it is about the object as a whole.
+
+    ``definition`` is empty when the assignment refuses because it could not be judged.
+    """
+
+    assignment: str
+    definition: str
+    containers: tuple[Container, ...]
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What follows from a request, whoever asks, and whatever the object's name: objects that are alike share one.
 
     ``refused_by`` are the violations for which it is refused, ``violations`` all of them, whatever
     the effect. ``errors`` are (assignment, message) pairs of what could not be judged. ``message``
-    is empty when it is allowed.
+    is empty when it is allowed. ``refusals`` is the same by assignment, for those that tell of it.
     """
 
-    request: ReviewRequest
     allowed: bool
     message: str = ""
     warnings: tuple[str, ...] = ()
-    refused_by: tuple[Result, ...] = ()
-    violations: tuple[Result, ...] = ()
+    refused_by: tuple[Violation, ...] = ()
+    violations: tuple[Violation, ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """The answer to one request, and how long it took."""
+
+    request: ReviewRequest
+    outcome: Outcome
     seconds: float = 0.0

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from aksp.addon import names
-from aksp.addon.decision import Decision
+from aksp.addon.decision import Decision, Refusal
 from aksp.addon.outbox import ONCE, Outbox
-from aksp.addon.refusals import Refusal, cut, refusals
+from aksp.addon.refusals import cut
 from aksp.errors import ClusterError
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
@@ -133,10 +133,10 @@ class Denials:
     def record(self, decision: Decision) -> None:
         """Take note of a refusal. A dry run refused nothing, and leaves nothing behind in the cluster."""
         request = decision.request
-        if decision.allowed or request.dry_run:
+        if decision.outcome.allowed or request.dry_run:
             return
         moment = self._now().replace(microsecond=0)
-        for refusal in refusals(decision):
+        for refusal in decision.outcome.refusals:
             denial = _denial(refusal, decision, moment)
             subject = denial.workload
             key = Key(

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from aksp.addon import names
 from aksp.addon.decision import Decision
 from aksp.addon.outbox import ONCE, Outbox
-from aksp.addon.refusals import cut, refusals
+from aksp.addon.refusals import cut
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
@@ -135,11 +135,11 @@ class Events:
     def record(self, decision: Decision) -> None:
         """Take note of a refusal of something that has an owner; nobody describes what was never made."""
         owner = decision.request.owner
-        if decision.allowed or decision.request.dry_run or owner is None:
+        if decision.outcome.allowed or decision.request.dry_run or owner is None:
             return
         moment = self._now().replace(microsecond=0)
         what = _thing(decision.request.resource, decision.request.sub_resource)
-        for refusal in refusals(decision):
+        for refusal in decision.outcome.refusals:
             # Without the object's own name, which is another one at every attempt: the same Event would never come again.
             message = cut(f"assignment {refusal.assignment} refuses the {what}: {refusal.message}")
             self._outbox.put(Key(owner=owner, message=message), Occurrences(first=moment, last=moment))

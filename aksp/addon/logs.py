@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 from aksp.addon.decision import Decision
-from aksp.addon.refusals import refusals
 from aksp.errors import InvalidInput
 from aksp.model.resource import Container
 
@@ -70,15 +69,15 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 
 def refusal(decision: Decision) -> None:
     """Log a refusal: who asked for what, and which assignments refuse which containers. Nothing for what is allowed."""
-    if decision.allowed or not _REFUSALS.isEnabledFor(logging.INFO):
+    if decision.outcome.allowed or not _REFUSALS.isEnabledFor(logging.INFO):
         return
     request = decision.request
     resource = request.resource
-    refused = refusals(decision)
+    refused = decision.outcome.refusals
     containers = dict.fromkeys(container for each in refused for container in each.containers)
     _REFUSALS.info(
         "%s",
-        decision.message,
+        decision.outcome.message,
         extra={
             "user": request.user,
             "assignments": [each.assignment for each in refused],

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from aksp import __version__
-from aksp.addon.decision import Decision
+from aksp.addon.decision import Decision, Outcome
 from aksp.model.compliance import ComplianceState
 from aksp.model.definition import Effect
 
@@ -119,10 +119,10 @@ class Metrics:
         self._count(
             request.operation if request.operation in OPERATIONS else OTHER,
             kind if kind in self._kinds else OTHER,
-            _word(decision),
+            _word(decision.outcome),
         )
         self._seconds.observe(decision.seconds)
-        for assignment, _ in decision.errors:
+        for assignment, _ in decision.outcome.errors:
             self._policy_error(assignment, 1)
 
     def observe_failure(self, seconds: float = 0.0) -> None:
@@ -239,12 +239,12 @@ class Metrics:
             self._effects.clear()
 
 
-def _word(decision: Decision) -> str:
-    if not decision.allowed:
+def _word(outcome: Outcome) -> str:
+    if not outcome.allowed:
         return "denied"
-    if decision.errors:
+    if outcome.errors:
         return "error"
-    return "warned" if decision.warnings else "allowed"
+    return "warned" if outcome.warnings else "allowed"
 
 
 def _number(value: Any) -> float | None:

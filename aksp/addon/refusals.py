@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from aksp.addon import wording
-from aksp.addon.decision import Decision
+from aksp.addon.decision import Refusal, Violation
 from aksp.model.resource import Container
 
 #: Bytes of a message in the cluster: what an Event may hold (Kubernetes: core validation, NoteLengthLimit).
@@ -13,39 +13,24 @@ LONGEST_MESSAGE = 1024
 MORE = "…"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
-    """One assignment's part in a refusal. ``containers`` is empty when it is about the object as a whole.
-
-    ``definition`` is empty when the assignment refuses because it could not be judged.
-    """
-
-    assignment: str
-    definition: str
-    containers: tuple[Container, ...]
-    message: str
-
-
-def refusals(decision: Decision) -> tuple[Refusal, ...]:
-    """Who refuses, in the order of the answer; none when it is allowed, or refused by no assignment."""
-    if decision.allowed:
-        return ()
-    told = decision.message.split("\n")
+def refusals(message: str, refused_by: Sequence[Violation], errors: Sequence[tuple[str, str]]) -> tuple[Refusal, ...]:
+    """Who refuses, in the order of the answer, which is ``message``; none when it is refused by no assignment."""
+    told = message.split("\n")
     by_name: dict[str, list[str]] = {}
     containers: dict[str, dict[Container, None]] = {}
     definitions: dict[str, str] = {}
-    for result in decision.refused_by:
-        name = result.assignment.name
-        definitions[name] = result.assignment.definition
+    for violation in refused_by:
+        name, finding = violation.assignment.name, violation.finding
+        definitions[name] = violation.assignment.definition
         found = containers.setdefault(name, {})
-        if result.finding.container is not None:
-            found[result.finding.container] = None
-        by_name.setdefault(name, []).append(_words(result.finding.message, result.finding.container))
-    for name, message in decision.errors:
+        if finding.container is not None:
+            found[finding.container] = None
+        by_name.setdefault(name, []).append(_words(finding.message, finding.container))
+    for name, error in errors:
         # Only with --fail-closed does the answer itself hold such a line; else it is a warning.
-        if wording.unjudged(name, message) in told:
+        if wording.unjudged(name, error) in told:
             definitions.setdefault(name, "")
-            by_name.setdefault(name, []).append(f"could not be judged: {message}")
+            by_name.setdefault(name, []).append(f"could not be judged: {error}")
     return tuple(
         Refusal(
             assignment=name,

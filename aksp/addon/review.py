@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aksp.addon import wording
-from aksp.addon.decision import Decision, ReviewRequest
+from aksp.addon.decision import Outcome, ReviewRequest, Violation
+from aksp.addon.refusals import refusals
 from aksp.compliance import results
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan, Ready
@@ -117,7 +118,7 @@ def decide(
     unready: Mapping[str, str] | None = None,
     fail_closed: bool = False,
     words: Callable[[Result, Ready], str] = wording.violation,
-) -> Decision:
+) -> Outcome:
     """The answer. ``own`` are the object's results, ``template`` those of the Pod that it would make.
 
     ``before`` are the identities of what the old version violated already, ``unready`` the
@@ -144,15 +145,20 @@ def decide(
         else:
             notes.append(wording.unjudged(name, message))
     notes += _of_template(request, template, by_name)
-    return Decision(
-        request=request,
+    message, by = wording.refusal(lines), tuple(map(_violation, new))
+    return Outcome(
         allowed=not lines,
-        message=wording.refusal(lines),
+        message=message,
         warnings=wording.warnings(notes),
-        refused_by=tuple(new),
-        violations=tuple(violations),
+        refused_by=by,
+        violations=tuple(map(_violation, violations)),
         errors=tuple(errors),
+        refusals=refusals(message, by, errors) if lines else (),
     )
+
+
+def _violation(result: Result) -> Violation:
+    return Violation(assignment=result.assignment, finding=result.finding)
 
 
 def _told(ready: Ready) -> bool:

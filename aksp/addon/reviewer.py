@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -12,20 +11,22 @@ from time import perf_counter
 from typing import Any
 
 from aksp.addon import review, wording
-from aksp.addon.decision import Decision, ReviewRequest
+from aksp.addon.decision import Decision, Outcome, ReviewRequest
+from aksp.addon.precedents import Precedents, ending, response
 from aksp.addon.webhook import Answer, failure
 from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan, Ready
-from aksp.engine import BadReview, Batch, Engine, EngineDied, Outdated, RequestRecord, StandingTask
+from aksp.engine import AdmissionRecord, BadReview, Batch, Engine, EngineDied, Outdated, RequestRecord, StandingTask
 from aksp.inventory.interface import documents_of
 from aksp.model.compliance import Result
 from aksp.model.resource import Owner, Resource, workload_of
 
 #: Operations that rules are about; anything else is allowed unread.
 _JUDGED = ("CREATE", "UPDATE")
-
-
+#: A request, what follows from it, and the response after its uid.
+_Made = tuple[ReviewRequest, Outcome, bytes]
+_ALLOWED = Outcome(allowed=True)
 #: Findings that are remembered with the words for them, before all are forgotten.
 _REMEMBERED = 5000
 
@@ -38,6 +39,7 @@ class Force:
     """
 
     plan: Plan
+    precedents: Precedents
     unready: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
 
@@ -81,7 +83,10 @@ class Reviewer:
     def use(self, plan: Plan, unready: Mapping[str, str] | None = None) -> None:
         """Judge by this from the next request on."""
         name = self._engine.stand([_standing(ready, unready or {}) for ready in plan.ready])
-        before, self._force = self._force, Force(plan=plan, unready=unready or {}, name=name)
+        before, self._force = (
+            self._force,
+            Force(plan=plan, precedents=Precedents(plan), unready=unready or {}, name=name),
+        )
         # Reviews under way may still name the last one.
         if self._former:
             self._engine.forget(self._former)
@@ -96,36 +101,41 @@ class Reviewer:
         if len(self._words.findings) > _REMEMBERED:
             self._words = _Words()
         try:
-            decision = await self._decision(force, body)
+            try:
+                request, outcome, rest = await self._quickly(force, body)
+            except (EngineDied, Outdated):
+                request, outcome, rest = await asyncio.to_thread(self._carefully, force, body)
         except BadReview as error:
             return failure(400, f"aksp: {error.what}")
-        decision = replace(decision, seconds=perf_counter() - began)
-        self._decided(decision)
-        return Answer(status=200, body=_response(decision))
+        self._decided(Decision(request=request, outcome=outcome, seconds=perf_counter() - began))
+        return Answer(status=200, body=response(request.uid, rest))
 
-    async def _decision(self, force: Force, body: bytes) -> Decision:
-        try:
-            return await self._quickly(force, body)
-        except (EngineDied, Outdated):
-            return await asyncio.to_thread(self._carefully, force, body)
-
-    async def _quickly(self, force: Force, body: bytes) -> Decision:
+    async def _quickly(self, force: Force, body: bytes) -> _Made:
         """One request to the engine for all of it."""
         admission = self._engine.begin_admission(force.name, body)
         if admission is None:
             raise EngineDied("the engine is not running")
-        answer = await _awaited(admission.answer)
+        answer: AdmissionRecord = await _awaited(admission.answer)
+        # What depends on more than on the answer: who was not asked, and why.
+        regular = not admission.skipped and not force.unready
+        if regular and (known := force.precedents.find(answer)) is not None:
+            return known.applied(answer["request"], answer["names"]), known.outcome, known.answer
         batch, judgement = self._engine.admitted(admission, answer)
         subject, request = _subject(batch)
-        if not judgement.hits and not judgement.faults and not admission.skipped and not force.unready and subject.fit:
-            return Decision(request=request, allowed=True)
+        if not judgement.hits and not judgement.faults and regular and subject.fit:
+            force.precedents.keep(answer, request, _ALLOWED)
+            return _made(request, _ALLOWED)
         asked = {*(hit.task for hit in judgement.hits), *(fault.task for fault in judgement.faults), *admission.skipped}
         tasks = review.tasks_for(force.plan, subject, asked) if request.operation in _JUDGED else ()
         judgement = _selected(judgement, tasks, admission.skipped)
         attribution = Attribution(self._words.findings, subject.documents, judgement)
-        if attribution.unclear(tasks):
+        unclear = bool(attribution.unclear(tasks))
+        if unclear:
             await asyncio.to_thread(self._attribute, body, tasks, attribution)
-        return self._decided_on(force, subject, request, judgement, attribution)
+        outcome = self._outcome(force, subject, request, judgement, attribution)
+        if regular and not unclear and not judgement.faults and subject.fit:
+            force.precedents.keep(answer, request, outcome)
+        return _made(request, outcome)
 
     def _attribute(self, body: bytes, tasks: Sequence[Task], attribution: Attribution) -> None:
         """Ask about violations that name no container; the engine loads the review once more for that."""
@@ -134,7 +144,7 @@ class Reviewer:
             attribution.isolated(number, self._engine.isolate(batch, task))
         self._engine.release(batch)
 
-    def _carefully(self, force: Force, body: bytes) -> Decision:
+    def _carefully(self, force: Force, body: bytes) -> _Made:
         """After the engine died: one task at a time, so that the one at fault is found."""
 
         def choose(batch: Batch) -> Sequence[Task]:
@@ -152,21 +162,21 @@ class Reviewer:
         for number, task in attribution.unclear(tasks):
             attribution.isolated(number, self._engine.isolate(batch, task))
         self._engine.release(batch)
-        return self._decided_on(force, subject, request, judgement, attribution)
+        return _made(request, self._outcome(force, subject, request, judgement, attribution))
 
-    def _decided_on(
+    def _outcome(
         self,
         force: Force,
         subject: review.Subject,
         request: ReviewRequest,
         judgement: Judgement,
         attribution: Attribution,
-    ) -> Decision:
+    ) -> Outcome:
         def results(at: int) -> list[Result]:
             return review.results_of(force.plan, subject, at, attribution.found, judgement.faults)
 
         if request.operation not in _JUDGED or not subject.new:
-            return Decision(request=request, allowed=True)
+            return _ALLOWED
         own, *template = (results(at) for at in subject.new)
         before = results(subject.before[0]) if subject.before and own else []
         return review.decide(
@@ -179,6 +189,10 @@ class Reviewer:
             fail_closed=self._fail_closed,
             words=self._words,
         )
+
+
+def _made(request: ReviewRequest, outcome: Outcome) -> _Made:
+    return request, outcome, ending(outcome)
 
 
 def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
@@ -280,18 +294,3 @@ def _request(record: RequestRecord, batch: Batch, subject: review.Subject) -> Re
         owner=owner,
         workload=workload,
     )
-
-
-def _response(decision: Decision) -> bytes:
-    """The AdmissionReview that answers (Kubernetes: "Dynamic Admission Control", response)."""
-    response: dict[str, Any] = {"uid": decision.request.uid, "allowed": decision.allowed}
-    if not decision.allowed:
-        response["status"] = {"code": 403, "reason": "Forbidden", "message": decision.message}
-        names = sorted({r.assignment.name for r in decision.refused_by})
-        if names:
-            response["auditAnnotations"] = {"refused-by": ",".join(names)}
-    if decision.warnings:
-        response["warnings"] = list(decision.warnings)
-    return json.dumps(
-        {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}, ensure_ascii=False
-    ).encode("utf-8", "backslashreplace")

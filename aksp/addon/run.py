@@ -203,7 +203,7 @@ class AddOn:
 
     def _decided(self, decision: Decision) -> None:
         self._metrics.observe(decision)
-        if not decision.allowed:
+        if not decision.outcome.allowed:
             logs.refusal(decision)
             self._denials.record(decision)
             self._events.record(decision)

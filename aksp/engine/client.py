@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,17 @@ from aksp.compliance.judgement import IsolatedRecord, Judgement, Task
 from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
 from aksp.engine.process import Answer, EngineDied, Outdated, Process, engine_binary
-from aksp.engine.records import Admission, Batch, Loading, PolicyFault, ProblemRecord, StandingTask, batch_of
+from aksp.engine.records import (
+    Admission,
+    AdmissionRecord,
+    Batch,
+    Loading,
+    PolicyFault,
+    ProblemRecord,
+    StandingTask,
+    batch_of,
+    reviewed,
+)
 from aksp.errors import EngineError
 from aksp.model.definition import RegoModule
 
@@ -319,14 +330,14 @@ class Engine:
             return None
         return Admission(answer=answer, body=body, skipped=why)
 
-    def admitted(self, admission: Admission, answer: Mapping[str, Any]) -> tuple[Batch, Judgement]:
+    def admitted(self, admission: Admission, answer: AdmissionRecord) -> tuple[Batch, Judgement]:
         """What a review holds, and what was found; the batch is let go already.
 
         Findings and faults are of all tasks about the kinds: the caller leaves out those of tasks
         that do not select the object, and adds faults for those that were skipped.
         """
-        loading = Loading(header={"format": "review", "batch": ""}, body=admission.body, generation=0, answer=None)
-        return batch_of(loading, answer, 0), judgement_of(answer)
+        matter = json.loads(answer["body"])
+        return reviewed(answer, matter, admission.body), judgement_of(matter)
 
     def finish(self, batch: Batch, tasks: Sequence[Task], started: Future[Any] | None) -> Judgement:
         """The judgement of a batch, whatever becomes of the engine meanwhile.

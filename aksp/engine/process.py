@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -22,10 +23,11 @@ from aksp.errors import EngineError
 if TYPE_CHECKING:
     import asyncio
 
-PROTOCOL = 3
+PROTOCOL = 4
 
 _PIPE_BYTES = 1 << 20
-
+#: Bytes that a loop reads at once. Answers to reviews have some hundreds.
+_READ_BYTES = 64 << 10
 #: Bytes of a body that is worth copying to be written with its header.
 _SMALL = 64 << 10
 #: The number of the request after whose answer the thread leaves reading to a loop; others count from 1.
@@ -100,6 +102,10 @@ class Process:
         self._waiting: dict[int, Answer] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handed_over = False
+        self._loop_thread: int | None = None
+        #: Frames that the loop's thread has for the engine, until the loop comes round.
+        self._queued: deque[bytes] = deque()
+        self._flushing = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self.popen = subprocess.Popen(
@@ -156,20 +162,41 @@ class Process:
     def write(self, answer: Answer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
         """Write the request of an answer. Raises EngineDied."""
         payload = json.dumps({"id": answer.number, "op": op, **header}, separators=(",", ":")).encode()
+        head = _LENGTHS.pack(len(payload), len(body)) + payload
+        if len(body) > _SMALL:
+            self._put(head, body)
+        elif self._loop_thread == threading.get_ident():
+            # Reviews that come in one round of the loop are one system call, and wake the engine once.
+            if self.dead:
+                raise EngineDied(self.why)
+            self._queued.append(head + bytes(body))
+            if not self._flushing and self._loop is not None:
+                self._flushing = True
+                self._loop.call_soon(self._flush)
+        else:
+            self._put(head + bytes(body))
+
+    def _flush(self) -> None:
+        self._flushing = False
+        with contextlib.suppress(EngineDied):
+            self._put()
+
+    def _put(self, *parts: bytes | memoryview) -> None:
+        """Write what is queued, then these parts of a frame. Raises EngineDied."""
         with self._writing:
             if self.dead:
                 raise EngineDied(self.why)
-            stdin = self.popen.stdin
-            assert stdin is not None
+            assert self.popen.stdin is not None
+            descriptor = self.popen.stdin.fileno()
+            queued = []
+            with contextlib.suppress(IndexError):
+                while True:
+                    queued.append(self._queued.popleft())
             try:
-                head = _LENGTHS.pack(len(payload), len(body)) + payload
-                if len(body) <= _SMALL:
-                    # One system call: each lets go of the interpreter, and has to wait for it again.
-                    stdin.write(head + bytes(body))
-                else:
-                    stdin.write(head)
-                    stdin.write(body)
-                stdin.flush()
+                for part in (b"".join(queued), *parts):
+                    left = memoryview(part)
+                    while left:
+                        left = left[os.write(descriptor, left) :]
             except OSError as error:
                 self.kill(self.why)
                 raise EngineDied(f"the engine does not take requests: {error}") from error
@@ -253,10 +280,10 @@ class Process:
             lengths = stdout.read(_LENGTHS.size)
             if len(lengths) < _LENGTHS.size:
                 break
-            if (length := self._length(lengths)) is None:
+            if (parts := self._parts(lengths)) is None:
                 break
-            payload = stdout.read(length)
-            if len(payload) < length or not self._answered(payload):
+            payload = stdout.read(sum(parts))
+            if len(payload) < sum(parts) or not self._answered(payload[: parts[0]], payload[parts[0] :]):
                 break
             if self._loop is not None and self._handed_over:
                 self._loop.call_soon_threadsafe(self._listen, self._loop, stdout)
@@ -266,13 +293,14 @@ class Process:
     def _listen(self, loop: asyncio.AbstractEventLoop, stdout: IO[bytes]) -> None:
         """Have the loop read whenever there is something to read."""
         descriptor = stdout.fileno()
+        self._loop_thread = threading.get_ident()
         os.set_blocking(descriptor, False)
         # What the thread's buffer holds was written before the answer that it stopped at.
         received = bytearray(stdout.peek() if isinstance(stdout, io.BufferedReader) else b"")
 
         def read() -> None:
             try:
-                chunk = os.read(descriptor, _PIPE_BYTES)
+                chunk = os.read(descriptor, _READ_BYTES)
             except BlockingIOError:
                 return
             except OSError:
@@ -287,32 +315,37 @@ class Process:
 
     def _take(self, received: bytearray) -> bool:
         """Complete the answers that have come whole; False when they cannot be read."""
-        while len(received) >= _LENGTHS.size:
-            length = self._length(bytes(received[: _LENGTHS.size]))
-            if length is None:
+        begin = 0
+        while len(received) - begin >= _LENGTHS.size:
+            if (parts := self._parts(received, begin)) is None:
                 return False
-            end = _LENGTHS.size + length
+            header = begin + _LENGTHS.size
+            body = header + parts[0]
+            end = body + parts[1]
             if len(received) < end:
                 break
-            payload = bytes(received[_LENGTHS.size : end])
-            del received[:end]
-            if not self._answered(payload):
+            if not self._answered(bytes(received[header:body]), bytes(received[body:end])):
                 return False
+            begin = end
+        del received[:begin]
         return True
 
-    def _length(self, lengths: bytes) -> int | None:
-        header_length, body_length = _LENGTHS.unpack(lengths)
-        if header_length > _LONGEST_ANSWER or body_length:
+    def _parts(self, lengths: bytes | bytearray, at: int = 0) -> tuple[int, int] | None:
+        """The lengths of an answer's header and body; None, and the process stopped, when there can be no such answer."""
+        header, body = _LENGTHS.unpack_from(lengths, at)
+        if header + body > _LONGEST_ANSWER:
             self.kill("the engine's answer cannot be read: it does not begin with its length")
             return None
-        return int(header_length)
+        return header, body
 
-    def _answered(self, payload: bytes) -> bool:
-        """Complete one answer; False, and the process stopped, when it cannot be read."""
+    def _answered(self, payload: bytes, body: bytes) -> bool:
+        """Complete one answer, with its body as ``body`` if there is one; False, and the process stopped, when it cannot be read."""
         try:
             answer = json.loads(payload)
             number, error = answer["id"], answer.get("error")
             result = None if error else answer["result"]
+            if body and result is not None:
+                result["body"] = body
             kind = _CODES.get(answer.get("code", ""), EngineError)
         except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as problem:
             self.kill(f"the engine's answer cannot be read: {type(problem).__name__}: {problem}")

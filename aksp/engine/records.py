@@ -77,6 +77,26 @@ class RequestRecord(TypedDict):
     hasOldObject: bool
 
 
+class IdentityRecord(TypedDict):
+    """What is a document's alone: not what follows from it (engine/README.md, admit)."""
+
+    name: str
+    generateName: NotRequired[str]
+    uid: NotRequired[str]
+    ownerUid: NotRequired[str]
+
+
+class AdmissionRecord(TypedDict):
+    """The answer to a review: who asks for what, and in ``body``, as JSON, what follows.
+
+    Equal bodies mean that the same follows, whatever the names.
+    """
+
+    request: RequestRecord
+    names: list[IdentityRecord]
+    body: bytes
+
+
 class ProblemRecord(TypedDict):
     """Text that could not be read; line is counted from the first of its file."""
 
@@ -148,6 +168,26 @@ class Admission:
     answer: Future[Any]
     body: bytes
     skipped: Mapping[int, str]
+
+
+def reviewed(answer: AdmissionRecord, matter: Mapping[str, Any], body: bytes) -> Batch:
+    """The batch of a review that has been judged and let go; its documents have no places."""
+    documents: list[Any] = []
+    for name, record in zip(answer["names"], matter["documents"], strict=True):
+        documents.append({**record, **name, "part": 0, "offset": 0, "length": 0, "line": 1})
+        if "ownerUid" in name:
+            documents[-1]["owner"] = {**record["owner"], "uid": name["ownerUid"]}
+    return Batch(
+        id="",
+        documents=documents,
+        problems=[],
+        continue_token="",
+        resource_version="",
+        header={"format": "review", "batch": ""},
+        body=body,
+        generation=0,
+        request=answer["request"],
+    )
 
 
 def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Batch:

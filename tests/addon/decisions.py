@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from aksp.addon.decision import Decision, ReviewRequest
+from aksp.addon.decision import Decision, Outcome, ReviewRequest, Violation
+from aksp.addon.refusals import refusals
 from aksp.errors import ClusterError
 from aksp.kube import faults
 from aksp.kube.connection import Connection
@@ -142,17 +144,28 @@ def request(**more: Any) -> ReviewRequest:
 def refused(
     *results: Result, message: str = "refused", errors: tuple[tuple[str, str], ...] = (), **more: Any
 ) -> Decision:
-    by = results or (result(),)
-    return Decision(
-        request=request(**more),
+    return refused_by(*(results or (result(),)), message=message, errors=errors, **more)
+
+
+def refused_by(
+    *results: Result, message: str = "refused", errors: tuple[tuple[str, str], ...] = (), **more: Any
+) -> Decision:
+    by = tuple(Violation(assignment=each.assignment, finding=each.finding) for each in results)
+    outcome = Outcome(
         allowed=False,
         message=message,
         refused_by=by,
         violations=by,
         errors=errors,
-        seconds=0.004,
+        refusals=refusals(message, by, errors),
     )
+    return Decision(request=request(**more), outcome=outcome, seconds=0.004)
+
+
+def changed(decision: Decision, **fields: Any) -> Decision:
+    """The decision with other fields of its outcome."""
+    return replace(decision, outcome=replace(decision.outcome, **fields))
 
 
 def allowed(**more: Any) -> Decision:
-    return Decision(request=request(**more), allowed=True, seconds=0.001)
+    return Decision(request=request(**more), outcome=Outcome(allowed=True), seconds=0.001)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +11,11 @@ import pytest
 
 from aksp.addon import denials as module
 from aksp.addon.denials import Denials, Key, denial_name, merged
-from aksp.addon.refusals import cut, refusals
+from aksp.addon.refusals import cut
 from aksp.errors import Forbidden
 from aksp.kube import faults
 from aksp.model.resource import Container, Owner, Resource
-from tests.addon.decisions import NO_CONNECTION, START, Clock, Cluster, refused, request, result
+from tests.addon.decisions import NO_CONNECTION, START, Clock, Cluster, refused, refused_by, request, result
 from tests.addon.decisions import allowed as let_in
 
 
@@ -126,11 +125,8 @@ def test_dry_runs_and_what_is_allowed_are_not_remembered(denials: Denials, clust
 
 
 def test_what_is_refused_since_it_could_not_be_judged_is_remembered_too(denials: Denials, cluster: Cluster) -> None:
-    decision = replace(
-        refused(
-            message="[images] could not be judged: deadline", errors=(("images", "deadline"), ("labels", "broken"))
-        ),
-        refused_by=(),
+    decision = refused_by(
+        message="[images] could not be judged: deadline", errors=(("images", "deadline"), ("labels", "broken"))
     )
     denials.record(decision)
     denials.turn()
@@ -160,7 +156,7 @@ def test_a_later_refusal_written_by_another_replica_stays(clock: Clock) -> None:
         "metadata": {"resourceVersion": "7"},
         "spec": {"assignment": "images", "user": "later", "count": 3, "lastTime": "2026-09-01T11:00:00Z"},
     }
-    (refusal,) = refusals(refused())
+    (refusal,) = refused().outcome.refusals
     denial = module._denial(refusal, refused(), START)
 
     spec = merged(known, denial)["spec"]
@@ -173,7 +169,7 @@ def test_a_later_refusal_written_by_another_replica_stays(clock: Clock) -> None:
     "spec", [None, [], {"count": "many", "lastTime": "yesterday", "firstTime": 7}, {"count": True}]
 )
 def test_a_denial_that_somebody_has_spoiled_is_written_anew(spec: Any) -> None:
-    denial = module._denial(refusals(refused())[0], refused(), START)
+    denial = module._denial(refused().outcome.refusals[0], refused(), START)
 
     assert merged({"metadata": {}, "spec": spec}, denial)["spec"]["message"] == denial.message
     assert merged({"metadata": {}, "spec": spec}, denial)["spec"]["lastTime"] == "2026-09-01T10:00:00Z"

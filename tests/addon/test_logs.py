@@ -6,7 +6,6 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from aksp.addon import logs
 from aksp.errors import InvalidInput
-from tests.addon.decisions import allowed, refused, result
+from tests.addon.decisions import allowed, changed, refused, result
 
 
 @pytest.fixture
@@ -119,7 +118,7 @@ def test_a_refusal_is_one_line_with_who_what_and_why(stream: io.StringIO) -> Non
 def test_a_dry_run_is_logged_as_one_and_the_allowed_not_at_all(stream: io.StringIO) -> None:
     logs.configure("info", stream)
     logs.refusal(allowed())
-    logs.refusal(replace(refused(dry_run=True, sub_resource="ephemeralcontainers", workload=None), message="50% %s"))
+    logs.refusal(changed(refused(dry_run=True, sub_resource="ephemeralcontainers", workload=None), message="50% %s"))
 
     (line,) = lines(stream)
     assert (line["dryRun"], line["workload"], line["message"]) == (True, None, "50% %s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import timeit
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aksp.addon.metrics import Metrics
 from aksp.model.resource import Resource
-from tests.addon.decisions import Clock, allowed, refused
+from tests.addon.decisions import Clock, allowed, changed, refused
 
 
 @pytest.fixture
@@ -44,9 +43,9 @@ def summary(*assignments: Any, **more: Any) -> dict[str, Any]:
 
 def test_requests_are_counted_by_operation_kind_and_decision(metrics: Metrics) -> None:
     metrics.observe(allowed())
-    metrics.observe(replace(allowed(), warnings=("mind this",)))
+    metrics.observe(changed(allowed(), warnings=("mind this",)))
     metrics.observe(refused())
-    metrics.observe(replace(allowed(operation="UPDATE"), errors=(("images", "deadline"),)))
+    metrics.observe(changed(allowed(operation="UPDATE"), errors=(("images", "deadline"),)))
     metrics.observe_failure(0.2)
 
     name = "aksp_admission_requests_total"
@@ -110,7 +109,7 @@ def test_before_a_check_in_nothing_is_said_about_the_cluster(metrics: Metrics) -
 
 
 def test_an_assignment_that_goes_takes_its_series_along(metrics: Metrics) -> None:
-    metrics.observe(replace(allowed(), errors=(("labels", "deadline"),)))
+    metrics.observe(changed(allowed(), errors=(("labels", "deadline"),)))
     metrics.observe_check_in(summary(assignment(), assignment("labels"), policyErrors={"labels": 7}))
     assert value(metrics, "aksp_policy_errors_total", assignment="labels") == 8
 

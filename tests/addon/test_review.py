@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aksp.addon import review, wording
-from aksp.addon.decision import Decision, ReviewRequest
+from aksp.addon.decision import Outcome, ReviewRequest
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan
 from aksp.model.assignment import EnforcementMode, ExemptedResource, Exemption, ExemptionCategory
@@ -41,7 +41,7 @@ def answer(
     unready: dict[str, str] | None = None,
     fail_closed: bool = False,
     **request: Any,
-) -> Decision:
+) -> Outcome:
     """The answer as the reviewer puts it together."""
     subject = review.subject_of(documents, old)
     results = {at: review.results_of(plan, subject, at, found, faults) for at in (*subject.new, *subject.before[:1])}

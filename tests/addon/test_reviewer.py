@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from aksp.addon import precedents
+from aksp.addon import review as review_module
 from aksp.addon.decision import Decision
 from aksp.addon.policies import Standing, stand
 from aksp.addon.reviewer import Reviewer
 from aksp.engine import Engine
 from aksp.model.scope import Scope
-from tests.addon.custom import assigned, defined
+from tests.addon.custom import assigned, defined, exempted
 from tests.engine.reviews import pod, review
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -158,3 +160,101 @@ def test_answers_that_the_event_loop_reads_are_the_same(by: Callable[..., Asked]
 
         allowed = [json.loads(answer.body)["response"]["allowed"] for answer in asyncio.run(many())]
         assert allowed == [not n % 2 for n in range(40)] + [False]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What was decided anew, not by a precedent."""
+    found: list[object] = []
+    decide = review_module.decide
+
+    def counting(*positional: Any, **named: Any) -> Any:
+        found.append(positional[0])
+        return decide(*positional, **named)
+
+    monkeypatch.setattr(review_module, "decide", counting)
+    return found
+
+
+def owned(name: str, uid: str = "rs-1") -> dict[str, Any]:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7d9", "uid": uid, "controller": True}
+    return pod(
+        name, privileged=True, uid=f"uid-of-{name}", labels={"pod-template-hash": "7d9"}, ownerReferences=[owner]
+    )
+
+
+def test_replicas_are_decided_once_and_each_is_told_by_its_own_name(
+    by: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, anew = by(assigned("np")), counted(monkeypatch)
+    answers = [
+        asked(review(owned("web-7d9-a"), uid="1")),
+        asked(review(owned("web-7d9-b", "rs-2"), uid="2", userInfo={"username": "eve"}, dryRun=True)),
+    ]
+
+    assert len(anew) == 1
+    assert [answer.pop("uid") for answer in answers] == ["1", "2"]
+    assert answers[0] == answers[1]
+    first, second = asked.decisions
+    assert (second.request.resource.name, second.request.resource.uid) == ("web-7d9-b", "uid-of-web-7d9-b")
+    assert second.request.owner is not None and second.request.owner.uid == "rs-2"
+    assert second.request.workload == first.request.workload
+    assert (second.request.user, second.request.dry_run, second.request.uid) == ("eve", True, "2")
+    assert second.outcome is first.outcome
+
+
+def test_a_request_after_a_precedent_is_the_one_that_would_be_made_anew(by: Callable[..., Asked]) -> None:
+    bodies = [
+        review(pod("bare-1", privileged=True, uid="u-1"), uid="1"),
+        review(pod("bare-2", privileged=True, uid="u-2"), uid="2", subResource="ephemeralcontainers"),
+        review(pod("", generateName="made-", privileged=True), uid="3", name=""),
+        review(None, pod("gone", privileged=True), uid="4"),
+        review(None, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}, uid="5"),
+    ]
+    remembering, fresh = by(assigned("np")), [by(assigned("np")) for _ in bodies]
+    for body, other in zip(bodies, fresh, strict=True):
+        assert remembering(body) == other(body)
+    for mine, other in zip(remembering.decisions, fresh, strict=True):
+        assert (mine.request, mine.outcome) == (other.decisions[0].request, other.decisions[0].outcome)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        review(pod("a", privileged=False)),
+        review(pod("a", privileged=True), pod("a", privileged=True)),
+        review(pod("a", privileged=True, deletionTimestamp="2026-01-01T00:00:00Z")),
+        review(pod("a", privileged=True, namespace="kube-system")),
+    ],
+    ids=["complies", "was so before", "is going", "elsewhere"],
+)
+def test_what_is_not_alike_is_decided_for_itself(other: bytes, by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"))
+    assert asked(review(pod("a", privileged=True)))["allowed"] is False
+    assert asked(other)["allowed"] is True
+    assert asked(review(pod("a", privileged=True)))["allowed"] is False
+
+
+def test_an_exemption_by_name_is_no_precedent_for_another_name(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"), exemptions=[exempted(assignment="np", resources=[{"kind": "Pod", "name": "waived"}])])
+    allowed = [asked(review(pod(name, privileged=True)))["allowed"] for name in ("waived", "other", "waived")]
+    assert allowed == [True, False, True]
+
+
+def test_other_assignments_have_no_precedents(by: Callable[..., Asked], engine: Engine) -> None:
+    asked = by(assigned("np"))
+    assert asked(review(pod(privileged=True)))["allowed"] is False
+    audited = stand(
+        engine, definitions=[], assignments=[assigned("np", parameters={"effect": "Audit"})], exemptions=[],
+        cluster=Scope.cluster("c"), now=NOW,
+    )  # fmt: skip
+    asked.reviewer.use(audited.plan)
+    assert asked(review(pod(privileged=True)))["allowed"] is True
+
+
+def test_what_is_remembered_has_a_bound(by: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precedents, "KEPT", 3)
+    asked = by(assigned("np"))
+    for number in range(10):
+        assert asked(review(pod(privileged=True, labels={"n": str(number)})))["allowed"] is False
+    assert asked.reviewer._force is not None
+    assert len(asked.reviewer._force.precedents._known) <= 3

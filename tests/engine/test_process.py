@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aksp.compliance.judgement import Task
-from aksp.engine import Engine, engine_binary
+from aksp.engine import PROTOCOL, Engine, engine_binary
 from aksp.errors import EngineError, ExitCode
 from tests.compliance.builders import module
 from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
@@ -182,7 +182,7 @@ while True:
     header, body = struct.unpack(">II", sys.stdin.buffer.read(8))
     request = json.loads(sys.stdin.buffer.read(header)); sys.stdin.buffer.read(body)
     if request["op"] == "hello":
-        answer(request["id"], {"protocol": 3})
+        answer(request["id"], {"protocol": 4})
     elif request["op"] == "compile":
         answer(request["id"], {"faults": [], "reads": []})
     elif request["op"] == "load":
@@ -235,10 +235,10 @@ def test_another_engine_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.mark.parametrize("answer", ['{"protocol": 99}', "{}", "[]", "null"])
 def test_an_engine_of_another_protocol_is_refused(answer: str, tmp_path: Path) -> None:
-    text = SILENT.replace('{"protocol": 3}', f"json.loads('{answer}')")
+    text = SILENT.replace('{"protocol": 4}', f"json.loads('{answer}')")
     error = refused(Engine(binary=script(tmp_path, text)))
 
-    assert "this aksp 3" in error.what
+    assert f"this aksp {PROTOCOL}" in error.what
     assert "same version" in (error.hint or "")
 
 
@@ -310,27 +310,19 @@ def test_an_engine_ends_with_its_block_whatever_happens_in_it() -> None:
     assert not Path(f"/proc/{numbers[0]}").exists()
 
 
-class _Interrupting:
-    """A pipe on which Ctrl-C strikes half-way through a frame."""
+def test_ctrl_c_in_the_middle_of_a_request_leaves_an_engine_that_still_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = os.write
 
-    def __init__(self, pipe: object) -> None:
-        self._pipe = pipe
-
-    def write(self, data: bytes) -> int:
-        self._pipe.write(data[: len(data) // 2])  # type: ignore[attr-defined]
+    def interrupted(descriptor: int, data: memoryview) -> int:
+        written(descriptor, data[: len(data) // 2])
         raise KeyboardInterrupt
 
-    def close(self) -> None:
-        self._pipe.close()  # type: ignore[attr-defined]
-
-
-def test_ctrl_c_in_the_middle_of_a_request_leaves_an_engine_that_still_answers() -> None:
     with Engine() as engine:
         compile_rule(engine, "honest", HONEST)
-        process = engine._process
-        assert process is not None
-        process.popen.stdin = _Interrupting(process.popen.stdin)  # type: ignore[assignment]
-        with pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(os, "write", interrupted)
             engine.load_list(pods(True))
 
         assert violations(judge(engine, engine.load_list(pods(True)), ["honest"]), 0) == [0]

@@ -1,0 +1,107 @@
+"""What was decided before, for reviews from which the same follows: replicas are created by the hundred.
+
+The engine's answer has a part that is the same text for all of them (engine/README.md, admit). While
+the same assignments are in force it decides, but for exemptions that name objects and for rules about
+Namespaces, which are selected by their name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aksp.addon.decision import Outcome, ReviewRequest
+from aksp.compliance.plan import Plan
+from aksp.engine import AdmissionRecord, IdentityRecord, RequestRecord
+from aksp.model.resource import Owner, Resource
+
+#: Decisions that are remembered before all are forgotten, and bytes of the longest text that is.
+KEPT = 2000
+LONGEST = 16 << 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Precedent:
+    """A decision, and the request that it was first made for. ``answer`` is what follows its uid."""
+
+    outcome: Outcome
+    request: ReviewRequest
+    answer: bytes
+
+    def applied(self, record: RequestRecord, names: list[IdentityRecord]) -> ReviewRequest:
+        """Another request from which the same follows."""
+        first = self.request
+        name = named(names[0]) if names else record["name"]
+        return ReviewRequest(
+            uid=record["uid"],
+            operation=first.operation,
+            user=record["user"],
+            resource=_other(first.resource, name, names[0].get("uid", "") if names else ""),
+            sub_resource=record["subResource"],
+            dry_run=record["dryRun"],
+            deleting=first.deleting,
+            owner=_other(first.owner, first.owner.name, names[0].get("ownerUid", "")) if first.owner else None,
+            workload=first.workload
+            if first.owner or first.workload is None
+            else Owner(kind=first.workload.kind, name=name),
+        )
+
+
+class Precedents:
+    """The precedents of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._by_name = any(
+            ready.exemptions or any(kind.kind in ("Namespace", "*") for kind in ready.definition.kinds)
+            for ready in plan.ready
+        )
+        self._known: dict[Any, Precedent] = {}
+
+    def find(self, answer: AdmissionRecord) -> Precedent | None:
+        """The precedent for a review that the engine has judged."""
+        return self._known.get(self._key(answer))
+
+    def keep(self, answer: AdmissionRecord, request: ReviewRequest, outcome: Outcome) -> None:
+        """Remember a decision that followed from the answer alone. Without an object the answer does not tell its kind."""
+        if not answer["names"] or len(answer["body"]) > LONGEST:
+            return
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[self._key(answer)] = Precedent(outcome=outcome, request=request, answer=ending(outcome))
+
+    def _key(self, answer: AdmissionRecord) -> Any:
+        if not self._by_name:
+            return answer["body"]
+        return answer["body"], *(named(name) for name in answer["names"])
+
+
+def named(record: IdentityRecord) -> str:
+    """The object's name; of one that is still to get its name, what it will begin with."""
+    return record["name"] or (f"{generated}*" if (generated := record.get("generateName")) else "")
+
+
+def response(uid: str, rest: bytes) -> bytes:
+    """The AdmissionReview that answers (Kubernetes: "Dynamic Admission Control", response)."""
+    head = b'{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": '
+    return head + json.dumps(uid).encode() + rest
+
+
+def ending(outcome: Outcome) -> bytes:
+    """All of the response after its uid."""
+    fields: dict[str, Any] = {"allowed": outcome.allowed}
+    if not outcome.allowed:
+        fields["status"] = {"code": 403, "reason": "Forbidden", "message": outcome.message}
+        names = sorted({violation.assignment.name for violation in outcome.refused_by})
+        if names:
+            fields["auditAnnotations"] = {"refused-by": ",".join(names)}
+    if outcome.warnings:
+        fields["warnings"] = list(outcome.warnings)
+    text = json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return b", " + text.removeprefix(b"{") + b"}"
+
+
+def _other(resource: Resource, name: str, uid: str) -> Resource:
+    return Resource(
+        api_version=resource.api_version, kind=resource.kind, namespace=resource.namespace, name=name, uid=uid
+    )

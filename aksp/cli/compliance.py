@@ -28,6 +28,9 @@ class FailOn(StrEnum):
 
 
 def compliance(
+    path: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Manifests to judge, as with -f.", show_default=False)
+    ] = None,
     cluster: ClusterOption = None,
     filename: Annotated[
         list[str] | None,
@@ -48,7 +51,7 @@ def compliance(
             "-o",
             metavar="FORMAT[=FILE]",
             autocompletion=completion.formats,
-            help="table (default), wide, json, yaml, csv, markdown, policyreport or openreports; repeatable.",
+            help="table (default), wide, json, yaml, csv, markdown, html, junit, sarif, github, azuredevops, gitlab, policyreport, openreports or prometheus; ci: what the pipeline reads. Repeatable.",
         ),
     ] = None,
     origin: Annotated[
@@ -122,7 +125,7 @@ def compliance(
 
     code = evaluate(
         Request(
-            cluster=cluster, files=tuple(filename or ()), recursive=recursive, outputs=tuple(output or ["table"]),
+            cluster=cluster, files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or ["table"]),
             origin=origin, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, context=context,
             kubeconfig=kubeconfig, show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
             color=color, chunk_size=chunk_size, request_timeout=request_timeout, quiet=quiet, workspace=workspace,

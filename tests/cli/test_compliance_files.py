@@ -334,3 +334,12 @@ violation contains {"msg": sprintf("%v", [entry]), "details": {"path": "metadata
     run = aksp.judge(aksp.put("pod.json", FINE))
 
     assert sorted(r["message"] for r in run.json["results"]) == ["[parameters('names')]", hostile]
+
+
+def test_paths_may_stand_without_the_option_as_a_shell_expands_them(assigned: Aksp) -> None:
+    one, other, third = (assigned.put(f"{name}.json", pod(name, privileged=True)) for name in "abc")
+
+    assert [name for name, _ in assigned("compliance", one, other, "-o", "json").states] == ["a", "b"]
+    both = assigned("compliance", "-f", one, other, third, "-o", "json")
+    assert [name for name, _ in both.states] == ["a", "b", "c"]
+    assert assigned("compliance", "none.yaml").code == 2

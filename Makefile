@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 ENGINE := aksp/_bin/aksp-engine
 TESTBED := $(or $(AKSP_TESTBED_DIR),$(HOME)/.cache/aksp/testbed)
 
-.PHONY: demo test unit e2e lint engine golden bench wheel docs clean
+.PHONY: demo test unit pages e2e lint engine golden bench wheel docs clean
 
 demo: $(VENV)/.installed $(ENGINE)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
-test: lint unit e2e wheel
+test: lint unit pages e2e wheel
 
 $(VENV)/.installed: pyproject.toml setup.py | $(ENGINE)
 	$(PYTHON) -m venv $(VENV)
@@ -36,7 +36,12 @@ lint: $(VENV)/.installed
 
 unit: $(VENV)/.installed $(ENGINE)
 	cd engine && go test -race ./...
-	$(BIN)/pytest --ignore=tests/e2e
+	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/pages
+
+# The HTML report in Chromium, which is installed where it is missing: never skipped.
+pages: $(VENV)/.installed $(ENGINE)
+	tests/pages/chromium.sh
+	AKSP_E2E_REQUIRED=1 $(BIN)/pytest tests/pages
 
 e2e: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python tests/testbed/build.py --into "$(TESTBED)"

@@ -9,6 +9,7 @@ from aksp.report.azure_devops import render_azure_devops
 from aksp.report.csv_format import render_csv
 from aksp.report.github import render_github
 from aksp.report.gitlab import render_gitlab
+from aksp.report.html_format import render_html
 from aksp.report.interface import Format
 from aksp.report.json_format import render_json
 from aksp.report.junit import render_junit
@@ -62,6 +63,13 @@ _ALL = (
         render=render_markdown,
         every_line=False,
         suffixes=(".md",),
+    ),
+    Format(
+        name="html",
+        description="one page for people: filter, drill down, the YAML to fix; needs no network",
+        render=render_html,
+        every_line=True,
+        suffixes=(".html", ".htm"),
     ),
     Format(
         name="policyreport",

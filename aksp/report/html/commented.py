@@ -1,0 +1,92 @@
+"""YAML with comments, which no emitter writes: for excerpts that say what is expected where."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aksp.report.yaml_text import to_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A value with comments that stand on the lines before it. Each must be safe text."""
+
+    value: Any
+    notes: tuple[str, ...] = ()
+
+
+_PLAIN_WITHIN: Final = re.compile(r"[\w./-]+(?:[ :@][\w./-]+)*", re.ASCII)
+#: A value that is not there: its key stands alone.
+NOTHING: Final = object()
+
+
+def lines(value: Any, indent: str = "") -> Iterator[str]:
+    """The lines of a value in block style, in which everything prints. Reads back as the value without the comments."""
+    match value:
+        case Noted():
+            yield from lines(value.value, indent)
+        case dict() if value:
+            for key, inner in value.items():
+                yield from _entry(f"{indent}{flow(str(key))}:", inner, indent)
+        case list() | tuple() if value:
+            for item in value:
+                yield from _item(item, indent)
+        case _:
+            yield indent + flow(value)
+
+
+def flow(value: Any) -> str:
+    """A value on one line, whatever is in it."""
+    match value:
+        case dict() if value:
+            return "{" + ", ".join(f"{_within(str(key))}: {_within(inner)}" for key, inner in value.items()) + "}"
+        case list() | tuple() if value:
+            return "[" + ", ".join(map(_within, value)) + "]"
+        case _:
+            # As an entry of a list, without the dash.
+            return to_yaml([value])[2:-1]
+
+
+def _within(value: Any) -> str:
+    """A value inside brackets, where more than elsewhere would end plain text or mean something else."""
+    text = flow(value)
+    if isinstance(value, str) and text == value and not _PLAIN_WITHIN.fullmatch(text):
+        return json.dumps(text, ensure_ascii=False)
+    return text
+
+
+def _entry(key: str, value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, Noted):
+        yield from (f"{indent}# {note}" for note in value.notes)
+        value = value.value
+    if value is NOTHING:
+        yield key
+    elif isinstance(value, dict) and value:
+        yield key
+        yield from lines(value, indent + "  ")
+    elif isinstance(value, list | tuple) and value:
+        yield key
+        yield from lines(value, indent)
+    else:
+        yield f"{key} {flow(value)}"
+
+
+def _item(item: Any, indent: str) -> Iterator[str]:
+    if isinstance(item, Noted):
+        yield from (f"{indent}# {note}" for note in item.notes)
+        item = item.value
+    if item is NOTHING:
+        yield f"{indent}-"
+        return
+    dashed = False
+    for line in lines(item, indent + "  "):
+        if dashed or line.lstrip().startswith("# "):
+            # Comments on the first key stand above the dash.
+            yield line
+        else:
+            dashed = True
+            yield f"{indent}- {line[len(indent) + 2 :]}"

@@ -1,0 +1,192 @@
+"""The page put together: the report in words and figures for the template, the rows as data, styles and scripts."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, TargetKind
+from aksp.report import changes, summary
+from aksp.report.blocks import Grid
+from aksp.report.figures import one_decimal, plural, rfc3339, total
+from aksp.report.html import timeline
+from aksp.report.html.rows import Rows
+from aksp.report.interface import GroupBy, Show, Style
+from aksp.report.layout import text_of
+from aksp.report.text import safe
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+#: The scripts in the order in which they stand in the page.
+SCRIPTS: Final = ("data", "query", "address", "list", "detail", "page")
+STYLES: Final = ("theme", "page", "findings", "print")
+
+# The order of a bar's parts: what needs attention first, what is well last.
+_PARTS: Final = (*(state for state in PRECEDENCE if state is not ComplianceState.COMPLIANT), ComplianceState.COMPLIANT)
+# Percent of a bar that a part has at least, to be seen.
+_THINNEST: Final = 1.0
+
+
+def write_page(report: Report, out: TextIO, style: Style) -> None:
+    """Write the page. Pure: the same report and style make the same page."""
+    rows = Rows(report, style.show)
+    sheet, script = _asset("css", STYLES), _asset("js", SCRIPTS)
+    out.writelines(
+        _template().generate(
+            **_context(report, style, rows),
+            policy=_policy(sheet, script),
+            sheet=_markup(sheet),
+            script=_markup(script),
+            data=_markup(rows.text()),
+        )
+    )
+
+
+def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
+    target = report.target
+    judged = total(report.counts.resources)
+    described = {each["name"]: each for each in rows.data["assignments"]}
+    return {
+        "target": safe(target.name),
+        "kind": "Cluster" if target.kind is TargetKind.CLUSTER else "Manifests",
+        "server": safe(target.server or ""),
+        "scope": safe(target.scope),
+        "version": safe(report.version),
+        "evaluated": rfc3339(report.evaluated_at),
+        "state": report.state.value if judged or report.state is not ComplianceState.COMPLIANT else "",
+        "percent": one_decimal(report.compliance_percent) if judged else None,
+        "gist": summary.closing(report).lines[0],
+        "tint": _tint(report),
+        "bars": [
+            (name, _bar(counts, noun), total(counts))
+            for name, counts, noun in (
+                ("Resources", report.counts.resources, "resource"),
+                ("Containers", report.counts.containers, "container"),
+            )
+            if total(counts)
+        ],
+        "states": [state.value for state in ComplianceState],
+        "chart": timeline.overall(report),
+        "assignments": [_assignment(report, each, described, rows) for each in report.assignments],
+        "trends": any(timeline.of_assignment(report, each.name) for each in report.assignments),
+        "exemptions": rows.exemptions(),
+        "gaps": [
+            (safe(gap.reason), safe(gap.message), safe(str(gap.resource)) if gap.resource else "")
+            for gap in report.gaps
+        ],
+        "changes": _changes(report),
+        "listed": len(rows.data["rows"]["entry"]),
+        "all": style.show is Show.ALL,
+        "each": style.group_by is GroupBy.NONE,
+    }
+
+
+def _assignment(
+    report: Report, each: AssignmentSummary, described: Mapping[str, Mapping[str, str]], rows: Rows
+) -> dict[str, Any]:
+    name = safe(each.name)
+    counts = each.counts.resources
+    judged = total(counts)
+    nothing = not judged and each.state is ComplianceState.COMPLIANT
+    return {
+        **described[name],
+        "state": "" if nothing else each.state.value,
+        "percent": None if nothing or each.compliance_percent is None else one_decimal(each.compliance_percent),
+        "bar": _bar(counts, "resource"),
+        "judged": judged,
+        "words": _shares(each),
+        "count": rows.counts[each.name],
+        "trend": timeline.of_assignment(report, each.name),
+    }
+
+
+def _tint(report: Report) -> str:
+    """The state whose colour the page begins with: what could not be judged shows even where all else complies."""
+    bad = report.state is ComplianceState.NON_COMPLIANT
+    if not bad and (report.gaps or report.counts.resources.get(ComplianceState.ERROR, 0)):
+        return ComplianceState.ERROR.value
+    return (report.state if total(report.counts.resources) else ComplianceState.NOT_STARTED).value
+
+
+def _shares(each: AssignmentSummary) -> str:
+    """As in ``3 of 300 resources, 4 of 920 containers not compliant, 2 in error``."""
+    resources, containers = each.counts.resources, each.counts.containers
+    bad = ComplianceState.NON_COMPLIANT
+    words = f"{resources.get(bad, 0):,} of {plural(total(resources), 'resource')}"
+    if whole := total(containers):
+        words += f", {containers.get(bad, 0):,} of {plural(whole, 'container')}"
+    words += " not compliant"
+    for state, told in ((ComplianceState.ERROR, "in error"), (ComplianceState.EXEMPT, "exempt")):
+        if number := resources.get(state, 0):
+            words += f", {number:,} {told}"
+    return words
+
+
+def _bar(counts: Mapping[ComplianceState, int], noun: str) -> dict[str, Any]:
+    """The parts of a bar in percent of its width, and the same in words."""
+    whole = total(counts)
+    present = [(state, counts[state]) for state in _PARTS if counts.get(state, 0)]
+    widths = [max(_THINNEST, 100.0 * number / whole) for _, number in present]
+    at = 0.0
+    parts = []
+    for (state, number), width in zip(present, widths, strict=True):
+        wide = 100.0 * width / sum(widths)
+        parts.append({"state": state.value, "count": number, "x": round(at, 2), "width": round(wide, 2)})
+        at += wide
+    told = ", ".join(f"{number} {state.value}" for state, number in present)
+    return {"parts": parts, "words": f"{told} of {plural(whole, noun)}" if whole else "nothing judged"}
+
+
+def _changes(report: Report) -> Grid | str | None:
+    """What changed since the scan before: a grid, or a sentence."""
+    if report.changes is None:
+        return None
+    block = changes.changes(report, report.changes)
+    return block if isinstance(block, Grid) else text_of(block.lines[0])
+
+
+def _policy(sheet: str, script: str) -> str:
+    """The Content-Security-Policy: this style sheet and these scripts, and nothing from anywhere."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src '{_digest(sheet)}'",
+            f"script-src '{_digest(script)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            # No text can become markup, even by mistake.
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _asset(suffix: str, names: tuple[str, ...]) -> str:
+    """Files of the package after one another. The line breaks around them count for the digest, so they are in it."""
+    package = files(__package__)
+    texts = [package.joinpath(f"{name}.{suffix}").read_text("utf-8") for name in names]
+    return "\n" + "\n".join(texts)
+
+
+def _markup(text: str) -> Any:
+    """Text that is markup already: our own, or made so that it ends nothing."""
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704
+
+
+@functools.cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files(__package__).joinpath("page.html.j2").read_text("utf-8"))

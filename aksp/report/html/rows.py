@@ -1,0 +1,259 @@
+"""The results as data for the page's scripts: columns of numbers, and every text once.
+
+A report has thousands of results that repeat their texts. So each text stands once in ``strings``, and is elsewhere
+known by its index; replicas of a workload share an entry of ``entries``, and differ in ``rows`` by their resource.
+Columns are lists of one length; -1 stands for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from typing import Any, Final
+
+from aksp.compliance.fingerprints import fingerprints
+from aksp.model.assignment import Exemption
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Report, Result, Rule
+from aksp.model.resource import Resource
+from aksp.report import wire
+from aksp.report.figures import day
+from aksp.report.html.commented import lines
+from aksp.report.html.remedy import remedy
+from aksp.report.interface import Show
+from aksp.report.parse import NamedExemption
+from aksp.report.subjects import owner_name
+from aksp.report.text import safe
+
+#: Digits of a fingerprint that a link names a finding by: enough to tell a million apart.
+LINK_LENGTH: Final = 12
+NOTHING: Final = -1
+
+# What could end the element that the data stands in, or be taken for the end of a line by a script.
+_ESCAPES: Final = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+class Rows:
+    """Results put into columns. ``counts`` has the number of results by assignment."""
+
+    def __init__(self, report: Report, show: Show) -> None:
+        self.counts: Counter[str] = Counter()
+        self._strings: dict[str, int] = {}
+        self._assignments: dict[tuple[str, str, str, str], int] = {}
+        self._exemptions: dict[int, tuple[Exemption, int]] = {}
+        self._findings: dict[Hashable, int] = {}
+        # By identity first: hashing the findings of thousands of replicas would take longer than all else.
+        self._known: dict[int, tuple[Finding, int]] = {}
+        self._entries: dict[tuple[Hashable, ...], int] = {}
+        self._remedies: dict[tuple[int, ...], int] = {}
+        self._links: Counter[str] = Counter()
+        self._last: Resource | None = None
+        self._rules = report.rules
+        self.data: dict[str, Any] = {
+            "states": [state.value for state in ComplianceState],
+            "strings": [],
+            "assignments": _assignments(report),
+            "exemptions": [],
+            "findings": _columns("message", "container", "type", "image", "path", "observed", "expected"),
+            "entries": _columns(
+                "link", "assignment", "state", "exemption", "namespace", "kind", "owner", "finding", "remedy"
+            ),
+            "resources": _columns("name", "file"),
+            "rows": _columns("entry", "resource", "line"),
+            "remedies": [],
+        }
+        for at, each in enumerate(self.data["assignments"]):
+            self._assignments[each["name"], each["definition"], each["effect"], each["severity"]] = at
+        self._add_all(fingerprints(wire.shown(report, show)))
+        self.data["strings"] = list(self._strings)
+
+    def text(self) -> str:
+        """The data as JSON that can stand in a ``script`` element: nothing in it ends the element."""
+        parts = (f'"{name}":{_json(value)}' for name, value in self.data.items())
+        return "{" + ",\n".join(parts) + "}"
+
+    def exemptions(self) -> list[dict[str, Any]]:
+        """The exemptions that the results name, with the number of results of each."""
+        named = Counter(self.data["entries"]["exemption"][entry] for entry in self.data["rows"]["entry"])
+        return [{**each, "count": named[at]} for at, each in enumerate(self.data["exemptions"])]
+
+    def _add_all(self, results: Iterable[tuple[Result, str]]) -> None:
+        rows, resources = self.data["rows"], self.data["resources"]
+        for result, fingerprint in results:
+            self.counts[result.assignment.name] += 1
+            resource, source = result.resource, result.source
+            # A resource's results follow one another.
+            if resource is not self._last and resource != self._last:
+                resources["name"].append(self._string(resource.name))
+                resources["file"].append(self._string(source.file) if source else NOTHING)
+            self._last = resource
+            rows["entry"].append(self._entry(result, fingerprint))
+            rows["resource"].append(len(resources["name"]) - 1)
+            rows["line"].append(source.line if source else NOTHING)
+
+    def _entry(self, result: Result, fingerprint: str) -> int:
+        resource, owner = result.resource, result.owner
+        assignment = self._assignment(result.assignment)
+        exemption = self._exemption(result.exemption)
+        finding = self._finding(result.finding)
+        subject: Hashable = owner or (resource.name, resource.uid)
+        key = (
+            fingerprint, assignment, result.state, exemption, finding, resource.namespace, resource.kind, subject
+        )  # fmt: skip
+        known = self._entries.get(key)
+        if known is not None:
+            return known
+        entries = self.data["entries"]
+        number = self._entries[key] = len(entries["link"])
+        link = fingerprint[:LINK_LENGTH]
+        # Replicas that differ, as in a roll-out, have one fingerprint and an entry each.
+        self._links[link] += 1
+        again = self._links[link]
+        row = {
+            "link": link if again == 1 else f"{link}-{again}",
+            "assignment": assignment,
+            "state": list(ComplianceState).index(result.state),
+            "exemption": exemption,
+            "namespace": self._string(resource.namespace),
+            "kind": self._string(resource.kind),
+            "owner": self._string(owner_name(result)) if owner else NOTHING,
+            "finding": finding,
+            "remedy": self._remedy(result),
+        }
+        for name, value in row.items():
+            entries[name].append(value)
+        return number
+
+    def _finding(self, finding: Finding) -> int:
+        known = self._known.get(id(finding))
+        if known is not None:
+            return known[1]
+        container = finding.container
+        values = (
+            self._string(finding.message),
+            self._string(container.name) if container else NOTHING,
+            self._string(container.type) if container else NOTHING,
+            self._string(container.image) if container else NOTHING,
+            self._string(finding.path) if finding.path is not None else NOTHING,
+            self._value(finding.observed),
+            self._value(finding.expected),
+        )
+        columns = self.data["findings"]
+        at = self._findings.get(values)
+        if at is None:
+            at = self._findings[values] = len(columns["message"])
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+        # Kept with its number, so that no other finding gets its identity.
+        self._known[id(finding)] = (finding, at)
+        return at
+
+    def _remedy(self, result: Result) -> int:
+        found = remedy(result)
+        if found is None:
+            return NOTHING
+        # Their first item tells the kind, the others the lines, which many of them share.
+        key = (self._string(found.kind.value), *(self._line(line) for line in found.lines))
+        at = self._remedies.get(key)
+        if at is None:
+            at = self._remedies[key] = len(self._remedies)
+            self.data["remedies"].append(key)
+        return at
+
+    def _assignment(self, key: AssignmentKey) -> int:
+        words = (safe(key.name), safe(key.definition), safe(key.effect), safe(key.severity))
+        at = self._assignments.get(words)
+        if at is None:
+            # The severity of an assignment that was read back is not known, and results may tell it.
+            at = next((at for name, at in self._assignments.items() if name[0] == words[0]), NOTHING)
+            if at == NOTHING:
+                at = len(self.data["assignments"])
+                self.data["assignments"].append(_described(*words, rule=self._rules.get(key.definition)))
+            self._assignments[words] = at
+        return at
+
+    def _exemption(self, exemption: Exemption | None) -> int:
+        if exemption is None:
+            return NOTHING
+        known = self._exemptions.get(id(exemption))
+        if known is None:
+            known = self._exemptions[id(exemption)] = (exemption, len(self.data["exemptions"]))
+            self.data["exemptions"].append(_exemption(exemption))
+        return known[1]
+
+    def _value(self, value: Any) -> int:
+        return NOTHING if value is None else self._line("\n".join(lines(value)))
+
+    def _string(self, text: str) -> int:
+        return self._line(safe(text))
+
+    def _line(self, text: str) -> int:
+        """The index of a text in which everything prints."""
+        return self._strings.setdefault(text, len(self._strings))
+
+
+def _columns(*names: str) -> dict[str, list[Any]]:
+    return {name: [] for name in names}
+
+
+def _assignments(report: Report) -> list[dict[str, str]]:
+    return [
+        _described(
+            safe(each.name),
+            safe(each.definition),
+            safe(each.effect),
+            safe(each.severity),
+            rule=report.rules.get(each.definition),
+            title=each.display_name,
+            mode=each.enforcement_mode,
+            scope=each.scope,
+        )
+        for each in report.assignments
+    ]
+
+
+def _described(
+    name: str,
+    definition: str,
+    effect: str,
+    severity: str,
+    *,
+    rule: Rule | None,
+    title: str = "",
+    mode: str = "",
+    scope: str = "",
+) -> dict[str, str]:
+    return {
+        "name": name,
+        "definition": definition,
+        "effect": effect,
+        "severity": severity,
+        "title": safe(title),
+        "mode": safe(mode),
+        "scope": safe(scope),
+        "rule": safe(rule.display_name) if rule else "",
+        "description": safe(rule.description) if rule else "",
+        "remediation": safe(rule.remediation) if rule else "",
+        "category": safe(rule.category) if rule else "",
+        "version": safe(rule.version) if rule else "",
+    }
+
+
+def _exemption(exemption: Exemption) -> dict[str, str]:
+    # Of one that was read back from a report the name alone is known.
+    known = not isinstance(exemption, NamedExemption)
+    until = day(exemption.expires_on) if exemption.expires_on else "no end date"
+    return {
+        "name": safe(exemption.name),
+        "assignment": safe(exemption.assignment),
+        "category": exemption.category.value if known else "",
+        "until": until if known else "",
+        "why": safe(": ".join(dict.fromkeys(text for text in (exemption.display_name, exemption.description) if text))),
+        "by": safe(exemption.requested_by),
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)

@@ -1,0 +1,83 @@
+"""The percentage over time as the geometry of a chart: what the template draws as SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aksp.model.compliance import Report
+from aksp.report.figures import day, one_decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chart:
+    """A line in a box of ``width`` by ``height``. ``points`` is for SVG's polyline, ``area`` for the polygon below it.
+
+    ``lowest`` is the percentage at the bottom, the top is 100. ``words`` says what the line shows.
+    """
+
+    width: int
+    height: int
+    points: str
+    area: str
+    last: tuple[float, float]
+    lowest: int
+    first_day: str
+    last_day: str
+    words: str
+
+
+def overall(report: Report, *, width: int = 320, height: int = 96) -> Chart | None:
+    """The compliance percentage of the earlier evaluations and this one; None without earlier ones."""
+    values = [(each.evaluated_at, each.compliance_percent) for each in report.past]
+    if not values:
+        return None
+    return _chart([*values, (report.evaluated_at, report.compliance_percent)], width, height)
+
+
+def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 24) -> Chart | None:
+    """The same for one assignment; None unless it was evaluated at least twice."""
+    values = [
+        (each.evaluated_at, percent)
+        for each in report.past
+        if (percent := each.assignments.get(name, (None, None))[1]) is not None
+    ]
+    values += [
+        (report.evaluated_at, each.compliance_percent)
+        for each in report.assignments
+        if each.name == name and each.compliance_percent is not None
+    ]
+    return _chart(values, width, height) if len(values) > 1 else None
+
+
+def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) -> Chart:
+    lowest = _lowest(min(percent for _, percent in values))
+    # Room for half a stroke, and for the dot of the last value.
+    edge = 3.0
+    begin, end = values[0][0], values[-1][0]
+    span = (end - begin).total_seconds()
+    placed = []
+    for at, (moment, percent) in enumerate(values):
+        share = (moment - begin).total_seconds() / span if span > 0 else at / (len(values) - 1)
+        fall = (100.0 - percent) / (100 - lowest)
+        placed.append((round(edge + share * (width - 2 * edge), 1), round(edge + fall * (height - 2 * edge), 1)))
+    points = " ".join(f"{x},{y}" for x, y in placed)
+    first, last = one_decimal(values[0][1]), one_decimal(values[-1][1])
+    return Chart(
+        width=width,
+        height=height,
+        points=points,
+        area=f"{placed[0][0]},{height} {points} {placed[-1][0]},{height}",
+        last=placed[-1],
+        lowest=lowest,
+        first_day=day(begin),
+        last_day=day(end),
+        words=f"{len(values)} evaluations, from {first}% on {day(begin)} to {last}% on {day(end)}",
+    )
+
+
+def _lowest(percent: float) -> int:
+    """The bottom of the chart: a round number under the lowest value, so that changes near 100% show."""
+    return min(90, max(0, math.floor((percent - 1) / 10) * 10))

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from aksp import __version__
-from aksp.cli import addon, assign, assignments, completion, compliance, definitions, denials, history, sync
+from aksp.cli import addon, assign, assignments, completion, compliance, definitions, denials, explain, history, sync
 from aksp.cli.options import with_cluster_values
 from aksp.errors import AkspError, ExitCode
 
@@ -22,7 +22,7 @@ class InOrderOfUse(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands."""
-        order = ["definitions", "assign", "assignments", "compliance", "history", "sync", "addon", "denials"]
+        order = ["definitions", "assign", "assignments", "compliance", "explain", "history", "sync", "addon", "denials"]
         return sorted(super().list_commands(ctx), key=order.index)
 
 
@@ -40,6 +40,7 @@ app.add_typer(definitions.app, name="definitions")
 app.add_typer(assign.app, name="assign")
 app.add_typer(assignments.app, name="assignments")
 app.command("compliance")(compliance.compliance)
+app.command("explain")(explain.explain)
 app.command("history")(history.history)
 app.command("sync")(sync.sync)
 app.add_typer(addon.app, name="addon")
@@ -99,11 +100,12 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
 
 
 def _complain(message: str, hint: str | None) -> None:
+    from aksp.cli.ci import harmless
     from aksp.report.text import safe
 
-    print(f"aksp: error: {safe(message)}", file=sys.stderr)
+    print(harmless(f"aksp: error: {safe(message)}"), file=sys.stderr)
     if hint:
-        print(f"  hint: {safe(hint)}", file=sys.stderr)
+        print(harmless(f"  hint: {safe(hint)}"), file=sys.stderr)
 
 
 def _show_usage_error(error: typer.TyperException) -> None:

@@ -43,13 +43,17 @@ class Ready:
 
     def excludes(self, container: Container) -> bool:
         """Whether the parameters leave a container out: then it has no state."""
+        return self.exclusion(container) is not None
+
+    def exclusion(self, container: Container) -> tuple[str, str] | None:
+        """The parameter that leaves a container out, and the value that does; None when it is judged."""
         if container.name in self.excluded_containers:
-            return True
+            return "excludedContainers", container.name
         # Exact, or a prefix with a trailing *, as definitions/lib/containers.rego reads them.
-        return any(
-            container.image.startswith(entry[:-1]) if entry.endswith("*") else container.image == entry
-            for entry in self.excluded_images
-        )
+        for entry in self.excluded_images:
+            if container.image.startswith(entry[:-1]) if entry.endswith("*") else container.image == entry:
+                return "excludedImages", entry
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

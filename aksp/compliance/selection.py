@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -18,12 +19,16 @@ _SET = re.compile(_KEY + r"(?<=\s)(?P<operator>in|notin)\s*\(\s*(?P<values>[^()]
 _EXISTS = re.compile(r"\s*(?P<not>!?)" + _KEY)
 
 
+#: A label's key, an operator (In, NotIn, Exists, DoesNotExist), and values.
+Requirement = tuple[str, str, tuple[str, ...]]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selector:
     """A Kubernetes label selector (metav1.LabelSelector)."""
 
     match_labels: tuple[tuple[str, str], ...] = ()
-    match_expressions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    match_expressions: tuple[Requirement, ...] = ()
 
     @classmethod
     def parse(cls, value: Any) -> Selector:
@@ -46,7 +51,7 @@ class Selector:
     def parse_text(cls, text: str) -> Selector:
         """Read kubectl's form: ``a=b,c!=d,e in (f,g),h notin (i),j,!k``. Raises ValueError."""
         labels: list[tuple[str, str]] = []
-        expressions: list[tuple[str, str, tuple[str, ...]]] = []
+        expressions: list[Requirement] = []
         for term in re.split(r",(?![^(]*\))", text):
             if match := _SET.fullmatch(term):
                 values = tuple(value.strip() for value in match["values"].split(","))
@@ -79,16 +84,28 @@ class Selector:
             ]
         return document
 
+    def text(self) -> str:
+        """kubectl's form, as a request for a list takes it."""
+        labels = [(key, "In", (value,)) for key, value in self.match_labels]
+        return ",".join(requirement_text(one) for one in (*labels, *self.match_expressions))
+
     @property
     def empty(self) -> bool:
         """Whether it selects everything."""
         return not self.match_labels and not self.match_expressions
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Kubernetes: "Labels and Selectors". NotIn also selects what lacks the key."""
+        """Whether labels meet every requirement."""
+        return self.unmet(labels) is None
+
+    def unmet(self, labels: Mapping[str, str]) -> Requirement | None:
+        """The first requirement that labels do not meet.
+
+        Kubernetes: "Labels and Selectors". NotIn also selects what lacks the key.
+        """
         for key, wanted in self.match_labels:
             if labels.get(key) != wanted:
-                return False
+                return key, "In", (wanted,)
         for key, operator, values in self.match_expressions:
             present = key in labels
             if operator == "In":
@@ -100,11 +117,26 @@ class Selector:
             else:
                 selected = not present
             if not selected:
-                return False
-        return True
+                return key, operator, values
+        return None
 
 
-def _expression(entry: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+def requirement_text(requirement: Requirement) -> str:
+    """A requirement as kubectl writes it: ``app=web``, ``tier notin (a, b)``, ``!debug``."""
+    key, operator, values = requirement
+    listed = ", ".join(values)
+    match operator:
+        case "In":
+            return f"{key}={listed}" if len(values) == 1 else f"{key} in ({listed})"
+        case "NotIn":
+            return f"{key}!={listed}" if len(values) == 1 else f"{key} notin ({listed})"
+        case "Exists":
+            return key
+        case _:
+            return f"!{key}"
+
+
+def _expression(entry: Mapping[str, Any]) -> Requirement:
     """One of matchExpressions."""
     key, operator, values = entry.get("key"), entry.get("operator"), entry.get("values") or []
     if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
@@ -116,6 +148,28 @@ def _expression(entry: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
     if (operator in ("In", "NotIn")) != bool(values):
         raise ValueError(f"labelSelector: operator {operator} {'needs' if not values else 'takes no'} values")
     return key, operator, tuple(values)
+
+
+class Test(StrEnum):
+    """What a document must pass to be judged, in the order in which it is tried."""
+
+    KINDS = "kinds"
+    SCOPE = "scope"
+    NOT_SCOPES = "notScopes"
+    NAMESPACES = "namespaces"
+    EXCLUDED_NAMESPACES = "excludedNamespaces"
+    LABEL_SELECTOR = "labelSelector"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """Why a document is not selected: the test it does not pass, and the value that decided, as the assignment has it.
+
+    The value is the scope, the pattern or the requirement; empty where all of a list were tried.
+    """
+
+    test: Test
+    value: Scope | Requirement | str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +188,7 @@ class Selection:
     namespaces: tuple[str, ...] = ()
     excluded_namespaces: tuple[str, ...] = ()
     selector: Selector = field(default_factory=Selector)
-    _namespaces_seen: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    _namespaces_seen: dict[str, Rejection | None] = field(default_factory=dict, repr=False, compare=False)
     _kinds_seen: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
 
     def choose(self, documents: Sequence[Document]) -> list[int]:
@@ -152,27 +206,47 @@ class Selection:
 
     def selects(self, document: Document) -> bool:
         """Whether it selects a document."""
+        return self.rejection(document) is None
+
+    def rejection(self, document: Document) -> Rejection | None:
+        """Why it does not select a document; None when it does."""
         if not self.about(document):
-            return False
+            return _OTHER_KIND
         resource = document.resource
         kind = (resource.api_version, resource.kind)
         # A Namespace is in itself, as in Gatekeeper's matching.
         namespace = resource.name if kind == ("v1", "Namespace") else resource.namespace
-        inside = self._namespaces_seen.get(namespace)
-        if inside is None:
-            inside = self._namespaces_seen[namespace] = self._has_namespace(namespace)
-        return inside and (self.selector.empty or self.selector.matches(document.labels))
+        if namespace in self._namespaces_seen:
+            outside = self._namespaces_seen[namespace]
+        else:
+            outside = self._namespaces_seen[namespace] = self._outside(namespace)
+        if outside is not None or self.selector.empty:
+            return outside
+        unmet = self.selector.unmet(document.labels)
+        return None if unmet is None else Rejection(test=Test.LABEL_SELECTOR, value=unmet)
 
     def _has_kind(self, api_version: str, kind: str) -> bool:
         group = api_version.rpartition("/")[0]
         return any(k.kind in (kind, "*") and k.group in (group, "*") for k in self.kinds)
 
-    def _has_namespace(self, namespace: str) -> bool:
-        place = self.target.namespace(namespace) if namespace else self.target
-        if not self.scope.covers(place) or any(other.covers(place) for other in self.not_scopes):
-            return False
+    def _outside(self, namespace: str) -> Rejection | None:
+        """Why what lies in a namespace, or in none, is not selected, whatever it is."""
+        place = self.place(namespace)
+        if not self.scope.covers(place):
+            return Rejection(test=Test.SCOPE, value=self.scope)
+        left_out = next((other for other in self.not_scopes if other.covers(place)), None)
+        if left_out is not None:
+            return Rejection(test=Test.NOT_SCOPES, value=left_out)
         if not namespace:
-            return not self.namespaces
+            return Rejection(test=Test.NAMESPACES) if self.namespaces else None
         if self.namespaces and not any(fnmatchcase(namespace, glob) for glob in self.namespaces):
-            return False
-        return not any(fnmatchcase(namespace, glob) for glob in self.excluded_namespaces)
+            return Rejection(test=Test.NAMESPACES)
+        excluded = next((glob for glob in self.excluded_namespaces if fnmatchcase(namespace, glob)), None)
+        return None if excluded is None else Rejection(test=Test.EXCLUDED_NAMESPACES, value=excluded)
+
+    def place(self, namespace: str) -> Scope:
+        """Where what is in a namespace lies, or, with an empty name, what is in none."""
+        return self.target.namespace(namespace) if namespace else self.target
+
+
+_OTHER_KIND = Rejection(test=Test.KINDS)

@@ -133,6 +133,12 @@ class Lines:
             for key, position in zip(wanted, found, strict=True):
                 self._known[key] = position["line"], position["column"], position["end"]
 
+    def text(self, file: str) -> str | None:
+        """A file's text, what is no UTF-8 in it replaced; None when it has gone since."""
+        with ExitStack() as stack:
+            stream = self._open(file, stack)
+            return None if stream is None else stream.read().decode(errors="replace")
+
     def _open(self, file: str, stack: ExitStack) -> IO[bytes] | None:
         """The text of a file; None when it has gone since: then each line is its document's first."""
         if file in self._kept:

@@ -49,7 +49,7 @@ _SERVED = {
 """(group, version) → kinds; ! marks those without a namespace. The versions that every supported Kubernetes serves."""
 
 
-def _plural(kind: str) -> str:
+def plural_of(kind: str) -> str:
     """The plural of a built-in kind; the API server's own table follows this rule."""
     name = kind.lower()
     if name == "endpoints":
@@ -65,7 +65,7 @@ def _table() -> dict[tuple[str, str], Kind]:
         for marked in names.split():
             name = marked.rstrip("!")
             table[group, name] = Kind(
-                group=group, version=version, kind=name, plural=_plural(name), namespaced=name == marked
+                group=group, version=version, kind=name, plural=plural_of(name), namespaced=name == marked
             )
     return table
 

@@ -28,7 +28,7 @@ from aksp.errors import InvalidInput
 from aksp.kube import faults
 from aksp.kube.connection import Answer, Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json
-from aksp.kube.kinds import Discovery, list_path
+from aksp.kube.kinds import Discovery, Kind, list_path
 from aksp.kube.lists import list_pages
 
 APPLY = "application/apply-patch+yaml"
@@ -70,6 +70,11 @@ def object_path(discovery: Discovery, document: Mapping[str, Any], *, subresourc
         raise InvalidInput(f"a {document.get('kind') or 'document'} needs metadata.name")
     path = f"{collection_path(discovery, document)}/{quote(name, safe='')}"
     return f"{path}/{quote(subresource)}" if subresource else path
+
+
+def object_path_of(kind: Kind, name: str, namespace: str | None = None) -> str:
+    """Where an object of a kind is, by its name; ``namespace`` is not minded for a kind without."""
+    return f"{list_path(kind, namespace)}/{quote(name, safe='')}"
 
 
 def get(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aksp.compliance.fixes import command, obstacle, patch, steps
+from aksp.compliance.fixes import command, obstacle, patch, steps, together
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
 
@@ -294,3 +294,45 @@ def test_an_image_and_a_label_of_a_pod_can_be_changed_where_it_is() -> None:
     for fix in ({"spec.containers[1].image": "a"}, {"metadata.labels['env']": "prod"}):
         assert obstacle(result(fix, container=WEB)) is None
         assert command(result(fix, container=WEB)) is not None
+
+
+# Several changes
+
+
+def test_the_changes_of_one_object_are_one_patch_and_one_command() -> None:
+    side = replace(WEB, name="side")
+    first = of_deployment({PRIVILEGED: False})
+    second = of_deployment({"spec.containers[1].image": "r.example/web"})
+    third = result(
+        {"spec.containers[0].image": "r.example/side"}, owner=Owner(kind="Deployment", name="web"), container=side
+    )
+    label = of_deployment({"metadata.labels['env']": "prod"})
+
+    (change,) = together([first, second, third, label])
+    assert change.patch["spec"]["template"] == {
+        "spec": {
+            "containers": [
+                {"name": "web", "securityContext": {"privileged": False}, "image": "r.example/web"},
+                {"name": "side", "image": "r.example/side"},
+            ]
+        },
+        "metadata": {"labels": {"env": "prod"}},
+    }
+    assert change.command is not None
+    body = {key: value for key, value in change.patch.items() if key == "spec"}
+    assert json.loads(shlex.split(change.command)[-1]) == body
+
+
+def test_changes_of_two_objects_are_two_and_what_has_none_adds_nothing() -> None:
+    one, other = result({"spec.a": 1}, kind="Service", name="a"), result({"spec.a": 1}, kind="Service", name="b")
+
+    made = together([one, result(None), other])
+    assert [change.patch["metadata"]["name"] for change in made] == ["a", "b"]
+    assert together([]) == []
+
+
+def test_one_change_that_cannot_be_made_in_place_leaves_no_command_for_the_whole() -> None:
+    label, privileged = result({"metadata.labels['env']": "prod"}), result({PRIVILEGED: False}, container=WEB)
+
+    (change,) = together([label, privileged])
+    assert change.command is None and change.patch["metadata"]["labels"] == {"env": "prod"}

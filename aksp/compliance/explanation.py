@@ -1,0 +1,253 @@
+"""Why a resource is in its state: by which assignments it is judged, with which values, and what leaves it out.
+
+What an assignment selects and waives is asked of the code that a scan asks; here it is put into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from aksp.compliance.exemptions import exemption_for
+from aksp.compliance.parameters import effective
+from aksp.compliance.plan import Ready
+from aksp.compliance.rollup import roll_up
+from aksp.compliance.selection import Rejection, Test, requirement_text
+from aksp.model.assignment import Assignment, Exemption
+from aksp.model.compliance import ComplianceState, Result
+from aksp.model.definition import Effect
+from aksp.model.resource import Container, Document, Resource
+from aksp.model.scope import Scope
+
+#: What leaves a resource out besides the tests of a selection.
+DISABLED = "effect"
+
+
+class Origin(StrEnum):
+    """Where the value of a parameter comes from."""
+
+    ASSIGNMENT = "assignment"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """A parameter's value, where it comes from, and the document that gives it (empty for a default)."""
+
+    name: str
+    value: Any
+    origin: Origin
+    document: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """What leaves a resource out of an assignment, by Azure's name for it, and a sentence."""
+
+    by: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiver:
+    """An exemption from an assignment, and whom of a resource it covers, or would if it had not expired.
+
+    ``whole`` says that it covers the resource and all in it; ``containers`` are those it names.
+    """
+
+    exemption: Exemption
+    expired: bool
+    whole: bool = False
+    containers: tuple[Container, ...] = ()
+
+    @property
+    def covers(self) -> bool:
+        """Whether it covers anything of the resource."""
+        return self.whole or bool(self.containers)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The state of one container by one assignment; None with ``left_out``, the parameter and its value."""
+
+    container: Container
+    state: ComplianceState | None
+    left_out: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """One assignment towards one resource (or towards a workload's Pods): judged with results, or left out.
+
+    ``place`` is the resource's place in the scope tree. ``results`` are all of them, Compliant too.
+    """
+
+    ready: Ready
+    place: Scope
+    settings: tuple[Setting, ...]
+    left_out: LeftOut | None = None
+    state: ComplianceState | None = None
+    results: tuple[Result, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+
+
+def standing(
+    ready: Ready,
+    documents: Sequence[Document],
+    results: Iterable[Result],
+    exemptions: Iterable[Exemption],
+    now: datetime,
+) -> Standing:
+    """An assignment's standing towards documents that are one subject: an object, a workload with its template or Pods.
+
+    ``results`` may be those of other assignments too, ``exemptions`` all that there are.
+    """
+    mine = tuple(one for one in results if one.assignment.name == ready.key.name)
+    judged = [one for one in documents if ready.selection.selects(one)]
+    settings, place = settings_of(ready), _place(ready, documents)
+    if ready.effect is Effect.DISABLED:
+        judged, mine = [], ()
+    if not judged:
+        return Standing(ready=ready, place=place, settings=settings, left_out=_left_out(ready, documents))
+    return Standing(
+        ready=ready,
+        place=place,
+        settings=settings,
+        state=roll_up(one.state for one in mine),
+        results=mine,
+        verdicts=tuple(_verdicts(ready, judged, mine)),
+        waivers=tuple(waivers(ready, judged, exemptions, now)),
+    )
+
+
+def settings_of(ready: Ready) -> tuple[Setting, ...]:
+    """The parameters of a definition in its order, with the values that hold for an assignment."""
+    assignment, definition = ready.assignment, ready.definition
+    given = assignment.parameters
+    values = effective(definition, given)
+    return tuple(
+        Setting(name=name, value=values[name], origin=Origin.ASSIGNMENT, document=assignment.origin)
+        if name in given
+        else Setting(name=name, value=values[name], origin=Origin.DEFAULT)
+        for name in definition.parameters
+        if name in values
+    )
+
+
+def waivers(
+    ready: Ready, documents: Sequence[Document], exemptions: Iterable[Exemption], now: datetime
+) -> Iterable[Waiver]:
+    """The exemptions from an assignment, those that count and cover the documents first."""
+    found = []
+    for exemption in exemptions:
+        if exemption.assignment == ready.assignment.name:
+            whole = any(_covers(exemption, one, None, ready) for one in documents)
+            containers = dict.fromkeys(
+                c for one in documents for c in one.containers if _covers(exemption, one, c, ready)
+            )
+            found.append(
+                Waiver(
+                    exemption=exemption,
+                    expired=exemption.expired(now),
+                    whole=whole,
+                    containers=() if whole else tuple(containers),
+                )
+            )
+    return sorted(found, key=lambda one: (not one.covers, one.expired, one.exemption.name))
+
+
+def lineage(place: Scope) -> tuple[Scope, ...]:
+    """The scopes that cover a place, from ``/`` down to it: what may be assigned there holds for it."""
+    segments = [part for part in place.path.split("/") if part]
+    return tuple(Scope("/" + "/".join(segments[:end])) for end in range(0, len(segments) + 1, 2))
+
+
+def elsewhere(assignment: Assignment, place: Scope) -> LeftOut:
+    """Why an assignment that does not reach a target leaves what is there out."""
+    return LeftOut(by=Test.SCOPE, message=_outside(assignment.scope, place))
+
+
+def _covers(exemption: Exemption, document: Document, container: Container | None, ready: Ready) -> bool:
+    return exemption_for([exemption], document, container, ready.selection.target) is not None
+
+
+def _place(ready: Ready, documents: Sequence[Document]) -> Scope:
+    """Where the subject lies."""
+    for document in documents:
+        resource = document.parent or document.resource
+        return ready.selection.place(resource.name if _is_namespace(resource) else resource.namespace)
+    return ready.selection.target
+
+
+def _is_namespace(resource: Resource) -> bool:
+    """Whether it is a Namespace, which is in itself."""
+    return (resource.api_version, resource.kind) == ("v1", "Namespace")
+
+
+def _verdicts(ready: Ready, documents: Sequence[Document], results: Sequence[Result]) -> Iterable[Verdict]:
+    """The containers of the documents, each one once however many replicas have it."""
+    for container in dict.fromkeys(one for document in documents for one in document.containers):
+        left_out = ready.exclusion(container)
+        states = [one.state for one in results if one.finding.container in (container, None)]
+        worst = min(states, key=_SEVEREST.index, default=None)
+        yield Verdict(container=container, state=None if left_out else worst, left_out=left_out)
+
+
+# Unlike in a roll-up, a container's own state is the worst that was found of it.
+_SEVEREST = [
+    ComplianceState.NON_COMPLIANT,
+    ComplianceState.ERROR,
+    ComplianceState.CONFLICTING,
+    ComplianceState.EXEMPT,
+    ComplianceState.UNKNOWN,
+    ComplianceState.NOT_STARTED,
+    ComplianceState.COMPLIANT,
+]
+
+
+def _left_out(ready: Ready, documents: Sequence[Document]) -> LeftOut:
+    """Why none of the documents is judged: for the one that passes most tests, the first that it does not pass."""
+    tests = list(Test)
+    rejected = [(one, found) for one in documents if (found := ready.selection.rejection(one)) is not None]
+    if len(rejected) < len(documents) or not rejected:
+        return LeftOut(by=DISABLED, message="its effect is Disabled")
+    document, rejection = max(rejected, key=lambda pair: tests.index(pair[1].test))
+    return LeftOut(by=rejection.test, message=_sentence(ready, document, rejection))
+
+
+def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
+    selection, value = ready.selection, rejection.value
+    resource = document.parent or document.resource
+    namespace = resource.name if _is_namespace(resource) else resource.namespace
+    if rejection.test is Test.KINDS:
+        kinds = " or ".join(dict.fromkeys(kind.kind for kind in selection.kinds))
+        return f"it judges {kinds}, and this is of kind {resource.kind}"
+    if rejection.test is Test.SCOPE:
+        return _outside(selection.scope, selection.place(namespace))
+    if rejection.test is Test.NOT_SCOPES:
+        return f"its notScopes leave out {value}"
+    if rejection.test is Test.NAMESPACES:
+        only = f"it judges only namespaces {', '.join(selection.namespaces)}"
+        return f"{only}, not {namespace}" if namespace else f"{only}, and this is in none"
+    if rejection.test is Test.EXCLUDED_NAMESPACES:
+        details = [] if value == namespace else [str(value)]
+        # A definition may have namespaces of its own; then no parameter says so, and it is no default either.
+        if "excludedNamespaces" in ready.definition.parameters.keys() - ready.assignment.parameters.keys():
+            details.append("by default")
+        why = f" ({', '.join(details)})" if details else ""
+        return f"it leaves out namespace {namespace}{why}"
+    assert isinstance(value, tuple)
+    key = value[0]
+    label = f"the label {key} is {document.labels[key]!r}" if key in document.labels else f"there is no label {key}"
+    return f"its labelSelector asks for {requirement_text(value)}, and {label}"
+
+
+def _outside(scope: Scope, place: Scope) -> str:
+    known = scope.path == "/" or scope.path.lower().startswith("/clusters/")
+    # No document says yet which cluster lies below a subscription or a management group.
+    why = "" if known else ": nothing says which clusters lie below it"
+    return f"its scope {scope} does not cover {place}{why}"

@@ -313,7 +313,7 @@ class Watched:
     def _what(self, listing: Listing, *, synced: bool) -> str:
         if not listing.judged and self._namespaces:
             return "can be compared only with those in the namespaces given, as all of them could not be listed"
-        return "can no longer be watched, and is tried again" if synced else "could not be listed"
+        return "cannot be watched now, and is tried again" if synced else "could not be listed"
 
 
 def list_of(texts: Sequence[bytes]) -> bytes:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report
 from aksp.report import findings, summary
-from aksp.report.blocks import STATE_TONES, Block, Line, Paragraph, Row, Span, Tone, span
+from aksp.report.blocks import STATE_TONES, Block, Grid, Line, Paragraph, Row, Span, Tone
 from aksp.report.figures import one_decimal, plural, rfc3339
 from aksp.report.groups import sections
 from aksp.report.interface import GroupBy
@@ -20,6 +20,8 @@ from aksp.report.plain import draw_headed, draw_plain
 GAP_LINES = 6
 #: The smallest window for which all parts have room.
 _LOWEST = 12
+#: What the findings need to show one of them and how many more there are.
+_LOWEST_FINDINGS = 9
 #: Which assignments are shown when there is no room for all of them.
 _WORST = (ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.CONFLICTING)
 
@@ -43,19 +45,27 @@ class View:
 
 
 def screen(view: View, *, width: int, height: int, color: bool) -> list[str]:
-    """The lines of the screen, ``height`` at most, none wider than ``width`` columns."""
+    """The lines of the screen, ``height`` of them, none wider than ``width`` columns."""
     foot = _drawn(Paragraph(lines=((Span(view.how, Tone.MUTED),),)), width, color)[:1]
     room = max(height, _LOWEST) - len(foot)
     lines = _drawn(_head(view), width, color)
     if view.report.gaps:
-        lines += ["", *_cut(_drawn(summary.gaps(view.report), width, color), GAP_LINES, "…", width, color)]
+        lines += ["", *_shortened(summary.gaps(view.report), "gap", width, GAP_LINES, color)]
     if view.report.assignments:
         # Findings get what is left, a third of the screen at least.
-        most = max(room - len(lines) - (room // 3 if view.report.results else 0), 4)
-        lines += ["", *_assignments(view.report, width, most, color)]
-    if view.report.results and room - len(lines) > 4:
+        most = max(room - len(lines) - (max(room // 3, _LOWEST_FINDINGS) if view.report.results else 0), 4)
+        worst = replace(view.report, assignments=sorted(view.report.assignments, key=_badness))
+        whole = _table(summary.assignments(view.report, width), width, color)
+        if len(whole) > most:
+            whole = _shortened(summary.assignments(worst, width), "assignment", width, most, color)
+        lines += ["", *whole]
+    if view.report.results and room - len(lines) >= _LOWEST_FINDINGS - 2:
         lines += ["", *_findings(view, width, room - len(lines) - 1, color)]
-    return [*lines[: height - len(foot)], *foot][:height]
+    elif view.found:
+        # Whatever else has no room, that there are findings has.
+        foot = [_more(view.found, "finding", color), *foot]
+    lines = lines[: max(height - len(foot), 0)]
+    return [*lines, *[""] * (height - len(lines) - len(foot)), *foot][-height:]
 
 
 def _head(view: View) -> Paragraph:
@@ -79,17 +89,15 @@ def _head(view: View) -> Paragraph:
     return Paragraph(lines=(where, state, *counts), hang=12)
 
 
-def _assignments(report: Report, width: int, most: int, color: bool) -> list[str]:
-    whole = _drawn(summary.assignments(report, width), width, color)
-    if len(whole) <= most:
-        return whole
-    worst = sorted(report.assignments, key=_badness)
-    for number in range(len(worst) - 1, 0, -1):
-        some = replace(report, assignments=worst[:number])
-        lines = _drawn(summary.assignments(some, width), width, color)
-        if len(lines) < most:
-            return [*lines, _more(len(worst) - number, "assignment", color)]
-    return whole[:most]
+def _shortened(grid: Grid, noun: str, width: int, most: int, color: bool) -> list[str]:
+    """A table in so many lines, and how many of its rows had no room; one row is always there."""
+    lines, rows = _table(grid, width, color), len(grid.rows)
+    while len(lines) > most and rows > 1:
+        # A row takes a line at least.
+        rows = min(rows - 1, most)
+        shown = _table(replace(grid, rows=grid.rows[:rows]), width, color)
+        lines = [*shown, _more(len(grid.rows) - rows, noun, color)]
+    return lines
 
 
 def _badness(one: AssignmentSummary) -> tuple[int, str]:
@@ -103,7 +111,7 @@ def _findings(view: View, width: int, room: int, color: bool) -> list[str]:
     counts = [group.count for subject in section.subjects for group in subject.groups.values()]
     # A row takes a line at least: what is beyond needs no fitting.
     fitted = fit(replace(grid, rows=grid.rows[:room]), width)
-    title = [*_drawn(Paragraph(lines=(grid.title,)), width, color), ""]
+    title = _drawn(Paragraph(lines=(grid.title,)), width, color)
     # The names of the columns, and the rule below them.
     left = room - len(title) - 2
     rows = _fitting(fitted.rows, left)
@@ -131,10 +139,12 @@ def _more(count: int, noun: str, color: bool) -> str:
     )[0]
 
 
-def _cut(lines: Sequence[str], most: int, mark: str, width: int, color: bool) -> list[str]:
-    if len(lines) <= most:
-        return list(lines)
-    return [*lines[: most - 1], *_drawn(Paragraph(lines=((span(mark, Tone.MUTED),),)), width, color)]
+def _table(grid: Grid, width: int, color: bool) -> list[str]:
+    """A grid with its title close above it, and a rule like that of the findings."""
+    title = _drawn(Paragraph(lines=(grid.title,), hang=2), width, color)
+    lines = _drawn(grid, width, color)[len(title) + 1 :]
+    rule = next(at for at, line in enumerate(lines) if not line.strip("- "))
+    return [*title, *lines[:rule], lines[rule].replace("-", "\u2500"), *lines[rule + 1 :]]
 
 
 def _drawn(block: Block, width: int | None, color: bool) -> list[str]:

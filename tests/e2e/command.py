@@ -103,14 +103,17 @@ class Aksp:
         document = {"policyAssignmentId": assignment, "exemptionCategory": "Waiver", **spec}
         self._write("exemptions", "PolicyExemption", name, document)
 
-    def start(self, *arguments: str, kubeconfig: Path | None = None, stderr: int = subprocess.PIPE) -> Started:
+    def start(
+        self, *arguments: str, kubeconfig: Path | None = None, stderr: int = subprocess.PIPE,
+        stdout: int = subprocess.PIPE, stdin: int = subprocess.DEVNULL,
+    ) -> Started:  # fmt: skip
         """Starts a command."""
         began = time.monotonic()
         process = subprocess.Popen(
             # An unclosed file or socket of ours shows on standard error, where wait() looks.
             [sys.executable, "-W", "always::ResourceWarning", "-m", "aksp", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=stdout,
             stderr=stderr,
             text=True,
             encoding="utf-8",

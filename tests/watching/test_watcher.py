@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from aksp.compliance.plan import Plan, Ready, make_ready
 from aksp.compliance.results import order
 from aksp.engine import Engine
-from aksp.inventory.watched import Lost, Missing, Settled
+from aksp.inventory.watched import Lost, Missing, Objects, Settled
 from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target, TargetKind
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
-from aksp.model.resource import Document
 from aksp.scan import Scan
 from aksp.watching.watcher import Watcher
 from aksp.workspace import prepare
@@ -47,6 +46,11 @@ ALONE = """
 violation contains {"msg": "no Service of its name", "details": {"path": "metadata.name"}} if {
     not data.inventory.namespace[input.review.namespace]["v1"].Service[input.review.name]
 }
+"""
+
+#: Says something else of every Pod.
+NAMED = """
+violation contains {"msg": sprintf("a Pod called %s", [input.review.name])}
 """
 
 
@@ -200,7 +204,7 @@ def missed(thing: Thing) -> Step:
 
 
 def look(one: Watched) -> None:
-    one.step()
+    """The watcher takes up what has come until now; else several changes come at once."""
 
 
 def later(one: Watched) -> None:
@@ -230,7 +234,6 @@ def test_after_whatever_has_happened_the_report_is_that_of_a_scan_and_the_events
         heard = one.begin()
         for step in steps:
             step(one)
-            heard += one.step() if step is not look else []
             if step is look:
                 heard += one.step()
         heard += one.step()
@@ -247,3 +250,232 @@ def test_after_whatever_has_happened_the_report_is_that_of_a_scan_and_the_events
             else:
                 known.append(event.result)
         assert sorted(known, key=order) == report.results
+
+
+def test_nothing_counts_as_changed_until_each_list_has_come_or_failed() -> None:
+    judged = plan(ready("honest", HONEST, kinds=(POD, SERVICE)))
+    with watching(judged) as one:
+        one.cluster.put(pod(privileged=True))
+        one.cluster.relist(POD)
+        assert one.step() == [] and not one.watcher.synced
+        # What is known can be looked at all the same.
+        assert one.watcher.overview(10).counts.resources[S.NON_COMPLIANT] == 1
+        gap = Gap(reason="Forbidden", message="Service could not be listed: no")
+        one.cluster.tell(Lost(listing=one.cluster.listing(SERVICE), gap=gap))
+        events = one.step()
+
+        assert one.watcher.synced
+        assert told(events) == [("ADDED", "web", "NonCompliant", "privileged")]
+        assert [event.gap for event in events if event.gap] == [gap]
+        assert one.watcher.changed_at is None and one.watcher.kinds == [POD]
+
+
+def test_an_assignment_whose_only_list_failed_was_not_started() -> None:
+    with watching(honest()) as one:
+        one.cluster.tell(Lost(listing=one.cluster.listing(POD), gap=Gap(reason="ListFailed", message="no")))
+        one.step()
+        (line,) = one.watcher.report().assignments
+
+        assert (line.state, one.watcher.report().state) == (S.NOT_STARTED, S.NOT_STARTED)
+        assert one.watcher.lost
+
+
+def test_what_is_known_stays_while_a_kind_cannot_be_watched_and_the_gap_goes_with_its_end() -> None:
+    with watching(honest()) as one:
+        one.cluster.put(pod(privileged=True))
+        one.begin()
+        gap = Gap(reason="ListFailed", message="Pod cannot be watched now")
+        one.cluster.tell(Lost(listing=one.cluster.listing(POD), gap=gap))
+        (lost,) = one.step()
+        report = one.watcher.report()
+        assert (lost.type, lost.gap, report.gaps) == (EventType.ADDED, gap, [gap])
+        assert report.counts.resources[S.NON_COMPLIANT] == 1
+        # The same trouble again is nothing new.
+        one.cluster.tell(Lost(listing=one.cluster.listing(POD), gap=gap))
+        assert one.step() == []
+        one.cluster.tell(Settled(listing=one.cluster.listing(POD)))
+        (over,) = one.step()
+
+        assert (over.type, over.gap, one.watcher.report().gaps) == (EventType.RESOLVED, gap, [])
+
+
+def test_a_kind_that_is_no_longer_served_has_no_objects() -> None:
+    with watching(honest()) as one:
+        one.cluster.put(pod(privileged=True))
+        one.begin()
+        one.cluster.tell(Missing(listing=one.cluster.listing(POD)))
+        (event,) = one.step()
+
+        assert (event.type, event.gone, one.watcher.objects) == (EventType.RESOLVED, True, 0)
+        assert one.watcher.report().gaps == []
+
+
+def test_a_list_that_begins_anew_takes_nothing_away_before_its_end() -> None:
+    with watching(honest()) as one:
+        one.cluster.put(pod("a", privileged=True), pod("b", privileged=True))
+        one.begin()
+        one.cluster.delete(pod("a"))
+        one.cluster._waiting.clear()
+        first, second = (
+            one.cluster._told(one.cluster.listing(POD), [pod("c")], begins=True),
+            pod("b", privileged=True),
+        )
+        one.cluster.tell(first)
+        assert told(one.step()) == [] and one.watcher.objects == 3
+        # It broke off; the next one is whole, and does not have c.
+        one.cluster.tell(one.cluster._told(one.cluster.listing(POD), [second], begins=True, ends=True))
+        events = one.step()
+
+        assert told(events) == [("RESOLVED", "a", "NonCompliant", "privileged")] and events[0].gone
+        assert one.watcher.objects == 1
+
+
+def test_what_cannot_be_read_is_a_gap_until_the_next_list() -> None:
+    gap = Gap(reason="UnreadableDocument", message="Pod: nonsense")
+    with watching(honest()) as one:
+        one.cluster.relist(gaps=[gap])
+        assert [event.gap for event in one.step()] == [gap]
+        one.cluster.relist()
+        (over,) = one.step()
+        assert (over.type, over.gap) == (EventType.RESOLVED, gap)
+
+
+def test_an_exemption_that_ends_while_one_watches_stops_counting() -> None:
+    with watching(honest(WAIVED)) as one:
+        one.cluster.put(pod("waived", privileged=True))
+        one.begin()
+        assert one.watcher.report().state is S.EXEMPT
+        assert (one.watcher.found, one.watcher.overview(9).results) == (0, [])
+        one.now = TOMORROW - timedelta(seconds=1)
+        assert one.step() == []
+        one.now = TOMORROW
+        (event,) = one.step()
+
+        assert event.type is EventType.CHANGED and event.at == TOMORROW
+        assert event.before is not None and event.before.state is S.EXEMPT
+        assert event.result is not None and event.result.state is S.NON_COMPLIANT
+        assert (one.watcher.found, one.watcher.changed_at) == (1, TOMORROW)
+        assert one.watcher.report() == one.scanned()
+
+
+def test_the_newest_findings_come_first_then_the_others_in_a_report_s_order() -> None:
+    with watching(honest()) as one:
+        one.cluster.put(*(pod(name, privileged=True) for name in "bca"))
+        one.begin()
+        one.cluster.put(pod("z", privileged=True))
+        one.step()
+        one.cluster.put(pod("y", privileged=True))
+        one.step()
+        one.cluster.delete(pod("z"))
+        one.step()
+
+        assert [each.resource.name for each in one.watcher.overview(9).results] == ["y", "a", "b", "c"]
+        assert [each.resource.name for each in one.watcher.overview(2).results] == ["y", "a"]
+        assert one.watcher.found == 4
+
+
+def test_compliant_results_are_listed_when_they_are_wanted() -> None:
+    with watching(honest(), collect_compliant=True) as one:
+        one.cluster.put(good())
+        assert {event[:3] for event in told(one.begin())} == {("ADDED", "web", "Compliant")}
+
+
+def test_an_object_that_nobody_is_about_any_more_is_watched_but_not_judged() -> None:
+    only = replace(honest().ready[0], selection=replace(honest().ready[0].selection, namespaces=("shop",)))
+    with watching(plan(only)) as one:
+        one.cluster.put(pod(privileged=True), pod("other", "elsewhere", privileged=True))
+        one.begin()
+
+        assert one.watcher.objects == 2
+        assert sum(one.watcher.report().counts.resources.values()) == 1
+
+
+def comparing() -> Plan:
+    return plan(ready("alone", ALONE, requires_inventory=(SERVICE,)))
+
+
+def test_what_is_compared_is_not_judged_before_everything_to_compare_with_has_come() -> None:
+    with watching(comparing()) as one:
+        one.cluster.put(good(), service("web"))
+        one.cluster._waiting.clear()
+        one.cluster.relist(POD)
+        assert one.step() == []
+        assert sum(one.watcher.report().counts.resources.values()) == 0
+        one.cluster.relist(SERVICE)
+        assert one.step() == []
+        assert one.watcher.report().counts.resources[S.COMPLIANT] == 1
+
+
+def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten() -> None:
+    with watching(comparing()) as one:
+        one.cluster.put(good(), service("web"))
+        one.begin()
+        one.cluster.delete(service("web"))
+        one.watcher._rests_until = one.seconds + 1500.0
+        assert told(one.step()) == []
+        assert told(one.step()) == [("ADDED", "web", "NonCompliant", "no Service of its name")]
+
+
+def test_an_object_is_there_to_compare_with_as_long_as_some_list_has_it() -> None:
+    with watching(comparing()) as one:
+        listing = one.cluster.listing(SERVICE)
+        other = replace(listing, namespace="shop")
+        one.watcher._known[other], one.watcher._lists[other], one.watcher._gaps[other] = {}, 0, []
+        one.cluster.put(good(), service("web"))
+        one.cluster.tell(one.cluster._told(other, [service("web")], begins=True, ends=True))
+        one.begin()
+        assert one.watcher.objects == 2
+        # With -l an object leaves its list when its labels change, and is still there.
+        one.cluster.tell(Objects(listing=other, gone=[("shop", "web")]))
+        assert one.step() == []
+        one.cluster.delete(service("web"))
+        assert told(one.step()) == [("ADDED", "web", "NonCompliant", "no Service of its name")]
+
+
+def test_an_engine_that_dies_loses_nothing() -> None:
+    with watching(everything()) as one:
+        one.cluster.put(pod(privileged=True), ingress("a", "shop", "a.example.com"), service("db"))
+        one.begin()
+        process = one.watcher._engine._process
+        assert process is not None
+        process.kill("a test")
+        one.cluster.put(pod("db", fails="yes"), ingress("b", "blog", "a.example.com"))
+        one.step()
+
+        assert one.watcher.report() == one.scanned()
+
+
+def test_a_long_watch_does_not_grow() -> None:
+    judged = plan(*everything().ready[:4], ready("named", NAMED))
+    with watching(judged) as one:
+        one.begin()
+        for number in range(60):
+            things = [pod(f"pod-{number}", privileged=True, fails="yes"), service(f"pod-{number}")]
+            one.cluster.put(*things)
+            one.step()
+            one.cluster.delete(*things)
+            one.step()
+        watcher = one.watcher
+        kept = [watcher._recent, watcher._relative, watcher._pending, watcher._texts._texts]
+        kept += [
+            watcher._compared._holders,
+            watcher._compared._named,
+            *watcher._known.values(),
+            *watcher._ledger._results,
+        ]
+
+        assert not any(kept) and len(watcher._ledger) == 0
+        assert one.watcher._engine._cached.replay()[1] == b""
+        assert len(watcher._findings) < 60 * 4
+
+
+def test_findings_that_nobody_has_any_more_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aksp.watching.watcher.MOST_FINDINGS", 10)
+    with watching(plan(ready("named", NAMED))) as one:
+        one.begin()
+        for number in range(50):
+            one.cluster.put(pod(f"pod-{number}"))
+            one.step()
+
+        assert len(one.watcher._findings) <= 12
+        assert one.watcher.report() == one.scanned()

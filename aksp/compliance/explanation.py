@@ -15,7 +15,7 @@ from aksp.compliance.exemptions import exemption_for
 from aksp.compliance.parameters import effective
 from aksp.compliance.plan import Ready
 from aksp.compliance.rollup import roll_up
-from aksp.compliance.selection import Rejection, Test, requirement_text
+from aksp.compliance.selection import Criterion, Rejection, requirement_text
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.compliance import ComplianceState, Result
 from aksp.model.definition import Effect
@@ -168,7 +168,7 @@ def lineage(place: Scope) -> tuple[Scope, ...]:
 
 def elsewhere(assignment: Assignment, place: Scope) -> LeftOut:
     """Why an assignment that does not reach a target leaves what is there out."""
-    return LeftOut(by=Test.SCOPE, message=_outside(assignment.scope, place))
+    return LeftOut(by=Criterion.SCOPE, message=_outside(assignment.scope, place))
 
 
 def _covers(exemption: Exemption, document: Document, container: Container | None, ready: Ready) -> bool:
@@ -211,7 +211,7 @@ _SEVEREST = [
 
 def _left_out(ready: Ready, documents: Sequence[Document]) -> LeftOut:
     """Why none of the documents is judged: for the one that passes most tests, the first that it does not pass."""
-    tests = list(Test)
+    tests = list(Criterion)
     rejected = [(one, found) for one in documents if (found := ready.selection.rejection(one)) is not None]
     if len(rejected) < len(documents) or not rejected:
         return LeftOut(by=DISABLED, message="its effect is Disabled")
@@ -223,17 +223,17 @@ def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
     selection, value = ready.selection, rejection.value
     resource = document.parent or document.resource
     namespace = resource.name if _is_namespace(resource) else resource.namespace
-    if rejection.test is Test.KINDS:
+    if rejection.test is Criterion.KINDS:
         kinds = " or ".join(dict.fromkeys(kind.kind for kind in selection.kinds))
         return f"it judges {kinds}, and this is of kind {resource.kind}"
-    if rejection.test is Test.SCOPE:
+    if rejection.test is Criterion.SCOPE:
         return _outside(selection.scope, selection.place(namespace))
-    if rejection.test is Test.NOT_SCOPES:
+    if rejection.test is Criterion.NOT_SCOPES:
         return f"its notScopes leave out {value}"
-    if rejection.test is Test.NAMESPACES:
+    if rejection.test is Criterion.NAMESPACES:
         only = f"it judges only namespaces {', '.join(selection.namespaces)}"
         return f"{only}, not {namespace}" if namespace else f"{only}, and this is in none"
-    if rejection.test is Test.EXCLUDED_NAMESPACES:
+    if rejection.test is Criterion.EXCLUDED_NAMESPACES:
         details = [] if value == namespace else [str(value)]
         # A definition may have namespaces of its own; then no parameter says so, and it is no default either.
         if "excludedNamespaces" in ready.definition.parameters.keys() - ready.assignment.parameters.keys():

@@ -150,7 +150,7 @@ def _expression(entry: Mapping[str, Any]) -> Requirement:
     return key, operator, tuple(values)
 
 
-class Test(StrEnum):
+class Criterion(StrEnum):
     """What a document must pass to be judged, in the order in which it is tried."""
 
     KINDS = "kinds"
@@ -168,7 +168,7 @@ class Rejection:
     The value is the scope, the pattern or the requirement; empty where all of a list were tried.
     """
 
-    test: Test
+    test: Criterion
     value: Scope | Requirement | str = ""
 
 
@@ -223,7 +223,7 @@ class Selection:
         if outside is not None or self.selector.empty:
             return outside
         unmet = self.selector.unmet(document.labels)
-        return None if unmet is None else Rejection(test=Test.LABEL_SELECTOR, value=unmet)
+        return None if unmet is None else Rejection(test=Criterion.LABEL_SELECTOR, value=unmet)
 
     def _has_kind(self, api_version: str, kind: str) -> bool:
         group = api_version.rpartition("/")[0]
@@ -233,20 +233,20 @@ class Selection:
         """Why what lies in a namespace, or in none, is not selected, whatever it is."""
         place = self.place(namespace)
         if not self.scope.covers(place):
-            return Rejection(test=Test.SCOPE, value=self.scope)
+            return Rejection(test=Criterion.SCOPE, value=self.scope)
         left_out = next((other for other in self.not_scopes if other.covers(place)), None)
         if left_out is not None:
-            return Rejection(test=Test.NOT_SCOPES, value=left_out)
+            return Rejection(test=Criterion.NOT_SCOPES, value=left_out)
         if not namespace:
-            return Rejection(test=Test.NAMESPACES) if self.namespaces else None
+            return Rejection(test=Criterion.NAMESPACES) if self.namespaces else None
         if self.namespaces and not any(fnmatchcase(namespace, glob) for glob in self.namespaces):
-            return Rejection(test=Test.NAMESPACES)
+            return Rejection(test=Criterion.NAMESPACES)
         excluded = next((glob for glob in self.excluded_namespaces if fnmatchcase(namespace, glob)), None)
-        return None if excluded is None else Rejection(test=Test.EXCLUDED_NAMESPACES, value=excluded)
+        return None if excluded is None else Rejection(test=Criterion.EXCLUDED_NAMESPACES, value=excluded)
 
     def place(self, namespace: str) -> Scope:
         """Where what is in a namespace lies, or, with an empty name, what is in none."""
         return self.target.namespace(namespace) if namespace else self.target
 
 
-_OTHER_KIND = Rejection(test=Test.KINDS)
+_OTHER_KIND = Rejection(test=Criterion.KINDS)

@@ -57,8 +57,11 @@ def excerpt(text: str, line: int, column: int = 1, file: str | None = None) -> E
 
     Those are known by their indentation, as in YAML and in JSON that is not all on one line.
     """
-    lines = text.splitlines()
-    marked = min(max(line, 1), max(len(lines), 1))
+    # As the engine counts them: what else Python takes for the end of a line is text.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if not lines:
+        return Excerpt(file=file, lines=())
+    marked = min(max(line, 1), len(lines))
     first = _first_of_document(lines, marked)
     shown = {
         number

@@ -14,7 +14,7 @@ from tests.report.scenarios import SCENARIOS
 from .conftest import OpenReport
 from .many import many
 from .pages import details, row, shown, violations
-from .with_history import with_history
+from .with_history import with_changes, with_history
 
 
 def _active(page: Page) -> str:
@@ -73,9 +73,11 @@ def test_home_and_end_reach_the_first_and_the_last_of_twenty_thousand_rows(open_
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("what", ["history", "gaps", "detail", "clean", "narrow"])
 def test_axe_finds_nothing(what: str, scheme: str, open_report: OpenReport) -> None:
-    report = {"history": with_history(violations()), "gaps": SCENARIOS["gaps"](), "clean": SCENARIOS["clean"]()}.get(
-        what, violations()
-    )
+    report = {
+        "history": with_changes(with_history(violations())),
+        "gaps": SCENARIOS["gaps"](),
+        "clean": SCENARIOS["clean"](),
+    }.get(what, violations())
     options = {"viewport": {"width": 400, "height": 800}} if what == "narrow" else {}
     page = open_report(report, color_scheme=scheme, **options)
     if what in ("detail", "narrow"):

@@ -1,11 +1,11 @@
-"""A report with earlier evaluations of the same target."""
+"""A report with earlier evaluations of the same target, and with what changed since the last of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
 
-from aksp.model.compliance import Report, Snapshot
+from aksp.model.compliance import Change, Changes, ComplianceState, Remembered, Report, Snapshot
 
 PERCENT = (61.0, 62.5, 60.0, 70.0, 71.5, 64.0, 66.0, 58.0, 40.0, 35.0, 30.0, 20.0)
 
@@ -26,3 +26,22 @@ def with_history(report: Report) -> Report:
         for at, percent in enumerate(PERCENT)
     ]
     return replace(report, past=past)
+
+
+def with_changes(report: Report) -> Report:
+    """One finding that is new, and one that is gone."""
+    found = Remembered(
+        fingerprint="0",
+        state=ComplianceState.NON_COMPLIANT,
+        assignment="contoso-images",
+        namespace="shop",
+        kind="Deployment",
+        name="<b>web</b>",
+        container="web",
+        path="spec.containers[0].image",
+        message="image nginx is not from an allowed registry",
+    )
+    bad = ComplianceState.NON_COMPLIANT
+    changes = [Change(finding=found, before=None, after=bad), Change(finding=found, before=bad, after=None)]
+    since = report.evaluated_at - timedelta(days=2)
+    return replace(report, changes=Changes(since=since, percent_before=20.0, findings=changes))

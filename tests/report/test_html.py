@@ -26,7 +26,7 @@ from aksp.report.interface import Show
 from aksp.report.text import safe
 from tests.pages.many import many
 from tests.pages.pages import renamed
-from tests.pages.with_history import with_history
+from tests.pages.with_history import with_changes, with_history
 
 from .render import render
 from .scenarios import IMAGES, LIMITS, PRIVILEGED, SCENARIOS, pod
@@ -267,6 +267,19 @@ def test_the_chart_has_every_evaluation_by_its_time_and_says_so_in_words() -> No
     page = render(report, "html")
     assert page.count("<polyline") == 5
     assert page.count(chart.words) == 2
+
+
+def test_what_changed_since_the_last_scan_is_told() -> None:
+    report = with_changes(SCENARIOS["violations"]())
+    assert report.changes
+    page = render(report, "html")
+    assert "Changes since 2026-08-30T10:00:00Z" in page
+    text = " ".join(re.sub(r"<[^>]*>", " ", page.partition('id="changes-title"')[2]).split())
+    assert "new shop Deployment/&lt;b&gt;web&lt;/b&gt; web contoso-images image nginx" in text
+    assert "resolved shop Deployment/&lt;b&gt;web&lt;/b&gt;" in text
+    calm = render(replace(report, changes=replace(report.changes, findings=())), "html")
+    assert "No finding has changed since 2026-08-30T10:00:00Z." in calm
+    assert "Changes" not in render(SCENARIOS["violations"](), "html")
 
 
 def test_changes_near_the_top_are_not_flattened() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -46,9 +47,16 @@ def flow(value: Any) -> str:
             return "{" + ", ".join(f"{_within(str(key))}: {_within(inner)}" for key, inner in value.items()) + "}"
         case list() | tuple() if value:
             return "[" + ", ".join(map(_within, value)) + "]"
+        case str():
+            return _text(value)
         case _:
-            # As an entry of a list, without the dash.
             return to_yaml([value])[2:-1]
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(text: str) -> str:
+    """As an entry of a list, without the dash."""
+    return to_yaml([text])[2:-1]
 
 
 def _within(value: Any) -> str:

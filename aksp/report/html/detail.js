@@ -19,6 +19,7 @@ function drawDetail(panel, row, { go, close, address }) {
     ...yaml(entry),
     ...others(row, go, address),
     ...replicaList(entry),
+    ...demand(assignment),
   );
 }
 
@@ -58,14 +59,11 @@ function fields(row) {
   return list;
 }
 
-function remediation(assignment) {
-  if (!assignment.remediation && !assignment.description) return [];
-  return [
-    element("h3", {}, assignment.remediation ? "Remediation" : "What the policy demands"),
-    element("p", {}, assignment.remediation || assignment.description),
-    assignment.remediation && assignment.description ? element("p", { class: "lead" }, assignment.description) : "",
-  ];
-}
+const remediation = (assignment) =>
+  assignment.remediation ? [element("h3", {}, "Remediation"), element("p", {}, assignment.remediation)] : [];
+
+const demand = (assignment) =>
+  assignment.description ? [element("h3", {}, "What the policy demands"), element("p", {}, assignment.description)] : [];
 
 function yaml(entry) {
   if (entries.remedy[entry] === NOTHING) return [];
@@ -83,7 +81,7 @@ function yaml(entry) {
   copy.addEventListener("click", () => copyText(lines.join("\n") + "\n", pre, copy));
   const title = kind === "patch" ? "YAML to fix it" : "Where to fix it";
   const note = kind === "patch" ? "A strategic-merge patch: the smallest change that complies." : "The field in its object, and what is expected there.";
-  return [element("h3", {}, title, copy), pre, element("p", { class: "lead" }, note)];
+  return [element("h3", {}, title, copy), pre, element("p", { class: "lead note" }, note)];
 }
 
 /** Copy a text; where the browser forbids it, select it so that the user can. */

@@ -78,7 +78,6 @@ def watch(request: Request, notes: Notes) -> ExitCode:
             engine,
             connection,
             wanted_of(plan),
-            kept=[kind for one in plan.ready if one.definition.requires_inventory for kind in one.definition.kinds],
             namespaces=request.namespaces,
             selector=request.selector,
             chunk_size=request.chunk_size,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aksp.engine import Batch, DocumentRecord, Engine
+from aksp.engine import Batch, Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
-from aksp.inventory.cluster import every_kind, gap_of, name_of
+from aksp.inventory.cluster import every_kind, gap_of
 from aksp.inventory.inbox import Inbox
 from aksp.inventory.interface import Wanted, documents_of
+from aksp.inventory.texts import list_of
+from aksp.inventory.updates import Key, Listing, Lost, Missing, Objects, Settled, Update
 from aksp.kube import lists
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault
@@ -20,10 +22,6 @@ from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.kube.watch import RESUMING, Watch
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
-from aksp.model.resource import Document
-
-#: Namespace and name of an object, within a listing.
-Key = tuple[str, str]
 
 #: Bytes of what has come and is not yet taken, at which the watches wait.
 WAITING_BYTES = 16 << 20
@@ -31,66 +29,6 @@ WAITING_BYTES = 16 << 20
 EVENT_BYTES = 256
 #: Bytes of changes that are taken at once: so much is judged before the next look at the clock.
 TAKEN_BYTES = 2 << 20
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """One list that is followed: of a kind, perhaps of one namespace.
-
-    Its objects are judged, or rules compare with them, or both. ``kept`` says that their texts are wanted too.
-    """
-
-    kind: ResourceKind
-    namespace: str | None = None
-    judged: bool = True
-    compared: bool = False
-    kept: bool = False
-
-    def __str__(self) -> str:
-        return name_of(self.kind) + (f" of {self.namespace}" if self.namespace else "")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Objects:
-    """Objects that are there, as they are now, in a batch of the engine that is the taker's to release; and those gone.
-
-    With ``begins`` a list begins (anew), whatever an unfinished one had; with ``ends`` it is complete, and what it did
-    not have since it began is gone. ``texts`` are the documents in JSON, for listings that are kept.
-    """
-
-    listing: Listing
-    batch: Batch | None = None
-    documents: Sequence[Document] = ()
-    texts: Sequence[bytes] = ()
-    gone: Sequence[Key] = ()
-    gaps: Sequence[Gap] = ()
-    begins: bool = False
-    ends: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lost:
-    """A listing cannot be followed now; what is known of it may be old. It is tried again."""
-
-    listing: Listing
-    gap: Gap
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Missing:
-    """The cluster does not serve the kind: there are no such objects, until it does."""
-
-    listing: Listing
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
-    """A listing is followed (again)."""
-
-    listing: Listing
-
-
-Update = Objects | Lost | Missing | Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +55,7 @@ class _Trouble:
 class Watched:
     """The objects of a cluster, for as long as the ``with`` block lasts. ``namespaces`` empty means all.
 
-    ``kept`` are the kinds whose texts are wanted. Each list is followed in a thread of its own; what comes is taken in
+    Each list is followed in a thread of its own; what comes is taken in
     one thread, with ``take``, and the threads wait when too much is waiting.
     """
 
@@ -127,7 +65,6 @@ class Watched:
         connection: Connection,
         wanted: Wanted,
         *,
-        kept: Collection[ResourceKind] = (),
         namespaces: Sequence[str] = (),
         selector: str | None = None,
         chunk_size: int = lists.PAGE_LIMIT,
@@ -136,7 +73,6 @@ class Watched:
         self._engine = engine
         self._connection = connection
         self._wanted = wanted
-        self._kept = frozenset(kept)
         self._namespaces = tuple(dict.fromkeys(namespaces))
         self._selector = selector
         self._chunk_size = chunk_size
@@ -205,14 +141,14 @@ class Watched:
     def _listings(self) -> Iterator[Listing]:
         """As a scan asks for them: what -n and -l leave out is not judged, but rules compare with it."""
         for kind in self._wanted.kinds:
-            compared, kept = kind in self._wanted.whole, kind in self._kept
+            compared = kind in self._wanted.whole
             namespaced = self._namespaced(kind)
             if compared and (self._selector or (self._namespaces and namespaced)):
-                yield Listing(kind=kind, judged=False, compared=True, kept=True)
+                yield Listing(kind=kind, judged=False, compared=True)
             if self._namespaces and not namespaced:
                 continue
             for namespace in self._namespaces or (None,):
-                yield Listing(kind=kind, namespace=namespace, compared=compared, kept=kept or compared)
+                yield Listing(kind=kind, namespace=namespace, compared=compared)
 
     def _namespaced(self, kind: ResourceKind) -> bool:
         known = KINDS.get((kind.group, kind.kind))
@@ -269,7 +205,6 @@ class Watched:
             listing=listing,
             batch=batch,
             documents=documents_of(batch.documents),
-            texts=_texts(batch) if listing.kept else (),
             gaps=_unreadable(listing, batch),
             begins=begins,
             ends=ends,
@@ -290,7 +225,6 @@ class Watched:
             listing=listing,
             batch=batch,
             documents=documents,
-            texts=_texts(batch) if listing.kept else (),
             gone=gone,
             gaps=_unreadable(listing, batch),
         )
@@ -314,22 +248,6 @@ class Watched:
         if not listing.judged and self._namespaces:
             return "can be compared only with those in the namespaces given, as all of them could not be listed"
         return "cannot be watched now, and is tried again" if synced else "could not be listed"
-
-
-def list_of(texts: Sequence[bytes]) -> bytes:
-    """A Kubernetes list of objects that say what they are."""
-    return b'{"kind":"List","apiVersion":"v1","metadata":{},"items":[' + b",".join(texts) + b"]}"
-
-
-def _texts(batch: Batch) -> list[bytes]:
-    """The objects of a batch, each with its apiVersion and kind, which lists of built-in kinds leave out."""
-    body = bytes(batch.body)
-    return [_text(body, record) for record in batch.documents]
-
-
-def _text(body: bytes, record: DocumentRecord) -> bytes:
-    raw = json.loads(body[record["offset"] : record["offset"] + record["length"]])
-    return json.dumps({**raw, "apiVersion": record["apiVersion"], "kind": record["kind"]}).encode()
 
 
 def _unreadable(listing: Listing, batch: Batch) -> list[Gap]:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from aksp.engine import Engine
-from aksp.inventory.watched import Key, Listing
+from aksp.inventory.updates import Key, Listing
 from aksp.model.resource import Document
 
 
@@ -53,21 +53,20 @@ class Compared:
 
 
 class Texts:
-    """Objects as JSON, small: those that a rule will judge again when what it compares with has changed."""
+    """Objects as JSON, small: those that are judged again though they have not changed."""
 
     def __init__(self) -> None:
         self._texts: dict[tuple[Listing, Key], bytes] = {}
 
-    def put(self, listing: Listing, key: Key, text: bytes) -> None:
+    def put(self, key: tuple[Listing, Key], text: bytes) -> None:
         """Keep an object as it is now."""
         # A fifth of its size, at the speed at which it comes.
-        self._texts[listing, key] = zlib.compress(text, 1)
+        self._texts[key] = zlib.compress(text, 1)
 
-    def drop(self, listing: Listing, keys: Iterable[Key]) -> None:
-        """Forget objects."""
-        for key in keys:
-            self._texts.pop((listing, key), None)
+    def drop(self, key: tuple[Listing, Key]) -> None:
+        """Forget an object."""
+        self._texts.pop(key, None)
 
-    def get(self, listing: Listing, key: Key) -> bytes:
+    def get(self, key: tuple[Listing, Key]) -> bytes:
         """One object."""
-        return zlib.decompress(self._texts[listing, key])
+        return zlib.decompress(self._texts[key])

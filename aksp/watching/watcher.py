@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Protocol, assert_never
 
-from aksp.compliance.assess import Tally
-from aksp.compliance.containers import Findings
-from aksp.compliance.judgement import Task
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import documents_of
-from aksp.inventory.watched import Key, Listing, Lost, Missing, Objects, Settled, Update, list_of
-from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Result, Target
+from aksp.inventory.texts import list_of, text_of
+from aksp.inventory.updates import Key, Listing, Lost, Missing, Objects, Settled, Update
+from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Document
-from aksp.scan import findings_of, report_of, unreached
+from aksp.scan import report_of, unreached
 from aksp.watching.compared import Compared, Texts
+from aksp.watching.judge import Judge
 from aksp.watching.ledger import Judged, Ledger, ResultKey, Turn, Verdict
 
 #: Objects that are judged anew at once when what they are compared with has changed.
 CHUNK = 500
-#: Different findings that are known at most, so that replicas share them and a long watch does not grow.
-MOST_FINDINGS = 20_000
+#: Seconds after which objects that a rule failed on are judged again: it may just have taken too long.
+RETRY_SECONDS = 60.0
 #: Gaps of one listing that are told at most, of unreadable objects.
 MOST_GAPS = 100
 
-# Nearly every object complies: these are shared by all that do.
-_NOTHING: Mapping[int, Sequence[Finding]] = {}
-_NO_FAULTS: Mapping[int, Sequence[str]] = {}
+ObjectKey = tuple[Listing, Key]
+
 _NO_LABELS: Mapping[str, str] = {}
 _NOT_ASKED = Verdict()
 
@@ -75,16 +73,17 @@ class Watcher:
         self._target = target
         self._now = now
         self._clock = clock
-        self._chooser = Tally(plan)
-        self._findings = Findings()
+        self._judge = Judge(plan, engine)
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
         self._comparing = frozenset(n for n, one in enumerate(plan.ready) if one.definition.requires_inventory)
         self._compared = Compared(engine)
         self._texts = Texts()
-        #: Objects that comparing rules judge, and those of them that wait to be judged.
-        self._relative: set[tuple[Listing, Key]] = set()
-        self._pending: set[tuple[Listing, Key]] = set()
+        #: Objects that comparing rules judge, those of them that wait to be judged, and those that some rule failed on.
+        self._relative: set[ObjectKey] = set()
+        self._pending: set[ObjectKey] = set()
+        self._faulty: set[ObjectKey] = set()
         self._rests_until = 0.0
+        self._retries_at = 0.0
         #: The objects of each listing, with the number of the list that last had them.
         self._known: dict[Listing, dict[Key, int]] = {listing: {} for listing in source.listings}
         self._lists: dict[Listing, int] = dict.fromkeys(source.listings, 0)
@@ -134,6 +133,7 @@ class Watcher:
             self.revision += 1
         now = self._now()
         self._expire(now)
+        self._retry()
         self._compare()
         return self._settle(now)
 
@@ -195,9 +195,10 @@ class Watcher:
         known.update((_key(document), number) for document in update.documents)
         if update.batch is not None:
             if listing.compared:
-                self._compared.put(listing, update.documents, update.texts)
+                texts = [text_of(update.batch, at) for at in range(len(update.documents))]
+                self._compared.put(listing, update.documents, texts)
             if listing.judged:
-                self._judge(listing, update.batch, update.documents, update.texts)
+                self._judge_own(listing, update.batch, update.documents)
             self._engine.release(update.batch)
         self._drop(listing, update.gone)
         if update.ends:
@@ -208,69 +209,71 @@ class Watcher:
         for key in keys:
             self._known[listing].pop(key, None)
             self._ledger.drop((listing, key))
-            self._relative.discard((listing, key))
-            self._pending.discard((listing, key))
+            for those in (self._relative, self._pending, self._faulty):
+                those.discard((listing, key))
+            self._texts.drop((listing, key))
         self._compared.drop(listing, keys)
-        self._texts.drop(listing, keys)
 
     # Judging
 
-    def _judge(self, listing: Listing, batch: Batch, documents: Sequence[Document], texts: Sequence[bytes]) -> None:
+    def _judge_own(self, listing: Listing, batch: Batch, documents: Sequence[Document]) -> None:
         """Judge objects by the rules that look at nothing else, and note those that others are about."""
-        chosen = self._chooser.choose(documents)
+        chosen = self._judge.tasks(documents)
         own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]
         compares: dict[int, list[int]] = {}
         for number in sorted(self._comparing):
             for at in chosen[number].documents:
                 compares.setdefault(at, []).append(number)
-        verdicts = self._verdicts(batch, documents, own)
+        verdicts = self._judge.verdicts(batch, documents, own)
         for at, document in enumerate(documents):
+            key = listing, _key(document)
+            before = self._ledger.get(key)
             numbers = tuple(compares.get(at, ()))
-            self._put(listing, document, verdicts.get(at, _NOT_ASKED), numbers, texts[at] if numbers else b"")
+            # Until it is compared anew what was said last holds, as long as the same rules are about it.
+            compared = before.compared if before is not None and before.compares == numbers else None
+            judged = Judged(
+                # Nothing selects by labels any more.
+                document=replace(document, labels=_NO_LABELS),
+                own=verdicts.get(at, _NOT_ASKED),
+                compares=numbers,
+                compared=compared,
+            )
+            if numbers:
+                self._relative.add(key)
+                self._pending.add(key)
+            else:
+                self._relative.discard(key)
+                self._pending.discard(key)
+            self._put(key, judged)
+            if key in self._relative or key in self._faulty:
+                self._texts.put(key, text_of(batch, at))
 
-    def _put(self, listing: Listing, document: Document, own: Verdict, compares: tuple[int, ...], text: bytes) -> None:
-        key = listing, _key(document)
-        before = self._ledger.get(key)
-        if compares:
-            self._texts.put(listing, key[1], text)
-            self._relative.add(key)
-            self._pending.add(key)
+    def _put(self, key: ObjectKey, judged: Judged) -> None:
+        """Put into the ledger what is known of an object, unless nobody is about it."""
+        if judged.own.asked or judged.compares:
+            if judged != self._ledger.get(key):
+                self._ledger.put(key, judged)
         else:
-            self._texts.drop(listing, [key[1]])
-            self._relative.discard(key)
-            self._pending.discard(key)
-        if not own.asked and not compares:
             self._ledger.drop(key)
-            return
-        # Until it is compared anew what was said last holds, as long as the same rules are about it.
-        compared = before.compared if before is not None and before.compares == compares else None
-        # Nothing selects by labels any more.
-        judged = Judged(document=replace(document, labels=_NO_LABELS), own=own, compares=compares, compared=compared)
-        if judged != before:
-            self._ledger.put(key, judged)
+        if any(verdict.faults for verdict in judged.verdicts):
+            if not self._faulty:
+                self._retries_at = self._clock() + RETRY_SECONDS
+            self._faulty.add(key)
+        else:
+            self._faulty.discard(key)
+            if key not in self._relative:
+                self._texts.drop(key)
 
-    def _verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, Verdict]:
-        """What tasks say of the documents that they are about, as a scan would have it."""
-        asked: dict[int, list[int]] = {}
-        for number, task in enumerate(tasks):
-            for at in task.documents:
-                asked.setdefault(at, []).append(number)
-        if not asked:
-            return {}
-        judgement = self._engine.judge(batch, tasks)
-        if len(self._findings) > MOST_FINDINGS:
-            self._findings = Findings()
-        found, faults = findings_of(self._engine, self._findings, batch, documents, tasks, judgement)
-        findings_at: dict[int, dict[int, Sequence[Finding]]] = {}
-        for (number, at), findings in found.items():
-            findings_at.setdefault(at, {})[number] = findings
-        faults_at: dict[int, dict[int, list[str]]] = {}
-        for fault in faults:
-            faults_at.setdefault(fault.document, {}).setdefault(fault.task, []).append(fault.message)
-        return {
-            at: Verdict(asked=tuple(numbers), found=findings_at.get(at, _NOTHING), faults=faults_at.get(at, _NO_FAULTS))
-            for at, numbers in asked.items()
-        }
+    def _retry(self) -> None:
+        """Let the rules that failed on objects judge these again."""
+        if not self._faulty or self._clock() < self._retries_at:
+            return
+        self._retries_at = self._clock() + RETRY_SECONDS
+        faulty = sorted(self._faulty, key=_in_order)
+        self._pending.update(key for key in faulty if key in self._relative)
+        for key, one, own in self._judged_again(faulty, lambda one: one.own.asked):
+            self._put(key, replace(one, own=own))
+        self.revision += 1
 
     def _compare(self) -> None:
         """Let the rules that compare judge what has changed; all, when what they compare with has."""
@@ -283,31 +286,34 @@ class Watcher:
             self._compared.changed = False
             self._pending |= self._relative
         self.revision += bool(self._pending)
-        pending = sorted(self._pending, key=lambda one: (str(one[0]), one[1]))
-        for at in range(0, len(pending), CHUNK):
-            self._compare_some(pending[at : at + CHUNK])
+        for key, one, compared in self._judged_again(sorted(self._pending, key=_in_order), lambda one: one.compares):
+            self._put(key, replace(one, compared=compared))
         self._pending.clear()
         # Half of the time is for what else comes, however much there is to compare.
         self._rests_until = 2 * self._clock() - began
 
-    def _compare_some(self, keys: Sequence[tuple[Listing, Key]]) -> None:
-        batch = self._engine.load_list(list_of([self._texts.get(*key) for key in keys]))
-        documents = documents_of(batch.documents)
-        at_resource = {document.resource: at for at, document in enumerate(documents)}
-        known = {
-            at_resource[one.document.resource]: (key, one)
-            for key in keys
-            if (one := self._ledger.get(key)) is not None and one.document.resource in at_resource
-        }
-        tasks = [
-            replace(task, documents=[at for at, (_, one) in known.items() if number in one.compares])
-            for number, task in enumerate(self._chooser.choose(()))
-        ]
-        verdicts = self._verdicts(batch, documents, tasks)
-        self._engine.release(batch)
-        for at, (key, one) in known.items():
-            if one.compared != verdicts.get(at):
-                self._ledger.put(key, replace(one, compared=verdicts.get(at)))
+    def _judged_again(
+        self, keys: Sequence[ObjectKey], asked: Callable[[Judged], Collection[int]]
+    ) -> Iterator[tuple[ObjectKey, Judged, Verdict]]:
+        """Objects whose texts are kept, what is known of them, and what the rules say that are asked."""
+        for first in range(0, len(keys), CHUNK):
+            some = keys[first : first + CHUNK]
+            batch = self._engine.load_list(list_of([self._texts.get(key) for key in some]))
+            documents = documents_of(batch.documents)
+            at_resource = {document.resource: at for at, document in enumerate(documents)}
+            known = {
+                at_resource[one.document.resource]: (key, one)
+                for key in some
+                if (one := self._ledger.get(key)) is not None and one.document.resource in at_resource
+            }
+            tasks = [
+                replace(task, documents=[at for at, (_, one) in known.items() if number in asked(one)])
+                for number, task in enumerate(self._judge.tasks(()))
+            ]
+            verdicts = self._judge.verdicts(batch, documents, tasks)
+            self._engine.release(batch)
+            for at, (key, one) in known.items():
+                yield key, one, verdicts.get(at, _NOT_ASKED)
 
     # What has changed
 
@@ -360,3 +366,8 @@ def _event(turn: Turn, now: datetime) -> Event:
 
 def _key(document: Document) -> Key:
     return document.resource.namespace, document.resource.name
+
+
+def _in_order(key: ObjectKey) -> tuple[str, Key]:
+    listing, one = key
+    return str(listing), one

@@ -15,8 +15,10 @@ import pytest
 from aksp.engine import Engine
 from aksp.errors import Forbidden, InvalidInput
 from aksp.inventory.inbox import Inbox
-from aksp.inventory.interface import Wanted
-from aksp.inventory.watched import Lost, Missing, Objects, Settled, Update, Watched
+from aksp.inventory.interface import Wanted, documents_of
+from aksp.inventory.texts import list_of, text_of
+from aksp.inventory.updates import Lost, Missing, Objects, Settled, Update
+from aksp.inventory.watched import Watched
 from aksp.kube import faults
 from aksp.kube.config import connect
 from aksp.kube.fetch import Backoff
@@ -130,7 +132,7 @@ def test_a_list_comes_page_by_page_and_then_its_changes(engine: Engine, tmp_path
     assert (names(second), second.begins, second.ends) == (["c"], False, True)
     assert sorted(name for one in rest for name in names(one)) == ["b", "d"]
     assert [key for one in rest for key in one.gone] == [("shop", "a")]
-    assert not any(one.begins or one.ends or one.texts for one in rest)
+    assert not any(one.begins or one.ends for one in rest)
     assert server.watched == [("/api/v1/pods", "")]
 
 
@@ -171,23 +173,18 @@ def test_an_answer_that_is_no_list_is_a_gap_of_that_list(engine: Engine, tmp_pat
     assert page.begins and page.ends and "cannot be read" in page.gaps[0].message
 
 
-def test_texts_say_what_they_are_where_they_are_kept(engine: Engine, tmp_path: Path) -> None:
-    lists: dict[str, Answer | Reply] = {
-        "/apis/networking.k8s.io/v1/ingresses": listed(thing("site", spec={"rules": []}), kind="Ingress"),
-        "/api/v1/pods": listed(thing("a", spec={"hostNetwork": True})),
-    }
-    added = event("ADDED", thing("b", spec={"hostNetwork": False}))
-    server = Server(lists, {"/api/v1/pods": [added]})
-    with following(engine, tmp_path, server, (POD, INGRESS), whole=[INGRESS], kept=[POD]) as taken:
-        taken.until(lambda seen: len(taken.objects()) > 1 and taken.objects(INGRESS))
-        texts = [json.loads(text) for one in (*taken.objects(INGRESS), *taken.objects()) for text in one.texts]
-
-    assert [(one["apiVersion"], one["kind"], one["metadata"]["name"]) for one in texts] == [
-        ("networking.k8s.io/v1", "Ingress", "site"),
-        ("v1", "Pod", "a"),
-        ("v1", "Pod", "b"),
-    ]
-    assert [one["spec"] for one in texts] == [{"rules": []}, {"hostNetwork": True}, {"hostNetwork": False}]
+@pytest.mark.parametrize("kind", ["Pod", "Ingress"])
+def test_texts_of_listed_objects_say_what_they_are_and_make_the_same_list_again(engine: Engine, kind: str) -> None:
+    things = [thing("é\u2028", spec={"rules": [], "hostNetwork": True}), thing("b", spec={"replicas": 1.0})]
+    batch = engine.load_list(listed(*things, kind=kind).body)
+    texts = [text_of(batch, at) for at in range(2)]
+    version = "v1" if kind == "Pod" else "networking.k8s.io/v1"
+    assert [json.loads(text) for text in texts] == [{**one, "apiVersion": version, "kind": kind} for one in things]
+    again = engine.load_list(list_of(texts))
+    assert documents_of(batch.documents) == documents_of(again.documents)
+    assert text_of(again, 1) == texts[1]
+    engine.release(batch)
+    engine.release(again)
 
 
 def test_namespaces_and_labels_select_what_is_judged_but_not_what_is_compared_with(
@@ -270,6 +267,23 @@ def test_a_watch_that_breaks_off_is_lost_until_it_is_open_again(engine: Engine, 
 
     assert len(lost) == 2 and "Pod cannot be watched now, and is tried again: " in lost[0].gap.message
     assert len(taken.objects()) == 1
+
+
+def test_a_version_that_is_too_old_means_a_new_list_and_no_gap(engine: Engine, tmp_path: Path) -> None:
+    lists = iter([listed(thing("a")), listed(thing("b"))])
+    server = Server({"/api/v1/pods": lambda request: next(lists)})
+    watches = iter([status(410, "too old resource version")])
+    plain = server.answer
+
+    def answer(request: Request) -> Reply:
+        return next(watches, None) or plain(request) if "watch" in request.query else plain(request)
+
+    server.answer = answer  # type: ignore[method-assign]
+    with following(engine, tmp_path, server) as taken:
+        taken.until(lambda seen: len(taken.objects()) == 2 and isinstance(seen[-1], Settled))
+
+    assert [(names(one), one.begins, one.ends) for one in taken.objects()] == [(["a"], True, True), (["b"], True, True)]
+    assert not any(isinstance(one, Lost) for one in taken.all)
 
 
 def test_a_kind_that_is_not_served_is_missing_until_it_is(engine: Engine, tmp_path: Path) -> None:

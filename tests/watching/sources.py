@@ -10,7 +10,8 @@ from typing import Any
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.watched import Key, Listing, Lost, Objects, Update, list_of
+from aksp.inventory.texts import list_of
+from aksp.inventory.updates import Key, Listing, Lost, Objects, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.scan import wanted_of
@@ -32,11 +33,7 @@ class Cluster:
     def __init__(self, engine: Engine, plan: Plan) -> None:
         self._engine = engine
         wanted = wanted_of(plan)
-        referential = {k for one in plan.ready if one.definition.requires_inventory for k in one.definition.kinds}
-        self.listings = [
-            Listing(kind=kind, compared=kind in wanted.whole, kept=kind in wanted.whole or kind in referential)
-            for kind in wanted.kinds
-        ]
+        self.listings = [Listing(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
         self.objects: dict[tuple[ResourceKind, Key], Thing] = {}
         self._waiting: list[Update] = []
 
@@ -81,13 +78,7 @@ class Cluster:
     def _told(self, listing: Listing, things: Sequence[Thing], **more: Any) -> Objects:
         texts = [json.dumps(thing).encode() for thing in things]
         batch = self._engine.load_list(list_of(texts))
-        return Objects(
-            listing=listing,
-            batch=batch,
-            documents=documents_of(batch.documents),
-            texts=texts if listing.kept else (),
-            **more,
-        )
+        return Objects(listing=listing, batch=batch, documents=documents_of(batch.documents), **more)
 
     # As an inventory
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,16 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan, Ready, make_ready
 from aksp.compliance.results import order
-from aksp.engine import Engine
-from aksp.inventory.watched import Lost, Missing, Objects, Settled
+from aksp.engine import Batch, Engine
+from aksp.inventory.updates import Lost, Missing, Objects, Settled
 from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target, TargetKind
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.scan import Scan
-from aksp.watching.watcher import Watcher
+from aksp.watching.watcher import RETRY_SECONDS, Watcher
 from aksp.workspace import prepare
 from tests.catalog.documents import V0_RULE
 from tests.compliance.builders import NOW, POD, SERVICE, assignment, definition, module, plan
@@ -445,6 +446,47 @@ def test_an_engine_that_dies_loses_nothing() -> None:
         assert one.watcher.report() == one.scanned()
 
 
+def test_a_rule_that_failed_on_an_object_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = plan(ready("honest", HONEST), ready("alone", ALONE, requires_inventory=(SERVICE,)))
+    with watching(judged) as one:
+        engine = one.watcher._judge._engine
+        judge = engine.judge
+
+        def slow(batch: Batch, tasks: Sequence[Task]) -> Judgement:
+            """As if the machine had been too busy for every evaluation."""
+            faults = [
+                Fault(task=number, document=at, message="took too long")
+                for number, task in enumerate(tasks)
+                for at in task.documents
+            ]
+            return replace(judge(batch, tasks), hits=[], faults=faults)
+
+        monkeypatch.setattr(engine, "judge", slow)
+        one.cluster.put(pod(privileged=True))
+        one.begin()
+        assert {result.state for result in one.watcher.report().results} == {S.ERROR}
+        monkeypatch.undo()
+        one.seconds -= 1000.0 - RETRY_SECONDS / 2
+        assert one.step() == []
+        one.seconds += RETRY_SECONDS
+        one.step()
+
+        assert one.watcher.report() == one.scanned()
+        assert one.watcher.report().counts.resources[S.NON_COMPLIANT] == 1
+        assert not one.watcher._faulty
+
+
+def test_a_rule_that_fails_again_and_again_is_an_error_all_the_time() -> None:
+    with watching(plan(ready("fails", FAILS))) as one:
+        one.cluster.put(pod(fails="yes"))
+        one.begin()
+        assert one.step() == one.step() == []
+        assert one.watcher.report().state is S.ERROR
+        one.cluster.put(pod())
+        assert told(one.step())[0][0] == "RESOLVED"
+        assert not one.watcher._texts._texts
+
+
 def test_a_long_watch_does_not_grow() -> None:
     judged = plan(*everything().ready[:4], ready("named", NAMED))
     with watching(judged) as one:
@@ -466,16 +508,16 @@ def test_a_long_watch_does_not_grow() -> None:
 
         assert not any(kept) and len(watcher._ledger) == 0
         assert one.watcher._engine._cached.replay()[1] == b""
-        assert len(watcher._findings) < 60 * 4
+        assert len(watcher._judge._findings) < 60 * 4
 
 
 def test_findings_that_nobody_has_any_more_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aksp.watching.watcher.MOST_FINDINGS", 10)
+    monkeypatch.setattr("aksp.watching.judge.MOST_FINDINGS", 10)
     with watching(plan(ready("named", NAMED))) as one:
         one.begin()
         for number in range(50):
             one.cluster.put(pod(f"pod-{number}"))
             one.step()
 
-        assert len(one.watcher._findings) <= 12
+        assert len(one.watcher._judge._findings) <= 12
         assert one.watcher.report() == one.scanned()

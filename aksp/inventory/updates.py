@@ -1,0 +1,73 @@
+"""What becomes known of a cluster that is followed: objects that are there or gone, and lists that cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aksp.engine import Batch
+from aksp.inventory.cluster import name_of
+from aksp.model.compliance import Gap
+from aksp.model.definition import ResourceKind
+from aksp.model.resource import Document
+
+#: Namespace and name of an object, within a listing.
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """One list that is followed: of a kind, perhaps of one namespace.
+
+    Its objects are judged, or rules compare with them, or both.
+    """
+
+    kind: ResourceKind
+    namespace: str | None = None
+    judged: bool = True
+    compared: bool = False
+
+    def __str__(self) -> str:
+        return name_of(self.kind) + (f" of {self.namespace}" if self.namespace else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objects:
+    """Objects that are there, as they are now, in a batch of the engine that is the taker's to release; and those gone.
+
+    With ``begins`` a list begins (anew), whatever an unfinished one had; with ``ends`` it is complete, and what it did
+    not have since it began is gone.
+    """
+
+    listing: Listing
+    batch: Batch | None = None
+    documents: Sequence[Document] = ()
+    gone: Sequence[Key] = ()
+    gaps: Sequence[Gap] = ()
+    begins: bool = False
+    ends: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lost:
+    """A listing cannot be followed now; what is known of it may be old. It is tried again."""
+
+    listing: Listing
+    gap: Gap
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missing:
+    """The cluster does not serve the kind: there are no such objects, until it does."""
+
+    listing: Listing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """A listing is followed (again)."""
+
+    listing: Listing
+
+
+Update = Objects | Lost | Missing | Settled

@@ -1,0 +1,58 @@
+"""Objects judged as in a scan, and what was said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aksp.compliance.assess import Tally
+from aksp.compliance.containers import Findings
+from aksp.compliance.judgement import Task
+from aksp.compliance.plan import Plan
+from aksp.engine import Batch, Engine
+from aksp.model.compliance import Finding
+from aksp.model.resource import Document
+from aksp.scan import findings_of
+from aksp.watching.ledger import Verdict
+
+#: Different findings that are known at most, so that replicas share them and a long watch does not grow.
+MOST_FINDINGS = 20_000
+
+# Nearly every object complies: these are shared by all that do.
+_NOTHING: Mapping[int, Sequence[Finding]] = {}
+_NO_FAULTS: Mapping[int, Sequence[str]] = {}
+
+
+class Judge:
+    """A plan and the engine."""
+
+    def __init__(self, plan: Plan, engine: Engine) -> None:
+        self._tally = Tally(plan)
+        self._engine = engine
+        self._findings = Findings()
+
+    def tasks(self, documents: Sequence[Document]) -> list[Task]:
+        """A task for each assignment, over the documents that it selects."""
+        return self._tally.choose(documents)
+
+    def verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, Verdict]:
+        """What tasks say of the documents that they are about, as a scan would have it."""
+        asked: dict[int, list[int]] = {}
+        for number, task in enumerate(tasks):
+            for at in task.documents:
+                asked.setdefault(at, []).append(number)
+        if not asked:
+            return {}
+        judgement = self._engine.judge(batch, tasks)
+        if len(self._findings) > MOST_FINDINGS:
+            self._findings = Findings()
+        found, faults = findings_of(self._engine, self._findings, batch, documents, tasks, judgement)
+        findings_at: dict[int, dict[int, Sequence[Finding]]] = {}
+        for (number, at), findings in found.items():
+            findings_at.setdefault(at, {})[number] = findings
+        faults_at: dict[int, dict[int, list[str]]] = {}
+        for fault in faults:
+            faults_at.setdefault(fault.document, {}).setdefault(fault.task, []).append(fault.message)
+        return {
+            at: Verdict(asked=tuple(numbers), found=findings_at.get(at, _NOTHING), faults=faults_at.get(at, _NO_FAULTS))
+            for at, numbers in asked.items()
+        }

@@ -17,6 +17,7 @@ from aksp.kube import faults
 from aksp.kube.config import connect
 from aksp.kube.connection import Cancellation
 from aksp.kube.fetch import Backoff
+from aksp.kube.lists import Page
 from aksp.kube.watch import Watch
 from tests.kube.apiserver import ApiServer, Authority, Reply, Request, document, kubeconfig, status
 
@@ -315,3 +316,81 @@ def test_a_cancelled_stream_ends(tmp_path: Path, authority: Authority) -> None:
                 threading.Timer(0.05, ending.cancel).start()
         follower.over.set()
     assert got == [b"one", b"two"]
+
+
+def pages(request: Request) -> Reply:
+    if request.query.get("continue"):
+        return document({"kind": "PodList", "metadata": {"resourceVersion": "6"}, "items": []})
+    metadata = {"resourceVersion": "6", "continue": "more"}
+    return document({"kind": "PodList", "metadata": metadata, "items": [pod("a", "5")]})
+
+
+def test_a_list_can_come_page_by_page_and_a_path_can_be_looked_up(tmp_path: Path) -> None:
+    follower = Follower(tmp_path, [listed([], "5")], [])
+    missing = [faults.NotServed("not yet")]
+
+    def locate() -> str:
+        if missing:
+            raise missing.pop()
+        return PODS
+
+    def paged(page: Page) -> None:
+        follower.told.put(("page", page.number, json.loads(page.body)["items"] != [], page.continue_token))
+
+    def answer(request: Request) -> Reply:
+        return follower.answer(request) if "watch" in request.query else pages(request)
+
+    with ApiServer(answer) as server, connect(None, kubeconfig(tmp_path, server.url)) as connection:
+        watch = Watch(
+            connection,
+            locate,
+            changed=follower.changed,
+            paged=paged,
+            limit=1,
+            troubled=follower.troubled,
+            settled=lambda: follower.told.put(("settled", watch.synced.is_set())),
+            backoff=Backoff(sleep=follower.pauses.append),
+        )
+        watch.start()
+        assert isinstance(follower.trouble(), faults.NotServed)
+        # A list that is done, and then the watch that is open.
+        follower.expect(("page", 1, True, "more"), ("page", 2, False, None), ("settled", True), ("settled", True))
+        assert watched(server) == ["6"] and watch.path == PODS
+        assert server.requests[0].query["limit"] == "1"
+        watch.stop()
+        follower.over.set()
+
+
+def test_a_page_that_cannot_be_had_is_tried_for_longer_before_it_is_trouble(tmp_path: Path) -> None:
+    answers = iter([status(503, "busy")] * 3)
+    follower = Follower(tmp_path, [listed([], "5")], [])
+
+    def answer(request: Request) -> Reply:
+        return follower.answer(request) if "watch" in request.query else next(answers, None) or pages(request)
+
+    with ApiServer(answer) as server, connect(None, kubeconfig(tmp_path, server.url)) as connection:
+        watch = Watch(
+            connection,
+            PODS,
+            changed=follower.changed,
+            paged=lambda page: follower.told.put(("page", page.number)),
+            troubled=follower.troubled,
+            backoff=Backoff(sleep=follower.pauses.append),
+        )
+        watch.start()
+        follower.expect(("page", 1), ("page", 2))
+        assert len(follower.pauses) == 3
+        watch.stop()
+        follower.over.set()
+
+
+def test_a_watch_that_is_told_to_end_ends_by_itself(tmp_path: Path, authority: Authority) -> None:
+    follower = Follower(tmp_path, [listed([], "5")], [], authority)
+
+    def check(watch: Watch, server: ApiServer) -> None:
+        follower.expect(("replaced", []))
+        wait_until(lambda: watched(server))
+        watch.cancel()
+        wait_until(lambda: not watch._thread.is_alive())
+
+    follower.run(check)

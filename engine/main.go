@@ -59,14 +59,14 @@ func limitsFromEnv() error {
 	return nil
 }
 
-// serve answers frames until the parent closes the pipe. Each request runs in
-// its own goroutine, so answers may come in another order than requests; the
+// serve answers frames until the parent closes the pipe. Each request has a
+// goroutine for itself, so answers may come in another order than requests; the
 // id ties them together.
 func serve(in io.Reader, out io.Writer) error {
 	engine := newEngine()
 	var (
 		writing sync.Mutex
-		running sync.WaitGroup
+		workers = newWorkers()
 		writer  = bufio.NewWriterSize(out, 1<<16)
 	)
 	answer := func(id uint64, result any, err error) {
@@ -96,7 +96,7 @@ func serve(in io.Reader, out io.Writer) error {
 	for {
 		frame, err := readFrame(reader)
 		if errors.Is(err, io.EOF) {
-			running.Wait()
+			workers.end()
 			return nil
 		}
 		if err != nil {
@@ -109,7 +109,7 @@ func serve(in io.Reader, out io.Writer) error {
 		if err := json.Unmarshal(frame.Header, &request); err != nil {
 			return fmt.Errorf("frame header: %w", err)
 		}
-		running.Go(func() {
+		workers.run(func() {
 			result, err := engine.handle(request.Op, frame)
 			answer(request.ID, result, err)
 		})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from aksp.compliance.judgement import Judgement, Task
-from aksp.engine import BadReview, Batch, Engine, Outdated
+from aksp.engine import BadReview, Batch, Engine, Outdated, StandingTask
 from aksp.errors import EngineError
 from tests.compliance.builders import module
 from tests.engine.hostile import HONEST, compile_rule, judge, task, violations
@@ -111,6 +112,40 @@ def test_an_event_loop_awaits_the_engine_s_answers(engine: Engine) -> None:
         return await asyncio.gather(*(decide(number) for number in range(40)))
 
     assert asyncio.run(decide_all()) == [[0], []] * 20
+
+
+def test_reviews_that_come_in_one_round_of_the_loop_are_one_write_and_later_ones_keep_the_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writes: list[int] = []
+    written = os.write
+
+    def noting(descriptor: int, data: memoryview) -> int:
+        writes.append(len(data))
+        return written(descriptor, data)
+
+    async def ask(engine: Engine) -> list[bool]:
+        await asyncio.to_thread(engine.attach, asyncio.get_running_loop())
+        name = await asyncio.to_thread(engine.stand, [StandingTask(policy="honest", parameters={}, kinds=["/Pod"])])
+        monkeypatch.setattr(os, "write", noting)
+        bodies = [review(pod(f"web-{number}", privileged=number % 2 == 0)) for number in range(6)]
+        # The last one is larger than what is copied to be written with others.
+        bodies.append(review(pod("large", privileged=True, annotations={"a": "x" * 100_000})))
+        asked = [engine.begin_admission(name, body) for body in bodies]
+        found = []
+        for one in asked:
+            assert one is not None
+            answer = await asyncio.wait_for(asyncio.wrap_future(one.answer), 10)
+            batch, judgement = engine.admitted(one, answer)
+            (document,) = batch.documents
+            assert f'"name": "{document["name"]}"'.encode() in one.body
+            found.append(bool(judgement.hits))
+        return found
+
+    with Engine() as engine:
+        compile_rule(engine, "honest", HONEST)
+        assert asyncio.run(ask(engine)) == [True, False, True, False, True, False, True]
+    assert len(writes) == 3, writes
 
 
 def test_an_answer_that_nobody_waits_for_any_more_harms_nothing(engine: Engine) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import queue
+import random
 import signal
 import struct
 import termios
@@ -22,7 +23,8 @@ import pyte
 import pytest
 
 from tests.e2e.command import Aksp, Started
-from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, ingress, may, namespace, pod, workload
+from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, create_pods, ingress, may, namespace, pod, workload
+from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e
@@ -334,3 +336,71 @@ def test_whoever_ends_the_watch_gets_the_terminal_back(own: ControlPlane, aksp: 
             assert screen.end() == code
             assert screen.settings() == before
             assert b"\x1b[?1049l" in screen.written and b"Traceback" not in screen.written
+
+
+def test_after_a_storm_the_events_add_up_to_what_a_scan_says(own: ControlPlane, aksp: Aksp, place: str) -> None:
+    other = place[:40] + "-other"
+    own.apply([namespace(other)])
+    scope = "/clusters/testbed"
+    aksp.assign("allowed-images", parameters=OUR_REGISTRY, scope=scope)
+    aksp.assign("no-privileged", scope=scope)
+    aksp.assign("resource-limits", scope=scope)
+    aksp.assign("unique-ingress-hosts", scope=scope)
+    aksp.exempt("some", "no-privileged", resources=[{"kind": "Pod", "name": "pod-*0"}])
+    create_pods(own, [pod(f"pod-{number:03}", place) for number in range(100)])
+    here = ["-n", place, "-n", other]
+    with watching(aksp, *here, "-o", "json") as lines:
+        known: dict[str, Event] = {}
+        heard = threading.Thread(target=add_up, args=(lines, known), daemon=True)
+        heard.start()
+        chance = random.Random(7)
+        for number in range(6):
+            names = chance.sample(range(100), 25)
+            for name in names[:15]:
+                with contextlib.suppress(ApiError):
+                    own.request("DELETE", f"/api/v1/namespaces/{place}/pods/pod-{name:03}")
+            create_pods(own, [pod(f"pod-{name:03}", place, OURS) for name in names])
+            patch = {"spec": {"containers": [{"name": "main", "image": chance.choice([OURS, FOREIGN])}]}}
+            for name in names[15:]:
+                own.request(
+                    "PATCH", f"/api/v1/namespaces/{place}/pods/pod-{name:03}", patch,
+                    "application/strategic-merge-patch+json",
+                )  # fmt: skip
+            own.apply([ingress(f"site-{number % 3}", one, f"{number % 2}.example.com") for one in (place, other)])
+            own.apply([workload("apps/v1", "Deployment", "web", other, replicas=number)])
+            if number == 3:
+                own.stop_api_server()
+                own.start_api_server()
+        wait_until(lambda: added_up(known) == results(aksp.judge(*here).report))
+        assert len(known) > 100
+
+
+def add_up(lines: Lines, known: dict[str, Event]) -> None:
+    """Follow the events, as their documentation says."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            event = lines.event()
+            if event["result"] is None:
+                continue
+            if event["before"]:
+                del known[json.dumps(event["before"], sort_keys=True)]
+            text = json.dumps(event["result"], sort_keys=True)
+            if event["type"] == "RESOLVED":
+                del known[text]
+            else:
+                known[text] = event["result"]
+
+
+def added_up(known: dict[str, Event]) -> list[str]:
+    return sorted(known.copy())
+
+
+def results(report: dict[str, Any]) -> list[str]:
+    return sorted(json.dumps(one, sort_keys=True) for one in report["results"])
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    until = time.monotonic() + SOON
+    while not ready():
+        assert time.monotonic() < until
+        time.sleep(0.5)

@@ -6,7 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.command import Aksp, Report
 from tests.e2e.meddler import Meddled
-from tests.e2e.objects import FOREIGN, Object, Place, container, ingress, made, may, pod, workload
+from tests.e2e.objects import FOREIGN, Object, container, ingress, made, may, namespace, pod, workload
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e
@@ -44,14 +44,16 @@ def _service(name: str, **spec: Any) -> Object:
 
 
 @pytest.fixture(scope="module")
-def shop(plane: ControlPlane, place: Place) -> str:
-    """Workloads and the Pods that the controllers have made of them."""
-    place(HERE, [])
+def shop(plane: ControlPlane) -> Iterator[str]:
+    """Workloads and the Pods that the controllers have made of them, until the last test here: others scan everything."""
     front, other = (ingress("front", where, "explain.example.com") for where in (HERE, OTHER))
     for one in (front, other):
         one["spec"]["ingressClassName"] = "nginx"
-    place(OTHER, [pod("lonely", OTHER), other])
     plane.apply([
+        namespace(HERE),
+        namespace(OTHER),
+        pod("lonely", OTHER),
+        other,
         workload("apps/v1", "Deployment", "web", HERE, replicas=3, pods=BAD),
         workload("apps/v1", "StatefulSet", "db", HERE, replicas=1, serviceName="db"),
         workload("apps/v1", "Deployment", "idle", HERE, replicas=0),
@@ -61,7 +63,14 @@ def shop(plane: ControlPlane, place: Place) -> str:
         front,
     ])  # fmt: skip
     plane.wait_for(f"/api/v1/namespaces/{HERE}/pods", lambda answer: len(answer["items"]) == 5)
-    return HERE
+    yield HERE
+    for name in (HERE, OTHER):
+        plane.request("DELETE", f"/api/v1/namespaces/{name}")
+    plane.wait_for(
+        "/api/v1/namespaces",
+        lambda answer: {HERE, OTHER}.isdisjoint(one["metadata"]["name"] for one in answer["items"]),
+        60.0,
+    )
 
 
 @pytest.fixture

@@ -289,3 +289,9 @@ def test_a_kind_in_a_manifest_cannot_command_the_runner_through_a_note(assigned:
 def test_a_person_is_no_pipeline() -> None:
     assert running({}) is None
     assert running({"TF_BUILD": "False"}) is None
+
+
+def test_an_error_cannot_command_a_runner_by_a_name(aksp: Aksp) -> None:
+    run = aksp("compliance", "-f", "##vso[task.complete result=Succeeded;].yaml")
+    assert run.code == 2
+    assert "##vso[" not in run.err and "# #vso[" in run.err

@@ -1,4 +1,4 @@
-"""Blocks drawn as plain text with tabulate, for logs, pipes and files."""
+"""Blocks drawn as plain text, for logs, pipes and files."""
 
 from __future__ import annotations
 
@@ -45,23 +45,14 @@ def draw_table(grid: Grid, fitted: Fitted, out: TextIO, *, color: bool) -> None:
     if grid.headings:
         draw_headed(fitted, out, color=color)
         return
-    from tabulate import tabulate
-
-    # The header is given as rows: tabulate pads a header of its own by two columns (MIN_PADDING).
-    rows = [fitted.headers, tuple(((Span("-" * width),),) for width in fitted.widths)]
-    rows += [row.cells for row in spaced(fitted)]
-    table = tabulate(
-        [[_cell(cell, color=color) for cell in cells] for cells in rows],
-        tablefmt="plain",
-        disable_numparse=True,
-        preserve_whitespace=True,
-        colalign=["right" if column.right else "left" for column in grid.columns],
-    )
-    out.write(table + "\n")
+    right = tuple(column.right for column in grid.columns)
+    rule = tuple(((Span("-" * width),),) for width in fitted.widths)
+    for cells in (fitted.headers, rule, *(row.cells for row in spaced(fitted))):
+        out.writelines(_row_lines(cells, fitted, color=color, right=right))
 
 
 def draw_headed(fitted: Fitted, out: TextIO, *, color: bool, terminal: bool = False) -> None:
-    """Write a fitted grid with its headings: neither tabulate nor rich lets a cell span columns.
+    """Write a fitted grid with its headings: no cell of rich spans columns.
 
     On a terminal the headers and the rule look like rich's.
     """
@@ -79,14 +70,18 @@ def draw_headed(fitted: Fitted, out: TextIO, *, color: bool, terminal: bool = Fa
         out.writelines(_row_lines(row.cells, fitted, color=color))
 
 
-def _row_lines(cells: tuple[Cell, ...], fitted: Fitted, *, color: bool) -> Iterator[str]:
-    """The lines of a row, columns aligned to the left."""
+def _row_lines(cells: tuple[Cell, ...], fitted: Fitted, *, color: bool, right: tuple[bool, ...] = ()) -> Iterator[str]:
+    """The lines of a row, columns aligned to the left but for those that are not."""
+    indent = " " * fitted.indent
     for lines in zip_longest(*cells, fillvalue=()):
-        padded = (
+        padded = [
             _line(line, color=color) + " " * (width - width_of(text_of(line)))
             for line, width in zip(lines, fitted.widths, strict=True)
-        )
-        yield " " * fitted.indent + (" " * GAP).join(padded).rstrip() + "\n"
+        ]
+        for at in (at for at, aside in enumerate(right) if aside):
+            text = _line(lines[at], color=color)
+            padded[at] = padded[at][len(text) :] + text
+        yield indent + (" " * GAP).join(padded).rstrip() + "\n"
 
 
 def spaced(fitted: Fitted) -> Iterator[Row]:
@@ -97,10 +92,6 @@ def spaced(fitted: Fitted) -> Iterator[Row]:
         if airy and at and row.cells[0]:
             yield empty
         yield row
-
-
-def _cell(cell: Cell, *, color: bool) -> str:
-    return "\n".join(_line(line, color=color) for line in cell)
 
 
 def _line(line: Line, *, color: bool) -> str:

@@ -100,8 +100,8 @@ def pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}}
 
 
-def good(name: str = "web", **more: Any) -> Thing:
-    return pod(name, image="contoso.azurecr.io/side:1", **more)
+def good(name: str = "web", *, image: str = "contoso.azurecr.io/side:1") -> Thing:
+    return pod(name, image=image)
 
 
 def service(name: str, namespace: str = "shop") -> Thing:
@@ -407,14 +407,41 @@ def test_what_is_compared_is_not_judged_before_everything_to_compare_with_has_co
         assert one.watcher.report().counts.resources[S.COMPLIANT] == 1
 
 
-def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten() -> None:
+def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     with watching(comparing()) as one:
+        verdicts = one.watcher._judge.verdicts
+
+        def slow(*given: Any) -> Any:
+            one.seconds += 5.0
+            return verdicts(*given)
+
+        monkeypatch.setattr(one.watcher._judge, "verdicts", slow)
         one.cluster.put(good(), service("web"))
         one.begin()
+        monkeypatch.undo()
         one.cluster.delete(service("web"))
-        one.watcher._rests_until = one.seconds + 1500.0
-        assert told(one.step()) == []
-        assert told(one.step()) == [("ADDED", "web", "NonCompliant", "no Service of its name")]
+        assert one.watcher.step(0) == []
+        one.seconds += 4.9
+        assert one.watcher.step(0) == []
+        one.seconds += 0.1
+        assert told(one.watcher.step(0)) == [("ADDED", "web", "NonCompliant", "no Service of its name")]
+        # Meanwhile what was said last of an object that changes holds.
+        one.watcher._rests_until = one.seconds + 10.0
+        one.cluster.put(good(image="contoso.azurecr.io/side:2"))
+        assert one.watcher.step(0) == []
+        assert one.watcher.report().counts.resources[S.NON_COMPLIANT] == 1
+
+
+def test_a_finding_that_says_something_else_of_the_same_place_has_changed() -> None:
+    with watching(plan(built_in("allowed-images", allowedContainerImagesRegex="^contoso", effect="Audit"))) as one:
+        one.cluster.put(pod(image="docker.io/a"))
+        one.begin()
+        one.cluster.put(pod(image="docker.io/b"))
+        (event,) = one.step()
+
+        assert event.type is EventType.CHANGED
+        assert event.before is not None and "docker.io/a" in event.before.finding.message
+        assert event.result is not None and "docker.io/b" in event.result.finding.message
 
 
 def test_an_object_is_there_to_compare_with_as_long_as_some_list_has_it() -> None:

@@ -13,6 +13,8 @@ from aksp.errors import InvalidInput
 from aksp.model.resource import Container
 
 LEVELS: Final = ("debug", "info", "warning", "error")
+#: One encoder for all lines: `json.dumps` makes one for each when it has options.
+_ENCODED: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _REFUSALS: Final = logging.getLogger("aksp.refusals")
 #: What every record has; whatever else it has came with `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -31,7 +33,7 @@ class JsonLines(logging.Formatter):
         """The line, without its end."""
         moment = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
-            "time": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+            "time": moment.isoformat(timespec="milliseconds")[:23] + "Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -45,7 +47,7 @@ class JsonLines(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = record.stack_info
-        return json.dumps(line, separators=(",", ":"), default=str)
+        return _ENCODED(line)
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
@@ -65,6 +67,9 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
+    # What no line has need not be found out for each (Python's Logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
 def refusal(decision: Decision) -> None:

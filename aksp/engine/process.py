@@ -33,6 +33,8 @@ _SMALL = 64 << 10
 #: The number of the request after whose answer the thread leaves reading to a loop; others count from 1.
 _HAND_OVER = 0
 _LENGTHS = struct.Struct(">II")
+#: One encoder for all requests: `json.dumps` makes one for each when it has options.
+_ENCODED = json.JSONEncoder(separators=(",", ":")).encode
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
 #: Seconds between two looks at a process.
@@ -161,7 +163,7 @@ class Process:
 
     def write(self, answer: Answer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
         """Write the request of an answer. Raises EngineDied."""
-        payload = json.dumps({"id": answer.number, "op": op, **header}, separators=(",", ":")).encode()
+        payload = _ENCODED({"id": answer.number, "op": op, **header}).encode()
         head = _LENGTHS.pack(len(payload), len(body)) + payload
         if len(body) > _SMALL:
             self._put(head, body)

@@ -124,7 +124,9 @@ def _refuse(request: Request) -> None:
 
 
 def _on_screen(request: Request) -> bool:
-    return list(request.outputs) == ["table"] and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return (
+        list(request.outputs) == ["table"] and sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    )
 
 
 def _show(watcher: Watcher, *, color: bool) -> None:
@@ -149,7 +151,11 @@ def _show(watcher: Watcher, *, color: bool) -> None:
                 text = Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop")
                 window.update(text, refresh=True)
                 shown, drawn = state, time.monotonic()
-    except _Terminated as end:
+    except (_Terminated, OSError) as error:
+        # What is written to a window that was closed fails on the way out.
+        end = error if isinstance(error, _Terminated) else error.__context__
+        if not isinstance(end, _Terminated):
+            raise
         # Only now is the terminal as it was.
         signal.signal(end.number, signal.SIG_DFL)
         os.kill(os.getpid(), end.number)

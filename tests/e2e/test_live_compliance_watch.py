@@ -327,7 +327,7 @@ def test_a_window_that_is_too_small_says_how_much_more_there_is(own: ControlPlan
 
 def test_whoever_ends_the_watch_gets_the_terminal_back(own: ControlPlane, aksp: Aksp, place: str) -> None:
     aksp.assign("allowed-images", parameters=OUR_REGISTRY, scope=f"/clusters/testbed/namespaces/{place}")
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)):
         with Screen(aksp, "-n", place) as screen:
             before = screen.settings()
             screen.shows(lambda text: "q quits" in text)

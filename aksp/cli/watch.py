@@ -153,8 +153,10 @@ def _show(watcher: Watcher, *, color: bool) -> None:
                 shown, drawn = state, time.monotonic()
     except (_Terminated, OSError) as error:
         # What is written to a window that was closed fails on the way out.
-        end = error if isinstance(error, _Terminated) else error.__context__
-        if not isinstance(end, _Terminated):
+        end: BaseException | None = error
+        while end is not None and not isinstance(end, _Terminated):
+            end = end.__context__
+        if end is None:
             raise
         # Only now is the terminal as it was.
         signal.signal(end.number, signal.SIG_DFL)

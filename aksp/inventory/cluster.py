@@ -33,7 +33,8 @@ class Cluster:
     ) -> None:
         self._engine = engine
         self._connection = connection
-        self._namespaces = namespaces
+        # Named twice they are listed once: nothing may count twice.
+        self._namespaces = tuple(dict.fromkeys(namespaces))
         self._selector = selector
         self._chunk_size = chunk_size
         self._on_retry = on_retry

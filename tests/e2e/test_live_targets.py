@@ -55,6 +55,14 @@ def test_a_cluster_is_judged_with_and_without_its_name(aksp: Aksp, contexts: Pat
     assert all(_same(report) == _same(reports[0]) for report in reports[1:])
 
 
+def test_a_namespace_that_is_named_twice_counts_once(aksp: Aksp, contexts: Path) -> None:
+    aksp.assign("allowed-images", parameters=OUR_REGISTRY)
+    once = aksp.judge("-n", ONE, kubeconfig=contexts).report
+    twice = aksp.judge("-n", ONE, "-n", ONE, kubeconfig=contexts).report
+    assert judged(once) > 0
+    assert (twice["counts"], twice["results"]) == (once["counts"], once["results"])
+
+
 def test_an_assignment_reaches_its_own_cluster_only(aksp: Aksp, contexts: Path) -> None:
     eks = "arn:aws:eks:eu:1:cluster/prod"
     for name, cluster in (("here", "testbed"), ("there", eks)):

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from aksp.cli import completion
-from aksp.cli.options import ClusterOption, ColorWhen, ContextOption, KubeconfigOption, WorkspaceOption
+from aksp.cli.options import (
+    ClusterOption,
+    ColorWhen,
+    ContextOption,
+    KubeconfigOption,
+    RecursiveOption,
+    WorkspaceOption,
+)
 from aksp.report.interface import GroupBy, Show
 
 
@@ -41,9 +48,7 @@ def compliance(
             help="Judge manifests: a file, a folder or - for standard input; repeatable.",
         ),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")
-    ] = False,
+    recursive: RecursiveOption = False,
     output: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from aksp.cli import completion
-from aksp.cli.options import ClusterOption, ColorWhen, ContextOption, KubeconfigOption, WorkspaceOption
+from aksp.cli.options import (
+    ClusterOption,
+    ColorWhen,
+    ContextOption,
+    KubeconfigOption,
+    RecursiveOption,
+    WorkspaceOption,
+)
 
 
 class ExplainFormat(StrEnum):
@@ -38,9 +45,7 @@ def explain(
             help="In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable.",
         ),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")
-    ] = False,
+    recursive: RecursiveOption = False,
     namespace: Annotated[
         str | None,
         typer.Option(

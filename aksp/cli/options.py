@@ -79,6 +79,7 @@ StoreOption = Annotated[
     StoreKind,
     typer.Option("--store", help="files: the workspace; cluster: the custom resources of a cluster with the add-on."),
 ]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 
 

@@ -1,9 +1,11 @@
-"""Percentages, times and counts as reports write them."""
+"""Percentages, times, counts and values as reports write them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from aksp.model.compliance import PRECEDENCE, ComplianceState
 
@@ -46,6 +48,17 @@ def day(moment: datetime) -> str:
 def total(counts: Mapping[ComplianceState, int]) -> int:
     """How many were judged: all that can roll up."""
     return sum(counts.get(state, 0) for state in PRECEDENCE)
+
+
+def value_text(value: Any) -> str:
+    """An observed or expected value: text as it is, the rest as JSON, nothing for none."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def plural(count: int, noun: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Result
 from aksp.report.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span, Tone, cell, span
-from aksp.report.figures import day
+from aksp.report.figures import day, value_text
 from aksp.report.groups import Section, sections
 from aksp.report.interface import GroupBy
 from aksp.report.parse import NamedExemption
@@ -155,8 +153,8 @@ def _flat_cells(result: Result) -> tuple[Cell, ...]:
         key.severity,
         result.state.value,
         finding.path or "",
-        _value(finding.observed),
-        _value(finding.expected),
+        value_text(finding.observed),
+        value_text(finding.expected),
         place(result.source) if result.source else "",
         result.exemption.name if result.exemption else "",
         finding.message,
@@ -166,13 +164,3 @@ def _flat_cells(result: Result) -> tuple[Cell, ...]:
         cell(text, STATE_TONES[result.state] if at == state else Tone.PLAIN) if text else cell("-", Tone.MUTED)
         for at, text in enumerate(texts)
     )
-
-
-def _value(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case _:
-            return json.dumps(value, ensure_ascii=False)

@@ -7,14 +7,13 @@ failure of a case, and GitLab passes over a second case of the same name, so fin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result
-from aksp.report.figures import rfc3339
+from aksp.report.figures import rfc3339, value_text
 from aksp.report.interface import Style
 from aksp.report.occurrences import advice_on, gap_text, other_gaps, waiver
 from aksp.report.repository import Origin, Place, in_file, place_of
@@ -162,8 +161,8 @@ def _evidence(result: Result, place: Place | None) -> Iterator[str]:
     yield safe(f"{state}{_reason(result)}")
     facts = {
         "path": finding.path,
-        "observed": _value(finding.observed),
-        "expected": _value(finding.expected),
+        "observed": value_text(finding.observed),
+        "expected": value_text(finding.expected),
         "at": f"{place.path}:{place.line}" if place else "",
         "exemption": waiver(result.exemption) if result.exemption else "",
     }
@@ -218,13 +217,3 @@ def _element(name: str, attributes: dict[str, str], text: str) -> str:
 
 def _attributes(values: dict[str, str]) -> str:
     return "".join(f" {name}={quoteattr(safe(value))}" for name, value in values.items())
-
-
-def _value(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case _:
-            return json.dumps(value, ensure_ascii=False)

@@ -18,6 +18,7 @@ from typing import Any, Final, TextIO
 from aksp.model.compliance import ComplianceState, Gap, Report, Result
 from aksp.model.resource import Resource
 from aksp.report import wire
+from aksp.report.figures import value_text
 from aksp.report.interface import Style
 from aksp.report.subjects import owner_name, place
 from aksp.report.yaml_text import to_yaml
@@ -245,8 +246,8 @@ def _common(result: Result, moment: Mapping[str, int]) -> dict[str, Any]:
         "containerType": container.type if container else "",
         "image": container.image if container else "",
         "path": finding.path or "",
-        "observed": _value(finding.observed),
-        "expected": _value(finding.expected),
+        "observed": value_text(finding.observed),
+        "expected": value_text(finding.expected),
         "exemption": result.exemption.name if result.exemption else "",
         "file": place(result.source) if result.source else "",
     }
@@ -283,16 +284,6 @@ def _reference(resource: Resource | None) -> tuple[dict[str, str], ...]:
         "uid": resource.uid,
     }
     return ({name: _text(value, LONGEST_PROPERTY) for name, value in fields.items() if value},)
-
-
-def _value(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case _:
-            return json.dumps(value, ensure_ascii=False)
 
 
 def _text(text: str, longest: int) -> str:

@@ -47,13 +47,24 @@ class Webhook:
 
 
 def hammer(
-    webhook: Webhook, reviews: Path, *, seconds: float = 5.0, rate: float = 0.0, count: int = 0, connections: int = 8
+    webhook: Webhook,
+    reviews: Path,
+    *,
+    seconds: float = 5.0,
+    rate: float = 0.0,
+    count: int = 0,
+    connections: int = 8,
+    mark: str = "",
 ) -> dict[str, Any]:
-    """What bench/hammer measured: reviews, rate, denied, failed, p50, p90, p99 and max in milliseconds."""
+    """What bench/hammer measured: reviews, rate, denied, failed, p50, p90, p99 and max in milliseconds.
+
+    ``mark`` is a text in whose place each review gets a number of its own.
+    """
     folder = cache_folder("AKSP_BENCH_DIR", "bench")
     argv = [
         str(_hammer(folder)), "-url", webhook.url, "-ca", str(webhook.ca), "-reviews", str(reviews),
         "-connections", str(connections), "-rate", str(rate), "-seconds", str(seconds), "-count", str(count),
+        "-mark", mark,
     ]  # fmt: skip
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -116,7 +127,13 @@ def _ready(plain: int) -> bool:
 def _settled(plane: ControlPlane) -> bool:
     """Whether the first check-in is over, so that it is not measured as admission."""
     items = plane.request("GET", "/apis/policy.aksp.io/v1alpha1/policyassignments")["items"]
-    return bool(items) and all((item.get("status") or {}).get("lastEvaluated") for item in items)
+    reasons = [
+        {one["type"]: one["reason"] for one in (item.get("status") or {}).get("conditions") or []} for item in items
+    ]
+    return bool(items) and all(
+        (item.get("status") or {}).get("lastEvaluated") and reason.get("Enforced") != "RulesPending"
+        for item, reason in zip(items, reasons, strict=True)
+    )
 
 
 @contextmanager

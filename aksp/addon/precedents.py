@@ -8,6 +8,7 @@ Namespaces, which are selected by their name.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,8 @@ from aksp.compliance.plan import Plan
 from aksp.engine import AdmissionRecord, IdentityRecord, RequestRecord
 from aksp.model.resource import Owner, Resource
 
-#: Decisions that are remembered before all are forgotten, and bytes of the longest text that is.
-KEPT = 2000
+#: Decisions that are remembered, those last asked for, and bytes of the longest text that is.
+KEPT = 1000
 LONGEST = 16 << 10
 
 
@@ -56,18 +57,22 @@ class Precedents:
             ready.exemptions or any(kind.kind in ("Namespace", "*") for kind in ready.definition.kinds)
             for ready in plan.ready
         )
-        self._known: dict[Any, Precedent] = {}
+        self._known: OrderedDict[Any, Precedent] = OrderedDict()
 
     def find(self, answer: AdmissionRecord) -> Precedent | None:
         """The precedent for a review that the engine has judged."""
-        return self._known.get(self._key(answer))
+        key = self._key(answer)
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
 
     def keep(self, answer: AdmissionRecord, request: ReviewRequest, outcome: Outcome) -> None:
         """Remember a decision that followed from the answer alone. Without an object the answer does not tell its kind."""
         if not answer["names"] or len(answer["body"]) > LONGEST:
             return
         if len(self._known) >= KEPT:
-            self._known.clear()
+            self._known.popitem(last=False)
         self._known[self._key(answer)] = Precedent(outcome=outcome, request=request, answer=ending(outcome))
 
     def _key(self, answer: AdmissionRecord) -> Any:

@@ -28,7 +28,7 @@ _JUDGED = ("CREATE", "UPDATE")
 _Made = tuple[ReviewRequest, Outcome, bytes]
 _ALLOWED = Outcome(allowed=True)
 #: Findings that are remembered with the words for them, before all are forgotten.
-_REMEMBERED = 5000
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

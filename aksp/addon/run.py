@@ -46,7 +46,7 @@ HARD_DEADLINE = 2.0
 MEMORY_CAP = 400 << 20
 MEMORY_TARGET = 128 << 20
 #: Go's GOGC: the engine's heap is a few MiB, which is not worth collecting every few MiB.
-GARBAGE_PERCENT = 400
+GARBAGE_PERCENT = 200
 #: Seconds between two tries to get a first certificate.
 _RETRY_SECONDS = 2.0
 #: Seconds that a thread of Python may keep the others waiting: most of them only take note of something.

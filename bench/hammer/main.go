@@ -41,9 +41,10 @@ func main() {
 	connections := flag.Int("connections", 8, "connections")
 	rate := flag.Float64("rate", 0, "reviews a second; 0: as many as are answered")
 	seconds := flag.Float64("seconds", 5, "how long")
+	mark := flag.String("mark", "", "a text in the reviews in whose place each gets a number that no other has had")
 	count := flag.Int("count", 0, "how many reviews; 0: as many as there is time for")
 	flag.Parse()
-	out, err := hammer(*url, *ca, *file, *connections, *rate, *seconds, *count)
+	out, err := hammer(*url, *ca, *file, *mark, *connections, *rate, *seconds, *count)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hammer:", err)
 		os.Exit(1)
@@ -51,7 +52,7 @@ func main() {
 	_ = json.NewEncoder(os.Stdout).Encode(out)
 }
 
-func hammer(url, ca, file string, connections int, rate, seconds float64, count int) (*result, error) {
+func hammer(url, ca, file, mark string, connections int, rate, seconds float64, count int) (*result, error) {
 	pem, err := os.ReadFile(ca)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,12 @@ func hammer(url, ca, file string, connections int, rate, seconds float64, count 
 				if count == 0 && due.After(end) {
 					break
 				}
-				answer, allowed, err := post(client, url, bodies[int(number)%len(bodies)])
+				body := bodies[int(number)%len(bodies)]
+				if mark != "" {
+					// The nanoseconds tell this run from others.
+					body = bytes.ReplaceAll(body, []byte(mark), fmt.Appendf(nil, "%d-%d", began.UnixNano(), number))
+				}
+				answer, allowed, err := post(client, url, body)
 				took = append(took, float64(time.Since(due).Microseconds())/1000)
 				switch {
 				case err != nil:

@@ -21,6 +21,7 @@ _SECONDS = 5.0
 _PODS = 2_000
 _SOAK = 200_000
 _CHUNK = 500
+_MARK = "mark0of0the0review"
 
 
 def run(setting: Setting) -> Section:
@@ -29,6 +30,7 @@ def run(setting: Setting) -> Section:
         return Section(title="Admission", notes=("aksp is not installed beside this interpreter: not measured.",))
     same = _write(setting.scratch / "same.jsonl", [_forbidden(next(fleet.pods(1, setting.seed)))])
     varied = _write(setting.scratch / "varied.jsonl", map(_new, fleet.pods(_PODS, setting.seed)))
+    unlike = _write(setting.scratch / "unlike.jsonl", map(_marked, map(_new, fleet.pods(_PODS, setting.seed))))
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     memory: dict[str, int] = {}
     with ControlPlane(controllers=None) as plane:
@@ -36,9 +38,10 @@ def run(setting: Setting) -> Section:
         with webhooks.aksp(plane, setting.scratch) as ours, webhooks.gatekeeper_webhook(plane, setting.scratch) as peer:
             for webhook in (ours, peer):
                 webhooks.until_it_refuses(webhook, same)
+            kinds = (("same", same, ""), ("varied", varied, ""), ("unlike", unlike, _MARK))
             for _ in range(setting.repetitions):
-                for webhook, (label, reviews) in itertools.product((ours, peer), (("same", same), ("varied", varied))):
-                    found = webhooks.hammer(webhook, reviews, seconds=_SECONDS, connections=_CONNECTIONS)
+                for webhook, (label, reviews, mark) in itertools.product((ours, peer), kinds):
+                    found = webhooks.hammer(webhook, reviews, seconds=_SECONDS, connections=_CONNECTIONS, mark=mark)
                     runs.setdefault((webhook.name, label), []).append(found)
                 paced = webhooks.hammer(ours, varied, seconds=2 * _SECONDS, rate=_RATE, connections=_CONNECTIONS)
                 runs.setdefault((ours.name, "paced"), []).append(paced)
@@ -52,8 +55,10 @@ def run(setting: Setting) -> Section:
                 "`aksp addon run` and Gatekeeper as local processes on one control plane, with the same nine policies "
                 f"(`bench/peers/gatekeeper.py`), asked over TLS by `bench/hammer` on {_CONNECTIONS} connections, which "
                 f"shares the cores with them. One Pod: the same review each time, refused. {_PODS:,} Pods: those of "
-                "the fleet, one after the other. aksp remembers what rules found in what they read of an object, so "
-                "the first is mostly memory; the second has some 300 images and as many kinds of limits."
+                "the fleet, one after the other, again and again. aksp remembers what it decided of Pods that are "
+                "alike but for their names, so both are mostly memory, as the replicas of a workload are. Pods unlike "
+                "any before: the same with an image tag and a label that no other review has had, so that every rule "
+                "is evaluated and every answer made anew."
             ),
         ),
         tables=(_table(runs, memory), soak[0], checked[0]),
@@ -62,7 +67,10 @@ def run(setting: Setting) -> Section:
 
 
 def _table(runs: dict[tuple[str, str], list[dict[str, Any]]], memory: dict[str, int]) -> Table:
-    names = {"same": "one Pod", "varied": f"{_PODS:,} Pods", "paced": f"{_PODS:,} Pods at {_RATE}/s"}
+    names = {
+        "same": "one Pod", "varied": f"{_PODS:,} Pods", "unlike": "Pods unlike any before",
+        "paced": f"{_PODS:,} Pods at {_RATE}/s",
+    }  # fmt: skip
     rows = tuple(
         (
             f"{name}, {names[label]}",
@@ -85,7 +93,11 @@ def _goals(runs: dict[tuple[str, str], list[dict[str, Any]]], memory: dict[str, 
             _median(runs["Gatekeeper", label], "rate"),
             at_least=10,
         )
-        for label, what in (("same", "one Pod"), ("varied", f"{_PODS:,} Pods"))
+        for label, what in (
+            ("same", "one Pod"),
+            ("varied", f"{_PODS:,} Pods"),
+            ("unlike", "Pods unlike any before"),
+        )
     ]
     return [
         *goals,
@@ -160,6 +172,16 @@ def _forbidden(pod: Object) -> Object:
     made = _new(pod)
     containers = [{**container, "image": "docker.io/library/nginx:latest"} for container in made["spec"]["containers"]]
     return {**made, "spec": {**made["spec"], "containers": containers}}
+
+
+def _marked(pod: Object) -> Object:
+    """A Pod that is to be unlike all others in what every rule reads of it."""
+    containers = [
+        {**container, "image": f"{container['image'].partition('@')[0]}-{_MARK}"}
+        for container in pod["spec"]["containers"]
+    ]
+    labels = {**pod["metadata"].get("labels", {}), "pod-template-hash": _MARK}
+    return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": {**pod["spec"], "containers": containers}}
 
 
 def _write(path: Path, pods: Any) -> Path:

@@ -80,8 +80,8 @@ def hammer(
 
 def _hammer(folder: Path) -> Path:
     binary = folder / "hammer"
-    source = HAMMER.module / "main.go"
-    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+    newest = max(source.stat().st_mtime for source in HAMMER.module.glob("*.go"))
+    if not binary.exists() or binary.stat().st_mtime < newest:
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"CGO_ENABLED": "0"}
         subprocess.run(["go", "build", "-o", str(binary), "."], cwd=HAMMER.module, env=environment, check=True)

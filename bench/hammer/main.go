@@ -10,8 +10,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
+	neturl "net/url"
 	"os"
 	"slices"
 	"sync"
@@ -66,6 +65,10 @@ func hammer(url, ca, file, mark string, connections int, rate, seconds float64, 
 		return nil, err
 	}
 	bodies := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	address, err := neturl.Parse(url)
+	if err != nil {
+		return nil, err
+	}
 
 	var (
 		next    atomic.Int64
@@ -78,9 +81,8 @@ func hammer(url, ca, file, mark string, connections int, rate, seconds float64, 
 	end := began.Add(time.Duration(seconds * float64(time.Second)))
 	for range connections {
 		workers.Go(func() {
-			client := &http.Client{Transport: &http.Transport{
-				TLSClientConfig: &tls.Config{RootCAs: roots}, MaxConnsPerHost: 1, DisableCompression: true,
-			}, Timeout: 10 * time.Second}
+			caller := &caller{url: address, tls: &tls.Config{RootCAs: roots, ServerName: address.Hostname()}}
+			defer caller.close()
 			var took []float64
 			var denied, failed int
 			var sample string
@@ -102,7 +104,7 @@ func hammer(url, ca, file, mark string, connections int, rate, seconds float64, 
 					// The nanoseconds tell this run from others.
 					body = bytes.ReplaceAll(body, []byte(mark), fmt.Appendf(nil, "%d-%d", began.UnixNano(), number))
 				}
-				answer, allowed, err := post(client, url, body)
+				answer, allowed, err := caller.post(body)
 				took = append(took, float64(time.Since(due).Microseconds())/1000)
 				switch {
 				case err != nil:
@@ -135,31 +137,4 @@ func hammer(url, ca, file, mark string, connections int, rate, seconds float64, 
 		out.P50, out.P90, out.P99, out.Max = at(0.50), at(0.90), at(0.99), all[len(all)-1]
 	}
 	return &out, nil
-}
-
-func post(client *http.Client, url string, body []byte) ([]byte, bool, error) {
-	response, err := client.Post(url, "application/json", bytes.NewReader(body))
-	if err != nil {
-		return nil, false, err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, false, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, false, fmt.Errorf("%s: %s", response.Status, answer)
-	}
-	var review struct {
-		Response *struct {
-			Allowed bool `json:"allowed"`
-		} `json:"response"`
-	}
-	if err := json.Unmarshal(answer, &review); err != nil {
-		return nil, false, err
-	}
-	if review.Response == nil {
-		return nil, false, fmt.Errorf("no response in %s", answer)
-	}
-	return answer, review.Response.Allowed, nil
 }

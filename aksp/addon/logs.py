@@ -89,9 +89,8 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
-    # What no line has need not be found out for each (Python's Logging HOWTO, "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
+    # Thread and caller stay in the records, though no line has them: aksp.kube.config tells the words of exec plugins by
+    # them. A refusal's line makes no record.
 
 
 def refusal(decision: Decision) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -133,3 +134,18 @@ def test_nothing_a_user_sends_can_steer_a_terminal_or_fake_a_line(hostile: str, 
     text = stream.getvalue()
     assert text.isascii() and text.count("\n") == 1 and text[:-1].isprintable()
     assert lines(stream)[0]["user"] == hostile
+
+
+def test_records_still_tell_thread_and_module_which_the_words_of_exec_plugins_are_known_by(
+    stream: io.StringIO,
+) -> None:
+    seen: list[logging.LogRecord] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record)
+
+    logs.configure("info", stream)
+    logging.getLogger().addHandler(Keeping())
+    logging.getLogger("anyone").warning("said")
+    assert [(one.thread, one.module) for one in seen] == [(threading.get_ident(), "test_logs")]

@@ -115,7 +115,12 @@ class Reviewer:
         admission = self._engine.begin_admission(force.name, body)
         if admission is None:
             raise EngineDied("the engine is not running")
-        answer: AdmissionRecord = await _awaited(admission.answer)
+        try:
+            answer: AdmissionRecord = await _awaited(admission.answer)
+        except BaseException:
+            # It keeps its exception, whose traceback has this frame, which has it: a cycle, and the review in it.
+            del admission
+            raise
         # What depends on more than on the answer: who was not asked, and why.
         regular = not admission.skipped and not force.unready
         if regular and (known := force.precedents.find(answer)) is not None:
@@ -201,15 +206,22 @@ def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
     mine = get_ident()
     awaited: asyncio.Future[Any] = loop.create_future()
 
-    def take() -> None:
+    # None of these may hold the answer, which holds them: a cycle for each review.
+    def take(done: Future[Any]) -> None:
         if awaited.done():
             return
-        if (error := answer.exception()) is not None:
+        if (error := done.exception()) is not None:
             awaited.set_exception(error)
         else:
-            awaited.set_result(answer.result())
+            awaited.set_result(done.result())
 
-    answer.add_done_callback(lambda _: take() if get_ident() == mine else loop.call_soon_threadsafe(take))
+    def tell(done: Future[Any]) -> None:
+        if get_ident() == mine:
+            take(done)
+        else:
+            loop.call_soon_threadsafe(take, done)
+
+    answer.add_done_callback(tell)
     return awaited
 
 

@@ -52,9 +52,6 @@ GARBAGE_PERCENT = 200
 _RETRY_SECONDS = 2.0
 #: Seconds that a thread of Python may keep the others waiting: most of them only take note of something.
 _SWITCH_SECONDS = 0.001
-#: Objects more than there were before Python looks for cycles among the youngest, and how often it looks on among
-#: older ones. A review makes some hundred objects and hardly a cycle.
-_CYCLES = (10_000, 20, 20)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,10 +166,10 @@ class AddOn:
     def _listening(self, ports: Sequence[int]) -> None:
         """Only who can answer, and knows whom the API server is to trust, may have itself asked."""
         _log.info("listening", extra={"ports": list(ports)})
-        # What is there now stays: it need not be gone through again and again.
+        # What is there now stays: it need not be gone through again and again for cycles. They are looked for as often
+        # as ever, since a connection that is closed is one, with its buffers.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*_CYCLES)
         self._lease.start()
 
     def _end(self) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -258,3 +261,20 @@ def test_what_is_remembered_has_a_bound(by: Callable[..., Asked], monkeypatch: p
         assert asked(review(pod(privileged=True, labels={"n": str(number)})))["allowed"] is False
     assert asked.reviewer._force is not None
     assert len(asked.reviewer._force.precedents._known) <= 3
+
+
+@pytest.mark.parametrize("body", [b"x" * 1000, b'{"kind": "Pod"}'])
+def test_a_review_that_cannot_be_read_leaves_nothing_behind(body: bytes, by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"))
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(body)
+        assert asked.status(body) == 400
+        # The thread that read the answer may still be about to let go of it.
+        end = time.monotonic() + 5
+        while sys.getrefcount(body) > before and time.monotonic() < end:
+            time.sleep(0.01)
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()

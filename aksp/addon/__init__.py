@@ -17,10 +17,11 @@
     certificates, tls, certificate_secret, certificate_folder
                         CA and serving certificate: made, found, rotated
     reviewer            AdmissionReview, as bytes  →  Decision, judged by the engine
+    precedents          what was decided of objects that are alike
     review, wording, decision    (pure) findings   →  allowed or refused, and the words for it
 
     checkin, summary    one scan of the cluster    →  statuses and reports, in a process of its own
-    status, writing, reports     what it writes
+    status, asked, writing, reports     what it writes; whether the API server asks about it
     denials, refusals, events, outbox              what was refused  →  PolicyDenials and Events
     metrics, logs       Prometheus, JSON lines
     run                 the composition of the process

@@ -159,8 +159,14 @@ class Outputs:
         sys.stdout.write(harmless(out.getvalue()))
 
     def _render(self, form: Format, report: Report, out: TextIO, style: Style) -> None:
-        form.render(report, out, style)
         summarise = summary_of(form)
+        try:
+            form.render(report, out, style)
+        except BrokenPipeError:
+            # Nobody reads the log any more; the summary has its own readers.
+            if summarise is not None:
+                summarise(report, style, io.StringIO(), self._elsewhere(), self._notes)
+            raise
         if summarise is not None:
             summarise(report, style, out, self._elsewhere(), self._notes)
 

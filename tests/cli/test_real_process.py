@@ -136,3 +136,17 @@ def test_a_file_of_100_megabytes_is_judged_in_bounded_memory(aksp: Aksp, process
     assert result["source"]["line"] > lines
     # The file itself, and not much more: this process alone, its engine not counted.
     assert usage.ru_maxrss < 350 << 10, f"{usage.ru_maxrss >> 10} MiB"
+
+
+def test_a_reader_of_the_log_that_has_seen_enough_costs_no_summary(aksp: Aksp, process: Process) -> None:
+    aksp.done("assign", "no-privileged")
+    path = aksp.put(
+        "pods.json", {"apiVersion": "v1", "kind": "List", "items": [pod(f"p{i}", privileged=True) for i in range(3)]}
+    )
+    summary = aksp.folder / "summary.md"
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "PYTHONUNBUFFERED": "1"}
+    run = process.start("compliance", "-f", path, "-o", "github", environment=environment)
+    assert run.stdout is not None
+    run.stdout.close()
+    assert run.wait(60) == 1
+    assert "## Manifests" in summary.read_text()

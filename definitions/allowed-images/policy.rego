@@ -25,7 +25,9 @@ violation contains {"msg": message(image), "details": details} if {
 # are no strings, the slash for hosts that only begin alike.
 plain_prefixes contains concat("", ["\"", registry, "/"]) if some registry in input.parameters.allowedRegistries
 
-# Image volumes are pulled as well. They belong to the Pod, not to a container.
+# Image volumes are pulled as well. They belong to the Pod, not to a container. No fix is offered: a patch
+# would need the volume's name, and names of volumes differ from replica to replica (kube-api-access-…), so
+# that to read them would make every Pod unlike the others.
 violation contains {"msg": sprintf("image volume: %s", [message(image)]), "details": details} if {
 	some i
 	volume := input.review.object.spec.volumes[i].image
@@ -33,16 +35,11 @@ violation contains {"msg": sprintf("image volume: %s", [message(image)]), "detai
 	image := reference(volume)
 	not allowed(image)
 	not containers.excluded_image(image)
-	details := fixes.offered({
+	details := {
 		"path": sprintf("spec.volumes[%v].image.reference", [i]),
 		"observed": image,
 		"expected": expected,
-	}, [fix |
-		fix := {
-			sprintf("spec.volumes[%v].name", [i]): input.review.object.spec.volumes[i].name,
-			sprintf("spec.volumes[%v].image.reference", [i]): moved(image),
-		}
-	])
+	}
 }
 
 reference(volume) := volume.reference

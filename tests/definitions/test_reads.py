@@ -1,0 +1,28 @@
+"""What the definitions read of a Pod is what its replicas share, so that they are judged once."""
+
+from __future__ import annotations
+
+import pytest
+
+from aksp.catalog.folder import bundled
+from aksp.engine import Engine
+from aksp.model.definition import Definition
+from aksp.workspace import compile_definition
+
+#: What tells one replica from the next, and what is long and needless: reading it would make every Pod unlike the others.
+OWN = ("metadata.name", "metadata.uid", "metadata.managedFields", "spec.volumes.*.name", "spec.nodeName", "status")
+
+
+@pytest.mark.parametrize("definition", [one for one in bundled() if one.judges_pods], ids=lambda one: one.slug)
+def test_no_definition_about_pods_reads_what_differs_between_replicas(definition: Definition) -> None:
+    with Engine() as engine:
+        compile_definition(engine, definition)
+        reads = [path.replace("[*]", ".*").replace("[", ".").strip(".") for path in engine.reads(definition.slug)]
+    assert reads
+    assert not [(path, own) for path in reads for own in OWN if _overlap(path, own)]
+
+
+def _overlap(path: str, own: str) -> bool:
+    """Whether one of two paths leads through the other."""
+    pairs = zip(path.split("."), own.split("."), strict=False)
+    return all(mine == other or "*" in (mine, other) for mine, other in pairs)

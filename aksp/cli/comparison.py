@@ -11,7 +11,7 @@ from aksp.cli.progress import Notes
 from aksp.compliance.changes import compare, new_results, order, remembered
 from aksp.errors import InvalidInput
 from aksp.history import History, Subject
-from aksp.model.compliance import Remembered, Report
+from aksp.model.compliance import ComplianceState, Remembered, Report
 from aksp.report.changes import gist
 from aksp.report.figures import plural, rfc3339
 from aksp.store.baseline import FILE, read_baseline, write_baseline
@@ -64,8 +64,6 @@ class Comparison:
     @cached_property
     def new(self) -> list[Remembered]:
         """Violations that the baseline does not know."""
-        from aksp.model.compliance import ComplianceState
-
         bad = ComplianceState.NON_COMPLIANT
         return [one for key, one in self.found.items() if one.state is bad and key not in self.baseline]
 
@@ -101,7 +99,8 @@ class Comparison:
             changes = compare(before, self.found, since=last.evaluated_at, percent_before=last.compliance_percent)
             self.notes.note(f"since {rfc3339(last.evaluated_at)}: {gist(changes)}")
         elif self.wishes.diff:
-            self.notes.note("there is no earlier scan of this target to compare with; this one is remembered")
+            kept = "; this one is remembered" if self.wishes.history else ""
+            self.notes.note(f"there is no earlier scan of this target to compare with{kept}")
         return replace(report, past=past, changes=changes)
 
     def _tell(self) -> None:

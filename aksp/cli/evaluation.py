@@ -122,7 +122,7 @@ def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
 
 def _comparison(request: Request, root: Path, notes: Notes) -> Comparison:
     """What this scan is held against. Raises InvalidInput for a baseline that cannot be read."""
-    filters = [f"-n {name}" for name in sorted(request.namespaces)]
+    filters = [f"-n {name}" for name in sorted(set(request.namespaces))]
     if request.selector:
         filters.append(f"-l {request.selector}")
     comparison = Comparison(wishes=request.compared, workspace=root, filters=filters, notes=notes)

@@ -161,6 +161,12 @@ def test_scans_of_different_parts_are_not_compared(assigned: Aksp) -> None:
     assert "there is no earlier scan" in scan(assigned, "-n", "default", "--diff").err
 
 
+def test_without_history_no_scan_is_said_to_be_remembered(assigned: Aksp) -> None:
+    run = scan(assigned, "--diff", "--no-history")
+    assert "there is no earlier scan of this target to compare with" in run.err
+    assert "remembered" not in run.err
+
+
 def test_the_add_on_does_not_compare(assigned: Aksp) -> None:
     run = assigned("compliance", "--from", "addon", "--diff", "--kubeconfig", "none")
     assert run.code == 2 and "--from addon" in run.err

@@ -61,6 +61,8 @@ def test_a_namespace_that_is_named_twice_counts_once(aksp: Aksp, contexts: Path)
     twice = aksp.judge("-n", ONE, "-n", ONE, kubeconfig=contexts).report
     assert judged(once) > 0
     assert (twice["counts"], twice["results"]) == (once["counts"], once["results"])
+    # The history takes both for scans of the same part.
+    assert aksp.run("history", "-o", "name").stdout.splitlines() == [f"cluster testbed -n {ONE}"]
 
 
 def test_an_assignment_reaches_its_own_cluster_only(aksp: Aksp, contexts: Path) -> None:

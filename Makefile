@@ -3,14 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINE := aksp/_bin/aksp-engine
+# Of today: every day other policies are tried.
+SEED := $(or $(AKSP_ENGINE_SEED),$(shell date -u +%Y%m%d))
 TESTBED := $(or $(AKSP_TESTBED_DIR),$(HOME)/.cache/aksp/testbed)
+PEERS := $(or $(AKSP_PEERS_DIR),$(HOME)/.cache/aksp/peers)
 
-.PHONY: demo test unit pages e2e lint engine golden bench wheel docs clean
+.PHONY: demo test unit fuzz pages e2e lint engine golden bench wheel docs clean
 
 demo: $(VENV)/.installed $(ENGINE)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
-test: lint unit pages e2e wheel
+test: lint unit fuzz pages e2e wheel
 
 $(VENV)/.installed: pyproject.toml setup.py | $(ENGINE)
 	$(PYTHON) -m venv $(VENV)
@@ -20,7 +23,7 @@ $(VENV)/.installed: pyproject.toml setup.py | $(ENGINE)
 
 engine: $(ENGINE)
 
-$(ENGINE): $(wildcard engine/*.go) engine/go.mod engine/go.sum
+$(ENGINE): $(wildcard engine/*.go engine/plan/*.go) $(wildcard engine/*.json) engine/go.mod engine/go.sum
 	@mkdir -p $(@D)
 	cd engine && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o ../$@ .
 
@@ -35,8 +38,15 @@ lint: $(VENV)/.installed
 	cd engine && "$(CURDIR)/$(BIN)/staticcheck" ./...
 
 unit: $(VENV)/.installed $(ENGINE)
-	cd engine && go test -race ./...
+	@echo "AKSP_ENGINE_SEED=$(SEED): the seed of the random policies"
+	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test -race -timeout 30m ./...
+	cd engine && go test -run Conformance ./plan
+	AKSP_ENGINE_EVALUATOR=both $(BIN)/pytest tests/compliance tests/catalog
 	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/pages
+
+# Random inputs, a minute for each kind, with a seed that is printed; an hour in all with AKSP_FUZZ_SECONDS=1200.
+fuzz: $(VENV)/.installed $(ENGINE)
+	$(BIN)/python tests/fuzz.py
 
 # The HTML report in Chromium, which is installed where it is missing: never skipped.
 pages: $(VENV)/.installed $(ENGINE)
@@ -45,7 +55,8 @@ pages: $(VENV)/.installed $(ENGINE)
 
 e2e: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python tests/testbed/build.py --into "$(TESTBED)"
-	AKSP_TESTBED_DIR="$(TESTBED)" $(BIN)/pytest tests/e2e
+	$(BIN)/python bench/peers/build.py --gatekeeper --into "$(PEERS)"
+	AKSP_TESTBED_DIR="$(TESTBED)" AKSP_PEERS_DIR="$(PEERS)" AKSP_GATOR="$(PEERS)/gator" $(BIN)/pytest tests/e2e
 
 wheel: $(VENV)/.installed
 	$(BIN)/python tests/wheel.py

@@ -1,6 +1,6 @@
 """``python -m aksp``: the same as the ``aksp`` command."""
 
-from aksp.cli.app import main
+from aksp.cli.app import entry
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

@@ -7,6 +7,7 @@
     │   └── InvalidPolicy   2    Rego that does not compile, a definition that is wrong
     ├── ClusterError        3    unreachable, or it refused
     │   └── Forbidden       3    one request refused by RBAC: a gap where others are answered
+    ├── NothingToJudge      4    nothing is there that could be judged, now or later
     └── EngineError         5    the engine is missing, or answers what it should not
 
 Non-compliance is a result, never an error.
@@ -32,9 +33,9 @@ class ExitCode(IntEnum):
 EXIT_MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "evaluated completely, nothing at or above the threshold (`--fail-on`)",
     ExitCode.NON_COMPLIANT: "non-compliant",
-    ExitCode.INVALID: "wrong usage or invalid input: options, parameters, a definition, an assignment, a path that is not there",
+    ExitCode.INVALID: "wrong usage or invalid input: options, parameters, a definition, an assignment, a path or a workspace that is not there, an output that cannot be written",
     ExitCode.CLUSTER: "cluster unreachable, or it refused (TLS, authentication, RBAC)",
-    ExitCode.INCONCLUSIVE: "inconclusive: no violation counted, but something could not be judged",
+    ExitCode.INCONCLUSIVE: "inconclusive: no violation counted, but something could not be judged, or there was nothing: no document, no assignment in force, no such namespace",
     ExitCode.INTERNAL: "an internal error, a bug",
     ExitCode.INTERRUPTED: "interrupted",
 }
@@ -63,6 +64,12 @@ class InvalidInput(AkspError):
 
 class InvalidPolicy(InvalidInput):
     """A definition, or its Rego, cannot be used."""
+
+
+class NothingToJudge(AkspError):
+    """Nothing is there that could be judged, now or later."""
+
+    exit_code = ExitCode.INCONCLUSIVE
 
 
 class ClusterError(AkspError):

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from aksp.errors import InvalidInput
-from aksp.model.compliance import ComplianceState, Remembered, Report, Snapshot, TargetKind
+from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
 FOLDER: Final = "data"
 FILE: Final = "history.sqlite3"
 #: What user_version says; a file of a later version is left alone.
-VERSION: Final = 1
+VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE scans (
   id INTEGER PRIMARY KEY, target TEXT NOT NULL, evaluated_at TEXT NOT NULL, aksp TEXT NOT NULL,
-  state TEXT NOT NULL, percent REAL NOT NULL, non_compliant INTEGER NOT NULL
+  state TEXT NOT NULL, percent REAL, non_compliant INTEGER NOT NULL
 );
 CREATE INDEX scans_by_target ON scans (target, id);
 CREATE TABLE assignments (
@@ -35,10 +35,29 @@ CREATE TABLE findings (
   message TEXT NOT NULL, PRIMARY KEY (target, fingerprint)
 ) WITHOUT ROWID;
 """
+# Version 1 had no place for a scan that judged nothing; SQLite lets no column lose its NOT NULL.
+_FROM_1: Final = """
+CREATE TABLE newer (
+  id INTEGER PRIMARY KEY, target TEXT NOT NULL, evaluated_at TEXT NOT NULL, aksp TEXT NOT NULL,
+  state TEXT NOT NULL, percent REAL, non_compliant INTEGER NOT NULL
+);
+INSERT INTO newer SELECT id, target, evaluated_at, aksp, state, percent, non_compliant FROM scans;
+DROP TABLE scans;
+ALTER TABLE newer RENAME TO scans;
+CREATE INDEX scans_by_target ON scans (target, id);
+"""
+
+
+#: SQLite's codes for a file that is none of its own, or has other tables.
+_DAMAGE: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH)
+
+
+class DamagedHistory(InvalidInput):
+    """The file holds no history, or one that nothing can be made of."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
+class ScanTarget:
     """What makes scans comparable: the target, and which part of it was looked at.
 
     ``filters`` are the namespaces and the selector, as the command line names them; empty for all.
@@ -50,13 +69,13 @@ class Subject:
     filters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, report: Report, filters: Sequence[str] = ()) -> Subject:
+    def of(cls, report: Report, filters: Sequence[str] = ()) -> ScanTarget:
         """The subject of a report."""
         target = report.target
         return cls(kind=target.kind, name=target.name, scope=target.scope, filters=tuple(filters))
 
     @classmethod
-    def parse(cls, text: str) -> Subject:
+    def parse(cls, text: str) -> ScanTarget:
         """Read what ``key`` wrote."""
         kind, name, scope, *filters = json.loads(text)
         return cls(kind=TargetKind(kind), name=name, scope=scope, filters=tuple(filters))
@@ -75,16 +94,17 @@ class History:
 
     def __init__(self, workspace: Path) -> None:
         self.file = workspace / FOLDER / FILE
+        self._opened: tuple[int, int] | None = None
 
-    def subjects(self) -> list[Subject]:
+    def subjects(self) -> list[ScanTarget]:
         """What has been scanned, the latest first."""
         with self._reading() as database:
             if database is None:
                 return []
             rows = database.execute("SELECT target FROM scans GROUP BY target ORDER BY max(id) DESC")
-            return [Subject.parse(text) for (text,) in rows]
+            return [ScanTarget.parse(text) for (text,) in rows]
 
-    def snapshots(self, subject: Subject, limit: int) -> list[Snapshot]:
+    def snapshots(self, subject: ScanTarget, limit: int) -> list[Snapshot]:
         """The last scans of a subject, oldest first."""
         with self._reading() as database:
             if database is None:
@@ -116,7 +136,7 @@ class History:
                 for number, evaluated_at, state, percent, non_compliant in scans
             ]
 
-    def findings(self, subject: Subject) -> dict[str, Remembered]:
+    def findings(self, subject: ScanTarget) -> dict[str, StoredFinding]:
         """The findings of a subject's last scan, by fingerprint."""
         with self._reading() as database:
             if database is None:
@@ -128,8 +148,8 @@ class History:
             )
             return {row[0]: _finding(row) for row in rows}
 
-    def record(self, subject: Subject, report: Report, findings: Iterable[Remembered]) -> None:
-        """Add a scan; its findings take the place of those of the one before."""
+    def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
+        """Add a scan; its findings take the place of those of the one before, unless it judged nothing."""
         with self._writing() as database:
             cursor = database.execute(
                 "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant) VALUES (?, ?, ?, ?, ?, ?)",
@@ -146,6 +166,8 @@ class History:
                 "INSERT INTO assignments VALUES (?, ?, ?, ?)",
                 [(cursor.lastrowid, one.name, one.state.value, one.compliance_percent) for one in report.assignments],
             )
+            if report.state is ComplianceState.NOT_STARTED:
+                return
             database.execute("DELETE FROM findings WHERE target = ?", (subject.key,))
             database.executemany(
                 "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -171,34 +193,58 @@ class History:
         if not self.file.exists():
             yield None
             return
+        self._check_place()
         with self._faults("read"), closing(self._open()) as database:
-            self._check(database)
-            yield database
+            # Another process may record a scan between two queries of one answer.
+            database.execute("BEGIN")
+            # Another process may have just made the file, and no tables yet.
+            yield database if self._check(database) else None
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._faults("written"):
+            self._check_place()
             self.file.parent.mkdir(exist_ok=True)
             # A workspace often lies in a repository, and this belongs to the machine.
             ignore = self.file.parent / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
-            with closing(self._open()) as database, database:
-                database.execute("BEGIN IMMEDIATE")
-                if not self._check(database):
-                    for statement in _SCHEMA.split(";"):
-                        database.execute(statement)
-                    database.execute(f"PRAGMA user_version = {VERSION}")
-                yield database
+            with closing(self._open()) as database:
+                self._renew(database)
+                # Only now: a table that is dropped would take the rows along that refer to it.
+                database.execute("PRAGMA foreign_keys = ON")
+                with database:
+                    database.execute("BEGIN IMMEDIATE")
+                    yield database
+
+    def _check_place(self) -> None:
+        """Raise InvalidInput where a link would have this written elsewhere, as a repository from others may hold."""
+        for path in (self.file.parent, self.file.parent / ".gitignore", self.file):
+            if path.is_symlink():
+                raise InvalidInput(
+                    "is a symbolic link, through which nothing is written", where=str(path), hint="remove it"
+                )
+            if path.exists() and not (path.is_dir() if path == self.file.parent else path.is_file()):
+                raise InvalidInput("is no regular file or folder", where=str(path), hint="remove it")
 
     def _open(self) -> sqlite3.Connection:
         # Two scans may end at once: the later one waits for the other's few milliseconds.
         database = sqlite3.connect(self.file, timeout=5, isolation_level=None)
-        database.execute("PRAGMA foreign_keys = ON")
+        self._opened = _identity(self.file)
         return database
 
-    def _check(self, database: sqlite3.Connection) -> bool:
-        """Whether there are tables. Raises InvalidInput for those of a later version."""
+    def _renew(self, database: sqlite3.Connection) -> None:
+        """Make the tables, or bring those of an earlier version up to date."""
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            version = self._check(database)
+            if version < VERSION:
+                for statement in (_FROM_1 if version else _SCHEMA).split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _check(self, database: sqlite3.Connection) -> int:
+        """The version of the tables, 0 for none. Raises InvalidInput for those of a later version."""
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise InvalidInput(
@@ -206,21 +252,49 @@ class History:
                 where=str(self.file),
                 hint="use that, or move the file away",
             )
-        return bool(version)
+        return int(version)
 
     @contextmanager
     def _faults(self, done: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, sqlite3.Error) as error:
-            raise InvalidInput(
+        except (OSError, sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
+            # Values that no scan wrote are damage as much as what SQLite cannot read.
+            code = getattr(error, "sqlite_errorcode", None)
+            damaged = code in _DAMAGE if isinstance(error, sqlite3.Error) else not isinstance(error, OSError)
+            raise (DamagedHistory if damaged else InvalidInput)(
                 f"the history cannot be {done}: {error}", where=str(self.file), hint="move the file away to begin anew"
             ) from error
 
+    def put_aside(self) -> Path:
+        """Rename a damaged file, to be looked at, so that the next record begins anew; its new place. Raises InvalidInput."""
+        self._check_place()
+        aside = self.file.with_name(f"{FILE}.damaged")
+        try:
+            if _identity(self.file) != self._opened:
+                return aside  # another process has done so, and perhaps begun anew
+            self.file.replace(aside)
+            for ending in ("-journal", "-wal", "-shm"):  # SQLite would take them for the new file's
+                self.file.with_name(FILE + ending).unlink(missing_ok=True)
+        except OSError as error:
+            raise InvalidInput(
+                f"the damaged history cannot be put aside: {error.strerror}", where=str(self.file)
+            ) from error
+        return aside
 
-def _finding(row: Sequence[str]) -> Remembered:
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name; None without one."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _finding(row: Sequence[str]) -> StoredFinding:
     fingerprint, state, assignment, namespace, kind, name, container, path, message = row
-    return Remembered(
+    return StoredFinding(
         fingerprint=fingerprint,
         state=ComplianceState(state),
         assignment=assignment,

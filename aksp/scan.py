@@ -5,21 +5,31 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import FrameType
 from typing import Any
 
 from aksp import __version__
 from aksp.compliance.assess import Tally
+from aksp.compliance.comparing import missing, overlooked
 from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.nothing import INTERRUPTED, idle, no_assignment
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.inventory.interface import Inventory, Page, Wanted
-from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Result, Target
+from aksp.inventory.interface import (
+    NAMESPACE,
+    Inventory,
+    Page,
+    Wanted,
+    names_of,
+    namespace_labels,
+    within_namespaces,
+)
+from aksp.model.compliance import Finding, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 
@@ -27,13 +37,14 @@ Progress = Callable[[Page], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class ScanResult:
     """A report, whether it is all, and what a user should know besides."""
 
     report: Report
     interrupted: bool
     evaluations: int
     notes: Sequence[str]
+    namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,13 +119,18 @@ class Scan:
         self._gaps: list[Gap] = []
         self._list_gaps: list[Gap] = []
         self._failed: list[ResourceKind] = []
+        self._unserved: list[ResourceKind] = []
+        #: The versions that manifests have of what rules compare with, by group and kind.
+        self._written: dict[tuple[str, str], set[str]] = {}
         self._evaluations = 0
         self._passed_by: Counter[str] = Counter()
         self._wanted = wanted_of(plan)
-        self._referential = self._wanted.whole
+        self._referential = compared_kinds(plan)
         self._comparing = [one for one in plan.ready if one.definition.requires_inventory]
+        self._by_namespace = [one for one in plan.ready if not one.selection.namespace_selector.empty]
+        self._namespace_labels: dict[str, Mapping[str, str]] = {}
 
-    def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> Outcome:
+    def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> ScanResult:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
         interrupted = False
         with Interrupts() as interrupts:
@@ -132,10 +148,11 @@ class Scan:
                     Gap(reason="Interrupted", message="the evaluation was interrupted: this report is incomplete")
                 )
         unreached = self._unreached(interrupted)
-        return Outcome(
+        return ScanResult(
             report=report_of(self._plan, self._tally, target, now, self._gaps, unreached),
             interrupted=interrupted,
             evaluations=self._evaluations,
+            namespace_labels=self._namespace_labels,
             notes=self._unmatched(unreached),
         )
 
@@ -149,13 +166,21 @@ class Scan:
         self._list_gaps += page.gaps
         if page.failed is not None:
             self._failed.append(page.failed)
+        if page.unserved is not None:
+            self._unserved.append(page.unserved)
         if page.batch is None:
             return
+        if self._by_namespace:
+            self._namespace_labels |= namespace_labels(page.batch.documents)
         # Rules compare with what -n and -l leave out too, so the batch is asked, not the documents.
         if self._referential and any(
-            _is_one_of(d["apiVersion"], d["kind"], self._referential) for d in page.batch.documents
+            one.covers(d["apiVersion"].rpartition("/")[0], d["kind"])
+            for d in page.batch.documents
+            for one in self._referential
         ):
-            self._engine.add_to_inventory(page.batch, self._wanted.whole_names)
+            self._engine.add_to_inventory(page.batch, names_of(self._referential))
+            if page.sources is not None:
+                self._note_versions(page.batch)
             if page.documents:
                 self._held.append(page)
             else:
@@ -164,24 +189,45 @@ class Scan:
         if any(one.selection.about(document) for one in self._comparing for document in page.documents):
             self._held.append(page)
             return
+        if any(self._waits(document) for document in page.documents):
+            self._held.append(page)
+            return
         self._start(page)
         # One page is judged while the next is loaded; more would only hold memory.
         while len(self._waiting) > 1:
             self._finish(self._waiting.pop(0))
 
+    def _note_versions(self, batch: Batch) -> None:
+        for one in batch.documents:
+            if "parent" not in one:
+                group, _, version = one["apiVersion"].rpartition("/")
+                self._written.setdefault((group, one["kind"]), set()).add(version)
+
+    def _waits(self, document: Document) -> bool:
+        """Whether the Namespace of a document decides whether it is judged, and has not come yet."""
+        namespace = document.resource.namespace
+        return namespace not in self._namespace_labels and any(
+            one.selection.about(document) and one.selection.undecided(document) for one in self._by_namespace
+        )
+
     def _start(self, page: Page) -> None:
-        assert page.batch is not None
+        batch = page.batch
+        assert batch is not None
+        if self._by_namespace:
+            page = replace(page, documents=within_namespaces(page.documents, self._namespace_labels))
         self._pass_by(page.documents)
         tasks = self._list.choose(page.documents)
-        self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(page.batch, tasks)))
+        self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(batch, tasks)))
 
     def _pass_by(self, documents: Sequence[Document]) -> None:
         """Count objects of kinds that no assignment is about, as a folder of manifests has them."""
         for at, document in enumerate(documents):
-            workload = at + 1 < len(documents) and documents[at + 1].template
+            workload = at + 1 < len(documents) and documents[at + 1].parent is not None
             about = any(one.selection.about(document) for one in self._plan.ready)
-            if not about and not workload and not document.template and document.resource.kind:
-                self._passed_by[document.resource.kind] += 1
+            compared = self._wanted.needs_whole(document.resource.group, document.resource.kind)
+            if not about and not compared and not workload and document.parent is None and document.resource.kind:
+                group = document.resource.group
+                self._passed_by[f"{document.resource.kind}.{group}" if group else document.resource.kind] += 1
 
     def _finish(self, waiting: _Waiting) -> None:
         self._count(waiting)
@@ -226,6 +272,10 @@ class Scan:
     def _settle(self, interrupts: Interrupts) -> None:
         """Judge the pages that had to wait for the inventory."""
         self._end_of_list()
+        for one in self._comparing:
+            why = missing(one.definition, dict.fromkeys(self._failed, ""), self._unserved)
+            if why := why or overlooked(one.definition, self._written):
+                self._engine.withhold(one.definition.slug, why)
         held, self._held = self._held, []
         for page in interrupts.between(held):
             self._start(page)
@@ -234,28 +284,47 @@ class Scan:
         self._end_of_list()
 
     def _unmatched(self, unreached: Collection[str]) -> list[str]:
-        """Assignments that found nothing to judge, and objects that no assignment is about."""
+        """Assignments that judged nothing, and objects that no assignment is about."""
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(self._passed_by.items()))
         passed_by = [f"objects of kinds that no assignment is about: {kinds}"] if kinds else []
-        return passed_by + [
-            f"assignment {one.key.name} matched nothing: no {', '.join(_unique(k.kind for k in one.definition.kinds))} that it reaches"
-            for one, matched in zip(self._plan.ready, self._tally.matched, strict=True)
-            if not matched and one.key.name not in unreached
-        ]
+        idlers: dict[tuple[str, bool], list[str]] = {}
+        for one, matched in zip(self._plan.ready, self._tally.matched, strict=True):
+            if not matched and one.key.name not in unreached:
+                idlers.setdefault((idle(one), bool(one.not_started)), []).append(one.key.name)
+        return passed_by + [_idle_note(names, reason, not_started) for (reason, not_started), names in idlers.items()]
 
-    def _unreached(self, interrupted: bool) -> set[str]:
-        """Assignments that judged nothing because their lists failed, or were not reached."""
+    def _unreached(self, interrupted: bool) -> dict[str, str]:
+        """Assignments that judged nothing because their lists failed, or were not reached, and why."""
         if interrupted:
             pairs = zip(self._plan.ready, self._tally.matched, strict=True)
-            return {one.key.name for one, matched in pairs if not matched}
+            return {one.key.name: INTERRUPTED for one, matched in pairs if not matched and not one.not_started}
         return unreached(self._plan, self._tally.matched, self._failed)
 
 
+def _idle_note(names: Sequence[str], reason: str, not_started: bool) -> str:
+    """One note for all assignments that judged nothing for the same reason."""
+    if len(names) == 1:
+        return f"assignment {names[0]} {'was not started: ' if not_started else ''}{reason}"
+    return f"assignments {', '.join(names)} {'were not started: ' if not_started else 'each '}{reason}"
+
+
 def wanted_of(plan: Plan) -> Wanted:
-    """The kinds that a plan is about, and those that its rules compare with."""
-    whole = _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
-    kinds = _unique([*(kind for one in plan.ready for kind in one.definition.kinds), *whole])
+    """The kinds that a plan is about, and those that its rules compare with, or that decide what they judge.
+
+    Namespaces come first where they do, since the others would have to wait for them.
+    """
+    by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
+    first = [NAMESPACE] if by_namespace else []
+    whole = _unique([*first, *compared_kinds(plan)])
+    # Of what no scan can judge only AdmissionReviews among manifests are judged, and nobody asks for these.
+    judged = [one for one in plan.ready if not one.not_started]
+    kinds = _unique([*first, *(kind for one in judged for kind in one.selection.kinds), *whole])
     return Wanted(kinds=kinds, whole=whole)
+
+
+def compared_kinds(plan: Plan) -> list[ResourceKind]:
+    """The kinds that the rules of a plan compare with."""
+    return _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
 
 
 def findings_of(
@@ -273,12 +342,12 @@ def findings_of(
     return attribution.found, list(judgement.faults)
 
 
-def unreached(plan: Plan, matched: Sequence[int], failed: Collection[ResourceKind]) -> set[str]:
-    """The assignments that judged nothing because some kind of theirs could not be had."""
+def unreached(plan: Plan, matched: Sequence[int], failed: Collection[ResourceKind]) -> dict[str, str]:
+    """The assignments that judged nothing because some kind of theirs could not be had, and the reasons."""
     return {
-        one.key.name
+        one.key.name: f"{', '.join(_unique(kind.kind for kind in lost))} could not be listed"
         for one, count in zip(plan.ready, matched, strict=True)
-        if not count and any(kind in failed for kind in one.definition.kinds)
+        if not count and not one.not_started and (lost := [kind for kind in one.selection.kinds if kind in failed])
     }
 
 
@@ -288,28 +357,23 @@ def report_of(
     target: Target,
     now: datetime,
     gaps: Sequence[Gap],
-    unreached: Collection[str],
+    unreached: Mapping[str, str],
     results: Sequence[Result] | None = None,
 ) -> Report:
     """What a tally has come to, as a report; with other results than all of its own where they are given."""
-    started = len(unreached) < len(plan.ready) or not unreached
+    nothing = None if any(tally.matched) else no_assignment(plan, target)
     return Report(
         version=__version__,
         evaluated_at=now,
         target=target,
-        state=tally.state() if started else ComplianceState.NOT_STARTED,
-        compliance_percent=tally.percent() if started else 0.0,
+        state=tally.state(),
+        compliance_percent=tally.percent(),
         counts=tally.counts(),
         assignments=tally.summaries(unreached),
         results=tally.results if results is None else results,
-        gaps=[*gaps, *tally.error_gaps()],
+        gaps=[*([nothing] if nothing else []), *gaps, *tally.error_gaps()],
         rules={one.definition.slug: one.definition.rule for one in (*plan.ready, *plan.disabled)},
     )
-
-
-def _is_one_of(api_version: str, kind: str, kinds: Sequence[ResourceKind]) -> bool:
-    group = api_version.rpartition("/")[0]
-    return any(one.kind == kind and one.group == group for one in kinds)
 
 
 def _unique(values: Any) -> list[Any]:

@@ -29,7 +29,7 @@ def main() -> int:
     loading = judging = 0.0
     evaluations = findings = 0
     with Engine() as engine:
-        prepare(engine, plan)
+        plan = prepare(engine, plan)
         for page in _pages(Path(path)):
             began = time.monotonic()
             batch = engine.load_list(page, whole_kinds=whole)
@@ -53,7 +53,7 @@ def _tasks(plan: Plan, batch: Batch) -> list[Task]:
     """For each policy the documents of its kinds."""
     tasks = []
     for one in plan.ready:
-        kinds = {kind.kind for kind in one.definition.kinds}
+        kinds = {kind.kind for kind in one.selection.kinds}
         documents = [number for number, document in enumerate(batch.documents) if document["kind"] in kinds]
         if documents:
             tasks.append(Task(policy=one.definition.slug, parameters=one.values, documents=documents))

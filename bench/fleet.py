@@ -27,6 +27,20 @@ def pods(count: int, seed: int) -> Iterator[Object]:
             made += 1
 
 
+def unlike_pods(count: int, seed: int) -> Iterator[Object]:
+    """`count` Pods of which each is its own Deployment's, with images and resources that no other one has."""
+    rng = random.Random(f"unlike pods {seed}")
+    pool = images(rng)
+    for serial in range(1, count + 1):
+        pod = _pod(rng, deployment(rng, pool, serial))
+        for kind in ("containers", "initContainers", "ephemeralContainers"):
+            for container in pod["spec"].get(kind, ()):
+                container["image"] += f"-{serial}"
+                if (limits := container["resources"].get("limits")) and "memory" in limits:
+                    container["resources"] = container["resources"] | {"limits": limits | {"memory": f"{serial}Ki"}}
+        yield pod
+
+
 def services(count: int, seed: int) -> Iterator[Object]:
     """`count` Services: mostly ClusterIP, some load balancers (half of them public), some node ports."""
     rng = random.Random(f"services {seed}")

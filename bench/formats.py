@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aksp.engine import Engine
-from aksp.inventory.lines import FileSource
 from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import ComplianceState, Report, Result, Target, TargetKind
 from aksp.report.interface import Style
@@ -33,8 +32,8 @@ def main() -> int:
         report = _cut(_judge(engine, workspace, path), int(findings))
         bad = sum(1 for result in report.results if result.state is not ComplianceState.COMPLIANT)
         began = time.monotonic()
-        sources = [result.source for result in report.results if isinstance(result.source, FileSource)]
-        sources[0].lines.find(sources)
+        # The first line that is asked for looks all of them up.
+        _ = next(result.source.line for result in report.results if result.source is not None)
         lines = time.monotonic() - began
         formats = {name: _write(report, name, Path(folder)) for name in FORMATS}
     print(json.dumps({"findings": bad, "results": len(report.results), "lines": lines, "formats": formats}))
@@ -44,7 +43,7 @@ def main() -> int:
 def _judge(engine: Engine, workspace: str, path: str) -> Report:
     now = datetime.now(UTC).replace(microsecond=0)
     plan = Workspace.open(workspace).plan(None, now)
-    prepare(engine, plan)
+    plan = prepare(engine, plan)
     target = Target(kind=TargetKind.MANIFESTS, name=path, scope="/")
     scan = Scan(plan, engine, collect_compliant=True)
     return scan.run(Manifests(engine, [path]), target, now, None).report

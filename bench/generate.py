@@ -2,7 +2,7 @@
 
 Formats: `yaml`, one file of many documents; `json`, the same documents as JSON with `---` between them (the only JSON
 in one file that aksp, gator and Kyverno all read); `list`, one JSON `List` as `kubectl get -o json` gives it, an object
-to a line; `folder`, a JSON file for each object. The same arguments always give the same bytes.
+to a line; `yaml-list`, the same List as YAML, as `kubectl get -o yaml` gives it; `folder`, a JSON file for each object. The same arguments always give the same bytes.
 """
 
 import argparse
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import fleet
 from bench.workload import Object
 
-FORMATS = ("yaml", "json", "list", "folder")
+FORMATS = ("yaml", "json", "list", "yaml-list", "folder")
 
 
 def cluster(*, pods: int, services: int = 0, ingresses: int = 0, seed: int = 1) -> Iterator[Object]:
@@ -39,7 +39,8 @@ def write(objects: Iterable[Object], form: str, path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as out:
-        {"yaml": _write_yaml, "json": _write_documents, "list": _write_list}[form](objects, out)
+        writers = {"yaml": _write_yaml, "json": _write_documents, "list": _write_list, "yaml-list": _write_yaml_list}
+        writers[form](objects, out)
 
 
 def compact(value: Any) -> str:
@@ -62,6 +63,15 @@ def _write_yaml(objects: Iterable[Object], out: TextIO) -> None:
         lines = ["---"]
         _mapping(item, "", "", lines)
         out.write("\n".join(lines) + "\n")
+
+
+def _write_yaml_list(objects: Iterable[Object], out: TextIO) -> None:
+    out.write("apiVersion: v1\nitems:\n")
+    for item in objects:
+        lines: list[str] = []
+        _mapping(item, "- ", "  ", lines)
+        out.write("\n".join(lines) + "\n")
+    out.write('kind: List\nmetadata:\n  resourceVersion: ""\n')
 
 
 # PyYAML, even with its C library, needs a minute for 10,000 Pods; these few lines need seconds, and are enough for

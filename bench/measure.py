@@ -117,7 +117,7 @@ def interleaved(
 
 def resident(root: int) -> int:
     """Bytes of memory that a process and its descendants hold now (VmRSS, summed)."""
-    return sum(_status(process, "VmRSS:") for process in _tree(root))
+    return sum(_status(process, "VmRSS:") for process in tree(root))
 
 
 class _Memory(threading.Thread):
@@ -131,7 +131,7 @@ class _Memory(threading.Thread):
 
     def run(self) -> None:
         while True:
-            self.peak = max(self.peak, sum(map(_resident, _tree(self._root))))
+            self.peak = max(self.peak, sum(map(_resident, tree(self._root))))
             if self._done.wait(SAMPLE_SECONDS):
                 return
 
@@ -140,7 +140,7 @@ class _Memory(threading.Thread):
         self.join()
 
 
-def _tree(root: int) -> Iterable[int]:
+def tree(root: int) -> Iterable[int]:
     """The ids of a process and all its descendants."""
     waiting = [root]
     while waiting:

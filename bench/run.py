@@ -1,4 +1,4 @@
-"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,live,engine,startup,admission,reports] [--quick]`.
+"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,live,engine,startup,admission,big,many,reports] [--quick]`.
 
 A full run writes bench/RESULTS.md; anything less only prints, unless --out names a file. The peers and the control
 plane are built on the first run. Measure on a quiet machine: a full run takes about half an hour on two cores.
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import results, setting, subjects
 from bench.measure import CommandFailed
 from bench.results import Section
-from bench.scenarios import admission, engine, live, manifests, reports, startup
+from bench.scenarios import admission, big, engine, live, manifests, many, reports, startup
 from bench.setting import Setting
 from tests.testbed.build import BuildError, cache_folder
 from tests.testbed.client import ApiError
@@ -28,6 +28,8 @@ SCENARIOS: Mapping[str, Callable[[Setting], Section]] = {
     "engine": engine.run,
     "startup": startup.run,
     "admission": admission.run,
+    "big": big.run,
+    "many": many.run,
     "reports": reports.run,
 }
 

@@ -33,7 +33,7 @@ class Setting:
     def manifests(self, form: str, pods: int | None = None) -> Path:
         """A file with the fleet in one of the formats of generate.py, from the cache when it is there."""
         count = pods or self.pods
-        suffix = {"list": "list.json"}.get(form, form)
+        suffix = {"list": "list.json", "yaml-list": "list.yaml"}.get(form, form)
         path = cache_folder("AKSP_BENCH_DIR", "bench") / f"fleet-{_generator()}-{self.seed}-{count}.{suffix}"
         if not path.exists():
             scratch = path.with_name(f"{path.name}.{os.getpid()}.part")

@@ -18,11 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # Also where this tree is not installed.
 sys.path.insert(0, str(ROOT))
 
-import typer  # noqa: E402
 
 from aksp import __version__  # noqa: E402
-from aksp.cli.app import app  # noqa: E402
-from aksp.cli.assign import AssignGroup  # noqa: E402
+from aksp.cli import root  # noqa: E402
+from aksp.cli.commands.assign import AssignGroup  # noqa: E402
 from aksp.errors import EXIT_MEANINGS  # noqa: E402
 from aksp.report.registry import FORMATS  # noqa: E402
 
@@ -33,6 +32,11 @@ ENVIRONMENT = (
     ("AKSP_WORKSPACE", "The workspace, unless `--workspace` names one."),
     ("AKSP_DEBUG", "When it is not empty: the same as `--debug`."),
     ("AKSP_ENGINE", "The engine's program, instead of the one that comes with aksp."),
+    (
+        "AKSP_ENGINE_EVALUATOR",
+        "How rules are evaluated: topdown (the default: OPA itself), plan (aksp's own evaluator runs OPA's plan, and OPA "
+        "itself what it has no answer for), or both, where a difference is a gap.",
+    ),
     ("KUBECONFIG", "Kubeconfig files, as for kubectl, unless `--kubeconfig` names one."),
     ("NO_COLOR", "When it is not empty: no colour, unless `--color always` is given."),
     ("FORCE_COLOR, CLICOLOR_FORCE", "When one is not empty: colour, also where no terminal reads."),
@@ -68,9 +72,9 @@ class Command:
 
 def commands() -> list[Command]:
     """All commands that are not hidden, each group before what is in it."""
-    root: Any = typer.main.get_command(app)
+    top: Any = root.command()
     # The installation of completion is typer's, and its text depends on the machine: bash's own version is asked.
-    return list(_walk(root, root.make_context("aksp", [], resilient_parsing=True)))
+    return list(_walk(top, top.make_context("aksp", [], resilient_parsing=True)))
 
 
 def _walk(command: Any, context: Any) -> Iterator[Command]:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // standing is a set of tasks that reviews are judged by, kept until it is
@@ -13,15 +14,18 @@ type standing struct {
 	jobs     []job
 	policies []string
 	kinds    [][]string // of each task, as "group/kind"; either may be *
-	before   []bool     // whether it judges what was there before, too
+	before   []bool     // whether it refuses, and so judges what was there before, too
+	template []bool     // whether it judges the Pod of the template that was there before, too
 }
 
 type standRequest struct {
 	Set   string `json:"set"`
 	Tasks []struct {
 		task
-		Kinds  []string `json:"kinds"`
-		Before bool     `json:"before"`
+		Kinds    []string `json:"kinds"`
+		Before   bool     `json:"before"`
+		Template bool     `json:"beforeTemplate"`
+		Enough   int      `json:"enough"` // violations after which more need not be looked for; 0 for all
 	} `json:"tasks"`
 	DeadlineMS int  `json:"deadlineMs"` // for one evaluation
 	Drop       bool `json:"drop"`       // the set is not needed any more
@@ -41,10 +45,12 @@ func (e *Engine) stand(r standRequest) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		made.early, made.enough = true, one.Enough
 		kept.jobs = append(kept.jobs, made)
 		kept.policies = append(kept.policies, one.Policy)
 		kept.kinds = append(kept.kinds, one.Kinds)
 		kept.before = append(kept.before, one.Before)
+		kept.template = append(kept.template, one.Template)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,9 +74,18 @@ func (s *standing) about(task int, d *Document) bool {
 	return false
 }
 
+// judgesBefore tells whether a task judges a document of what was there before.
+func (s *standing) judgesBefore(task int, d *Document) bool {
+	if d.Parent != nil {
+		return s.template[task]
+	}
+	return s.before[task]
+}
+
 type admitRequest struct {
-	Set  string `json:"set"`
-	Skip []int  `json:"skip"` // tasks that are not to be asked
+	Set      string `json:"set"`
+	Skip     []int  `json:"skip"`     // tasks that are not to be asked
+	BudgetMS int    `json:"budgetMs"` // for all of it, from when the request came
 }
 
 // admitAnswer is in two parts: who asks for which object, and what follows from
@@ -92,7 +107,6 @@ type identity struct {
 
 type matter struct {
 	Operation string     `json:"operation"`
-	Deleting  bool       `json:"deleting"`
 	Documents []likeness `json:"documents"`
 	judgeAnswer
 }
@@ -108,7 +122,7 @@ type likeness struct {
 	Parent     *int              `json:"parent,omitempty"`
 	Template   string            `json:"template,omitempty"`
 	Old        bool              `json:"old,omitempty"`
-	Problems   []string          `json:"problems,omitempty"`
+	Problems   []Wrong           `json:"problems,omitempty"`
 }
 
 // body is the second part of the answer.
@@ -131,25 +145,29 @@ func apart(d *Document) (identity, likeness) {
 // admit loads a review, judges it by a set of tasks and lets it go, in one
 // request. Which of the tasks select the object is the client's to tell: it
 // leaves out what a task found that does not.
-func (e *Engine) admit(r admitRequest, body []byte) (any, error) {
-	answer, err := e.admitOnce(r, body)
+func (e *Engine) admit(r admitRequest, frame Frame) (any, error) {
+	answer, err := e.admitOnce(r, frame)
 	var coded *codedError
 	if errors.As(err, &coded) && coded.code == "Outdated" {
 		// A policy was compiled in between: what it reads is read now.
-		return e.admitOnce(r, body)
+		return e.admitOnce(r, frame)
 	}
 	return answer, err
 }
 
-func (e *Engine) admitOnce(r admitRequest, body []byte) (any, error) {
+func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
+	if r.BudgetMS <= 0 {
+		return nil, errors.New("budgetMs must be positive")
+	}
 	e.mu.Lock()
 	set, ok := e.standing[r.Set]
 	e.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("unknown set %q", r.Set)
 	}
+	body := frame.Body
 	reader := e.reader(loadRequest{Format: "review"})
-	found, err := readReview(body)
+	found, err := readAsked(body)
 	if err != nil {
 		return nil, err
 	}
@@ -160,26 +178,52 @@ func (e *Engine) admitOnce(r admitRequest, body []byte) (any, error) {
 	}
 	batch := &Batch{reads: reader.trees.policies, documents: documents}
 	if reader.templates {
-		batch.documents = withTemplates(documents)
+		batch.documents = reader.withTemplates(documents)
+	}
+	jobs, large := set.jobs, len(body) > largeReview
+	if found.HasOldObject || large {
+		jobs = slices.Clone(jobs)
+	}
+	for t := range jobs {
+		if found.HasOldObject && set.before[t] {
+			// What there is now is compared with what there was: both must be known whole.
+			jobs[t].enough = 0
+		}
+		if large {
+			// What is found in it must not depend on what somebody else asked for lately. There are few, one after
+			// the other, and each ends in time: a rule may take most of it, since the others are judged beside it.
+			jobs[t].anyway = true
+			jobs[t].deadline = max(jobs[t].deadline, time.Duration(r.BudgetMS)*time.Millisecond*3/4)
+		}
 	}
 	tasksOf := make([][]int, len(batch.documents))
+	pairsOf := make([][]pair, len(jobs))
 	needsInventory := false
-	for t := range set.jobs {
+	for t := range jobs {
 		if slices.Contains(r.Skip, t) {
 			continue
 		}
 		for d, document := range batch.documents {
-			if !set.about(t, document) || document.Old && (!set.before[t] || document.Parent != nil) {
+			if !set.about(t, document) || document.Old && !set.judgesBefore(t, document) {
 				continue
 			}
-			if err := batch.serves(set.jobs[t].policy); err != nil {
+			if err := batch.serves(jobs[t].policy); err != nil {
 				return nil, err
 			}
-			needsInventory = needsInventory || set.jobs[t].policy.useInventory
+			needsInventory = needsInventory || jobs[t].policy.useInventory
+			pairsOf[t] = append(pairsOf[t], pair{document: d, at: len(tasksOf[d])})
 			tasksOf[d] = append(tasksOf[d], t)
 		}
 	}
-	judged, err := e.judgeAll(batch, set.jobs, tasksOf, needsInventory)
+	var pairs []pair
+	for _, t := range set.order() {
+		pairs = append(pairs, pairsOf[t]...)
+	}
+	left := &budget{what: "all that there was to do for the request"}
+	left.endsAfter(frame.begun, r.BudgetMS)
+	judged, err := e.answered(tasksOf, needsInventory, func(data *snapshot) [][]*outcome {
+		return e.judgePairs(batch, jobs, tasksOf, pairs, data, left, large)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -187,11 +231,85 @@ func (e *Engine) admitOnce(r admitRequest, body []byte) (any, error) {
 		Request: found.Request,
 		Names:   make([]identity, len(batch.documents)),
 		matter: matter{
-			Operation: found.Operation, Deleting: found.Deleting, Documents: make([]likeness, len(batch.documents)), judgeAnswer: judged,
+			Operation: found.Operation, Documents: make([]likeness, len(batch.documents)), judgeAnswer: judged,
 		},
 	}
 	for d, document := range batch.documents {
 		answer.Names[d], answer.matter.Documents[d] = apart(document)
 	}
 	return answer, nil
+}
+
+// order is that in which tasks are asked: first those that refuse, since by
+// them it is decided; last those whose policies ran into their deadline lately,
+// so that they take no time from the others.
+func (s *standing) order() []int {
+	var ranks [4][]int
+	for t := range s.jobs {
+		rank := 0
+		if !s.before[t] {
+			rank++
+		}
+		if s.jobs[t].policy.trips.recent() {
+			rank += 2
+		}
+		ranks[rank] = append(ranks[rank], t)
+	}
+	return slices.Concat(ranks[:]...)
+}
+
+// pair is a document and one of its tasks, by its place among them.
+type pair struct{ document, at int }
+
+// largeReview is a size in bytes from which on the tasks of a review are worth
+// waking other goroutines for.
+const largeReview = 128 << 10
+
+// judgePairs judges the documents of a review by their tasks, within a time for all.
+// Those of a small review take no evaluation slot: they would wait behind the
+// evaluations of large ones. What there was before is judged by those tasks alone
+// that find something in what there is now: only then is it compared.
+func (e *Engine) judgePairs(
+	batch *Batch, jobs []job, tasksOf [][]int, pairs []pair, data *snapshot, left *budget, large bool,
+) [][]*outcome {
+	outcomes := make([][]*outcome, len(batch.documents))
+	documents := make([]inquiry, len(batch.documents))
+	for d, document := range batch.documents {
+		if documents[d].document = document; !document.misshapen {
+			outcomes[d] = make([]*outcome, len(tasksOf[d]))
+		}
+	}
+	// The pairs of a task follow each other, those of what there was before last.
+	var byTask [][]pair
+	last := -1
+	for _, one := range pairs {
+		if outcomes[one.document] == nil {
+			continue
+		}
+		if t := tasksOf[one.document][one.at]; t != last {
+			byTask, last = append(byTask, nil), t
+		}
+		byTask[len(byTask)-1] = append(byTask[len(byTask)-1], one)
+	}
+	judge := func(pairs []pair, of func(d int) *inquiry) {
+		finds := false
+		for _, one := range pairs {
+			out := &outcome{}
+			if document := batch.documents[one.document]; finds || !document.Old {
+				out = e.judgeBy(jobs[tasksOf[one.document][one.at]], of(one.document), data, left)
+				finds = finds || len(out.findings) > 0
+			}
+			outcomes[one.document][one.at] = out
+		}
+	}
+	if large {
+		e.parallel(len(byTask), func(i int) {
+			judge(byTask[i], func(d int) *inquiry { return &inquiry{document: batch.documents[d]} })
+		})
+		return outcomes
+	}
+	for _, pairs := range byTask {
+		judge(pairs, func(d int) *inquiry { return &documents[d] })
+	}
+	return outcomes
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func standing1(t *testing.T, e *Engine, tasks string) {
@@ -20,7 +22,7 @@ func standing1(t *testing.T, e *Engine, tasks string) {
 
 func admitted(t *testing.T, e *Engine, body string, skip ...int) admitAnswer {
 	t.Helper()
-	answer, err := e.admit(admitRequest{Set: "s", Skip: skip}, []byte(body))
+	answer, err := e.admit(admitRequest{Set: "s", Skip: skip, BudgetMS: 5000}, Frame{Body: []byte(body), begun: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestAdmitKnowsOnlySetsThatStand(t *testing.T) {
 	if _, err := e.stand(standRequest{Set: "s", Drop: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.admit(admitRequest{Set: "s"}, []byte(privileged())); err == nil {
+	if _, err := e.admit(admitRequest{Set: "s", BudgetMS: 5000}, Frame{Body: []byte(privileged()), begun: time.Now()}); err == nil {
 		t.Fatal("a set that was dropped is still there")
 	}
 }
@@ -76,7 +78,7 @@ func TestAdmitRefusesWhatIsNoReview(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
 	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
-	_, err := e.admit(admitRequest{Set: "s"}, []byte(`{"kind":"Pod"}`))
+	_, err := e.admit(admitRequest{Set: "s", BudgetMS: 5000}, Frame{Body: []byte(`{"kind":"Pod"}`), begun: time.Now()})
 	var coded *codedError
 	if !errors.As(err, &coded) || coded.code != "BadReview" {
 		t.Fatalf("got %v", err)
@@ -120,7 +122,6 @@ func TestWhatFollowsFromReviewsThatDifferOnlyInWhoAndWhichIsTheSameText(t *testi
 	}
 	for what, pair := range map[string][2]string{
 		"operation": {one, strings.Replace(one, `"UPDATE"`, `"CREATE"`, 1)},
-		"deleting":  {one, strings.Replace(one, `"name":"web","namespace":"shop"}`, `"name":"web","namespace":"shop","deletionTimestamp":"2026-01-01T00:00:00Z"}`, 1)},
 		"namespace": {one, strings.ReplaceAll(one, `"shop"`, `"blog"`)},
 		"labels":    {one, strings.ReplaceAll(one, `"namespace":"shop"}`, `"namespace":"shop","labels":{"a":"b"}}`)},
 		"image":     {one, strings.ReplaceAll(one, `"image":"i"`, `"image":"j"`)},
@@ -131,5 +132,107 @@ func TestWhatFollowsFromReviewsThatDifferOnlyInWhoAndWhichIsTheSameText(t *testi
 		if matterOf(pair[0]) == matterOf(pair[1]) {
 			t.Errorf("%s: the same text for what is not alike", what)
 		}
+	}
+}
+
+// admittedWithin is the answer to a review for which there is so much time, in milliseconds.
+func admittedWithin(t *testing.T, e *Engine, body string, milliseconds int) admitAnswer {
+	t.Helper()
+	answer, err := e.admit(admitRequest{Set: "s", BudgetMS: milliseconds}, Frame{Body: []byte(body), begun: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.(admitAnswer)
+}
+
+func manyPrivileged(containers int, old bool) string {
+	list := make([]string, containers)
+	for i := range list {
+		list[i] = fmt.Sprintf(`{"name":"c%d","image":"i","securityContext":{"privileged":true}}`, i)
+	}
+	body := strings.Replace(privilegedReview, "OBJECT", `{"apiVersion":"v1","kind":"Pod","spec":{"containers":[`+strings.Join(list, ",")+`]}}`, 1)
+	if !old {
+		return strings.Replace(body, "OBJECT", "null", 1)
+	}
+	return strings.Replace(body, "OBJECT", `{"apiVersion":"v1","kind":"Pod","spec":{"containers":[]}}`, 1)
+}
+
+const eachPrivileged = `package rule
+violation contains {"msg": c.name} if {
+	some c in input.review.object.spec.containers
+	c.securityContext.privileged
+}`
+
+func TestWhoeverRefusesLooksForAllWhereTheOldVersionIsCompared(t *testing.T) {
+	e := newEngine()
+	for _, id := range []string{"p", "q", "r"} { // each remembers for itself
+		install(t, e, id, "v1", eachPrivileged)
+	}
+	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true,"enough":10},{"policy":"q","kinds":["/Pod"],"enough":10},{"policy":"r","kinds":["/Pod"]}]`)
+	for _, containers := range []int{30, 5000} { // a small review and a large one
+		// In this order: what is found whole is remembered for the next time.
+		for _, old := range []bool{false, true} {
+			want := []int{10, 10, containers}
+			if old {
+				want[0] = containers
+			}
+			counts := make([]int, 3)
+			for _, one := range admittedWithin(t, e, manyPrivileged(containers, old), 5000).matter.Hits {
+				counts[one.Task] = len(one.Findings)
+				if one.Cut != (counts[one.Task] < containers) {
+					t.Errorf("%d of %d, and cut is %v", counts[one.Task], containers, one.Cut)
+				}
+			}
+			equal(t, "findings", counts, want)
+		}
+	}
+}
+
+func TestAReviewEndsInTimeAndWhatWasFoundByThenStands(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", eachPrivileged)
+	install(t, e, "q", "v1", strings.Replace(endless, "package p", "package q", 1))
+	tasks := `[{"policy":"q","kinds":["/Pod"],"before":true},{"policy":"q","kinds":["/Pod"],"before":true},{"policy":"p","kinds":["/Pod"],"before":true}]`
+	standing1(t, e, tasks)
+	for _, containers := range []int{30, 2500} {
+		began := time.Now()
+		admittedWithin(t, e, manyPrivileged(containers, false), 300)
+		if took := time.Since(began); took > testDeadline {
+			t.Errorf("it took %s", took)
+		}
+		// The first time the endless ones come first; then they come last.
+		answer := admittedWithin(t, e, manyPrivileged(containers, false), 1500)
+		equal(t, fmt.Sprintf("hits of %d containers", containers), len(answer.matter.Hits), 1)
+		// On a slow machine the third does not end either: what it found stands all the same.
+		equal(t, "faults of the endless ones", len(answer.matter.Faults) >= 2, true)
+	}
+	late := admittedWithin(t, e, manyPrivileged(31, false), 1)
+	equal(t, "hits and faults, when it is too late", len(late.matter.Hits)+len(late.matter.Faults) >= 2, true)
+}
+
+func TestASmallReviewWaitsForNoLargeOne(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", eachPrivileged)
+	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+	for range cap(e.slots) {
+		e.slots <- struct{}{} // all cores evaluate
+	}
+	equal(t, "hits", len(admittedWithin(t, e, manyPrivileged(3, false), 5000).matter.Hits), 1)
+}
+
+func TestWhatWasThereBeforeIsJudgedOnlyByThoseWhoFindSomethingNow(t *testing.T) {
+	e := newEngine()
+	// It has no end for what was there before, which has no containers.
+	body := strings.TrimPrefix(endless, "package p\n")
+	slow := strings.Replace(body, "if {", "if {\n\tcount(input.review.object.spec.containers) == 0", 1)
+	install(t, e, "quiet", "v1", "package p\n"+slow)
+	install(t, e, "loud", "v1", "package q\n"+slow+"\nviolation contains {\"msg\": \"bad\"} if count(input.review.object.spec.containers) > 0")
+	standing1(t, e, `[{"policy":"quiet","kinds":["/Pod"],"before":true},{"policy":"loud","kinds":["/Pod"],"before":true}]`)
+	for _, containers := range []int{30, 2500} { // a small review and a large one
+		answer := admittedWithin(t, e, manyPrivileged(containers, true), 1000)
+		equal(t, "hits", len(answer.matter.Hits), 1)
+		equal(t, "faults", len(answer.matter.Faults), 1)
+		equal(t, "the task at fault", answer.matter.Faults[0].Task, 1)
+		equal(t, "the document", answer.matter.Documents[answer.matter.Faults[0].Document].Old, true)
 	}
 }

@@ -7,8 +7,14 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// readsOf tells which parts of a document a compiled policy can see, and
-// whether it reads data.inventory.
+// seen is what a compiled policy can see: parts of a document, of the review
+// around it, and of data.inventory, which is nil when it reads none of it.
+type seen struct {
+	document, review, parameters, inventory *Reads
+	audit                                   string // what can be found of it in a scan
+}
+
+// readsOf tells what a compiled policy can see.
 //
 // The compiler has flattened rules into bodies of single calls and equations
 // over variables of their own, so it is enough to follow which variables stand
@@ -16,19 +22,26 @@ import (
 // arguments of functions. Wherever a variable is used in any other way, all
 // below it counts as read. When in doubt everything is: the answer may only
 // ever be too large.
-func readsOf(compiler *ast.Compiler) (document, review *Reads, inventory bool) {
+func readsOf(compiler *ast.Compiler, violation string) seen {
 	a := &analysis{
 		aliases: map[variable][]inputPath{}, words: map[variable][]string{}, lists: map[variable][]string{},
-		params: map[string][]variable{}, arity: map[string]int{}, reads: newReads(),
+		fixed: map[variable]string{}, impure: map[variable]bool{}, partial: map[string]bool{}, params: map[string][]variable{}, arity: map[string]int{}, reads: newReads(), inventory: newReads(),
 		bindings: bindings{homes: map[variable]*scope{}, classes: map[variable]variable{}, origins: map[variable]int{}},
 	}
+	comparing := false
 	for _, module := range compiler.Modules {
-		inventory = inventory || readsInventory(module)
+		comparing = comparing || readsInventory(module)
 		for _, rule := range module.Rules {
 			a.current++
 			whole := newScope(nil)
+			if rule.Head.RuleKind() == ast.MultiValue || len(rule.Ref()) > len(rule.Ref().GroundPrefix()) {
+				a.partial[rule.Ref().GroundPrefix().String()] = true
+			}
 			for each := rule; each != nil; each = each.Else {
-				a.branches = append(a.branches, branch{rule: each, index: a.current, scope: whole.nested(each)})
+				a.branches = append(a.branches, branch{
+					rule: each, name: rule.Ref().GroundPrefix().String(), index: a.current, scope: whole.nested(each),
+					other: rule.Else != nil,
+				})
 				a.parameters(each)
 				a.bindings.occurrences(each, whole.nested(each), a.variable)
 			}
@@ -39,7 +52,7 @@ func readsOf(compiler *ast.Compiler) (document, review *Reads, inventory bool) {
 	// bound more than once; then what is used is marked.
 	a.settle()
 	a.aliases = map[variable][]inputPath{}
-	a.reads, a.all = newReads(), false
+	a.reads, a.inventory, a.all, a.lost = newReads(), newReads(), false, false
 	a.settle()
 	a.phase = counting
 	a.pass()
@@ -52,10 +65,22 @@ func readsOf(compiler *ast.Compiler) (document, review *Reads, inventory bool) {
 			}
 		}
 	}
-	if a.all || a.drowned {
-		return everything(), everything(), inventory
+	out := seen{document: everything(), review: everything(), parameters: everything()}
+	if !a.all && !a.lost && !a.drowned {
+		out.document, out.review = a.below("review", "object"), a.below("review")
+		out.parameters = a.below("parameters")
 	}
-	return a.below("review", "object"), a.below("review"), inventory
+	if comparing {
+		out.inventory = a.inventory
+		if a.lost || a.drowned {
+			out.inventory = everything()
+		}
+	}
+	out.audit = auditWhole
+	if requestOf(out.review) != nil {
+		out.audit = a.audit(violation)
+	}
+	return out
 }
 
 // readsInventory: whether any reference reaches data.inventory, or all of data.
@@ -105,8 +130,10 @@ type variable struct {
 // branch is a rule or one of its else branches.
 type branch struct {
 	rule  *ast.Rule
-	index int // of the rule it belongs to
+	name  string // the rule's, with its package; what is not constant in it left out
+	index int    // of the rule it belongs to
 	scope *scope
+	other bool // there are else branches beside it
 }
 
 // passed is what all calls hand to a parameter, known when each hands constants.
@@ -115,7 +142,8 @@ type passed struct {
 	words []string
 }
 
-// inputPath is a path from input, "*" standing for any key or index.
+// inputPath is a path from input, or with inventoryRoot first from
+// data.inventory, "*" standing for any key or index.
 type inputPath []string
 
 const (
@@ -139,17 +167,25 @@ type analysis struct {
 	aliases  map[variable][]inputPath
 	words    map[variable][]string // variables that are one of a few constant strings
 	lists    map[variable][]string // variables that are a list or a set of them
+	fixed    map[variable]string   // variables that equal a constant string
+	impure   map[variable]bool     // variables that may stand for something else than input, too
+	partial  map[string]bool       // rules that make sets and objects, and are there when they find nothing
 	params   map[string][]variable // function → its parameters, all definitions one after the other
 	arity    map[string]int
 	passed   map[variable]passed // in this pass
 	bindings bindings
-	reads    *Reads
+	reads    *Reads // of input
+
+	inventory *Reads // of data.inventory
+
+	passOver func(*ast.Expr) bool // in a further pass
 
 	phase   phase
 	current int    // rule
 	within  *scope // body
 	changed bool
-	all     bool
+	all     bool // of input counts as read
+	lost    bool // something cannot be followed: everything counts as read
 	drowned bool // too many aliases to follow
 }
 
@@ -235,9 +271,15 @@ func (a *analysis) nested(of any, body ast.Body, terms ...*ast.Term) {
 }
 
 func (a *analysis) expr(expr *ast.Expr) {
-	if len(expr.With) > 0 {
-		a.all = true
+	if a.passOver != nil && a.passOver(expr) {
 		return
+	}
+	for _, with := range expr.With {
+		a.all = true
+		a.use(with.Value)
+		if target, ok := with.Target.Value.(ast.Ref); !ok || target.HasPrefix(ast.DefaultRootRef) {
+			a.lost = true
+		}
 	}
 	switch terms := expr.Terms.(type) {
 	case *ast.Term:
@@ -253,7 +295,7 @@ func (a *analysis) expr(expr *ast.Expr) {
 			}
 		}
 	default:
-		a.all = true
+		a.lost = true
 	}
 }
 
@@ -287,7 +329,7 @@ func (a *analysis) every(every *ast.Every) {
 func (a *analysis) call(terms []*ast.Term, negated bool) {
 	operator, ok := terms[0].Value.(ast.Ref)
 	if !ok {
-		a.all = true
+		a.lost = true
 		return
 	}
 	arguments := terms[1:]
@@ -388,6 +430,8 @@ func (a *analysis) objectGet(arguments []*ast.Term) {
 		}
 		return
 	}
+	// It may be the default.
+	a.impure[a.variable(result)] = true
 	paths := a.paths(arguments[0])
 	for _, key := range keys {
 		paths = a.longer(paths, key)
@@ -415,6 +459,9 @@ func (a *analysis) userCall(name string, arguments []*ast.Term) {
 		paths := a.paths(argument)
 		if i < arity {
 			a.hand(params, arity, i, argument)
+			for at := i; at < len(params) && (paths == nil || a.isImpure(argument)); at += arity {
+				a.impure[params[at]] = true
+			}
 		}
 		if i >= arity || paths == nil {
 			a.use(argument)
@@ -431,6 +478,17 @@ func (a *analysis) userCall(name string, arguments []*ast.Term) {
 			}
 		}
 	}
+}
+
+// isImpure: whether an argument may stand for something else than input, too.
+func (a *analysis) isImpure(argument *ast.Term) bool {
+	ref, ok := argument.Value.(ast.Ref)
+	head := argument
+	if ok {
+		head = ref[0]
+	}
+	name, plain := head.Value.(ast.Var)
+	return plain && a.impure[a.variable(name)]
 }
 
 // hand notes the constants, or that there are none, that a call hands to a parameter.
@@ -483,7 +541,7 @@ func (a *analysis) use(term *ast.Term) {
 		a.call(value, true)
 	case ast.Null, ast.Boolean, ast.Number, ast.String:
 	default:
-		a.all = true
+		a.lost = true
 	}
 }
 
@@ -528,8 +586,11 @@ func (a *analysis) paths(term *ast.Term) []inputPath {
 		if _, ok := value[0].Value.(ast.Var); !ok {
 			return nil
 		}
-		paths := a.paths(value[0])
-		for _, operand := range value[1:] {
+		paths, below := a.paths(value[0]), value[1:]
+		if isInventory(value) {
+			paths, below = []inputPath{{inventoryRoot}}, value[2:]
+		}
+		for _, operand := range below {
 			paths = a.longer(paths, operand)
 		}
 		return paths
@@ -549,12 +610,33 @@ func (a *analysis) longer(paths []inputPath, operand *ast.Term) []inputPath {
 	}
 	var longer []inputPath
 	for _, path := range paths {
+		if key := a.fixedKey(operand); key != "" && path.ofInventory() {
+			longer = append(longer, path.to(key))
+			continue
+		}
 		for _, key := range keys {
 			longer = append(longer, path.to(key))
 		}
 	}
 	return longer
 }
+
+// fixedKey is the one constant that a variable in a reference's brackets
+// equals. It is of use for data.inventory, which is kept whole: documents are
+// parsed as far as rules look before they compare keys, too, since what fails
+// there is told.
+func (a *analysis) fixedKey(operand *ast.Term) string {
+	if name, ok := operand.Value.(ast.Var); ok {
+		return a.fixed[a.variable(name)]
+	}
+	return ""
+}
+
+func isInventory(ref ast.Ref) bool {
+	return len(ref) > 1 && ref[0].Equal(ast.DefaultRootDocument) && ref[1].Equal(ast.InternedTerm("inventory"))
+}
+
+func (p inputPath) ofInventory() bool { return len(p) > 0 && p[0] == inventoryRoot }
 
 // keysOf is what may stand in a reference's brackets: a constant, one of a few
 // constants, or anything.
@@ -585,6 +667,11 @@ func (a *analysis) constants(name ast.Var, term *ast.Term) {
 		}
 	}
 	switch value := term.Value.(type) {
+	case ast.String:
+		if _, known := a.fixed[bound]; !known {
+			a.fixed[bound] = string(value)
+			a.changed = true
+		}
 	case *ast.Array:
 		learn(a.lists, stringsOf(value.Len(), value.Foreach))
 	case ast.Set:
@@ -646,9 +733,18 @@ func (a *analysis) joins(one, other ast.Var) {
 	}
 }
 
+// tree is where a path is noted, and the rest of the path.
+func (a *analysis) tree(path inputPath) (*Reads, inputPath) {
+	if path.ofInventory() {
+		return a.inventory, path[1:]
+	}
+	return a.reads, path
+}
+
 func (a *analysis) mark(path inputPath) {
 	if a.phase == marking || len(path) >= maxPath {
-		a.reads.add(path...)
+		tree, rest := a.tree(path)
+		tree.add(rest...)
 	}
 }
 
@@ -656,8 +752,8 @@ func (a *analysis) touch(path inputPath) {
 	if a.phase != marking {
 		return
 	}
-	at := a.reads
-	for _, key := range path {
+	at, rest := a.tree(path)
+	for _, key := range rest {
 		at = at.step(key)
 	}
 }

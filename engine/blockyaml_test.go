@@ -80,6 +80,24 @@ func agreeOnPlaces(t *testing.T, text []byte, value any) {
 	}
 }
 
+// yamlChild returns where a key or an element of a node without aliases stands,
+// and its value.
+func yamlChild(node *nodes.Node, key string) (place, value *nodes.Node) {
+	for i := 0; i < len(node.Content); i++ {
+		switch node.Kind {
+		case nodes.MappingNode:
+			if i%2 == 0 && node.Content[i].Value == key {
+				return node.Content[i], node.Content[i+1]
+			}
+		case nodes.SequenceNode:
+			if itoa(i) == key {
+				return node.Content[i], node.Content[i]
+			}
+		}
+	}
+	return nil, nil
+}
+
 func itoa(i int) string {
 	text, _ := json.Marshal(i)
 	return string(text)
@@ -102,7 +120,7 @@ func TestTheBlockReaderLeavesTheRestToTheLibrary(t *testing.T) {
 	for _, text := range []string{
 		"a: yes", "a: y", "yes: a", "a: 010", "a: 1e3", "a: 0x1F", "a: 1.5", "a: 2026-01-01", "a: ~", "a: |\n  x", "a: >\n  x", "a: &x b", "a: *x",
 		"a: !!str 1", "a: [b]", "a: {b: c}", "a: b\na: c", "a: b\n  c", "a: b: c", "? a\n: b", "- a", "a:\tb", "a: b\r\n", "a: é", "a: \"\\x41\"",
-		"a: \"\\u00e9\"", "a: \"b", "a: 'b", "a: 'b' c", "a:\n- - b", "a:\n  b: c\n d: e", "1: a", "a: 12:30:45", "<<: a", "a: .inf", "a: -", "a: - b", "a: 'b': c",
+		"a: \"\\u00e9\"", "a: \"b\\/c\"", "a: \"b", "a: 'b", "a: 'b' c", "a:\n- - b", "a:\n  b: c\n d: e", "1: a", "a: 12:30:45", "<<: a", "a: .inf", "a: -", "a: - b", "a: 'b': c",
 	} {
 		if agree(t, []byte(text)) {
 			t.Errorf("accepted %q", text)
@@ -120,7 +138,7 @@ func TestTheBlockReaderAgreesWithTheLibraryOnEverySample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spans, _ := splitFile(text)
+		spans := splitFile(text)
 		for _, span := range spans {
 			seen++
 			if agree(t, text[span.Offset:span.Offset+span.Length]) {
@@ -145,6 +163,17 @@ func TestTheBlockReaderLeavesHugeMappingsToTheLibrary(t *testing.T) {
 	text.WriteString("another: value\n")
 	if agree(t, []byte(text.String())) {
 		t.Error("accepted one key too many")
+	}
+}
+
+func TestTheBlockReaderLeavesLongKeysToTheLibrary(t *testing.T) {
+	for _, form := range []string{"%s: b\n", "\"%s\": b\n", "a:\n- %s: b\n", "a:\n  c: d\n  %s: b\n"} {
+		for _, length := range []int{maxBlockKey - 10, maxBlockKey, 1022, 1023, 1024, 1025, 1030, 5000} {
+			text := fmt.Sprintf(form, strings.Repeat("k", length))
+			if accepted := agree(t, []byte(text)); accepted != (length < maxBlockKey-5) {
+				t.Errorf("a key of %d characters in %q: accepted %v", length, form, accepted)
+			}
+		}
 	}
 }
 

@@ -3,10 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/open-policy-agent/opa/v1/ast"
+	"aksp.dev/engine/plan"
 )
 
 // Container is one entry of a Pod's three lists of containers.
@@ -23,6 +24,13 @@ type Owner struct {
 	Kind       string `json:"kind"`
 	Name       string `json:"name"`
 	UID        string `json:"uid,omitempty"`
+}
+
+// Wrong is a field that the API server would not decode. The path begins at the
+// root of the document that is written: of a Pod of a template, at the workload's.
+type Wrong struct {
+	Path    string `json:"path"`
+	Message string `json:"message"`
 }
 
 // Document is one Kubernetes object that policies can judge, or the Pod that a
@@ -51,59 +59,39 @@ type Document struct {
 	Template string `json:"template,omitempty"`
 	// Of a review: what is there before the change.
 	Old bool `json:"old,omitempty"`
+	// The object of an AdmissionReview among manifests.
+	Reviewed bool `json:"reviewed,omitempty"`
 	// What makes it unfit to be judged.
-	Problems []string `json:"problems,omitempty"`
+	Problems []Wrong `json:"problems,omitempty"`
+	// A list stands where an object is due, or the like: no rule is run on it.
+	misshapen bool
 
 	object map[string]any
+	custom []templateAt // of the Pod templates in a custom workload
+	// What the AdmissionRequest says that asks for it, as far as policies read that.
+	request map[string]any
+	// Of a Pod that admission plugins change: what it was before, and what they add.
+	plain map[string]any
+	added []addition
 }
 
 // The three fields of a Pod spec that hold containers.
 var containerFields = []string{"containers", "initContainers", "ephemeralContainers"}
 
-// templatePaths tells where workloads keep the Pod that they make, by kind and
-// API group, as the built-in controllers read it.
-var templatePaths = map[string][]string{
-	"apps/Deployment":        {"spec", "template"},
-	"apps/StatefulSet":       {"spec", "template"},
-	"apps/DaemonSet":         {"spec", "template"},
-	"apps/ReplicaSet":        {"spec", "template"},
-	"extensions/Deployment":  {"spec", "template"},
-	"extensions/DaemonSet":   {"spec", "template"},
-	"extensions/ReplicaSet":  {"spec", "template"},
-	"/ReplicationController": {"spec", "template"},
-	"batch/Job":              {"spec", "template"},
-	"batch/CronJob":          {"spec", "jobTemplate", "spec", "template"},
-	"/PodTemplate":           {"template"},
-}
-
-// namespacedKinds are built-in kinds that live in namespaces, by API group: a
-// manifest that names no namespace is stored in the one that is current.
-var namespacedKinds = map[string]string{
-	"":                          "Pod Service ReplicationController PodTemplate ConfigMap Secret ServiceAccount PersistentVolumeClaim Endpoints LimitRange ResourceQuota Event",
-	"apps":                      "Deployment StatefulSet DaemonSet ReplicaSet ControllerRevision",
-	"batch":                     "Job CronJob",
-	"extensions":                "Deployment DaemonSet ReplicaSet Ingress NetworkPolicy",
-	"networking.k8s.io":         "Ingress NetworkPolicy",
-	"policy":                    "PodDisruptionBudget",
-	"autoscaling":               "HorizontalPodAutoscaler",
-	"rbac.authorization.k8s.io": "Role RoleBinding",
-	"coordination.k8s.io":       "Lease",
-	"discovery.k8s.io":          "EndpointSlice",
-}
-
-// settle gives a document of a namespaced kind the namespace it would get.
+// settle gives a document of a namespaced kind the namespace it would get, and
+// takes that of any other built-in kind away, as the API server does. What holds
+// a Pod template is of a namespaced kind: Pods are in namespaces.
 func (d *Document) settle(namespace string) {
 	metadata, ok := d.object["metadata"].(map[string]any)
-	if !ok || namespace == "" || metadata["namespace"] != nil && metadata["namespace"] != "" {
-		return
-	}
-	if slices.Contains(strings.Fields(namespacedKinds[groupOf(d.APIVersion)]), d.Kind) {
+	known, builtIn := knownKinds[groupOf(d.APIVersion)+"/"+d.Kind]
+	switch {
+	case !ok:
+	case known.Cluster:
+		delete(metadata, "namespace")
+	case namespace == "" || metadata["namespace"] != nil && metadata["namespace"] != "":
+	case builtIn || len(d.custom) > 0:
 		metadata["namespace"] = namespace
 	}
-}
-
-func templatePath(apiVersion, kind string) []string {
-	return templatePaths[groupOf(apiVersion)+"/"+kind]
 }
 
 func groupOf(apiVersion string) string {
@@ -141,14 +129,31 @@ func baseReads(r *Reads) *Reads {
 	return r
 }
 
-// defaultReads is what the defaults of policies' fields depend on.
-func defaultReads(r *Reads) *Reads {
+// defaultReads is what the defaults of policies' fields depend on, and what
+// admission plugins add that policies can see.
+func defaultReads(r, policies *Reads) *Reads {
 	for _, field := range containerFields {
 		r.add("spec", field, "*", "resources", "limits")
 		r.add("spec", field, "*", "ports", "*", "containerPort")
 	}
+	if policies.reach([]string{"spec", "volumes"}) {
+		r.step("spec").step("volumes").step("*").step("*") // whether it has a source
+	}
+	r.add("spec", "serviceAccount")
+	for i := range plugins {
+		if slices.ContainsFunc(plugins[i].sees, policies.reach) {
+			for _, path := range plugins[i].needs {
+				r.add(path...)
+			}
+		}
+	}
 	r.add("spec", "hostNetwork")
-	r.add("spec", "resources", "limits")
+	if policies.reach([]string{"spec", "resources"}) {
+		r.add("spec", "resources")
+		r.add("spec", "containers", "*", "resources")
+		r.add("spec", "initContainers", "*", "resources")
+		r.add("spec", "initContainers", "*", "restartPolicy")
+	}
 	r.add("spec", "ports", "*", "port")
 	return r
 }
@@ -160,19 +165,30 @@ func readsFor(policies, own *Reads, apiVersion, kind string, defaults, template 
 	reads := baseReads(newReads())
 	reads.merge(own)
 	if defaults {
-		defaultReads(reads)
+		defaultReads(reads, policies)
+		fieldReads(reads)
 	}
 	reads.merge(policies)
 	reads.add("apiVersion")
 	reads.add("kind")
 	if path := templatePath(apiVersion, kind); template && path != nil && !reads.whole {
-		pod := defaultReads(baseReads(newReads()))
+		pod := defaultReads(baseReads(newReads()), policies)
+		if defaults {
+			fieldReads(pod)
+		}
 		pod.merge(policies)
 		at := reads
 		for _, key := range path {
 			at = at.step(key)
 		}
 		at.merge(pod)
+		if kind == "StatefulSet" {
+			reads.add("spec", "serviceName")
+			reads.add("spec", "volumeClaimTemplates", "*", "metadata", "name")
+		}
+		if groupOf(apiVersion) == "batch" {
+			reads.add(append(slices.Clone(path[:len(path)-1]), "completionMode")...)
+		}
 	}
 	return reads.settle()
 }
@@ -187,7 +203,7 @@ func (d *Document) describe() {
 	for key, value := range d.objectAt(metadata, "labels", "metadata.labels") {
 		text, ok := value.(string)
 		if !ok {
-			d.wrong("metadata.labels["+key+"]", "a string", value)
+			d.wrong("metadata.labels"+step(key), "a string", value)
 			continue
 		}
 		if d.Labels == nil {
@@ -198,7 +214,7 @@ func (d *Document) describe() {
 	for i, entry := range d.arrayAt(metadata, "ownerReferences", "metadata.ownerReferences") {
 		reference, ok := entry.(map[string]any)
 		if !ok {
-			d.wrong(fmt.Sprintf("metadata.ownerReferences[%d]", i), "an object", entry)
+			d.misshaped(fmt.Sprintf("metadata.ownerReferences[%d]", i), "an object", entry)
 			continue
 		}
 		if controller, _ := reference["controller"].(bool); controller {
@@ -209,7 +225,7 @@ func (d *Document) describe() {
 			d.Owner = &Owner{APIVersion: apiVersion, Kind: kind, Name: name, UID: uid}
 		}
 	}
-	if d.Kind == "Pod" && groupOf(d.APIVersion) == "" {
+	if groupOf(d.APIVersion) == "" && d.Kind == "Pod" {
 		d.describePod()
 	}
 }
@@ -221,19 +237,71 @@ func (d *Document) describePod() {
 			path := fmt.Sprintf("spec.%s[%d]", field, i)
 			object, ok := entry.(map[string]any)
 			if !ok {
-				d.wrong(path, "an object", entry)
+				d.misshaped(path, "an object", entry)
 				continue
 			}
 			name := d.stringAt(object, "name", path+".name")
-			// An image of a wrong type is for the rules about images to find.
+			// See needContainers.
 			image, _ := object["image"].(string)
 			d.Containers = append(d.Containers, Container{Name: name, Type: field, Image: image, index: i})
 		}
 	}
 }
 
+// needContainers notes what a Pod of a file lacks before any rule about containers
+// can be about it. The API server refuses such a Pod (ValidatePodSpec). Part of a
+// manifest, such as a patch of a kustomization, often looks like this.
+func (d *Document) needContainers() {
+	if len(d.Problems) > 0 {
+		return
+	}
+	named := map[string]bool{}
+	main := false
+	for _, container := range d.Containers {
+		main = main || container.Type == "containers"
+		path := fmt.Sprintf("spec.%s[%d]", container.Type, container.index)
+		switch {
+		case container.Name == "":
+			d.problem(path+".name", "%s is missing")
+		case named[container.Name]:
+			d.problem(path+".name", "%s is the name of another container, too")
+		}
+		named[container.Name] = true
+		object := objectIn(d.object, "spec")[container.Type].([]any)[container.index].(map[string]any)
+		switch image := object["image"].(type) {
+		case string:
+			if image == "" {
+				d.problem(path+".image", "%s is empty")
+			}
+		case nil:
+			d.problem(path+".image", "%s is missing")
+		default:
+			d.wrong(path+".image", "a string", image)
+		}
+	}
+	if !main {
+		d.problem("spec.containers", "%s is missing: a Pod has one container at least")
+	}
+}
+
 func (d *Document) wrong(path, expected string, got any) {
-	d.Problems = append(d.Problems, fmt.Sprintf("%s is %s, not %s", path, typeName(got), expected))
+	d.problem(path, "%s is "+typeName(got)+", not "+expected)
+}
+
+// problem notes what makes a document unfit. The message has a place for the path.
+func (d *Document) problem(path, message string) {
+	if d.Template != "" {
+		path = d.Template + "." + path
+	}
+	d.Problems = append(d.Problems, Wrong{Path: path, Message: fmt.Sprintf(message, path)})
+}
+
+// judgedShapes are fields whose shape the built-in rules tell in their own words.
+var judgedShapes = regexp.MustCompile(`(^|\.)(ports(\[\d+\])?|metadata\.labels)$`)
+
+func (d *Document) misshaped(path, expected string, got any) {
+	d.misshapen = d.misshapen || !judgedShapes.MatchString(path)
+	d.wrong(path, expected, got)
 }
 
 func typeName(value any) string {
@@ -262,7 +330,7 @@ func (d *Document) objectAt(in map[string]any, key, path string) map[string]any 
 	value := in[key]
 	object, ok := value.(map[string]any)
 	if !ok && value != nil {
-		d.wrong(path, "an object", value)
+		d.misshaped(path, "an object", value)
 	}
 	return object
 }
@@ -271,7 +339,7 @@ func (d *Document) arrayAt(in map[string]any, key, path string) []any {
 	value := in[key]
 	array, ok := value.([]any)
 	if !ok && value != nil {
-		d.wrong(path, "a list", value)
+		d.misshaped(path, "a list", value)
 	}
 	return array
 }
@@ -285,64 +353,38 @@ func (d *Document) stringAt(in map[string]any, key, path string) string {
 	return text
 }
 
-// template returns the Pod that a workload would make, as the controllers
-// build it: labels and annotations of the template, the workload's namespace,
-// a generated name.
-func (d *Document) template(path []string) *Document {
-	at := any(d.object)
-	for _, key := range path {
-		object, ok := at.(map[string]any)
-		if !ok {
-			at = nil
-			break
-		}
-		at = object[key]
+// storedName is the name that the object has once it is stored: that of one in
+// a file may be generated.
+func (d *Document) storedName() string {
+	if name, ok := objectIn(d.object, "metadata")["name"].(string); ok {
+		return name
 	}
-	pod := &Document{
-		APIVersion: "v1", Kind: "Pod", Template: strings.Join(path, "."),
-		Part: d.Part, Offset: d.Offset, Length: d.Length, Line: d.Line, Item: d.Item, JSON: d.JSON, Old: d.Old,
-	}
-	template, ok := at.(map[string]any)
-	if !ok {
-		pod.object = map[string]any{}
-		pod.Problems = []string{fmt.Sprintf("%s is %s, not a Pod template", pod.Template, typeName(at))}
-		pod.Namespace = d.Namespace
-		return pod
-	}
-	metadata := map[string]any{}
-	if own, ok := template["metadata"].(map[string]any); ok {
-		for key, value := range own {
-			metadata[key] = value
-		}
-	} else if template["metadata"] != nil {
-		pod.wrong(pod.Template+".metadata", "an object", template["metadata"])
-	}
-	delete(metadata, "name")
-	delete(metadata, "namespace")
-	metadata["generateName"] = d.Name + "-"
-	if d.Namespace != "" {
-		metadata["namespace"] = d.Namespace
-	}
-	pod.object = map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-	if _, ok := template["spec"].(map[string]any); !ok {
-		pod.wrong("spec", "an object", template["spec"])
-		pod.object["spec"] = map[string]any{}
-	}
-	pod.describe()
-	return pod
+	return d.Name
+}
+
+// subject is a document as rules see it.
+type subject struct {
+	fields  map[string]any
+	unusual bool // it has numbers that are left to topdown
 }
 
 // review is the document as rules see it: the parts of an AdmissionRequest
 // that Gatekeeper's audit also sets.
-func (d *Document) review(object map[string]any) map[string]any {
-	name := d.Name
-	review := map[string]any{
+func (d *Document) review(object map[string]any) *subject {
+	fields := map[string]any{
 		"kind":   map[string]any{"group": groupOf(d.APIVersion), "version": versionOf(d.APIVersion), "kind": d.Kind},
-		"name":   name,
-		"object": ast.LazyObject(object),
+		"name":   d.storedName(),
+		"object": object,
 	}
 	if d.Namespace != "" {
-		review["namespace"] = d.Namespace
+		fields["namespace"] = d.Namespace
 	}
-	return review
+	request := d.request
+	if request == nil {
+		request = noRequest
+	}
+	for name, value := range request {
+		fields[name] = value
+	}
+	return &subject{fields: fields, unusual: evaluator != byTopdown && !plan.Usual(fields)}
 }

@@ -22,6 +22,7 @@ type Engine struct {
 	trees     map[string]*trees // what to parse along, by format, until policies change
 	slots     chan struct{}
 	guard     *Guard
+	lost      lost
 
 	remembered   atomic.Int64 // bytes of outcomes, at least
 	rememberable int64
@@ -39,6 +40,7 @@ func newEngine() *Engine {
 		rememberable: rememberable(debug.SetMemoryLimit(-1)),
 	}
 	e.guard = startGuard()
+	e.lost.limit = lostTime
 	return e
 }
 
@@ -69,14 +71,19 @@ func (e *Engine) handle(op string, frame Frame) (result any, err error) {
 		return decode(frame, func(r splitRequest) (any, error) { return split(r, frame.Body) })
 	case "load":
 		return decode(frame, func(r loadRequest) (any, error) { return e.load(r, frame.Body) })
+	case "gather":
+		return decode(frame, func(r loadRequest) (any, error) { return e.gather(r, frame.Body) })
 	case "judge":
 		return decode(frame, e.judge)
 	case "stand":
 		return decode(frame, e.stand)
 	case "admit":
-		return decode(frame, func(r admitRequest) (any, error) { return e.admit(r, frame.Body) })
+		return decode(frame, func(r admitRequest) (any, error) { return e.admit(r, frame) })
 	case "isolate":
-		return decode(frame, e.isolate)
+		return decode(frame, func(r isolateRequest) (any, error) {
+			r.begun = frame.begun
+			return e.isolate(r)
+		})
 	case "inventory":
 		return decode(frame, e.addToInventory)
 	case "store":

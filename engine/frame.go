@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // protocolVersion is raised whenever a frame changes its meaning. Both sides
 // compare it in the hello exchange and refuse to talk across versions.
-const protocolVersion = 4
+const protocolVersion = 6
 
 // Upper bounds for one frame. A larger one is a broken peer, not a request.
 const (
@@ -23,6 +24,7 @@ const (
 type Frame struct {
 	Header []byte
 	Body   []byte
+	begun  time.Time // when its first bytes came; a large body takes a while
 }
 
 func readFrame(r io.Reader) (Frame, error) {
@@ -33,6 +35,7 @@ func readFrame(r io.Reader) (Frame, error) {
 		}
 		return Frame{}, err
 	}
+	begun := time.Now()
 	headerLen := binary.BigEndian.Uint32(lengths[:4])
 	bodyLen := binary.BigEndian.Uint32(lengths[4:])
 	if headerLen > maxHeader || bodyLen > maxBody {
@@ -44,7 +47,7 @@ func readFrame(r io.Reader) (Frame, error) {
 		// orderly end between two frames.
 		return Frame{}, fmt.Errorf("frame cut short: %w", io.ErrUnexpectedEOF)
 	}
-	return Frame{Header: buf[:headerLen:headerLen], Body: buf[headerLen:]}, nil
+	return Frame{Header: buf[:headerLen:headerLen], Body: buf[headerLen:], begun: begun}, nil
 }
 
 func writeFrame(w io.Writer, header any, body []byte) error {

@@ -22,7 +22,7 @@ func frameOf(header, body string) []byte {
 
 func TestFramesAreReadOneAfterTheOther(t *testing.T) {
 	stream := bytes.NewReader(slices.Concat(frameOf(`{"a":1}`, "body"), frameOf("", ""), frameOf("{}", "\x00\xff")))
-	for _, want := range []Frame{{[]byte(`{"a":1}`), []byte("body")}, {}, {[]byte("{}"), []byte("\x00\xff")}} {
+	for _, want := range []Frame{{Header: []byte(`{"a":1}`), Body: []byte("body")}, {}, {Header: []byte("{}"), Body: []byte("\x00\xff")}} {
 		frame, err := readFrame(stream)
 		if err != nil || string(frame.Header) != string(want.Header) || string(frame.Body) != string(want.Body) {
 			t.Fatalf("got %q %q %v", frame.Header, frame.Body, err)

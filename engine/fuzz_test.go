@@ -1,8 +1,12 @@
 package main
 
 import (
+	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var seeds = []string{
@@ -10,7 +14,7 @@ var seeds = []string{
 	"apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {b: c}}\nspec:\n  containers:\n  - name: a\n    image: b\n",
 	`{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [null]}}}}]}`,
 	"apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n- &x {a: *x}\n", "kind: CronJob\napiVersion: batch/v1\nspec: {jobTemplate: []}\n",
-	"a: &a [x]\nb: *a\n", "a: |\n  ---\n  b\n", "? a\n: b\n", "\x00\xff\xfe", "a: !!binary x\n", "a:\n- - b\n-\n",
+	"a: &a [x]\nb: *a\n", `{}[1, "a"]null 1`, "a: |\n  ---\n  b\n", "? a\n: b\n", "\x00\xff\xfe", "a: !!binary x\n", "a:\n- - b\n-\n",
 }
 
 // Whatever the text, it is split and loaded without a panic, every document
@@ -18,6 +22,10 @@ var seeds = []string{
 func FuzzSplitAndLoad(f *testing.F) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed), 20)
+	}
+	random := texts{rand.New(rand.NewPCG(2, 0))}
+	for range 100 {
+		f.Add([]byte(random.file()), random.IntN(300))
 	}
 	e := newEngine()
 	install(f, e, "p", "v1", `package p
@@ -56,10 +64,57 @@ violation contains {"msg": "x"} if { some c in input.review.object.spec.containe
 		if _, faults := messages(judged(t, e, "p", "")); len(faults) > 0 {
 			t.Fatal(faults)
 		}
-		if _, err := e.release(batchRequest{Batch: "b"}); err != nil {
-			t.Fatal(err)
-		}
+		release(t, e)
+		alike(t, e, text, answer, target)
 	})
+}
+
+func release(t *testing.T, e *Engine) {
+	t.Helper()
+	if _, err := e.release(batchRequest{Batch: "b"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alike compares a text that was loaded whole with its cuts, each loaded on its own.
+func alike(t *testing.T, e *Engine, text []byte, whole loadAnswer, target int) {
+	t.Helper()
+	result, err := split(splitRequest{Target: target}, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cuts, problems := result.(map[string]any)["cuts"].([]Cut), result.(map[string]any)["problems"].([]Problem)
+	type read struct {
+		line   int
+		object map[string]any
+	}
+	documents := func(answer loadAnswer) (out []read) {
+		for _, document := range answer.Documents {
+			out = append(out, read{document.Line, document.object})
+		}
+		return out
+	}
+	var apart []read
+	for _, cut := range cuts {
+		part := Part{Length: cut.Length, Line: cut.Line, Items: cut.Items, Kind: cut.Kind, API: cut.API}
+		answer := loadedAs(t, e, loadRequest{Batch: "b", Format: "files", Parts: []Part{part}}, string(text[cut.Offset:cut.Offset+cut.Length]))
+		release(t, e)
+		apart = append(apart, documents(answer)...)
+		problems = append(problems, answer.Problems...)
+	}
+	if one := documents(whole); !reflect.DeepEqual(one, apart) {
+		t.Fatalf("as a whole %v\nin %d cuts  %v\n%q", one, len(cuts), apart, text)
+	}
+	lines := func(problems []Problem) (out []int) {
+		for _, problem := range problems {
+			out = append(out, problem.Line)
+		}
+		slices.Sort(out)
+		return out
+	}
+	if one, other := lines(whole.Problems), lines(problems); !slices.Equal(one, other) {
+		t.Fatalf("as a whole %v\nin %d cuts  %v\n%q", whole.Problems, len(cuts), problems, text)
+	}
 }
 
 func FuzzLocate(f *testing.F) {
@@ -73,9 +128,13 @@ func FuzzLocate(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		lines := strings.Split(string(text), "\n")
 		for _, position := range result.(map[string]any)["positions"].([][]Position)[0] {
-			if position.Line < 1 || position.Column < 1 {
-				t.Fatalf("%+v", position)
+			if position.Line < 1 || position.Line > len(lines) || position.Column < 1 || position.Column > position.End {
+				t.Fatalf("%+v of %q", position, lines)
+			}
+			if length := utf8.RuneCountInString(lines[position.Line-1]); position.Column > length+1 || position.End > length+1 {
+				t.Fatalf("%+v of %d characters of %q", position, length, lines)
 			}
 		}
 	})

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -13,7 +15,9 @@ import (
 
 // Guard watches the evaluations under way: one that passes its deadline is
 // cancelled, and when the heap passes its limit all are, since it cannot be
-// told which of them filled it. Those are then tried one by one.
+// told which of them filled it. Those are then tried one by one. One that takes
+// no notice is within a built-in that nothing stops: then the process ends, and
+// its parent, which starts another, finds out which policy it is.
 type Guard struct {
 	limit uint64 // bytes of live heap
 
@@ -32,14 +36,29 @@ const (
 )
 
 type evaluation struct {
-	cancel topdown.Cancel
-	until  time.Time
-	why    reason
+	policy    string
+	cancel    topdown.Cancel
+	until     time.Time
+	grace     time.Duration // how long it may go on after it was cancelled
+	why       reason
+	cancelled time.Time
 }
+
+func (e *evaluation) stop(why reason, now time.Time) {
+	e.why, e.cancelled = why, now
+	e.cancel.Cancel()
+}
+
+// culpritPrefix is what a line begins with that names the policy at fault.
+const culpritPrefix = "culprit: "
 
 const (
 	watchInterval      = 20 * time.Millisecond
 	defaultMemoryLimit = 768 << 20
+	// How long an evaluation that was cancelled may go on; less when it goes on
+	// filling the memory.
+	graceTime   = 2 * time.Second
+	graceMemory = 500 * time.Millisecond
 )
 
 func startGuard() *Guard {
@@ -51,8 +70,8 @@ func startGuard() *Guard {
 	return g
 }
 
-func (g *Guard) begin(deadline time.Duration) *evaluation {
-	e := &evaluation{cancel: topdown.NewCancel(), until: time.Now().Add(deadline)}
+func (g *Guard) begin(policy string, deadline, grace time.Duration) *evaluation {
+	e := &evaluation{policy: policy, cancel: topdown.NewCancel(), until: time.Now().Add(deadline), grace: grace}
 	g.mu.Lock()
 	g.running[e] = struct{}{}
 	g.mu.Unlock()
@@ -66,6 +85,20 @@ func (g *Guard) end(e *evaluation) reason {
 	return e.why
 }
 
+// end ends the process, whose parent reads the last line: with one policy alone
+// that is the one which brought it down.
+func end(policies []string, full bool) {
+	why := "does not end"
+	if full {
+		why = "fills the memory"
+	}
+	if len(policies) == 1 {
+		fmt.Fprintf(os.Stderr, "%s%s\n", culpritPrefix, policies[0])
+	}
+	fmt.Fprintf(os.Stderr, "a built-in function of a rule %s\n", why)
+	os.Exit(1)
+}
+
 func (g *Guard) watch() {
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for range time.Tick(watchInterval) {
@@ -74,15 +107,20 @@ func (g *Guard) watch() {
 		now := time.Now()
 		g.mu.Lock()
 		starved := full && len(g.running) > 0
+		var stuck []string
 		for e := range g.running {
-			if e.why == finished && full {
-				e.why = overMemory
-				e.cancel.Cancel()
+			switch {
+			case e.why == finished && full:
+				e.stop(overMemory, now)
+			case e.why == finished && now.After(e.until):
+				e.stop(overTime, now)
+			case e.why != finished && (now.Sub(e.cancelled) > e.grace || full && now.Sub(e.cancelled) > graceMemory):
+				stuck = append(stuck, e.policy)
 			}
-			if e.why == finished && now.After(e.until) {
-				e.why = overTime
-				e.cancel.Cancel()
-			}
+		}
+		if len(stuck) > 0 {
+			slices.Sort(stuck)
+			end(slices.Compact(stuck), full)
 		}
 		g.mu.Unlock()
 		if starved {

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"aksp.dev/engine/plan"
 )
 
 // Inventory is data.inventory, the other objects that referential rules read,
@@ -20,17 +23,19 @@ import (
 // values for what it touches, up to the root, and a new store around them. So
 // evaluations go on with what they began with, and none waits for another.
 type Inventory struct {
-	mu    sync.Mutex
-	root  *shelf        // with "namespace" and "cluster"
-	store storage.Store // of root, nil after a change
-	empty storage.Store
+	mu      sync.Mutex
+	root    *shelf        // with "namespace" and "cluster"
+	changes int           // so far
+	store   storage.Store // of root, nil after a change
+	empty   storage.Store
 }
 
 // shelf is a level of the inventory: an object, or what lies below a key.
 type shelf struct {
-	below  map[string]*shelf // nil for an object
-	object map[string]any    // until it is first asked for
-	value  ast.Value         // nil after a change below
+	below   map[string]*shelf // nil for an object
+	object  map[string]any    // as it was decoded; of a level nil after a change below
+	unusual bool              // object has numbers that are left to topdown
+	value   ast.Value         // for topdown, nil until asked for and after a change below
 }
 
 func newShelf() *shelf { return &shelf{below: map[string]*shelf{}} }
@@ -52,7 +57,10 @@ func (s *shelf) built() (ast.Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.value, s.object = value, nil
+		s.value = value
+		if evaluator == byTopdown {
+			s.object = nil // nobody else asks for it
+		}
 		return value, nil
 	}
 	pairs := make([][2]*ast.Term, 0, len(s.below))
@@ -67,11 +75,24 @@ func (s *shelf) built() (ast.Value, error) {
 	return s.value, nil
 }
 
+// decoded is the shelf's value for plans, as built is for topdown.
+func (s *shelf) decoded() (map[string]any, bool) {
+	if s.object != nil {
+		return s.object, s.unusual
+	}
+	s.object, s.unusual = make(map[string]any, len(s.below)), false
+	for name, one := range s.below {
+		value, unusual := one.decoded()
+		s.object[name], s.unusual = value, s.unusual || unusual
+	}
+	return s.object, s.unusual
+}
+
 // put sets the object at a path.
 func (s *shelf) put(path []string, object map[string]any) {
-	s.value = nil
+	s.value, s.object = nil, nil
 	if len(path) == 1 {
-		s.below[path[0]] = &shelf{object: object}
+		s.below[path[0]] = &shelf{object: object, unusual: evaluator != byTopdown && !plan.Usual(object)}
 		return
 	}
 	next := s.below[path[0]]
@@ -97,7 +118,7 @@ func (s *shelf) drop(path []string) int {
 		gone = next.drop(path[1:])
 	}
 	if gone > 0 {
-		s.value = nil
+		s.value, s.object = nil, nil
 	}
 	if len(path) == 1 || next.below != nil && len(next.below) == 0 {
 		delete(s.below, path[0])
@@ -147,7 +168,8 @@ func (i *Inventory) versions(group, namespace string) []string {
 func (i *Inventory) drop(path []string) int {
 	gone := i.root.below[path[0]].drop(path[1:])
 	if gone > 0 {
-		i.root.value, i.store = nil, nil
+		i.root.value, i.root.object, i.store = nil, nil, nil
+		i.changes++
 	}
 	return gone
 }
@@ -155,18 +177,27 @@ func (i *Inventory) drop(path []string) int {
 func (i *Inventory) put(d *Document) {
 	i.root.put(place(d.APIVersion, d.Kind, d.Namespace, d.Name), d.object)
 	i.store = nil
+	i.changes++
 }
 
-// dropKind removes all objects of a kind, of every version.
-func (i *Inventory) dropKind(group, kind string) int {
+// dropKind removes all objects of a kind, as "group/kind" of every version, as
+// "group/version/kind" of one.
+func (i *Inventory) dropKind(name string) int {
 	gone := 0
+	group, kind := cutKind(name)
+	only, kind, one := strings.Cut(kind, "/")
+	if !one {
+		only, kind = "", only
+	}
 	namespaces := []string{""}
 	for namespace := range i.root.below["namespace"].below {
 		namespaces = append(namespaces, namespace)
 	}
 	for _, namespace := range namespaces {
 		for _, version := range i.versions(group, namespace) {
-			gone += i.drop(place(version, kind, namespace))
+			if !one || versionOf(version) == only {
+				gone += i.drop(place(version, kind, namespace))
+			}
 		}
 	}
 	return gone
@@ -174,7 +205,13 @@ func (i *Inventory) dropKind(group, kind string) int {
 
 type inventoryRequest struct {
 	Batch string   `json:"batch"`
-	Kinds []string `json:"kinds"` // as "group/kind"
+	Kinds []string `json:"kinds"` // as "group/kind"; the group may be *
+}
+
+// amongKinds: whether one of some kinds, as "group/kind" with * for any group,
+// is this one.
+func amongKinds(kinds []string, group, kind string) bool {
+	return len(kinds) > 0 && (slices.Contains(kinds, group+"/"+kind) || slices.Contains(kinds, "*/"+kind))
 }
 
 // addToInventory puts a batch's documents of some kinds into the inventory.
@@ -188,7 +225,7 @@ func (e *Engine) addToInventory(r inventoryRequest) (any, error) {
 	defer e.inventory.mu.Unlock()
 	added := 0
 	for _, d := range batch.documents {
-		if d.Parent != nil || !slices.Contains(r.Kinds, groupOf(d.APIVersion)+"/"+d.Kind) {
+		if d.Parent != nil || !amongKinds(r.Kinds, groupOf(d.APIVersion), d.Kind) {
 			continue
 		}
 		added++
@@ -200,7 +237,7 @@ func (e *Engine) addToInventory(r inventoryRequest) (any, error) {
 // storeRequest changes single objects: whole kinds and single ones go, then
 // others come.
 type storeRequest struct {
-	Set    []string    `json:"set"`   // kinds, as "group/kind"
+	Set    []string    `json:"set"`   // kinds, as "group/kind" or "group/version/kind"
 	Parts  []int       `json:"parts"` // lengths of objects in the body
 	Remove []storedKey `json:"remove"`
 }
@@ -232,7 +269,7 @@ func (e *Engine) storeObjects(r storeRequest, body []byte) (any, error) {
 	defer e.inventory.mu.Unlock()
 	removed := 0
 	for _, kind := range r.Set {
-		removed += e.inventory.dropKind(cutKind(kind))
+		removed += e.inventory.dropKind(kind)
 	}
 	for _, key := range r.Remove {
 		versions := []string{key.APIVersion}
@@ -272,30 +309,70 @@ func storedDocument(raw []byte) (*Document, error) {
 	return d, nil
 }
 
-// snapshot is a store with a read transaction that evaluations share.
+// snapshot is the inventory as it was at one time, for evaluations that share it.
 type snapshot struct {
-	store storage.Store
-	txn   storage.Transaction
+	root    map[string]any // data, for plans
+	unusual bool           // it has numbers that are left to topdown
+
+	of      *Inventory
+	changes int // of the inventory when it was taken
+	needed  bool
+	once    sync.Once
+	store   storage.Store
+	txn     storage.Transaction
+	failed  error
 }
 
 func (i *Inventory) snapshot(needed bool) (*snapshot, error) {
-	store := i.empty
-	if needed {
-		var err error
-		if store, err = i.current(); err != nil {
-			return nil, err
-		}
+	s := &snapshot{of: i, needed: needed}
+	if !needed {
+		return s, nil
 	}
-	txn, err := store.NewTransaction(context.Background())
+	i.mu.Lock()
+	s.changes = i.changes
+	if evaluator != byTopdown {
+		var inventory map[string]any
+		inventory, s.unusual = i.root.decoded()
+		s.root = map[string]any{"inventory": inventory}
+	}
+	i.mu.Unlock()
+	if evaluator == byTopdown {
+		_, _, err := s.storage()
+		return s, err
+	}
+	return s, nil
+}
+
+// storage is the store for topdown, with a read transaction, made when it is
+// first asked for: most evaluations need none.
+func (s *snapshot) storage() (storage.Store, storage.Transaction, error) {
+	s.once.Do(func() {
+		if s.store, s.failed = s.stored(); s.failed == nil {
+			s.txn, s.failed = s.store.NewTransaction(context.Background())
+		}
+	})
+	return s.store, s.txn, s.failed
+}
+
+func (s *snapshot) stored() (storage.Store, error) {
+	if !s.needed {
+		return s.of.empty, nil
+	}
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if s.root == nil || s.of.changes == s.changes {
+		return s.of.current()
+	}
+	// It has changed since: of what it was there are only the decoded objects.
+	value, err := ast.InterfaceToValue(s.root)
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{store: store, txn: txn}, nil
+	return inmem.NewFromASTObject(value.(ast.Object)), nil
 }
 
+// current is the store of the inventory as it is, with its lock held.
 func (i *Inventory) current() (storage.Store, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	if i.store == nil {
 		value, err := i.root.built()
 		if err != nil {
@@ -306,4 +383,8 @@ func (i *Inventory) current() (storage.Store, error) {
 	return i.store, nil
 }
 
-func (s *snapshot) close() { s.store.Abort(context.Background(), s.txn) }
+func (s *snapshot) close() {
+	if s.txn != nil {
+		s.store.Abort(context.Background(), s.txn)
+	}
+}

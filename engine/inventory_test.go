@@ -32,7 +32,11 @@ func inventoryOf(t testing.TB, e *Engine) string {
 		t.Fatal(err)
 	}
 	defer data.close()
-	value, err := data.store.Read(t.Context(), data.txn, []string{"inventory"})
+	store, txn, err := data.storage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := store.Read(t.Context(), txn, []string{"inventory"})
 	if err != nil {
 		t.Fatal(err)
 	}

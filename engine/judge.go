@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -41,11 +42,12 @@ type judgeAnswer struct {
 	Count    int       `json:"evaluations"`
 }
 
-// hit: task, document, findings (indices).
+// hit: task, document, findings (indices), and whether there may be more.
 type hit struct {
 	Task     int   `json:"t"`
 	Document int   `json:"d"`
 	Findings []int `json:"f"`
+	Cut      bool  `json:"cut,omitempty"`
 }
 
 type fault struct {
@@ -57,9 +59,14 @@ type fault struct {
 // job is a task made ready: its policy looked up, its parameters parsed.
 type job struct {
 	policy     *Policy
-	parameters ast.Value
-	deadline   time.Duration
+	parameters *parameterSet
+	deadline   time.Duration // for one evaluation
 	memo       *Memo
+	scan       bool // it shares the time that rules of scans may lose: see lost
+	brief      bool // one that is not quick gives no outcome, and is put off
+	early      bool // see patience, and so the next two
+	anyway     bool
+	enough     int
 }
 
 func (e *Engine) job(t task, deadlineMS int) (job, error) {
@@ -76,7 +83,7 @@ func (e *Engine) job(t task, deadlineMS int) (job, error) {
 	if err != nil {
 		return job{}, fmt.Errorf("parameters: %w", err)
 	}
-	return job{policy: policy, parameters: set.value, deadline: time.Duration(deadlineMS) * time.Millisecond, memo: set.memo}, nil
+	return job{policy: policy, parameters: set, deadline: time.Duration(deadlineMS) * time.Millisecond, memo: set.memo}, nil
 }
 
 // serves refuses a policy that reads what was not kept when the batch was
@@ -92,15 +99,35 @@ func (b *Batch) serves(policy *Policy) error {
 	return nil
 }
 
-func (j job) input(review ast.Value) *ast.Term {
-	return ast.NewTerm(ast.LazyObject(map[string]any{"review": review, "parameters": j.parameters}))
-}
-
 // run evaluates, and tries an evaluation that was stopped for memory again
 // alone, so that only the policy that is at fault gets the error.
-func (e *Engine) run(j job, review ast.Value, data *snapshot) *outcome {
+func (e *Engine) run(j job, of *subject, data *snapshot, left *budget) *outcome {
+	evaluate := func(alone bool) *outcome {
+		limits := patience{early: j.early, anyway: j.anyway, enough: j.enough, brief: j.brief, alone: alone}
+		if limits.deadline = min(j.deadline, quick); !j.brief {
+			if limits.deadline = left.deadline(j.deadline); limits.deadline == 0 {
+				return &outcome{faults: []string{left.spent()}}
+			}
+			if j.scan {
+				if limits.deadline = min(limits.deadline, e.lost.patience(&j.policy.trips, j.deadline)); limits.deadline == 0 {
+					return &outcome{faults: []string{fmt.Sprintf("not evaluated: rules that took too long have taken %s together", e.lost.allowed(j.deadline))}}
+				}
+			}
+		}
+		limits.partial = limits.deadline < j.deadline
+		if j.scan {
+			// Whoever is stopped early because of others does not end the process sooner.
+			limits.extra = max(0, j.deadline-limits.deadline)
+		}
+		began := time.Now()
+		out := j.policy.evaluate(e.guard, of, j.parameters, data, limits)
+		if out.late && j.scan && !j.brief {
+			e.lost.add(time.Since(began))
+		}
+		return out
+	}
 	e.guard.alone.RLock()
-	out := j.policy.evaluate(e.guard, j.input(review), data, j.deadline)
+	out := evaluate(false)
 	e.guard.alone.RUnlock()
 	if !out.starved {
 		return out
@@ -108,36 +135,114 @@ func (e *Engine) run(j job, review ast.Value, data *snapshot) *outcome {
 	e.guard.alone.Lock()
 	defer e.guard.alone.Unlock()
 	// What the stopped evaluations left behind must not count against this one.
+	e.dropExpressions()
 	debug.FreeOSMemory()
-	out = j.policy.evaluate(e.guard, j.input(review), data, j.deadline)
-	if out.starved {
-		j.policy.trips.add()
+	out = evaluate(true)
+	if out.starved && len(out.findings) == 0 {
+		j.policy.trips.add(of.fields, j.anyway)
 	}
 	return out
 }
 
-// judgeOne judges a document by each of the jobs, from memory where it can.
-func (e *Engine) judgeOne(document *Document, jobs []job, tasks []int, data *snapshot) []*outcome {
+// dropExpressions lets go of the regular expressions and globs that are kept, of
+// which rules may have made large ones. No evaluation is under way.
+func (e *Engine) dropExpressions() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, policy := range e.policies {
+		policy.values = newValueCache()
+	}
+}
+
+// budget is the time for all evaluations of a document, of the copies of a Pod,
+// or of a review. Without an end it begins with the first of them: to wait for
+// others costs nothing.
+type budget struct {
+	what   string // in words, what it is for
+	length time.Duration
+	once   sync.Once
+	until  time.Time
+}
+
+// deadline is that of the next evaluation: its own, or what is left; 0 for nothing left.
+func (b *budget) deadline(own time.Duration) time.Duration {
+	b.once.Do(func() {
+		if b.until.IsZero() {
+			b.until = time.Now().Add(b.length)
+		}
+	})
+	return max(0, min(own, time.Until(b.until)))
+}
+
+// endsAfter has the budget end so many milliseconds after a moment.
+func (b *budget) endsAfter(begun time.Time, milliseconds int) {
+	b.length = time.Duration(milliseconds) * time.Millisecond
+	b.until = begun.Add(b.length)
+}
+
+// spent says that nothing is left.
+func (b *budget) spent() string {
+	return fmt.Sprintf("not evaluated: %s took longer than %s", b.what, b.length.Round(time.Millisecond))
+}
+
+// objectShare is how many times as long as one evaluation all of one object may
+// take: with fifty assignments a hostile object would else take fifty times as long.
+const objectShare = 2
+
+// judgeQuickly judges a document by those of the jobs whose policies are quick
+// about it, and were so lately. The outcomes of the others are nil.
+func (e *Engine) judgeQuickly(document *Document, jobs []job, tasks []int, data *snapshot) []*outcome {
 	outcomes := make([]*outcome, len(tasks))
-	var review ast.Value
-	var key []byte
+	asking := &inquiry{document: document}
 	for i, t := range tasks {
-		j := jobs[t]
-		if j.memo != nil {
-			key = j.policy.sight.key(key[:0], document)
-			if outcomes[i] = j.memo.get(key); outcomes[i] != nil {
-				continue
-			}
-		}
-		if review == nil {
-			review = ast.LazyObject(document.review(document.object))
-		}
-		outcomes[i] = e.run(j, review, data)
-		if j.memo != nil && len(outcomes[i].faults) == 0 {
-			e.remembered.Add(j.memo.put(key, outcomes[i]))
+		if !jobs[t].policy.trips.recent() {
+			brief := jobs[t]
+			brief.brief = true
+			outcomes[i] = e.judgeBy(brief, asking, data, nil)
 		}
 	}
 	return outcomes
+}
+
+// judgeRest judges a document by the jobs that have no outcome yet. What is left
+// when the time for it is over, are faults.
+func (e *Engine) judgeRest(document *Document, jobs []job, tasks []int, outcomes []*outcome, data *snapshot, left *budget) {
+	asking := &inquiry{document: document}
+	for i, t := range tasks {
+		if outcomes[i] == nil {
+			outcomes[i] = e.judgeBy(jobs[t], asking, data, left)
+		}
+	}
+}
+
+// inquiry is a document and what several evaluations of it have in common.
+type inquiry struct {
+	document *Document
+	review   *subject
+	key      []byte
+}
+
+// judgeBy judges a document by a job, from memory where it can.
+func (e *Engine) judgeBy(j job, of *inquiry, data *snapshot, left *budget) *outcome {
+	// Who asks is not remembered: hardly two requests are alike in it.
+	remembered := j.memo != nil && (of.document.request == nil || j.policy.request == nil)
+	if remembered {
+		of.key = j.policy.sight.key(of.key[:0], of.document)
+		if known := j.memo.get(of.key); known != nil {
+			return known
+		}
+	}
+	if of.review == nil {
+		of.review = of.document.review(of.document.object)
+	}
+	out := e.toldApart(j, of.document, e.run(j, of.review, data, left), data, left, whole)
+	if j.brief && out.late {
+		return nil
+	}
+	if remembered && len(out.faults) == 0 && !out.cut {
+		e.remembered.Add(j.memo.put(of.key, out))
+	}
+	return out
 }
 
 func (e *Engine) judge(r judgeRequest) (any, error) {
@@ -155,6 +260,7 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 		if jobs[t], err = e.job(one, r.DeadlineMS); err != nil {
 			return nil, err
 		}
+		jobs[t].scan = true
 		if err := batch.serves(jobs[t].policy); err != nil {
 			return nil, err
 		}
@@ -169,19 +275,41 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 	return e.judgeAll(batch, jobs, tasksOf, needsInventory)
 }
 
-// judgeAll judges each document by its tasks.
+// judgeAll judges each document by its tasks, each document within a time of its own.
+// Policies that are not quick come after the others, so that they take no time from
+// them, however many there are.
 func (e *Engine) judgeAll(batch *Batch, jobs []job, tasksOf [][]int, needsInventory bool) (judgeAnswer, error) {
+	return e.answered(tasksOf, needsInventory, func(data *snapshot) [][]*outcome {
+		found := make([][]*outcome, len(batch.documents))
+		e.parallel(len(batch.documents), func(d int) {
+			if batch.documents[d].misshapen {
+				return // a rule would say what its author never thought of
+			}
+			found[d] = e.judgeQuickly(batch.documents[d], jobs, tasksOf[d], data)
+		})
+		var rest []int
+		for d, outcomes := range found {
+			if slices.Contains(outcomes, nil) {
+				rest = append(rest, d)
+			}
+		}
+		e.parallel(len(rest), func(i int) {
+			d := rest[i]
+			e.judgeRest(batch.documents[d], jobs, tasksOf[d], found[d], data, budgetFor(jobs))
+		})
+		return found
+	})
+}
+
+// answered is what was found of documents by their tasks. judge gives the
+// outcomes in the same order, none for a document that is not judged.
+func (e *Engine) answered(tasksOf [][]int, needsInventory bool, judge func(*snapshot) [][]*outcome) (judgeAnswer, error) {
 	data, err := e.inventory.snapshot(needsInventory)
 	if err != nil {
 		return judgeAnswer{}, err
 	}
 	defer data.close()
-
-	found := make([][]*outcome, len(batch.documents))
-	e.parallel(len(batch.documents), func(d int) {
-		found[d] = e.judgeOne(batch.documents[d], jobs, tasksOf[d], data)
-	})
-
+	found := judge(data)
 	e.forgetIfFull()
 
 	answer := judgeAnswer{Findings: []Finding{}, Hits: []hit{}, Faults: []fault{}}
@@ -192,7 +320,7 @@ func (e *Engine) judgeAll(batch *Batch, jobs []job, tasksOf [][]int, needsInvent
 			t := tasksOf[d][i]
 			numbers := table.add(out)
 			if len(numbers) > 0 {
-				answer.Hits = append(answer.Hits, hit{Task: t, Document: d, Findings: numbers})
+				answer.Hits = append(answer.Hits, hit{Task: t, Document: d, Findings: numbers, Cut: out.cut})
 			}
 			for _, message := range out.faults {
 				answer.Faults = append(answer.Faults, fault{Task: t, Document: d, Message: message})
@@ -201,6 +329,15 @@ func (e *Engine) judgeAll(batch *Batch, jobs []job, tasksOf [][]int, needsInvent
 	}
 	answer.Findings = append(answer.Findings, table.findings...)
 	return answer, nil
+}
+
+// budgetFor is the time for one document.
+func budgetFor(jobs []job) *budget {
+	longest := time.Duration(0)
+	for i := range jobs {
+		longest = max(longest, jobs[i].deadline)
+	}
+	return &budget{what: "all evaluations of the object together", length: objectShare * longest}
 }
 
 // findingTable gives equal findings one number.
@@ -260,18 +397,24 @@ func findingOf(violation ast.Value) (Finding, error) {
 	if err != nil {
 		return Finding{}, fmt.Errorf("the details of a violation: %w", err)
 	}
+	if out.Details, err = encodeDetails(native, out.Msg); err != nil {
+		return Finding{}, err
+	}
+	return out, nil
+}
+
+func encodeDetails(native any, msg string) (string, error) {
 	if depth(native, maxDetailsDepth) > maxDetailsDepth {
-		return Finding{}, fmt.Errorf("the details of a violation are nested more than %d deep (its msg: %s)", maxDetailsDepth, out.Msg)
+		return "", fmt.Errorf("the details of a violation are nested more than %d deep (its msg: %s)", maxDetailsDepth, msg)
 	}
 	encoded, err := json.Marshal(native)
 	if err != nil {
-		return Finding{}, fmt.Errorf("the details of a violation: %w", err)
+		return "", fmt.Errorf("the details of a violation: %w", err)
 	}
 	if len(encoded) > maxDetails {
-		return Finding{}, fmt.Errorf("the details of a violation have %d bytes, more than %d (its msg: %s)", len(encoded), maxDetails, out.Msg)
+		return "", fmt.Errorf("the details of a violation have %d bytes, more than %d (its msg: %s)", len(encoded), maxDetails, msg)
 	}
-	out.Details = string(encoded)
-	return out, nil
+	return string(encoded), nil
 }
 
 // depth counts nesting, and stops counting one level past the bound.
@@ -298,20 +441,19 @@ func depth(value any, bound int) int {
 type isolateRequest struct {
 	Batch      string `json:"batch"`
 	DeadlineMS int    `json:"deadlineMs"`
+	BudgetMS   int    `json:"budgetMs"` // for all of it, from when the request came; 0 for none
 	Task       task   `json:"task"`
+	begun      time.Time
 }
 
 type isolated struct {
 	Document   int         `json:"d"`
-	Without    []Finding   `json:"without"`    // on a copy of the Pod without any container
-	Containers [][]Finding `json:"containers"` // on copies that hold one container each
-	Faults     []string    `json:"faults"`
+	Containers [][]Finding `json:"containers"` // what belongs to each; the rest belongs to the Pod
+	Faults     []string    `json:"faults"`     // of copies
 }
 
-// isolate judges copies of each Pod that hold one container each, and one that
-// holds none. It is for templates whose violations name no container: what
-// remains in a copy belongs to that container, what remains without any
-// belongs to the Pod.
+// isolate tells of violations that name no container to which they belong. It
+// adds none: each is one that the rule returned for the whole Pod.
 func (e *Engine) isolate(r isolateRequest) (any, error) {
 	batch, err := e.batch(r.Batch)
 	if err != nil {
@@ -321,6 +463,7 @@ func (e *Engine) isolate(r isolateRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	one.scan = r.BudgetMS == 0
 	if err := batch.serves(one.policy); err != nil {
 		return nil, err
 	}
@@ -337,48 +480,13 @@ func (e *Engine) isolate(r isolateRequest) (any, error) {
 	out := make([]isolated, len(r.Task.Documents))
 	e.parallel(len(out), func(i int) {
 		d := r.Task.Documents[i]
-		document := batch.documents[d]
-		result := isolated{Document: d, Without: []Finding{}, Containers: [][]Finding{}, Faults: []string{}}
-		judgeCopy := func(keep *Container) []Finding {
-			out := e.run(one, ast.LazyObject(document.review(document.only(keep))), data)
-			result.Faults = append(result.Faults, out.faults...)
-			return append([]Finding{}, out.findings...)
+		left := budgetFor([]job{one})
+		left.what = "the copies of the Pod together"
+		if r.BudgetMS > 0 {
+			left.endsAfter(r.begun, r.BudgetMS)
 		}
-		result.Without = judgeCopy(nil)
-		for c := range document.Containers {
-			result.Containers = append(result.Containers, judgeCopy(&document.Containers[c]))
-		}
-		slices.Sort(result.Faults)
-		result.Faults = slices.Compact(result.Faults)
-		out[i] = result
+		out[i] = e.apportion(batch.documents[d], one, data, left)
+		out[i].Document = d
 	})
 	return map[string]any{"documents": out}, nil
-}
-
-// only is a copy of the Pod that keeps one container, or none.
-func (d *Document) only(keep *Container) map[string]any {
-	object := cloneShallow(d.object)
-	spec, _ := object["spec"].(map[string]any)
-	spec = cloneShallow(spec)
-	for _, field := range containerFields {
-		list, ok := spec[field].([]any)
-		if !ok {
-			continue
-		}
-		if keep != nil && keep.Type == field {
-			spec[field] = []any{list[keep.index]}
-		} else {
-			spec[field] = []any{}
-		}
-	}
-	object["spec"] = spec
-	return object
-}
-
-func cloneShallow(object map[string]any) map[string]any {
-	copied := make(map[string]any, len(object))
-	for key, value := range object {
-		copied[key] = value
-	}
-	return copied
 }

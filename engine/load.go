@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,11 +18,15 @@ type Batch struct {
 type loadRequest struct {
 	Batch  string `json:"batch"`
 	Format string `json:"format"` // "list": one page of an API server; "files"; "review": an AdmissionReview
-	// WholeKinds (as "group/kind") are kept entire, for the inventory.
+	// WholeKinds (as "group/kind", the group may be *) are kept entire, for the inventory.
 	WholeKinds []string `json:"wholeKinds"`
 	// Namespace is where documents of files lie that name none.
 	Namespace string `json:"namespace"`
-	Parts     []Part `json:"parts"`
+	// NoCustomWorkloads leaves Pod templates in objects of kinds that are not built in alone.
+	// Surroundings are objects by which the API server would change Pods: see gather.
+	Surroundings      []json.RawMessage `json:"surroundings"`
+	NoCustomWorkloads bool              `json:"noCustomWorkloads"`
+	Parts             []Part            `json:"parts"`
 }
 
 // Part is one file, or one cut of a large file, within the body.
@@ -44,22 +48,28 @@ type loadAnswer struct {
 
 // source is one document's text before it is parsed.
 type source struct {
-	span Span
-	part int
-	text []byte
+	span  Span
+	part  int
+	text  []byte
+	depth int // of the lists that it is an item of
 }
 
 func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	answer := loadAnswer{Documents: []*Document{}, Problems: []Problem{}}
 	reader := e.reader(r)
+	around, err := surroundingsOf(r.Surroundings)
+	if err != nil {
+		return nil, err
+	}
+	reader.around = around
 	var documents []*Document
 	switch r.Format {
 	case "list":
-		found, ok, err := listItems(body)
+		found, err := listItems(body)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s", errNoList, jsonMessage(err))
 		}
-		if !ok {
+		if !found.named() || found.items != '[' && found.items != 'n' {
 			return nil, errNoList
 		}
 		answer.Continue, answer.ResourceVersion = found.metadata.Continue, found.metadata.ResourceVersion
@@ -79,7 +89,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 		documents, problems = e.readAll(reader, sources)
 		answer.Problems = append(answer.Problems, problems...)
 	case "review":
-		found, err := readReview(body)
+		found, err := readAsked(body)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +103,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	}
 	batch := &Batch{reads: reader.trees.policies, documents: documents}
 	if reader.templates {
-		batch.documents = withTemplates(documents)
+		batch.documents = reader.withTemplates(documents)
 	}
 	answer.Documents = append(answer.Documents, batch.documents...)
 	e.mu.Lock()
@@ -119,16 +129,25 @@ func (e *Engine) readAll(reader documentReader, sources []source) (documents []*
 
 // withTemplates puts after each workload the Pod that it would make. Such a Pod
 // gets its defaults here even in a live cluster: the API server applies some of
-// them (host ports, requests from limits) to Pods alone.
-func withTemplates(documents []*Document) []*Document {
+// them (host ports, requests from limits) to Pods alone. Pods that have not been
+// through its admission yet are changed as they will be there.
+func (r documentReader) withTemplates(documents []*Document) []*Document {
 	out := make([]*Document, 0, len(documents))
 	for _, document := range documents {
 		index := len(out)
 		out = append(out, document)
-		if path := templatePath(document.APIVersion, document.Kind); path != nil {
-			pod := document.template(path)
+		if r.manifests && document.Kind == "Pod" && document.APIVersion == "v1" {
+			document.admit(r.seen(document.APIVersion, document.Kind), r.around)
+			document.needContainers()
+		}
+		for _, at := range document.templates() {
+			pod := document.template(at)
 			pod.Parent = &index
-			applyDefaults(pod.APIVersion, pod.Kind, pod.object)
+			applyDefaults(pod.APIVersion, pod.Kind, pod.object, r.trees.policies)
+			pod.admit(r.trees.policies, r.around)
+			if r.manifests && len(document.custom) == 0 {
+				pod.needContainers()
+			}
 			out = append(out, pod)
 		}
 	}
@@ -153,7 +172,11 @@ func partSources(parts []Part, body []byte) (sources []source, problems []Proble
 		for _, span := range spans {
 			raw := text[span.Offset : span.Offset+span.Length]
 			span.Line += first
-			sources = append(sources, source{span: span, part: i, text: raw})
+			one := source{span: span, part: i, text: raw}
+			if part.Items {
+				one.depth = 1
+			}
+			sources = append(sources, one)
 		}
 	}
 	return sources, problems, nil
@@ -161,7 +184,7 @@ func partSources(parts []Part, body []byte) (sources []source, problems []Proble
 
 func partSpans(part Part, text []byte) ([]Span, []Problem) {
 	if !part.Items {
-		return splitFile(text)
+		return splitFile(text), nil
 	}
 	var spans []Span
 	dec := jsontext.NewDecoder(bytes.NewBuffer(append(append([]byte("["), text...), ']')), trusted...)
@@ -189,6 +212,8 @@ func partSpans(part Part, text []byte) ([]Span, []Problem) {
 type documentReader struct {
 	manifests bool // written by people, and not yet defaulted
 	templates bool // workloads are followed by the Pods that they would make
+	custom    bool // those of kinds that are not built in, too
+	around    *surroundings
 	namespace string
 	request   *Request // the review that the sources are of
 	options   []jsontext.Options
@@ -198,8 +223,8 @@ type documentReader struct {
 
 func (e *Engine) reader(r loadRequest) documentReader {
 	reader := documentReader{
-		manifests: r.Format == "files", templates: r.Format != "list",
-		namespace: r.Namespace, trees: e.treesFor(r.Format), whole: r.WholeKinds,
+		manifests: r.Format == "files", templates: r.Format != "list", custom: r.Format != "list" && !r.NoCustomWorkloads,
+		namespace: r.Namespace, trees: e.treesFor(r.Format), whole: r.WholeKinds, around: &surroundings{},
 	}
 	if !reader.manifests {
 		reader.options = trusted
@@ -209,7 +234,7 @@ func (e *Engine) reader(r loadRequest) documentReader {
 
 func (r documentReader) reads(apiVersion, kind string) *Reads {
 	key := groupOf(apiVersion) + "/" + kind
-	if slices.Contains(r.whole, key) {
+	if amongKinds(r.whole, groupOf(apiVersion), kind) {
 		return everything()
 	}
 	if reads := r.trees.workloads[key]; reads != nil {
@@ -218,10 +243,19 @@ func (r documentReader) reads(apiVersion, kind string) *Reads {
 	return r.trees.plain
 }
 
+// seen is what of a document's kind anything can see, beside the engine itself.
+func (r documentReader) seen(apiVersion, kind string) *Reads {
+	if amongKinds(r.whole, groupOf(apiVersion), kind) {
+		return everything()
+	}
+	return r.trees.policies
+}
+
 // trees are what to parse documents along, by kind. They change only with the
 // policies.
 type trees struct {
 	policies  *Reads
+	request   *Reads // of an AdmissionReview; nil when no policy reads of it
 	plain     *Reads
 	workloads map[string]*Reads // by group/kind
 }
@@ -236,14 +270,27 @@ func (e *Engine) treesFor(format string) *trees {
 	for _, policy := range e.policies {
 		policies.merge(policy.reads)
 	}
-	out := &trees{policies: policies.settle(), workloads: map[string]*Reads{}}
+	var request *Reads
+	for _, policy := range e.policies {
+		if policy.request != nil && format != "list" {
+			request = orNew(request)
+			request.step("request").merge(policy.request)
+		}
+	}
+	if request != nil {
+		request.settle()
+	}
+	out := &trees{request: request, policies: policies.settle(), workloads: map[string]*Reads{}}
 	own := newReads()
-	if format == "review" {
-		own.add("metadata", "deletionTimestamp")
+	if format == "files" {
+		own.step("items") // whether it is there: see readItems
 	}
 	out.plain = readsFor(policies, own, "", "", format == "files", false)
 	if format != "list" {
-		for key := range templatePaths {
+		for key, known := range knownKinds {
+			if known.Template == "" {
+				continue
+			}
 			apiGroup, kind := cutKind(key)
 			out.workloads[key] = readsFor(policies, own, apiGroup+"/v1", kind, format == "files", true)
 		}
@@ -274,14 +321,18 @@ func (r documentReader) read(s source) loadedSource {
 		problem.Part = s.part
 		return loadedSource{problems: []Problem{*problem}}
 	}
-	return r.readJSON(s, raw, "", 0)
+	return r.readJSON(s, raw, "", s.depth)
 }
 
 const maxListDepth = 8
 
 func (r documentReader) readJSON(s source, raw []byte, item string, depth int) loadedSource {
 	fail := func(message string) loadedSource {
-		return loadedSource{problems: []Problem{{Part: s.part, Line: s.span.Line, Message: message}}}
+		line := s.span.Line
+		if item != "" && !s.span.JSON {
+			line += locateYAML(s.text, [][]string{splitPath(item)})[0].Line - 1
+		}
+		return loadedSource{problems: []Problem{{Part: s.part, Line: line, Message: message}}}
 	}
 	invalid := func(err error) loadedSource {
 		out := fail(jsonMessage(err))
@@ -294,7 +345,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	if err != nil {
 		return invalid(err)
 	}
-	if string(bytes.TrimSpace(raw)) == "null" {
+	if string(bytes.TrimSpace(raw)) == "null" && depth == 0 {
 		return loadedSource{} // an empty document, which kubectl passes over too
 	}
 	if !isObject {
@@ -306,13 +357,27 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	if apiVersion == "" {
 		apiVersion = s.span.API
 	}
-	if strings.HasSuffix(kind, "List") && r.request == nil {
-		if found, ok, err := listItems(raw); err == nil && ok {
-			if depth == maxListDepth {
-				return fail("lists within lists, more than 8 deep")
-			}
-			return r.readList(s, raw, found, item, depth)
+	if r.manifests {
+		if what := wireKinds[apiVersion+"/"+kind]; what != "" {
+			return fail("a " + kind + ", " + what + statusMessage(raw))
 		}
+	}
+	named := strings.HasSuffix(kind, "List")
+	if named && r.manifests {
+		out, isList := r.readItems(s, raw, item, depth, fail)
+		if isList {
+			return out
+		}
+		if builtInGroups[groupOf(apiVersion)] {
+			return fail("a " + kind + " without items: it holds nothing, and no object is of that kind")
+		}
+	}
+	if r.manifests && kind == "AdmissionReview" && groupOf(apiVersion) == "admission.k8s.io" {
+		documents, err := r.inReview(s, raw, item)
+		if err != nil {
+			return fail(err.Error())
+		}
+		return loadedSource{documents: documents}
 	}
 	if kind == "" || apiVersion == "" {
 		missing := "kind"
@@ -322,10 +387,14 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		return fail("not a Kubernetes object: it has no " + missing)
 	}
 	var parsed any
+	reads, custom := r.reads(apiVersion, kind), r.custom && isCustom(apiVersion, kind) && mayHoldTemplate(raw)
+	if custom {
+		reads = everything()
+	}
 	if r.request != nil {
-		parsed, err = parseOnce(raw, r.reads(apiVersion, kind))
+		parsed, err = parseOnce(raw, reads)
 	} else {
-		parsed, err = parseJSON(raw, r.reads(apiVersion, kind), r.options...)
+		parsed, err = parseJSON(raw, reads, r.options...)
 	}
 	if err != nil {
 		return invalid(err)
@@ -336,24 +405,65 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		APIVersion: apiVersion, Kind: kind, object: object, Part: s.part,
 		Offset: s.span.Offset, Length: s.span.Length, Line: s.span.Line, Item: item, JSON: s.span.JSON,
 	}
+	if custom {
+		searched := object
+		if _, hasItems := object["items"]; hasItems && r.manifests {
+			searched = cloneShallow(object)
+			delete(searched, "items") // which are documents of their own
+		}
+		document.custom = templatesIn(nil, "", searched)
+	}
 	if r.manifests {
 		document.settle(r.namespace)
+		document.dropNulls()
 	}
 	document.describe()
+	if r.templates { // what is in a list has been decoded
+		document.checkFields()
+	}
 	if r.request != nil {
 		document.settleReviewed(r.request)
 	}
 	if document.Name == "" && document.GenerateName == "" && len(document.Problems) == 0 {
-		document.Problems = append(document.Problems, "metadata.name is missing")
+		document.Problems = append(document.Problems, Wrong{Path: "metadata.name", Message: "metadata.name is missing"})
 	}
 	if r.manifests {
-		applyDefaults(apiVersion, kind, object)
+		document.store()
+		applyDefaults(apiVersion, kind, object, r.seen(apiVersion, kind))
 	}
-	return loadedSource{documents: []*Document{document}}
+	out := loadedSource{documents: []*Document{document}}
+	if _, hasItems := object["items"]; hasItems && !named && r.manifests {
+		// kubectl would apply the items and not the object; what else reads the
+		// file may apply the object.
+		items, _ := r.readItems(s, raw, item, depth, fail)
+		out.documents = append(out.documents, items.documents...)
+		out.problems = append(out.problems, items.problems...)
+	}
+	return out
 }
 
-func (r documentReader) readList(s source, raw []byte, found listing, item string, depth int) loadedSource {
-	var out loadedSource
+// readItems reads the items of a list; isList is false when it is none. As for
+// kubectl, everything with "items" is one, and within a list what has a list there.
+func (r documentReader) readItems(s source, raw []byte, item string, depth int, fail func(string) loadedSource) (out loadedSource, isList bool) {
+	found, err := listItems(raw)
+	switch {
+	case err != nil:
+		return fail(jsonMessage(err)), true
+	case found.items == 0 || found.items != '[' && depth > 0:
+		return out, false
+	case depth == maxListDepth:
+		return fail("lists within lists, more than 8 deep"), true
+	case found.items != '[' && found.items != 'n':
+		return fail("items is no list"), true
+	}
+	out = r.readList(s, raw, found, item, depth)
+	if partial := found.partial(); partial != "" {
+		out.problems = append(out.problems, fail(partial).problems...)
+	}
+	return out, true
+}
+
+func (r documentReader) readList(s source, raw []byte, found listing, item string, depth int) (out loadedSource) {
 	line, counted := s.span.Line, 0
 	for i, span := range found.spans {
 		element := s
@@ -387,17 +497,21 @@ func identify(raw []byte) (apiVersion, kind string, isObject bool, err error) {
 		return "", "", false, err
 	}
 	for dec.PeekKind() != '}' && (apiVersion == "" || kind == "") {
-		name, err := dec.ReadValue()
+		quoted, err := dec.ReadValue()
 		if err != nil {
 			return "", "", true, err
 		}
-		field := string(name)
-		if (field == `"apiVersion"` || field == `"kind"`) && dec.PeekKind() == '"' {
+		name, err := memberName(quoted)
+		if err != nil {
+			return "", "", true, err
+		}
+		isKind := string(name) == "kind"
+		if (isKind || string(name) == "apiVersion") && dec.PeekKind() == '"' {
 			token, err := dec.ReadToken()
 			if err != nil {
 				return "", "", true, err
 			}
-			if field == `"kind"` {
+			if isKind {
 				kind = token.String()
 			} else {
 				apiVersion = token.String()

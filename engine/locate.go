@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ type locateDocument struct {
 	Paths  []string `json:"paths"`
 }
 
-// Position in a file, all counted from 1. End is the column after the last
+// Position in a file, all counted from 1, columns in characters. End is the column after the last
 // character of the line, blanks at its end not counted.
 type Position struct {
 	Line   int `json:"line"`
@@ -61,15 +62,24 @@ func locate(r locateRequest, body []byte) (any, error) {
 	return map[string]any{"positions": out}, nil
 }
 
-// setEnds finds where the lines of places end.
+// setEnds finds where the lines of places end. A line is measured once, however
+// many places are on it: a document may be one line. The place of an empty
+// document may be behind the text: that is its end.
 func setEnds(text []byte, places []Position) {
 	lines := bytes.Split(text, []byte("\n"))
+	ends := map[int]int{}
 	for i, place := range places {
-		end := place.Column
-		if place.Line >= 1 && place.Line <= len(lines) {
-			end = max(end, 1+utf8.RuneCount(bytes.TrimRight(lines[place.Line-1], " \t\r")))
+		if place.Line > len(lines) {
+			place.Line = len(lines)
+			place.Column = 1 + utf8.RuneCount(lines[place.Line-1])
 		}
-		places[i].End = end
+		end, known := ends[place.Line]
+		if !known {
+			end = 1 + utf8.RuneCount(bytes.TrimRight(lines[place.Line-1], " \t\r"))
+			ends[place.Line] = end
+		}
+		place.End = max(place.Column, end)
+		places[i] = place
 	}
 }
 
@@ -116,6 +126,8 @@ func locateYAML(text []byte, paths [][]string) []Position {
 	}) {
 		return out
 	}
+	text = asLines(text)
+	lines := linesOf(text)
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil || len(root.Content) == 0 {
 		for i := range out {
@@ -123,45 +135,55 @@ func locateYAML(text []byte, paths [][]string) []Position {
 		}
 		return out
 	}
-	for i, keys := range paths {
-		node := root.Content[0]
-		out[i] = Position{Line: node.Line, Column: node.Column}
-		for _, key := range keys {
-			place, value := yamlChild(node, key)
-			if value == nil {
-				break
-			}
-			node = value
-			out[i] = Position{Line: place.Line, Column: place.Column}
-		}
+	node := root.Content[0]
+	for i := range out {
+		out[i] = lines.place(node.Line, node.Column)
 	}
+	locateNodes(node, tree, func(at *yaml.Node, child *wanted) {
+		place := lines.place(at.Line, at.Column)
+		child.each(func(i int) { out[i] = place })
+	})
 	return out
 }
 
-// yamlChild returns where a key or an element stands, and its value.
-func yamlChild(node *yaml.Node, key string) (place, value *yaml.Node) {
-	for range 16 {
+// locateNodes finds the wanted fields below a node. Each wanted key of a mapping
+// is the first of its name.
+func locateNodes(node *yaml.Node, tree *wanted, found func(at *yaml.Node, child *wanted)) {
+	for range maxAliasChain {
 		if node.Kind != yaml.AliasNode || node.Alias == nil {
 			break
 		}
 		node = node.Alias
 	}
+	if len(tree.children) == 0 {
+		return
+	}
 	switch node.Kind {
 	case yaml.MappingNode:
+		seen := map[string]bool{}
 		for i := 0; i+1 < len(node.Content); i += 2 {
-			if node.Content[i].Value == key {
-				return node.Content[i], node.Content[i+1]
+			key := node.Content[i]
+			if child := tree.children[key.Value]; child != nil && !seen[key.Value] {
+				seen[key.Value] = true
+				found(key, child)
+				locateNodes(node.Content[i+1], child, found)
 			}
 		}
 	case yaml.SequenceNode:
-		if n, err := strconv.Atoi(key); err == nil && n >= 0 && n < len(node.Content) {
-			return node.Content[n], node.Content[n]
+		for key, child := range tree.children {
+			if n, err := strconv.Atoi(key); err == nil && n >= 0 && n < len(node.Content) {
+				found(node.Content[n], child)
+				locateNodes(node.Content[n], child, found)
+			}
 		}
 	}
-	return nil, nil
 }
 
-// wanted is the tree of the paths to find in a JSON text.
+// An alias may stand for an alias; a text that has more of them in a row is
+// none that people write.
+const maxAliasChain = 16
+
+// wanted is the tree of the paths to find in a text.
 type wanted struct {
 	children map[string]*wanted
 	ends     []int // the paths that end here
@@ -203,13 +225,24 @@ func locateJSON(text []byte, paths [][]string) []Position {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), trusted...)
 	// A text that cannot be read any further leaves the places found so far.
 	_ = findOffsets(dec, text, root, offsets)
+	// Lines are counted on from one offset to the next: a text may have as many
+	// places as lines.
+	order := make([]int, len(offsets))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return offsets[a] - offsets[b] })
 	out := make([]Position, len(paths))
-	for i, offset := range offsets {
-		before := text[:offset]
-		out[i] = Position{
-			Line:   1 + bytes.Count(before, []byte("\n")),
-			Column: offset - bytes.LastIndexByte(before, '\n'),
+	line, column, at := 1, 1, 0
+	for _, i := range order {
+		passed := text[at:offsets[i]]
+		line += bytes.Count(passed, []byte("\n"))
+		if last := bytes.LastIndexByte(passed, '\n'); last >= 0 {
+			passed, column = passed[last+1:], 1
 		}
+		column += utf8.RuneCount(passed)
+		at = offsets[i]
+		out[i] = Position{Line: line, Column: column}
 	}
 	return out
 }

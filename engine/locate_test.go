@@ -117,6 +117,8 @@ func TestFieldsOfJSONAreFound(t *testing.T) {
 	} {
 		equal(t, path, placesIn(t, true, 1, text, path), []string{want})
 	}
+	equal(t, "columns are characters, in JSON as in YAML",
+		placesIn(t, true, 1, `{"größe": 1, "b": 2}`, "b"), placesIn(t, false, 1, `{"größe": 1, "b": 2}`, "b"))
 	// Together as alone, and one path within another.
 	equal(t, "together", placesIn(t, true, 3, text, "spec", "spec.containers[1].name", "spec.containers", "kind", "kind"), []string{"6:3", "8:8", "6:12", "3:2", "3:2"})
 }
@@ -127,6 +129,38 @@ func TestTextThatCannotBeReadHasThePlacesFoundSoFar(t *testing.T) {
 	equal(t, "nothing", placesIn(t, false, 5, "", "b"), []string{"5:1"})
 	equal(t, "nothing of JSON", placesIn(t, true, 5, "", "b"), []string{"5:1"})
 	equal(t, "a scalar", placesIn(t, false, 5, "x", "b"), []string{"5:1"})
+}
+
+// What is asked together must cost what one reading of the text costs, so it goes
+// another way than what is asked alone; the answers are the same.
+func TestPlacesThatAreAskedTogetherAreThoseThatAreAskedAlone(t *testing.T) {
+	var block, flow, lines, line strings.Builder
+	var paths []string
+	block.WriteString("items:\n")
+	flow.WriteString("items:\n")
+	for i := range 40 {
+		fmt.Fprintf(&block, "- kind: Pod\n  spec:\n    containers:\n    - name: c%d\n      image: x\n", i)
+		fmt.Fprintf(&flow, "- {kind: Pod, spec: {containers: [{name: \"ü%d\", image: x}]}}\n", i)
+		fmt.Fprintf(&lines, ",\n  {\"kind\": \"Pod\",\n \"spec\": {\"containers\": [{\"name\": \"c%d\"}]}}", i)
+		fmt.Fprintf(&line, ", {\"kind\": \"Pod\", \"spec\": {\"containers\": [{\"name\": \"c%d\"}]}}", i)
+		// The last first, and one that is not there.
+		item := fmt.Sprintf("items[%d]", 39-i)
+		paths = append(paths, item, item+".spec.containers[0].name", item+".spec.containers[0].image", item+".status", item+".kind")
+	}
+	for name, one := range map[string]struct {
+		text string
+		json bool
+	}{
+		"block":            {text: block.String()},
+		"flow":             {text: flow.String()},
+		"JSON":             {text: `{"items": [` + lines.String()[1:] + "]}", json: true},
+		"JSON on one line": {text: `{"items": [` + line.String()[1:] + "]}", json: true},
+	} {
+		together := placesIn(t, one.json, 3, one.text, paths...)
+		for i, path := range paths {
+			equal(t, name+" "+path, together[i], placesIn(t, one.json, 3, one.text, path)[0])
+		}
+	}
 }
 
 func TestPathsAreDividedIntoKeys(t *testing.T) {

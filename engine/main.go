@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/version"
 )
@@ -28,7 +29,7 @@ func main() {
 		fmt.Printf("aksp-engine protocol %d, OPA %s, %s\n", protocolVersion, version.Version, runtime.Version())
 		return
 	}
-	if err := limitsFromEnv(); err != nil {
+	if err := errors.Join(limitsFromEnv(), checkEvaluator()); err != nil {
 		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
 		os.Exit(2)
 	}
@@ -58,6 +59,14 @@ func limitsFromEnv() error {
 	}
 	return nil
 }
+
+// farewell is how long answers under way are waited for when the parent has
+// closed the pipe. It may have been killed, and some evaluations never end.
+const farewell = 2 * time.Second
+
+// hugeReview is a size in bytes from which on a review is worth collecting
+// garbage for, which takes some 20 ms.
+const hugeReview = 512 << 10
 
 // serve answers frames until the parent closes the pipe. Each request has a
 // goroutine for itself, so answers may come in another order than requests; the
@@ -96,7 +105,12 @@ func serve(in io.Reader, out io.Writer) error {
 	for {
 		frame, err := readFrame(reader)
 		if errors.Is(err, io.EOF) {
-			workers.end()
+			ended := make(chan struct{})
+			go func() { workers.end(); close(ended) }()
+			select {
+			case <-ended:
+			case <-time.After(farewell):
+			}
 			return nil
 		}
 		if err != nil {
@@ -112,6 +126,11 @@ func serve(in io.Reader, out io.Writer) error {
 		workers.run(func() {
 			result, err := engine.handle(request.Op, frame)
 			answer(request.ID, result, err)
+			if request.Op == "admit" && len(frame.Body) > hugeReview {
+				// The next one must not come beside what this one has left.
+				frame, result = Frame{}, nil
+				debug.FreeOSMemory()
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -98,8 +99,8 @@ type sight struct {
 // sightOf is nil for a policy whose outcomes are not worth remembering, or must
 // not be: it sees whole documents, what is unique to each, other documents, or
 // something that is not in its input at all.
-func sightOf(policy *Policy, review *Reads, compiler *ast.Compiler) *sight {
-	if policy.useInventory || policy.reads.whole || review == nil || review.whole || review.any != nil {
+func sightOf(policy *Policy, review *Reads) *sight {
+	if !policy.pure || policy.useInventory || policy.reads.whole || review == nil || review.whole || review.any != nil {
 		return nil
 	}
 	if metadata := policy.reads.keys["metadata"]; policy.reads.any != nil || metadata != nil {
@@ -112,8 +113,17 @@ func sightOf(policy *Policy, review *Reads, compiler *ast.Compiler) *sight {
 			}
 		}
 	}
+	return &sight{
+		object:    sorted(policy.reads),
+		name:      review.keys["name"] != nil,
+		namespace: review.keys["namespace"] != nil,
+	}
+}
+
+// pure tells whether modules call only built-ins that give the same at any time.
+func pure(compiler *ast.Compiler) bool {
+	deterministic := true
 	for _, module := range compiler.Modules {
-		deterministic := true
 		ast.WalkTerms(module, func(term *ast.Term) bool {
 			if ref, ok := term.Value.(ast.Ref); ok {
 				if builtin := ast.BuiltinMap[ref.String()]; builtin != nil && builtin.Nondeterministic {
@@ -122,15 +132,8 @@ func sightOf(policy *Policy, review *Reads, compiler *ast.Compiler) *sight {
 			}
 			return !deterministic
 		})
-		if !deterministic {
-			return nil
-		}
 	}
-	return &sight{
-		object:    sorted(policy.reads.settle()),
-		name:      review.keys["name"] != nil,
-		namespace: review.keys["namespace"] != nil,
-	}
+	return deterministic
 }
 
 // key writes all that the policy can see of a document; equal keys mean equal
@@ -139,12 +142,26 @@ func (s *sight) key(into []byte, d *Document) []byte {
 	into = appendText(into, d.APIVersion)
 	into = appendText(into, d.Kind)
 	if s.name {
-		into = appendText(into, d.Name)
+		into = appendText(into, d.storedName())
 	}
 	if s.namespace {
 		into = appendText(into, d.Namespace)
 	}
-	return s.object.write(into, d.object)
+	start := len(into)
+	into = s.object.write(into, d.object)
+	if d.plain == nil {
+		return into
+	}
+	// What is found in an addition is told apart by what was there before it.
+	end := len(into)
+	into = s.object.write(into, d.plain)
+	if bytes.Equal(into[start:end], into[end:]) {
+		return into[:end]
+	}
+	for _, one := range d.added {
+		into = appendText(into, one.what)
+	}
+	return into
 }
 
 // sortedReads is Reads with its keys in a fixed order.

@@ -28,6 +28,9 @@ var trusted = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.Al
 func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 	switch dec.PeekKind() {
 	case '{':
+		if reads.empty() {
+			return map[string]any{}, dec.SkipValue()
+		}
 		if _, err := dec.ReadToken(); err != nil {
 			return nil, err
 		}
@@ -105,13 +108,9 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 // childOf looks a quoted member name up without allocating for names that
 // nobody reads.
 func childOf(reads *Reads, quoted []byte) (*Reads, string, error) {
-	plain := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(plain, '\\') >= 0 {
-		unquoted, err := jsontext.AppendUnquote(nil, quoted)
-		if err != nil {
-			return nil, "", err
-		}
-		plain = unquoted
+	plain, err := memberName(quoted)
+	if err != nil {
+		return nil, "", err
 	}
 	child := reads.child(plain)
 	if child == nil {
@@ -129,7 +128,11 @@ var commonNames = func() map[string]string {
 		"ownerReferences", "controller", "creationTimestamp", "spec", "template", "containers", "initContainers",
 		"ephemeralContainers", "image", "ports", "containerPort", "hostPort", "protocol", "resources", "limits",
 		"requests", "cpu", "memory", "securityContext", "privileged", "windowsOptions", "hostProcess", "volumes",
-		"reference", "hostNetwork", "items", "type", "port", "nodePort", "targetPort",
+		"reference", "hostNetwork", "items", "type", "port", "nodePort", "targetPort", "args", "command", "env", "value",
+		"valueFrom", "volumeMounts", "mountPath", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe",
+		"imagePullPolicy", "imagePullSecrets", "restartPolicy", "tolerations", "serviceAccount", "serviceAccountName",
+		"nodeName", "nodeSelector", "affinity", "priorityClassName", "managedFields", "projected", "configMap", "secret",
+		"emptyDir", "hostPath", "downwardAPI", "persistentVolumeClaim",
 	} {
 		names[name] = name
 	}

@@ -40,6 +40,30 @@ func TestFaultsOfAPolicyHaveTheirPlace(t *testing.T) {
 	}
 }
 
+// OPA's compiler would be at it for minutes, in gigabytes.
+func TestRegoThatIsTooLongIsAFault(t *testing.T) {
+	head := "package p\nviolation contains {\"msg\": \"x\"} if true\n"
+	for name, one := range map[string]struct{ within, beyond string }{
+		"bytes":       {strings.Repeat("#", maxSource-len(head)), strings.Repeat("#", maxSource)},
+		"expressions": {"a if {" + strings.Repeat("true;", maxExpressions-1) + "true}", "a if {" + strings.Repeat("true;", maxExpressions) + "true}"},
+		"expressions within": {
+			"a := [1 | " + strings.Repeat("true;", maxExpressions-1) + "true]", "a := [1 | " + strings.Repeat("true;", maxExpressions) + "true]",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			equal(t, "faults", faultsIn("v1", head+one.within), []PolicyFault(nil))
+			faults := faultsIn("v1", head+one.beyond)
+			equal(t, "faults", len(faults), 1)
+			contains(t, "message", faults[0].Message, " than ")
+		})
+	}
+	_, faults := compilePolicy(compileRequest{Policy: "p", Modules: []module{
+		{Name: "p.rego", Source: head, Version: "v1"}, {Name: "lib.rego", Source: "package lib.a\n" + strings.Repeat("#", maxSource-len(head)), Version: "v1"},
+	}})
+	equal(t, "faults", len(faults), 1)
+	equal(t, "file", faults[0].File, "lib.rego")
+}
+
 func TestFaultsOfALibraryNameItsFile(t *testing.T) {
 	_, faults := compilePolicy(compileRequest{Policy: "p", Modules: []module{
 		{Name: "p.rego", Source: "package p\nviolation contains {\"msg\": \"x\"} if data.lib.a", Version: "v1"},
@@ -99,5 +123,7 @@ func TestCompileTellsWhatThePolicyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "answer", answer, any(compileAnswer{Faults: []PolicyFault{}, Reads: []string{"spec.a", "spec.b"}, Inventory: true}))
+	equal(t, "answer", answer, any(compileAnswer{
+		Faults: []PolicyFault{}, Reads: []string{"spec.a", "spec.b"}, Inventory: "unknown", Request: []string{}, Audit: "whole", Parameters: []string{},
+	}))
 }

@@ -121,7 +121,7 @@ func allDocuments(t testing.TB, changed int) string {
 	var objects []any
 	for _, path := range append(glob(t, "../definitions/*/samples/*.yaml"), glob(t, "testdata/documents/*.yaml")...) {
 		text := []byte(read(t, path))
-		spans, _ := splitFile(text)
+		spans := splitFile(text)
 		for _, span := range spans {
 			converted, problem := toJSON(text[span.Offset:span.Offset+span.Length], span)
 			if problem != nil {
@@ -217,7 +217,8 @@ func findingsOf(t testing.TB, one study, parameters, documents string, kinds []s
 	e.policies["p"] = policy
 	request := loadRequest{Batch: "b", Format: "files", Namespace: "default", Parts: []Part{{Length: len(documents)}}}
 	if whole {
-		policy.sight = nil
+		policy = unbound(policy)
+		e.policies["p"] = policy
 		request.WholeKinds = kinds
 	}
 	loadedAs(t, e, request, documents)
@@ -235,7 +236,10 @@ func findingsOf(t testing.TB, one study, parameters, documents string, kinds []s
 	found := make([]string, len(e.batches["b"].documents))
 	for _, hit := range answer.Hits {
 		for _, number := range hit.Findings {
-			found[hit.Document] += fmt.Sprintf("%+v\n", answer.Findings[number])
+			one := answer.Findings[number]
+			// Which additions are named follows from what the policy reads.
+			one.Msg = namedAdditions.ReplaceAllString(one.Msg, "$1)")
+			found[hit.Document] += fmt.Sprintf("%+v\n", one)
 		}
 	}
 	for _, fault := range answer.Faults {
@@ -243,6 +247,8 @@ func findingsOf(t testing.TB, one study, parameters, documents string, kinds []s
 	}
 	return found
 }
+
+var namedAdditions = regexp.MustCompile(`( \(about what the API server adds): .*\)`)
 
 var constantMessage = regexp.MustCompile(`"msg": ("[^"]*")`)
 

@@ -6,12 +6,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/open-policy-agent/opa/v1/ast"
+	"time"
 )
 
 // writer writes random policies whose findings depend on as much of a document
@@ -243,6 +243,10 @@ func (w *writer) policy() string {
 			out.WriteString("\n")
 		}
 	}
+	if w.IntN(10) == 0 {
+		part := w.pick("", ".a", ".b.a", ".list")
+		fmt.Fprintf(&out, "violation contains {\"msg\": \"replaced\"} if { r with input.review.object%s as %s; input.review.object%s }\n", part, w.constant(), w.pick("", ".a", ".b", ".c"))
+	}
 	fmt.Fprintf(&out, "h(%s) := %s\n", w.pick("[z, _]", `{"a": z}`, "z"), w.pick("z", "1"))
 	fmt.Fprintf(&out, "p(y, z) if { %s }\n", w.scoped([]string{"y", "z"}, 2))
 	fmt.Fprintf(&out, "p(y, z) if y %s z\n", w.pick("=", "==", "!="))
@@ -325,50 +329,132 @@ func summary(out *outcome) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestRandomPoliciesFindInWhatTheyReadTheSameAsInTheWholeDocument(t *testing.T) {
+// unlike is a document that is like another one but for a part or two.
+func (w *writer) unlike(object map[string]any) map[string]any {
+	out := maps.Clone(object)
+	for range 1 + w.IntN(2) {
+		key := w.pick("a", "b", "c", "list", "unread", "unread", "unread", "other")
+		if inner, ok := out[key].(map[string]any); ok && w.IntN(2) == 0 {
+			inner = maps.Clone(inner)
+			inner[w.pick("a", "b", "c", "list", "d", "unread")] = w.value(2)
+			out[key] = inner
+		} else {
+			out[key] = w.value(3)
+		}
+	}
+	return out
+}
+
+// unbound is a policy that is given whole documents and remembers nothing:
+// what it finds is right.
+func unbound(policy *Policy) *Policy {
+	return &Policy{id: policy.id, compiler: policy.compiler, query: policy.query, useInventory: policy.useInventory, reads: everything(), request: everything(), values: newValueCache()}
+}
+
+// seedOfToday is another one every day, so that every day other policies are tried.
+func seedOfToday(t testing.TB) uint64 {
+	t.Helper()
+	text := os.Getenv("AKSP_ENGINE_SEED")
+	if text == "" {
+		text = time.Now().UTC().Format("20060102")
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("AKSP_ENGINE_SEED: %v", err)
+	}
+	return seed
+}
+
+// The policies run in a process of their own: if one ends it, this tells with
+// which seed, and in which round.
+func TestRandomPoliciesFindTheSameInWhatTheyReadAndRememberAsInWholeDocuments(t *testing.T) {
+	seed := seedOfToday(t)
+	if os.Getenv("AKSP_ENGINE_CHILD") == "" {
+		child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "30m")
+		child.Env = append(os.Environ(), "AKSP_ENGINE_CHILD=1", fmt.Sprintf("AKSP_ENGINE_SEED=%d", seed))
+		said, err := child.CombinedOutput()
+		t.Logf("seed %d", seed)
+		if err != nil {
+			t.Fatalf("with AKSP_ENGINE_SEED=%d: %v\n%s", seed, err, said[max(0, len(said)-16<<10):])
+		}
+		if !strings.Contains(string(said), "--- PASS: "+t.Name()) {
+			t.Fatalf("the process tried nothing:\n%s", said)
+		}
+		return
+	}
 	rounds := 100
 	if more, err := strconv.Atoi(os.Getenv("AKSP_ENGINE_ROUNDS")); err == nil {
 		rounds = more
 	}
-	seed := uint64(1)
-	if other, err := strconv.ParseUint(os.Getenv("AKSP_ENGINE_SEED"), 10, 64); err == nil {
-		seed = other
-	}
-	usable, told, narrow := 0, map[string]int{}, 0
+	usable, told, narrow, remembered := 0, map[string]int{}, 0, 0
 	for round := range rounds {
+		fmt.Println("round", round)
 		w := &writer{Rand: rand.New(rand.NewPCG(seed, uint64(round)))}
-		var policy *Policy
+		e := newEngine()
 		var source string
-		for try := 0; policy == nil && try < 20; try++ {
-			var faults []PolicyFault
+		for try := 0; e.policies["p"] == nil && try < 20; try++ {
 			source = w.policy()
-			policy, faults = compilePolicy(compileRequest{Policy: "p", Modules: []module{{Name: "p.rego", Source: source, Version: "v1"}}})
-			if policy == nil {
-				told[faults[0].Message]++
+			answer, err := e.compile(compileRequest{Policy: "p", Modules: []module{{Name: "p.rego", Source: source, Version: "v1"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range answer.(compileAnswer).Faults {
+				told[fault.Message]++
+				break
 			}
 		}
+		policy := e.policies["p"]
 		if policy == nil {
 			continue
 		}
 		usable++
+		reference := unbound(policy)
+		ready, err := e.job(task{Policy: "p"}, int(testDeadline.Milliseconds()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		telling := ready
+		telling.early, telling.memo = true, nil
+		data, err := e.inventory.snapshot(false)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for range 40 {
 			object := w.document()
-			whole := summary(evaluated(t, policy, object, ast.NewObject()))
-			seen := project(t, object, policy.reads)
-			if len(fmt.Sprint(seen)) < len(fmt.Sprint(object)) {
-				narrow++
-			}
-			part := summary(evaluated(t, policy, seen, ast.NewObject()))
-			if whole != part {
-				text, _ := json.Marshal(object)
-				t.Fatalf("round %d\n%s\ndocument %s\nreads %v\nwhole:\n%s\nprojected:\n%s", round, source, text, policy.reads.paths(), whole, part)
+			for _, object := range []map[string]any{object, w.unlike(object), w.unlike(object)} {
+				want := summary(evaluated(t, reference, object, map[string]any{}))
+				seen := project(t, object, policy.reads)
+				if len(fmt.Sprint(seen)) < len(fmt.Sprint(object)) {
+					narrow++
+				}
+				before := 0
+				if ready.memo != nil {
+					before = len(ready.memo.outcomes)
+				}
+				for way, got := range map[string]*outcome{
+					"parsed along what it reads": evaluated(t, reference, seen, map[string]any{}),
+					"given what it reads":        evaluated(t, policy, object, map[string]any{}),
+					"remembered":                 e.judgeBy(ready, &inquiry{document: documentOf(seen)}, data, budgetFor([]job{ready})),
+					"remembered a second time":   e.judgeBy(ready, &inquiry{document: documentOf(object)}, data, budgetFor([]job{ready})),
+					"told as it is found":        e.run(telling, documentOf(object).review(object), data, budgetFor([]job{telling})),
+				} {
+					if got := summary(got); got != want {
+						text, _ := json.Marshal(object)
+						t.Fatalf("seed %d, round %d\n%s\ndocument %s\nreads %v\nfound:\n%s\n%s:\n%s", seed, round, source, text, policy.reads.paths(), want, way, got)
+					}
+				}
+				if ready.memo != nil && len(ready.memo.outcomes) == before {
+					remembered++
+				}
 			}
 		}
+		data.close()
 	}
-	if usable < rounds/2 || narrow < usable*40/4 {
+	all := usable * 120
+	if usable < rounds/2 || narrow < all/4 || remembered < all/20 {
 		for _, message := range slices.Sorted(maps.Keys(told)) {
 			t.Log(told[message], message)
 		}
-		t.Errorf("only %d of %d policies compile, %d of %d documents were projected", usable, rounds, narrow, usable*40)
+		t.Errorf("only %d of %d policies compile, of %d documents %d were projected and %d remembered", usable, rounds, all, narrow, remembered)
 	}
 }

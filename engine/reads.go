@@ -1,6 +1,9 @@
 package main
 
-import "sort"
+import (
+	"encoding/json"
+	"sort"
+)
 
 // Reads is the part of a document that policies can see: a tree of keys. A
 // node without children means the whole value below it. Documents are parsed
@@ -15,6 +18,13 @@ type Reads struct {
 func newReads() *Reads { return &Reads{} }
 
 func everything() *Reads { return &Reads{whole: true} }
+
+func orNew(r *Reads) *Reads {
+	if r == nil {
+		return newReads()
+	}
+	return r
+}
 
 // step returns the child for a key, making it if there is none. The key "*"
 // stands for any key or index.
@@ -78,6 +88,46 @@ func (r *Reads) child(key []byte) *Reads {
 		return named
 	}
 	return r.any
+}
+
+// empty: whether nothing that is in a value is read.
+func (r *Reads) empty() bool { return !r.whole && r.any == nil && len(r.keys) == 0 }
+
+// at is what is read below a key; nil when nothing is, or nothing above it.
+func (r *Reads) at(key string) *Reads {
+	if r == nil {
+		return nil
+	}
+	return r.child([]byte(key))
+}
+
+// fill sets a field that is absent, null or empty, where it is read.
+func (r *Reads) fill(object map[string]any, key string, value any) {
+	if (object[key] == nil || object[key] == "") && r.at(key) != nil {
+		object[key] = value
+	}
+}
+
+// fillNumber is fill for a number for which zero, too, means that it is not set.
+func (r *Reads) fillNumber(object map[string]any, key string, value any) {
+	if (object[key] == nil || object[key] == json.Number("0")) && r.at(key) != nil {
+		object[key] = value
+	}
+}
+
+// reach tells whether something at a path, or below it, is read. The tree must
+// have been settled.
+func (r *Reads) reach(path []string) bool {
+	node := r
+	for _, key := range path {
+		if node.whole {
+			return true
+		}
+		if node = node.child([]byte(key)); node == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // covers tells whether all that other reads is read here, too. The tree must

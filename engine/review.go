@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -25,7 +26,6 @@ type Request struct {
 	Name         string `json:"name"`
 	User         string `json:"user"`
 	DryRun       bool   `json:"dryRun"`
-	Deleting     bool   `json:"deleting"` // the object has a deletionTimestamp
 	HasObject    bool   `json:"hasObject"`
 	HasOldObject bool   `json:"hasOldObject"`
 }
@@ -94,10 +94,17 @@ func readReview(body []byte) (*review, error) {
 		return nil, badReview("the AdmissionReview has the version %q, not %q", out.APIVersion, reviewVersion)
 	case !out.hasRequest:
 		return nil, badReview("the AdmissionReview has no request")
-	case out.UID == "":
-		return nil, badReview("the AdmissionReview's request has no uid")
 	}
 	return out, nil
+}
+
+// readAsked is readReview for a review that somebody waits for an answer to.
+func readAsked(body []byte) (*review, error) {
+	found, err := readReview(body)
+	if err == nil && found.UID == "" {
+		return nil, badReview("the AdmissionReview's request has no uid")
+	}
+	return found, err
 }
 
 type reviewReader struct{ dec *jsontext.Decoder }
@@ -234,6 +241,7 @@ func kindName(value jsontext.Value) string {
 // what was there before. When an object goes there is nothing to judge.
 func (r documentReader) reviewed(body []byte, found *review) ([]*Document, error) {
 	var documents []*Document
+	var err error
 	if !found.HasObject {
 		return nil, nil
 	}
@@ -254,13 +262,61 @@ func (r documentReader) reviewed(body []byte, found *review) ([]*Document, error
 		for _, document := range one.documents {
 			document.Old = old
 			if !old {
-				metadata, _ := document.object["metadata"].(map[string]any)
-				found.Deleting = metadata["deletionTimestamp"] != nil
+				if document.request, err = r.asked(body); err != nil {
+					return nil, err
+				}
 			}
 			documents = append(documents, document)
 		}
 	}
 	return documents, nil
+}
+
+// inReview is the object of an AdmissionReview among manifests, at its place in
+// the file. It is judged as at admission: the API server has set its defaults.
+func (r documentReader) inReview(s source, raw []byte, item string) ([]*Document, error) {
+	found, err := readReview(raw)
+	if err != nil {
+		return nil, err
+	}
+	if found.Operation != "CREATE" && found.Operation != "UPDATE" || !found.HasObject {
+		return nil, badReview("the AdmissionReview is of operation %q, and only a CREATE or an UPDATE with an object is judged", found.Operation)
+	}
+	within := r
+	within.manifests, within.options, within.request = false, trusted, &found.Request
+	documents, err := within.reviewed(raw, found)
+	if err != nil {
+		return nil, err
+	}
+	documents = slices.DeleteFunc(documents, func(d *Document) bool { return d.Old })
+	for _, d := range documents {
+		d.Part, d.Reviewed = s.part, true
+		if s.span.JSON {
+			d.Line = s.span.Line + bytes.Count(raw[:found.object.Offset], []byte("\n"))
+			d.Offset, d.Length = s.span.Offset+found.object.Offset, found.object.Length
+			continue
+		}
+		d.Offset, d.Length, d.Line, d.JSON, d.Item = s.span.Offset, s.span.Length, s.span.Line, false, item+"request.object."
+	}
+	return documents, nil
+}
+
+// asked is what policies read of the request beside the object, which is the
+// document. What was there before, and the Pods of templates, nobody asks for.
+func (r documentReader) asked(body []byte) (map[string]any, error) {
+	if r.trees.request == nil {
+		return nil, nil
+	}
+	parsed, err := parseOnce(body, r.trees.request)
+	if err != nil {
+		return nil, badReview("the AdmissionReview cannot be read: %s", jsonMessage(err))
+	}
+	review, _ := parsed.(map[string]any)
+	request, _ := review["request"].(map[string]any)
+	for _, field := range alwaysThere {
+		delete(request, field)
+	}
+	return request, nil
 }
 
 // settleReviewed gives a document the name and the namespace of its request,
@@ -270,7 +326,12 @@ func (d *Document) settleReviewed(found *Request) {
 	if d.Name == "" {
 		d.Name = found.Name
 	}
-	if d.Namespace == "" && !(d.Kind == "Namespace" && groupOf(d.APIVersion) == "") {
+	isNamespace := d.Kind == "Namespace" && groupOf(d.APIVersion) == ""
+	switch {
+	case d.Namespace == "" && !isNamespace:
 		d.Namespace = found.Namespace
+	case d.Namespace != "" && found.Namespace != "" && d.Namespace != found.Namespace:
+		// An API server sends no such review, and nobody can tell where the object lies.
+		d.problem("metadata.namespace", "%s is not the namespace of the request")
 	}
 }

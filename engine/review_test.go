@@ -56,9 +56,15 @@ func TestAReviewWithoutWhatItNeedsIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnObjectThatLiesElsewhereThanItsRequestIsAProblem(t *testing.T) {
+	object := `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "own", "namespace": "mine"}}`
+	document := loadReview(t, newEngine(), fmt.Sprintf(reviewed, "", "Thing", "asked", "shop", object, "null")).Documents[0]
+	equal(t, "problems", wrongs(document), []string{"metadata.namespace is not the namespace of the request"})
+}
+
 func TestADocumentGetsNameAndNamespaceOfItsRequest(t *testing.T) {
 	for name, one := range map[string]struct{ kind, object, namespace, name string }{
-		"its own":        {"Thing", `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "own", "namespace": "mine"}}`, "mine", "own"},
+		"its own":        {"Thing", `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "own", "namespace": "shop"}}`, "shop", "own"},
 		"the request's":  {"Thing", `{"apiVersion": "v1", "kind": "Thing", "metadata": {"generateName": "own-"}}`, "shop", "asked"},
 		"no metadata":    {"PodExecOptions", `{"apiVersion": "v1", "kind": "PodExecOptions"}`, "shop", "asked"},
 		"kind of itself": {"Thing", `{"metadata": {"name": "own"}}`, "shop", "own"},
@@ -79,18 +85,6 @@ func TestAKindThatEndsInListIsOneObject(t *testing.T) {
 	equal(t, "documents", len(answer.Documents), 2)
 	equal(t, "kinds", []string{answer.Documents[0].Kind, answer.Documents[1].Kind}, []string{"AllowList", "AllowList"})
 	equal(t, "old", []bool{answer.Documents[0].Old, answer.Documents[1].Old}, []bool{false, true})
-}
-
-func TestAnObjectThatIsBeingDeletedIsToldOfAndTheOldOneIsNot(t *testing.T) {
-	going := `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}`
-	staying := `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a", "deletionTimestamp": null}}`
-	for _, one := range []struct {
-		object, old string
-		want        bool
-	}{{going, staying, true}, {staying, going, false}, {going, "null", true}, {staying, staying, false}} {
-		answer := loadReview(t, newEngine(), fmt.Sprintf(reviewed, "", "Thing", "a", "", one.object, one.old))
-		equal(t, "deleting", answer.Request.Deleting, one.want)
-	}
 }
 
 func TestTheDefaultsOfPodsAreAppliedToTemplatesAlone(t *testing.T) {

@@ -3,14 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"sigs.k8s.io/yaml"
-	nodes "sigs.k8s.io/yaml/goyaml.v3"
 )
 
 // Span is one document within a file.
@@ -30,46 +26,22 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
-// splitFile finds the documents of a file: JSON values one after the other,
-// or YAML documents between lines that start with "---", as Kubernetes'
-// own YAML reader divides them.
-func splitFile(text []byte) ([]Span, []Problem) {
-	text, bom := bytes.CutPrefix(text, []byte("\xef\xbb\xbf"))
-	skipped := 0
-	if bom {
-		skipped = 3
-	}
-	if looksLikeJSON(text) {
-		spans, problem := splitJSON(text)
-		if problem == nil {
-			return shift(spans, skipped), nil
-		}
-		// "{a: b}" and "{...}\n---\n{...}" start like JSON but are YAML.
-		if yamlSpans := splitYAML(text); len(yamlSpans) > 1 || isYAML(text) {
-			return shift(yamlSpans, skipped), nil
-		}
-		return shift(spans, skipped), []Problem{*problem}
-	}
-	return shift(splitYAML(text), skipped), nil
-}
+var byteOrderMark = []byte("\ufeff")
 
-// isYAML is asked of what starts like JSON and is none. Nobody writes large
-// documents in YAML's flow style; a large JSON text that breaks is told as JSON.
-func isYAML(text []byte) bool {
-	if len(text) > maxFlowYAML {
-		return false
+// splitFile finds the documents of a file as kubectl does: JSON values one after
+// the other, and, from the first text that is none, YAML documents between lines
+// that begin with "---" (apimachinery: YAMLOrJSONDecoder). No text is left out
+// but comments and markers: what cannot be read is told when it is parsed.
+func splitFile(text []byte) []Span {
+	start := 0
+	if bytes.HasPrefix(text, byteOrderMark) {
+		start = len(byteOrderMark)
 	}
-	_, problem := toJSON(text, Span{})
-	return problem == nil
-}
-
-const maxFlowYAML = 1 << 20
-
-func shift(spans []Span, by int) []Span {
-	for i := range spans {
-		spans[i].Offset += by
+	spans, end := splitJSON(text, start, 1)
+	if end == len(text) {
+		return spans
 	}
-	return spans
+	return append(spans, splitYAML(text, end, 1+bytes.Count(text[:end], []byte("\n")))...)
 }
 
 func looksLikeJSON(text []byte) bool {
@@ -77,27 +49,30 @@ func looksLikeJSON(text []byte) bool {
 	return len(trimmed) > 0 && trimmed[0] == '{'
 }
 
-// splitJSON leaves duplicate names to the parser, which refuses the one
-// document that has them and not all that come after.
-func splitJSON(text []byte) ([]Span, *Problem) {
-	var spans []Span
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), trusted...)
-	line, counted := 1, 0
-	for dec.PeekKind() != jsontext.KindInvalid {
+// splitJSON finds the JSON values that a text begins with, from an offset and its
+// line on, and where the first text is that is none: len(text) when all is JSON.
+// Duplicate names are left to the parser, which refuses the one document that
+// has them and not all that come after.
+func splitJSON(text []byte, from, line int) (spans []Span, end int) {
+	if !looksLikeJSON(text[from:]) {
+		return nil, from
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text[from:]), trusted...)
+	end = from
+	for {
 		value, err := dec.ReadValue()
-		if err != nil {
-			return spans, &Problem{Line: jsonLine(text, err), Message: jsonMessage(err)}
+		if errors.Is(err, io.EOF) {
+			return spans, len(text)
 		}
-		start := int(dec.InputOffset()) - len(value)
-		line += bytes.Count(text[counted:start], []byte("\n"))
-		counted = start
+		if err != nil {
+			return spans, end
+		}
+		start := from + int(dec.InputOffset()) - len(value)
+		line += bytes.Count(text[end:start], []byte("\n"))
 		spans = append(spans, Span{Offset: start, Length: len(value), Line: line, JSON: true})
+		line += bytes.Count(value, []byte("\n"))
+		end = start + len(value)
 	}
-	if rest := bytes.TrimSpace(text[int(dec.InputOffset()):]); len(rest) > 0 {
-		_, err := dec.ReadToken()
-		return spans, &Problem{Line: jsonLine(text, err), Message: jsonMessage(err)}
-	}
-	return spans, nil
 }
 
 // jsonLine is the line of a text, counted from 1, where JSON breaks.
@@ -114,15 +89,24 @@ func jsonMessage(err error) string {
 	return "invalid JSON: " + message
 }
 
-func splitYAML(text []byte) []Span {
+// splitYAML divides what begins at an offset, on that line.
+func splitYAML(text []byte, start, line int) []Span {
 	var spans []Span
-	start, line := 0, 1
 	flush := func(end int) {
-		if doc := text[start:end]; !blank(doc) {
-			spans = append(spans, Span{Offset: start, Length: end - start, Line: line, JSON: isJSON(doc)})
+		doc := text[start:end]
+		if blank(doc) {
+			return
 		}
+		// JSON values between two lines of --- are read as JSON, where that is the same.
+		if !hasWideBreak(doc) {
+			if values, last := splitJSON(text[:end], start, line); last == end {
+				spans = append(spans, values...)
+				return
+			}
+		}
+		spans = append(spans, Span{Offset: start, Length: end - start, Line: line})
 	}
-	for at := 0; at < len(text); {
+	for at := start; at < len(text); {
 		next := bytes.IndexByte(text[at:], '\n')
 		end := len(text)
 		if next >= 0 {
@@ -133,13 +117,14 @@ func splitYAML(text []byte) []Span {
 			flush(at)
 			line += bytes.Count(text[start:at], []byte("\n"))
 			start = at
-			if rest := text[at+3 : end]; len(bytes.TrimSpace(rest)) == 0 || bytes.TrimSpace(rest)[0] == '#' {
-				line++
-				start = end
+			if glued(text[at:end]) == nil {
+				// What follows the comment's end belongs to the document.
+				start = at + afterBreak(text[at:end])
+				line += bytes.Count(text[at:start], []byte("\n"))
 			}
 		case '.':
 			// What comes after the end of a document is another one.
-			flush(end)
+			flush(at)
 			line += bytes.Count(text[start:end], []byte("\n"))
 			start = end
 		}
@@ -149,93 +134,45 @@ func splitYAML(text []byte) []Span {
 	return spans
 }
 
-// marker tells a line that starts a document ('-') or ends one ('.') from others (0).
+// marker tells a line that starts a document ('-'), as kubectl has it, or one
+// that ends a document ('.') from others (0).
 func marker(line []byte) byte {
-	for _, mark := range []string{"---", "..."} {
-		rest, found := bytes.CutPrefix(line, []byte(mark))
-		if found && (len(rest) == 0 || strings.IndexByte(" \t\r\n", rest[0]) >= 0) {
-			return mark[0]
-		}
+	if bytes.HasPrefix(line, []byte("---")) {
+		return '-'
+	}
+	rest, found := bytes.CutPrefix(line, []byte("..."))
+	if found && (len(rest) == 0 || strings.IndexByte(" \t\r\n", rest[0]) >= 0) {
+		return '.'
 	}
 	return 0
 }
 
-// isJSON: one JSON value and nothing else. YAML's flow style looks much like it.
-func isJSON(doc []byte) bool {
-	return looksLikeJSON(doc) && jsontext.Value(doc).IsValid(trusted...)
+// glued is what follows "---" on the first line of a text and is no comment:
+// kubectl refuses it, also where YAML does not. It is nil when nothing does.
+func glued(text []byte) []byte {
+	rest, found := bytes.CutPrefix(text, []byte("---"))
+	if !found {
+		return nil
+	}
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+		return nil
+	}
+	return line
 }
 
 // blank tells whether a YAML document has nothing but comments, directives
 // and its own markers.
 func blank(doc []byte) bool {
-	for line := range bytes.Lines(doc) {
+	for len(doc) > 0 {
+		line := doc[:afterBreak(doc)]
+		doc = doc[len(line):]
 		text := bytes.TrimSpace(line)
 		if len(text) > 0 && text[0] != '#' && line[0] != '%' && !bytes.Equal(text, []byte("---")) && !bytes.Equal(text, []byte("...")) {
 			return false
 		}
 	}
 	return true
-}
-
-// toJSON turns one document into JSON as Kubernetes does, refusing duplicate
-// keys, which kubectl and the API server refuse too.
-func toJSON(text []byte, span Span) ([]byte, *Problem) {
-	if span.JSON {
-		return text, nil
-	}
-	if converted, ok := blockToJSON(text); ok {
-		return converted, nil
-	}
-	converted, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return nil, yamlProblem(err, span)
-	}
-	if followed(text) {
-		return nil, &Problem{Line: span.Line, Message: "invalid YAML: another document follows without a line of --- between"}
-	}
-	return converted, nil
-}
-
-// followed tells whether something stands after the first YAML document, which
-// the library would drop without a word. A block mapping, which has nothing but
-// its own entries until the next marker, need not be asked, unless its lines
-// end in ways that only YAML knows.
-func followed(text []byte) bool {
-	content := text
-	for blankLine := true; blankLine && len(content) > 0; {
-		content = bytes.TrimLeft(bytes.TrimPrefix(content, []byte("---")), " \t\r\n")
-		if blankLine = len(content) > 0 && content[0] == '#'; blankLine {
-			_, content, _ = bytes.Cut(content, []byte("\n"))
-		}
-	}
-	if len(content) > 0 && isWord(content[0]) && !oddLines.Match(text) {
-		return false
-	}
-	dec := nodes.NewDecoder(bytes.NewReader(text))
-	var first, second nodes.Node
-	if err := dec.Decode(&first); err != nil {
-		return false
-	}
-	return !errors.Is(dec.Decode(&second), io.EOF)
-}
-
-var oddLines = regexp.MustCompile("\r[^\n]|\u0085|\u2028|\u2029")
-
-// yamlProblem turns "yaml: line 3: …", which counts from the document's first
-// line, into a problem at the line of the file.
-func yamlProblem(err error, span Span) *Problem {
-	message := strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
-	message = strings.TrimPrefix(message, "yaml: ")
-	message = strings.TrimPrefix(message, "unmarshal errors:\n  ")
-	message, _, _ = strings.Cut(message, "\n")
-	problem := &Problem{Line: span.Line, Message: "invalid YAML: " + message}
-	var line int
-	if _, scanErr := fmt.Sscanf(message, "line %d: ", &line); scanErr == nil {
-		problem.Line = span.Line + line - 1
-		_, rest, _ := strings.Cut(message, ": ")
-		problem.Message = "invalid YAML: " + rest
-	}
-	return problem
 }
 
 type splitRequest struct {
@@ -258,10 +195,7 @@ type Cut struct {
 // have them judged one after the other and never holds all of them parsed.
 func split(r splitRequest, text []byte) (any, error) {
 	target := max(r.Target, 1)
-	spans, problems := splitFile(text)
-	if problems == nil {
-		problems = []Problem{}
-	}
+	problems := []Problem{}
 	cuts := []Cut{}
 	// add lengthens the last cut or starts another; what stands between the items
 	// of two lists belongs to neither.
@@ -275,28 +209,42 @@ func split(r splitRequest, text []byte) (any, error) {
 		}
 		cuts = append(cuts, Cut{Offset: span.Offset, Length: span.Length, Line: span.Line, Items: items, Kind: span.Kind, API: span.API})
 	}
-	for _, span := range spans {
+	end := 0       // of the span before
+	alone := false // what comes next cannot be read behind it
+	for _, span := range splitFile(text) {
 		raw := text[span.Offset : span.Offset+span.Length]
-		if !span.JSON || span.Length <= target {
-			add(span, false, false)
-			continue
+		if !span.JSON && (looksLikeJSON(raw) || bytes.HasPrefix(raw, byteOrderMark)) {
+			// On its own it would be read as a file begins: the marker before it says that it does not.
+			span.Line -= bytes.Count(text[end:span.Offset], []byte("\n"))
+			span.Length += span.Offset - end
+			span.Offset = end
 		}
-		items, ok, err := listItems(raw)
-		if err != nil {
-			problems = append(problems, Problem{Line: span.Line, Message: jsonMessage(err)})
-			continue
+		end = span.Offset + span.Length
+		var list listing
+		if span.JSON && span.Length > target {
+			var err error
+			if list, err = listItems(raw); err != nil {
+				problems = append(problems, Problem{Line: span.Line, Message: jsonMessage(err)})
+				continue
+			}
 		}
-		if !ok {
-			add(span, false, false)
+		// An object with items that is named otherwise is judged itself, too.
+		if !list.named() || list.items != '[' {
+			add(span, false, alone)
+			// JSON files begin with an object: another value is read as YAML, and so would be what follows it.
+			alone = span.JSON && raw[0] != '{' && cuts[len(cuts)-1].Offset == span.Offset
 			continue
 		}
 		line, counted := span.Line, 0
-		for i, item := range items.spans {
+		for i, item := range list.spans {
 			line += bytes.Count(raw[counted:item.Offset], []byte("\n"))
 			counted = item.Offset
 			item.Line = line
 			item.Offset += span.Offset
 			add(item, true, i == 0)
+		}
+		if partial := list.partial(); partial != "" {
+			problems = append(problems, Problem{Line: span.Line, Message: partial})
 		}
 	}
 	return map[string]any{"cuts": cuts, "problems": problems}, nil

@@ -11,12 +11,12 @@ import pytest
 
 from aksp.compliance.changes import remembered
 from aksp.errors import InvalidInput
-from aksp.history import History, Subject
+from aksp.history import History, ScanTarget
 from aksp.model.compliance import ComplianceState, Report, TargetKind
 from tests.report.scenarios import SCENARIOS
 
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
-SHOP = Subject(kind=TargetKind.CLUSTER, name="prod", scope="/clusters/prod", filters=("-n shop",))
+SHOP = ScanTarget(kind=TargetKind.CLUSTER, name="prod", scope="/clusters/prod", filters=("-n shop",))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def history(tmp_path: Path) -> History:
 
 def scan(history: History, name: str = "violations", *, at: datetime = NOW, filters: tuple[str, ...] = ()) -> Report:
     report = replace(SCENARIOS[name](), evaluated_at=at)
-    history.record(Subject.of(report, filters), report, remembered(report.results).values())
+    history.record(ScanTarget.of(report, filters), report, remembered(report.results).values())
     return report
 
 
@@ -41,7 +41,7 @@ def test_nothing_is_made_before_something_is_recorded(history: History, tmp_path
 def test_scans_of_a_target_are_given_oldest_first_and_the_last_ones(history: History) -> None:
     for minute in range(5):
         report = scan(history, at=NOW + timedelta(minutes=minute))
-    snapshots = history.snapshots(Subject.of(report), 3)
+    snapshots = history.snapshots(ScanTarget.of(report), 3)
     assert [one.evaluated_at.minute for one in snapshots] == [2, 3, 4]
     last = snapshots[-1]
     assert (last.state, last.compliance_percent, last.non_compliant) == (report.state, 5.625, 302)
@@ -50,7 +50,7 @@ def test_scans_of_a_target_are_given_oldest_first_and_the_last_ones(history: His
 
 def test_an_assignment_that_was_not_evaluated_has_no_percentage(history: History) -> None:
     report = scan(history, "gaps")
-    (last,) = history.snapshots(Subject.of(report), 1)
+    (last,) = history.snapshots(ScanTarget.of(report), 1)
     assert last.assignments["unique-ingress-hosts"] == (ComplianceState.NOT_STARTED, None)
 
 
@@ -58,14 +58,14 @@ def test_an_assignment_that_was_not_evaluated_has_no_percentage(history: History
 def test_the_findings_of_the_last_scan_come_back_as_they_were(history: History, name: str) -> None:
     scan(history, "gaps")
     report = scan(history, name)
-    kept, found = history.findings(Subject.of(report)), remembered(report.results)
+    kept, found = history.findings(ScanTarget.of(report)), remembered(report.results)
     assert kept.keys() == found.keys() and found
     for key, one in found.items():
         assert replace(kept[key], message="") == replace(one, message="", path=kept[key].path)
 
 
 def test_a_scan_of_a_part_is_another_target_than_one_of_the_whole(history: History) -> None:
-    whole = Subject.of(scan(history))
+    whole = ScanTarget.of(scan(history))
     scan(history, "gaps", filters=("-n shop",))
     assert history.subjects() == [SHOP, whole]
     assert len(history.snapshots(whole, 9)) == 1
@@ -77,8 +77,8 @@ def test_old_records_can_be_forgotten_but_for_each_targets_last(history: History
         report = scan(history, at=NOW - timedelta(days=100 + day))
     other = scan(history, filters=("-n shop",), at=NOW)
     assert history.forget(NOW - timedelta(days=90)) == 2
-    assert len(history.snapshots(Subject.of(report), 9)) == 1
-    assert len(history.snapshots(Subject.of(other, ("-n shop",)), 9)) == 1
+    assert len(history.snapshots(ScanTarget.of(report), 9)) == 1
+    assert len(history.snapshots(ScanTarget.of(other, ("-n shop",)), 9)) == 1
 
 
 def test_the_file_keeps_itself_out_of_repositories(history: History) -> None:
@@ -109,7 +109,7 @@ def test_a_later_versions_file_is_left_alone(history: History) -> None:
 
 def test_a_record_is_whole_or_not_there(history: History) -> None:
     report = scan(history)
-    subject, findings = Subject.of(report), history.findings(Subject.of(report))
+    subject, findings = ScanTarget.of(report), history.findings(ScanTarget.of(report))
 
     def broken() -> object:
         yield from list(remembered(report.results).values())[:1]
@@ -119,3 +119,37 @@ def test_a_record_is_whole_or_not_there(history: History) -> None:
         history.record(subject, report, broken())  # type: ignore[arg-type]
     assert len(history.snapshots(subject, 9)) == 1
     assert history.findings(subject) == findings
+
+
+def test_a_scan_that_judged_nothing_has_no_percentage_and_leaves_the_findings_of_the_one_before(
+    history: History,
+) -> None:
+    report = scan(history)
+    nothing = replace(SCENARIOS["unmatched"](), target=report.target)
+    history.record(ScanTarget.of(nothing), nothing, remembered(nothing.results).values())
+
+    last = history.snapshots(ScanTarget.of(report), 5)[-1]
+    assert (last.state, last.compliance_percent) == (ComplianceState.NOT_STARTED, None)
+    assert history.findings(ScanTarget.of(report)) == remembered(report.results)
+
+
+def test_a_file_of_the_first_version_keeps_all_its_records(history: History) -> None:
+    report = scan(history)
+    before = history.snapshots(ScanTarget.of(report), 5)
+    findings = history.findings(ScanTarget.of(report))
+    with sqlite3.connect(history.file, isolation_level=None) as database:
+        # As the first version made it.
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'percent REAL, non', 'percent REAL NOT NULL, non')"
+            " WHERE name = 'scans'"
+        )
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    assert history.snapshots(ScanTarget.of(report), 5) == before
+
+    nothing = replace(SCENARIOS["unmatched"](), target=report.target)
+    history.record(ScanTarget.of(nothing), nothing, ())
+    assert history.snapshots(ScanTarget.of(report), 5)[:-1] == before
+    assert history.findings(ScanTarget.of(report)) == findings
+    assert history.snapshots(ScanTarget.of(report), 1)[0].compliance_percent is None

@@ -13,7 +13,7 @@ from aksp.engine import Engine
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.model.compliance import ComplianceState, Gap, Target, TargetKind
 from aksp.model.definition import ResourceKind
-from aksp.scan import Outcome, Scan
+from aksp.scan import Scan, ScanResult
 from aksp.workspace import prepare
 from tests.catalog.documents import V0_RULE
 from tests.compliance.builders import NOW, POD, SERVICE, definition, module, plan, ready
@@ -70,14 +70,14 @@ def rule(name: str, rego: str, *, version: str = "v1", **more: Any) -> Ready:
     return ready(name, of=definition(name, modules=(module(text, version=version),), **more))
 
 
-def scan(judged: Plan, script: Script, *, collect_compliant: bool = False) -> Outcome:
+def scan(judged: Plan, script: Script, *, collect_compliant: bool = False) -> ScanResult:
     with Engine() as engine:
-        prepare(engine, judged)
+        judged = prepare(engine, judged)
         one = Scan(judged, engine, collect_compliant=collect_compliant)
         return one.run(Pages(engine, script), TARGET, NOW)
 
 
-def rows(outcome: Outcome) -> list[tuple[str, str, str | None]]:
+def rows(outcome: ScanResult) -> list[tuple[str, str, str | None]]:
     return [
         (r.resource.name, r.state.value, r.finding.container.name if r.finding.container else None)
         for r in outcome.report.results
@@ -196,6 +196,116 @@ def test_a_rule_that_compares_objects_does_not_compare_with_what_a_restarted_lis
     assert outcome.report.counts.resources[S.COMPLIANT] == 1
 
 
+SERVICE_OF_THE_POD = """
+violation contains {"msg": "no Service", "details": {"path": "metadata.name"}} if not served
+
+served if data.inventory.namespace.shop[_].Service[input.review.name]
+"""
+SERVICE_A = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "shop"}}
+NO_RIGHT = Gap(reason="Forbidden", message="Service could not be listed: forbidden")
+
+
+@pytest.mark.parametrize("rego", [SERVICE_OF_THE_POD, SERVICE_OF_THE_POD.replace("[_]", '["v1"]')])
+def test_what_a_rule_looks_up_is_compared_though_nothing_declares_it(rego: str) -> None:
+    outcome = scan(plan(rule("served", rego)), [[pod("a"), pod("b")], [SERVICE_A]])
+
+    assert rows(outcome) == [("b", "NonCompliant", None)]
+    assert outcome.report.counts.resources[S.COMPLIANT] == 1
+
+
+def test_a_rule_that_computes_the_kinds_is_in_error_unless_they_are_declared() -> None:
+    computed = SERVICE_OF_THE_POD.replace(".Service[", '[concat("", ["Serv", "ice"])][')
+    undeclared, declared = rule("computed", computed), rule("told", computed, requires_inventory=(SERVICE,))
+    outcome = scan(plan(undeclared, declared), [[pod("a"), pod("b")], [SERVICE_A]])
+
+    assert [(r.assignment.name, *row) for r, row in zip(outcome.report.results, rows(outcome), strict=True)] == [
+        ("computed", "a", "Error", None),
+        ("computed", "b", "Error", None),
+        ("told", "b", "NonCompliant", None),
+    ]
+    assert "requiresInventory" in outcome.report.results[0].finding.message
+    assert [(line.name, line.state) for line in outcome.report.assignments] == [
+        ("computed", S.ERROR),
+        ("told", S.NON_COMPLIANT),
+    ]
+    assert [gap.reason for gap in outcome.report.gaps] == ["EvaluationError"]
+
+
+@pytest.mark.parametrize(
+    ("looked_up", "why"),
+    [
+        ('["v1"].service', "kind service in v1, which Kubernetes does not have"),
+        ('["core/v1"].Service', "kind Service in core/v1, which Kubernetes does not have"),
+        ('["apps/v1"].Deployments', "kind Deployments in apps/v1, which Kubernetes does not have"),
+        ('["v1"].Service', None),
+        ('["example.com/v1"].service', None),
+    ],
+)
+def test_a_rule_that_looks_up_a_kind_that_kubernetes_does_not_have_is_in_error(looked_up: str, why: str | None) -> None:
+    _looked_up(f"namespace.shop{looked_up}[input.review.name]", why)
+
+
+@pytest.mark.parametrize(
+    ("looked_up", "why"),
+    [
+        (
+            'cluster["v1"].Service[_]',
+            "looks Service up in data.inventory.cluster: its objects are in data.inventory.namespace",
+        ),
+        ("cluster[_].Service[_]", "looks Service up in data.inventory.cluster"),
+        (
+            'namespace.shop["v1"].Namespace[_]',
+            "looks Namespace up in data.inventory.namespace: its objects are in data.inventory.cluster",
+        ),
+        ("namespace[_][_].Namespace[_]", "looks Namespace up in data.inventory.namespace"),
+        ('cluster["v1"].Namespace[_]', None),
+        ('cluster["example.com/v1"].Service[_]', None),
+    ],
+)
+def test_a_rule_that_looks_a_kind_up_where_its_objects_never_are_is_in_error(looked_up: str, why: str | None) -> None:
+    _looked_up(looked_up, why)
+
+
+def test_a_rule_may_look_a_kind_up_in_both_places() -> None:
+    body = """violation contains {"msg": "x"} if at(data.inventory.cluster)[input.review.name]
+violation contains {"msg": "x"} if at(data.inventory.namespace.shop)[input.review.name]
+at(objects) := objects.v1.Service"""
+    outcome = scan(plan(rule("both", body)), [[pod("a"), pod("b")], [SERVICE_A]])
+    assert [(name, state) for name, state, _ in rows(outcome)] == [("a", "NonCompliant")]
+
+
+def _looked_up(what: str, why: str | None) -> None:
+    found = f'violation contains {{"msg": "x"}} if data.inventory.{what}'
+    outcome = scan(plan(rule("odd", found)), [[pod("a")]])
+
+    assert [state for _, state, _ in rows(outcome)] == (["Error"] if why else [])
+    assert why is None or why in outcome.report.results[0].finding.message
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        (Page(listing="Service", failed=SERVICE, gaps=[NO_RIGHT]), "could not be listed"),
+        (Page(listing="Service", unserved=SERVICE), "the cluster serves no kind Service in v1"),
+    ],
+)
+def test_nothing_complies_with_a_rule_whose_objects_to_compare_with_cannot_be_had(page: Page, why: str) -> None:
+    found = 'violation contains {"msg": "x"} if data.inventory.namespace.shop["v1"].Service[input.review.name]'
+    outcome = scan(plan(rule("served", found), rule("honest", HONEST)), [[pod("a")], page])
+
+    assert rows(outcome) == [("a", "Error", None)]
+    assert why in outcome.report.results[0].finding.message
+    assert {line.name: line.state for line in outcome.report.assignments} == {"served": S.ERROR, "honest": S.COMPLIANT}
+
+
+def test_of_kinds_of_one_name_in_several_groups_one_that_is_served_is_enough() -> None:
+    old = ResourceKind(group="extensions", kind="Service")
+    judged = plan(rule("served", SERVICE_OF_THE_POD, requires_inventory=(old, SERVICE)))
+    outcome = scan(judged, [[pod("a"), pod("b")], Page(listing="Service.extensions", unserved=old), [SERVICE_A]])
+
+    assert rows(outcome) == [("b", "NonCompliant", None)]
+
+
 def test_ctrl_c_tells_what_is_known_and_that_it_is_not_all() -> None:
     script: Script = [[pod(f"pod-{page}", privileged=True)] for page in range(4)]
     outcome = scan(plan(rule("honest", HONEST)), [*script, KeyboardInterrupt])
@@ -221,12 +331,25 @@ def test_an_assignment_that_matches_nothing_is_told() -> None:
     ]
 
 
+def test_assignments_that_match_nothing_for_one_reason_share_a_note() -> None:
+    elsewhere = [
+        ready(name, of=definition(name, modules=(module(HONEST),)), parameters={"namespaces": ["x"]})
+        for name in ("east", "west")
+    ]
+    outcome = scan(plan(*elsewhere, rule("honest", HONEST)), [[pod("a")]])
+
+    assert [note for note in outcome.notes if "matched nothing" in note] == [
+        "assignments east, west each matched nothing: no Pod that it reaches"
+    ]
+
+
 def test_nothing_is_read_when_nothing_is_in_force() -> None:
     off = ready("off", parameters={"effect": "Disabled"})
     outcome = scan(plan(disabled=[off]), [RuntimeError])
 
     assert [(line.name, line.state) for line in outcome.report.assignments] == [("off", S.NOT_STARTED)]
-    assert (outcome.report.state, outcome.report.compliance_percent, outcome.evaluations) == (S.COMPLIANT, 100.0, 0)
+    assert (outcome.report.state, outcome.report.compliance_percent, outcome.evaluations) == (S.NOT_STARTED, None, 0)
+    assert [gap.reason for gap in outcome.report.gaps] == ["NothingAssigned"]
 
 
 def test_each_kind_is_asked_for_once_and_whole_where_rules_compare() -> None:

@@ -21,13 +21,13 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.open(str(tmp_path / "ws"))
+    return Workspace.open(str(tmp_path / "ws"), new=True)
 
 
 def assign(workspace: Workspace, name: str = "one", definition: str = "no-privileged", **more: Any) -> str:
     parameters = more.pop("parameters", {})
     made = Assignment(name=name, definition_id=definition, parameters=parameters, **more)
-    return workspace.store.save(made, replace=True)
+    return workspace.store.save(made, replace=True)[1]
 
 
 def exempt(workspace: Workspace, name: str, assignment: str, **spec: Any) -> None:
@@ -45,24 +45,45 @@ def exempt(workspace: Workspace, name: str, assignment: str, **spec: Any) -> Non
 # Where it is
 
 
-def test_the_option_beats_the_environment_beats_the_folder_upward_beats_the_user_s_data(tmp_path: Path) -> None:
+def test_the_option_beats_the_environment_beats_the_folder_upward_beats_the_user_s_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deep = tmp_path / "project" / "deep"
     deep.mkdir(parents=True)
-    environment = {"XDG_DATA_HOME": str(tmp_path / "data")}
-    assert workspace_root(environment=environment, cwd=deep) == tmp_path / "data" / "aksp"
+    monkeypatch.delenv("AKSP_WORKSPACE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert workspace_root(cwd=deep) == tmp_path / "data" / "aksp"
 
     (tmp_path / "project" / ".aksp").mkdir()
-    assert workspace_root(environment=environment, cwd=deep) == tmp_path / "project" / ".aksp"
+    assert workspace_root(cwd=deep) == tmp_path / "project" / ".aksp"
 
-    environment["AKSP_WORKSPACE"] = "/from/environment"
-    assert workspace_root(environment=environment, cwd=deep) == Path("/from/environment")
-    assert workspace_root("/given", environment=environment, cwd=deep) == Path("/given")
+    monkeypatch.setenv("AKSP_WORKSPACE", "/from/environment")
+    assert workspace_root(new=True, cwd=deep) == Path("/from/environment")
+    assert workspace_root("/given", new=True, cwd=deep) == Path("/given")
 
 
-def test_a_file_named_like_the_folder_is_passed_by(tmp_path: Path) -> None:
+def test_a_workspace_that_is_named_must_be_there_unless_it_is_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, file = tmp_path / "missing", tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    for named, what in ((missing, "is not there"), (file, "is no folder")):
+        monkeypatch.delenv("AKSP_WORKSPACE", raising=False)
+        with pytest.raises(InvalidInput, match=rf"--workspace .*{what}"):
+            workspace_root(str(named))
+        monkeypatch.setenv("AKSP_WORKSPACE", str(named))
+        with pytest.raises(InvalidInput, match=rf"AKSP_WORKSPACE .*{what}"):
+            workspace_root()
+    monkeypatch.setenv("AKSP_WORKSPACE", str(missing))
+    assert workspace_root(str(tmp_path)) == tmp_path
+
+
+def test_a_file_named_like_the_folder_is_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".aksp").write_text("", encoding="utf-8")
 
-    assert workspace_root(environment={"XDG_DATA_HOME": "/data"}, cwd=tmp_path) == Path("/data/aksp")
+    monkeypatch.delenv("AKSP_WORKSPACE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert workspace_root(cwd=tmp_path) == Path("/data/aksp")
 
 
 # Plans
@@ -105,13 +126,16 @@ def test_parameters_are_checked_again_when_they_are_loaded(workspace: Workspace)
     assert (error.value.where, error.value.hint) == (where, "did you mean 'effect'?")
 
 
-def test_an_expression_that_cannot_be_understood_is_refused(workspace: Workspace) -> None:
+def test_an_assignment_of_a_definition_that_cannot_be_understood_is_broken(workspace: Workspace) -> None:
     write(workspace.root / "definitions", made=document(**{f"{DETAILS}.values": {"x": "[parameters('gone')]"}}))
-    where = assign(workspace, definition="ours")
-    with pytest.raises(InvalidInput, match="there is no parameter 'gone'") as error:
-        workspace.plan(None, NOW)
+    assign(workspace, "one", definition="ours")
+    assign(workspace, "two")
+    made = workspace.plan(None, NOW)
 
-    assert error.value.where == where
+    assert [(one.assignment.name, "there is no parameter 'gone'" in one.problem) for one in made.broken] == [
+        ("one", True)
+    ]
+    assert [one.key.name for one in made.ready] == ["two"]
 
 
 def test_a_definition_of_the_workspace_can_be_assigned_by_guid(workspace: Workspace) -> None:

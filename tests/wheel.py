@@ -131,7 +131,16 @@ def check_contents(wheel: Path) -> None:
         for path in (ROOT / "aksp" / "report" / "html").glob(pattern)
     }
     manual = f"aksp-{wheel.name.split('-')[1]}.data/data/share/man/man1/aksp.1"
-    wanted = {*package, *definitions, *page, ENGINE, manual, "aksp/py.typed", "aksp/report/report.schema.json"}
+    wanted = {
+        *package,
+        *definitions,
+        *page,
+        ENGINE,
+        manual,
+        "aksp/py.typed",
+        "aksp/model/kinds.json",
+        "aksp/report/report.schema.json",
+    }
     if missing := sorted(wanted - set(entries)):
         raise Failure(f"the wheel lacks {', '.join(missing)}")
     surplus = sorted(name for name in set(entries) - wanted if ".dist-info/" not in name)
@@ -149,6 +158,7 @@ def use(wheel: Path, elsewhere: Path) -> None:
     scripts = elsewhere / "venv" / ("Scripts" if os.name == "nt" else "bin")
     run([scripts / f"python{EXE}", "-m", "pip", "install", "--quiet", wheel], cwd=elsewhere, environment=os.environ)
     workspace = elsewhere / "workspace"
+    workspace.mkdir()
     clean = {
         "PATH": os.pathsep.join([str(scripts), os.defpath]),
         "HOME": str(elsewhere),

@@ -106,7 +106,7 @@ def due(kept: Contents, *, names: Sequence[str], now: datetime, published: Publi
     return None
 
 
-class Store(Protocol):
+class SecretStore(Protocol):
     """The one Secret. `create` and `replace` raise Conflict when another replica was first."""
 
     def get(self) -> dict[str, Any] | None: ...
@@ -114,7 +114,7 @@ class Store(Protocol):
     def replace(self, document: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
-class ClusterStore:
+class ClusterSecret:
     """The Secret in a cluster. `aksp addon enable` makes it; the add-on may read and write this one only."""
 
     def __init__(self, connection: Connection, *, namespace: str = NAMESPACE, name: str = SECRET) -> None:
@@ -137,7 +137,7 @@ class ClusterStore:
 class CertificateSecret:
     """A source (`tls.Source`). ``names``: what the API server may call us, DNS names and addresses, asked each time."""
 
-    def __init__(self, store: Store, *, names: Callable[[], Sequence[str]], interval: float = INTERVAL) -> None:
+    def __init__(self, store: SecretStore, *, names: Callable[[], Sequence[str]], interval: float = INTERVAL) -> None:
         self._store = store
         self._names = names
         self._interval = interval

@@ -18,7 +18,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from aksp.addon.asked import Asked, Questions
 from aksp.addon.documents import Seen, status_of
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
 from aksp.addon.policies import InForce, Standing, stand
@@ -30,17 +29,18 @@ from aksp.addon.status import (
     definition_status,
     exemption_status,
 )
+from aksp.addon.status_writer import StatusWriter, collection
 from aksp.addon.summary import AssignmentOutcome, Summary
-from aksp.addon.writing import Statuses, collection
+from aksp.addon.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
 from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import Inventory, Page, Wanted
+from aksp.inventory.interface import NAMESPACE, Inventory, Page, Wanted
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
 from aksp.model.compliance import ComplianceState, Gap, Report, Target, TargetKind
-from aksp.model.definition import Effect, ResourceKind
+from aksp.model.definition import ResourceKind
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.scan import Scan
@@ -157,7 +157,7 @@ class _Writing:
         now: datetime,
     ) -> None:
         self._connection = connection
-        self._statuses = Statuses(connection)
+        self._statuses = StatusWriter(connection)
         self._documents = documents
         self._now = now
 
@@ -171,7 +171,7 @@ class _Writing:
             self._write(DEFINITIONS, one, definition_status)
         for other in standing.exemptions:
             self._write(EXEMPTIONS, other, exemption_status)
-        questions = Questions(self._connection)
+        questions = CoverageReader(self._connection)
         for assignment in standing.assignments:
             document = self._documents[ASSIGNMENTS][assignment.name]
             if status_of(document).get("observedGeneration") != assignment.generation or not _has_been_applied(
@@ -191,10 +191,10 @@ class _Writing:
 
     def after_the_scan(self, standing: Standing, found: Mapping[str, Evaluation]) -> list[AssignmentOutcome]:
         """What became of each assignment. The webhook's rules may have been written during the scan."""
-        questions = Questions(self._connection)
+        questions = CoverageReader(self._connection)
         return [self._assignment(one, found[one.name], _asked(questions, one)) for one in standing.assignments]
 
-    def _assignment(self, one: InForce, evaluation: Evaluation, asked: Asked) -> AssignmentOutcome:
+    def _assignment(self, one: InForce, evaluation: Evaluation, asked: WebhookCoverage) -> AssignmentOutcome:
         document = self._documents[ASSIGNMENTS][one.name]
         status = assignment_status(one, document, self._now, evaluation=evaluation, asked=asked)
         self._statuses.write(ASSIGNMENTS, document, status)
@@ -233,9 +233,9 @@ def _listed(connection: Connection, plural: str) -> dict[str, Mapping[str, Any]]
     return {Seen.of(document).name: document for document in found}
 
 
-def _asked(questions: Questions, one: InForce) -> Asked:
+def _asked(questions: CoverageReader, one: InForce) -> WebhookCoverage:
     """Of an assignment that is not in force nobody asks whether it is enforced."""
-    return questions.about(one.ready) if one.ready is not None and one.ready.refuses else Asked.YES
+    return questions.about(one.ready) if one.ready is not None and one.ready.refuses else WebhookCoverage.YES
 
 
 def _publisher(connection: Connection, namespace: str) -> Publish:
@@ -280,9 +280,15 @@ def _evaluations(
     found = {}
     for one in standing.assignments:
         errors: list[str] = []
-        if one.ready is not None and one.ready.effect is not Effect.DISABLED:
-            needed = dict.fromkeys((*one.ready.definition.kinds, *one.ready.definition.requires_inventory))
-            errors += [message for kind in needed for message in heard.failed.get(kind, ())]
+        if one.ready is not None and one.ready.effect.judges:
+            selecting = () if one.ready.selection.namespace_selector.empty else (NAMESPACE,)
+            needed = (*one.ready.selection.kinds, *one.ready.definition.requires_inventory, *selecting)
+            errors += [
+                message
+                for kind, messages in heard.failed.items()
+                if any(own.covers(kind.group, kind.kind) for own in needed)
+                for message in messages
+            ]
             errors += [
                 f"{message} ({plural(count, 'resource')})"
                 for message, count in sorted(faults.get(one.name, Counter()).items())

@@ -8,11 +8,21 @@ fit the new version stay with the old one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from aksp.engine import Engine
-from aksp.model.definition import Definition, RegoModule
+from aksp.model.definition import Definition, RegoModule, ResourceKind
 from aksp.workspace import compile_definition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """The Rego of one id, and the kinds that it compares with, as they are declared and as they are."""
+
+    modules: tuple[RegoModule, ...]
+    declared: tuple[ResourceKind, ...]
+    compared: tuple[ResourceKind, ...]
 
 
 class Compiled:
@@ -21,7 +31,7 @@ class Compiled:
     def __init__(self, engine: Engine, before: Compiled | None = None) -> None:
         self._engine = engine
         #: All that the engine holds: it forgets nothing by itself.
-        self._held: dict[str, Sequence[RegoModule]] = dict(before._held) if before else {}
+        self._held: dict[str, _Held] = dict(before._held) if before else {}
         self._used: set[str] = set()
         # Reviews may still be judged by the last standing, or by the one before it.
         self._busy: frozenset[str] = frozenset(before._used | before._last) if before else frozenset()
@@ -30,19 +40,26 @@ class Compiled:
     @property
     def modules(self) -> Mapping[str, Sequence[RegoModule]]:
         """The Rego in use, by id."""
-        return {policy: self._held[policy] for policy in sorted(self._used)}
+        return {policy: self._held[policy].modules for policy in sorted(self._used)}
+
+    def compared(self, policy: str) -> tuple[ResourceKind, ...]:
+        """The kinds that the Rego of an id compares with."""
+        return self._held[policy].compared
 
     def id_of(self, definition: Definition) -> str:
         """The id of a definition's Rego, compiled unless it is already. Raises InvalidPolicy."""
         slug = definition.slug
-        for policy, modules in self._held.items():
-            if policy.partition("@")[0] == slug and modules == definition.modules:
+        for policy, held in self._held.items():
+            same = held.modules == definition.modules and held.declared == definition.requires_inventory
+            if policy.partition("@")[0] == slug and same:
                 self._used.add(policy)
                 return policy
         names = (slug if number == 1 else f"{slug}@{number}" for number in count(1))
         policy = next(name for name in names if name not in self._used and name not in self._busy)
-        compile_definition(self._engine, definition, policy)
-        self._held[policy] = definition.modules
+        made = compile_definition(self._engine, definition, policy)
+        self._held[policy] = _Held(
+            modules=definition.modules, declared=definition.requires_inventory, compared=made.requires_inventory
+        )
         self._used.add(policy)
         return policy
 

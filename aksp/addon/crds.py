@@ -198,8 +198,8 @@ def _assignments() -> dict[str, Any]:
             ("Mode", ".spec.enforcementMode"),
             ("State", ".status.state"),
             ("Compliance", ".status.compliancePercent", "number"),
-            ("Non-compliant", ".status.counts.resources.NonCompliant", "integer"),
-            ("Containers", ".status.counts.containers.NonCompliant", "integer", 1),
+            ("Non-compliant", f".status.counts.resources.{ComplianceState.NON_COMPLIANT}", "integer"),
+            ("Containers", f".status.counts.containers.{ComplianceState.NON_COMPLIANT}", "integer", 1),
             ("Checked-in", ".status.lastCheckIn", "date"),
             _MESSAGE,
         ],
@@ -239,7 +239,9 @@ def _exemptions() -> dict[str, Any]:
             "description": optional(text("Why, shown in reports.")),
             "metadata": optional(free("Anything; requestedBy, else approvedBy, else createdBy is shown.")),
             "scope": optional(_scope("Where it holds.")),
-            "resources": optional(array("What it holds for; without the field everything in the scope.", resource)),
+            "resources": optional(
+                array("What it holds for; without the field everything in the scope.", resource, minItems=1)
+            ),
         },
         ["policyAssignmentId", "exemptionCategory"],
     )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from aksp.model.compliance import AssignmentKey, Finding
 from aksp.model.resource import Container, Owner, Resource
 
+#: The reason of what is not judged because single rules could not be, not the whole review.
+RULE = "rule"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewRequest:
@@ -23,7 +26,6 @@ class ReviewRequest:
     resource: Resource
     sub_resource: str = ""
     dry_run: bool = False
-    deleting: bool = False
     owner: Resource | None = None
     workload: Owner | None = None
 
@@ -69,8 +71,9 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """The answer to one request, and how long it took."""
+    """The answer to one request, and how long it took. ``unjudged``: why nothing of it was judged."""
 
     request: ReviewRequest
     outcome: Outcome
     seconds: float = 0.0
+    unjudged: str = ""

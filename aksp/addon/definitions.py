@@ -14,7 +14,7 @@ from aksp.catalog.custom import definition_from_resource
 from aksp.catalog.folder import bundled
 from aksp.catalog.interface import Catalogs
 from aksp.errors import InvalidInput
-from aksp.model.definition import Definition
+from aksp.model.definition import Definition, ResourceKind
 
 KIND = "PolicyDefinition"
 #: Reasons that do not come from the document's own text, and may have gone.
@@ -43,16 +43,20 @@ class DefinitionInForce:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """A definition in force and the id of its Rego; ``note`` says what is wrong with its newest version."""
+    """A definition in force, the id of its Rego and the kinds that this compares with.
+
+    ``note`` says what is wrong with its newest version.
+    """
 
     definition: Definition
     policy: str
+    compared: tuple[ResourceKind, ...]
     note: str = ""
 
     @property
     def in_engine(self) -> Definition:
         """The definition as the engine knows it: its slug is the policy's id."""
-        return self.definition if self.policy == self.definition.slug else replace(self.definition, slug=self.policy)
+        return replace(self.definition, slug=self.policy, requires_inventory=self.compared)
 
 
 @cache
@@ -156,14 +160,17 @@ class Definitions:
         record = next((one for one in self.records if one.definition is definition), None)
         if record is None:
             with as_wrong(Reason.INVALID_DEFINITION):
-                return Rule(definition=definition, policy=self._compiled.id_of(definition))
+                return self._rule(definition, self._compiled.id_of(definition))
         note = ""
         if record.problem:
             version = (
                 f"generation {record.applied_generation}" if record.applied_generation else "the last good version"
             )
             note = f"definition {record.name} is wrong in its newest version, and {version} stays in force: {record.problem}"
-        return Rule(definition=definition, policy=record.policy, note=note)
+        return self._rule(definition, record.policy, note)
+
+    def _rule(self, definition: Definition, policy: str, note: str = "") -> Rule:
+        return Rule(definition=definition, policy=policy, compared=self._compiled.compared(policy), note=note)
 
     def _missing(self, identifier: str, error: InvalidInput) -> Wrong:
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()

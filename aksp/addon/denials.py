@@ -1,4 +1,8 @@
-"""What was refused, remembered in the cluster: one PolicyDenial for an assignment and a workload, with a count."""
+"""What was refused, remembered in the cluster: one PolicyDenial for an assignment and a workload, with a count.
+
+A namespace has so many of its own and no more, so that a storm of names, or of reviews that nobody but an attacker has
+asked for, fills no etcd and pushes out nothing: what comes later is folded.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from urllib.parse import quote
 
 from aksp.addon import names
 from aksp.addon.decision import Decision, Refusal
-from aksp.addon.outbox import ONCE, Outbox
+from aksp.addon.outbox import ONCE, PENDING, Outbox
 from aksp.addon.refusals import cut
 from aksp.errors import ClusterError
 from aksp.kube import faults, objects
@@ -20,16 +24,19 @@ from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
 from aksp.model.assignment import API_VERSION
 from aksp.model.resource import Container, Owner, Resource
-from aksp.report.figures import plural, rfc3339
+from aksp.model.times import moment, rfc3339
+from aksp.report.figures import plural
 
 _log = logging.getLogger(__name__)
 
 KIND = "PolicyDenial"
 RETENTION = timedelta(days=7)
-KEPT = 2_000
-"""How many denials a cluster keeps."""
-PRUNE_EVERY = 1_000
-"""After so many new ones a replica prunes by itself: until the next check-in a storm of names could fill etcd."""
+PER_NAMESPACE = 100
+"""How many denials a namespace has of its own; whoever is refused beyond that is counted in one for each assignment."""
+OTHERS = "(others)"
+"""The name in such a denial: it is nobody's, and no object can have it."""
+COUNTED_SECONDS = 30.0
+"""How long a replica goes by its own count of a namespace's denials: other replicas write too."""
 TRIES = 5
 """How often a denial is read again when other replicas write it at the same time."""
 LONGEST_NAME = 512
@@ -38,7 +45,7 @@ MOST_CONTAINERS = 50
 ASSIGNMENT_LABEL = f"{names.GROUP}/assignment"
 
 
-class Objects(Protocol):
+class DenialsApi(Protocol):
     """What this needs of `aksp.kube.objects`."""
 
     def get(self, connection: Connection, path: str, *, backoff: Backoff = ...) -> dict[str, Any] | None:
@@ -62,7 +69,7 @@ class Objects(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Key:
+class DenialKey:
     """Refusals with the same key are one PolicyDenial. ``kind`` and ``name`` are the workload's, else the object's."""
 
     assignment: str
@@ -105,7 +112,7 @@ class Denials:
         connection: Connection,
         *,
         namespace: str = names.NAMESPACE,
-        api: Objects = objects,
+        api: DenialsApi = objects,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **more: Any,
     ) -> None:
@@ -113,22 +120,22 @@ class Denials:
         self._namespace = namespace
         self._api = api
         self._now = now
-        self._created = 0
-        self._outbox: Outbox[Key, Denial] = Outbox("denials", write=self._write, merge=Denial.and_then, **more)
-        self.turn = self._outbox.turn
+        self._counts: dict[str, tuple[int, datetime]] = {}
+        """How many denials of their own namespaces have, and when they were counted."""
+        self._outbox: Outbox[DenialKey, Denial] = Outbox(
+            "denials",
+            write=self._write,
+            merge=Denial.and_then,
+            share=lambda key: key.namespace,
+            folded=others_of,
+            **more,
+        )
+        self.turn, self.start, self.close = self._outbox.turn, self._outbox.start, self._outbox.close
 
     @property
     def lost(self) -> int:
         """How many refusals will never be written; the log says why."""
         return self._outbox.lost
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._outbox.start()
-
-    def close(self, seconds: float = 3.0) -> None:
-        """Write what waits, for some seconds at most, and end."""
-        self._outbox.close(seconds)
 
     def record(self, decision: Decision) -> None:
         """Take note of a refusal. A dry run refused nothing, and leaves nothing behind in the cluster."""
@@ -139,7 +146,7 @@ class Denials:
         for refusal in decision.outcome.refusals:
             denial = _denial(refusal, decision, moment)
             subject = denial.workload
-            key = Key(
+            key = DenialKey(
                 assignment=refusal.assignment,
                 namespace=request.resource.namespace or self._namespace,
                 # Kinds of other groups may have the same name (Service: Knative's).
@@ -149,7 +156,7 @@ class Denials:
             self._outbox.put(key, denial)
 
     def prune(self, now: datetime | None = None) -> int:
-        """Delete denials that are older than 7 days, and the oldest over 2,000; how many. The leader's work.
+        """Delete denials that are older than 7 days; how many. The leader's work.
 
         A cluster that refuses is told in the log: nothing else depends on it.
         """
@@ -161,25 +168,26 @@ class Denials:
 
     def _prune(self, now: datetime) -> int:
         found = self._api.list_all(self._connection, collection_path())
-        newest_first = sorted(found, key=last_time, reverse=True)
         limit = now - RETENTION
-        aged = [each for each in newest_first if last_time(each) < limit]
-        over = newest_first[KEPT : len(newest_first) - len(aged)]
-        if removed := self._delete(aged):
+        removed = self._delete([each for each in found if last_time(each) < limit])
+        if removed:
             _log.info("%s older than %d days deleted", plural(removed, "denial"), RETENTION.days)
-        if cut_off := self._delete(over):
-            _log.info("%s deleted: the oldest, of more than %s", plural(cut_off, "denial"), f"{KEPT:,}")
-        return removed + cut_off
+        return removed
 
     def _delete(self, found: Sequence[Mapping[str, Any]]) -> int:
         return sum(self._api.delete(self._connection, _path(each)) for each in found)
 
-    def _write(self, key: Key, denial: Denial) -> None:
+    def _write(self, key: DenialKey, denial: Denial) -> None:
+        if key.name == OTHERS:
+            denial = replace(denial, workload=None, resource=replace(denial.resource, name=OTHERS))
         name = denial_name(key)
         collection = collection_path(key.namespace)
         path = f"{collection}/{name}"
         for attempt in range(1, TRIES + 1):
             known = self._api.get(self._connection, path, backoff=ONCE)
+            if known is None and key.name != OTHERS and not self._room(key.namespace):
+                self._write(others_of(key), denial)
+                return
             try:
                 if known is None:
                     new = document(name, key.namespace, denial)
@@ -194,14 +202,27 @@ class Denials:
                 if known is None or attempt == TRIES:
                     raise
             else:
-                self._count_new(new=known is None)
                 return
 
-    def _count_new(self, *, new: bool) -> None:
-        self._created += new
-        if self._created >= PRUNE_EVERY:
-            self._created = 0
-            self.prune()
+    def _room(self, namespace: str) -> bool:
+        """Whether a namespace may have one more denial of its own. What is there is never pushed out."""
+        now = self._now()
+        counted = self._counts.get(namespace)
+        if counted is None or not timedelta() <= now - counted[1] < timedelta(seconds=COUNTED_SECONDS):
+            found = self._api.list_all(self._connection, collection_path(namespace))
+            own = sum((each.get("spec") or {}).get("resource", {}).get("name") != OTHERS for each in found)
+            if len(self._counts) >= PENDING:
+                self._counts.clear()
+            counted = self._counts[namespace] = own, now
+        if counted[0] >= PER_NAMESPACE:
+            return False
+        self._counts[namespace] = counted[0] + 1, counted[1]
+        return True
+
+
+def others_of(key: DenialKey) -> DenialKey:
+    """The key of the denial that stands for all for whom a namespace has no room."""
+    return DenialKey(assignment=key.assignment, namespace=key.namespace, kind="", name=OTHERS)
 
 
 def collection_path(namespace: str | None = None) -> str:
@@ -210,7 +231,7 @@ def collection_path(namespace: str | None = None) -> str:
     return f"/apis/{names.GROUP}/{names.VERSION}{inside}/{names.DENIALS}"
 
 
-def denial_name(key: Key) -> str:
+def denial_name(key: DenialKey) -> str:
     """``<assignment, cut to 40>-<10 hex digits>``: the same in every replica."""
     digest = hashlib.sha256("\0".join((key.assignment, key.namespace, key.kind, key.name)).encode("utf-8", "replace"))
     return f"{key.assignment[:40].rstrip('-.')}-{digest.hexdigest()[:10]}"
@@ -233,8 +254,8 @@ def merged(known: Mapping[str, Any], denial: Denial) -> dict[str, Any]:
     spec = spec if isinstance(spec, Mapping) else {}
     told = _spec(denial)
     before = spec.get("count")
-    first = _moment(spec.get("firstTime"))
-    last = _moment(spec.get("lastTime"))
+    first = moment(spec.get("firstTime"))
+    last = moment(spec.get("lastTime"))
     result = {**told, **spec} if last is not None and last > denial.last else told
     result["count"] = (before if isinstance(before, int) and before > 0 else 0) + denial.count
     result["firstTime"] = rfc3339(min(first or denial.first, denial.first))
@@ -253,9 +274,9 @@ def first_time(found: Mapping[str, Any]) -> datetime:
 
 def _time(found: Mapping[str, Any], field: str) -> datetime:
     spec = found.get("spec")
-    moment = _moment(spec.get(field)) if isinstance(spec, Mapping) else None
+    said = moment(spec.get(field)) if isinstance(spec, Mapping) else None
     created = (found.get("metadata") or {}).get("creationTimestamp")
-    return moment or _moment(created) or datetime.fromtimestamp(0, UTC)
+    return said or moment(created) or datetime.fromtimestamp(0, UTC)
 
 
 def _denial(refusal: Refusal, decision: Decision, moment: datetime) -> Denial:
@@ -309,14 +330,3 @@ def _name(text: str) -> str:
 def _path(found: Mapping[str, Any]) -> str:
     metadata = found["metadata"]
     return f"{collection_path(metadata['namespace'])}/{quote(metadata['name'], safe='')}"
-
-
-def _moment(text: Any) -> datetime | None:
-    """A time as the API server writes them; None for anything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,5 +1,7 @@
 """Events on the owners of refused objects: `kubectl describe replicaset` shows which policy blocks, and why.
 
+And on the webhook configuration, when somebody has changed it and it was put back.
+
 As client-go's EventCorrelator does it (k8s.io/client-go/tools/record/events_cache.go): the same Event again is one Event
 with a higher count, and an object gets 25 Events at once, then one every five minutes. Unlike there, what comes
 meanwhile is not forgotten: the next write of the Event adds it to its count.
@@ -23,11 +25,18 @@ from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
 from aksp.model.resource import Resource
-from aksp.report.figures import rfc3339
+from aksp.model.times import rfc3339
 
 REASON: Final = "PolicyDenied"
+REPAIRED: Final = "WebhookRepaired"
+CONFIGURATION: Final = Resource(
+    api_version="admissionregistration.k8s.io/v1", kind="ValidatingWebhookConfiguration", namespace="", name=names.NAME
+)
 BURST = 25
 REFILL_SECONDS = 300.0
+NAMESPACE_BURST = 500
+NAMESPACE_REFILL_SECONDS = 2.0
+"""Of all owners in a namespace: an owner is whatever an object says, so that there is no end of them."""
 REMEMBERED = 4096
 """Events and owners that are remembered, the last used ones; client-go's maxLruCacheEntries."""
 CLUSTER_NAMESPACE: Final = "default"
@@ -41,7 +50,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Objects(Protocol):
+class EventsApi(Protocol):
     """What this needs of `aksp.kube.objects`."""
 
     def create(
@@ -56,11 +65,12 @@ class Objects(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Key:
+class EventKey:
     """The same Event: who it is about, and its words."""
 
     owner: Resource
     message: str
+    reason: str = REASON
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,13 +98,15 @@ class _Known:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Bucket:
-    """Tokens of one owner, as they were at a time (seconds since 1970)."""
+    """Tokens of one owner or namespace, as they were at a time (seconds since 1970). ``refill``: seconds for one."""
 
     tokens: float
     at: float
+    burst: int = BURST
+    refill: float = REFILL_SECONDS
 
     def filled(self, now: float) -> _Bucket:
-        return _Bucket(tokens=min(BURST, self.tokens + max(0.0, now - self.at) / REFILL_SECONDS), at=now)
+        return replace(self, tokens=min(self.burst, self.tokens + max(0.0, now - self.at) / self.refill), at=now)
 
 
 class Events:
@@ -105,7 +117,7 @@ class Events:
         connection: Connection,
         *,
         instance: str = "",
-        api: Objects = objects,
+        api: EventsApi = objects,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **more: Any,
     ) -> None:
@@ -114,23 +126,18 @@ class Events:
         self._api = api
         self._now = now
         self._made = 0
-        self._known: _Recent[Key, _Known] = _Recent()
+        self._known: _Recent[EventKey, _Known] = _Recent()
         self._buckets: _Recent[Resource, _Bucket] = _Recent()
-        self._outbox: Outbox[Key, Occurrences] = Outbox("events", write=self._write, merge=Occurrences.and_then, **more)
-        self.turn = self._outbox.turn
+        self._places: _Recent[str, _Bucket] = _Recent()
+        self._outbox: Outbox[EventKey, Occurrences] = Outbox(
+            "events", write=self._write, merge=Occurrences.and_then, **more
+        )
+        self.turn, self.start, self.close = self._outbox.turn, self._outbox.start, self._outbox.close
 
     @property
     def lost(self) -> int:
         """How many refusals will never be told in an Event; the log says why."""
         return self._outbox.lost
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._outbox.start()
-
-    def close(self, seconds: float = 3.0) -> None:
-        """Write what waits, for some seconds at most, and end."""
-        self._outbox.close(seconds)
 
     def record(self, decision: Decision) -> None:
         """Take note of a refusal of something that has an owner; nobody describes what was never made."""
@@ -142,15 +149,29 @@ class Events:
         for refusal in decision.outcome.refusals:
             # Without the object's own name, which is another one at every attempt: the same Event would never come again.
             message = cut(f"assignment {refusal.assignment} refuses the {what}: {refusal.message}")
-            self._outbox.put(Key(owner=owner, message=message), Occurrences(first=moment, last=moment))
+            self._outbox.put(EventKey(owner=owner, message=message), Occurrences(first=moment, last=moment))
 
-    def _write(self, key: Key, new: Occurrences) -> None:
+    def tell_repair(self, parts: Mapping[str, str]) -> None:
+        """Take note of what was put back in the webhook configuration, by part, a sentence each."""
+        moment = self._now().replace(microsecond=0)
+        message = cut(f"put back as enabled; somebody had changed it: {'; '.join(parts.values())}")
+        self._outbox.put(
+            EventKey(owner=CONFIGURATION, message=message, reason=REPAIRED), Occurrences(first=moment, last=moment)
+        )
+
+    def _write(self, key: EventKey, new: Occurrences) -> None:
         known = self._known.get(key)
         all_of_it = known.occurrences.and_then(new) if known else new
         now = self._now()
-        bucket = (self._buckets.get(key.owner) or _Bucket(tokens=BURST, at=now.timestamp())).filled(now.timestamp())
+        at, place = now.timestamp(), _namespace(key.owner)
+        bucket = (self._buckets.get(key.owner) or _Bucket(tokens=BURST, at=at)).filled(at)
+        of_all = self._places.get(place) or _Bucket(
+            tokens=NAMESPACE_BURST, at=at, burst=NAMESPACE_BURST, refill=NAMESPACE_REFILL_SECONDS
+        )
+        of_all = of_all.filled(at)
         self._buckets.put(key.owner, bucket)
-        if bucket.tokens < 1:
+        self._places.put(place, of_all)
+        if bucket.tokens < 1 or of_all.tokens < 1:
             self._known.put(key, _Known(name=known.name if known else None, occurrences=all_of_it))
             return
         name = known.name if known else None
@@ -158,8 +179,9 @@ class Events:
             name = self._create(key, all_of_it, now)
         self._known.put(key, _Known(name=name, occurrences=all_of_it))
         self._buckets.put(key.owner, replace(bucket, tokens=bucket.tokens - 1))
+        self._places.put(place, replace(of_all, tokens=of_all.tokens - 1))
 
-    def _patch(self, key: Key, name: str, occurrences: Occurrences) -> bool:
+    def _patch(self, key: EventKey, name: str, occurrences: Occurrences) -> bool:
         """Whether the Event was still there: the API server forgets them after an hour."""
         patch = {"count": occurrences.count, "lastTimestamp": rfc3339(occurrences.last)}
         try:
@@ -169,7 +191,7 @@ class Events:
             return False
         return True
 
-    def _create(self, key: Key, occurrences: Occurrences, now: datetime) -> str:
+    def _create(self, key: EventKey, occurrences: Occurrences, now: datetime) -> str:
         self._made += 1
         # Several in one tick of the clock are told apart; a name that is taken all the same is another in the next turn.
         document = event(key, occurrences, name=_name(key.owner, now, self._made), instance=self._instance)
@@ -194,7 +216,7 @@ class _Recent(Generic[K, V]):
             self._found.popitem(last=False)
 
 
-def event(key: Key, occurrences: Occurrences, *, name: str, instance: str = "") -> dict[str, Any]:
+def event(key: EventKey, occurrences: Occurrences, *, name: str, instance: str = "") -> dict[str, Any]:
     """The Event as core/v1 has it. ``instance`` is this replica."""
     owner = key.owner
     return {
@@ -209,7 +231,7 @@ def event(key: Key, occurrences: Occurrences, *, name: str, instance: str = "") 
             **({"uid": owner.uid} if owner.uid else {}),
         },
         "type": "Warning",
-        "reason": REASON,
+        "reason": key.reason,
         "message": key.message,
         "source": {"component": names.NAME, **({"host": instance} if instance else {})},
         "reportingComponent": names.NAME,

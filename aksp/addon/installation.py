@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,13 +11,15 @@ from aksp.addon import names
 from aksp.addon.crds import crds
 from aksp.addon.manifests import Document, manifests, removable
 from aksp.addon.settings import Listed, Settings
+from aksp.compliance.expressions import is_expression
 from aksp.errors import ClusterError, InvalidInput
+from aksp.inventory.interface import NAMESPACE
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
 from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.definition import Definition, ResourceKind
-from aksp.report.policyreport import OPEN_REPORTS, POLICY_REPORTS
+from aksp.report.formats.policyreport import OPEN_REPORTS, POLICY_REPORTS
 
 MANAGER = "aksp"
 ESTABLISHED_SECONDS = 30.0
@@ -41,10 +44,25 @@ def installed_in(connection: Connection) -> str | None:
     return None
 
 
-def listed_kinds(definitions: Iterable[Definition], discovery: Discovery | None, note: Tell) -> tuple[Listed, ...]:
-    """What must be listed for these definitions; with discovery just what the cluster serves."""
-    compared = {kind for definition in definitions for kind in definition.requires_inventory}
-    wanted = {kind for definition in definitions for kind in definition.kinds} | compared
+def listed_kinds(
+    definitions: Iterable[Definition],
+    discovery: Discovery | None,
+    note: Tell,
+    assigned: Iterable[ResourceKind] = (),
+) -> tuple[Listed, ...]:
+    """What must be listed for these definitions; with discovery just what the cluster serves.
+
+    ``assigned`` are the kinds of assignments, as parameters may give them.
+    """
+    compared = {
+        one
+        for definition in definitions
+        for kind in definition.requires_inventory
+        for one in _each_group(kind, discovery)
+    }
+    if any(definition.namespace_selector for definition in definitions):
+        compared.add(NAMESPACE)
+    wanted = {kind for definition in definitions for kind in definition.kinds} | compared | set(assigned)
     found: dict[tuple[str, str], Listed] = {}
     for kind in sorted(wanted, key=lambda kind: (kind.group, kind.kind)):
         for plural in _plurals(kind, discovery, note):
@@ -54,8 +72,22 @@ def listed_kinds(definitions: Iterable[Definition], discovery: Discovery | None,
     return tuple(found[key] for key in sorted(found))
 
 
+def _each_group(kind: ResourceKind, discovery: Discovery | None) -> list[ResourceKind]:
+    """A kind that rules compare with; one of any group as it is in each, as far as that can be told."""
+    if kind.group != "*":
+        return [kind]
+    if discovery is None:
+        return [ResourceKind(group=group, kind=name) for group, name in KINDS if name == kind.kind] or [kind]
+    with contextlib.suppress(NotServed):
+        return [ResourceKind(group=one.group, kind=one.kind) for one in discovery.named(kind.kind)]
+    return []
+
+
 def _plurals(kind: ResourceKind, discovery: Discovery | None, note: Tell) -> Iterator[str]:
-    if "*" in (kind.group, kind.kind):
+    if is_expression(kind.kind) or is_expression(kind.group):
+        # Those that it stands for are known by assignments.
+        return
+    elif "*" in (kind.group, kind.kind):
         note(
             f"a definition is about {kind.group}/{kind.kind}: the add-on gets no right to list every kind, so name the kinds"
         )

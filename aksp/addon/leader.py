@@ -110,14 +110,20 @@ class CheckIns:
         if summary is None:
             if not self._leading or self._stopping:
                 return
-            lines = err.decode(errors="replace").strip().splitlines()
+            # Of an error the last line but for its hint, of a traceback the exception.
+            lines = [
+                line.strip().removeprefix("aksp: error: ")
+                for line in err.decode(errors="replace").splitlines()
+                if line.strip() and not line.lstrip().startswith("hint:")
+            ]
             _log.error(
                 "the check-in ended without a summary",
                 extra={"exitCode": child.returncode, "said": lines[-1][:500] if lines else ""},
             )
             with self._wake:
                 self._due = min(self._due, time.monotonic() + RETRY_SECONDS)
-            self._ended({"failed": True, "seconds": seconds})
+            cause = lines[-1] if lines else f"it ended with exit code {child.returncode}"
+            self._ended({"failed": True, "failure": cause, "seconds": seconds})
             return
         _log.info("checked in", extra={"summary": {k: v for k, v in summary.items() if k != "assignments"}})
         self._ended({**summary, "exitCode": child.returncode})

@@ -6,19 +6,24 @@ import contextlib
 import json
 import logging
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, TextIO
 
-from aksp.addon.decision import Decision
+from aksp.addon.decision import RULE, Decision, ReviewRequest
 from aksp.errors import InvalidInput
 from aksp.model.resource import Container
+from aksp.model.times import rfc3339
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 #: One encoder for all lines: `json.dumps` makes one for each when it has options.
 _ENCODED: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _REFUSALS: Final = logging.getLogger("aksp.refusals")
+_UNJUDGED: Final = logging.getLogger("aksp.unjudged")
+#: Containers of a refusal, and reasons, that a line names.
+MOST_CONTAINERS: Final = 100
+MOST_ERRORS: Final = 20
 #: What every record has; whatever else it has came with `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 #: Loggers that tell every connection and every request.
@@ -35,7 +40,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         line: dict[str, Any] = {
-            "time": _time(record.created),
+            "time": rfc3339(datetime.fromtimestamp(record.created, UTC), "milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -60,8 +65,16 @@ class Lines(logging.StreamHandler[TextIO]):
         self.setFormatter(JsonLines())
 
     def tell(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
-        """Write an info line without a record, which would cost as much as all else in a review that has a precedent."""
-        line = _ENCODED({"time": _time(time.time()), "level": "info", "logger": logger, "message": message, **fields})
+        """Write an info line without a record, which would cost as much as all else in a review that was decided before."""
+        line = _ENCODED(
+            {
+                "time": rfc3339(datetime.now(UTC), "milliseconds"),
+                "level": "info",
+                "logger": logger,
+                "message": message,
+                **fields,
+            }
+        )
         # As in a handler, what cannot be written stops nobody.
         with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
             self.stream.write(line + self.terminator)
@@ -98,23 +111,16 @@ def refusal(decision: Decision) -> None:
     if decision.outcome.allowed or not _REFUSALS.isEnabledFor(logging.INFO):
         return
     request = decision.request
-    resource = request.resource
     refused = decision.outcome.refusals
     containers = dict.fromkeys(container for each in refused for container in each.containers)
     fields = {
         "user": request.user,
         "assignments": [each.assignment for each in refused],
         "operation": request.operation,
-        "object": {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "namespace": resource.namespace,
-            # `name` alone would be the logger's; within an object it may stand.
-            "name": resource.name,
-            **({"subresource": request.sub_resource} if request.sub_resource else {}),
-        },
+        "object": _object(request),
         "workload": {"kind": request.workload.kind, "name": request.workload.name} if request.workload else None,
-        "containers": [_container(container) for container in containers],
+        "containers": [_container(container) for container in islice(containers, MOST_CONTAINERS)],
+        **({"moreContainers": len(containers) - MOST_CONTAINERS} if len(containers) > MOST_CONTAINERS else {}),
         "uid": request.uid,
         "dryRun": request.dry_run,
     }
@@ -124,9 +130,36 @@ def refusal(decision: Decision) -> None:
         _REFUSALS.info("%s", decision.outcome.message, extra=fields)
 
 
-def _time(seconds: float) -> str:
-    """RFC 3339, with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+def unjudged(decision: Decision) -> None:
+    """Warn of what could not be judged, of whom and of what. Nothing when all was."""
+    request, errors = decision.request, decision.outcome.errors
+    if not (decision.unjudged or errors):
+        return
+    _UNJUDGED.warning(
+        "%s",
+        "could not be judged: " + "; ".join(dict.fromkeys(why for _, why in errors[:MOST_ERRORS])),
+        extra={
+            "reason": decision.unjudged or RULE,
+            "allowed": decision.outcome.allowed,
+            "user": request.user,
+            "assignments": list(dict.fromkeys(name for name, _ in errors)),
+            "operation": request.operation,
+            "object": _object(request),
+            "uid": request.uid,
+        },
+    )
+
+
+def _object(request: ReviewRequest) -> dict[str, str]:
+    resource = request.resource
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "namespace": resource.namespace,
+        # `name` alone would be the logger's; within an object it may stand.
+        "name": resource.name,
+        **({"subresource": request.sub_resource} if request.sub_resource else {}),
+    }
 
 
 def _container(container: Container) -> dict[str, str]:

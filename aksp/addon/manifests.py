@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from aksp.addon import names, rbac, workload
@@ -20,7 +21,8 @@ def manifests(settings: Settings) -> list[Document]:
     """All objects but the CustomResourceDefinitions, in the order to be applied.
 
     The webhook comes last: by then there is somebody to answer, and it has no rules before the
-    add-on writes them. They, the certificate and the Lease are the running add-on's own.
+    add-on writes them. They, the CA bundle, the certificate and what the Lease says are the running
+    add-on's own.
     """
     secret = None if settings.cert_secret else names.SECRET
     found: list[Document] = []
@@ -37,26 +39,35 @@ def manifests(settings: Settings) -> list[Document]:
     if secret:
         found.append(made("v1", "Secret", secret, settings.namespace, type="Opaque"))
     if settings.webhook_url is None:
-        found += [workload.service(settings), workload.deployment(settings)]
+        found += [workload.service(settings), workload.network_policy(settings), workload.deployment(settings)]
         # One replica could never be drained.
         found += [workload.disruption_budget(settings)] if settings.replicas > 1 else []
-    return [*found, _webhook(settings)]
+    return [*found, _intention(settings), _webhook(settings)]
 
 
 def removable(namespace: str) -> list[Document]:
-    """Whatever `manifests` may have made, in the order to be deleted: nothing asks the add-on after the first.
+    """Whatever `manifests` may have made, in the order to be deleted. A namespace is nobody's alone, and stays.
 
-    A namespace is nobody's alone, and stays.
+    First what the webhook configuration is to be, so that nobody makes it again, then the configuration: from then on
+    nothing asks the add-on.
     """
-    settings = Settings(namespace=namespace)
-    made_last, *others = reversed(manifests(settings))
-    return [made_last, *others]
+    webhook, intention, *others = reversed(manifests(Settings(namespace=namespace)))
+    return [intention, webhook, *others]
 
 
 def _namespace(settings: Settings) -> Document:
     found = made("v1", "Namespace", settings.namespace)
     found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
     return found
+
+
+def _intention(settings: Settings) -> Document:
+    """What the running add-on keeps the webhook configuration at, and `aksp addon status` compares it with."""
+    text = json.dumps(_webhook(settings), sort_keys=True, separators=(",", ":"))
+    data = {names.WEBHOOK_KEY: text}
+    if settings.client_ca:
+        data[names.CLIENT_CA_KEY] = settings.client_ca
+    return made("v1", "ConfigMap", names.CONFIG_MAP, settings.namespace, data=data)
 
 
 def _webhook(settings: Settings) -> Document:

@@ -17,15 +17,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from aksp import __version__
-from aksp.addon.decision import Decision, Outcome
+from aksp.addon.asking import Unjudged
+from aksp.addon.decision import RULE, Decision
 from aksp.model.compliance import ComplianceState
-from aksp.model.definition import Effect
+from aksp.model.effect import Effect
 
 #: Seconds. The API server waits 3 s, and 15 ms is what 99 of 100 reviews are to need at most.
 ADMISSION_BUCKETS: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
 SCAN_BUCKETS: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 OTHER: Final = "other"
 OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
+#: What `aksp.addon.deviations` tells apart; a field that is new in Kubernetes counts as ``other``.
+PARTS: Final = (
+    "object", "webhooks", "rules", "caBundle", "clientConfig", "namespaceSelector", "objectSelector", "matchConditions",
+    "failurePolicy", "matchPolicy", "timeoutSeconds", "sideEffects", "admissionReviewVersions", "labels", "annotations",
+)  # fmt: skip
 _STATES: Final = tuple(state.value for state in ComplianceState)
 _EFFECTS: Final = frozenset(effect.value for effect in Effect)
 
@@ -64,11 +70,23 @@ class Metrics:
             ("assignment",),
             registry=registry,
         )
+        self._unjudged = Counter(
+            "aksp_unjudged",
+            "Reviews that could not be judged, or not by all assignments, by the reason.",
+            ("reason",),
+            registry=registry,
+        )
         self._scans = Counter("aksp_scans", "Scans of the cluster, by how they ended.", ("result",), registry=registry)
         self._scan_seconds = Histogram(
             "aksp_scan_duration_seconds",
             "Time that scans of the cluster took.",
             buckets=SCAN_BUCKETS,
+            registry=registry,
+        )
+        self._repairs = Counter(
+            "aksp_webhook_repairs",
+            "Times that the webhook configuration was put back, by what somebody had changed.",
+            ("part",),
             registry=registry,
         )
         self._leader = Gauge("aksp_leader", "1 in the replica that checks in.", registry=registry)
@@ -107,6 +125,10 @@ class Metrics:
         self._effects: dict[str, str] = {}
         for result in ("succeeded", "failed"):
             self._scans.labels(result)
+        for reason in (*Unjudged, RULE):
+            self._unjudged.labels(str(reason))
+        for part in (*PARTS, OTHER):
+            self._repairs.labels(part)
 
     def name_kinds(self, kinds: Collection[str]) -> None:
         """Take note of the kinds that the webhook's rules name now."""
@@ -119,9 +141,11 @@ class Metrics:
         self._count(
             request.operation if request.operation in OPERATIONS else OTHER,
             kind if kind in self._kinds else OTHER,
-            _word(decision.outcome),
+            _word(decision),
         )
         self._seconds.observe(decision.seconds)
+        if decision.unjudged or decision.outcome.errors:
+            self._unjudged.labels(decision.unjudged or RULE).inc()
         for assignment, _ in decision.outcome.errors:
             self._policy_error(assignment, 1)
 
@@ -135,6 +159,11 @@ class Metrics:
         self._leader.set(int(leading))
         if not leading:
             self._withdraw()
+
+    def observe_repair(self, parts: Collection[str]) -> None:
+        """Count what somebody had changed in the webhook configuration, and was put back."""
+        for part in parts:
+            self._repairs.labels(part if part in PARTS else OTHER).inc()
 
     def observe_check_in(self, summary: Mapping[str, Any]) -> None:
         """Take note of a check-in: its summary as in `aksp.addon.checkin.Summary.to_json`. What is missing stays as it was."""
@@ -239,10 +268,11 @@ class Metrics:
             self._effects.clear()
 
 
-def _word(outcome: Outcome) -> str:
+def _word(decision: Decision) -> str:
+    outcome = decision.outcome
     if not outcome.allowed:
         return "denied"
-    if outcome.errors:
+    if outcome.errors or decision.unjudged:
         return "error"
     return "warned" if outcome.warnings else "allowed"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 PENDING = 5_000
 """Entries that may wait; at 2 KB each they take 10 MB at worst."""
+PER_SHARE = 200
+"""Of these, so many of one share."""
 INTERVAL_SECONDS = 1.0
 TELL_SECONDS = 60.0
 """How often the log says that something is not written."""
@@ -37,6 +39,9 @@ class Outbox(Generic[K, E]):
     - Conflict, it is written again in the next turn;
     - another ClusterError, everything waits and is tried again, ever less often, at least once a minute.
 
+    ``share`` says whose an entry is, and ``folded`` gives the key that stands for all of theirs once ``per_share`` of
+    them wait: nobody's storm keeps the others out.
+
     What is lost is counted, and the log says so once a minute. ``noun`` is what the log calls the entries. ``clock``
     gives monotonic seconds.
     """
@@ -47,6 +52,9 @@ class Outbox(Generic[K, E]):
         *,
         write: Callable[[K, E], None],
         merge: Callable[[E, E], E],
+        share: Callable[[K], Hashable] | None = None,
+        folded: Callable[[K], K] | None = None,
+        per_share: int = PER_SHARE,
         pending: int = PENDING,
         interval: float = INTERVAL_SECONDS,
         backoff: Backoff = BACKOFF,
@@ -55,6 +63,9 @@ class Outbox(Generic[K, E]):
         self.noun = noun
         self._write = write
         self._merge = merge
+        self._share, self._folded, self._per_share = share, folded, per_share
+        self._shares: Counter[Hashable] = Counter()
+        """How many entries of each wait."""
         self._limit = pending
         self._interval = interval
         self._backoff = backoff
@@ -86,11 +97,15 @@ class Outbox(Generic[K, E]):
     def put(self, key: K, entry: E) -> None:
         """Take one. Never waits for the API server; when too many wait, a new key is counted as lost."""
         with self._lock:
+            new = key not in self._pending
+            if new and self._share and self._folded and self._shares[self._share(key)] >= self._per_share:
+                key = self._folded(key)
             known = self._pending.get(key)
             if known is not None:
                 self._pending[key] = (self._merge(known[0], entry), known[1] + 1)
             elif len(self._pending) < self._limit:
                 self._pending[key] = (entry, 1)
+                self._count(key, 1)
             else:
                 self._lost += 1
                 self._why = f"more than {self._limit:,} wait to be written"
@@ -132,6 +147,7 @@ class Outbox(Generic[K, E]):
                 return
             with self._lock:
                 entry, times = self._pending.pop(key)
+                self._count(key, -1)
             try:
                 self._write(key, entry)
             except (Forbidden, faults.NotServed, faults.Invalid, faults.BadRequest) as error:
@@ -154,8 +170,17 @@ class Outbox(Generic[K, E]):
     def _put_back(self, key: K, entry: E, times: int) -> None:
         with self._lock:
             newer = self._pending.get(key)
+            if newer is None:
+                self._count(key, 1)
             self._pending[key] = (entry, times) if newer is None else (self._merge(entry, newer[0]), times + newer[1])
             self._pending.move_to_end(key, last=False)
+
+    def _count(self, key: K, change: int) -> None:
+        if self._share:
+            share = self._share(key)
+            self._shares[share] += change
+            if not self._shares[share]:
+                del self._shares[share]
 
     def _lose(self, times: int, why: str) -> None:
         with self._lock:

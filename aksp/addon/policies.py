@@ -22,7 +22,7 @@ from aksp.engine import Engine
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.scope import Scope
 from aksp.store.documents import assignment_from, exemption_from
-from aksp.workspace import check_regexes, idle, plan_of, ready_for
+from aksp.workspace import admission_only, check_regexes, idle, plan_of, ready_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,7 +205,9 @@ class _Work:
         with as_wrong(Reason.INVALID_PARAMETERS, assignment.origin):
             ready = ready_for(assignment, rule.definition, (), self.cluster, self.now)
             check_regexes(self.engine, [(assignment, rule.definition)])
-        return self._waived(replace(ready, definition=rule.in_engine)), rule.note
+        return self._waived(
+            replace(ready, definition=rule.in_engine, not_started=admission_only(self.engine, rule.policy))
+        ), rule.note
 
     def _waived(self, ready: Ready) -> Ready:
         """With the exemptions as they are now; the same object when they are the same."""

@@ -11,7 +11,7 @@ that ends in time::
     the rest of a body that nobody reads, after the answer             linger_seconds  closed
     the client to take an answer                                       head_seconds    aborted
 
-`Crowd` bounds how many connections there are. Those that owe us something are kept in the order of their last whole
+`ConnectionLimit` bounds how many connections there are. Those that owe us something are kept in the order of their last whole
 request; when there are too many, the first of them goes: an attacker's, or one that is idle, which HTTP clients bear.
 """
 
@@ -51,7 +51,7 @@ class Limits:
     drain_seconds: float = 10.0
 
 
-class Crowd:
+class ConnectionLimit:
     """The connections of one listener, those in the TLS handshake included.
 
     ``waiting``: those that we wait for, the one that has completed nothing for longest first, with how to end them.
@@ -80,7 +80,7 @@ class Crowd:
         self.waiting.pop(someone, None)
 
 
-class Parting:
+class LingeringTransport:
     """A transport whose `close` leaves the client time to read, and ends in time whatever the client does.
 
     RFC 9112, 9.6: a server that closes with data unread lingers, else the answer may be lost in a reset.
@@ -146,13 +146,24 @@ class Parting:
 
 
 class Http(HttpToolsProtocol):
-    """One connection of ``crowd``, where it takes the place of ``greeting``, which has accepted it."""
+    """One connection of ``connection_limit``, where it takes the place of ``greeting``, which has accepted it.
 
-    def __init__(self, config: Config, state: ServerState, crowd: Crowd, greeting: object) -> None:
+    ``admits`` tells, after the TLS handshake, whether it may go on.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        connection_limit: ConnectionLimit,
+        greeting: object,
+        admits: Callable[[asyncio.BaseTransport], bool],
+    ) -> None:
         super().__init__(config, state, {})
-        self.crowd = crowd
+        self.connection_limit = connection_limit
         self.greeting = greeting
-        self._limits = crowd.limits
+        self._admits = admits
+        self._limits = connection_limit.limits
         self._incoming = False
         """A request has begun and has not come whole."""
         self._headed = False
@@ -175,18 +186,20 @@ class Http(HttpToolsProtocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        parting = Parting(transport, self._limits, lambda: self._incoming)
-        super().connection_made(cast(asyncio.Transport, parting))
-        self._parting = parting
-        self.crowd.gone(self.greeting)
-        self.crowd.open.add(self)
-        self.crowd.waiting[self] = transport.abort
+        lingering = LingeringTransport(transport, self._limits, lambda: self._incoming)
+        super().connection_made(cast(asyncio.Transport, lingering))
+        self._lingering = lingering
+        self.connection_limit.gone(self.greeting)
+        self.connection_limit.open.add(self)
+        self.connection_limit.waiting[self] = transport.abort
         self._after(self._limits.head_seconds, self.timeout_keep_alive_handler)
+        if not self._admits(transport):
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_keepalive_if_required()
-        self._parting.lost()
-        self.crowd.gone(self)
+        self._lingering.lost()
+        self.connection_limit.gone(self)
         # Requests that wait behind another one have nobody to answer.
         self.pipeline.clear()
         super().connection_lost(exc)
@@ -232,7 +245,7 @@ class Http(HttpToolsProtocol):
             self._refuse(431, "the headers are too large")
             raise ValueError("the headers are too large")
         super().on_headers_complete()
-        if self.crowd.leaving:
+        if self.connection_limit.leaving:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -243,7 +256,7 @@ class Http(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._incoming = False
         self._overhead = self._allowed = 0
-        self.crowd.waiting.pop(self, None)
+        self.connection_limit.waiting.pop(self, None)
         super().on_message_complete()
         if self.cycle.response_complete:
             # The rest of a body that was answered unread: now the connection is idle.
@@ -268,7 +281,7 @@ class Http(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _idle(self) -> None:
-        self.crowd.waiting[self] = self.transport.abort
+        self.connection_limit.waiting[self] = self.transport.abort
         self._after(self._limits.idle_seconds, self.timeout_keep_alive_handler)
 
     def _after(self, seconds: float, call: Callable[[], object]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aksp.addon import names
+from aksp.addon.owners import WORKLOADS
 from aksp.addon.settings import Listed, made
 
 _GROUP = "rbac.authorization.k8s.io"
@@ -22,13 +23,24 @@ def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
         _rule([names.GROUP], own, ["get", "list", "watch"]),
         _rule([names.GROUP], [f"{plural}/status" for plural in own], ["get", "patch", "update"]),
         _rule([names.GROUP], [names.DENIALS, names.REPORTS], _WRITE),
+        # `create` counts for server-side apply alone, which names what it makes: a POST does not, and is refused.
+        # `list` and `watch` count for a field selector that names it.
         _rule(
             ["admissionregistration.k8s.io"],
             ["validatingwebhookconfigurations"],
-            ["get", "patch", "update"],
+            ["create", "get", "list", "patch", "update", "watch"],
             [names.NAME],
         ),
+        # Whether documents went because somebody deleted them, or their kind.
+        _rule(
+            ["apiextensions.k8s.io"],
+            ["customresourcedefinitions"],
+            ["get"],
+            [f"{plural}.{names.GROUP}" for plural in own],
+        ),
         _rule([""], ["events"], ["create", "patch"]),
+        # Whether the workload that is exempted has made a Pod.
+        *(_rule([group], list(plurals), ["get"]) for group, plurals in WORKLOADS.items()),
         # Reports of the Policy Working Group, where the cluster has them.
         _rule(["wgpolicyk8s.io"], ["clusterpolicyreports", "policyreports"], _WRITE),
         _rule(["openreports.io"], ["clusterreports", "reports"], _WRITE),
@@ -39,9 +51,15 @@ def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
 
 
 def role(namespace: str, secret: str | None) -> dict[str, Any]:
-    """Rights in the add-on's namespace: its Lease, and its Secret unless somebody else makes the certificate."""
+    """Rights in the add-on's namespace: its Lease, and its Secret unless somebody else makes the certificate.
+
+    What the webhook configuration is to be it may only read.
+    """
     verbs = ["get", "patch", "update"]
-    rules = [_rule(["coordination.k8s.io"], ["leases"], verbs, [names.LEASE])]
+    rules = [
+        _rule(["coordination.k8s.io"], ["leases"], verbs, [names.LEASE]),
+        _rule([""], ["configmaps"], ["get"], [names.CONFIG_MAP]),
+    ]
     if secret:
         rules.append(_rule([""], ["secrets"], verbs, [secret]))
     return made(f"{_GROUP}/v1", "Role", names.CLUSTER_ROLE, namespace, rules=rules)

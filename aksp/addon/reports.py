@@ -13,7 +13,6 @@ import base64
 import binascii
 import gzip
 import io
-import json
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,12 +26,13 @@ from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import Kind, list_path
 from aksp.model.compliance import Report
+from aksp.model.json_text import decode
+from aksp.model.times import rfc3339
 from aksp.report import wire
-from aksp.report.figures import rfc3339
+from aksp.report.formats.json import render_json
+from aksp.report.formats.policyreport import OPEN_REPORTS, POLICY_REPORTS, Kinds, policy_reports
 from aksp.report.interface import Show, Style
-from aksp.report.json_format import render_json
 from aksp.report.parse import report_from
-from aksp.report.policyreport import OPEN_REPORTS, POLICY_REPORTS, Kinds, policy_reports
 
 API: Final = f"/apis/{names.GROUP}/{names.VERSION}"
 ENCODING: Final = "gzip+base64"
@@ -231,7 +231,7 @@ def _unpacked(data: bytes) -> dict[str, Any]:
         text = compressed.read(LARGEST_REPORT_BYTES + 1)
     if len(text) > LARGEST_REPORT_BYTES:
         raise ValueError(f"it unpacks to more than {LARGEST_REPORT_BYTES >> 20} MiB")
-    document = json.loads(text)
+    document = decode(text.decode())
     if not isinstance(document, dict):
         raise ValueError("it is no JSON object")
     return document

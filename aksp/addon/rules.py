@@ -13,20 +13,12 @@ from typing import Any
 from aksp.compliance.plan import Plan, Ready
 from aksp.errors import Forbidden
 from aksp.kube.faults import NotServed, ServerFault
-from aksp.kube.kinds import KINDS, Discovery
+from aksp.kube.kinds import KINDS, Discovery, plural_of
 from aksp.model.definition import ResourceKind
+from aksp.model.kinds import WORKLOADS as BUILT_IN_WORKLOADS
 
 #: Whose templates make Pods: reviewed for warnings wherever a rule judges Pods.
-WORKLOADS = (
-    ResourceKind(group="", kind="PodTemplate"),
-    ResourceKind(group="", kind="ReplicationController"),
-    ResourceKind(group="apps", kind="DaemonSet"),
-    ResourceKind(group="apps", kind="Deployment"),
-    ResourceKind(group="apps", kind="ReplicaSet"),
-    ResourceKind(group="apps", kind="StatefulSet"),
-    ResourceKind(group="batch", kind="CronJob"),
-    ResourceKind(group="batch", kind="Job"),
-)
+WORKLOADS = tuple(ResourceKind(group=one.group, kind=kind) for kind, one in BUILT_IN_WORKLOADS.items())
 #: Where else a Pod's containers come in, or change what they may use (`kubectl debug`, in-place resizing).
 POD_SUBRESOURCES = ("pods/ephemeralcontainers", "pods/resize")
 OPERATIONS = ("CREATE", "UPDATE")
@@ -41,7 +33,7 @@ def kinds_in_force(plan: Plan) -> tuple[ResourceKind, ...]:
 
 
 def _kinds(judging: Sequence[Ready]) -> tuple[ResourceKind, ...]:
-    kinds = {kind for ready in judging for kind in ready.definition.kinds}
+    kinds = {kind for ready in judging for kind in ready.selection.kinds}
     if _judges_pods(judging):
         kinds |= {ResourceKind(group="", kind="Pod"), *WORKLOADS}
     return tuple(sorted(kinds, key=lambda kind: (kind.group, kind.kind)))
@@ -86,12 +78,18 @@ def covered(wanted: Iterable[Mapping[str, Any]], there: Iterable[Mapping[str, An
     )
 
 
+def asked_for(wanted: Iterable[Mapping[str, Any]], there: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether rules that are there ask for anything that is wanted."""
+    asked = {_place(rule): rule for rule in there}
+    return any(set(rule["resources"]) & set((asked.get(_place(rule)) or {}).get("resources") or ()) for rule in wanted)
+
+
 def _place(rule: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(rule.get("apiGroups") or ()), tuple(rule.get("apiVersions") or ()), rule.get("scope")
 
 
 def _judges_pods(judging: Iterable[Ready]) -> bool:
-    return any(ready.definition.judges_pods for ready in judging)
+    return any(ready.selection.judges_pods for ready in judging)
 
 
 def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Place, tuple[str, ...]]]:
@@ -102,7 +100,7 @@ def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Plac
     if kind.group == "*":
         # Any group may have a kind of this name. Its plural follows a rule that built-in kinds obey.
         known = {own.plural for (_, name), own in KINDS.items() if name == kind.kind}
-        yield ("*", "*", "*"), tuple(known or {_plural(kind.kind)})
+        yield ("*", "*", "*"), tuple(known or {plural_of(kind.kind)})
         return
     try:
         served = discovery.find(kind.group, kind.kind)
@@ -113,10 +111,3 @@ def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Plac
         yield (kind.group, "*", "*"), ("*",)
         return
     yield (served.group, served.version, "Namespaced" if served.namespaced else "Cluster"), (served.plural,)
-
-
-def _plural(kind: str) -> str:
-    name = kind.lower()
-    if name.endswith(("s", "x")):
-        return name + "es"
-    return name[:-1] + "ies" if name.endswith("y") else name + "s"

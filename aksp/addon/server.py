@@ -22,13 +22,15 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from aksp.addon.protocol import Crowd, Http, Limits
+from aksp.addon.protocol import ConnectionLimit, Http, Limits
+from aksp.addon.tls import client_names
 from aksp.errors import InvalidInput
 
 __all__ = ["Limits", "Listener", "loop_factory", "serve"]
 
 _LOG = logging.getLogger("aksp.addon.server")
 _BACKLOG = 1024
+_NAMES_LOGGED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +38,14 @@ class Listener:
     """One address and the ASGI application behind it.
 
     ``address``: host ("" for all, IPv6 too) and port (0: any that is free). ``context``: gives the TLS context for the
-    next connection; None: plain HTTP.
+    next connection; None: plain HTTP. ``client_names``: who shows a certificate with none of these is not answered;
+    none: whoever the context lets in is.
     """
 
     app: Any
     address: tuple[str, int]
     context: Callable[[], ssl.SSLContext] | None = None
+    client_names: frozenset[str] = frozenset()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -67,33 +71,34 @@ async def serve(
     Raises InvalidInput when an address cannot be had.
     """
     async with contextlib.AsyncExitStack() as stack:
-        doors = []
+        acceptors = []
         for listener in listeners:
-            doors.append(door := _Door(listener, limits))
-            stack.callback(door.close)
-        on_listening([door.port for door in doors])
-        work = [asyncio.create_task(door.accept()) for door in doors]
-        work.append(asyncio.create_task(_date(doors)))
+            acceptors.append(acceptor := _Acceptor(listener, limits))
+            stack.callback(acceptor.close)
+        on_listening([acceptor.port for acceptor in acceptors])
+        work = [asyncio.create_task(acceptor.accept()) for acceptor in acceptors]
+        work.append(asyncio.create_task(_date(acceptors)))
         try:
             await stopping.wait()
-            for door in doors:
-                door.crowd.leaving = True
+            for acceptor in acceptors:
+                acceptor.connection_limit.leaving = True
             await asyncio.sleep(limits.shutdown_delay)
         finally:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-        return all(await asyncio.gather(*(door.drain() for door in doors)))
+        return all(await asyncio.gather(*(acceptor.drain() for acceptor in acceptors)))
 
 
-class _Door:
+class _Acceptor:
     """A listening socket and its connections."""
 
     def __init__(self, listener: Listener, limits: Limits) -> None:
-        self.crowd = Crowd(limits)
+        self.connection_limit = ConnectionLimit(limits)
         self.state = ServerState()
         self._limits = limits
         self._context = listener.context
+        self._client_names = listener.client_names
         self._socket = _listening(listener.address)
         self._socket.setblocking(False)
         self._greetings: set[asyncio.Task[None]] = set()
@@ -130,15 +135,15 @@ class _Door:
             self._take(connection)
 
     def _take(self, connection: socket.socket) -> None:
-        if not self.crowd.admits():
+        if not self.connection_limit.admits():
             connection.close()
             return
         # Answers are small and written at once.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._greet(connection))
         self._greetings.add(task)
-        self.crowd.open.add(task)
-        self.crowd.waiting[task] = task.cancel
+        self.connection_limit.open.add(task)
+        self.connection_limit.waiting[task] = task.cancel
         task.add_done_callback(self._greeted)
 
     async def _greet(self, connection: socket.socket) -> None:
@@ -153,15 +158,28 @@ class _Door:
         # closed with the transport.
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Http(self._config, self.state, self.crowd, greeting),
+                lambda: Http(self._config, self.state, self.connection_limit, greeting, self._admits),
                 connection,
                 ssl=context,
                 **(seconds if context else {}),
             )
 
+    def _admits(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether the certificate that the client has shown has one of the names that are asked for."""
+        if not self._client_names:
+            return True
+        shown = client_names(transport.get_extra_info("peercert") or {})
+        if shown & self._client_names:
+            return True
+        _LOG.warning(
+            "a client certificate has none of the names of --client-name",
+            extra={"names": sorted(shown)[:_NAMES_LOGGED]},
+        )
+        return False
+
     def _greeted(self, task: asyncio.Task[None]) -> None:
         self._greetings.discard(task)
-        self.crowd.gone(task)
+        self.connection_limit.gone(task)
         if not task.cancelled() and (error := task.exception()):
             _LOG.error("a connection could not be taken", exc_info=error)
 
@@ -214,10 +232,10 @@ def _listening(address: tuple[str, int]) -> socket.socket:
         raise InvalidInput(f"cannot listen: {reason}", where=f"{host}:{port}", hint="choose another address") from error
 
 
-async def _date(doors: Sequence[_Door]) -> None:
+async def _date(acceptors: Sequence[_Acceptor]) -> None:
     """RFC 9110, 6.6.1: answers say when they were made."""
     while True:
         header = (b"date", formatdate(usegmt=True).encode())
-        for door in doors:
-            door.state.default_headers = [header]
+        for acceptor in acceptors:
+            acceptor.state.default_headers = [header]
         await asyncio.sleep(1)

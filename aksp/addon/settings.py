@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import ssl
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from aksp import __version__
 from aksp.addon import names
 from aksp.errors import InvalidInput
+from aksp.model.times import duration
 
 FAILURE_POLICIES = ("Ignore", "Fail")
+UNJUDGED = ("warn", "refuse")
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NAMED = re.compile(r"[^/]+/[^/]+")
 
@@ -24,13 +29,27 @@ class Listed:
     watched: bool = False
 
 
+def check_client_names(names: Collection[str], authority: object) -> None:
+    """Raise InvalidInput for names that no certificate can have, and for names without the CAs of --client-ca."""
+    if not all(name.strip() for name in names):
+        raise InvalidInput("--client-name is empty: expected the common name of the API server's client certificate")
+    if names and authority is None:
+        raise InvalidInput(
+            "--client-name needs --client-ca: without its CAs nobody vouches for a name",
+            hint="give the CA of the API server's client certificate too",
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """The settings of `aksp addon enable`; the Helm chart's values have the same meaning.
 
     ``cluster_name`` is the NAME in scopes ``/clusters/NAME``. With ``webhook_url`` the add-on runs
-    elsewhere, as a process on a host. ``cert_secret`` names a Secret (tls.crt, tls.key, ca.crt) that
+    elsewhere, as a process on a host. ``unjudged``: see ``of_unjudged``. ``cert_secret`` names a Secret (tls.crt, tls.key, ca.crt) that
     somebody else makes; ``inject_ca_from`` is cert-manager's NAMESPACE/NAME of a Certificate.
+    ``client_ca`` (PEM): only who has a certificate of these CAs is answered, with
+    ``client_names`` only whose certificate has one of these. ``api_server_cidrs``: from where the Pods can be reached; from everywhere when there is none. ``controller_accounts``: users
+    who make Pods for others, beside the controllers of Kubernetes.
     """
 
     namespace: str = names.NAMESPACE
@@ -39,11 +58,17 @@ class Settings:
     replicas: int = 2
     cluster_name: str = "in-cluster"
     failure_policy: str = "Ignore"
+    unjudged: str | None = None
     exclude_namespaces: tuple[str, ...] = ()
     sync_interval: str = "5m"
     webhook_url: str | None = None
     cert_secret: str | None = None
     inject_ca_from: str | None = None
+    client_ca: str | None = None
+    client_names: tuple[str, ...] = ()
+    api_server_cidrs: tuple[str, ...] = ()
+    open_metrics: bool = False
+    controller_accounts: tuple[str, ...] = ()
     kinds: tuple[Listed, ...] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
@@ -57,8 +82,12 @@ class Settings:
                 raise InvalidInput(f"{option} {namespace}: no namespace has such a name")
         if self.failure_policy not in FAILURE_POLICIES:
             raise InvalidInput(f"--failure-policy {self.failure_policy}: expected {' or '.join(FAILURE_POLICIES)}")
+        if self.unjudged is not None and self.unjudged not in UNJUDGED:
+            raise InvalidInput(f"--unjudged {self.unjudged}: expected {' or '.join(UNJUDGED)}")
         if not self.cluster_name.strip():
             raise InvalidInput("--cluster-name is empty")
+        if not all(account.strip() for account in self.controller_accounts):
+            raise InvalidInput("--controller-account is empty: expected a user, system:serviceaccount:NAMESPACE:NAME")
         if self.replicas < 1:
             raise InvalidInput(f"--replicas {self.replicas}: expected at least 1")
         if self.webhook_url is not None and not re.match(r"https://[^/?#@]+(/[^?#]*)?$", self.webhook_url):
@@ -66,8 +95,27 @@ class Settings:
                 f"--webhook-url {self.webhook_url}: expected https://HOST[:PORT][/PATH]",
                 hint=f"the add-on answers at {names.ADMIT_PATH}",
             )
+        if self.client_ca is not None:
+            try:
+                # Nothing at all would be the CAs of the system.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=self.client_ca)
+            except (ssl.SSLError, ValueError) as error:
+                raise InvalidInput("--client-ca has no certificates that can be read: expected PEM") from error
+        check_client_names(self.client_names, self.client_ca)
+        for cidr in self.api_server_cidrs:
+            try:
+                ipaddress.ip_network(cidr)
+            except ValueError as error:
+                raise InvalidInput(
+                    f"--api-server-cidr {cidr}: expected addresses such as 10.0.0.0/28: {error}"
+                ) from error
         if self.inject_ca_from is not None and not _NAMED.fullmatch(self.inject_ca_from):
             raise InvalidInput(f"--inject-ca-from {self.inject_ca_from}: expected NAMESPACE/NAME")
+
+    @property
+    def of_unjudged(self) -> str:
+        """What becomes of what an assignment that refuses cannot judge: as told, else what the failure policy means."""
+        return self.unjudged or ("refuse" if self.failure_policy == "Fail" else "warn")
 
     @property
     def unwatched_namespaces(self) -> list[str]:
@@ -75,16 +123,12 @@ class Settings:
         return sorted({names.NAMESPACE, self.namespace, *self.exclude_namespaces})
 
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-
-
 def seconds(text: str, option: str, *, least: float = 0) -> float:
-    """A duration such as 5m, 1h30m or 30s, as Kubernetes writes them. Raises InvalidInput."""
-    match = _DURATION.fullmatch(text)
-    if not text or match is None:
-        raise InvalidInput(f"{option} {text}: expected a duration such as 5m, 1h30m or 30s")
-    hours, minutes, rest = (float(part or 0) for part in match.groups())
-    found = hours * 3600 + minutes * 60 + rest
+    """A duration such as 5m, 1h30m or 30s. Raises InvalidInput."""
+    try:
+        found = duration(text).total_seconds()
+    except ValueError as error:
+        raise InvalidInput(f"{option} {text}: expected a duration such as 5m, 1h30m or 30s") from error
     if found < least:
         raise InvalidInput(f"{option} {text}: expected at least {least:g}s")
     return found

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from aksp.addon.asked import Asked
 from aksp.addon.definitions import DefinitionInForce
 from aksp.addon.documents import Seen, status_of
 from aksp.addon.policies import ExemptionInForce, InForce
+from aksp.addon.webhook_coverage import WebhookCoverage
+from aksp.compliance.nothing import disabled
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
-from aksp.model.definition import Effect
-from aksp.report.figures import one_decimal, plural, rfc3339
+from aksp.model.times import rfc3339
+from aksp.report.figures import one_decimal, plural
 
 #: Characters of the longest message; a condition may have 32,768 (metav1.Condition).
 LONGEST = 1024
@@ -41,14 +42,14 @@ class Evaluation:
 
     @property
     def judged(self) -> bool:
-        """Whether anything of the assignment could be judged."""
-        return self.summary is not None and self.summary.compliance_percent is not None
+        """Whether all that there was could be judged, or at least some; also when there was nothing."""
+        return self.summary is not None and (self.summary.compliance_percent is not None or not self.errors)
 
 
 def not_started(document: Mapping[str, Any], now: datetime) -> Status:
     """The status of a PolicyAssignment when it is first seen."""
     seen = Seen.of(document)
-    waiting = ("Unknown", "NotStarted", "it waits for the first check-in")
+    waiting = ("Unknown", ComplianceState.NOT_STARTED.value, "it waits for the first check-in")
     return {
         "observedGeneration": seen.generation,
         "state": ComplianceState.NOT_STARTED.value,
@@ -64,7 +65,7 @@ def assignment_status(
     now: datetime,
     *,
     evaluation: Evaluation | None = None,
-    asked: Asked = Asked.YES,
+    asked: WebhookCoverage = WebhookCoverage.YES,
 ) -> Status:
     """The status of a PolicyAssignment. Without an evaluation, before the scan: the states stay.
 
@@ -83,7 +84,8 @@ def assignment_status(
     applied = _applied(one)
     enforced = _enforced(one, asked)
     waiting = enforced[2] if enforced[1] == RULES_PENDING else ""
-    status["message"] = _message(applied[2], [waiting, *errors], evaluation.failure if evaluation else "")
+    idle = evaluation.summary.message if one.ready and evaluation and evaluation.summary and not errors else ""
+    status["message"] = _message(applied[2], [waiting, idle, *errors], evaluation.failure if evaluation else "")
     kept_evaluated = _kept(one, before) if evaluation is None else None
     status["conditions"] = _conditions(
         document,
@@ -142,16 +144,17 @@ def patch_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> Status:
     """State, figures and when they were found: the scan's, else those from before, else NotStarted."""
     summary = evaluation.summary if evaluation else None
-    if one.ready is None or one.ready.effect is Effect.DISABLED:
+    if one.ready is None or not one.ready.effect.judges:
         return {"state": ComplianceState.NOT_STARTED.value}
-    if evaluation is None or summary is None or summary.compliance_percent is None:
+    if evaluation is None or summary is None or not evaluation.judged:
         known = {
             name: before[name] for name in ("state", "compliancePercent", "counts", "lastEvaluated") if name in before
         }
         return {"state": ComplianceState.NOT_STARTED.value, **known}
+    percent = one_decimal(summary.compliance_percent)
     return {
         "state": summary.state.value,
-        "compliancePercent": one_decimal(summary.compliance_percent),
+        **({} if percent is None else {"compliancePercent": percent}),
         "counts": counts_of(summary.counts),
         "lastEvaluated": rfc3339(evaluation.at),
     }
@@ -185,7 +188,7 @@ def _stays(generation: int | None, good: object) -> str:
 
 def _kept(one: InForce, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The condition of the last scan, for as long as the next one lasts; None when there is none to keep."""
-    if one.ready is None or one.ready.effect is Effect.DISABLED or not before.get("lastEvaluated"):
+    if one.ready is None or not one.ready.effect.judges or not before.get("lastEvaluated"):
         return None
     known = (c for c in before.get("conditions") or () if isinstance(c, Mapping) and c.get("type") == "Evaluated")
     return next(known, None)
@@ -194,39 +197,45 @@ def _kept(one: InForce, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluation | None) -> _Condition:
     if one.ready is None:
         return "False", "NotApplied", "nothing of it is in force"
-    if one.ready.effect is Effect.DISABLED:
-        return "False", "Disabled", "its effect is Disabled"
+    if not one.ready.effect.judges:
+        return "False", one.ready.effect.value, disabled(one.ready.effect)
     if evaluation is None:
         if kept is not None:
             return str(kept.get("status")), str(kept.get("reason")), str(kept.get("message"))
-        return "Unknown", "NotStarted", "it waits for the scan of this check-in"
+        return "Unknown", ComplianceState.NOT_STARTED.value, "it waits for the scan of this check-in"
     if evaluation.summary is None:
         return "False", "ScanFailed", _bounded(evaluation.failure)
     if not evaluation.judged:
         return "False", "ListFailed", _listed(evaluation.errors)
     if evaluation.errors:
         return "True", "WithErrors", _listed(evaluation.errors)
+    if evaluation.summary.compliance_percent is None:
+        return "True", "NothingJudged", _bounded(evaluation.summary.message)
     return "True", "Evaluated", ""
 
 
-def _enforced(one: InForce, asked: Asked) -> _Condition:
+def _enforced(one: InForce, asked: WebhookCoverage) -> _Condition:
     ready = one.ready
     if ready is None:
         return "False", "NotApplied", "nothing of it is in force"
-    if ready.effect is Effect.DISABLED:
-        return "False", "Disabled", "its effect is Disabled"
+    if not ready.effect.judges:
+        return "False", ready.effect.value, disabled(ready.effect)
     if not ready.effect.refuses:
         return "False", f"Effect{ready.effect.value}", f"its effect {ready.effect.value} refuses nothing"
     if ready.assignment.enforcement_mode is not EnforcementMode.DEFAULT:
         return "False", "DoNotEnforce", "its enforcementMode is DoNotEnforce"
     match asked:
-        case Asked.YES:
+        case WebhookCoverage.YES:
             return "True", "Enforced", ""
-        case Asked.NOT_YET:
+        case WebhookCoverage.NOT_YET:
             return "False", RULES_PENDING, "nothing is refused yet: the webhook's rules are still to be written"
-        case Asked.NO_WEBHOOK:
+        case WebhookCoverage.PARTLY:
+            return "False", RULES_PENDING, "not all is refused yet: the webhook has rules for some of its kinds only"
+        case WebhookCoverage.NOT_SERVED:
+            return "False", "KindNotServed", "the cluster serves none of its kinds, so there is nothing to refuse"
+        case WebhookCoverage.NO_WEBHOOK:
             return "False", "WebhookMissing", "the webhook is not configured: `aksp addon enable` does it"
-        case Asked.UNKNOWN:
+        case WebhookCoverage.UNKNOWN:
             return "Unknown", "WebhookUnknown", "whether the webhook is configured could not be found out"
     assert_never(asked)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aksp.report.figures import rfc3339
+from aksp.model.times import rfc3339
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,12 +7,12 @@ import logging
 import os
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from aksp.addon import certificates
 from aksp.addon.certificates import Pair
@@ -44,8 +44,11 @@ class Source(Protocol):
         """The API server has been given ``bundle`` as the CAs to trust."""
 
 
-def server_context(pair: Pair) -> ssl.SSLContext:
-    """TLS 1.2 or later, HTTP/1.1. Raises InvalidInput when OpenSSL does not take the certificate."""
+def server_context(pair: Pair, client_ca: bytes = b"") -> ssl.SSLContext:
+    """TLS 1.2 or later, HTTP/1.1. With CAs (PEM) only clients with a certificate of theirs get in.
+
+    Raises InvalidInput when OpenSSL does not take the certificates.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -53,6 +56,8 @@ def server_context(pair: Pair) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     # The API server keeps connections and remembers no sessions: tickets would be made for nobody.
     context.num_tickets = 0
+    if client_ca:
+        trust_clients(context, client_ca)
     try:
         with _as_file(pair.key.strip() + b"\n" + pair.certificate) as path:
             # A password is given so that OpenSSL never asks for one on a terminal.
@@ -62,11 +67,33 @@ def server_context(pair: Pair) -> ssl.SSLContext:
     return context
 
 
-class Served:
-    """The certificate that is served: `context` for the next connection; what is open goes on with its own."""
+def trust_clients(context: ssl.SSLContext, client_ca: bytes) -> None:
+    """Let only those in who have a certificate of these CAs (PEM). Raises InvalidInput when there is none in it."""
+    try:
+        context.load_verify_locations(cadata=client_ca.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidInput(
+            f"the CA of the API server's certificate cannot be used: {error}", hint="expected certificates as PEM"
+        ) from error
+    context.verify_mode = ssl.CERT_REQUIRED
 
-    def __init__(self, source: Source) -> None:
+
+def client_names(certificate: Mapping[str, Any]) -> frozenset[str]:
+    """The common names and DNS names of a certificate that was verified, in the form of `ssl.SSLSocket.getpeercert`."""
+    common = {value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"}
+    return frozenset(common | {value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"})
+
+
+class Served:
+    """The certificate that is served: `context` for the next connection; what is open goes on with its own.
+
+    ``client_ca``: a file with the CAs of those who may ask, read again at each look; None: whoever reaches us may.
+    """
+
+    def __init__(self, source: Source, client_ca: Path | None = None) -> None:
         self._source = source
+        self._client_ca = client_ca
+        self._trusted = b""
         self._context: ssl.SSLContext | None = None
         self._material: Material | None = None
         self.expires: datetime | None = None
@@ -84,16 +111,32 @@ class Served:
 
         Raises AkspError when there is nothing good: then what was served stays.
         """
+        trusted = self._read_client_ca()
         material = self._source.look(now)
-        if material == self._material:
+        if material == self._material and trusted == self._trusted:
             return False
-        if self._material is None or material.serving != self._material.serving:
+        if self._material is None or material.serving != self._material.serving or trusted != self._trusted:
             certificates.check(material.serving, now)
-            self._context = server_context(material.serving)
+            self._context = server_context(material.serving, trusted)
+            self._trusted = trusted
             self.expires = certificates.expires_at(material.serving.certificate)
             _LOG.info("serving a certificate that expires %s", self.expires.isoformat())
         self._material = material
         return True
+
+    def _read_client_ca(self) -> bytes:
+        if self._client_ca is None:
+            return b""
+        try:
+            found = self._client_ca.read_bytes()
+        except OSError as error:
+            raise InvalidInput(
+                f"cannot read the CA of the API server's certificate: {error.strerror}", where=str(self._client_ca)
+            ) from error
+        if not found.strip():
+            # Without a CA everybody would get in.
+            raise InvalidInput("the CA of the API server's certificate is empty", where=str(self._client_ca))
+        return found
 
     def published(self, bundle: bytes, now: datetime) -> None:
         """Tell the source that the API server trusts ``bundle``; also when it has done so already."""

@@ -6,7 +6,9 @@
     GET  /healthz     200 while the event loop lives
     GET  /readyz      200 when all checks pass, else 500 with what is missing
 
-Whatever is wrong is answered with a metav1.Status, which the API server shows to users:
+A review that is not judged (too large, too many, too late, failed) is answered by ``unjudged``, with a warning or a
+refusal, when its first bytes tell who asks for what. Whatever else is wrong, and a review of which they do not tell,
+is answered with a metav1.Status, which the API server shows to users:
 
 ====  =================================================================
  400  the reviewer cannot read the review
@@ -22,13 +24,16 @@ Whatever is wrong is answered with a metav1.Status, which the API server shows t
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aksp.addon.asking import HEAD_BYTES, Unjudged
 from aksp.addon.names import ADMIT_PATH
 
 Scope = MutableMapping[str, Any]
@@ -39,6 +44,9 @@ Send = Callable[[Message], Awaitable[None]]
 _LOG = logging.getLogger("aksp.addon.webhook")
 _JSON: Final = b"application/json"
 _TEXT: Final = b"text/plain; charset=utf-8"
+_MANY_LARGE: Final = "aksp: too many large reviews at once"
+_READING: Final = 0.4
+"""Seconds that it takes to read the largest body, and what of it rules read: who has less left need not begin."""
 _SMALL: Final = 64 * 1024
 """Bodies up to this many bytes count towards no budget, so that large ones never keep them out."""
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=(?:(\d{1,3})m)?(?:(\d{1,3}(?:\.\d{1,9})?)s)?(?:&|$)")
@@ -46,6 +54,7 @@ _TIMEOUT = re.compile(rb"(?:^|&)timeout=(?:(\d{1,3})m)?(?:(\d{1,3}(?:\.\d{1,9})?
 #: metav1.StatusReason of an HTTP status (k8s.io/apimachinery/pkg/apis/meta/v1/types.go).
 _REASONS: Final[Mapping[int, str]] = {
     400: "BadRequest",
+    403: "Forbidden",
     404: "NotFound",
     405: "MethodNotAllowed",
     408: "Timeout",
@@ -69,28 +78,46 @@ class Answer:
 class ReviewLimits:
     """What one replica takes on. Sizes in bytes, times in seconds.
 
-    ``max_body``: an API server takes objects of up to 3 MiB and sends an UPDATE with both versions. ``held``: of all
-    large bodies together. ``body_seconds``: for a body to come. ``review_seconds``: from the request's headers to its
+    ``max_body``: etcd takes objects of up to 1.5 MiB, an API server writes a byte in up to six (``\\u003c``), and sends an
+    UPDATE with both versions. ``held``: of all bodies over 64 KiB together. Of those over ``whole`` one is read to its end
+    at a time, and held until its answer; it must come in ``whole_seconds`` then. ``body_seconds``: for a body to come. ``review_seconds``: from the request's headers to its
     answer, under the 3 s that the webhook configuration gives; when the request itself says how long the API server
-    waits (``?timeout=``), 9/10 of that, if it is less. ``reviews`` at once are given to the reviewer; ``waiting`` more
+    waits (``?timeout=``), 9/10 of that, if it is less. ``judging_seconds``: from the headers until judging ends, so that
+    the answer comes within half of the 3 s; likewise 4/10. ``reviews`` at once are given to the reviewer; ``waiting`` more
     wait for their turn, which is better than an error under `failurePolicy: Fail`; further ones are answered at once.
     """
 
-    max_body: int = 6 * 1024 * 1024
+    max_body: int = 20 * 1024 * 1024
     held: int = 48 * 1024 * 1024
+    whole: int = 1024 * 1024
+    whole_seconds: float = 1.0
     body_seconds: float = 2.0
     review_seconds: float = 2.7
+    judging_seconds: float = 1.2
     reviews: int = 32
     waiting: int = 256
 
 
-class Refused(Exception):
-    """A request that is answered without a review. ``unread``: whether some of its body may still come."""
+@dataclass(kw_only=True, slots=True)
+class _Hold:
+    """What a body holds: bytes of the budget for large ones, and whether it is the one over ``whole``."""
 
-    def __init__(self, status: int, message: str, *, unread: bool = False) -> None:
+    held: int = 0
+    alone: bool = False
+
+
+class Refused(Exception):
+    """A request that is answered without a review. ``unread``: whether some of its body may still come.
+
+    ``reason``: it may be a review that is not judged; ``head``: what has come of it.
+    """
+
+    def __init__(self, status: int, message: str, *, unread: bool = False, reason: Unjudged | None = None) -> None:
         super().__init__(message)
         self.answer = failure(status, message)
         self.unread = unread
+        self.reason = reason
+        self.head = b""
 
 
 class Gone(Exception):
@@ -136,29 +163,36 @@ class Health:
         if scope["path"] not in ("/healthz", "/livez", "/readyz"):
             return False
         if scope["method"] not in ("GET", "HEAD"):
-            await _send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
+            await send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
             return True
         status, text = self.ready() if scope["path"] == "/readyz" else (200, b"ok")
-        await _respond(send, status, text, _TEXT)
+        await respond(send, status, text, _TEXT)
         return True
 
 
 class Webhook:
-    """The application behind TLS. ``observe`` hears of every answer to /v1/admit: its status."""
+    """The application behind TLS. ``observe`` hears of every answer to /v1/admit: its status.
+
+    ``review`` is given a body, and the moment of `time.monotonic` at which judging ends.
+    """
 
     def __init__(
         self,
-        review: Callable[[bytes], Awaitable[Answer]],
+        review: Callable[[bytes, float], Awaitable[Answer]],
         *,
         health: Health,
         limits: ReviewLimits | None = None,
         observe: Callable[[int], None] = lambda status: None,
+        unjudged: Callable[[bytes, Unjudged], Answer | None] = lambda head, reason: None,
     ) -> None:
         self._review = review
+        self._unjudged = unjudged
         self._health = health
         self._limits = limits or ReviewLimits()
         self._observe = observe
         self._turns = asyncio.Semaphore(self._limits.reviews)
+        #: Held for the one body over ``whole``.
+        self._whole = asyncio.Lock()
         self._inside = 0
         self._held = 0
 
@@ -166,14 +200,14 @@ class Webhook:
         if scope["path"] == ADMIT_PATH:
             await self._admit(scope, receive, send)
         elif not await self._health.answer(scope, send):
-            await _send_failure(send, 404, f"there is nothing but {ADMIT_PATH}, /healthz and /readyz")
+            await send_failure(send, 404, f"there is nothing but {ADMIT_PATH}, /healthz and /readyz")
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         extra: tuple[tuple[bytes, bytes], ...] = ()
         try:
             answer = await self._answered(scope, receive)
         except Refused as refused:
-            answer = refused.answer
+            answer = self._without(refused.head, refused.reason, refused.answer)
             if refused.unread:
                 extra += ((b"connection", b"close"),)
             if answer.status == 405:
@@ -183,32 +217,39 @@ class Webhook:
         except Gone:
             return
         self._observe(answer.status)
-        await _respond(send, answer.status, answer.body, _JSON, extra)
+        await respond(send, answer.status, answer.body, _JSON, extra)
 
     async def _answered(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise Refused(405, "reviews are sent with POST", unread=True)
-        self._check_headers(scope)
+        large_one = self._check_headers(scope)
         clock = asyncio.get_running_loop().time
-        deadline = clock() + min(self._limits.review_seconds, 0.9 * _patience(scope["query_string"]))
-        whole, large = False, 0
+        patience = _patience(scope["query_string"])
+        deadline = clock() + min(self._limits.review_seconds, 0.9 * patience)
+        until = time.monotonic() + min(self._limits.judging_seconds, 0.4 * patience)
+        whole, hold = False, _Hold()
         try:
             # One timer for both: a request costs 0.1 ms in all, and timers are not free.
             async with asyncio.timeout_at(min(deadline, clock() + self._limits.body_seconds)) as limit:
-                body, large = await self._body(receive)
+                if large_one:
+                    raise self._too_large(await _head(receive))
+                body = await self._body(receive, hold, limit, until)
                 whole = True
                 limit.reschedule(deadline)
-                return await self._reviewed(body)
+                return await self._reviewed(body, until)
         except TimeoutError:
             if not whole:
                 raise Refused(408, "the body of the review did not come in time", unread=True) from None
-            return failure(504, "aksp: the review could not be answered in time")
+            late = failure(504, "aksp: the review could not be answered in time")
+            return self._without(body, Unjudged.TIMEOUT, late)
         finally:
-            self._held -= large
+            self._held -= hold.held
+            if hold.alone:
+                self._whole.release()
 
-    def _check_headers(self, scope: Scope) -> None:
-        """Refuse what cannot be a review, before its body is read."""
-        length, content, encoding = 0, b"", b""
+    def _check_headers(self, scope: Scope) -> bool:
+        """Refuse what cannot be a review, before its body is read; whether it is too large."""
+        length, content, encoding, expects = 0, b"", b"", False
         for name, value in scope["headers"]:
             if name == b"content-length":
                 # The parser has seen to it that it is one number.
@@ -217,85 +258,110 @@ class Webhook:
                 content = value
             elif name == b"content-encoding":
                 encoding = value
+            elif name == b"expect":
+                expects = True  # It sends nothing before it is told to.
         if content.partition(b";")[0].strip().lower() != _JSON:
             raise Refused(415, "a review has the content type application/json", unread=True)
         if encoding.strip().lower() not in (b"", b"identity"):
             raise Refused(415, "a review is not compressed", unread=True)
-        if length > self._limits.max_body:
-            raise self._too_large()
+        if length > self._limits.max_body and expects:
+            raise self._too_large(b"")
+        return length > self._limits.max_body
 
-    async def _body(self, receive: Receive) -> tuple[bytes, int]:
-        """The body, and how much of the budget for large ones it holds, which the caller gives back."""
+    async def _body(self, receive: Receive, hold: _Hold, limit: asyncio.Timeout, until: float) -> bytes:
+        """The body. What it holds is given back by the caller, who ends waiting with ``limit``."""
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")
             if len(body) > self._limits.max_body:
-                raise self._too_large()
-            return body, 0
-        whole = bytearray()
-        large = 0
-        try:
-            while message["type"] == "http.request":
-                whole += message.get("body", b"")
-                if len(whole) > self._limits.max_body:
-                    raise self._too_large()
-                if (more := max(0, len(whole) - _SMALL) - large) > 0:
-                    if self._held + more > self._limits.held:
-                        raise Refused(503, "aksp: too many large reviews at once", unread=True)
-                    self._held += more
-                    large += more
-                if not message.get("more_body"):
-                    return bytes(whole), large
-                message = await receive()
-            raise Gone
-        except BaseException:
-            self._held -= large
-            raise
+                raise self._too_large(body)
+            return body
+        # Its value is what was written into it, not a copy.
+        whole = io.BytesIO()
+        while message["type"] == "http.request":
+            whole.write(message.get("body", b""))
+            if (size := whole.tell()) > self._limits.max_body:
+                raise self._too_large(_begin(whole))
+            if size > self._limits.whole and not hold.alone:
+                await self._alone(hold, limit, until, whole)
+            if (more := max(0, size - _SMALL) - hold.held) > 0:
+                if self._held + more > self._limits.held:
+                    raise _refused(503, _MANY_LARGE, _begin(whole), Unjudged.TOO_MANY)
+                self._held += more
+                hold.held += more
+            if not message.get("more_body"):
+                return whole.getvalue()
+            message = await receive()
+        raise Gone
 
-    async def _reviewed(self, body: bytes) -> Answer:
+    async def _alone(self, hold: _Hold, limit: asyncio.Timeout, until: float, head: io.BytesIO) -> None:
+        """Wait to be the one body that is read to its end: several of the largest at once would not fit in memory."""
+        try:
+            async with asyncio.timeout(max(0.0, until - _READING - time.monotonic())):
+                await self._whole.acquire()
+        except TimeoutError:
+            raise _refused(503, _MANY_LARGE, _begin(head), Unjudged.TOO_MANY) from None
+        hold.alone = True
+        last = asyncio.get_running_loop().time() + self._limits.whole_seconds
+        limit.reschedule(min(last, limit.when() or last))
+
+    async def _reviewed(self, body: bytes, until: float) -> Answer:
         if self._inside >= self._limits.reviews + self._limits.waiting:
-            raise Refused(503, "aksp: too many reviews at once")
+            raise _refused(503, "aksp: too many reviews at once", body, Unjudged.TOO_MANY, unread=False)
         self._inside += 1
         try:
             async with self._turns:
-                return await self._review(body)
+                return await self._review(body, until)
         except Exception:  # noqa: BLE001 - whatever it is, the API server gets an answer and the process lives on
             _LOG.exception("a review has failed")
-            return failure(500, "aksp: the review has failed; see the add-on's log")
+            return self._without(
+                body, Unjudged.FAILED, failure(500, "aksp: the review has failed; see the add-on's log")
+            )
         finally:
             self._inside -= 1
 
-    def _too_large(self) -> Refused:
-        return Refused(413, f"a review has at most {self._limits.max_body} bytes", unread=True)
+    def _too_large(self, head: bytes) -> Refused:
+        return _refused(413, f"a review has at most {self._limits.max_body} bytes", head, Unjudged.TOO_LARGE)
+
+    def _without(self, head: bytes, reason: Unjudged | None, otherwise: Answer) -> Answer:
+        """The answer to a review that is not judged."""
+        try:
+            found = self._unjudged(head, reason) if reason is not None else None
+        except Exception:  # noqa: BLE001 - as above: there is an answer, whatever happens
+            _LOG.exception("a review that is not judged cannot be answered as one")
+            found = None
+        return found or otherwise
 
 
-class Operations:
-    """The application without TLS, for those who watch: /metrics, /healthz, /readyz.
-
-    ``metrics`` gives content type and text.
-    """
-
-    def __init__(self, metrics: Callable[[], tuple[str, bytes]], *, health: Health) -> None:
-        self._metrics = metrics
-        self._health = health
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if await self._health.answer(scope, send):
-            return
-        if scope["path"] != "/metrics":
-            await _send_failure(send, 404, "there is nothing but /metrics, /healthz and /readyz")
-        elif scope["method"] not in ("GET", "HEAD"):
-            await _send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
-        else:
-            content, text = self._metrics()
-            await _respond(send, 200, text, content.encode("latin-1"))
+def _refused(status: int, message: str, head: bytes, reason: Unjudged, *, unread: bool = True) -> Refused:
+    """A review that is not judged, and what has come of it."""
+    made = Refused(status, message, unread=unread, reason=reason)
+    made.head = head[:HEAD_BYTES]
+    return made
 
 
-async def _send_failure(send: Send, status: int, message: str, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    await _respond(send, status, failure(status, message).body, _JSON, extra)
+def _begin(body: io.BytesIO) -> bytes:
+    return bytes(body.getbuffer()[:HEAD_BYTES])
 
 
-async def _respond(
+async def _head(receive: Receive) -> bytes:
+    """The first bytes of a body that is not read to its end."""
+    head = bytearray()
+    while len(head) < HEAD_BYTES:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Gone
+        head += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return bytes(head)
+
+
+async def send_failure(send: Send, status: int, message: str, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    await respond(send, status, failure(status, message).body, _JSON, extra)
+
+
+async def respond(
     send: Send, status: int, body: bytes, content: bytes, extra: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
     headers = [(b"content-type", content), (b"content-length", b"%d" % len(body)), *extra]

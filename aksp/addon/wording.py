@@ -7,12 +7,12 @@ and drops warnings once all together pass 4,096.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from aksp.compliance.plan import Ready
 from aksp.model.compliance import Result
+from aksp.model.json_text import encode
 from aksp.report.text import safe
 
 #: Characters of a whole refusal. Events about refused Pods hold 1,024 bytes, so what matters comes first.
@@ -20,6 +20,8 @@ LONGEST_MESSAGE = 4000
 LONGEST_LINE = 900
 LONGEST_WARNING = 250
 ALL_WARNINGS = 3800
+#: Violations for which lines are made: more than an answer has room for, however short they are.
+ENOUGH = 400
 _LONGEST_VALUE = 160
 _CONTAINER = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
 
@@ -47,26 +49,36 @@ def unjudged(assignment: str, message: str) -> str:
     return shortened(safe(f"[{assignment}] could not be judged: {message}"), LONGEST_LINE)
 
 
-def refusal(lines: Sequence[str]) -> str:
-    """The message of a refusal: a line for each reason; what does not fit is counted."""
-    return "\n".join(_bounded(lines, LONGEST_MESSAGE, LONGEST_LINE))
+def doubt(why: str) -> str:
+    """Why an exemption by workload does not apply."""
+    return shortened(safe(f"its owner does not count for exemptions: {why}"), LONGEST_LINE)
 
 
-def warnings(lines: Sequence[str]) -> tuple[str, ...]:
-    """The warnings; what does not fit is counted."""
-    return tuple(_bounded(list(dict.fromkeys(lines)), ALL_WARNINGS, LONGEST_WARNING))
+def refusal(lines: Sequence[str], more: int = 0, *, cut: bool = False) -> str:
+    """The message of a refusal: a line for each reason; what does not fit is counted, with ``more`` that have no line.
+
+    With ``cut`` not all of them were looked for.
+    """
+    return "\n".join(_bounded(lines, LONGEST_MESSAGE, LONGEST_LINE, more, cut))
 
 
-def _bounded(lines: Sequence[str], total: int, each: int) -> list[str]:
+def warnings(lines: Sequence[str], more: int = 0, *, cut: bool = False) -> tuple[str, ...]:
+    """The warnings; what does not fit is counted, with ``more`` that have no line, as in a refusal."""
+    return tuple(_bounded(list(dict.fromkeys(lines)), ALL_WARNINGS, LONGEST_WARNING, more, cut))
+
+
+def _bounded(lines: Sequence[str], total: int, each: int, more: int, cut: bool) -> list[str]:
     kept: list[str] = []
     for at, line in enumerate(lines):
         line = shortened(line, each)
         total -= len(line) + 1
         if total < 0:
-            kept.append(f"and {len(lines) - at} more")
+            more += len(lines) - at
             break
         kept.append(line)
-    return kept
+    if cut:
+        return [*kept, f"and at least {more} more" if more else "and perhaps more"]
+    return [*kept, f"and {more} more"] if more else kept
 
 
 def shortened(text: str, longest: int) -> str:
@@ -80,4 +92,4 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         # Regular expressions are best read as they are written.
         return shortened(value if " " in value else f'"{value}"', _LONGEST_VALUE)
-    return shortened(json.dumps(value, ensure_ascii=False), _LONGEST_VALUE)
+    return shortened(encode(value), _LONGEST_VALUE)

@@ -1,4 +1,4 @@
-"""The Deployment of the add-on, its Service and its PodDisruptionBudget.
+"""The Deployment of the add-on, its Service, its NetworkPolicy and its PodDisruptionBudget.
 
 The Pod meets the Pod Security Standard "restricted": https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
@@ -15,6 +15,7 @@ SELECTED = {"app.kubernetes.io/name": names.NAME, "app.kubernetes.io/component":
 #: The user and group of the image (Dockerfile); distroless' "nonroot".
 USER = 65532
 CERTIFICATES = "/certificates"
+CLIENT_CA = "/client-ca"
 
 
 def service(settings: Settings) -> dict[str, Any]:
@@ -30,6 +31,21 @@ def disruption_budget(settings: Settings) -> dict[str, Any]:
     """One replica stays while nodes are drained."""
     spec = {"minAvailable": 1, "selector": {"matchLabels": SELECTED}}
     return made("policy/v1", "PodDisruptionBudget", names.NAME, settings.namespace, spec=spec)
+
+
+def network_policy(settings: Settings) -> dict[str, Any]:
+    """Who reaches the Pods: who asks for reviews, at one port; /metrics only when it is open.
+
+    Probes come from the Pod's own node, which is always let in (Kubernetes: "Network Policies").
+    """
+    asked: dict[str, Any] = {"ports": [{"port": "https", "protocol": "TCP"}]}
+    if settings.api_server_cidrs:
+        asked["from"] = [{"ipBlock": {"cidr": cidr}} for cidr in settings.api_server_cidrs]
+    ingress = [asked]
+    if settings.open_metrics:
+        ingress.append({"ports": [{"port": "plain", "protocol": "TCP"}]})
+    spec = {"podSelector": {"matchLabels": SELECTED}, "policyTypes": ["Ingress"], "ingress": ingress}
+    return made("networking.k8s.io/v1", "NetworkPolicy", names.NAME, settings.namespace, spec=spec)
 
 
 def deployment(settings: Settings) -> dict[str, Any]:
@@ -56,6 +72,9 @@ def pod_spec(settings: Settings) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "32Mi"}}]
     if settings.cert_secret:
         volumes.append({"name": "certificates", "secret": {"secretName": settings.cert_secret, "defaultMode": 0o440}})
+    if settings.client_ca:
+        item = {"key": names.CLIENT_CA_KEY, "path": names.CLIENT_CA_KEY}
+        volumes.append({"name": "client-ca", "configMap": {"name": names.CONFIG_MAP, "items": [item]}})
     spec: dict[str, Any] = {
         "serviceAccountName": names.NAME,
         "automountServiceAccountToken": True,
@@ -108,15 +127,25 @@ def arguments(settings: Settings) -> list[str]:
         f"--namespace={settings.namespace}",
         f"--cluster-name={settings.cluster_name}",
         f"--sync-interval={settings.sync_interval}",
-        f"--failure-policy={settings.failure_policy}",
+        f"--unjudged={settings.of_unjudged}",
     ]
-    return [*given, f"--cert-dir={CERTIFICATES}"] if settings.cert_secret else given
+    if settings.cert_secret:
+        given.append(f"--cert-dir={CERTIFICATES}")
+    if settings.client_ca:
+        given.append(f"--client-ca={CLIENT_CA}/{names.CLIENT_CA_KEY}")
+    given += [f"--client-name={name}" for name in settings.client_names]
+    if settings.open_metrics:
+        given.append("--open-metrics")
+    given += [f"--controller-account={account}" for account in settings.controller_accounts]
+    return given
 
 
 def _container(settings: Settings) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the container's own
     if settings.cert_secret:
         mounts.append({"name": "certificates", "mountPath": CERTIFICATES, "readOnly": True})
+    if settings.client_ca:
+        mounts.append({"name": "client-ca", "mountPath": CLIENT_CA, "readOnly": True})
     return {
         "name": names.NAME,
         "image": settings.image,

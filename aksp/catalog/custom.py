@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from aksp.catalog.document import Reader, definition_of
-from aksp.catalog.template import modules_of_base64, template_of
+from aksp.catalog.document import PROPERTIES, Reader, definition_of
+from aksp.catalog.template import template_from_base64, template_of
 from aksp.errors import InvalidPolicy
 from aksp.model.assignment import API_VERSION
 from aksp.model.definition import Definition
@@ -32,7 +32,7 @@ def definition_from_resource(document: Mapping[str, Any], origin: str) -> Defini
     slug = top.object("metadata").text("name")
     if not _NAME.fullmatch(slug):
         raise InvalidPolicy(f"metadata.name is {slug!r}, expected lower-case letters, digits, - and .", where=origin)
-    spec = top.object("spec")
+    spec = top.object("spec").only(("name", *PROPERTIES))
     info = spec.object("policyRule").object("then").object("details").object("templateInfo")
     if (kind := info.text("sourceType")) != "Base64Encoded":
         raise InvalidPolicy(
@@ -40,9 +40,8 @@ def definition_from_resource(document: Mapping[str, Any], origin: str) -> Defini
             where=origin,
             hint="`aksp sync` writes a workspace's definitions with their Rego inside",
         )
-    return definition_of(
-        spec, slug=slug, name=spec.text("name", slug), modules=modules_of_base64(info.text("content"), origin)
-    )
+    template = template_from_base64(info.text("content"), origin)
+    return definition_of(spec, slug=slug, name=spec.text("name", slug), template=template)
 
 
 def resource_of(definition: Definition, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,4 +66,8 @@ def resource_of(definition: Definition, document: Mapping[str, Any]) -> dict[str
         template = template_of(definition.slug, definition.modules, definition.origin)
         content = base64.b64encode(template.encode()).decode()
     details["templateInfo"] = {"sourceType": "Base64Encoded", "content": content}
+    if definition.requires_inventory:
+        # The annotations of its template are not in the one that is made here.
+        compared = [{"group": kind.group, "kind": kind.kind} for kind in definition.requires_inventory]
+        spec.setdefault("metadata", {}).setdefault("requiresInventory", compared)
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": definition.slug}, "spec": spec}

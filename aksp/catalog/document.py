@@ -6,12 +6,34 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aksp.catalog.template import Template
+from aksp.compliance.expressions import is_expression
+from aksp.compliance.parameters import nearest
+from aksp.compliance.plan import check_fixed
 from aksp.errors import InvalidPolicy
-from aksp.model.definition import MISSING, Definition, Parameter, ParameterType, RegoModule, ResourceKind
+from aksp.model.definition import MISSING, Definition, Parameter, ParameterType, ResourceKind
 
 MODE = "Microsoft.Kubernetes.Data"
 _OPTION = re.compile(r"--[A-Za-z0-9][-\w]*(?:/--[A-Za-z0-9][-\w]*)?")
 SEVERITIES = ("low", "medium", "high", "critical")
+
+#: What an object of the document may have (Azure: "Azure Policy definition structure"; notes on details: "policyRule.then.details").
+PROPERTIES = (
+    "displayName", "description", "policyType", "mode", "version", "versions", "metadata", "parameters", "policyRule",
+)  # fmt: skip
+_DETAILS = (
+    "templateInfo", "apiGroups", "kinds", "scope", "name", "namespaces", "excludedNamespaces", "labelSelector",
+    "namespaceSelector", "source", "warn", "values",
+)  # fmt: skip
+_TEMPLATE_INFO = ("sourceType", "path", "content", "url")
+_PARAMETER = ("type", "metadata", "defaultValue", "allowedValues", "schema")
+#: Keys of Azure's that mean something which is not done here; passing them over would judge by another rule.
+_REFUSED = {
+    "constraintInfo": "write what its match has as apiGroups, kinds, namespaces, … and its parameters as values",
+    "constraint": "write what its match has as apiGroups, kinds, namespaces, … and its parameters as values",
+    "constraintTemplate": "name the template in templateInfo",
+    "mutationInfo": "aksp judges and does not mutate",
+}
 
 
 class Reader:
@@ -69,6 +91,16 @@ class Reader:
         field = ".".join(part for part in (self.path, key) if part)
         return [Reader(entry, self.origin, f"{field}[{at}]") for at, entry in enumerate(self.array(key))]
 
+    def only(self, known: Sequence[str], refused: Mapping[str, str] | None = None) -> Reader:
+        """Itself. Raises InvalidPolicy for a key that is not known: what it was to say would not hold."""
+        for key in map(str, self._value):
+            field = ".".join(part for part in (self.path, key) if part)
+            if refused and key in refused:
+                raise InvalidPolicy(f"{field} is not supported", where=self.origin, hint=refused[key])
+            if key not in known:
+                raise InvalidPolicy(f"{field} is not known", where=self.origin, hint=nearest(key, known))
+        return self
+
     def any(self, key: str, default: Any = None) -> Any:
         return self._value.get(key, default)
 
@@ -81,13 +113,15 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 
-def definition_from(document: Any, *, slug: str, origin: str, modules: tuple[RegoModule, ...] = ()) -> Definition:
+def definition_from(document: Any, *, slug: str, origin: str, template: Template | None = None) -> Definition:
     """Read a definition; the Rego has been read by the caller. Raises InvalidPolicy."""
     top = Reader(document, origin)
-    return definition_of(top.object("properties"), slug=slug, name=top.text("name", slug), modules=modules)
+    return definition_of(
+        top.object("properties").only(PROPERTIES), slug=slug, name=top.text("name", slug), template=template
+    )
 
 
-def definition_of(properties: Reader, *, slug: str, name: str, modules: tuple[RegoModule, ...] = ()) -> Definition:
+def definition_of(properties: Reader, *, slug: str, name: str, template: Template | None = None) -> Definition:
     """Read a definition's ``properties``, wherever they stand. Raises InvalidPolicy."""
     origin, path = properties.origin, properties.path
     mode = properties.text("mode", MODE)
@@ -99,8 +133,9 @@ def definition_of(properties: Reader, *, slug: str, name: str, modules: tuple[Re
         raise InvalidPolicy(
             f"{path}.metadata.severity {severity!r} is not one of {', '.join(SEVERITIES)}", where=origin
         )
-    then = properties.object("policyRule").object("then")
-    details = then.object("details")
+    then = properties.object("policyRule").only(("if", "then")).object("then").only(("effect", "details"))
+    details = then.object("details").only(_DETAILS, _REFUSED)
+    details.object("templateInfo").only(_TEMPLATE_INFO)
     parameters = {
         key: _parameter(key, Reader(body, origin, f"{path}.parameters.{key}"))
         for key, body in properties.mapping("parameters").items()
@@ -108,7 +143,7 @@ def definition_of(properties: Reader, *, slug: str, name: str, modules: tuple[Re
     kinds = _kinds(details)
     if not kinds:
         raise InvalidPolicy(f"{details.path}.kinds names no kind", where=origin)
-    return Definition(
+    definition = Definition(
         slug=slug,
         name=name,
         display_name=properties.text("displayName", slug),
@@ -123,29 +158,52 @@ def definition_of(properties: Reader, *, slug: str, name: str, modules: tuple[Re
         require_any_of=_groups(metadata, parameters),
         kinds=kinds,
         effect=then.any("effect", "[parameters('effect')]"),
+        object_scope=details.any("scope"),
+        object_name=details.any("name"),
         namespaces=details.any("namespaces", []),
         excluded_namespaces=details.any("excludedNamespaces", []),
         label_selector=details.any("labelSelector"),
+        namespace_selector=details.any("namespaceSelector"),
+        source=details.any("source"),
+        warn=details.any("warn"),
         values=details.any("values", {}),
-        modules=modules,
-        requires_inventory=tuple(
-            ResourceKind(group=entry.text("group", ""), kind=entry.text("kind"))
-            for entry in metadata.objects("requiresInventory")
-        ),
+        modules=template.modules if template else (),
+        requires_inventory=_compared(metadata, template.requires_inventory if template else ()),
+        values_schema=template.values_schema if template else None,
         origin=origin,
     )
+    try:
+        check_fixed(definition)
+    except ValueError as error:
+        raise InvalidPolicy(str(error), where=origin) from error
+    return definition
 
 
 def _kinds(details: Reader) -> tuple[ResourceKind, ...]:
-    """``apiGroups`` × ``kinds``, or a Gatekeeper-like list of such pairs."""
-    entries = details.array("kinds")
-    pairs = details.objects("kinds") if any(isinstance(entry, Mapping) for entry in entries) else [details]
+    """``apiGroups`` × ``kinds``, or a Gatekeeper-like list of such pairs; expressions as they are written."""
+    entries = details.any("kinds")
+    paired = isinstance(entries, list) and any(isinstance(entry, Mapping) for entry in entries)
+    pairs = [pair.only(("apiGroups", "kinds")) for pair in details.objects("kinds")] if paired else [details]
     return tuple(
         ResourceKind(group=group, kind=kind)
         for pair in pairs
-        for group in (pair.texts("apiGroups") or ["*"])
-        for kind in (pair.texts("kinds") or (["*"] if pair is not details else []))
+        for group in (_listed(pair, "apiGroups") or ["*"])
+        for kind in (_listed(pair, "kinds") or (["*"] if pair is not details else []))
     )
+
+
+def _listed(pair: Reader, key: str) -> Sequence[str]:
+    """A list of names, or an expression that stands for one."""
+    value = pair.any(key)
+    return [value] if isinstance(value, str) and is_expression(value) else pair.texts(key)
+
+
+def _compared(metadata: Reader, of_template: Sequence[ResourceKind]) -> tuple[ResourceKind, ...]:
+    own = (
+        ResourceKind(group=entry.text("group", ""), kind=entry.text("kind"))
+        for entry in metadata.objects("requiresInventory")
+    )
+    return tuple(dict.fromkeys([*own, *of_template]))
 
 
 def _groups(metadata: Reader, parameters: Mapping[str, Parameter]) -> tuple[tuple[str, ...], ...]:
@@ -162,7 +220,7 @@ def _groups(metadata: Reader, parameters: Mapping[str, Parameter]) -> tuple[tupl
 
 
 def _parameter(name: str, body: Reader) -> Parameter:
-    metadata = Reader(body.mapping("metadata"), body.origin, f"{body.path}.metadata")
+    metadata = Reader(body.only(_PARAMETER).mapping("metadata"), body.origin, f"{body.path}.metadata")
     written = body.text("type")
     kind = next((t for t in ParameterType if t.lower() == written.lower()), None)
     if kind is None:
@@ -173,6 +231,9 @@ def _parameter(name: str, body: Reader) -> Parameter:
     option = metadata.text("option", "") or None
     if option and not _OPTION.fullmatch(option):
         raise InvalidPolicy(f"{metadata.path}.option {option!r} is not --NAME or --NAME/--OTHER", where=body.origin)
+    optional = metadata.any("optional", False)
+    if not isinstance(optional, bool):
+        raise metadata.wrong("a boolean", optional, "optional")
     return Parameter(
         name=name,
         type=kind,
@@ -184,4 +245,5 @@ def _parameter(name: str, body: Reader) -> Parameter:
         option=option,
         metavar=metadata.text("metavar", "") or None,
         format=metadata.text("format", "") or None,
+        optional=optional,
     )

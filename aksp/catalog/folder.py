@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from aksp.catalog.document import Reader, definition_from
-from aksp.catalog.template import modules_of_base64, modules_of_template
-from aksp.errors import InvalidPolicy
+from aksp.catalog.interface import BrokenDefinition
+from aksp.catalog.template import Template, template_from, template_from_base64
+from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition, RegoModule
+from aksp.model.json_text import decode_held
+from aksp.yaml_reader import read_file
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
+#: The folder of shared modules.
+_LIBRARIES = "lib"
 _PACKAGE = re.compile(r"^\s*package\s+lib\.([A-Za-z_]\w*)", re.MULTILINE)
 
 
 class Folder:
-    """The definitions of one folder; an absent folder has none."""
+    """The definitions of one folder, and those that cannot be loaded; an absent folder has none."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def __iter__(self) -> Iterator[Definition]:
+    def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
         if not self._root.is_dir():
             return
         libraries = self._libraries()
-        for path in sorted(self._root.glob("*/definition.json")):
-            yield self._read(path, libraries)
+        for folder in sorted(self._root.iterdir()):
+            path = folder / "definition.json"
+            if folder.name == _LIBRARIES or not folder.is_dir():
+                continue
+            if path.exists() or path.is_symlink():
+                yield self._read_or_broken(path, libraries)
+            elif written := sorted(
+                one.name for one in folder.iterdir() if one.suffix in (".rego", ".json", ".yaml", ".yml")
+            ):
+                error = InvalidPolicy(
+                    f"there is no definition.json beside {written[0]}",
+                    where=str(folder),
+                    hint="write one: docs/definitions.md has an example",
+                )
+                yield BrokenDefinition(slug=folder.name, error=error)
 
-    def _libraries(self) -> dict[str, RegoModule]:
-        found: dict[str, RegoModule] = {}
-        for path in sorted((self._root / "lib").glob("*.rego")):
-            source = _text(path)
+    def _read_or_broken(
+        self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]
+    ) -> Definition | BrokenDefinition:
+        try:
+            return self._read(path, libraries)
+        except InvalidPolicy as error:
+            return BrokenDefinition(slug=path.parent.name, error=error)
+
+    def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
+        """Libraries by their names; one that cannot be read concerns only the rules that import it."""
+        found: dict[str, RegoModule | InvalidPolicy] = {}
+        for path in sorted((self._root / _LIBRARIES).glob("*.rego")):
+            try:
+                source = _text(path)
+            except InvalidPolicy as error:
+                found[path.stem] = error
+                continue
             if match := _PACKAGE.search(source):
-                found[match[1]] = RegoModule(name=f"lib/{path.name}", source=source)
+                found[match[1]] = RegoModule(name=f"{_LIBRARIES}/{path.name}", source=source)
         return found
 
-    def _read(self, path: Path, libraries: dict[str, RegoModule]) -> Definition:
+    def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
         origin = str(path)
         try:
-            document = json.loads(_text(path))
+            document = decode_held(_text(path))
         except (ValueError, RecursionError) as error:
             raise InvalidPolicy(f"not JSON: {error}", where=origin) from error
         info = (
@@ -52,26 +82,30 @@ class Folder:
             .object("details")
             .object("templateInfo")
         )
-        modules = self._modules(info, path.parent, libraries)
-        return definition_from(document, slug=path.parent.name, origin=origin, modules=modules)
+        template = self._template(info, path.parent, libraries)
+        return definition_from(document, slug=path.parent.name, origin=origin, template=template)
 
-    def _modules(self, info: Reader, beside: Path, libraries: dict[str, RegoModule]) -> tuple[RegoModule, ...]:
+    def _template(self, info: Reader, beside: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Template:
         kind = info.text("sourceType")
         if kind == "File":
             path = beside / info.text("path")
-            if beside.resolve() not in path.resolve().parents:
+            try:
+                within = beside.resolve() in path.resolve().parents
+            except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL in the path
+                raise InvalidPolicy(
+                    f"templateInfo.path {info.text('path')!r} leads nowhere", where=info.origin
+                ) from error
+            if not within:
                 raise InvalidPolicy(
                     f"templateInfo.path {info.text('path')!r} leads out of the definition's folder", where=info.origin
                 )
             if path.suffix in (".yaml", ".yml", ".json"):
-                return modules_of_template(_text(path), str(path))
+                return template_from(_text(path), str(path))
             source = _text(path)
-            return (
-                RegoModule(name=f"{beside.name}/{path.name}", source=source),
-                *_imported(source, libraries, str(path)),
-            )
+            own = RegoModule(name=f"{beside.name}/{path.name}", source=source)
+            return Template(modules=(own, *_imported(source, libraries, str(path))))
         if kind == "Base64Encoded":
-            return modules_of_base64(info.text("content"), info.origin)
+            return template_from_base64(info.text("content"), info.origin)
         if kind == "PublicURL":
             raise InvalidPolicy(
                 f"templateInfo.sourceType PublicURL is not fetched: {info.text('url', '')}",
@@ -83,7 +117,7 @@ class Folder:
         )
 
 
-def _imported(source: str, libraries: dict[str, RegoModule], origin: str) -> tuple[RegoModule, ...]:
+def _imported(source: str, libraries: Mapping[str, RegoModule | InvalidPolicy], origin: str) -> tuple[RegoModule, ...]:
     """The libraries that a module names, and those that they name. Raises InvalidPolicy for one not there.
 
     To OPA a library that is not there is only undefined, so the rule would find nothing.
@@ -99,27 +133,33 @@ def _imported(source: str, libraries: dict[str, RegoModule], origin: str) -> tup
                     where=origin,
                     hint="libraries lie in the folder lib beside the definitions",
                 )
+            library = libraries[name]
+            if isinstance(library, InvalidPolicy):
+                raise library
             if name not in wanted:
-                wanted[name] = libraries[name]
-                queue.append(libraries[name].source)
+                wanted[name] = library
+                queue.append(library.source)
     return tuple(wanted.values())
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InvalidPolicy("there is no such file", where=str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidPolicy(f"cannot be read: {error}", where=str(path)) from error
+        return read_file(path)
+    except InvalidInput as error:
+        raise InvalidPolicy(error.what, where=error.where, hint=error.hint) from error
 
 
 BUNDLED = Path(__file__).parent.parent / "definitions"
 
 
-def bundled() -> Folder:
-    """The definitions that come with aksp."""
-    return Folder(BUNDLED)
+def bundled() -> list[Definition]:
+    """The definitions that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
+    found: list[Definition] = []
+    for one in Folder(BUNDLED):
+        if isinstance(one, BrokenDefinition):
+            raise one.error
+        found.append(one)
+    return found
 
 
 def is_bundled(definition: Definition) -> bool:
@@ -129,4 +169,4 @@ def is_bundled(definition: Definition) -> bool:
 
 def as_json(path: Path) -> Any:
     """A definition's document as written, for ``aksp definitions show -o json``."""
-    return json.loads(_text(path))
+    return decode_held(_text(path))

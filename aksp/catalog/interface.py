@@ -3,57 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from aksp.compliance.parameters import nearest
-from aksp.errors import InvalidInput
+from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokenDefinition:
+    """A definition that cannot be loaded, by what it would be called, and why."""
+
+    slug: str
+    error: InvalidPolicy
 
 
 class Catalog(Protocol):
     """A source of definitions."""
 
-    def __iter__(self) -> Iterator[Definition]:
-        """All definitions, by slug. Raises InvalidPolicy for one that is wrong."""
+    def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+        """All definitions, by slug, and those that cannot be loaded."""
 
 
 class Catalogs:
-    """Several catalogues as one; a later one may not redefine what an earlier one has."""
+    """Several catalogues as one.
+
+    A definition may not have a name that an earlier one has: an assignment could mean either. Whatever is wrong
+    with one definition concerns it alone.
+    """
 
     def __init__(self, catalogs: Sequence[Catalog]) -> None:
         self._catalogs = catalogs
         self._all: dict[str, Definition] | None = None
+        self._broken: list[BrokenDefinition] = []
 
     def __iter__(self) -> Iterator[Definition]:
+        """The definitions that can be loaded, by slug."""
         return iter(self._load().values())
+
+    @property
+    def broken(self) -> Sequence[BrokenDefinition]:
+        """The definitions that cannot be loaded."""
+        self._load()
+        return self._broken
 
     def _load(self) -> dict[str, Definition]:
         if self._all is None:
             found: dict[str, Definition] = {}
-            for catalog in self._catalogs:
-                for definition in catalog:
-                    if (other := found.get(definition.slug)) is not None:
-                        raise InvalidInput(
-                            f"definition {definition.slug!r} is there already, from {other.origin}",
-                            where=definition.origin,
-                            hint="rename the folder of yours",
-                        )
-                    found[definition.slug] = definition
+            owners: dict[str, Definition] = {}
+            for one in (one for catalog in self._catalogs for one in catalog):
+                if isinstance(one, BrokenDefinition):
+                    self._broken.append(one)
+                elif (taken := next((name for name in _names(one) if name in owners), None)) is not None:
+                    self._broken.append(BrokenDefinition(slug=one.slug, error=_taken(one, taken, owners[taken])))
+                else:
+                    owners.update(dict.fromkeys(_names(one), one))
+                    found[one.slug] = one
             self._all = dict(sorted(found.items()))
         return self._all
 
     def get(self, identifier: str) -> Definition:
         """A definition by slug, GUID, Azure id or Azure policy name, in any case.
 
-        Raises InvalidInput, naming the nearest.
+        Raises InvalidPolicy for one that cannot be loaded, InvalidInput, naming the nearest, for one not there.
         """
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
         definitions = self._load()
         for definition in definitions.values():
-            names = (definition.slug, definition.name, definition.azure_policy_id or "")
-            if wanted in (name.lower() for name in names):
+            if wanted in _names(definition):
                 return definition
+        for one in self._broken:
+            if wanted == one.slug.lower():
+                raise one.error
+        unknown = [one.slug for one in self._broken]
+        beside = f"; {', '.join(unknown)} cannot be loaded" if unknown else ""
         raise InvalidInput(
             f"there is no definition {identifier!r}",
-            hint=f"{nearest(wanted, definitions)} (`aksp definitions` lists all)",
+            hint=f"{nearest(wanted, definitions)} (`aksp definitions` lists all{beside})",
         )
+
+
+def _names(definition: Definition) -> list[str]:
+    """What assignments may call a definition, in lower case."""
+    return [name.lower() for name in (definition.slug, definition.name, definition.azure_policy_id) if name]
+
+
+def _taken(definition: Definition, name: str, other: Definition) -> InvalidPolicy:
+    if name == definition.slug.lower():
+        return InvalidPolicy(
+            f"definition {definition.slug!r} is there already, from {other.origin}",
+            where=definition.origin,
+            hint="rename the folder of yours",
+        )
+    return InvalidPolicy(
+        f"its name or azurePolicyId {name!r} is that of definition {other.slug!r}, from {other.origin}",
+        where=definition.origin,
+        hint="give it another; without a name it is called after its folder",
+    )

@@ -1,32 +1,101 @@
-"""The Rego of a Gatekeeper ConstraintTemplate (notes: Gatekeeper, "Constraint Templates")."""
+"""A Gatekeeper ConstraintTemplate: its Rego, and what this compares with (notes: Gatekeeper, "Constraint Templates")."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from aksp.errors import InvalidPolicy
-from aksp.model.definition import RegoModule
+from aksp.errors import InvalidInput, InvalidPolicy
+from aksp.model.definition import RegoModule, ResourceKind
+from aksp.yaml_reader import read_yaml
 
 TARGET = "admission.k8s.gatekeeper.sh"
+#: The annotation that names the kinds in data.inventory (Gatekeeper: "Replicating Data").
+SYNC_DATA = "metadata.gatekeeper.sh/requires-sync-data"
 
 
-def modules_of_template(text: str, origin: str) -> tuple[RegoModule, ...]:
-    """The policy and its libraries, as a template gives them. Raises InvalidPolicy.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """The policy and its libraries, the kinds that the template says it compares with, and what it says of values."""
 
-    A template's Rego is v0 unless its source says ``version: v1``.
+    modules: tuple[RegoModule, ...]
+    requires_inventory: tuple[ResourceKind, ...] = ()
+    values_schema: Mapping[str, Any] | None = None
+
+
+#: Where a text of a file begins: line and column, both from 1.
+_Places = Mapping[str, tuple[int, int]]
+
+
+def template_from(text: str, origin: str, name: str = "") -> Template:
+    """Read a template. Raises InvalidPolicy.
+
+    A template's Rego is v0 unless its source says ``version: v1``. ``name`` is what its lines are counted in, by
+    default the file ``origin``.
     """
-    import yaml
-
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidPolicy(f"not YAML: {error}", where=origin) from error
+        found = read_yaml(text, origin)
+    except InvalidInput as error:
+        raise InvalidPolicy(error.what, where=error.where, hint=error.hint) from error
+    if len(found) > 1:
+        raise InvalidPolicy("holds several documents, expected one ConstraintTemplate", where=origin)
+    document, node = found[0] if found else (None, None)
+    places = _places(node, text.splitlines())
     if not isinstance(document, Mapping) or document.get("kind") != "ConstraintTemplate":
         raise InvalidPolicy("not a ConstraintTemplate", where=origin)
+    return Template(
+        modules=_modules_of(document, origin, places, name or origin),
+        requires_inventory=_sync_data(document, origin),
+        values_schema=_values_schema(document, origin),
+    )
+
+
+def _places(root: Any, lines: Sequence[str]) -> _Places:
+    """Where the texts of block scalars (``|``) begin; of others lines are not those of the file."""
+    import yaml
+
+    found: dict[str, tuple[int, int]] = {}
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.ScalarNode) and node.style == "|":
+            first = node.start_mark.line + 1
+            for at, line in enumerate(node.value.splitlines()):
+                if line.strip() and first + at < len(lines) and lines[first + at].endswith(line):
+                    found[node.value] = (first + 1, len(lines[first + at]) - len(line) + 1)
+                    break
+    return found
+
+
+def _values_schema(document: Mapping[str, Any], origin: str) -> Mapping[str, Any] | None:
+    """What a template says of its parameters; None where it says nothing, or takes any (``legacySchema``)."""
+    found: Any = document
+    for key in ("spec", "crd", "spec", "validation"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return None
+    legacy = found.get("legacySchema", not str(document.get("apiVersion")).endswith("/v1"))
+    schema = found.get("openAPIV3Schema")
+    if legacy or schema is None:
+        return None
+    if not isinstance(schema, Mapping):
+        raise InvalidPolicy("spec.crd.spec.validation.openAPIV3Schema is not an object", where=origin)
+    return schema
+
+
+def _modules_of(document: Mapping[str, Any], origin: str, places: _Places, name: str) -> tuple[RegoModule, ...]:
     spec = document.get("spec")
     targets = spec.get("targets") if isinstance(spec, Mapping) else None
     if not isinstance(targets, list) or len(targets) != 1 or not isinstance(targets[0], Mapping):
@@ -40,25 +109,61 @@ def modules_of_template(text: str, origin: str) -> tuple[RegoModule, ...]:
     engines = [code.get("engine") for code in codes]
     for code in codes:
         if code.get("engine") == "Rego":
-            return _modules(code.get("source"), origin)
+            return _modules(code.get("source"), origin, places, name)
     if isinstance(target.get("rego"), str):
-        return _modules(target, origin)
+        return _modules(target, origin, places, name)
     if engines:
         raise InvalidPolicy(f"no Rego: the template's engines are {', '.join(map(str, engines))}", where=origin)
     raise InvalidPolicy("spec.targets[0] has neither rego nor code", where=origin)
 
 
-def modules_of_base64(content: str, origin: str) -> tuple[RegoModule, ...]:
-    """The modules of a template as ``templateInfo.content`` holds it. Raises InvalidPolicy."""
+def template_from_base64(content: str, origin: str) -> Template:
+    """Read a template as ``templateInfo.content`` holds it. Raises InvalidPolicy."""
     try:
         text = base64.b64decode(content, validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise InvalidPolicy(f"templateInfo.content is not base64 of UTF-8 text: {error}", where=origin) from error
-    return modules_of_template(text, origin)
+    return template_from(text, origin, f"{origin} (the template in templateInfo.content)")
+
+
+def _sync_data(document: Mapping[str, Any], origin: str) -> tuple[ResourceKind, ...]:
+    """The kinds of the annotation: a JSON list of requirements, each a list of alternatives, in quotes or not."""
+    metadata = document.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    written = annotations.get(SYNC_DATA) if isinstance(annotations, Mapping) else None
+    if written is None:
+        return ()
+    field = f"metadata.annotations[{SYNC_DATA!r}]"
+    if not isinstance(written, str):
+        raise InvalidPolicy(f"{field} is not a string", where=origin)
+    try:
+        requirements = json.loads(written.strip('\n" '))
+    except (ValueError, RecursionError) as error:
+        raise InvalidPolicy(f"{field} is not JSON: {error}", where=origin) from error
+    expected = InvalidPolicy(
+        f"{field} is not as expected",
+        where=origin,
+        hint='[[{"groups": [""], "versions": ["v1"], "kinds": ["Service"]}]]',
+    )
+    kinds: list[ResourceKind] = []
+    for alternatives in _list_of(list, requirements, expected):
+        for one in _list_of(dict, alternatives, expected):
+            kinds += [
+                ResourceKind(group=group, kind=kind)
+                for group in _list_of(str, one.get("groups"), expected)
+                for kind in _list_of(str, one.get("kinds"), expected)
+            ]
+    return tuple(dict.fromkeys(kinds))
+
+
+def _list_of(kind: type, value: Any, otherwise: InvalidPolicy) -> list[Any]:
+    if not isinstance(value, list) or not all(isinstance(one, kind) for one in value):
+        raise otherwise
+    return value
 
 
 def template_of(slug: str, modules: tuple[RegoModule, ...], origin: str) -> str:
-    """The ConstraintTemplate, as YAML, that `modules_of_template` reads these modules from.
+    """The ConstraintTemplate, as YAML, that `template_from` reads these modules from.
 
     A template's Rego has one version. Raises InvalidPolicy for modules of several.
     """
@@ -86,10 +191,11 @@ def template_of(slug: str, modules: tuple[RegoModule, ...], origin: str) -> str:
             "targets": [{"target": TARGET, "code": [{"engine": "Rego", "source": source}]}],
         },
     }
+    # In a cluster the text is compared with what was stored before.
     return yaml.safe_dump(template, sort_keys=False, allow_unicode=True)
 
 
-def _modules(source: Any, origin: str) -> tuple[RegoModule, ...]:
+def _modules(source: Any, origin: str, places: _Places, name: str) -> tuple[RegoModule, ...]:
     if not isinstance(source, Mapping):
         raise InvalidPolicy("spec.targets[0].code has no source", where=origin)
     rego, libraries = source.get("rego"), source.get("libs") or []
@@ -102,8 +208,11 @@ def _modules(source: Any, origin: str) -> tuple[RegoModule, ...]:
         raise InvalidPolicy("the template's rego and libs must be text", where=origin)
     if version not in ("v0", "v1"):
         raise InvalidPolicy(f"the template's Rego version {version!r} is not v0 or v1", where=origin)
-    names = [origin, *(f"{origin} (libs[{n}])" for n in range(len(libraries)))]
-    return tuple(
-        RegoModule(name=name, source=text, version=version)
-        for name, text in zip(names, [rego, *libraries], strict=True)
-    )
+    modules = []
+    for field, text in [("rego", rego), *((f"libs[{n}]", text) for n, text in enumerate(libraries))]:
+        if text in places:
+            line, column = places[text]
+            modules.append(RegoModule(name=name, source=text, version=version, line=line, indent=column - 1))
+        else:
+            modules.append(RegoModule(name=f"{origin} (lines of {field})", source=text, version=version))
+    return tuple(modules)

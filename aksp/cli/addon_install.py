@@ -3,62 +3,43 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import typer
 
 from aksp.addon.settings import Listed, Settings
-from aksp.cli.options import CURRENT
-from aksp.cli.stores import note
+from aksp.cli.ci import note
+from aksp.cli.clusters import ClusterChoice
+from aksp.errors import AkspError, InvalidInput, InvalidPolicy
 from aksp.kube.connection import Connection
+from aksp.model.assignment import Assignment
+from aksp.model.definition import Definition, ResourceKind
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choices:
-    """The command line of ``aksp addon enable``."""
+def enable_in(
+    settings: Settings,
+    where: ClusterChoice,
+    cluster_name: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    workspace: str | None,
+) -> None:
+    """Print the documents, or apply them and say what is next. Raises AkspError.
 
-    cluster: str | None
-    context: str | None
-    kubeconfig: str | None
-    namespace: str
-    create_namespace: bool
-    image: str | None
-    replicas: int
-    cluster_name: str | None
-    failure_policy: str
-    exclude_namespaces: tuple[str, ...]
-    sync_interval: str
-    webhook_url: str | None
-    cert_secret: str | None
-    inject_ca_from: str | None
-    dry_run: bool
-    json: bool
-    workspace: str | None
-
-
-def connected(cluster: str | None, context: str | None, kubeconfig: str | None) -> Connection:
-    """The cluster that the options name; its warnings are told."""
-    from aksp.kube.config import connect
-
-    connection = connect(context or _name(cluster), kubeconfig)
-    for warning in connection.warnings:
-        note(warning)
-    return connection
-
-
-def enable_in(choices: Choices) -> None:
-    """Print the documents, or apply them and say what is next. Raises AkspError."""
-    # What can be told from the command line alone is told before the cluster is asked.
-    _settings(choices, "-", ())
-    asked = choices.cluster or choices.context or choices.kubeconfig
-    if choices.dry_run and not asked:
-        _print(_settings(choices, choices.cluster_name or _current(), _kinds(choices, None)), choices)
+    ``settings`` lack what is found out here: the cluster's name unless it is given, and the kinds of the definitions.
+    """
+    if dry_run and not where.given:
+        _print(replace(settings, cluster_name=cluster_name or _current(), kinds=_kinds(workspace, None)), as_json)
         return
-    with connected(choices.cluster, choices.context, choices.kubeconfig) as connection:
-        name = choices.cluster_name or _name(choices.cluster) or connection.name
-        settings = _settings(choices, name, _kinds(choices, connection))
-        if choices.dry_run:
-            _print(settings, choices)
+    with where.connected() as connection:
+        name = cluster_name or where.name_of(connection)
+        settings = replace(settings, cluster_name=name, kinds=_kinds(workspace, connection))
+        if dry_run:
+            _print(settings, as_json)
             return
         from aksp.addon.installation import install
 
@@ -67,9 +48,7 @@ def enable_in(choices: Choices) -> None:
     note("`aksp addon status` tells when it has come up, and `aksp sync` gives it the workspace's assignments")
 
 
-def disable_in(
-    cluster: str | None, context: str | None, kubeconfig: str | None, namespace: str | None, *, keep_data: bool
-) -> None:
+def disable_in(where: ClusterChoice, namespace: str | None, *, keep_data: bool) -> None:
     """Delete the add-on's objects. Raises AkspError."""
     from aksp.addon.installation import installed_in, uninstall
     from aksp.addon.names import NAMESPACE
@@ -80,7 +59,7 @@ def disable_in(
         deleted.append(line)
         typer.echo(line)
 
-    with connected(cluster, context, kubeconfig) as connection:
+    with where.connected() as connection:
         place = namespace or installed_in(connection) or NAMESPACE
         uninstall(connection, place, keep_data=keep_data, tell=tell)
     if not deleted:
@@ -89,43 +68,84 @@ def disable_in(
         note("the custom resources are kept; `aksp addon enable` puts them into force again")
 
 
-def _settings(choices: Choices, cluster_name: str, kinds: tuple[Listed, ...]) -> Settings:
-    image = {"image": choices.image} if choices.image else {}
-    return Settings(
-        namespace=choices.namespace, create_namespace=choices.create_namespace, replicas=choices.replicas,
-        cluster_name=cluster_name, failure_policy=str(choices.failure_policy), sync_interval=choices.sync_interval,
-        exclude_namespaces=choices.exclude_namespaces, webhook_url=choices.webhook_url,
-        cert_secret=choices.cert_secret, inject_ca_from=choices.inject_ca_from, kinds=kinds, **image,
-    )  # fmt: skip
+def read_ca(path: Path | None) -> str | None:
+    """The text of a file with certificates. Raises InvalidInput."""
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not PEM"
+        raise InvalidInput(f"--client-ca cannot be read: {reason}", where=str(path)) from error
 
 
-def _kinds(choices: Choices, connection: Connection | None) -> tuple[Listed, ...]:
+def _kinds(workspace: str | None, connection: Connection | None) -> tuple[Listed, ...]:
     """The kinds of all definitions: bundled, the workspace's and, asked for, the cluster's own."""
     from aksp.addon.installation import cluster_definitions, listed_kinds
+    from aksp.engine import Engine
     from aksp.kube.kinds import Discovery
-    from aksp.workspace import Workspace
+    from aksp.store.cluster import ClusterStore
+    from aksp.workspace import Workspace, compile_definition, problem_of
 
-    definitions = [*Workspace.open(choices.workspace).catalog]
-    if connection is None:
-        return listed_kinds(definitions, None, note)
-    definitions += cluster_definitions(connection, note)
-    return listed_kinds(definitions, Discovery(connection), note)
+    opened = Workspace.open(workspace)
+    catalog = opened.catalog
+    for broken in catalog.broken:
+        note(f"definition {broken.slug} cannot be loaded, so its kinds get no rights: {problem_of(broken.error)}")
+    definitions = [*catalog]
+    assignments = [*opened.store.assignments()]
+    discovery = None
+    if connection is not None:
+        definitions += cluster_definitions(connection, note)
+        discovery = Discovery(connection)
+        with suppress(AkspError):
+            # Before the add-on's first time there are none.
+            assignments += ClusterStore(connection).assignments()
+    compiled = []
+    with Engine() as engine:
+        for definition in definitions:
+            # What a rule compares with shows once it is compiled; the add-on tells of one that is wrong.
+            with suppress(InvalidPolicy):
+                definition = compile_definition(engine, definition)
+            compiled.append(definition)
+    return listed_kinds(compiled, discovery, note, _assigned(definitions, assignments))
 
 
-def _print(settings: Settings, choices: Choices) -> None:
+def _assigned(definitions: Sequence[Definition], assignments: Iterable[Assignment]) -> set[ResourceKind]:
+    """The kinds that assignments give definitions which take them from parameters."""
+    from datetime import UTC, datetime
+
+    from aksp.catalog.interface import Catalogs
+    from aksp.compliance.expressions import is_expression
+    from aksp.workspace import ready_for
+
+    by_parameter = [one for one in definitions if any(is_expression(f) for k in one.kinds for f in (k.kind, k.group))]
+    catalog = Catalogs([by_parameter])
+    found: set[ResourceKind] = set()
+    used: set[str] = set()
+    for assignment in assignments:
+        # Most are of other definitions; those that are wrong are told where they are judged.
+        with suppress(InvalidInput):
+            definition = catalog.get(assignment.definition_id)
+            found.update(ready_for(assignment, definition, (), None, datetime.now(UTC)).selection.kinds)
+            used.add(definition.slug)
+    for one in by_parameter:
+        if one.slug not in used:
+            note(
+                f"definition {one.slug} takes its kinds from parameters: enable the add-on again once it is assigned,"
+                " so that it may list them"
+            )
+    return found
+
+
+def _print(settings: Settings, as_json: bool) -> None:
     from aksp.addon.manifests import everything
-    from aksp.store.files import to_yaml
+    from aksp.yaml_writer import to_yaml
 
     documents = everything(settings)
-    if choices.json:
+    if as_json:
         typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent=2, ensure_ascii=False))
     else:
-        # Without anchors for the parts that documents share.
-        typer.echo("---\n".join(to_yaml(json.loads(json.dumps(one))) for one in documents), nl=False)
-
-
-def _name(cluster: str | None) -> str | None:
-    return None if cluster == CURRENT else cluster
+        typer.echo("---\n".join(map(to_yaml, documents)), nl=False)
 
 
 def _current() -> str:

@@ -12,6 +12,7 @@ import typer
 
 from aksp.cli.options import ContextOption, KubeconfigOption
 from aksp.errors import InvalidInput
+from aksp.model.effect import Effect
 
 
 class LogLevel(StrEnum):
@@ -30,6 +31,21 @@ ClusterNameOption = Annotated[
     str | None,
     typer.Option("--cluster-name", metavar="NAME", help="NAME in scopes /clusters/NAME. Default: the context's."),
 ]
+#: Options that `aksp addon enable` has too.
+SyncIntervalOption = Annotated[str, typer.Option(metavar="DURATION", help="Check in at least so often.")]
+ClientCaOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Answer only who has a certificate of these CAs: the API server.")
+]
+ClientNameOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="With --client-ca: the name that its certificate must have. Repeatable. Default: any."
+    ),
+]
+ControllerAccountOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="USER", help="Who makes Pods for others, beside Kubernetes' controllers. Repeatable."),
+]
 
 
 def run(
@@ -37,10 +53,13 @@ def run(
     context: ContextOption = None,
     namespace: NamespaceOption = "kube-system",
     cluster_name: ClusterNameOption = None,
-    sync_interval: Annotated[str, typer.Option(metavar="DURATION", help="Check in at least so often.")] = "5m",
-    failure_policy: Annotated[
-        str, typer.Option(metavar="Ignore|Fail", help="The webhook's, for what cannot be judged in time.")
-    ] = "Ignore",
+    sync_interval: SyncIntervalOption = "5m",
+    unjudged: Annotated[
+        str,
+        typer.Option(
+            metavar="warn|refuse", help=f"What becomes of what {Effect.DENY} cannot judge, in time or at all."
+        ),
+    ] = "warn",
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where reviews are answered, with TLS.")
     ] = "0.0.0.0:8443",
@@ -50,20 +69,27 @@ def run(
     cert_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="tls.crt, tls.key and ca.crt that somebody else renews.")
     ] = None,
+    client_ca: ClientCaOption = None,
+    client_name: ClientNameOption = None,
+    open_metrics: Annotated[
+        bool, typer.Option("--open-metrics", help="Let everybody read /metrics, not this host only.")
+    ] = False,
+    controller_account: ControllerAccountOption = None,
     shutdown_delay: Annotated[
         str, typer.Option(metavar="DURATION", help="Answer for so long after SIGTERM, until the Service knows.")
     ] = "5s",
     log_level: Annotated[LogLevel, typer.Option(help="How much is logged.")] = LogLevel.INFO,
 ) -> None:
     """Run the add-on: in its Pod, or on a host with a kubeconfig."""
-    from aksp.addon.settings import FAILURE_POLICIES, seconds
+    from aksp.addon.settings import UNJUDGED, check_client_names, seconds
 
-    if failure_policy not in FAILURE_POLICIES:
-        raise InvalidInput(f"--failure-policy {failure_policy}: expected {' or '.join(FAILURE_POLICIES)}")
+    if unjudged not in UNJUDGED:
+        raise InvalidInput(f"--unjudged {unjudged}: expected {' or '.join(UNJUDGED)}")
+    check_client_names(client_name or (), client_ca)
     interval = seconds(sync_interval, "--sync-interval", least=1)
     delay = seconds(shutdown_delay, "--shutdown-delay")
     _check_installed()
-    from aksp.addon.run import Settings
+    from aksp.addon.run import RunSettings
     from aksp.addon.run import run as run_addon
 
     if cluster_name is None:
@@ -72,10 +98,11 @@ def run(
         with connect(context, kubeconfig) as connection:
             cluster_name = connection.name
     code = run_addon(
-        Settings(
+        RunSettings(
             cluster_name=cluster_name, kubeconfig=kubeconfig, context=context, namespace=namespace,
-            sync_interval=interval, failure_policy=failure_policy, listen=listen,
-            plain_listen=metrics_listen or None, cert_dir=cert_dir, shutdown_delay=delay,
+            sync_interval=interval, unjudged=unjudged, listen=listen,
+            plain_listen=metrics_listen or None, cert_dir=cert_dir, client_ca=client_ca, client_names=tuple(client_name or ()),
+            open_metrics=open_metrics, controller_accounts=tuple(controller_account or ()), shutdown_delay=delay,
             # A Pod's name is its own; a host may run several.
             identity=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}", log_level=log_level.value,
         )

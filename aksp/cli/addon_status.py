@@ -5,34 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import typer
-
-from aksp.addon.overview import AssignmentLine, Overview, look, moment
-from aksp.cli.addon_install import connected
+from aksp.addon.status_view import AddonStatus, AssignmentLine, look
+from aksp.cli.ci import note, say
+from aksp.cli.clusters import ClusterChoice
 from aksp.cli.listing import print_document, print_list
 from aksp.cli.options import ListFormat
-from aksp.cli.stores import note
 from aksp.errors import ExitCode
+from aksp.model.times import moment
+from aksp.report.figures import plural
 from aksp.report.text import safe
 
 
-def show(
-    cluster: str | None, context: str | None, kubeconfig: str | None, namespace: str | None, output: ListFormat
-) -> ExitCode:
+def show(where: ClusterChoice, namespace: str | None, output: ListFormat) -> ExitCode:
     """Print, and give the exit code. Raises ClusterError."""
     from aksp.addon.installation import installed_in
     from aksp.addon.names import NAMESPACE
 
     now = datetime.now(UTC)
-    with connected(cluster, context, kubeconfig) as connection:
+    with where.connected() as connection:
         found = look(connection, namespace or installed_in(connection) or NAMESPACE, now)
     if output in (ListFormat.JSON, ListFormat.YAML):
         print_document(output, found.to_json(), "")
     else:
         if output is not ListFormat.NAME:
             for line in _head(found, now):
-                typer.echo(safe(line))
-            typer.echo()
+                say(safe(line))
+            say("")
         wide = output is ListFormat.WIDE
         print_list(
             output,
@@ -48,7 +46,7 @@ def show(
     return ExitCode.INCONCLUSIVE if found.problems else ExitCode.OK
 
 
-def _head(found: Overview, now: datetime) -> list[str]:
+def _head(found: AddonStatus, now: datetime) -> list[str]:
     if not found.enabled:
         return ["Add-on:    not enabled"]
     where = (
@@ -61,9 +59,18 @@ def _head(found: Overview, now: datetime) -> list[str]:
     return [
         f"Add-on:    {where}",
         f"Leader:    {leader}",
+        f"Check-in:  {_check_in(found, now)}",
         f"Webhook:   failure policy {found.failure_policy}; namespaces left out: {excluded}",
         f"Asked for: {_asked_for(found.rules)}",
     ]
+
+
+def _check_in(found: AddonStatus, now: datetime) -> str:
+    last = f"{_age(found.last_check_in, now)} ago" if found.last_check_in else "none yet"
+    if (failed := found.failed_check_in) is None:
+        return last
+    times = f"for {_age(failed.since, now)}, " if failed.times > 1 else ""
+    return f"failed {_age(failed.last, now)} ago ({times}{plural(failed.times, 'time')}); the last good one: {last}"
 
 
 def _asked_for(rules: Sequence[str]) -> str:

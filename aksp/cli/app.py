@@ -1,96 +1,67 @@
-"""The ``aksp`` command. Here alone errors become exit codes."""
+"""The ``aksp`` command as a process: its signals, its streams, and errors that become exit codes, here alone.
+
+Little is imported before the signals are set, since Ctrl-C during an import would print a traceback.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-import traceback
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
-
-from aksp import __version__
-from aksp.cli import addon, assign, assignments, completion, compliance, definitions, denials, explain, history, sync
-from aksp.cli.options import with_cluster_values
 from aksp.errors import AkspError, ExitCode
+from aksp.store.atomic_file import discard_all
 
+if TYPE_CHECKING:
+    import typer
 
-class InOrderOfUse(TyperGroup):
-    """Lists the commands as they are used, not as they are made."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names of the commands."""
-        order = ["definitions", "assign", "assignments", "compliance", "explain", "history", "sync", "addon", "denials"]
-        return sorted(super().list_commands(ctx), key=order.index)
-
-
-app = typer.Typer(
-    name="aksp",
-    cls=InOrderOfUse,
-    help="Azure Policy for AKS on any terminal, for any Kubernetes cluster.",
-    no_args_is_help=True,
-    # Rich help would cost a third of a second for no more words.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(definitions.app, name="definitions")
-app.add_typer(assign.app, name="assign")
-app.add_typer(assignments.app, name="assignments")
-app.command("compliance")(compliance.compliance)
-app.command("explain")(explain.explain)
-app.command("history")(history.history)
-app.command("sync")(sync.sync)
-app.add_typer(addon.app, name="addon")
-app.command("denials")(denials.denials)
-
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"aksp {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of internal errors.")] = False,
-) -> None:
-    """Azure Policy for AKS on any terminal, for any Kubernetes cluster."""
+#: What a shell adds to the number of the signal that ended a process.
+_BY_SIGNAL = 128
 
 
 def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
     """Run the command and return its exit code. `name` is what it was called by, for its usage lines."""
+    import typer
+
+    from aksp.cli.options import with_cluster_values
+    from aksp.cli.root import command
+    from aksp.cli.streams import ReaderGone
+
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("AKSP_DEBUG"))
     # Accepted anywhere, as people add it to the end of the line that failed.
     given = with_cluster_values([argument for argument in given if argument != "--debug"])
     try:
-        code = typer.main.get_command(app).main(given, prog_name=name, standalone_mode=False)
+        code = command().main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return int(code or ExitCode.OK)
+    except ReaderGone:
+        return ExitCode.OK
+    except SystemExit as end:
+        # Typer's --show-completion ends so.
+        return end.code if isinstance(end.code, int) else ExitCode.OK
     except typer.TyperException as error:
         _show_usage_error(error)
         return ExitCode.INVALID
     except AkspError as error:
         if debug:
-            traceback.print_exc()
+            _show_traceback()
         _complain(str(error), error.hint)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("aksp: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    except (BrokenPipeError, SystemExit):
-        # The reader has seen enough; typer makes an exit of it. Nothing may be written to the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
     except Exception as error:  # noqa: BLE001 - the last resort, told as a bug
         if debug:
-            traceback.print_exc()
+            _show_traceback()
+        if isinstance(error, OSError) and error.errno is not None:
+            # No room, no right, no descriptor left: not for aksp to mend.
+            where = f"{error.filename}: " if error.filename is not None else ""
+            _complain(f"{where}{error.strerror}", None)
+            return ExitCode.INVALID
         _complain(
             f"sorry, this is a bug in aksp: {type(error).__name__}: {error}",
             ("report this" if debug else "run it again with --debug and report what it prints")
@@ -100,12 +71,21 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
 
 
 def _complain(message: str, hint: str | None) -> None:
-    from aksp.cli.ci import harmless
+    from aksp.cli.ci import tell
     from aksp.report.text import safe
 
-    print(harmless(f"aksp: error: {safe(message)}"), file=sys.stderr)
+    tell(f"aksp: error: {safe(message)}")
     if hint:
-        print(harmless(f"  hint: {safe(hint)}"), file=sys.stderr)
+        tell(f"  hint: {safe(hint)}")
+
+
+def _show_traceback() -> None:
+    import traceback
+
+    from aksp.cli.ci import tell
+    from aksp.report.text import safe
+
+    tell("\n".join(map(safe, traceback.format_exc().splitlines())))
 
 
 def _show_usage_error(error: typer.TyperException) -> None:
@@ -120,6 +100,60 @@ def _show_usage_error(error: typer.TyperException) -> None:
     _complain(error.format_message().replace("Value error, ", ""), hint)
 
 
-def entry() -> None:
+def entry() -> NoReturn:
     """The console script."""
-    sys.exit(completion.entry() if completion.VARIABLE in os.environ else main())
+    run(_asked)
+
+
+def _asked() -> int:
+    from aksp.cli import completion
+
+    return completion.entry() if completion.VARIABLE in os.environ else main()
+
+
+def run(command: Callable[[], int]) -> NoReturn:
+    """Be the process of a command, and end with its exit code.
+
+    Ctrl-C before and after the command ends the process by the signal itself, which is 130 to a shell.
+    """
+    interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else they are ignored
+    if interrupts:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _end)
+    from aksp.cli import root, streams  # noqa: F401
+
+    streams.prepare()
+    sys.unraisablehook = _unraisable
+    code: int = ExitCode.INTERRUPTED
+    try:
+        if interrupts:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = command()
+    except (KeyboardInterrupt, streams.ReaderGone):
+        pass  # a second time, while the first was told
+    finally:
+        if interrupts:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        discard_all()
+    sys.exit(code)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """End as the signal would, and leave no file behind. An exception could be caught where it happens to be raised."""
+    discard_all()
+    os._exit(_BY_SIGNAL + number)
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Ctrl-C in a callback of Python's own, which can raise nothing, would be lost: it is sent again."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading
+
+    # Not at once: it would be raised within the callback again. A thread's own would not end what the main one waits for.
+    send = signal.raise_signal if os.name == "nt" else partial(os.kill, os.getpid())
+    threading.Timer(0.01, send, (signal.SIGINT,)).start()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from aksp.runners import parted
 
 #: Stands for what the pipeline reads that runs this.
 CI: Final = "ci"
@@ -64,13 +66,29 @@ def expand(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[list[s
     return expanded, f"-o ci: {why}, so it is -o {' -o '.join(chosen)}"
 
 
-# What a runner takes for a command: GitHub's at the start of a line, and its old form and Azure's anywhere.
-_COMMAND: Final = re.compile(r"^([ \t]*:)(?=:)|(#)(?=#(?:\[|vso\[))", re.MULTILINE | re.IGNORECASE)
+def logged(environment: Mapping[str, str]) -> bool:
+    """Whether a runner may read standard output for commands: one of the pipelines, or any that says that it is one."""
+    others = ("CI", "TEAMCITY_VERSION")
+    return running(environment) is not None or any(
+        environment.get(name, "").lower() not in ("", "false") for name in others
+    )
 
 
-def harmless(text: str) -> str:
-    """Text for a pipeline's log, in which a name from a manifest must not command the runner: a blank parts it."""
-    return _COMMAND.sub(r"\1\2 ", text)
+def tell(text: str) -> None:
+    """The one way of a text to standard error, of which runners read commands too. Its lines must be safe to print."""
+    print(parted(text), file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Tell the user something besides the result."""
+    from aksp.report.text import safe
+
+    tell(f"aksp: note: {safe(text)}")
+
+
+def say(text: str, in_log: Callable[[str], str] = parted) -> None:
+    """Print lines to standard output; ``in_log`` makes them harmless where a pipeline reads them."""
+    print(in_log(text) if logged(os.environ) else text)
 
 
 def repository(environment: Mapping[str, str], here: Path) -> Repository:

@@ -10,10 +10,11 @@ from pathlib import Path
 from aksp.cli.progress import Notes
 from aksp.compliance.changes import compare, new_results, order, remembered
 from aksp.errors import InvalidInput
-from aksp.history import History, Subject
-from aksp.model.compliance import ComplianceState, Remembered, Report
+from aksp.history import DamagedHistory, History, ScanTarget
+from aksp.model.compliance import ComplianceState, Report, StoredFinding
+from aksp.model.times import rfc3339
 from aksp.report.changes import gist
-from aksp.report.figures import plural, rfc3339
+from aksp.report.figures import plural
 from aksp.store.baseline import FILE, read_baseline, write_baseline
 
 #: Scans that a report's chart reaches back.
@@ -23,7 +24,7 @@ _NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wishes:
+class BaselineOptions:
     """The options that compare: ``baseline`` is the file that was named, if one was."""
 
     baseline: str | None = None
@@ -43,63 +44,78 @@ class Wishes:
 class Comparison:
     """What is compared, and what came of it. ``workspace`` is where a baseline and the history usually lie."""
 
-    wishes: Wishes
+    options: BaselineOptions
     workspace: Path
     filters: Sequence[str]
     notes: Notes
-    baseline: Mapping[str, Remembered] = field(default_factory=dict)
+    baseline: Mapping[str, StoredFinding] = field(default_factory=dict)
     report: Report | None = None
 
     @property
     def file(self) -> Path:
         """The baseline's file."""
-        return Path(self.wishes.baseline) if self.wishes.baseline else self.workspace / FILE
+        return Path(self.options.baseline) if self.options.baseline else self.workspace / FILE
+
+    @property
+    def nothing(self) -> bool:
+        """Whether this scan judged nothing: then there is nothing to compare."""
+        assert self.report is not None  # begin comes first
+        return self.report.state is ComplianceState.NOT_STARTED
 
     @cached_property
-    def found(self) -> Mapping[str, Remembered]:
+    def found(self) -> Mapping[str, StoredFinding]:
         """This scan's findings by fingerprint."""
         assert self.report is not None  # begin comes first
         return remembered(self.report.results)
 
     @cached_property
-    def new(self) -> list[Remembered]:
+    def new(self) -> list[StoredFinding]:
         """Violations that the baseline does not know."""
         bad = ComplianceState.NON_COMPLIANT
         return [one for key, one in self.found.items() if one.state is bad and key not in self.baseline]
 
     def prepare(self) -> None:
         """Read the baseline, before any work is done. Raises InvalidInput."""
-        if self.wishes.known:
+        if self.options.known:
             self.baseline = read_baseline(self.file)
 
     def begin(self, report: Report) -> Report:
         """The report with its past and its changes, and with just what is new where that is asked for."""
         self.report = report
-        if self.wishes.history or self.wishes.diff:
+        if self.options.history or self.options.diff:
             report = self._with_past(report)
-        if self.wishes.known:
+        if self.options.known and self.nothing:
+            self.notes.note(f"baseline {self.file}: nothing was judged, so nothing is compared with it")
+        elif self.options.known:
             self._tell()
-        if self.wishes.only_new:
+        if self.options.only_new:
             report = replace(report, results=new_results(report.results, self.baseline))
         return report
 
     def _with_past(self, report: Report) -> Report:
-        history, subject = History(self.workspace), Subject.of(report, self.filters)
+        history, subject = History(self.workspace), ScanTarget.of(report, self.filters)
         try:
             past = history.snapshots(subject, PAST)
-            before = history.findings(subject) if self.wishes.diff else {}
+            before = history.findings(subject) if self.options.diff else {}
+        except DamagedHistory as error:
+            self._put_aside(history, error)
+            return report
         except InvalidInput as error:
-            if self.wishes.diff:
+            if self.options.diff:
                 raise
             self.notes.note(str(error))
             return report
         changes = None
-        if self.wishes.diff and past:
-            last = past[-1]
+        # Nothing judged is neither new nor resolved, in this scan and in those before.
+        judged = [one for one in past if one.state is not ComplianceState.NOT_STARTED]
+        if self.options.diff and self.nothing:
+            self.notes.note("nothing was judged, so nothing is compared with the scan before")
+        elif self.options.diff and judged:
+            last = judged[-1]
             changes = compare(before, self.found, since=last.evaluated_at, percent_before=last.compliance_percent)
             self.notes.note(f"since {rfc3339(last.evaluated_at)}: {gist(changes)}")
-        elif self.wishes.diff:
-            kept = "; this one is remembered" if self.wishes.history else ""
+        elif self.options.diff:
+            kept = "; this one is remembered" if self.options.history else ""
             self.notes.note(f"there is no earlier scan of this target to compare with{kept}")
         return replace(report, past=past, changes=changes)
 
@@ -120,12 +136,26 @@ class Comparison:
     def end(self) -> None:
         """Write the baseline where that is asked for, then the history. Raises InvalidInput for a baseline alone."""
         assert self.report is not None  # begin comes first
-        if self.wishes.write_baseline:
+        if self.options.write_baseline and self.nothing:
+            self.notes.note(f"nothing was judged, so no baseline is written: {self.file} stays as it is")
+        elif self.options.write_baseline:
             count = write_baseline(self.file, self.report, sorted(self.found.values(), key=order))
             self.notes.note(f"{plural(count, 'violation')} written to {self.file}")
-        if self.wishes.history and self.report.assignments:
+        if self.options.history and self.report.assignments:
+            history, subject = History(self.workspace), ScanTarget.of(self.report, self.filters)
             try:
-                History(self.workspace).record(Subject.of(self.report, self.filters), self.report, self.found.values())
+                try:
+                    history.record(subject, self.report, self.found.values())
+                except DamagedHistory as error:
+                    self._put_aside(history, error)
+                    history.record(subject, self.report, self.found.values())
             except InvalidInput as error:
                 # A read-only checkout is no reason to fail a pipeline.
                 self.notes.note(f"not remembered: {error}")
+
+    def _put_aside(self, history: History, error: DamagedHistory) -> None:
+        """Keep a damaged history from being in the way of this scan and the next."""
+        try:
+            self.notes.note(f"{error}; it was put aside as {history.put_aside()}, and a new one begins")
+        except InvalidInput as problem:
+            self.notes.note(str(problem))

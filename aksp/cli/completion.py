@@ -1,4 +1,4 @@
-"""Shell completion: the values that the options and arguments complete to, and how a shell is answered.
+"""Shell completion: how a shell is answered.
 
 Whatever goes wrong, nothing is printed: the shell would show it in the middle of the line that is being typed.
 """
@@ -10,13 +10,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
-
-import typer
-
-if TYPE_CHECKING:
-    from aksp.model.definition import Definition
+from collections.abc import Iterator, Sequence
 
 #: Set by the scripts of ``aksp --show-completion``; typer makes the name from the command's.
 VARIABLE = "_AKSP_COMPLETE"
@@ -25,90 +19,6 @@ _BREAKS = "=:"
 _SPECIAL_TO_BASH = re.compile(r"[^\w@%+=:,./~-]")
 #: A backslash, or one of the three uses that typer's output for zsh has for it.
 _BACKSLASH = re.compile(r"\\\\:|\\[$`]|\\")
-
-Candidates = Iterable[tuple[str, str]]
-"""Values, each with what zsh, fish and kubectl show beside it."""
-
-
-def contexts(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The contexts of the kubeconfig, for --context and --cluster."""
-    from aksp.errors import AkspError
-    from aksp.kube.kubeconfig import read
-
-    with contextlib.suppress(AkspError, OSError):
-        if config := read(ctx.params.get("kubeconfig")):
-            return [
-                (name, "the current context" if name == config.current else f"cluster {entry.value.get('cluster')}")
-                for name, entry in config.contexts.items()
-                # A line end in a name would make two of it.
-                if name.isprintable()
-            ]
-    return []
-
-
-def catalog(ctx: typer.Context) -> list[Definition]:
-    """The catalogue; where the workspace's own definitions are broken, those that come with aksp."""
-    from aksp.catalog.folder import bundled
-    from aksp.errors import AkspError
-    from aksp.workspace import Workspace
-
-    try:
-        return list(Workspace.open(_workspace(ctx)).catalog)
-    except (AkspError, OSError):
-        return list(bundled())
-
-
-def definitions(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The definitions of the catalogue."""
-    return [(one.slug, one.display_name) for one in catalog(ctx)]
-
-
-def categories(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The categories of the catalogue."""
-    return [(name, "") for name in sorted({one.category for one in catalog(ctx)})]
-
-
-def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The kinds that the catalogue's definitions judge."""
-    return [(name, "") for name in sorted({kind.kind for one in catalog(ctx) for kind in one.kinds})]
-
-
-def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The assignments of the workspace. A cluster is not asked: a key press must not wait for a server."""
-    from aksp.errors import AkspError
-    from aksp.workspace import Workspace
-
-    if str(ctx.params.get("store") or "files") != "files":
-        return []
-    with contextlib.suppress(AkspError, OSError):
-        return [(one.name, one.definition_id) for one in Workspace.open(_workspace(ctx)).store.assignments()]
-    return []
-
-
-def formats(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The formats of a report, and ci. Behind the = a shell completes files by itself."""
-    from aksp.cli.ci import CI
-    from aksp.report.registry import FORMATS
-
-    if "=" in incomplete:
-        return []
-    return [*((one.name, one.description) for one in FORMATS.values()), (CI, "what the pipeline reads that runs this")]
-
-
-def one_of(values: Iterable[object]) -> Callable[[str], list[str]]:
-    """The completion of an option that takes certain values and is no enumeration to typer."""
-    texts = [str(value) for value in values]
-
-    def choose(incomplete: str) -> list[str]:
-        return texts
-
-    return choose
-
-
-def _workspace(ctx: typer.Context) -> str | None:
-    """The --workspace of the command, or of the group that it is in."""
-    outer: dict[str, str | None] = ctx.parent.params if ctx.parent else {}
-    return ctx.params.get("workspace") or outer.get("workspace")
 
 
 def entry() -> int:
@@ -148,7 +58,7 @@ def for_kubectl(arguments: Sequence[str]) -> Iterator[str]:
 
 def _asked() -> tuple[list[str], int]:
     """What typer answers, by the environment that its own scripts set: a contract that old scripts keep."""
-    from aksp.cli.app import app
+    from aksp.cli.root import command
 
     # With rich, typer breaks long helps over lines, and each line becomes a value; it also takes twice the time.
     sys.modules["rich"] = None  # type: ignore[assignment]
@@ -156,7 +66,7 @@ def _asked() -> tuple[list[str], int]:
     code: object = 1
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:
-            typer.main.get_command(app).main([], prog_name="aksp", standalone_mode=False)
+            command().main([], prog_name="aksp", standalone_mode=False)
         except SystemExit as end:
             code = end.code
         except Exception:  # noqa: BLE001 - see above: an error has no place in a line that is being typed

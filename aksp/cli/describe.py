@@ -9,8 +9,8 @@ from aksp.cli.options import option_of
 from aksp.model.definition import Definition, Parameter
 
 
-def describe_definition(definition: Definition, *, rego: bool = False) -> str:
-    """Headed paragraphs, 80 columns; with rego also the rule's source."""
+def describe_definition(definition: Definition, *, unplanned: str = "", rego: bool = False) -> str:
+    """Headed paragraphs, 80 columns; unplanned is why the rule has no plan; with rego also the rule's source."""
     fields = [
         ("Name", definition.slug),
         ("Display name", definition.display_name),
@@ -20,11 +20,15 @@ def describe_definition(definition: Definition, *, rego: bool = False) -> str:
         ("Version", definition.version),
         ("Severity", definition.severity),
         ("Judges", ", ".join(dict.fromkeys(kind.kind for kind in definition.kinds))),
+        *_match(definition),
     ]
     lines = [f"{name + ':':<14}{value}" for name, value in fields]
     lines += ["", textwrap.fill(definition.description, 80)]
     if definition.remediation:
         lines += ["", textwrap.fill("To comply: " + definition.remediation, 80)]
+    if unplanned:
+        why = f"Evaluated by OPA's topdown, several times slower, since the rule has no plan: {unplanned}"
+        lines += ["", textwrap.fill(why, 80)]
     lines += ["", "Parameters:"]
     for parameter in definition.parameters.values():
         lines += _parameter(parameter)
@@ -38,8 +42,30 @@ def describe_definition(definition: Definition, *, rego: bool = False) -> str:
     return "\n".join(lines)
 
 
+def _match(definition: Definition) -> list[tuple[str, str]]:
+    """What else decides what is judged, as far as the definition says more than the usual parameters do."""
+    usual = ("namespaces", "excludedNamespaces", "labelSelector")
+    fields = {
+        "Scope": definition.object_scope,
+        "Names": definition.object_name,
+        "Namespaces": definition.namespaces,
+        "Left out": definition.excluded_namespaces,
+        "Labels": definition.label_selector,
+        "Of namespace": definition.namespace_selector,
+        "Source": definition.source,
+        "Warn": definition.warn,
+    }
+    return [
+        (name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in fields.items()
+        if value not in (None, [], (), {}) and value not in [f"[parameters('{one}')]" for one in usual]
+    ]
+
+
 def _parameter(parameter: Parameter) -> list[str]:
-    default = "required" if parameter.required else f"default {json.dumps(parameter.default)}"
+    default = "required" if parameter.required else "optional"
+    if parameter.has_default:
+        default = f"default {json.dumps(parameter.default)}"
     head = f"  {option_of(parameter)}  ({parameter.name}, {parameter.type}, {default})"
     lines = textwrap.wrap(head, 80, initial_indent="", subsequent_indent="      ")
     if parameter.allowed_values:

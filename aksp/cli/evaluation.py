@@ -10,19 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aksp.cli.comparison import Comparison, Wishes
-from aksp.cli.compliance import FailOn, Origin
-from aksp.cli.options import CURRENT, ColorWhen
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.comparison import BaselineOptions, Comparison
+from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
 from aksp.cli.progress import Notes, progress_bar
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
-from aksp.errors import ClusterError, ExitCode, InvalidInput
-from aksp.inventory.lines import FileSource
-from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
+from aksp.errors import ExitCode, InvalidInput
+from aksp.model.compliance import ComplianceState, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
-from aksp.scan import Outcome, Scan
+from aksp.scan import Scan, ScanResult
 from aksp.workspace import Workspace, prepare, workspace_root
 
 #: Kubernetes' names of namespaces: RFC 1123 labels.
@@ -30,44 +29,35 @@ NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class ComplianceRequest:
     """The command line of one evaluation."""
 
-    cluster: str | None
+    where: ClusterChoice
     files: Sequence[str]
     recursive: bool
     outputs: Sequence[str]
-    origin: Origin
+    source: ReportSource
     namespaces: Sequence[str]
     selector: str | None
-    context: str | None
-    kubeconfig: str | None
     show: Show
     group_by: GroupBy
     fail_on: FailOn
     require_match: bool
     color: ColorWhen
     chunk_size: int
-    request_timeout: float
     quiet: bool
     workspace: str | None
-    compared: Wishes
-    watch: bool = False
+    compared: BaselineOptions
+    custom_workloads: bool = True
 
 
-def evaluate(request: Request) -> ExitCode:
+def evaluate(request: ComplianceRequest) -> ExitCode:
     """Judge, write the outputs, and give the exit code."""
     # A report is hundreds of thousands of small objects without cycles, which the collector would
     # walk again and again; the process ends with it.
     gc.disable()
-    notes = Notes(quiet=request.quiet)
-    outputs = Outputs.parse(request.outputs, notes)
-    _check_namespaces(request.namespaces)
-    if request.watch:
-        from aksp.cli.watch import watch
-
-        return watch(request, notes)
-    if request.origin is Origin.ADDON:
+    notes, outputs = begun(request)
+    if request.source is ReportSource.ADDON:
         return _last(request, outputs, notes)
     now = datetime.now(UTC).replace(microsecond=0)
     compliant = request.show is Show.ALL or outputs.need_compliant
@@ -83,8 +73,6 @@ def evaluate(request: Request) -> ExitCode:
         # What an interrupted scan did not reach would be taken for resolved.
         if not outcome.interrupted:
             report = comparison.begin(report)
-        if outputs.need_lines or request.group_by is GroupBy.NONE:
-            _look_up_lines(report)
         outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
     for note in outcome.notes:
         notes.note(note)
@@ -98,12 +86,19 @@ def evaluate(request: Request) -> ExitCode:
     return exit_code(request, comparison)
 
 
-def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
+def begun(request: ComplianceRequest) -> tuple[Notes, Outputs]:
+    """What is told besides, and where to, once the options are checked that need no cluster. Raises InvalidInput."""
+    notes = Notes(quiet=request.quiet)
+    outputs = Outputs.parse(request.outputs, notes)
+    _check_namespaces(request.namespaces)
+    return notes, outputs
+
+
+def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> ExitCode:
     """Write the outputs of the add-on's last report. Needs neither a workspace nor the engine."""
     from aksp.cli.last_report import last_report, refuse_filters
 
     refuse_filters(files=request.files, namespaces=request.namespaces, selector=request.selector, show=request.show)
-    named = request.cluster if request.cluster not in (None, CURRENT) else None
     if request.compared.diff:
         raise InvalidInput(
             "--diff compares scans, and --from addon does not scan",
@@ -114,18 +109,18 @@ def _last(request: Request, outputs: Outputs, notes: Notes) -> ExitCode:
         replace(request, compared=replace(request.compared, history=False)), workspace_root(request.workspace), notes
     )
     with outputs:
-        report = last_report(request.context or named, request.kubeconfig, request.request_timeout, notes)
+        report = last_report(request.where, notes)
         outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
     comparison.end()
     return exit_code(request, comparison)
 
 
-def _comparison(request: Request, root: Path, notes: Notes) -> Comparison:
+def _comparison(request: ComplianceRequest, root: Path, notes: Notes) -> Comparison:
     """What this scan is held against. Raises InvalidInput for a baseline that cannot be read."""
     filters = [f"-n {name}" for name in sorted(set(request.namespaces))]
     if request.selector:
         filters.append(f"-l {request.selector}")
-    comparison = Comparison(wishes=request.compared, workspace=root, filters=filters, notes=notes)
+    comparison = Comparison(options=request.compared, workspace=root, filters=filters, notes=notes)
     comparison.prepare()
     return comparison
 
@@ -140,11 +135,11 @@ def _check_namespaces(names: Sequence[str]) -> None:
 
 
 def _manifests(
-    request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
-) -> Outcome:
+    request: ComplianceRequest, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
+) -> ScanResult:
     from aksp.inventory.manifests import Manifests
 
-    if not request.cluster and (request.context or request.kubeconfig):
+    if not request.where.cluster and request.where.given:
         raise InvalidInput(
             "--context and --kubeconfig name a cluster, and -f judges manifests",
             hint="add --cluster to judge the manifests by what reaches that cluster",
@@ -155,9 +150,8 @@ def _manifests(
         selector = Selector.parse_text(request.selector) if request.selector else None
     except ValueError as error:
         raise InvalidInput(f"-l: {error}") from error
-    scope = Scope.cluster(_current(request)) if request.cluster else None
-    plan = workspace.plan(scope, now)
-    prepare(engine, plan)
+    scope = Scope.cluster(request.where.name()) if request.where.cluster else None
+    plan = prepare(engine, workspace.plan(scope, now))
     notes.all(plan.notes)
     inventory = Manifests(
         engine,
@@ -165,41 +159,25 @@ def _manifests(
         recursive=request.recursive,
         namespace=next(iter(request.namespaces), None),
         selector=selector,
+        custom_workloads=request.custom_workloads,
     )
     target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
     with progress_bar(notes, len(inventory.files)) as progress:
         return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
 
 
-def _current(request: Request) -> str:
-    """The name of the cluster that --cluster names, or that is current."""
-    if request.cluster not in (None, CURRENT):
-        assert request.cluster is not None
-        return request.cluster
-    from aksp.kube.config import current_context
-
-    name = request.context or current_context(request.kubeconfig)
-    if name is None:
-        raise ClusterError("there is no current context", hint="name the cluster: --cluster NAME, or give --kubeconfig")
-    return name
-
-
 def _cluster(
-    request: Request, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
-) -> Outcome:
+    request: ComplianceRequest, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
+) -> ScanResult:
     from aksp.inventory.cluster import Cluster
-    from aksp.kube.config import connect, warm
+    from aksp.kube.config import warm
 
     # The client library takes longer to import than the plan to make.
     warming = threading.Thread(target=warm, daemon=True)
     warming.start()
-    named = request.cluster if request.cluster not in (None, CURRENT) else None
-    connecting = request.context or named
-    with connect(connecting, request.kubeconfig, request_timeout=request.request_timeout) as connection:
-        notes.all(connection.warnings)
-        scope = Scope.cluster(named or connection.name)
-        plan = workspace.plan(scope, now)
-        prepare(engine, plan)
+    with request.where.connected(notes.note) as connection:
+        target = request.where.target(connection)
+        plan = prepare(engine, workspace.plan(Scope(target.scope), now))
         notes.all(plan.notes)
         inventory = Cluster(
             engine,
@@ -209,21 +187,11 @@ def _cluster(
             chunk_size=request.chunk_size,
             on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
         )
-        target = Target(
-            kind=TargetKind.CLUSTER, name=named or connection.name, scope=str(scope), server=connection.server
-        )
         with progress_bar(notes, None) as progress:
             return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
 
 
-def _look_up_lines(report: Report) -> None:
-    """Ask for the lines of all results at once, not one by one."""
-    sources = [result.source for result in report.results if isinstance(result.source, FileSource)]
-    if sources:
-        sources[0].lines.find(sources)
-
-
-def exit_code(request: Request, comparison: Comparison) -> ExitCode:
+def exit_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode:
     """130 beats 1 beats 4 beats 0 (README.md, exit codes)."""
     report = comparison.report
     assert report is not None  # it is written by now

@@ -1,52 +1,60 @@
-"""What ``aksp explain`` does: look the subject up, judge it by all that reaches it, and tell."""
+"""What ``aksp explain`` does: look the subject up, judge it by all that reaches it, and tell.
+
+A subject is an object of a cluster or among manifests, or an assignment.
+"""
 
 from __future__ import annotations
 
 import gc
 import io
-import json
-import os
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from aksp.cli.ci import harmless, running
-from aksp.cli.explain import ExplainFormat
-from aksp.cli.options import ColorWhen
-from aksp.cli.outputs import PLAIN_WIDTH, wants_color
-from aksp.cli.stores import named_cluster, note
+from aksp import __version__
+from aksp.cli.ci import note, say
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import ColorWhen, ExplainFormat
+from aksp.cli.outputs import on_stdout
+from aksp.cli.sources import Excerpts
+from aksp.compliance.explanation import elsewhere, settings_of, standing, waivers
+from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import Plan, Ready, reaches
 from aksp.engine import Engine
-from aksp.errors import ClusterError, InvalidInput
-from aksp.inventory.interface import Inventory
+from aksp.errors import InvalidInput, InvalidPolicy
+from aksp.inventory.cluster import Cluster
+from aksp.inventory.interface import Inventory, Wanted, within_namespaces
+from aksp.inventory.manifests import Manifests
+from aksp.inventory.subject import LiveSubject, SubjectInventory, WrittenSubject
+from aksp.kube.config import IN_CLUSTER, current_context
 from aksp.kube.connection import Connection
+from aksp.kube.kinds import KINDS, Discovery, Kind
+from aksp.kube.names import SHORT_NAMES, ResourceName
 from aksp.model.assignment import Assignment, Exemption
-from aksp.model.compliance import Target, TargetKind
+from aksp.model.compliance import ComplianceState, Gap, Result, Target, TargetKind
+from aksp.model.json_text import encode
+from aksp.model.resource import Document, Resource
 from aksp.model.scope import Scope
-from aksp.report.explanation import Explanation
+from aksp.report.explanation import AssignmentExplanation, Case, Explanation, ResourceExplanation, distinct
 from aksp.report.interface import Style
-from aksp.scan import Outcome, Scan
-from aksp.workspace import Workspace, prepare, ready_for
+from aksp.runners import as_it_is, in_json
+from aksp.scan import Scan, ScanResult
+from aksp.workspace import Workspace, plan_of, prepare, problem_of, ready_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ExplainRequest:
     """The command line of one explanation."""
 
     subject: str
-    cluster: str | None
+    where: ClusterChoice
     files: Sequence[str]
     recursive: bool
+    custom_workloads: bool
     namespace: str | None
     container: str | None
     output: ExplainFormat
-    context: str | None
-    kubeconfig: str | None
     color: ColorWhen
-    request_timeout: float
     workspace: str | None
 
     @property
@@ -57,21 +65,14 @@ class Question:
     @property
     def written_scope(self) -> Scope | None:
         """The cluster by whose assignments manifests are judged; None without one. Raises ClusterError."""
-        if not self.cluster:
-            return None
-        from aksp.kube.config import current_context
-
-        name = named_cluster(self.cluster) or self.context or current_context(self.kubeconfig)
-        if name is None:
-            raise ClusterError("there is no current context", hint="name the cluster: --cluster NAME")
-        return Scope.cluster(name)
+        return Scope.cluster(self.where.name()) if self.where.cluster else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class ExplainContext:
     """What an answer is made from: the documents of the workspace, an engine, and the time."""
 
-    question: Question
+    request: ExplainRequest
     workspace: Workspace
     engine: Engine
     now: datetime
@@ -79,81 +80,285 @@ class Desk:
     exemptions: Sequence[Exemption]
 
     def ready(self, target: Scope | None) -> list[Ready]:
-        """The assignments that reach a target, made ready; None is files without a cluster."""
-        return [self.ready_for(one, target) for one in self.assignments if target is None or reaches(one, target)]
+        """The assignments that reach a target, made ready; None is files without a cluster.
+
+        Those whose definition cannot be loaded are told and left out.
+        """
+        ready = []
+        for one in self.assignments:
+            if target is None or reaches(one, target):
+                try:
+                    ready.append(self.ready_for(one, target))
+                except InvalidPolicy as error:
+                    note(f"assignment {one.name} is not judged: {problem_of(error)}")
+        return ready
 
     def ready_for(self, assignment: Assignment, target: Scope | None) -> Ready:
         """One assignment, made ready. Raises InvalidInput for one that is wrong."""
         definition = self.workspace.definition_of(assignment)
         return ready_for(assignment, definition, self.exemptions, target, self.now)
 
-    def judge(self, plan: Plan, inventory: Inventory, target: Target, *, compliant: bool = False) -> Outcome:
+    def judge(self, plan: Plan, inventory: Inventory, target: Target, *, compliant: bool = False) -> ScanResult:
         """Scan an inventory, as ``aksp compliance`` does."""
-        prepare(self.engine, plan)
+        plan = prepare(self.engine, plan)
         outcome = Scan(plan, self.engine, collect_compliant=compliant).run(inventory, target, self.now)
         if outcome.interrupted:
             raise KeyboardInterrupt
         return outcome
 
-    @contextmanager
-    def connected(self) -> Iterator[tuple[Connection, Target]]:
-        """The cluster that is asked, and it as a target. Raises ClusterError."""
-        from aksp.kube.config import connect
 
-        asked = self.question
-        named = named_cluster(asked.cluster)
-        with connect(asked.context or named, asked.kubeconfig, request_timeout=asked.request_timeout) as connection:
-            for warning in connection.warnings:
-                note(warning)
-            name = named or connection.name
-            scope = str(Scope.cluster(name))
-            yield connection, Target(kind=TargetKind.CLUSTER, name=name, scope=scope, server=connection.server)
-
-
-def answer(question: Question) -> None:
+def answer(request: ExplainRequest) -> None:
     """Explain, and write it. Raises InvalidInput for a subject that is not there."""
-    from aksp.cli.explain_assignment import explain_assignment
-    from aksp.cli.explain_resource import explain_resource
-
     # As in a scan: many small objects, and the process ends with them.
     gc.disable()
-    if question.files and not question.cluster and (question.context or question.kubeconfig):
+    if request.files and not request.where.cluster and request.where.given:
         raise InvalidInput("--context and --kubeconfig name a cluster, and -f means manifests", hint="add --cluster")
-    workspace = Workspace.open(question.workspace)
+    workspace = Workspace.open(request.workspace)
     with Engine() as engine:
-        desk = Desk(
-            question=question,
+        context = ExplainContext(
+            request=request,
             workspace=workspace,
             engine=engine,
             now=datetime.now(UTC).replace(microsecond=0),
             assignments=workspace.store.assignments(),
             exemptions=workspace.store.exemptions(),
         )
-        if not desk.assignments:
+        if not context.assignments:
             note(f"nothing is assigned in {workspace.root}: `aksp assign` lists what can be")
-        _write(explain_resource(desk) if "/" in question.subject else explain_assignment(desk), question)
+        _write(explain_resource(context) if "/" in request.subject else explain_assignment(context), request)
 
 
-def _write(explanation: Explanation, question: Question) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names are not ASCII, whatever the locale says.
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    if question.output is ExplainFormat.TABLE:
+def explain_resource(context: ExplainContext) -> ResourceExplanation:
+    """Explain the resource that is named. Raises InvalidInput when it is not there, or is not only one."""
+    named = ResourceName.parse(context.request.subject)
+    if context.request.files:
+        return _written(context, named)
+    with context.request.where.connected() as connection:
+        return _live(context, named, connection)
+
+
+def _live(context: ExplainContext, named: ResourceName, connection: Connection) -> ResourceExplanation:
+    target = context.request.where.target(connection)
+    ready = context.ready(Scope(target.scope))
+    kind = _served(connection, named, ready)
+    subject = LiveSubject(
+        context.engine, connection, kind, named.name, context.request.namespace or connection.namespace
+    )
+    subject.fetch()
+    results, gaps, labels = _judged(
+        context, ready, subject, target, [(kind.group, kind.kind), *([("", "Pod")] * subject.is_workload)]
+    )
+    (itself, *_) = subject.documents
+    explained = _explanation(
+        context,
+        ready,
+        within_namespaces(subject.documents, labels),
+        results,
+        gaps,
+        target,
+        Excerpts(context.engine, subject.object_of),
+    )
+    return replace(
+        explained,
+        resource=itself.resource,
+        owner=itself.owner,
+        context=None if connection.name == IN_CLUSTER else connection.name,
+        pods=len(subject.pods),
+        from_template=subject.is_workload and not subject.pods,
+    )
+
+
+def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanation:
+    asked = context.request
+    ready = context.ready(asked.written_scope)
+    # -n leaves what it does not name unjudged, but never uncompared.
+    manifests = Manifests(
+        context.engine, asked.files, recursive=asked.recursive, custom_workloads=asked.custom_workloads
+    )
+    subject = WrittenSubject(manifests, named, asked.namespace)
+    kinds = [kind for kind in _known_kinds(ready) if named.is_kind(*kind)]
+    results, gaps, labels = _judged(context, ready, subject, asked.written, [*kinds, ("", "Pod")])
+    if not subject.resources:
+        raise subject.missing(gaps)
+    if len(subject.resources) > 1:
+        found = ", ".join(sorted(f"{one.api_version} {one}" for one in subject.resources))
+        raise InvalidInput(f"{named} is the name of several resources: {found}", hint="give -n, or KIND.GROUP/NAME")
+    documents = within_namespaces(subject.documents, labels)
+    return _explanation(context, ready, documents, results, gaps, asked.written, Excerpts(context.engine, None))
+
+
+def _judged(
+    context: ExplainContext,
+    ready: Sequence[Ready],
+    subject: SubjectInventory,
+    target: Target,
+    kinds: Sequence[tuple[str, str]],
+) -> tuple[Sequence[Result], Sequence[Gap], Mapping[str, Mapping[str, str]]]:
+    """Results, Compliant ones too, gaps, and the labels of Namespaces that decide. Only assignments about the kinds are compiled, and fetch what they need."""
+    relevant = [one for one in ready if any(_about(one, *kind) for kind in kinds)]
+    plan = plan_of(Scope(target.scope), relevant)
+    if not plan.ready:
+        gaps = [gap for page in subject.pages(Wanted(kinds=())) for gap in page.gaps]
+        return (), gaps, {}
+    outcome = context.judge(plan, subject, target, compliant=True)
+    return outcome.report.results, outcome.report.gaps, outcome.namespace_labels
+
+
+def _explanation(
+    context: ExplainContext,
+    ready: Sequence[Ready],
+    documents: Sequence[Document],
+    results: Sequence[Result],
+    gaps: Sequence[Gap],
+    target: Target,
+    excerpts: Excerpts,
+) -> ResourceExplanation:
+    first = documents[0]
+    if context.request.container:
+        documents = _only_container(documents, context.request.container)
+        results = [
+            one
+            for one in results
+            if one.finding.container is None or one.finding.container.name == context.request.container
+        ]
+    mine: dict[str, list[Result]] = {}
+    for each in results:
+        mine.setdefault(each.assignment.name, []).append(each)
+    stands = [standing(one, documents, mine.get(one.key.name, ()), context.exemptions, context.now) for one in ready]
+    found = [distinct(each.results) for each in stands]
+    lines = iter(excerpts.of([one.result for some in found for one in some]))
+    cases = [
+        Case(standing=each, found=tuple(replace(one, excerpt=next(lines)) for one in some))
+        for each, some in zip(stands, found, strict=True)
+    ]
+    cases.sort(key=_place_among)
+    known = {one.key.name for one in ready}
+    place = _place(Scope(target.scope), first.parent or first.resource)
+    return ResourceExplanation(
+        version=__version__,
+        evaluated_at=context.now,
+        target=target,
+        resource=first.parent or first.resource,
+        owner=None if first.parent else first.owner,
+        container=context.request.container,
+        cases=cases,
+        elsewhere=[(one, elsewhere(one, place)) for one in context.assignments if one.name not in known],
+        gaps=gaps,
+    )
+
+
+def _place_among(case: Case) -> tuple[int, str]:
+    """What needs attention first; what is not judged last."""
+    state = case.standing.state
+    return len(ComplianceState) if state is None else state.attention, case.standing.ready.key.name
+
+
+def _only_container(documents: Sequence[Document], name: str) -> list[Document]:
+    names = dict.fromkeys(one.name for document in documents for one in document.containers)
+    if name not in names:
+        raise InvalidInput(f"-c {name}: there is no such container", hint=nearest(name, names))
+    return [replace(one, containers=tuple(c for c in one.containers if c.name == name)) for one in documents]
+
+
+def _about(ready: Ready, group: str, kind: str) -> bool:
+    return any(one.kind in (kind, "*") and one.group in (group, "*") for one in ready.selection.kinds)
+
+
+def _known_kinds(ready: Sequence[Ready]) -> list[tuple[str, str]]:
+    """(group, kind) of Kubernetes' own kinds, then of those that assignments are about."""
+    own = [(one.group, one.kind) for each in ready for one in each.selection.kinds if "*" not in (one.group, one.kind)]
+    return list(dict.fromkeys([*KINDS, *own]))
+
+
+def _served(connection: Connection, named: ResourceName, ready: Sequence[Ready]) -> Kind:
+    """The kind that is named, as the cluster serves it."""
+    for group, kind in _known_kinds(ready):
+        if named.is_kind(group, kind):
+            return Discovery(connection).find(group, kind)
+    known = {*SHORT_NAMES, *(kind.lower() for _, kind in _known_kinds(ready))}
+    raise InvalidInput(
+        f"{named}: this kind is none of Kubernetes' own, and no assignment that reaches the cluster is about it",
+        hint=nearest(named.kind, known) if _close(named.kind, known) else "e.g. pod/web-1, deploy/web, ing/front",
+    )
+
+
+def _close(name: str, known: set[str]) -> bool:
+    return nearest(name, known).startswith("did")
+
+
+def _place(target: Scope, resource: Resource) -> Scope:
+    return target.namespace(resource.namespace) if resource.namespace else target
+
+
+def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
+    """Explain the assignment that is named. Raises InvalidInput when it is not there."""
+    asked = context.request
+    if asked.container:
+        raise InvalidInput("-c names a container of a resource, and this is an assignment")
+    by_name = {one.name: one for one in context.assignments}
+    if asked.subject not in by_name:
+        known = nearest(asked.subject, by_name)
+        raise InvalidInput(
+            f"there is no assignment {asked.subject!r} in {context.workspace.root}",
+            hint=f"{known}{'' if known.endswith('?') else ';'} a resource is written KIND/NAME, as in pod/web-1",
+        )
+    assignment = by_name[asked.subject]
+    if asked.files:
+        manifests = Manifests(
+            context.engine,
+            asked.files,
+            recursive=asked.recursive,
+            namespace=asked.namespace,
+            custom_workloads=asked.custom_workloads,
+        )
+        return _stands(context, assignment, asked.written_scope, manifests, asked.written)
+    where = asked.where
+    if not where.cluster and not where.context and current_context(where.kubeconfig) is None:
+        return _stands(context, assignment, None, None, None)
+    with where.connected() as connection:
+        target = where.target(connection)
+        cluster = Cluster(context.engine, connection, namespaces=[asked.namespace] if asked.namespace else [])
+        return _stands(context, assignment, Scope(target.scope), cluster, target)
+
+
+def _stands(
+    context: ExplainContext,
+    assignment: Assignment,
+    scope: Scope | None,
+    inventory: Inventory | None,
+    target: Target | None,
+) -> AssignmentExplanation:
+    ready = context.ready_for(assignment, scope)
+    explained = AssignmentExplanation(
+        version=__version__,
+        evaluated_at=context.now,
+        ready=ready,
+        settings=settings_of(ready),
+        waivers=tuple(waivers(ready, (), context.exemptions, context.now)),
+    )
+    if scope is not None and not reaches(assignment, scope):
+        return replace(explained, left_out=elsewhere(assignment, scope))
+    if inventory is None or target is None:
+        return explained
+    outcome = context.judge(plan_of(scope or Scope("/"), [ready]), inventory, target)
+    (summary,) = outcome.report.assignments
+    return replace(explained, target=target, summary=summary, results=outcome.report.results, gaps=outcome.report.gaps)
+
+
+def _write(explanation: Explanation, request: ExplainRequest) -> None:
+    style = on_stdout(request.color, Style())
+    if request.output is ExplainFormat.TABLE:
         from aksp.report.explanation_text import render_explanation
 
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
-        style = Style(color=wants_color(question.color, terminal), width=width, terminal=terminal)
         out = io.StringIO()
         render_explanation(explanation, out, style)
-        text = out.getvalue()
-        sys.stdout.write(harmless(text) if running(os.environ) else text)
+        say(out.getvalue().removesuffix("\n"))
         return
     from aksp.report.explanation_wire import explanation_wire
-    from aksp.report.yaml_text import to_yaml
+    from aksp.yaml_writer import to_yaml
 
     document = explanation_wire(explanation)
-    if question.output is ExplainFormat.JSON:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+    if request.output is ExplainFormat.JSON:
+        say(encode(document, indent=2), in_json)
     else:
-        sys.stdout.write(to_yaml(document))
+        say(to_yaml(document).removesuffix("\n"), as_it_is)

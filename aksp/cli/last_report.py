@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from aksp.cli.clusters import ClusterChoice
 from aksp.cli.progress import Notes
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
@@ -36,16 +37,12 @@ def refuse_filters(*, files: Sequence[str], namespaces: Sequence[str], selector:
         )
 
 
-def last_report(
-    context: str | None, kubeconfig: str | None, request_timeout: float, notes: Notes, *, now: datetime | None = None
-) -> Report:
+def last_report(choice: ClusterChoice, notes: Notes, *, now: datetime | None = None) -> Report:
     """The report, with its age told as a note. Raises ClusterError, InvalidInput."""
     from aksp.addon.reports import read_report
     from aksp.catalog.folder import bundled
-    from aksp.kube.config import connect
 
-    with connect(context, kubeconfig, request_timeout=request_timeout) as connection:
-        notes.all(connection.warnings)
+    with choice.connected(notes.note) as connection:
         report, made = read_report(connection)
     notes.all(ages(made, now or datetime.now(UTC)))
     if not report.assignments:

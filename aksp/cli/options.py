@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aksp.cli import completion
+from aksp.cli import candidates
 from aksp.errors import InvalidInput
+from aksp.model import times
 
 if TYPE_CHECKING:
     from aksp.model.definition import Parameter
@@ -45,6 +46,29 @@ class ColorWhen(StrEnum):
     NEVER = "never"
 
 
+class ReportSource(StrEnum):
+    """Where a cluster's report comes from."""
+
+    SCAN = "scan"
+    ADDON = "addon"
+
+
+class FailOn(StrEnum):
+    """Which violations make the exit code 1."""
+
+    ANY = "any"
+    ENFORCED = "enforced"
+    NONE = "none"
+
+
+class ExplainFormat(StrEnum):
+    """The outputs of an explanation."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
 WorkspaceOption = Annotated[
     str | None,
     typer.Option(
@@ -59,7 +83,7 @@ ClusterOption = Annotated[
         "--cluster",
         metavar="[NAME]",
         help="Cluster, by its kubeconfig context; without NAME the current one.",
-        autocompletion=completion.contexts,
+        autocompletion=candidates.contexts,
     ),
 ]
 ContextOption = Annotated[
@@ -68,7 +92,7 @@ ContextOption = Annotated[
         "--context",
         metavar="NAME",
         help="Kubeconfig context to connect with. Default: --cluster's.",
-        autocompletion=completion.contexts,
+        autocompletion=candidates.contexts,
     ),
 ]
 KubeconfigOption = Annotated[
@@ -80,6 +104,18 @@ StoreOption = Annotated[
     typer.Option("--store", help="files: the workspace; cluster: the custom resources of a cluster with the add-on."),
 ]
 RecursiveOption = Annotated[bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")]
+CustomWorkloadsOption = Annotated[
+    bool,
+    typer.Option(
+        "--custom-workloads/--no-custom-workloads",
+        help="With -f: also judge Pod templates in objects of kinds that are not built in, such as a Rollout.",
+    ),
+]
+ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--request-timeout", min=0.1, metavar="SECONDS", help="How long to wait for the API server."),
+]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 
 
@@ -97,20 +133,12 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
     return filled
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"(?:\d{1,6}[dhms])+")
-
-
 def duration(option: str, text: str) -> timedelta:
     """Read 30s, 15m, 2h, 7d or 1h30m. Raises InvalidInput naming the option."""
-    if not _DURATION.fullmatch(text):
-        raise InvalidInput(f"{option} {text}: this is no duration", hint="e.g. 30s, 15m, 2h, 7d or 1h30m")
-    parts = re.findall(r"(\d+)([dhms])", text)
     try:
-        # Beyond the first year there is nothing to be found, and no datetime either.
-        return min(sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta()), timedelta(days=36500))
-    except OverflowError:
-        return timedelta(days=36500)
+        return times.duration(text)
+    except ValueError as error:
+        raise InvalidInput(f"{option} {error}", hint="e.g. 30s, 15m, 2h, 7d or 1h30m") from error
 
 
 def refuse_ignored(ctx: typer.Context) -> None:

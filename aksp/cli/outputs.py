@@ -5,29 +5,58 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
-from aksp.cli.ci import CI, expand, harmless, repository, running
+from aksp.cli.ci import CI, expand, logged, repository
 from aksp.cli.options import ColorWhen
 from aksp.cli.progress import Notes
+from aksp.cli.streams import ReaderGone
 from aksp.cli.summaries import summary_of
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
 from aksp.report.interface import Format, GroupBy, Show, Style
 from aksp.report.registry import FORMATS
-from aksp.store.files import put_in_place
+from aksp.runners import commands
+from aksp.store.atomic_file import AtomicFile
 
 #: Columns of a report that no terminal reads.
 PLAIN_WIDTH = 120
 
-# What is read in a pipeline's log. What programs read must stay as it is.
-_FOR_PEOPLE = ("table", "wide", "markdown")
+
+class _Lines(io.TextIOBase):
+    """Hands whole lines on, changed."""
+
+    def __init__(self, out: TextIO, change: Callable[[str], str]) -> None:
+        self._out = out
+        self._change = change
+        self._begun: list[str] = []
+
+    def write(self, text: str, /) -> int:
+        whole, end, rest = text.rpartition("\n")
+        if end:
+            self._out.write(self._change("".join((*self._begun, whole, end))))
+            self._begun.clear()
+        self._begun.append(rest)
+        return len(text)
+
+    def end(self) -> None:
+        """Hand on what has no line end."""
+        self._out.write(self._change("".join(self._begun)))
+
+
+def _is_file(stream: TextIO) -> bool:
+    """Whether it leads to a regular file, and not to the log."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +74,7 @@ class Outputs:
     def __init__(self, outputs: Sequence[_Output], notes: Notes) -> None:
         self._outputs = outputs
         self._notes = notes
-        self._files: dict[Path, TextIO] = {}
+        self._files: dict[Path, AtomicFile] = {}
 
     @classmethod
     def parse(cls, given: Sequence[str], notes: Notes | None = None) -> Outputs:
@@ -73,44 +102,23 @@ class Outputs:
         return cls(outputs, notes)
 
     @property
-    def need_lines(self) -> bool:
-        """Whether some format prints the source line of every result, however it groups them."""
-        return any(output.format.every_line for output in self._outputs)
-
-    @property
     def need_compliant(self) -> bool:
         """Whether some format lists what complies too, whatever --show says."""
         return any(output.format.every_result for output in self._outputs)
 
     def __enter__(self) -> Self:
         for output in self._outputs:
-            if output.path is None:
-                continue
-            if not output.path.is_dir() and output.path.exists() and not output.path.is_file():
-                # A device such as /dev/null cannot be renamed onto.
-                self._files[output.path] = self._open(output.path)
-                continue
-            try:
-                if output.path.is_dir():
-                    raise IsADirectoryError(None, "it is a folder")
-                self._files[output.path] = _beside(output.path)
-            except OSError as error:
-                self.__exit__()
-                raise _unwritable(output.path, error) from error
+            if output.path is not None:
+                try:
+                    self._files[output.path] = AtomicFile(output.path)
+                except OSError as error:
+                    self.__exit__()
+                    raise _unwritable(output.path, error) from error
         return self
 
-    @staticmethod
-    def _open(path: Path) -> TextIO:
-        try:
-            return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-        except OSError as error:
-            raise _unwritable(path, error) from error
-
     def __exit__(self, *exc: object) -> None:
-        for path, file in self._files.items():
-            file.close()
-            if Path(file.name) != path:
-                Path(file.name).unlink(missing_ok=True)
+        for file in self._files.values():
+            file.discard()
 
     def write(self, report: Report, *, color: ColorWhen, show: Show, group_by: GroupBy) -> None:
         """Write every output. Raises InvalidInput for a file that cannot be written."""
@@ -129,40 +137,41 @@ class Outputs:
                 continue
             file = self._files[output.path]
             try:
-                self._render(output.format, report, file, plain)
-                file.close()
-                if Path(file.name) != output.path:
-                    put_in_place(file.name, output.path)
+                self._render(output.format, report, file.stream, plain)
+                file.put_in_place()
             except OSError as error:
                 raise _unwritable(output.path, error) from error
 
     def _write_stdout(self, form: Format, report: Report, color: ColorWhen, plain: Style) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # Names are not ASCII, whatever the locale says; CSV writes its own line ends.
-            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
-        style = replace(plain, color=wants_color(color, terminal), width=width, terminal=terminal)
-        try:
+        style = on_stdout(color, plain)
+        # With a reader that has seen enough the other outputs, and the exit code, are as they would be.
+        with suppress(ReaderGone):
             self._render_stdout(form, report, style)
             sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has seen enough. The other outputs, and the exit code, are as they would be.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _render_stdout(self, form: Format, report: Report, style: Style) -> None:
-        if form.name not in _FOR_PEOPLE or not running(os.environ):
+        if not logged(os.environ):
             self._render(form, report, sys.stdout, style)
-            return
-        out = io.StringIO(newline="")
-        self._render(form, report, out, style)
-        sys.stdout.write(harmless(out.getvalue()))
+        elif form.in_log is not None:
+            lines = _Lines(sys.stdout, form.in_log)
+            self._render(form, report, cast(TextIO, lines), style)
+            lines.end()
+        else:
+            out = io.StringIO(newline="")
+            self._render(form, report, out, style)
+            if commands(out.getvalue()) and not _is_file(sys.stdout):
+                raise InvalidInput(
+                    f"-o {form.name}: a text of the report would be a command to the pipeline that reads this output,"
+                    " and the format cannot say it otherwise",
+                    hint=f"write it to a file: -o {form.name}=report{form.suffixes[0]}",
+                )
+            sys.stdout.write(out.getvalue())
 
     def _render(self, form: Format, report: Report, out: TextIO, style: Style) -> None:
         summarise = summary_of(form)
         try:
             form.render(report, out, style)
-        except BrokenPipeError:
+        except ReaderGone:
             # Nobody reads the log any more; the summary has its own readers.
             if summarise is not None:
                 summarise(report, style, io.StringIO(), self._elsewhere(), self._notes)
@@ -176,11 +185,14 @@ class Outputs:
         return f"in {', '.join(whole)}" if whole else "in the report in another format, as by -o json=FILE"
 
 
-def _beside(path: Path) -> TextIO:
-    """A file beside the place that it will have."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    return Path(name).open("w", encoding="utf-8", errors="backslashreplace", newline="")
+def on_stdout(color: ColorWhen, plain: Style) -> Style:
+    """How standard output, which is prepared for it, shows what in a file looks like ``plain``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names are not ASCII, whatever the locale says; CSV writes its own line ends.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
+    return replace(plain, color=wants_color(color, terminal), width=width, terminal=terminal)
 
 
 def wants_color(when: ColorWhen, terminal: bool) -> bool:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from aksp.cli.ci import harmless
+from aksp.cli.ci import note
 from aksp.inventory.interface import Page
 from aksp.report.text import safe
 
@@ -23,8 +23,7 @@ class Notes:
         """Print a note, unless it was printed or notes are not wanted."""
         if not self.quiet and text not in self._said:
             self._said.add(text)
-            # A runner reads commands from standard error too.
-            print(harmless(f"aksp: note: {safe(text)}"), file=sys.stderr)
+            note(text)
 
     def all(self, texts: Sequence[str]) -> None:
         """Print several."""

@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aksp.engine import Engine
 from aksp.inventory.lines import FileSource
 from aksp.model.compliance import Result
 from aksp.model.resource import Resource
-from aksp.report.excerpt import Excerpt, excerpt
-from aksp.report.yaml_text import to_yaml
+from aksp.report.excerpt import Excerpt, Text
+from aksp.yaml_writer import to_yaml
 
 #: kubectl keeps the whole object in it, once more.
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class Excerpts:
-    """Finds the lines of a result: in its file, else in the object that ``live`` knows."""
+    """Finds the lines of results: in their files, else in the objects that ``live`` knows."""
 
     def __init__(self, engine: Engine, live: Callable[[Resource], Mapping[str, Any] | None] | None) -> None:
         self._engine, self._live = engine, live
-        self._files: dict[str, str | None] = {}
-        self._objects: dict[Resource, str | None] = {}
+        self._files: dict[str, Text | None] = {}
 
-    def of(self, result: Result) -> Excerpt | None:
-        """The lines; None for a result that names no field, or whose text is gone."""
+    def of(self, results: Sequence[Result]) -> list[Excerpt | None]:
+        """The lines of each; None for a result that names no field, or whose text is gone."""
+        # A document is read whole to find a place in it, so all places of an object are asked for at once.
+        paths: dict[Resource, dict[str, None]] = {}
+        for one in results:
+            if one.finding.path is not None and not isinstance(one.source, FileSource):
+                paths.setdefault(one.resource, {})[one.finding.path] = None
+        objects = {resource: self._within(resource, list(wanted)) for resource, wanted in paths.items()}
+        return [self._of(one, objects) for one in results]
+
+    def _of(self, result: Result, objects: Mapping[Resource, Mapping[str, Excerpt]]) -> Excerpt | None:
         path, source = result.finding.path, result.source
         if path is None:
             return None
-        if isinstance(source, FileSource):
-            if source.file not in self._files:
-                self._files[source.file] = source.lines.text(source.file)
-            text = self._files[source.file]
-            return None if text is None else excerpt(text, source.line, source.columns[0], source.file)
-        if result.resource not in self._objects:
-            found = self._live(result.resource) if self._live else None
-            self._objects[result.resource] = None if found is None else to_yaml(shown(found))
-        text = self._objects[result.resource]
-        if text is None:
-            return None
-        body = text.encode()
-        ((position,),) = self._engine.locate([{"length": len(body), "line": 1, "json": False, "paths": [path]}], body)
-        return excerpt(text, position["line"], position["column"])
+        if not isinstance(source, FileSource):
+            return objects[result.resource].get(path)
+        if source.file not in self._files:
+            text = source.lines.text(source.file)
+            self._files[source.file] = None if text is None else Text(text, source.file)
+        whole = self._files[source.file]
+        return None if whole is None else whole.around(source.line, source.columns[0])
+
+    def _within(self, resource: Resource, paths: Sequence[str]) -> dict[str, Excerpt]:
+        """The lines of fields of a live object by their paths; none when it is gone."""
+        found = self._live(resource) if self._live else None
+        if found is None:
+            return {}
+        written = to_yaml(shown(found))
+        body, text = written.encode(), Text(written)
+        asked = [{"length": len(body), "line": 1, "json": False, "paths": list(paths)}]
+        (positions,) = self._engine.locate(asked, body)
+        return {path: text.around(place["line"], place["column"]) for path, place in zip(paths, positions, strict=True)}
 
 
 def shown(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from aksp.cli.ci import say
+from aksp.cli.clusters import ClusterChoice
 from aksp.cli.listing import print_document
-from aksp.cli.options import CURRENT, ListFormat, StoreKind
+from aksp.cli.options import ListFormat, StoreKind
 
 if TYPE_CHECKING:
     from aksp.model.definition import Definition
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def cluster_store(context: str | None, kubeconfig: str | None) -> Iterator[ClusterStore]:
-    """The custom resources of the cluster of a context. Raises ClusterError."""
-    from aksp.kube.config import connect
+def cluster_store(choice: ClusterChoice) -> Iterator[ClusterStore]:
+    """The custom resources of a cluster. Raises ClusterError."""
     from aksp.store.cluster import ClusterStore
 
-    with connect(context, kubeconfig) as connection:
-        for warning in connection.warnings:
-            note(warning)
+    with choice.connected() as connection:
         yield ClusterStore(connection)
 
 
@@ -37,11 +34,6 @@ def refuse_cluster_options(store: StoreKind, context: str | None, kubeconfig: st
             f"{'--context' if context else '--kubeconfig'} names a cluster, and the store is the workspace's files",
             hint="add --store cluster",
         )
-
-
-def named_cluster(cluster: str | None) -> str | None:
-    """The name that --cluster gives; None without a name."""
-    return None if cluster == CURRENT else cluster
 
 
 def own_resource(definition: Definition) -> dict[str, Any] | None:
@@ -63,15 +55,8 @@ def print_documents(output: ListFormat, documents: Sequence[Mapping[str, Any]]) 
 
     if output is ListFormat.NAME:
         for document in documents:
-            typer.echo(label(document))
+            say(label(document))
     elif len(documents) == 1:
         print_document(output, documents[0], label(documents[0]))
     else:
         print_document(output, {"apiVersion": "v1", "kind": "List", "items": list(documents)}, "")
-
-
-def note(text: str) -> None:
-    """Tell the user something besides the result."""
-    from aksp.report.text import safe
-
-    typer.echo(f"aksp: note: {safe(text)}", err=True)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TextIO
 
 from aksp.cli.progress import Notes
+from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
-from aksp.report.azure_devops import upload_summary
+from aksp.report.formats.azuredevops import upload_summary
 from aksp.report.interface import Format, Style
 from aksp.report.job_summary import LIMIT_BYTES, job_summary
+from aksp.store.files import write_beside
 
 #: Writes one: the report, its style, the log, where all results are, and what to tell the user.
 Summarise = Callable[[Report, Style, TextIO, str, Notes], None]
@@ -47,21 +49,17 @@ def _azure_devops(report: Report, style: Style, log: TextIO, elsewhere: str, not
     if text is None:
         notes.note("the report is too long for a summary of the run")
         return
+    # The agent empties its temporary folder after the job.
+    folder = Path(os.environ.get("AGENT_TEMPDIRECTORY") or tempfile.gettempdir()).absolute()
+    path = folder / f"aksp-{os.urandom(6).hex()}.md"
     try:
-        path = _temporary(text, os.environ)
-    except OSError as error:
-        notes.note(f"the run's summary cannot be written: {error.filename}: {error.strerror or error}")
+        if not folder.is_dir():
+            raise InvalidInput("there is no such folder", where=str(folder))
+        write_beside(path, text)
+    except InvalidInput as error:
+        notes.note(f"the run's summary cannot be written: {error}")
         return
     log.write(upload_summary(str(path)))
-
-
-def _temporary(text: str, environment: Mapping[str, str]) -> Path:
-    """A new Markdown file in the agent's temporary folder, which the agent empties after the job. Raises OSError."""
-    folder = environment.get("AGENT_TEMPDIRECTORY") or tempfile.gettempdir()
-    handle, name = tempfile.mkstemp(dir=folder, prefix="aksp-", suffix=".md")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(text.encode())
-    return Path(name).absolute()
 
 
 _SUMMARIES: Mapping[str, Summarise] = {"github": _github, "azuredevops": _azure_devops}

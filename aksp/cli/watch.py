@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import shutil
@@ -10,26 +9,30 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from aksp.cli.comparison import Comparison, Wishes
-from aksp.cli.compliance import Origin
-from aksp.cli.evaluation import Request, exit_code
+from aksp.cli.ci import logged
+from aksp.cli.comparison import BaselineOptions, Comparison
+from aksp.cli.evaluation import ComplianceRequest, begun, exit_code
 from aksp.cli.keys import Keys
-from aksp.cli.options import CURRENT
+from aksp.cli.options import ReportSource
 from aksp.cli.outputs import wants_color
 from aksp.cli.progress import Notes
+from aksp.cli.streams import ReaderGone
+from aksp.compliance.nothing import no_assignment
 from aksp.engine import Engine
-from aksp.errors import ExitCode, InvalidInput
-from aksp.model.compliance import Report, Target, TargetKind
+from aksp.errors import ExitCode, InvalidInput, NothingToJudge
+from aksp.model.compliance import Report
 from aksp.model.scope import Scope
 from aksp.report import events, live, summary
-from aksp.report.figures import one_decimal, plural
+from aksp.report.figures import compliance_words, plural
 from aksp.report.interface import GroupBy, Show
 from aksp.report.plain import draw_plain
+from aksp.runners import as_it_is, in_json, parted
 from aksp.workspace import Workspace, prepare
 
 if TYPE_CHECKING:
@@ -50,29 +53,25 @@ class _Terminated(Exception):
         self.number = number
 
 
-def watch(request: Request, notes: Notes) -> ExitCode:
+def follow(request: ComplianceRequest) -> ExitCode:
     """Watch until q or Ctrl-C. The exit code of q is that of the last state. Raises AkspError, KeyboardInterrupt."""
+    from aksp.inventory.cluster import absent_namespaces
     from aksp.inventory.watched import Watched
-    from aksp.kube.config import connect
     from aksp.scan import wanted_of
     from aksp.watching.watcher import Watcher
 
+    notes, _ = begun(request)
     _refuse(request)
-    gc.enable()  # unlike a scan this does not soon end
     workspace = Workspace.open(request.workspace)
-    named = request.cluster if request.cluster not in (None, CURRENT) else None
-    connecting = connect(request.context or named, request.kubeconfig, request_timeout=request.request_timeout)
-    with connecting as connection, Engine() as engine:
-        notes.all(connection.warnings)
-        name = named or connection.name
-        scope = Scope.cluster(name)
-        plan = workspace.plan(scope, _now())
-        if not plan.ready:
-            raise InvalidInput(
-                f"nothing is in force in {workspace.root} that reaches {scope}, so there is nothing to watch",
+    with request.where.connected(notes.note) as connection, Engine() as engine:
+        target = request.where.target(connection)
+        plan = workspace.plan(Scope(target.scope), _now())
+        if no_assignment(plan, target) is not None:
+            raise NothingToJudge(
+                f"nothing is in force in {workspace.root} that reaches {target.scope}, so there is nothing to watch",
                 hint="`aksp assign` lists what can be assigned",
             )
-        prepare(engine, plan)
+        plan = prepare(engine, plan)
         notes.all(plan.notes)
         source = Watched(
             engine,
@@ -82,7 +81,8 @@ def watch(request: Request, notes: Notes) -> ExitCode:
             selector=request.selector,
             chunk_size=request.chunk_size,
         )
-        target = Target(kind=TargetKind.CLUSTER, name=name, scope=str(scope), server=connection.server)
+        # They may come while one watches.
+        notes.all([f"{gap.message} yet" for gap in absent_namespaces(connection, request.namespaces)])
         watcher = Watcher(plan, engine, source, target, now=_now, collect_compliant=request.show is Show.ALL)
         with source:
             if _on_screen(request):
@@ -90,18 +90,19 @@ def watch(request: Request, notes: Notes) -> ExitCode:
             else:
                 _tell(watcher, notes, as_json=list(request.outputs) == ["json"])
         report = watcher.report()
+        report = replace(report, gaps=[*report.gaps, *absent_namespaces(connection, request.namespaces)])
     if _on_screen(request):
         draw_plain([summary.heading(report), summary.closing(report)], sys.stdout, width=_width(), color=False)
-    comparison = Comparison(wishes=Wishes(), workspace=workspace.root, filters=(), notes=notes, report=report)
+    comparison = Comparison(options=BaselineOptions(), workspace=workspace.root, filters=(), notes=notes, report=report)
     return exit_code(request, comparison)
 
 
-def _refuse(request: Request) -> None:
+def _refuse(request: ComplianceRequest) -> None:
     """Raise InvalidInput for options that do not go with --watch."""
     compared = request.compared
     refused = {
         "-f": bool(request.files),
-        "--from addon": request.origin is Origin.ADDON,
+        "--from addon": request.source is ReportSource.ADDON,
         "--baseline": compared.baseline is not None,
         "--fail-on-new": compared.fail_on_new,
         "--write-baseline": compared.write_baseline,
@@ -123,7 +124,7 @@ def _refuse(request: Request) -> None:
         )
 
 
-def _on_screen(request: Request) -> bool:
+def _on_screen(request: ComplianceRequest) -> bool:
     return (
         list(request.outputs) == ["table"] and sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
     )
@@ -151,7 +152,7 @@ def _show(watcher: Watcher, *, color: bool) -> None:
                 text = Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop")
                 window.update(text, refresh=True)
                 shown, drawn = state, time.monotonic()
-    except (_Terminated, OSError) as error:
+    except (_Terminated, OSError, InvalidInput) as error:
         # What is written to a window that was closed fails on the way out.
         end: BaseException | None = error
         while end is not None and not isinstance(end, _Terminated):
@@ -179,8 +180,8 @@ def _ended() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _view(watcher: Watcher, how: str) -> live.View:
-    return live.View(
+def _view(watcher: Watcher, how: str) -> live.ScreenState:
+    return live.ScreenState(
         report=watcher.overview(MOST_SHOWN),
         found=watcher.found,
         objects=watcher.objects,
@@ -197,7 +198,7 @@ def _tell(watcher: Watcher, notes: Notes, *, as_json: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names are not ASCII, whatever the locale says; and who follows wants each line at once.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=False)
-    try:
+    with suppress(ReaderGone):
         if not as_json:
             sys.stdout.write(events.heading() + "\n")
             sys.stdout.flush()
@@ -209,8 +210,6 @@ def _tell(watcher: Watcher, notes: Notes, *, as_json: bool) -> None:
             if watcher.synced and not begun:
                 begun = True
                 notes.note(_begun(watcher, watcher.overview(0)))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(watcher: Watcher, changed: list[Event], as_json: bool) -> None:
@@ -219,13 +218,14 @@ def _write(watcher: Watcher, changed: list[Event], as_json: bool) -> None:
         lines = (events.json_line(each, report.state, report.compliance_percent) for each in changed)
     else:
         lines = (events.line(each) for each in changed)
-    sys.stdout.writelines(line + "\n" for line in lines)
+    in_log = (in_json if as_json else parted) if logged(os.environ) else as_it_is
+    sys.stdout.writelines(in_log(line) + "\n" for line in lines)
     sys.stdout.flush()
 
 
 def _begun(watcher: Watcher, report: Report) -> str:
     objects = f"{plural(watcher.objects, 'object')} of {plural(len(watcher.kinds), 'kind')}"
-    return f"{report.state.value}, {one_decimal(report.compliance_percent)}% compliant; watching {objects}"
+    return f"{report.state.value}, {compliance_words(report.compliance_percent)}; watching {objects}"
 
 
 def _width() -> int:

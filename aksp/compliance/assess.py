@@ -7,23 +7,26 @@ the rest is counted. A cluster scan, files and admission all pass through here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import pairwise
 
 from aksp.compliance.containers import Findings
 from aksp.compliance.judgement import Fault, Task
-from aksp.compliance.plan import Plan, Ready
+from aksp.compliance.nothing import idle
+from aksp.compliance.plan import BrokenAssignment, Plan, Ready
 from aksp.compliance.results import order, result, results_of
 from aksp.compliance.rollup import percentage, roll_up, state_of
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, Source
-from aksp.model.resource import Container, Document, Owner, Resource
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, SourceLocation
+from aksp.model.effect import UNKNOWN_EFFECT
+from aksp.model.resource import Container, Document, Owner, Problem, Resource
 
 _NON_COMPLIANT, _COMPLIANT = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT
 _ERROR, _EXEMPT = ComplianceState.ERROR, ComplianceState.EXEMPT
 _NOTHING = Finding(message="")
+_NO_REASONS: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)
@@ -87,7 +90,11 @@ class Tally:
     def choose(self, documents: Sequence[Document]) -> list[Task]:
         """The tasks for a page: for each assignment in force, the documents that it selects."""
         return [
-            Task(policy=ready.definition.slug, parameters=ready.values, documents=ready.selection.choose(documents))
+            Task(
+                policy=ready.definition.slug,
+                parameters=ready.values,
+                documents=_askable(ready, documents),
+            )
             for ready in self.plan.ready
         ]
 
@@ -97,22 +104,28 @@ class Tally:
         tasks: Sequence[Task],
         found: Mapping[tuple[int, int], Sequence[Finding]],
         faults: Sequence[Fault],
-        sources: Sequence[Source | None] | None = None,
+        sources: Sequence[SourceLocation | None] | None = None,
     ) -> None:
         """Count a page.
 
         ``found`` has the findings by (task, document); documents with problems of their own are
-        faults of every task that selects them. ``sources`` are the documents' places in files.
+        faults of every task that selects them, and so are those of which it cannot be told whether it does;
+        then what was found does not count. ``sources`` are the documents' places in files.
         """
-        problems: dict[tuple[int, int], list[str]] = {}
+        problems: dict[tuple[int, int], list[Problem]] = {}
         for fault in faults:
-            problems.setdefault((fault.task, fault.document), []).append(fault.message)
+            problems.setdefault((fault.task, fault.document), []).append(Problem(message=fault.message))
         unfit = [at for at, document in enumerate(documents) if document.problems]
         for number, task in enumerate(tasks):
             chosen = set(task.documents) if unfit else ()
             for at in unfit:
                 if at in chosen:
                     problems.setdefault((number, at), []).extend(documents[at].problems)
+        undecided = self._undecided(documents, tasks)
+        if undecided:
+            found = {pair: findings for pair, findings in found.items() if pair not in undecided}
+            for pair, why in undecided.items():
+                problems.setdefault(pair, []).append(Problem(message=why))
 
         before = len(self._own)
         verdicts: list[dict[int, _Verdict]] = [{} for _ in tasks]
@@ -139,6 +152,16 @@ class Tally:
         self._count_resources(tasks, _slots(documents), verdicts)
         self._count_containers(tasks, documents, verdicts)
         self.documents += len(documents)
+
+    def _undecided(self, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[tuple[int, int], str]:
+        """Of which documents it cannot be told whether an assignment selects them, and why."""
+        return {
+            (number, at): why
+            for number, task in enumerate(tasks)
+            if not (selection := self.plan.ready[number].selection).namespace_selector.empty
+            for at in task.documents
+            if (why := selection.undecided(documents[at])) is not None
+        }
 
     def _count_resources(
         self, tasks: Sequence[Task], slots: Sequence[int], verdicts: Sequence[Mapping[int, _Verdict]]
@@ -208,8 +231,8 @@ class Tally:
         ready: Ready,
         document: Document,
         findings: Sequence[Finding],
-        problems: Sequence[str],
-        source: Source | None,
+        problems: Sequence[Problem],
+        source: SourceLocation | None,
     ) -> dict[int, Exemption]:
         """Build the results of one assignment on one document; the findings that are waived, by index."""
         if document.owner is not None:
@@ -217,7 +240,11 @@ class Tally:
         made = results_of(ready, document, findings, problems, source, self._owners)
         self._own += made
         for error in made[len(findings) :]:
-            self._faults.setdefault((ready.key.name, error.finding.message), []).append(error.resource)
+            # What is wrong with a document itself is told once, whichever assignments select it.
+            cause = "" if error.finding.path else ready.key.name
+            resources = self._faults.setdefault((cause, error.finding.message), [])
+            if cause or not resources or resources[-1] != error.resource:
+                resources.append(error.resource)
         return {index: one.exemption for index, one in enumerate(made) if one.exemption is not None}
 
     def _compliant(self, ready: Ready, document: Document, verdict: _Verdict | None) -> None:
@@ -239,36 +266,42 @@ class Tally:
         """The overall state, by Azure's precedence."""
         return state_of(self._overall.resources)
 
-    def percent(self) -> float:
-        """The compliance percentage over distinct resources."""
+    def percent(self) -> float | None:
+        """The compliance percentage over distinct resources; None when nothing was judged."""
         return percentage(self._overall.resources)
 
-    def summaries(self, unreached: Collection[str] = ()) -> list[AssignmentSummary]:
-        """A line per assignment, by name.
+    def summaries(self, unreached: Mapping[str, str] = _NO_REASONS) -> list[AssignmentSummary]:
+        """A line per assignment, by name; those that judged nothing are NotStarted, with the reason.
 
-        Those with effect Disabled are NotStarted, and so are the unreached: nothing was judged
-        because it could not be had, which is not the same as nothing to find.
+        ``unreached`` has the reasons of those whose objects could not be had, by name.
         """
-        lines = []
-        for ready, count in zip(self.plan.ready, self._each, strict=True):
-            if ready.key.name in unreached:
-                lines.append(_summary(ready, ComplianceState.NOT_STARTED, None, count.counts()))
-            else:
-                lines.append(_summary(ready, state_of(count.resources), percentage(count.resources), count.counts()))
-        lines += [_summary(ready, ComplianceState.NOT_STARTED, None, _Count().counts()) for ready in self.plan.disabled]
+        lines = [
+            _summary(ready, count, unreached.get(ready.key.name) or idle(ready))
+            for ready, count in zip(self.plan.ready, self._each, strict=True)
+        ]
+        lines += [_summary(ready, _Count(), idle(ready)) for ready in self.plan.disabled]
+        lines += map(_broken, self.plan.broken)
         return sorted(lines, key=lambda line: line.name)
 
     def error_gaps(self) -> list[Gap]:
         """A gap for each distinct error of an assignment, since an error is never silent."""
-        gaps = []
+        wrong: dict[str, list[str]] = {}
+        for one in self.plan.broken:
+            wrong.setdefault(one.problem, []).append(one.assignment.name)
+        gaps = [
+            Gap(
+                reason="InvalidDefinition",
+                message=f"assignment{'s' if len(names) > 1 else ''} {', '.join(names)} not judged: {problem}",
+            )
+            for problem, names in wrong.items()
+        ]
         for (assignment, message), resources in sorted(self._faults.items()):
             # Not the first that was counted: that depends on how the list was cut into pages.
             first = min(resources, key=lambda one: (one.namespace, one.kind, one.name))
             only = first if len(resources) == 1 else None
             where = "" if only else f" ({len(resources)} resources, the first {first})"
-            gaps.append(
-                Gap(reason="EvaluationError", message=f"assignment {assignment}: {message}{where}", resource=only)
-            )
+            whose = f"assignment {assignment}: " if assignment else f"{first}: " if only else ""
+            gaps.append(Gap(reason="EvaluationError", message=f"{whose}{message}{where}", resource=only))
         return gaps
 
     @property
@@ -285,24 +318,33 @@ class Tally:
         return list(merge(*runs, key=order)) if len(runs) > 1 else [*runs, []][0]
 
 
+def _askable(ready: Ready, documents: Sequence[Document]) -> list[int]:
+    """The documents that an assignment selects; what no scan can judge can be judged of AdmissionReviews."""
+    chosen = ready.selection.choose(documents)
+    return [at for at in chosen if documents[at].reviewed] if ready.not_started else chosen
+
+
 def _verdict(
     ready: Ready,
     document: Document,
     findings: Sequence[Finding],
-    problems: Sequence[str],
+    problems: Sequence[Problem],
     waived: Mapping[int, Exemption],
 ) -> _Verdict:
     """One assignment's verdict on one document."""
     containers = _states(ready, document)
     whole: list[ComplianceState] = [_ERROR] * len(problems)
+    places: dict[Container, int] = {}
+    for at, container in enumerate(document.containers):
+        places.setdefault(container, at)
     for index, finding in enumerate(findings):
         state = _EXEMPT if index in waived else _NON_COMPLIANT
-        if finding.container is not None and finding.container in document.containers:
-            at = document.containers.index(finding.container)
-            containers[at] = _worse(containers[at], state)
+        place = places.get(finding.container) if finding.container is not None else None
+        if place is not None:
+            containers[place] = _worse(containers[place], state)
         else:
             whole.append(state)
-    for state in whole:
+    for state in set(whole):
         containers = [None if own is None else _worse(own, state) for own in containers]
     # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
     states = [*whole, *(state for state in containers if state is not None)]
@@ -328,15 +370,35 @@ def _states(ready: Ready, document: Document) -> list[ComplianceState | None]:
 
 
 def _slots(documents: Sequence[Document]) -> list[int]:
-    """Which documents are one resource: a workload and the Pod of its template."""
+    """Which documents are one resource: a workload and the Pods of its templates."""
     slots: list[int] = []
     for at, document in enumerate(documents):
-        slots.append(slots[-1] if document.template and slots else at)
+        slots.append(slots[-1] if document.parent and slots else at)
     return slots
 
 
-def _summary(ready: Ready, state: ComplianceState, percent: float | None, counts: Counts) -> AssignmentSummary:
+def _broken(one: BrokenAssignment) -> AssignmentSummary:
+    assignment = one.assignment
+    return AssignmentSummary(
+        name=assignment.name,
+        display_name=assignment.display_name or one.definition,
+        definition=one.definition,
+        definition_id=assignment.definition_id,
+        effect=one.effect or UNKNOWN_EFFECT,
+        enforcement_mode=assignment.enforcement_mode.value,
+        scope=str(assignment.scope),
+        severity="medium",
+        state=_ERROR,
+        compliance_percent=None,
+        counts=_Count().counts(),
+        message=one.problem,
+    )
+
+
+def _summary(ready: Ready, count: _Count, idle: str) -> AssignmentSummary:
+    """A line; ``idle`` is the reason to give when nothing was counted."""
     assignment, definition = ready.assignment, ready.definition
+    state = state_of(count.resources)
     return AssignmentSummary(
         name=assignment.name,
         display_name=assignment.display_name or definition.display_name,
@@ -347,6 +409,7 @@ def _summary(ready: Ready, state: ComplianceState, percent: float | None, counts
         scope=str(assignment.scope),
         severity=definition.severity,
         state=state,
-        compliance_percent=percent,
-        counts=counts,
+        compliance_percent=percentage(count.resources),
+        counts=count.counts(),
+        message=idle if state is ComplianceState.NOT_STARTED else "",
     )

@@ -7,15 +7,15 @@ from datetime import datetime
 
 from aksp.compliance.fingerprints import fingerprints, identity
 from aksp.compliance.rollup import roll_up
-from aksp.model.compliance import Change, Changes, ComplianceState, Remembered, Result
+from aksp.model.compliance import Changes, ComplianceState, FindingChange, Result, StoredFinding
 
 
-def remembered(results: Iterable[Result]) -> dict[str, Remembered]:
+def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
     """What to remember of a report's results, by fingerprint; what complies is not.
 
     Of replicas that differ in state the first in Azure's precedence counts.
     """
-    found: dict[str, Remembered] = {}
+    found: dict[str, StoredFinding] = {}
     for result, fingerprint in fingerprints(results):
         if result.state is ComplianceState.COMPLIANT:
             continue
@@ -28,10 +28,10 @@ def remembered(results: Iterable[Result]) -> dict[str, Remembered]:
     return found
 
 
-def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> Remembered:
+def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> StoredFinding:
     assignment, namespace, kind, name, container, place = identity(result)
     path = result.finding.path is not None
-    return Remembered(
+    return StoredFinding(
         fingerprint=fingerprint,
         state=state,
         assignment=assignment,
@@ -45,23 +45,29 @@ def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> Rem
 
 
 def compare(
-    before: Mapping[str, Remembered], now: Mapping[str, Remembered], *, since: datetime, percent_before: float
+    before: Mapping[str, StoredFinding],
+    now: Mapping[str, StoredFinding],
+    *,
+    since: datetime,
+    percent_before: float | None,
 ) -> Changes:
     """Every finding whose state is another than before."""
     changes = [
-        Change(finding=finding, before=before[key].state if key in before else None, after=finding.state)
+        FindingChange(finding=finding, before=before[key].state if key in before else None, after=finding.state)
         for key, finding in now.items()
         if key not in before or before[key].state is not finding.state
     ]
     changes += [
-        Change(finding=finding, before=finding.state, after=None) for key, finding in before.items() if key not in now
+        FindingChange(finding=finding, before=finding.state, after=None)
+        for key, finding in before.items()
+        if key not in now
     ]
     return Changes(
         since=since, percent_before=percent_before, findings=sorted(changes, key=lambda one: order(one.finding))
     )
 
 
-def order(finding: Remembered) -> tuple[str, ...]:
+def order(finding: StoredFinding) -> tuple[str, ...]:
     """By namespace, kind, name, assignment, container and path."""
     return finding.namespace, finding.kind, finding.name, finding.assignment, finding.container, finding.path
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from aksp.compliance.judgement import FindingRecord, IsolatedRecord, Judgement, Task
 from aksp.model.compliance import Finding
+from aksp.model.json_text import decode
 from aksp.model.resource import Container, Document
+
+_Names = dict[tuple[str, str | None], Container]
 
 
 class Findings:
@@ -18,6 +21,7 @@ class Findings:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._structured: dict[str, bool] = {}
         self._ids: set[int] = set()
+        self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
         """How many are known."""
@@ -27,8 +31,12 @@ class Findings:
         """Whether a finding is one of these, and so lives as long."""
         return id(finding) in self._ids
 
+    def clear(self, record: FindingRecord, document: Document) -> bool:
+        """Whether a violation itself says where it is, by its path or its container."""
+        return self.structured(record) or self._named(record, document.containers) is not None
+
     def structured(self, record: FindingRecord) -> bool:
-        """Whether a violation itself says where it is: aksp's own definitions give ``path``."""
+        """Whether a violation says its path, as those of aksp's own definitions do."""
         details = record["details"]
         known = self._structured.get(details)
         if known is None:
@@ -39,7 +47,7 @@ class Findings:
         """The finding that a violation is, in the named container or in the one that it names."""
         details = record["details"]
         if container is None:
-            container = _named(_details(details) if '"container"' in details else {}, document.containers)
+            container = self._named(record, document.containers)
         key = (record["msg"], details, document.template, container)
         finding = self._known.get(key)
         if finding is None:
@@ -47,24 +55,35 @@ class Findings:
             self._ids.add(id(finding))
         return finding
 
+    def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
+        """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
+        details = record["details"]
+        named = _details(details).get("container") if '"container"' in details else None
+        if isinstance(named, str):
+            return self._names(containers).get((named, None))
+        if not isinstance(named, Mapping):
+            return None
+        name, kind = named.get("name"), named.get("type")
+        found = None
+        if isinstance(name, str) and (kind is None or isinstance(kind, str)):
+            found = self._names(containers).get((name, kind))
+        return found or (Container(name=str(name), type=str(kind or "containers")) if name else None)
+
+    def _names(self, containers: Sequence[Container]) -> _Names:
+        """Containers by name and type, and by name: kept for the next finding of the same Pod."""
+        last, names = self._last
+        if last is not containers:
+            names = {}
+            for one in containers:
+                names.setdefault((one.name, one.type), one)
+                names.setdefault((one.name, None), one)
+            self._last = containers, names
+        return names
+
 
 def _details(text: str) -> Mapping[str, Any]:
-    value = json.loads(text)
+    value = decode(text)
     return value if isinstance(value, dict) else {}
-
-
-def _named(details: Mapping[str, Any], containers: Sequence[Container]) -> Container | None:
-    """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
-    named = details.get("container")
-    if isinstance(named, Mapping):
-        name, kind = named.get("name"), named.get("type")
-        return next(
-            (c for c in containers if c.name == name and (kind is None or c.type == kind)),
-            Container(name=str(name), type=str(kind or "containers")) if name else None,
-        )
-    if isinstance(named, str):
-        return next((c for c in containers if c.name == named), None)
-    return None
 
 
 def _make(message: str, details: Mapping[str, Any], template: str, container: Container | None) -> Finding:
@@ -73,12 +92,14 @@ def _make(message: str, details: Mapping[str, Any], template: str, container: Co
         path = None
     elif template:
         path = f"{template}.{path}"
+    expected = details.get("expected")
     return Finding(
         message=message,
         container=container,
-        path=path,
+        # Findings that differ in what was observed have these two in common: one text each for all of them.
+        path=intern(path) if path is not None else None,
         observed=details.get("observed"),
-        expected=details.get("expected"),
+        expected=intern(expected) if isinstance(expected, str) else expected,
         fix=_fix(details.get("fix"), template),
     )
 
@@ -103,14 +124,19 @@ class Attribution:
         self._records = judgement.findings
         self._hits = {(hit.task, hit.document): hit.findings for hit in judgement.hits}
         self._unclear: dict[int, list[int]] = {}
-        # Replicas have the same findings in the same containers: one list for all of them.
-        shared: dict[tuple[tuple[int, ...], tuple[Container, ...], str], list[Finding]] = {}
+        # Replicas have the same findings in the same containers: one list for all of them. Containers have a number, since
+        # a Pod may have thousands and as many findings.
+        shared: dict[tuple[tuple[int, ...], int, str], list[Finding]] = {}
+        alike: dict[tuple[Container, ...], int] = {}
+        numbered: dict[int, int] = {}
         for (task, at), numbers in self._hits.items():
             document = documents[at]
-            if document.containers and not all(findings.structured(self._records[n]) for n in numbers):
+            if document.containers and not all(findings.clear(self._records[n], document) for n in numbers):
                 self._unclear.setdefault(task, []).append(at)
                 continue
-            key = (tuple(numbers), document.containers, document.template)
+            if at not in numbered:
+                numbered[at] = alike.setdefault(document.containers, len(alike))
+            key = (tuple(numbers), numbered[at], document.template)
             if key not in shared:
                 shared[key] = [findings.finding(self._records[n], document) for n in numbers]
             self.found[task, at] = shared[key]
@@ -139,18 +165,19 @@ def attribute(
 ) -> list[Finding]:
     """Violations of a template that names no container, given to the containers they belong to.
 
-    What remains in a copy of the Pod that holds one container belongs to that container; what
-    remains in a copy that holds none, or in no copy at all, belongs to the Pod.
+    Only what the rule returned for the whole Pod is told. What belongs to no container, or says
+    itself where it is, is told once.
     """
-    whole = {_identity(record) for record in isolated["without"]}
-    attributed: list[Finding] = []
-    explained: set[tuple[str, str]] = set()
+    owners: dict[tuple[str, str], list[Container]] = {}
     for container, found in zip(document.containers, isolated["containers"], strict=False):
         for record in found:
-            if _identity(record) not in whole:
-                explained.add(_identity(record))
-                attributed.append(findings.finding(record, document, container))
-    attributed += [findings.finding(r, document) for r in records if _identity(r) not in explained]
+            owners.setdefault(_identity(record), []).append(container)
+    attributed: list[Finding] = []
+    for record in records:
+        if findings.clear(record, document) or _identity(record) not in owners:
+            attributed.append(findings.finding(record, document))
+        else:
+            attributed += [findings.finding(record, document, one) for one in owners[_identity(record)]]
     return attributed
 
 

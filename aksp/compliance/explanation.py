@@ -11,22 +11,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from aksp.compliance.exemptions import exemption_for
+from aksp.compliance.exemptions import covers
+from aksp.compliance.nothing import disabled
 from aksp.compliance.parameters import effective
 from aksp.compliance.plan import Ready
 from aksp.compliance.rollup import roll_up
-from aksp.compliance.selection import Criterion, Rejection, requirement_text
+from aksp.compliance.selection import Criterion, ObjectScope, Rejection, requirement_text
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.compliance import ComplianceState, Result
-from aksp.model.definition import Effect
-from aksp.model.resource import Container, Document, Resource
+from aksp.model.resource import Container, Document
 from aksp.model.scope import Scope
 
 #: What leaves a resource out besides the tests of a selection.
 DISABLED = "effect"
 
 
-class Origin(StrEnum):
+class ValueOrigin(StrEnum):
     """Where the value of a parameter comes from."""
 
     ASSIGNMENT = "assignment"
@@ -39,7 +39,7 @@ class Setting:
 
     name: str
     value: Any
-    origin: Origin
+    origin: ValueOrigin
     document: str = ""
 
 
@@ -70,7 +70,7 @@ class Waiver:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ContainerVerdict:
     """The state of one container by one assignment; None with ``left_out``, the parameter and its value."""
 
     container: Container
@@ -79,7 +79,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class AssignmentEvaluation:
     """One assignment towards one resource (or towards a workload's Pods): judged with results, or left out.
 
     ``place`` is the resource's place in the scope tree. ``results`` are all of them, Compliant too.
@@ -91,7 +91,7 @@ class Standing:
     left_out: LeftOut | None = None
     state: ComplianceState | None = None
     results: tuple[Result, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[ContainerVerdict, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 
 
@@ -101,7 +101,7 @@ def standing(
     results: Iterable[Result],
     exemptions: Iterable[Exemption],
     now: datetime,
-) -> Standing:
+) -> AssignmentEvaluation:
     """An assignment's standing towards documents that are one subject: an object, a workload with its template or Pods.
 
     ``results`` may be those of other assignments too, ``exemptions`` all that there are.
@@ -109,11 +109,11 @@ def standing(
     mine = tuple(one for one in results if one.assignment.name == ready.key.name)
     judged = [one for one in documents if ready.selection.selects(one)]
     settings, place = settings_of(ready), _place(ready, documents)
-    if ready.effect is Effect.DISABLED:
+    if not ready.effect.judges:
         judged, mine = [], ()
     if not judged:
-        return Standing(ready=ready, place=place, settings=settings, left_out=_left_out(ready, documents))
-    return Standing(
+        return AssignmentEvaluation(ready=ready, place=place, settings=settings, left_out=_left_out(ready, documents))
+    return AssignmentEvaluation(
         ready=ready,
         place=place,
         settings=settings,
@@ -130,9 +130,9 @@ def settings_of(ready: Ready) -> tuple[Setting, ...]:
     given = assignment.parameters
     values = effective(definition, given)
     return tuple(
-        Setting(name=name, value=values[name], origin=Origin.ASSIGNMENT, document=assignment.origin)
+        Setting(name=name, value=values[name], origin=ValueOrigin.ASSIGNMENT, document=assignment.origin)
         if name in given
-        else Setting(name=name, value=values[name], origin=Origin.DEFAULT)
+        else Setting(name=name, value=values[name], origin=ValueOrigin.DEFAULT)
         for name in definition.parameters
         if name in values
     )
@@ -172,41 +172,28 @@ def elsewhere(assignment: Assignment, place: Scope) -> LeftOut:
 
 
 def _covers(exemption: Exemption, document: Document, container: Container | None, ready: Ready) -> bool:
-    return exemption_for([exemption], document, container, ready.selection.target) is not None
+    return covers(exemption, document, container, ready.selection.target)
 
 
 def _place(ready: Ready, documents: Sequence[Document]) -> Scope:
     """Where the subject lies."""
     for document in documents:
         resource = document.parent or document.resource
-        return ready.selection.place(resource.name if _is_namespace(resource) else resource.namespace)
+        return ready.selection.place(resource.name if resource.is_namespace else resource.namespace)
     return ready.selection.target
 
 
-def _is_namespace(resource: Resource) -> bool:
-    """Whether it is a Namespace, which is in itself."""
-    return (resource.api_version, resource.kind) == ("v1", "Namespace")
-
-
-def _verdicts(ready: Ready, documents: Sequence[Document], results: Sequence[Result]) -> Iterable[Verdict]:
+def _verdicts(ready: Ready, documents: Sequence[Document], results: Sequence[Result]) -> Iterable[ContainerVerdict]:
     """The containers of the documents, each one once however many replicas have it."""
+    found: dict[Container | None, list[ComplianceState]] = {}
+    for one in results:
+        found.setdefault(one.finding.container, []).append(one.state)
     for container in dict.fromkeys(one for document in documents for one in document.containers):
         left_out = ready.exclusion(container)
-        states = [one.state for one in results if one.finding.container in (container, None)]
-        worst = min(states, key=_SEVEREST.index, default=None)
-        yield Verdict(container=container, state=None if left_out else worst, left_out=left_out)
-
-
-# Unlike in a roll-up, a container's own state is the worst that was found of it.
-_SEVEREST = [
-    ComplianceState.NON_COMPLIANT,
-    ComplianceState.ERROR,
-    ComplianceState.CONFLICTING,
-    ComplianceState.EXEMPT,
-    ComplianceState.UNKNOWN,
-    ComplianceState.NOT_STARTED,
-    ComplianceState.COMPLIANT,
-]
+        states = [*found.get(container, ()), *found.get(None, ())]
+        # Unlike in a roll-up, a container's own state is the worst that was found of it.
+        worst = min(states, key=lambda state: state.attention, default=None)
+        yield ContainerVerdict(container=container, state=None if left_out else worst, left_out=left_out)
 
 
 def _left_out(ready: Ready, documents: Sequence[Document]) -> LeftOut:
@@ -214,7 +201,7 @@ def _left_out(ready: Ready, documents: Sequence[Document]) -> LeftOut:
     tests = list(Criterion)
     rejected = [(one, found) for one in documents if (found := ready.selection.rejection(one)) is not None]
     if len(rejected) < len(documents) or not rejected:
-        return LeftOut(by=DISABLED, message="its effect is Disabled")
+        return LeftOut(by=DISABLED, message=disabled(ready.effect))
     document, rejection = max(rejected, key=lambda pair: tests.index(pair[1].test))
     return LeftOut(by=rejection.test, message=_sentence(ready, document, rejection))
 
@@ -222,7 +209,7 @@ def _left_out(ready: Ready, documents: Sequence[Document]) -> LeftOut:
 def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
     selection, value = ready.selection, rejection.value
     resource = document.parent or document.resource
-    namespace = resource.name if _is_namespace(resource) else resource.namespace
+    namespace = resource.name if resource.is_namespace else resource.namespace
     if rejection.test is Criterion.KINDS:
         kinds = " or ".join(dict.fromkeys(kind.kind for kind in selection.kinds))
         return f"it judges {kinds}, and this is of kind {resource.kind}"
@@ -230,9 +217,14 @@ def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
         return _outside(selection.scope, selection.place(namespace))
     if rejection.test is Criterion.NOT_SCOPES:
         return f"its notScopes leave out {value}"
+    if rejection.test is Criterion.OBJECT_SCOPE:
+        where = "in namespaces" if value is ObjectScope.NAMESPACED else "in no namespace"
+        return f"it judges only what lies {where}, and {resource} {'lies in one' if resource.namespace else 'does not'}"
+    if rejection.test is Criterion.NAME:
+        return f"it judges only what is called {value}, and this is {resource.name}"
     if rejection.test is Criterion.NAMESPACES:
         only = f"it judges only namespaces {', '.join(selection.namespaces)}"
-        return f"{only}, not {namespace}" if namespace else f"{only}, and this is in none"
+        return f"{only}, not {namespace}"
     if rejection.test is Criterion.EXCLUDED_NAMESPACES:
         details = [] if value == namespace else [str(value)]
         # A definition may have namespaces of its own; then no parameter says so, and it is no default either.
@@ -242,6 +234,10 @@ def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
         return f"it leaves out namespace {namespace}{why}"
     assert isinstance(value, tuple)
     key = value[0]
+    if rejection.test is Criterion.NAMESPACE_SELECTOR:
+        labels = document.labels if resource.is_namespace else document.namespace_labels or {}
+        label = f"its label {key} is {labels[key]!r}" if key in labels else f"it has no label {key}"
+        return f"its namespaceSelector asks Namespace {namespace} for {requirement_text(value)}, and {label}"
     label = f"the label {key} is {document.labels[key]!r}" if key in document.labels else f"there is no label {key}"
     return f"its labelSelector asks for {requirement_text(value)}, and {label}"
 

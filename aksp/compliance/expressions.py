@@ -8,7 +8,7 @@ counted over every string of Azure's built-in definitions for Kubernetes, nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 _PARAMETER = r"parameters\(\s*'(?P<{0}>[^']+)'\s*\)"
@@ -19,27 +19,58 @@ _CHOICE = re.compile(
 )
 
 
-def resolve(value: Any, parameters: Mapping[str, Any]) -> Any:
+class _Absent:
+    """The type of what an optional parameter without a value stands for."""
+
+
+_ABSENT = _Absent()
+
+
+def is_expression(text: str) -> bool:
+    """Whether a text is to be replaced by what it stands for."""
+    return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
+
+
+def has_expression(value: Any) -> bool:
+    """Whether anything within a JSON value is to be replaced."""
+    if isinstance(value, Mapping):
+        return any(map(has_expression, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_expression, value))
+    return isinstance(value, str) and is_expression(value)
+
+
+def resolve(value: Any, parameters: Mapping[str, Any], optional: Collection[str] = ()) -> Any:
     """Replace every expression within a JSON value by what it stands for.
 
-    Raises ValueError for an expression of another form or an unknown parameter.
+    A key or an entry whose expression refers to a parameter that is ``optional`` and not among ``parameters``
+    is left out; where that is the whole value the result is None. Raises ValueError for an expression of
+    another form or an unknown parameter.
     """
+    resolved = _resolve(value, parameters, optional)
+    return None if resolved is _ABSENT else resolved
+
+
+def _resolve(value: Any, parameters: Mapping[str, Any], optional: Collection[str]) -> Any:
     if isinstance(value, str):
-        return _resolve_text(value, parameters)
+        return _resolve_text(value, parameters, optional)
     if isinstance(value, Mapping):
-        return {key: resolve(entry, parameters) for key, entry in value.items()}
+        entries = {key: _resolve(entry, parameters, optional) for key, entry in value.items()}
+        return {key: entry for key, entry in entries.items() if entry is not _ABSENT}
     if isinstance(value, list | tuple):
-        return [resolve(entry, parameters) for entry in value]
+        return [one for entry in value if (one := _resolve(entry, parameters, optional)) is not _ABSENT]
     return value
 
 
-def _resolve_text(text: str, parameters: Mapping[str, Any]) -> Any:
+def _resolve_text(text: str, parameters: Mapping[str, Any], optional: Collection[str]) -> Any:
     if text.startswith("[["):
         return text[1:]
-    if not (text.startswith("[") and text.endswith("]")):
+    if not is_expression(text):
         return text
     if match := _PLAIN.fullmatch(text):
-        value = _lookup(match["name"], parameters, text)
+        value = _lookup(match["name"], parameters, optional, text)
+        if value is _ABSENT:
+            return value
         for key in match["path"].split(".")[1:]:
             if not isinstance(value, Mapping) or key not in value:
                 raise ValueError(f"expression {text}: the value of {match['name']!r} has no property {key!r}")
@@ -47,7 +78,7 @@ def _resolve_text(text: str, parameters: Mapping[str, Any]) -> Any:
         return value
     if match := _CHOICE.fullmatch(text):
         # equals() compares strings without regard to case (Azure: "Template functions").
-        value = _lookup(match["name"], parameters, text)
+        value = _lookup(match["name"], parameters, optional, text)
         same = isinstance(value, str) and value.lower() == match["value"].lower()
         return match["then"] if same else match["other"]
     raise ValueError(
@@ -56,7 +87,9 @@ def _resolve_text(text: str, parameters: Mapping[str, Any]) -> Any:
     )
 
 
-def _lookup(name: str, parameters: Mapping[str, Any], text: str) -> Any:
+def _lookup(name: str, parameters: Mapping[str, Any], optional: Collection[str], text: str) -> Any:
     if name not in parameters:
+        if name in optional:
+            return _ABSENT
         raise ValueError(f"expression {text}: there is no parameter {name!r}")
     return parameters[name]

@@ -19,6 +19,8 @@ _TEMPLATE = re.compile(r"^(?:spec\.jobTemplate\.)?(?:spec\.)?template\.(?=spec\b
 _CONTAINER = re.compile(r"^spec\.(?:containers|initContainers|ephemeralContainers)\[\d+\]\.?")
 #: Hexadecimal digits of a fingerprint.
 LENGTH = 32
+# Replicas follow one another, so a few thousand are enough to remember.
+_REMEMBERED = 4096
 
 
 def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
@@ -29,27 +31,29 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
     """
     before: tuple[object, ...] = ()
     number = 0
-    texts: dict[tuple[str, ...], str] = {}
     # A workload's replicas share their finding. What the keys name by id is kept alive by the values.
-    replicas: dict[tuple[object, ...], tuple[Result, tuple[str, ...]]] = {}
+    replicas: dict[tuple[object, ...], tuple[Result, tuple[str, ...], str]] = {}
     for result in results:
-        if result.owner is None or result.finding.path is None:
-            key = identity(result)
-        else:
+        alike = None
+        if result.owner is not None and result.finding.path is not None:
             alike = (id(result.assignment), id(result.finding), result.owner, result.resource.namespace)
-            known = replicas.get(alike)
-            if known is None:
-                known = replicas[alike] = (result, identity(result))
-            key = known[1]
+        known = replicas.get(alike) if alike else None
+        if known is None:
+            key = identity(result)
+            known = (result, key, _digest(key))
+            if alike:
+                if len(replicas) >= _REMEMBERED:
+                    replicas.clear()
+                replicas[alike] = known
+        _, key, text = known
         here = (result.resource, key)
         number = number + 1 if here == before else 0
         before = here
-        numbered = (*key, str(number)) if number else key
-        text = texts.get(numbered)
-        if text is None:
-            digest = hashlib.sha256(json.dumps(numbered).encode())
-            text = texts[numbered] = digest.hexdigest()[:LENGTH]
-        yield result, text
+        yield result, _digest((*key, str(number))) if number else text
+
+
+def _digest(key: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:LENGTH]
 
 
 def identity(result: Result) -> tuple[str, ...]:

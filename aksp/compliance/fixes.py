@@ -5,7 +5,6 @@ A rule says values by path (``Finding.fix``).
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -14,20 +13,12 @@ from typing import Any
 
 from aksp.compliance.strategic import BUILT_IN, Step, has_entries, merged, patch_of, steps
 from aksp.model.compliance import Result
+from aksp.model.json_text import encode
+from aksp.model.kinds import WORKLOADS
 from aksp.model.resource import Resource
 
-__all__ = ["TEMPLATES", "Change", "Step", "command", "obstacle", "patch", "steps", "subject_of", "together"]
+__all__ = ["Patch", "Step", "command", "obstacle", "patch", "steps", "subject_of", "together"]
 
-#: Where each workload keeps its Pod, and the API version that has it.
-TEMPLATES: Mapping[str, tuple[str, str]] = {
-    "Deployment": ("apps/v1", "spec.template"),
-    "StatefulSet": ("apps/v1", "spec.template"),
-    "DaemonSet": ("apps/v1", "spec.template"),
-    "ReplicaSet": ("apps/v1", "spec.template"),
-    "ReplicationController": ("v1", "spec.template"),
-    "Job": ("batch/v1", "spec.template"),
-    "CronJob": ("batch/v1", "spec.jobTemplate.spec.template"),
-}
 # What the API server lets be changed of a Pod that is there (Kubernetes: "Pod update and replacement").
 _CHANGEABLE = re.compile(r"metadata\.(?:labels|annotations)\b|spec\.(?:containers|initContainers)\[\d+\]\.image$")
 # Names of objects and namespaces; RBAC's have colons. None begins with a dash, like an option.
@@ -64,14 +55,14 @@ def patch(result: Result) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class Patch:
     """One patch, and the kubectl command that makes it in a cluster where one can."""
 
     patch: dict[str, Any]
     command: str | None
 
 
-def together(results: Iterable[Result], *, context: str | None = None) -> list[Change]:
+def together(results: Iterable[Result], *, context: str | None = None) -> list[Patch]:
     """The patches of results, one for all changes of one object; results without a patch add nothing."""
     changes: dict[Resource, tuple[dict[str, Any], bool]] = {}
     for result in results:
@@ -80,7 +71,7 @@ def together(results: Iterable[Result], *, context: str | None = None) -> list[C
             before, feasible = changes.get(subject[0], ({}, True))
             changes[subject[0]] = merged(before, made), feasible and not _elsewhere(result)
     return [
-        Change(patch=made, command=_command(resource, made, context) if feasible else None)
+        Patch(patch=made, command=_command(resource, made, context) if feasible else None)
         for resource, (made, feasible) in changes.items()
     ]
 
@@ -115,7 +106,7 @@ def _command(resource: Resource, change: Mapping[str, Any], context: str | None)
         "--type",
         "strategic" if resource.group in BUILT_IN else "merge",
         "-p",
-        json.dumps(body, separators=(",", ":")),
+        encode(body, ascii_only=True, compact=True),
     ]
     line = shlex.join(words)
     return line if line.isascii() and line.isprintable() else None
@@ -145,10 +136,11 @@ def subject_of(result: Result) -> tuple[Resource, str] | None:
     resource, owner = result.resource, result.owner
     if owner is None:
         return resource, ""
-    if owner.kind not in TEMPLATES or (resource.api_version, resource.kind) != ("v1", "Pod"):
+    workload = WORKLOADS.get(owner.kind)
+    if workload is None or (resource.api_version, resource.kind) != ("v1", "Pod"):
         return None
-    api_version, template = TEMPLATES[owner.kind]
-    return Resource(api_version=api_version, kind=owner.kind, namespace=resource.namespace, name=owner.name), template
+    made_by = Resource(api_version=workload.api_version, kind=owner.kind, namespace=resource.namespace, name=owner.name)
+    return made_by, workload.template
 
 
 def _unsafe(result: Result) -> bool:
@@ -167,5 +159,5 @@ def _selected_labels(result: Result) -> str | None:
     """The path of the labels that a workload selects its Pods by, as the fix would name it."""
     if result.owner is not None:
         return "metadata.labels"
-    workload = TEMPLATES.get(result.resource.kind)
-    return f"{workload[1]}.metadata.labels" if workload else None
+    workload = WORKLOADS.get(result.resource.kind)
+    return f"{workload.template}.metadata.labels" if workload and workload.template != "template" else None

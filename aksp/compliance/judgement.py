@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypedDict
+
+
+class Audit(StrEnum):
+    """What a rule can find without an admission request, which a scan does not know."""
+
+    WHOLE = "whole"
+    """All: it does not ask for the request, or only for what takes findings away."""
+    PART = "part"
+    NEVER = "never"
+    """Nothing: it is judged at admission only."""
 
 
 class FindingRecord(TypedDict):
@@ -25,11 +36,15 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
-    """A task's findings on one document, as indices into Judgement.findings."""
+    """A task's findings on one document, as indices into Judgement.findings.
+
+    With ``cut`` there may be more: at admission it is not always looked for more than an answer has room for.
+    """
 
     task: int
     document: int
     findings: Sequence[int]
+    cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +67,8 @@ class Judgement:
 
 
 class IsolatedRecord(TypedDict):
-    """Findings on copies of one Pod: without any container, and with one container each."""
+    """Of what was found in one Pod, what belongs to each of its containers."""
 
     d: int
-    without: list[FindingRecord]
     containers: list[list[FindingRecord]]
     faults: list[str]

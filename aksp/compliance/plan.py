@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
-from aksp.compliance.expressions import resolve
+from aksp.compliance.exemptions import Waivers
+from aksp.compliance.expressions import has_expression, resolve
+from aksp.compliance.globs import check_glob
+from aksp.compliance.kinds import resolved_kinds
 from aksp.compliance.parameters import effective
-from aksp.compliance.selection import Selection, Selector
+from aksp.compliance.selection import ObjectScope, Selection, Selector
 from aksp.model.assignment import Assignment, EnforcementMode, Exemption
 from aksp.model.compliance import AssignmentKey
-from aksp.model.definition import Definition, Effect
+from aksp.model.definition import Definition, ResourceKind
+from aksp.model.effect import Effect
 from aksp.model.resource import Container
 from aksp.model.scope import Scope
 
 
+class MatchSource(StrEnum):
+    """Which Pods are judged at admission (Gatekeeper: ``match.source``): those asked for, or those of templates."""
+
+    ALL = "All"
+    ORIGINAL = "Original"
+    GENERATED = "Generated"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
-    """One assignment in force on a target. ``values`` are the parameters that its Rego reads."""
+    """One assignment in force on a target. ``values`` are the parameters that its Rego reads.
+
+    ``source`` and ``warns`` matter at admission alone; ``warns`` is None where the definition does not say.
+    ``not_started`` is the reason for which no scan can judge by it; empty for all others. Admission does not ask for it.
+    """
 
     assignment: Assignment
     definition: Definition
@@ -30,6 +47,14 @@ class Ready:
     exemptions: Sequence[Exemption] = ()
     excluded_containers: tuple[str, ...] = ()
     excluded_images: tuple[str, ...] = ()
+    source: MatchSource = MatchSource.ORIGINAL
+    warns: bool | None = None
+    not_started: str = ""
+    #: The exemptions, to be looked up.
+    waivers: Waivers = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "waivers", Waivers(self.exemptions, self.selection.target))
 
     @property
     def refuses(self) -> bool:
@@ -57,12 +82,26 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BrokenAssignment:
+    """An assignment that cannot be judged since something is wrong with its definition, as ``problem`` says.
+
+    ``effect`` is None when the definition cannot even tell that.
+    """
+
+    assignment: Assignment
+    definition: str
+    problem: str
+    effect: Effect | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All assignments that reach a target: those in force, and those whose effect is Disabled."""
+    """All assignments that reach a target: those in force, those whose effect judges nothing, and those that are broken."""
 
     target: Scope
     ready: Sequence[Ready]
     disabled: Sequence[Ready] = ()
+    broken: Sequence[BrokenAssignment] = ()
     notes: Sequence[str] = field(default=())
 
 
@@ -75,25 +114,36 @@ def make_ready(
     selector that cannot be understood.
     """
     parameters = effective(definition, assignment.parameters)
-    effect_name = resolve(definition.effect, parameters)
-    effect = next((e for e in Effect if isinstance(effect_name, str) and e.lower() == effect_name.lower()), None)
+    optional = [name for name, parameter in definition.parameters.items() if parameter.optional]
+
+    def resolved(value: Any) -> Any:
+        return resolve(value, parameters, optional)
+
+    effect_name = resolved(definition.effect)
+    effect = Effect.named(effect_name)
     if effect is None:
         raise ValueError(f"effect {effect_name!r} is not one of {', '.join(Effect)}")
     place = target or assignment_cluster(assignment)
     selection = Selection(
-        kinds=definition.kinds,
+        kinds=resolved_kinds(definition.kinds, resolved),
         target=place,
         scope=assignment.scope,
         not_scopes=assignment.not_scopes,
-        namespaces=_names("namespaces", resolve(definition.namespaces, parameters)),
-        excluded_namespaces=_names("excludedNamespaces", resolve(definition.excluded_namespaces, parameters)),
-        selector=Selector.parse(resolve(definition.label_selector, parameters)),
+        object_scope=_one_of("scope", ObjectScope, resolved(definition.object_scope), ObjectScope.ANY),
+        name=_glob("name", resolved(definition.object_name)),
+        namespaces=_globs("namespaces", resolved(definition.namespaces)),
+        excluded_namespaces=_globs("excludedNamespaces", resolved(definition.excluded_namespaces)),
+        selector=Selector.parse(resolved(definition.label_selector)),
+        namespace_selector=Selector.parse(resolved(definition.namespace_selector), "namespaceSelector"),
     )
+    warns = resolved(definition.warn)
+    if warns is not None and not isinstance(warns, bool):
+        raise ValueError(f"warn is {warns!r}, expected true or false")
     return Ready(
         assignment=assignment,
         definition=definition,
         effect=effect,
-        values=resolve(definition.values, parameters),
+        values=_values(resolved(definition.values)),
         selection=selection,
         key=AssignmentKey(
             name=assignment.name, definition=definition.slug, effect=effect.value, severity=definition.severity
@@ -101,7 +151,39 @@ def make_ready(
         exemptions=tuple(e for e in exemptions if e.assignment == assignment.name and not e.expired(now)),
         excluded_containers=_names("excludedContainers", parameters.get("excludedContainers")),
         excluded_images=_names("excludedImages", parameters.get("excludedImages")),
+        source=_one_of("source", MatchSource, resolved(definition.source), MatchSource.ORIGINAL),
+        warns=warns,
     )
+
+
+#: What a definition says for assignments to resolve, and what stands for it where parameters decide.
+_RESOLVED: Mapping[str, Any] = {
+    "effect": Effect.AUDIT.value,
+    "object_scope": None,
+    "object_name": None,
+    "namespaces": (),
+    "excluded_namespaces": (),
+    "label_selector": None,
+    "namespace_selector": None,
+    "source": None,
+    "warn": None,
+    "values": {},
+}
+
+
+def check_fixed(definition: Definition) -> None:
+    """Raise ValueError for what is wrong with a definition whatever its parameters are."""
+    parts = {name: getattr(definition, name) for name in _RESOLVED}
+    # What takes a parameter is absent then, whichever it is; one that there is not is told.
+    resolve([*parts.values(), *((one.group, one.kind) for one in definition.kinds)], {}, definition.parameters)
+    decided = {name: _RESOLVED[name] for name, value in parts.items() if has_expression(value)}
+    kinds = tuple(one for one in definition.kinds if not has_expression((one.group, one.kind))) or (_ANY,)
+    fixed = replace(definition, parameters={}, kinds=kinds, **decided)
+    make_ready(_NOBODY, fixed, (), None, datetime.min)
+
+
+_ANY = ResourceKind(group="*", kind="*")
+_NOBODY = Assignment(name="", definition_id="", scope=Scope("/"))
 
 
 def assignment_cluster(assignment: Assignment) -> Scope:
@@ -124,3 +206,40 @@ def _names(what: str, value: Any) -> tuple[str, ...]:
         raise ValueError(f"{what} is not a list of strings")
     # Blanks around names come from copied lists; Azure's own portal leaves them in.
     return tuple(entry.strip() for entry in value if entry.strip())
+
+
+def _values(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"values is {value!r}, expected an object")
+    return value
+
+
+def _globs(what: str, value: Any) -> tuple[str, ...]:
+    globs = _names(what, value)
+    for glob in globs:
+        check_glob(what, glob)
+    return globs
+
+
+def _glob(what: str, value: Any) -> str:
+    """One pattern; empty for none, as in Gatekeeper."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{what} is {value!r}, expected a name or a pattern with *")
+    check_glob(what, value)
+    return value.strip()
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _one_of(what: str, choices: type[Choice], value: Any, default: Choice) -> Choice:
+    if value is None or value == "":
+        return default
+    found = next((one for one in choices if isinstance(value, str) and one.lower() == value.lower()), None)
+    if found is None:
+        raise ValueError(f"{what} is {value!r}, expected one of {', '.join(choices)}")
+    return found

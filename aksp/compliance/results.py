@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aksp.compliance.exemptions import exemption_for
 from aksp.compliance.plan import Ready
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import ComplianceState, Finding, Result, Source
-from aksp.model.resource import Document, Owner
+from aksp.model.compliance import ComplianceState, Finding, Result, SourceLocation
+from aksp.model.resource import Document, Owner, Problem
 
 
 def results_of(
     ready: Ready,
     document: Document,
     findings: Sequence[Finding],
-    problems: Sequence[str] = (),
-    source: Source | None = None,
+    problems: Sequence[Problem] = (),
+    source: SourceLocation | None = None,
     owners: Mapping[Owner, Owner] | None = None,
 ) -> list[Result]:
     """The results: one for each finding, NonCompliant or Exempt, then an Error for each problem.
@@ -30,13 +29,16 @@ def results_of(
     for finding in findings:
         exemption = None
         if ready.exemptions:
-            exemption = exemption_for(ready.exemptions, document, finding.container, ready.selection.target)
+            exemption = ready.waivers.of(document, finding.container)
         state = ComplianceState.EXEMPT if exemption else ComplianceState.NON_COMPLIANT
         made.append(result(ready, document, state, finding, exemption, source, owners))
     return made + [
-        result(ready, document, ComplianceState.ERROR, Finding(message=problem), None, source, owners)
-        for problem in problems
+        result(ready, document, ComplianceState.ERROR, _error(problem), None, source, owners) for problem in problems
     ]
+
+
+def _error(problem: Problem) -> Finding:
+    return Finding(message=problem.message, path=problem.path or None)
 
 
 def result(
@@ -45,7 +47,7 @@ def result(
     state: ComplianceState,
     finding: Finding,
     exemption: Exemption | None = None,
-    source: Source | None = None,
+    source: SourceLocation | None = None,
     owners: Mapping[Owner, Owner] | None = None,
 ) -> Result:
     """One result. What is found in the Pod of a template is about its workload."""

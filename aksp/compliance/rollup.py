@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from aksp.model.compliance import PRECEDENCE, ComplianceState
 
-_COMPLIES = (ComplianceState.COMPLIANT, ComplianceState.EXEMPT, ComplianceState.UNKNOWN)
 _RANK = {state: rank for rank, state in enumerate(PRECEDENCE)}
 
 
@@ -18,17 +17,17 @@ def roll_up(states: Iterable[ComplianceState]) -> ComplianceState | None:
     return min((s for s in states if s in _RANK), key=_RANK.__getitem__, default=None)
 
 
-def percentage(counts: Mapping[ComplianceState, int]) -> float:
-    """(compliant + exempt + unknown) of all that rolls up, in percent; 100 when there is nothing.
+def percentage(counts: Mapping[ComplianceState, int]) -> float | None:
+    """(compliant + exempt + unknown) of all that rolls up, in percent; None when nothing was judged.
 
     Azure: "Azure Policy compliance states", compliance percentage.
     """
     total = sum(counts.get(state, 0) for state in PRECEDENCE)
     if not total:
-        return 100.0
-    return 100.0 * sum(counts.get(state, 0) for state in _COMPLIES) / total
+        return None
+    return 100.0 * sum(counts.get(state, 0) for state in PRECEDENCE if state.complies) / total
 
 
 def state_of(counts: Mapping[ComplianceState, int]) -> ComplianceState:
-    """The state that counts roll up to; Compliant when nothing was there to judge."""
-    return roll_up(state for state in PRECEDENCE if counts.get(state)) or ComplianceState.COMPLIANT
+    """The state that counts roll up to; NotStarted when nothing was judged."""
+    return roll_up(state for state in PRECEDENCE if counts.get(state)) or ComplianceState.NOT_STARTED

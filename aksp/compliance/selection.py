@@ -1,4 +1,7 @@
-"""Which documents an assignment judges: kinds, scopes, namespaces and labels."""
+"""Which documents an assignment judges: kinds, scopes, names, namespaces and labels.
+
+Gatekeeper's match (its pkg/mutation/match), within the scopes that Azure has.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
+from aksp.compliance.globs import matches_glob
+from aksp.compliance.kinds import judges_pods
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 from aksp.model.scope import Scope
@@ -31,21 +35,24 @@ class Selector:
     match_expressions: tuple[Requirement, ...] = ()
 
     @classmethod
-    def parse(cls, value: Any) -> Selector:
-        """Read the JSON form. Raises ValueError with what is wrong."""
+    def parse(cls, value: Any, what: str = "labelSelector") -> Selector:
+        """Read the JSON form. Raises ValueError with what is wrong; ``what`` is the field it stands in."""
         if value is None:
             return cls()
         if not isinstance(value, Mapping):
-            raise ValueError("labelSelector is not an object with matchLabels and matchExpressions")
+            raise ValueError(f"{what} is not an object with matchLabels and matchExpressions")
         if unknown := set(value) - {"matchLabels", "matchExpressions"}:
-            raise ValueError(f"labelSelector: {min(map(str, unknown))!r} is neither matchLabels nor matchExpressions")
+            raise ValueError(f"{what}: {min(map(str, unknown))!r} is neither matchLabels nor matchExpressions")
         labels = value.get("matchLabels") or {}
         if not isinstance(labels, Mapping) or not all(isinstance(wanted, str) for wanted in labels.values()):
-            raise ValueError("labelSelector: matchLabels is not an object of strings")
+            raise ValueError(f"{what}: matchLabels is not an object of strings")
         entries = value.get("matchExpressions") or []
         if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-            raise ValueError("labelSelector: matchExpressions is not a list of objects")
-        return cls(match_labels=tuple(labels.items()), match_expressions=tuple(map(_expression, entries)))
+            raise ValueError(f"{what}: matchExpressions is not a list of objects")
+        return cls(
+            match_labels=tuple(labels.items()),
+            match_expressions=tuple(_expression(entry, what) for entry in entries),
+        )
 
     @classmethod
     def parse_text(cls, text: str) -> Selector:
@@ -98,6 +105,13 @@ class Selector:
         """Whether labels meet every requirement."""
         return self.unmet(labels) is None
 
+    def rejects(self, document: Document) -> Requirement | None:
+        """The first requirement that a document does not meet; a label that cannot be read may meet any."""
+        unmet = self.unmet(document.labels)
+        if unmet is not None and document.problems and document.unreadable(label_path(unmet[0])):
+            return None
+        return unmet
+
     def unmet(self, labels: Mapping[str, str]) -> Requirement | None:
         """The first requirement that labels do not meet.
 
@@ -121,6 +135,11 @@ class Selector:
         return None
 
 
+def label_path(key: str) -> str:
+    """Where a label stands, as the engine writes it."""
+    return f"metadata.labels.{key}" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", key) else f"metadata.labels['{key}']"
+
+
 def requirement_text(requirement: Requirement) -> str:
     """A requirement as kubectl writes it: ``app=web``, ``tier notin (a, b)``, ``!debug``."""
     key, operator, values = requirement
@@ -136,17 +155,17 @@ def requirement_text(requirement: Requirement) -> str:
             return f"!{key}"
 
 
-def _expression(entry: Mapping[str, Any]) -> Requirement:
+def _expression(entry: Mapping[str, Any], what: str) -> Requirement:
     """One of matchExpressions."""
     key, operator, values = entry.get("key"), entry.get("operator"), entry.get("values") or []
     if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
-        raise ValueError(f"labelSelector: operator {operator!r} is not one of In, NotIn, Exists, DoesNotExist")
+        raise ValueError(f"{what}: operator {operator!r} is not one of In, NotIn, Exists, DoesNotExist")
     if not isinstance(key, str):
-        raise ValueError("labelSelector: a matchExpressions entry has no key")
+        raise ValueError(f"{what}: a matchExpressions entry has no key")
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"labelSelector: the values for {key!r} are not a list of strings")
+        raise ValueError(f"{what}: the values for {key!r} are not a list of strings")
     if (operator in ("In", "NotIn")) != bool(values):
-        raise ValueError(f"labelSelector: operator {operator} {'needs' if not values else 'takes no'} values")
+        raise ValueError(f"{what}: operator {operator} {'needs' if not values else 'takes no'} values")
     return key, operator, tuple(values)
 
 
@@ -156,9 +175,20 @@ class Criterion(StrEnum):
     KINDS = "kinds"
     SCOPE = "scope"
     NOT_SCOPES = "notScopes"
+    OBJECT_SCOPE = "match.scope"
     NAMESPACES = "namespaces"
     EXCLUDED_NAMESPACES = "excludedNamespaces"
+    NAMESPACE_SELECTOR = "namespaceSelector"
+    NAME = "name"
     LABEL_SELECTOR = "labelSelector"
+
+
+class ObjectScope(StrEnum):
+    """Whether objects in namespaces are meant, or those in none, to which Namespaces belong (``match.scope``)."""
+
+    ANY = "*"
+    CLUSTER = "Cluster"
+    NAMESPACED = "Namespaced"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,22 +204,33 @@ class Rejection:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What one assignment selects. Namespaces are names or globs with ``*``.
+    """What one assignment selects. ``name`` and namespaces are names or globs with ``*``.
 
     ``scope`` is the assignment's, ``target`` the cluster that is evaluated (for files without a
     cluster: the assignment's own, or ``/``). An object of a namespace lies at
     ``<target>/namespaces/<namespace>``, any other at the target.
+
+    What lies in no namespace is not asked for one: ``namespaces``, ``excluded_namespaces`` and
+    ``namespace_selector`` let it pass. A Namespace is asked for its own name and labels.
     """
 
     kinds: tuple[ResourceKind, ...]
     target: Scope
     scope: Scope
     not_scopes: tuple[Scope, ...] = ()
+    object_scope: ObjectScope = ObjectScope.ANY
+    name: str = ""
     namespaces: tuple[str, ...] = ()
     excluded_namespaces: tuple[str, ...] = ()
     selector: Selector = field(default_factory=Selector)
-    _namespaces_seen: dict[str, Rejection | None] = field(default_factory=dict, repr=False, compare=False)
+    namespace_selector: Selector = field(default_factory=Selector)
+    _namespaces_seen: dict[tuple[str, bool], Rejection | None] = field(default_factory=dict, repr=False, compare=False)
     _kinds_seen: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def judges_pods(self) -> bool:
+        """Whether it selects Pods, and so containers."""
+        return judges_pods(self.kinds)
 
     def choose(self, documents: Sequence[Document]) -> list[int]:
         """The indices of the documents that it selects."""
@@ -213,35 +254,62 @@ class Selection:
         if not self.about(document):
             return _OTHER_KIND
         resource = document.resource
-        kind = (resource.api_version, resource.kind)
         # A Namespace is in itself, as in Gatekeeper's matching.
-        namespace = resource.name if kind == ("v1", "Namespace") else resource.namespace
-        if namespace in self._namespaces_seen:
-            outside = self._namespaces_seen[namespace]
+        own = resource.is_namespace
+        place = (resource.name if own else resource.namespace, own)
+        if place in self._namespaces_seen:
+            outside = self._namespaces_seen[place]
         else:
-            outside = self._namespaces_seen[namespace] = self._outside(namespace)
-        if outside is not None or self.selector.empty:
+            outside = self._namespaces_seen[place] = self._outside(*place)
+        if outside is not None and not document.unreadable("metadata.namespace"):
             return outside
-        unmet = self.selector.unmet(document.labels)
+        if not self.namespace_selector.empty:
+            labels = document.labels if own else document.namespace_labels
+            # Without the Namespace it cannot be told: see undecided.
+            if labels is not None and (unmet := self.namespace_selector.unmet(labels)) is not None:
+                return Rejection(test=Criterion.NAMESPACE_SELECTOR, value=unmet)
+        named = not self.name or matches_glob(self.name, resource.name) or document.unreadable("metadata.name")
+        if not named:
+            return Rejection(test=Criterion.NAME, value=self.name)
+        if self.selector.empty:
+            return None
+        unmet = self.selector.rejects(document)
         return None if unmet is None else Rejection(test=Criterion.LABEL_SELECTOR, value=unmet)
+
+    def undecided(self, document: Document) -> str | None:
+        """Why it cannot be told whether a document that nothing else rejects is selected; None when it can.
+
+        Gatekeeper too takes an object for wrong when its namespaceSelector meets one without its Namespace.
+        """
+        resource = document.resource
+        if self.namespace_selector.empty or resource.is_namespace or not resource.namespace:
+            return None
+        if document.namespace_labels is not None:
+            return None
+        return (
+            f"its namespaceSelector cannot be decided: the labels of the Namespace {resource.namespace} are not known"
+        )
 
     def _has_kind(self, api_version: str, kind: str) -> bool:
         group = api_version.rpartition("/")[0]
         return any(k.kind in (kind, "*") and k.group in (group, "*") for k in self.kinds)
 
-    def _outside(self, namespace: str) -> Rejection | None:
-        """Why what lies in a namespace, or in none, is not selected, whatever it is."""
+    def _outside(self, namespace: str, itself: bool) -> Rejection | None:
+        """Why what lies in a namespace, or in none, is not selected, whatever it is; ``itself`` for the Namespace."""
         place = self.place(namespace)
         if not self.scope.covers(place):
             return Rejection(test=Criterion.SCOPE, value=self.scope)
         left_out = next((other for other in self.not_scopes if other.covers(place)), None)
         if left_out is not None:
             return Rejection(test=Criterion.NOT_SCOPES, value=left_out)
+        in_cluster = itself or not namespace
+        if self.object_scope is (ObjectScope.NAMESPACED if in_cluster else ObjectScope.CLUSTER):
+            return Rejection(test=Criterion.OBJECT_SCOPE, value=self.object_scope)
         if not namespace:
-            return Rejection(test=Criterion.NAMESPACES) if self.namespaces else None
-        if self.namespaces and not any(fnmatchcase(namespace, glob) for glob in self.namespaces):
+            return None
+        if self.namespaces and not any(matches_glob(glob, namespace) for glob in self.namespaces):
             return Rejection(test=Criterion.NAMESPACES)
-        excluded = next((glob for glob in self.excluded_namespaces if fnmatchcase(namespace, glob)), None)
+        excluded = next((glob for glob in self.excluded_namespaces if matches_glob(glob, namespace)), None)
         return None if excluded is None else Rejection(test=Criterion.EXCLUDED_NAMESPACES, value=excluded)
 
     def place(self, namespace: str) -> Scope:

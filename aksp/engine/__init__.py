@@ -3,12 +3,6 @@
 The engine is a child process spoken to over a pair of pipes (engine/README.md describes the
 frames). It is killed when it passes a hard deadline or a memory cap and started again with all
 that it knew; the policy that brought it down is then in Error and everything else is judged.
-
-    records    what the engine says of documents, policies and reviews
-    process    the child: started, asked, watched, ended
-    judging    tasks as the engine wants them, and its answers
-    cached     the watched objects of data.inventory, kept for the next engine
-    client     Engine, all of it together
 """
 
 from __future__ import annotations

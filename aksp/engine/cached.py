@@ -30,7 +30,7 @@ class CachedObjects:
         """Note what the engine has just done: whole kinds and keys gone, then objects put."""
         if kinds:
             gone = frozenset(kinds)
-            self._objects = {at: raw for at, raw in self._objects.items() if f"{_group(at[0])}/{at[1]}" not in gone}
+            self._objects = {at: raw for at, raw in self._objects.items() if gone.isdisjoint(_kinds(*at[:2]))}
         for key in keys:
             for at in self._named(key):
                 self._objects.pop(at, None)
@@ -52,6 +52,12 @@ def stored(
     """The header and the body of a request to store (engine/README.md)."""
     header = {"set": list(kinds), "remove": [dict(key) for key in keys], "parts": [len(raw) for raw in objects]}
     return header, b"".join(objects)
+
+
+def _kinds(version: str, kind: str) -> tuple[str, str]:
+    """What an object is called by with others of its kind: of all versions, and of its own."""
+    group = _group(version)
+    return f"{group}/{kind}", f"{version}/{kind}" if group else f"/{version}/{kind}"
 
 
 def _group(version: str) -> str:

@@ -14,10 +14,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from aksp.compliance.judgement import IsolatedRecord, Judgement, Task
+from aksp.compliance.comparing import Lookup
+from aksp.compliance.judgement import Audit, IsolatedRecord, Judgement, Task
 from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
-from aksp.engine.process import Answer, EngineDied, Outdated, Process, engine_binary
+from aksp.engine.process import EngineDied, Outdated, PendingAnswer, Process, engine_binary
 from aksp.engine.records import (
     Admission,
     AdmissionRecord,
@@ -44,7 +45,22 @@ MEMORY_CAP = 3 << 30
 #: Bytes the engine's garbage collector works to stay under.
 MEMORY_TARGET = 1 << 30
 
-_ENVIRONMENT = ("AKSP_ENGINE_PROCS", "AKSP_ENGINE_EVALUATION_MEMORY", "GODEBUG", "GOGC", "SYSTEMROOT")
+#: How many processes are tried in a row that somebody else kills, such as a system without memory.
+_LIVES = 12
+
+#: Why a policy is not asked that reads what Gatekeeper adds to the review, and nobody here does.
+NAMESPACE_OBJECT = (
+    "the rule reads input.review.namespaceObject, which is not given: select by namespaceSelector instead"
+)
+
+_ENVIRONMENT = (
+    "AKSP_ENGINE_PROCS",
+    "AKSP_ENGINE_EVALUATION_MEMORY",
+    "AKSP_ENGINE_EVALUATOR",
+    "GODEBUG",
+    "GOGC",
+    "SYSTEMROOT",
+)
 
 
 class Engine:
@@ -87,6 +103,10 @@ class Engine:
         self._life = threading.RLock()
         self._policies: dict[str, Sequence[RegoModule]] = {}
         self._reads: dict[str, Sequence[str]] = {}
+        self._parameters: dict[str, Sequence[str]] = {}
+        self._lookups: dict[str, Sequence[Lookup] | None] = {}
+        self._audits: dict[str, Audit] = {}
+        self._unplanned: dict[str, str] = {}
         self._inventory: list[Batch] = []
         self._cached = CachedObjects()
         self._standing: dict[str, Sequence[StandingTask]] = {}
@@ -97,10 +117,12 @@ class Engine:
         self._searching = False
         #: Policies that brought the engine down, and how.
         self._poisoned: dict[str, str] = {}
+        #: Policies that are not to be asked, and why.
+        self._withheld: dict[str, str] = {}
 
     def __enter__(self) -> Engine:
         self._open = True
-        self._process = self._spawn()
+        self._process = self._started()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -115,24 +137,69 @@ class Engine:
         there stays. A policy that brought the engine down gets another chance with other Rego.
         """
         with self._life:
-            answer, _ = self._call("compile", self._compile_header(policy, modules))
+            try:
+                answer, _ = self._call("compile", self._compile_header(policy, modules))
+            except EngineError as error:
+                if not isinstance(error.__cause__, EngineDied) or not self._open:
+                    raise
+                return [PolicyFault(file=modules[0].name, row=1, col=1, message=error.what)]
             faults = cast(list[PolicyFault], answer["faults"])
             if not faults:
                 if list(self._policies.get(policy, ())) != list(modules):
                     self._poisoned.pop(policy, None)
                 self._policies[policy] = modules
                 self._reads[policy] = answer["reads"]
+                self._parameters[policy] = answer["parameters"]
+                found = answer["inventory"]
+                self._lookups[policy] = (
+                    None
+                    if found == "unknown"
+                    else [Lookup(one["groupVersion"], one["kind"], one["below"]) for one in found]
+                )
+                self._audits[policy] = Audit(answer["audit"])
+                self._unplanned[policy] = answer.get("unplanned", "")
+                self.withhold(policy, NAMESPACE_OBJECT if "namespaceObject" in answer["request"] else None)
         return faults
 
     def reads(self, policy: str) -> Sequence[str]:
         """The paths of a document that a compiled policy can see."""
         return self._reads[policy]
 
+    def parameters(self, policy: str) -> Sequence[str]:
+        """The parameters that a compiled policy reads by name."""
+        return self._parameters[policy]
+
+    def lookups(self, policy: str) -> Sequence[Lookup] | None:
+        """What a compiled policy looks up in data.inventory; None when that is not known."""
+        return self._lookups[policy]
+
+    def audit(self, policy: str) -> Audit:
+        """What a compiled policy can find without an admission request."""
+        return self._audits[policy]
+
+    def unplanned(self, policy: str) -> str:
+        """Why OPA's topdown evaluates a compiled policy and not its plan; empty when it has one, or none is asked for."""
+        return self._unplanned[policy]
+
+    def withhold(self, policy: str, why: str | None) -> None:
+        """Do not ask a policy until it is compiled anew: the reason is a fault of each document. None: ask it again."""
+        if why is None:
+            self._withheld.pop(policy, None)
+        else:
+            self._withheld[policy] = why
+
+    @property
+    def _unasked(self) -> Mapping[str, str]:
+        return {**self._withheld, **self._poisoned}
+
     @staticmethod
     def _compile_header(policy: str, modules: Sequence[RegoModule]) -> dict[str, Any]:
         return {
             "policy": policy,
-            "modules": [{"name": m.name, "source": m.source, "version": m.version} for m in modules],
+            # So lines count as in the file that the module stands in.
+            "modules": [
+                {"name": m.name, "source": "\n" * (m.line - 1) + m.source, "version": m.version} for m in modules
+            ],
         }
 
     def regex_faults(self, patterns: Sequence[str]) -> list[str | None]:
@@ -155,12 +222,23 @@ class Engine:
         *,
         namespace: str = "default",
         whole_kinds: Sequence[str] = (),
+        custom_workloads: bool = True,
+        surroundings: Sequence[Mapping[str, Any]] = (),
     ) -> Loading:
         """Start to parse manifests: parts give length, line, items, kind and apiVersion of each in body.
 
-        namespace is where namespaced objects lie that name none. loaded() waits for the batch.
+        namespace is where namespaced objects lie that name none. With custom_workloads objects of kinds that are not
+        built in are searched for Pod templates. surroundings are LimitRanges and ServiceAccounts, by which the API
+        server would change Pods. loaded() waits for the batch.
         """
-        header = {"format": "files", "wholeKinds": list(whole_kinds), "namespace": namespace, "parts": list(parts)}
+        header = {
+            "format": "files",
+            "wholeKinds": list(whole_kinds),
+            "namespace": namespace,
+            "noCustomWorkloads": not custom_workloads,
+            "surroundings": list(surroundings),
+            "parts": list(parts),
+        }
         return self._begin_load(header, body)
 
     def begin_review(self, body: bytes) -> Loading:
@@ -197,6 +275,14 @@ class Engine:
         """Cut a large file into runs of documents of about target bytes."""
         answer, _ = self._call("split", {"target": target}, body)
         return answer["cuts"], answer["problems"]
+
+    def gather(
+        self, parts: Sequence[Mapping[str, Any]], body: bytes | memoryview, *, namespace: str = "default"
+    ) -> list[dict[str, Any]]:
+        """The LimitRanges and ServiceAccounts in manifests, as load_files takes them. What cannot be read is left out."""
+        answer, _ = self._call("gather", {"parts": list(parts), "namespace": namespace}, body)
+        found: list[dict[str, Any]] = answer["surroundings"]
+        return found
 
     def release(self, batch: Batch) -> None:
         """Let a batch's documents go."""
@@ -243,7 +329,9 @@ class Engine:
                 self._revive()
 
     def set_inventory(self, kinds: Sequence[str], objects: Sequence[bytes]) -> None:
-        """Let referential rules see these objects (JSON) in place of all there are of the kinds ("group/kind").
+        """Let referential rules see these objects (JSON) in place of all there are of the kinds.
+
+        These are "group/kind", or "group/version/kind" for the objects of one version.
 
         Raises EngineError, and changes nothing, when one is no Kubernetes object.
         """
@@ -306,13 +394,22 @@ class Engine:
 
     def _stand_header(self, name: str, tasks: Sequence[StandingTask]) -> dict[str, Any]:
         wanted = [
-            {"policy": t.policy, "parameters": t.parameters, "kinds": list(t.kinds), "before": t.before} for t in tasks
+            {
+                "policy": t.policy,
+                "parameters": t.parameters,
+                "kinds": list(t.kinds),
+                "before": t.before,
+                "beforeTemplate": t.before_template,
+                "enough": t.enough,
+            }
+            for t in tasks
         ]
         return {"set": name, "deadlineMs": self._deadline_ms, "tasks": wanted}
 
-    def begin_admission(self, name: str, body: bytes) -> Admission | None:
+    def begin_admission(self, name: str, body: bytes, *, seconds: float) -> Admission | None:
         """Load an AdmissionReview, judge it by a set of tasks and let it go, in one request to the engine.
 
+        What is not judged within so many seconds is a fault; violations that were found by then count.
         Await ``answer``; admitted() reads it. None when the engine is dead, or takes no judgements
         while a policy that brought one down is looked for: see recover(). The answer fails with
         EngineDied, with BadReview, and with Outdated.
@@ -320,12 +417,14 @@ class Engine:
         process, tasks = self._process, self._standing.get(name)
         if process is None or tasks is None:
             return None
-        why = {number: self._poisoned[t.policy] for number, t in enumerate(tasks) if t.policy in self._poisoned}
-        header: dict[str, Any] = {"set": name}
+        unasked = self._unasked
+        why = {number: unasked[t.policy] for number, t in enumerate(tasks) if t.policy in unasked}
+        header: dict[str, Any] = {"set": name, "budgetMs": _milliseconds(seconds)}
         if why:
             header["skip"] = list(why)
         try:
-            answer = self._ask(process, "admit", header, len(tasks), alone=False, body=body)
+            within = seconds + self._hard_deadline
+            answer = self._ask(process, "admit", header, within, alone=False, body=body)
         except EngineDied:
             return None
         return Admission(answer=answer, body=body, skipped=why)
@@ -384,12 +483,12 @@ class Engine:
                         raise
         raise AssertionError("the second time returns or raises")
 
-    def isolate(self, batch: Batch, task: Task) -> list[IsolatedRecord]:
-        """Judge copies of Pods with one container each (engine/README.md, isolate)."""
+    def isolate(self, batch: Batch, task: Task, *, seconds: float | None = None) -> list[IsolatedRecord]:
+        """Which containers of Pods violations belong to (engine/README.md, isolate), as far as it can be told in time."""
         why = self._poisoned.get(task.policy)
         if why is None:
             try:
-                return self._isolate(batch, task, alone=False)
+                return self._isolate(batch, task, seconds, alone=False)
             except EngineDied:
                 pass
             with self._alone():
@@ -397,47 +496,51 @@ class Engine:
                 if why is None:
                     modules = self._policies.get(task.policy)
                     try:
-                        return self._isolate(batch, task, alone=True)
+                        return self._isolate(batch, task, seconds, alone=True)
                     except EngineDied as died:
                         why = self._poison(task.policy, modules, died)
         # Unattributed, the violations stay with the Pod: they must not get lost.
-        return [{"d": d, "without": [], "containers": [], "faults": [why]} for d in task.documents]
+        return [{"d": d, "containers": [], "faults": [why]} for d in task.documents]
 
-    def _isolate(self, batch: Batch, task: Task, *, alone: bool) -> list[IsolatedRecord]:
-        evaluations = len(task.documents)
-        header = {"batch": batch.id, "deadlineMs": self._deadline_ms, "task": wire(task)}
+    def _isolate(self, batch: Batch, task: Task, seconds: float | None, *, alone: bool) -> list[IsolatedRecord]:
         process = self._ready(batch)
-        header["batch"] = batch.id
-        answer = self._result(self._ask(process, "isolate", header, evaluations, alone=alone), evaluations)
+        header = {
+            "batch": batch.id,
+            "deadlineMs": self._deadline_ms,
+            "budgetMs": 0 if seconds is None else _milliseconds(seconds),
+            "task": wire(task),
+        }
+        within = self._evaluation_patience(len(task.documents))
+        answer = self._wait(self._ask(process, "isolate", header, within, alone=alone), within)
         return cast("list[IsolatedRecord]", answer["documents"])
 
     def _ask_to_judge(
         self, process: Process, batch: Batch, tasks: Sequence[Task], *, release: bool = False, alone: bool = False
-    ) -> Answer:
-        batch.skipped = skipped(tasks, self._poisoned)
+    ) -> PendingAnswer:
+        batch.skipped = skipped(tasks, self._unasked)
         header = {
             "batch": batch.id,
             "deadlineMs": self._deadline_ms,
             "tasks": [wire(task, skip=number in batch.skipped) for number, task in enumerate(tasks)],
             "release": release,
         }
-        return self._ask(process, "judge", header, len(tasks), alone=alone)
+        return self._ask(process, "judge", header, self._evaluation_patience(len(tasks)), alone=alone)
 
     def _ask(
         self,
         process: Process,
         op: str,
         header: Mapping[str, Any],
-        evaluations: int,
+        within: float,
         *,
         alone: bool,
         body: bytes = b"",
-    ) -> Answer:
-        """Send a request that evaluates Rego. Raises EngineDied, also while others are shut out."""
+    ) -> PendingAnswer:
+        """Send a request that evaluates Rego, to be answered within so many seconds. Raises EngineDied, also while others are shut out."""
         with self._gate:
             if self._searching and not alone:
                 raise EngineDied("a policy that brought the engine down is being looked for")
-            answer = process.expect(next(self._ids), judges=True, within=self._evaluation_patience(evaluations))
+            answer = process.expect(next(self._ids), judges=True, within=within)
         process.write(answer, op, header, body)
         return answer
 
@@ -458,11 +561,18 @@ class Engine:
 
     def _judge_carefully(self, batch: Batch, tasks: Sequence[Task], *, suspected: bool) -> Judgement:
         """Judge within _alone(): task by task when they may have brought the last engine down, else at once first."""
-        if not suspected:
-            with contextlib.suppress(EngineDied):
-                return self._judge_alone(batch, tasks)
+        while True:
+            if not suspected:
+                with contextlib.suppress(EngineDied):
+                    return self._judge_alone(batch, tasks)
+            known = len(self._poisoned)
+            self._revive()
+            if len(self._poisoned) == known:
+                break
+            # The engine has told which policy it was: without that one all may be well.
+            suspected = False
         parts: list[tuple[int, Judgement]] = []
-        why = dict(skipped(tasks, self._poisoned))
+        why = dict(skipped(tasks, self._unasked))
         for number, task in enumerate(tasks):
             if number in why:
                 continue
@@ -471,10 +581,22 @@ class Engine:
                 continue
             modules = self._policies.get(task.policy)
             try:
-                parts.append((number, self._judge_alone(batch, [task])))
+                parts.append((number, self._judge_one(batch, task)))
             except EngineDied as died:
                 why[number] = self._poison(task.policy, modules, died)
         return with_skipped(together(parts), tasks, why)
+
+    def _judge_one(self, batch: Batch, task: Task) -> Judgement:
+        """Judge by one task. Raises EngineDied when it brings the engine down, but not at once when it is killed."""
+        for last in (False, False, True):
+            # Kept, since others may have started the next one when this one is looked at.
+            process = self._ready(batch)
+            try:
+                return self._judge_alone(batch, [task])
+            except EngineDied:
+                if last or not process.killed:
+                    raise
+        raise AssertionError("the last time returns or raises")
 
     def _judge_alone(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
         process = self._ready(batch)
@@ -525,13 +647,29 @@ class Engine:
     def _spawn(self) -> Process:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | self._own
         self._generation += 1
-        process = Process(self._binary, environment, generation=self._generation, memory_cap=self._memory_cap)
-        try:
-            process.greet(next(self._ids))
-        except BaseException:
-            process.end()
-            raise
-        return process
+        return Process(self._binary, environment, generation=self._generation, memory_cap=self._memory_cap)
+
+    def _started(self) -> Process:
+        """A new process that has all policies and the inventory. One that is killed meanwhile is replaced."""
+        for left in reversed(range(_LIVES)):
+            process = self._spawn()
+            try:
+                process.greet(next(self._ids))
+                self._replay(process)
+                return process
+            except (EngineDied, EngineError) as error:
+                of_it = error if isinstance(error, EngineDied) else error.__cause__
+                again = left and isinstance(of_it, EngineDied) and process.killed
+                process.end()
+                if again:
+                    continue
+                if isinstance(error, EngineError):
+                    raise
+                raise EngineError(f"the engine failed again when it was given what it had known: {error}") from error
+            except BaseException:
+                process.end()
+                raise
+        raise AssertionError("the last one is returned or raises")
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -558,16 +696,10 @@ class Engine:
                 return process
             if not self._open:
                 raise EngineError("the engine was closed")
+            if process is not None and process.culprit in self._policies:
+                self._poisoned[process.culprit] = process.why
             self._end()
-            process = self._spawn()
-            try:
-                self._replay(process)
-            except EngineDied as died:
-                process.end()
-                raise EngineError(f"the engine failed again when it was given what it had known: {died}") from died
-            except BaseException:
-                process.end()
-                raise
+            process = self._started()
             if self._loop is not None:
                 process.attach(self._loop)
             # Only now: nobody may ask an engine that knows but half.
@@ -589,19 +721,19 @@ class Engine:
     def _call(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> tuple[Any, int]:
         """Ask, and ask a new engine once more when it died meanwhile, perhaps of another request.
 
-        The answer, and the generation that gave it.
+        One that somebody kills is asked in vain more often. The answer, and the generation that gave it.
         """
-        process = self._process
-        if process is not None:
-            with contextlib.suppress(EngineDied):
+        process = self._process or self._revive()
+        for number in range(_LIVES):
+            try:
                 return self._once(process, op, header, body), process.generation
-        process = self._revive()
-        try:
-            return self._once(process, op, header, body), process.generation
-        except EngineDied as died:
-            if not self._open:
-                raise EngineError("the engine was closed") from died
-            raise EngineError(f"the engine failed in {op}: {died}") from died
+            except EngineDied as died:
+                if not self._open:
+                    raise EngineError("the engine was closed") from died
+                if number == _LIVES - 1 or (number and not process.killed):
+                    raise EngineError(f"the engine failed in {op}: {died}") from died
+            process = self._revive()
+        raise AssertionError("the last time returns or raises")
 
     def _once(self, process: Process, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> Any:
         return self._wait(process.send(next(self._ids), op, header, body), self._patience(body))
@@ -622,6 +754,11 @@ class Engine:
             return started.result(timeout=seconds)
         except FutureTimeout:
             why = f"the engine was stopped: no answer within {seconds:.0f} s"
-            if isinstance(started, Answer):
+            if isinstance(started, PendingAnswer):
                 started.process.kill(why)
             raise EngineDied(why) from None
+
+
+def _milliseconds(seconds: float) -> int:
+    """For the engine, which takes 0 for no bound."""
+    return max(1, int(seconds * 1000))

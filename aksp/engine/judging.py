@@ -9,11 +9,11 @@ from typing import Any
 from aksp.compliance.judgement import Fault, FindingRecord, Hit, Judgement, Task
 
 
-def skipped(tasks: Sequence[Task], poisoned: Mapping[str, str]) -> dict[int, str]:
-    """The numbers of tasks whose policy brings the engine down, and how it does."""
-    if not poisoned:
+def skipped(tasks: Sequence[Task], unasked: Mapping[str, str]) -> dict[int, str]:
+    """The numbers of tasks whose policy is not to be asked, and why."""
+    if not unasked:
         return {}
-    return {number: poisoned[task.policy] for number, task in enumerate(tasks) if task.policy in poisoned}
+    return {number: unasked[task.policy] for number, task in enumerate(tasks) if task.policy in unasked}
 
 
 def wire(task: Task, *, skip: bool = False) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def judgement_of(answer: Mapping[str, Any]) -> Judgement:
     """The engine's answer to judge."""
     return Judgement(
         findings=answer["findings"],
-        hits=[Hit(task=h["t"], document=h["d"], findings=h["f"]) for h in answer["hits"]],
+        hits=[Hit(task=h["t"], document=h["d"], findings=h["f"], cut=h.get("cut", False)) for h in answer["hits"]],
         faults=[Fault(task=f["t"], document=f["d"], message=f["m"]) for f in answer["faults"]],
         evaluations=answer["evaluations"],
     )

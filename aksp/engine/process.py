@@ -23,7 +23,7 @@ from aksp.errors import EngineError
 if TYPE_CHECKING:
     import asyncio
 
-PROTOCOL = 4
+PROTOCOL = 6
 
 _PIPE_BYTES = 1 << 20
 #: Bytes that a loop reads at once. Answers to reviews have some hundreds.
@@ -37,6 +37,9 @@ _LENGTHS = struct.Struct(">II")
 _ENCODED = json.JSONEncoder(separators=(",", ":")).encode
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
+#: What the line begins with that names the policy at fault (engine/guard.go).
+_CULPRIT = "culprit: "
+_KILLED = 9  # SIGKILL
 #: Seconds between two looks at a process.
 _WATCH_INTERVAL = 0.1
 
@@ -75,7 +78,7 @@ def engine_binary() -> Path:
     return path
 
 
-class Answer(Future[Any]):
+class PendingAnswer(Future[Any]):
     """The engine's answer to one request, in time. ``judges`` tells that the request evaluates Rego."""
 
     def __init__(self, process: Process, number: int, *, judges: bool, within: float | None) -> None:
@@ -98,10 +101,13 @@ class Process:
         self.generation = generation
         self.dead = False
         self.why = "the engine ended unexpectedly"
+        #: The policy that brought it down, where it has told.
+        self.culprit = ""
+        self._stopped = False
         self.ended = threading.Event()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._waiting: dict[int, Answer] = {}
+        self._waiting: dict[int, PendingAnswer] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handed_over = False
         self._loop_thread: int | None = None
@@ -143,7 +149,7 @@ class Process:
         body: bytes | memoryview = b"",
         *,
         within: float | None = None,
-    ) -> Answer:
+    ) -> PendingAnswer:
         """Ask; with within, the process is stopped when it has not answered by then (seconds).
 
         Raises EngineDied when it does not take requests any more.
@@ -152,16 +158,16 @@ class Process:
         self.write(answer, op, header, body)
         return answer
 
-    def expect(self, number: int, *, judges: bool = False, within: float | None = None) -> Answer:
+    def expect(self, number: int, *, judges: bool = False, within: float | None = None) -> PendingAnswer:
         """Wait for an answer to what is written next. Raises EngineDied."""
-        answer = Answer(self, number, judges=judges, within=within)
+        answer = PendingAnswer(self, number, judges=judges, within=within)
         with self._lock:
             if self.dead:
                 raise EngineDied(self.why)
             self._waiting[number] = answer
         return answer
 
-    def write(self, answer: Answer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
+    def write(self, answer: PendingAnswer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
         """Write the request of an answer. Raises EngineDied."""
         payload = _ENCODED({"id": answer.number, "op": op, **header}).encode()
         head = _LENGTHS.pack(len(payload), len(body)) + payload
@@ -200,14 +206,15 @@ class Process:
                     while left:
                         left = left[os.write(descriptor, left) :]
             except OSError as error:
-                self.kill(self.why)
+                self._fail(self.why)
+                self._end_it()
                 raise EngineDied(f"the engine does not take requests: {error}") from error
             except BaseException:
                 # Ctrl-C within a frame: what follows would be read as the rest of it.
                 self.kill("the engine was interrupted")
                 raise
 
-    def judging(self) -> list[Answer]:
+    def judging(self) -> list[PendingAnswer]:
         """The answers under way that evaluate Rego."""
         with self._lock:
             return [answer for answer in self._waiting.values() if answer.judges]
@@ -231,11 +238,21 @@ class Process:
 
     def kill(self, why: str) -> None:
         """Stop it at once; all answers under way are EngineDied."""
+        # One that is dead already was not ended by this.
+        self._stopped = self._stopped or not self.dead
         self._fail(why)
-        try:
+        self._end_it()
+
+    def _end_it(self) -> None:
+        with contextlib.suppress(OSError):
             self.popen.kill()
-        except OSError:
-            pass
+
+    @property
+    def killed(self) -> bool:
+        """Whether a dead one was killed by somebody else, and not by what it was asked."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return not self._stopped and self.popen.wait(1) == -_KILLED
+        return False
 
     def end(self) -> None:
         """Stop it and leave nothing of it. Not for its own threads."""
@@ -367,7 +384,10 @@ class Process:
     def _fail_with_stderr(self) -> None:
         self.popen.wait()
         self._stderr.seek(0)
-        first_line = self._stderr.read(4096).decode(errors="replace").strip().partition("\n")[0]
+        said = self._stderr.read(4096).decode(errors="replace").strip()
+        if said.startswith(_CULPRIT):
+            self.culprit, _, said = said.removeprefix(_CULPRIT).partition("\n")
+        first_line = said.partition("\n")[0]
         self._fail(f"{self.why} ({first_line})" if first_line else self.why)
 
     def _watch(self, memory_cap: int) -> None:

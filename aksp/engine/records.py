@@ -25,10 +25,17 @@ class OwnerRecord(TypedDict):
     uid: NotRequired[str]
 
 
+class WrongRecord(TypedDict):
+    """A field of a document that is wrong, by its path from the document's root."""
+
+    path: str
+    message: str
+
+
 class DocumentRecord(TypedDict):
     """A document as the engine describes it (engine/README.md, load).
 
-    ``old`` is set in reviews, of what is there before the change.
+    ``old`` is set in reviews, of what is there before the change; ``reviewed`` in files, of an AdmissionReview's object.
     """
 
     apiVersion: str
@@ -49,14 +56,15 @@ class DocumentRecord(TypedDict):
     parent: NotRequired[int]
     template: NotRequired[str]
     old: NotRequired[bool]
-    problems: NotRequired[list[str]]
+    reviewed: NotRequired[bool]
+    problems: NotRequired[list[WrongRecord]]
 
 
 class RequestRecord(TypedDict):
     """What an AdmissionReview says besides its objects; texts are empty where it is silent.
 
     group, version and kindName are the object's, apiVersion and kind the review's own. ``user`` is
-    a name; ``deleting`` tells that the object has a deletionTimestamp.
+    a name.
     """
 
     apiVersion: str
@@ -72,7 +80,6 @@ class RequestRecord(TypedDict):
     name: str
     user: str
     dryRun: bool
-    deleting: bool
     hasObject: bool
     hasOldObject: bool
 
@@ -152,13 +159,17 @@ class Loading:
 class StandingTask:
     """One policy with one set of parameters, over all reviews of some kinds ("group/kind", either may be *).
 
-    With ``before`` it also judges what was there before an update.
+    With ``before``, as for tasks that refuse, it also judges what was there before an update, with
+    ``before_template`` the Pod of the template that was there, too. ``enough``: violations after which more need
+    not be looked for; 0 for all.
     """
 
     policy: str
     parameters: Any
     kinds: Sequence[str]
     before: bool = False
+    before_template: bool = False
+    enough: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Protocol
 
 from aksp.engine import Batch, DocumentRecord
-from aksp.model.compliance import Gap, Source
+from aksp.model.compliance import Gap, SourceLocation
 from aksp.model.definition import ResourceKind
-from aksp.model.resource import Container, Document, Resource, workload_of
+from aksp.model.resource import Container, Document, Problem, Resource, workload_of
+
+NAMESPACE = ResourceKind(group="", kind="Namespace")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,22 +21,26 @@ class Page:
 
     ``listing`` names the list that the page is a part of. A page with ``restart`` set has nothing
     in it: the list begins anew, and its pages so far do not count. ``failed`` is the kind whose list
-    broke off here, as the gaps tell.
+    broke off here, as the gaps tell; ``unserved`` is one that the cluster does not know.
     """
 
     listing: str
     batch: Batch | None = None
     documents: Sequence[Document] = ()
-    sources: Sequence[Source | None] | None = None
+    sources: Sequence[SourceLocation | None] | None = None
     gaps: Sequence[Gap] = ()
     restart: bool = False
     remaining: int | None = None
     failed: ResourceKind | None = None
+    unserved: ResourceKind | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """Which objects to get: kinds, and those that referential rules need entire."""
+    """Which objects to get: kinds, and those that are needed entire, whatever else leaves out some of them.
+
+    Those needed entire may be of any group (``*``).
+    """
 
     kinds: Sequence[ResourceKind]
     whole: Sequence[ResourceKind] = field(default=())
@@ -41,7 +48,16 @@ class Wanted:
     @property
     def whole_names(self) -> list[str]:
         """The kinds to keep entire, as the engine writes them."""
-        return [f"{kind.group}/{kind.kind}" for kind in self.whole]
+        return names_of(self.whole)
+
+    def needs_whole(self, group: str, kind: str) -> bool:
+        """Whether a kind is needed entire."""
+        return any(one.covers(group, kind) for one in self.whole)
+
+
+def names_of(kinds: Sequence[ResourceKind]) -> list[str]:
+    """Kinds as the engine writes them."""
+    return [f"{kind.group}/{kind.kind}" for kind in kinds]
 
 
 class Inventory(Protocol):
@@ -52,7 +68,10 @@ class Inventory(Protocol):
 
 
 def documents_of(records: Sequence[DocumentRecord]) -> list[Document]:
-    """The engine's records as documents."""
+    """The engine's records as documents.
+
+    Words that many of them have are one text each: a report of a large cluster would keep a hundred thousand of every one.
+    """
     documents: list[Document] = []
     for record in records:
         labels = record.get("labels") or {}
@@ -64,9 +83,9 @@ def documents_of(records: Sequence[DocumentRecord]) -> list[Document]:
         documents.append(
             Document(
                 resource=Resource(
-                    api_version=record["apiVersion"],
-                    kind=record["kind"],
-                    namespace=record["namespace"],
+                    api_version=intern(record["apiVersion"]),
+                    kind=intern(record["kind"]),
+                    namespace=intern(record["namespace"]),
                     name=name,
                     uid=record.get("uid", ""),
                 ),
@@ -74,13 +93,33 @@ def documents_of(records: Sequence[DocumentRecord]) -> list[Document]:
                 owner=workload_of(owner["kind"], owner["name"], labels) if owner else None,
                 containers=tuple(
                     [
-                        Container(name=c["name"], type=c["type"], image=c["image"])
+                        Container(name=intern(c["name"]), type=intern(c["type"]), image=c["image"])
                         for c in record.get("containers") or ()
                     ]
                 ),
-                problems=tuple(record.get("problems") or ()),
+                problems=tuple([Problem(**wrong) for wrong in record.get("problems") or ()]),
                 template=record.get("template", ""),
+                reviewed=record.get("reviewed", False),
                 parent=documents[parent].resource if parent is not None else None,
             )
         )
     return documents
+
+
+def namespace_labels(records: Sequence[DocumentRecord]) -> dict[str, Mapping[str, str]]:
+    """The labels of the Namespaces among records, by name."""
+    return {
+        record["name"]: record.get("labels") or {}
+        for record in records
+        if record["kind"] == "Namespace" and record["apiVersion"] == "v1"
+    }
+
+
+def within_namespaces(documents: Sequence[Document], labels: Mapping[str, Mapping[str, str]]) -> list[Document]:
+    """The documents, each with the labels of the Namespace that it lies in, where they are known."""
+    return [
+        replace(document, namespace_labels=labels[document.resource.namespace])
+        if document.resource.namespace in labels
+        else document
+        for document in documents
+    ]

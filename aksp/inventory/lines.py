@@ -1,19 +1,21 @@
-"""Lines of findings in files, looked up only for what is reported."""
+"""Lines of findings in files, looked up when the first is asked for: all at once, each document read once."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from aksp.engine import Engine
+from aksp.inventory.encoding import as_utf8
 
 #: Bytes of documents that one request to the engine carries.
-_REQUEST_BYTES = 1 << 20
+_REQUEST_BYTES = 1 << 18
 #: Requests under way at once: while one is answered the next is read.
-_REQUESTS = 3
+_REQUESTS = 2
 
 _Answer = Callable[[], "list[list[dict[str, int]]]"]
 #: The fields wanted of one document, and its text.
@@ -39,12 +41,14 @@ class FileSource(NamedTuple):
     """A field of a document in a file."""
 
     text: DocumentText
-    lines: Lines
+    lines: LineIndex
     path: str = ""
 
     def at(self, path: str | None) -> FileSource:
         """The place of a field in the same document."""
-        return FileSource(self.text, self.lines, path or "")
+        source = FileSource(self.text, self.lines, path or "")
+        self.lines.expect(source)
+        return source
 
     @property
     def file(self) -> str:
@@ -62,39 +66,45 @@ class FileSource(NamedTuple):
         return self.lines.place_of(self)[1:]
 
 
-class Lines:
-    """Looks lines up in the engine, and remembers them."""
+class LineIndex:
+    """Looks lines up in the engine, and remembers them.
+
+    To look one up its document is read whole, which may be a list of all Pods or a Pod of thousands of containers. So
+    with the first place that is asked for all those are looked up that may be.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept: dict[str, bytes] = {}
+        self._expected: list[FileSource] = []
         self._known: dict[tuple[DocumentText, str], Place] = {}
 
     def keep(self, file: str, text: bytes) -> None:
         """Keep the text of what cannot be read twice."""
         self._kept[file] = text
 
+    def expect(self, source: FileSource) -> None:
+        """Note a place that may be asked for."""
+        self._expected.append(source)
+
     def place_of(self, source: FileSource) -> Place:
         """One place; the document's first when its text is gone."""
         key = source.text, source.path
         if key not in self._known:
-            self.find([source])
+            expected, self._expected = self._expected, []
+            self._find([*expected, source])
         return self._known[key]
 
-    def find(self, sources: Iterable[FileSource]) -> None:
+    def _find(self, sources: Iterable[FileSource]) -> None:
         """Look up many at once: each document is read and parsed once."""
-        documents: dict[tuple[str, int, int], dict[tuple[DocumentText, str], None]] = {}
-        for source in sources:
-            key = source.text, source.path
-            if key not in self._known:
-                text = source.text
-                documents.setdefault((text.file, text.offset, text.length), {})[key] = None
+        # In the order of the files, so that what is wanted of one document stands together.
+        wanted = sorted({key for one in sources if (key := (one.text, one.path)) not in self._known})
         pending: list[_Wanted] = []
         asked: list[tuple[list[_Wanted], _Answer]] = []
         size = 0
         with ExitStack() as stack:
             current, stream = "", None
-            for (file, offset, length), wanted in documents.items():
+            for (file, offset, length), places in groupby(wanted, key=lambda key: key[0][:3]):
                 if file != current:
                     stack.close()
                     current, stream = file, self._open(file, stack)
@@ -102,7 +112,7 @@ class Lines:
                 if stream is not None:
                     stream.seek(offset)
                     read = stream.read(length)
-                pending.append((list(wanted), read))
+                pending.append((list(places), read))
                 size += length
                 if size > _REQUEST_BYTES:
                     asked.append((pending, self._ask(pending)))
@@ -144,6 +154,10 @@ class Lines:
         if file in self._kept:
             return io.BytesIO(self._kept[file])
         try:
+            with Path(file).open("rb") as stream:
+                mark = stream.read(2)
+            if as_utf8(mark) != mark:  # the offsets are those of the text in UTF-8
+                return io.BytesIO(as_utf8(Path(file).read_bytes()))
             return stack.enter_context(Path(file).open("rb"))
         except OSError:
             return None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
-from aksp.engine import Batch, DocumentRecord, Engine, Loading
+from aksp.engine import DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
+from aksp.inventory.encoding import as_utf8
 from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.lines import DocumentText, FileSource, Lines
-from aksp.model.compliance import Gap, Written
+from aksp.inventory.lines import DocumentText, FileSource, LineIndex
+from aksp.model.compliance import Gap, KnownLocation
 from aksp.model.resource import Document
 
 #: What kubectl reads from a folder.
@@ -25,7 +28,7 @@ PAGE_FILES = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
+class _FilePart:
     file: str
     text: bytes
     offset: int = 0
@@ -36,7 +39,10 @@ class _Part:
 
 
 class Manifests:
-    """Documents from paths. ``namespace`` and ``selector`` filter as kubectl's -n and -l do."""
+    """Documents from paths. ``namespace`` and ``selector`` filter as kubectl's -n and -l do.
+
+    With ``custom_workloads`` objects of kinds that are not built in are searched for Pod templates.
+    """
 
     def __init__(
         self,
@@ -46,11 +52,19 @@ class Manifests:
         recursive: bool = False,
         namespace: str | None = None,
         selector: Selector | None = None,
+        custom_workloads: bool = True,
     ) -> None:
         self._engine = engine
+        self._custom_workloads = custom_workloads
+        self._surroundings: list[dict[str, Any]] = []
+        # What can be read only once.
+        self._texts: dict[str, bytes] = {}
         self._namespace = namespace
         self._selector = selector
-        self.lines = Lines(engine)
+        self.lines = LineIndex(engine)
+        self._paths = paths
+        #: Documents so far, those of them in the namespace, and gaps.
+        self._documents = self._within = self._gaps = 0
         self.files = list(_expand(paths, recursive))
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
@@ -58,23 +72,38 @@ class Manifests:
 
         While the caller works on one page the engine parses the next.
         """
-        ahead: tuple[list[_Part], Loading] | None = None
-        for item in self._groups():
+        self._surroundings = list(self._gather())
+        ahead: tuple[list[_FilePart], Loading] | None = None
+        for item in self._groups(self.files, lambda text: True):
             if isinstance(item, Gap):
+                self._gaps += 1
                 yield Page(listing="files", gaps=[item])
                 continue
+            piped = [one for one in item if one.file in self._texts and one.file != STDIN]
+            if piped:
+                self._surroundings += self._gathered(piped)
             following = (item, self._start(item, wanted))
             if ahead is not None:
                 yield self._page(*ahead)
             ahead = following
         if ahead is not None:
             yield self._page(*ahead)
+        if nothing := self._nothing():
+            yield Page(listing="files", gaps=[nothing])
 
-    def _groups(self) -> Iterator[list[_Part] | Gap]:
-        """Parts of about a page each, and what cannot be read."""
-        parts: list[_Part] = []
+    def _nothing(self) -> Gap | None:
+        """The gap when there was no document at all, or none in the namespace. What could not be read has gaps."""
+        if not self._documents:
+            return None if self._gaps else no_document(self._paths)
+        if self._namespace and not self._within:
+            return no_namespace(self._namespace, "that a document lies in")
+        return None
+
+    def _groups(self, files: Sequence[str], about: Callable[[bytes], bool]) -> Iterator[list[_FilePart] | Gap]:
+        """Parts of about a page each of files whose text passes a test, and what cannot be read."""
+        parts: list[_FilePart] = []
         size = 0
-        for part in self._parts():
+        for part in self._parts(files, about):
             if isinstance(part, Gap):
                 yield part
                 continue
@@ -86,53 +115,90 @@ class Manifests:
         if parts:
             yield parts
 
-    def _parts(self) -> Iterator[_Part | Gap]:
-        for file in self.files:
+    def _gather(self) -> Iterator[dict[str, Any]]:
+        """What the API server would change Pods by, wherever it stands: it must be known before the first Pod.
+
+        A pipe is not waited for: what it brings is known once it has been read.
+        """
+        files = [file for file in self.files if file == STDIN or Path(file).is_file()]
+        for group in self._groups(files, _may_hold_surroundings):
+            if not isinstance(group, Gap):
+                yield from self._gathered(group)
+
+    def _gathered(self, parts: Sequence[_FilePart]) -> list[dict[str, Any]]:
+        return self._engine.gather(
+            [part.header() for part in parts],
+            b"".join(part.text for part in parts),
+            namespace=self._namespace or "default",
+        )
+
+    def _read(self, file: str) -> bytes:
+        """The text of a file. Raises OSError."""
+        if file in self._texts:
+            return self._texts[file]
+        path = Path(file)
+        if file not in self._paths and not path.is_file():
+            _refuse(path)
+        text = as_utf8(sys.stdin.buffer.read() if file == STDIN else path.read_bytes())
+        if file == STDIN or not path.is_file():
+            self._texts[file] = text
+            self.lines.keep(file, text)
+        return text
+
+    def _parts(self, files: Sequence[str], about: Callable[[bytes], bool]) -> Iterator[_FilePart | Gap]:
+        for file in files:
             try:
-                text = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
+                text = self._read(file)
             except OSError as error:
                 message = f"{file}: {error.strerror or error}"
-                yield Gap(reason="UnreadableFile", message=message, source=Written(file=file, line=1))
+                yield Gap(reason="UnreadableFile", message=message, source=KnownLocation(file=file, line=1))
                 continue
-            if file == STDIN:
-                self.lines.keep(file, text)
+            if not about(text):
+                continue
             if len(text) <= 2 * PAGE_BYTES:
-                yield _Part(file=file, text=text)
+                yield _FilePart(file=file, text=text)
                 continue
             cuts, problems = self._engine.split(text, PAGE_BYTES)
             for problem in problems:
                 yield _unreadable(file, problem["line"], problem["message"])
             for cut in cuts:
                 start = cut["offset"]
-                yield _Part(file=file, text=text[start : start + cut["length"]], offset=start, cut=cut)
+                yield _FilePart(file=file, text=text[start : start + cut["length"]], offset=start, cut=cut)
 
-    def _start(self, parts: Sequence[_Part], wanted: Wanted) -> Loading:
+    def _start(self, parts: Sequence[_FilePart], wanted: Wanted) -> Loading:
         return self._engine.load_files(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
             namespace=self._namespace or "default",
             whole_kinds=wanted.whole_names,
+            custom_workloads=self._custom_workloads,
+            surroundings=self._surroundings,
         )
 
-    def _page(self, parts: Sequence[_Part], loading: Loading) -> Page:
+    def _page(self, parts: Sequence[_FilePart], loading: Loading) -> Page:
         batch = self._engine.loaded(loading)
         gaps = [_unreadable(parts[p["part"]].file, p["line"], p["message"]) for p in batch.problems]
         documents = documents_of(batch.documents)
+        self._gaps += len(gaps)
+        self._documents += len(documents)
+        if self._namespace:
+            self._within += sum(1 for record in batch.documents if record["namespace"] == self._namespace)
         sources = [self._source(parts[record["part"]], record) for record in batch.documents]
         if self._namespace or self._selector:
             # Left-out documents stay where they are, since tasks name documents by their index.
-            kept = [self._wanted(batch, at) for at in range(len(documents))]
+            own = [documents[record.get("parent", at)] for at, record in enumerate(batch.documents)]
+            kept = [self._wanted(document) for document in own]
             documents = [d if keep else hidden(d) for d, keep in zip(documents, kept, strict=True)]
         return Page(listing="files", batch=batch, documents=documents, sources=sources, gaps=gaps)
 
-    def _wanted(self, batch: Batch, at: int) -> bool:
-        record = batch.documents[at]
-        itself = batch.documents[parent] if (parent := record.get("parent")) is not None else record
-        if self._namespace and itself["namespace"] != self._namespace:
+    def _wanted(self, document: Document) -> bool:
+        """Whether -n and -l choose a document. What cannot be read may be what they ask for."""
+        elsewhere = self._namespace and document.resource.namespace != self._namespace
+        if elsewhere and not document.unreadable("metadata.namespace"):
             return False
-        return self._selector is None or self._selector.matches(itself.get("labels") or {})
+        return self._selector is None or self._selector.rejects(document) is None
 
-    def _source(self, part: _Part, record: DocumentRecord) -> FileSource:
+    def _source(self, part: _FilePart, record: DocumentRecord) -> FileSource:
         text = DocumentText(
             file=part.file,
             offset=part.offset + record["offset"],
@@ -144,16 +210,26 @@ class Manifests:
         return FileSource(text, self.lines)
 
 
+def _may_hold_surroundings(text: bytes) -> bool:
+    """Whether there may be a LimitRange or a ServiceAccount, without reading the text."""
+    return b"LimitRange" in text or text.count(b"ServiceAccount") > text.count(b"automountServiceAccountToken")
+
+
 def hidden(document: Document) -> Document:
     """A document that no assignment selects: its kind has no name."""
     return replace(
-        document, resource=replace(document.resource, api_version="", kind=""), template="", containers=(), problems=()
+        document,
+        resource=replace(document.resource, api_version="", kind=""),
+        template="",
+        parent=None,
+        containers=(),
+        problems=(),
     )
 
 
 def _unreadable(file: str, line: int, message: str) -> Gap:
     shown = "standard input" if file == STDIN else file
-    source = Written(file=file, line=line)
+    source = KnownLocation(file=file, line=line)
     return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
 
 
@@ -164,19 +240,45 @@ def _expand(paths: Sequence[str], recursive: bool) -> Iterator[str]:
         if name == STDIN:
             if seen_stdin:
                 raise InvalidInput("-f - is given twice, and standard input can be read once")
+            if sys.stdin is None:
+                raise InvalidInput("-f -: standard input is closed")
             seen_stdin = True
             yield name
             continue
         path = Path(name)
         if path.is_dir():
-            found = sorted(
-                p for p in (path.rglob("*") if recursive else path.iterdir()) if p.suffix in SUFFIXES and p.is_file()
-            )
+            found = _within(path, recursive)
             if not found:
                 hint = "" if recursive else " (give -R to look into its folders)"
                 raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)
-            yield from (str(p) for p in found)
+            yield from found
         elif path.exists():
             yield name
         else:
             raise InvalidInput("there is no such file or folder", where=name)
+
+
+def _refuse(path: Path) -> None:
+    """Raise OSError for what stands in a folder and is no file: waiting for a pipe could take for ever."""
+    if path.is_dir():
+        os.scandir(path).close()  # Says why a folder cannot be opened.
+        raise OSError("a link to a folder, which is not followed")
+    if path.exists():
+        raise OSError("not a regular file: give it with -f itself to read it")
+
+
+def _within(folder: Path, recursive: bool) -> list[str]:
+    """What kubectl reads of a folder, in order, and folders in it that cannot be opened.
+
+    What has one of the suffixes and is no folder is read, or is told: a link that leads nowhere, one to a folder,
+    a pipe.
+    """
+    unopened: list[OSError] = []
+    found: list[str] = []
+    for path, folders, files in os.walk(folder, onerror=unopened.append):
+        # A link to a folder is not followed; like a file it is told as what cannot be read.
+        names = files + [one for one in folders if os.path.islink(os.path.join(path, one))]
+        found += (os.path.join(path, one) for one in names if one.endswith(SUFFIXES))
+        if not recursive:
+            break
+    return sorted([*found, *(os.fspath(error.filename) for error in unopened)], key=Path)

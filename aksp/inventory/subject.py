@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from aksp.compliance.fixes import TEMPLATES
 from aksp.compliance.selection import Selector
 from aksp.engine import Batch, Engine
 from aksp.errors import Forbidden, InvalidInput
@@ -21,7 +20,8 @@ from aksp.kube.faults import BadRequest, ServerFault
 from aksp.kube.fetch import get_json
 from aksp.kube.kinds import Kind, list_path
 from aksp.kube.names import ResourceName
-from aksp.model.compliance import Gap, Source
+from aksp.model.compliance import Gap, SourceLocation
+from aksp.model.kinds import WORKLOADS
 from aksp.model.resource import Document, Owner, Resource, workload_of
 
 Object = dict[str, Any]
@@ -29,7 +29,7 @@ Object = dict[str, Any]
 _PAGE = 500
 
 
-class Subject(Protocol):
+class SubjectInventory(Protocol):
     """An inventory of one thing to be explained; what it found is known once its pages have been taken."""
 
     documents: list[Document]
@@ -49,13 +49,15 @@ class LiveSubject:
         self._name, self._namespace = name, namespace if kind.namespaced else ""
         self.documents: list[Document] = []
         self._gaps: list[Gap] = []
+        self._surroundings: list[Object] = []
         self.pods: list[Object] = []
         self.itself: Object = {}
 
     @property
     def is_workload(self) -> bool:
         """Whether it makes Pods."""
-        return TEMPLATES.get(self._kind.kind, ("",))[0] == self._kind.api_version
+        known = WORKLOADS.get(self._kind.kind)
+        return known is not None and known.api_version == self._kind.api_version
 
     def fetch(self) -> None:
         """Get it from the cluster. Raises InvalidInput when it is not there, ClusterError when it cannot be had."""
@@ -67,6 +69,8 @@ class LiveSubject:
         self.itself = {"apiVersion": self._kind.api_version, "kind": self._kind.kind, **found}
         if self.is_workload:
             self._get_pods()
+            if not self.pods:
+                self._get_surroundings()
 
     def object_of(self, resource: Resource) -> Object | None:
         """The object that a result is about, as the cluster has it."""
@@ -109,7 +113,9 @@ class LiveSubject:
         if as_manifest:
             (one,) = items
             text = json.dumps(one, ensure_ascii=False).encode()
-            loading = self._engine.load_files([{"length": len(text)}], text, whole_kinds=wanted.whole_names)
+            loading = self._engine.load_files(
+                [{"length": len(text)}], text, whole_kinds=wanted.whole_names, surroundings=self._surroundings
+            )
             return self._engine.loaded(loading)
         named = {"apiVersion": items[0]["apiVersion"], "kind": f"{items[0]['kind']}List", "metadata": {}}
         body = json.dumps({**named, "items": list(items)}, ensure_ascii=False).encode()
@@ -125,6 +131,17 @@ class LiveSubject:
             return
         owner = Owner(kind=self._kind.kind, name=self._name)
         self.pods = [one for one in listed if _made_by(one, owner)]
+
+    def _get_surroundings(self) -> None:
+        """Get what the API server would change the Pod of the template by; without it, it is judged all the same."""
+        for kind, plural in (("LimitRange", "limitranges"), ("ServiceAccount", "serviceaccounts")):
+            path = f"/api/v1/namespaces/{self._namespace}/{plural}"
+            try:
+                self._surroundings += objects.list_all(self._connection, path)
+            except (Forbidden, ServerFault) as error:
+                reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
+                what = f"{kind}s of {self._namespace} could not be listed, and the template is judged without them"
+                self._gaps.append(Gap(reason=reason, message=f"{what}: {error.what}"))
 
     def _near(self) -> str:
         """What is there under the same name in other namespaces, or under a similar one in this, as a hint."""
@@ -155,7 +172,7 @@ class WrittenSubject:
     def __init__(self, inventory: Manifests, named: ResourceName, namespace: str | None) -> None:
         self._inventory, self._named, self._namespace = inventory, named, namespace
         self.documents: list[Document] = []
-        self.sources: list[Source | None] = []
+        self.sources: list[SourceLocation | None] = []
         self._others: set[str] = set()
         self._elsewhere: set[str] = set()
 
@@ -169,7 +186,7 @@ class WrittenSubject:
                     self.sources.append(page.sources[at] if page.sources else None)
                     kept.append(document)
                 else:
-                    if document.resource.kind and not document.template:
+                    if document.resource.kind and document.parent is None:
                         self._note(document.resource)
                     kept.append(hidden(document))
             yield replace(page, documents=kept)
@@ -192,7 +209,8 @@ class WrittenSubject:
         if self._itself(resource):
             return True
         owner = document.owner
-        group = TEMPLATES.get(owner.kind, ("",))[0].rpartition("/")[0] if owner else ""
+        known = WORKLOADS.get(owner.kind) if owner else None
+        group = known.group if known else ""
         return (
             owner is not None
             and owner.name == self._named.name

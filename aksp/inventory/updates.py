@@ -16,7 +16,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
+class FollowedList:
     """One list that is followed: of a kind, perhaps of one namespace.
 
     Its objects are judged, or rules compare with them, or both.
@@ -32,14 +32,14 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Objects:
+class ObjectsChanged:
     """Objects that are there, as they are now, in a batch of the engine that is the taker's to release; and those gone.
 
     With ``begins`` a list begins (anew), whatever an unfinished one had; with ``ends`` it is complete, and what it did
     not have since it began is gone.
     """
 
-    listing: Listing
+    listing: FollowedList
     batch: Batch | None = None
     documents: Sequence[Document] = ()
     gone: Sequence[Key] = ()
@@ -52,22 +52,22 @@ class Objects:
 class Lost:
     """A listing cannot be followed now; what is known of it may be old. It is tried again."""
 
-    listing: Listing
+    listing: FollowedList
     gap: Gap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Missing:
+class KindNotServed:
     """The cluster does not serve the kind: there are no such objects, until it does."""
 
-    listing: Listing
+    listing: FollowedList
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
     """A listing is followed (again)."""
 
-    listing: Listing
+    listing: FollowedList
 
 
-Update = Objects | Lost | Missing | Settled
+Update = ObjectsChanged | Lost | KindNotServed | Settled

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from aksp.engine import Batch, Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
-from aksp.inventory.cluster import every_kind, gap_of
+from aksp.inventory.cluster import every_kind, gap_of, in_any_version
 from aksp.inventory.inbox import Inbox
 from aksp.inventory.interface import Wanted, documents_of
 from aksp.inventory.texts import list_of
-from aksp.inventory.updates import Key, Listing, Lost, Missing, Objects, Settled, Update
+from aksp.inventory.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.kube import lists
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault
@@ -35,7 +35,7 @@ TAKEN_BYTES = 2 << 20
 class _Page:
     """A page of a list as it came."""
 
-    page: lists.Page
+    page: lists.ListPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,13 @@ class Watched:
         self._selector = selector
         self._chunk_size = chunk_size
         self._backoff = backoff
-        self._inbox: Inbox[tuple[Listing, _Page | _Event | _Trouble | None]] = Inbox(WAITING_BYTES)
+        self._inbox: Inbox[tuple[FollowedList, _Page | _Event | _Trouble | None]] = Inbox(WAITING_BYTES)
         self._watches: list[Watch] = []
         self._answered = False
         self._first: ClusterError | None = None
-        self._failed: set[Listing] = set()
+        self._failed: set[FollowedList] = set()
+        #: Kinds of any group that could not be looked up, and why.
+        self._unnamed: dict[ResourceKind, ClusterError] = {}
         self.listings = tuple(self._listings())
 
     def __enter__(self) -> Self:
@@ -107,7 +109,7 @@ class Watched:
         understand.
         """
         updates: list[Update] = []
-        events: dict[Listing, dict[Key, bytes]] = {}
+        events: dict[FollowedList, dict[Key, bytes]] = {}
         for listing, one in self._inbox.take(seconds, TAKEN_BYTES):
             if isinstance(one, _Event):
                 # Of two changes of one object the later is what it is now.
@@ -128,41 +130,80 @@ class Watched:
             updates += self._changes(listing, changed)
         return updates
 
-    def unnamed(self) -> list[Lost]:
+    def unnamed(self) -> list[Update]:
         """The listings that cannot be followed, since nobody can say what they are about."""
-        return [
-            Lost(listing=listing, gap=every_kind(listing.kind))
-            for listing in self.listings
-            if "*" in (listing.kind.group, listing.kind.kind)
-        ]
+        updates: list[Update] = []
+        for listing in self.listings:
+            if "*" not in (listing.kind.group, listing.kind.kind):
+                continue
+            error = self._unnamed.get(listing.kind)
+            if isinstance(error, NotServed):
+                updates.append(KindNotServed(listing=listing))
+            else:
+                gap = gap_of(listing.kind, "could not be listed", error) if error else every_kind(listing.kind)
+                updates.append(Lost(listing=listing, gap=gap))
+        return updates
 
     # Which lists
 
-    def _listings(self) -> Iterator[Listing]:
+    def _listings(self) -> Iterator[FollowedList]:
         """As a scan asks for them: what -n and -l leave out is not judged, but rules compare with it."""
-        for kind in self._wanted.kinds:
-            compared = kind in self._wanted.whole
+        for kind in self._kinds():
+            compared = self._wanted.needs_whole(kind.group, kind.kind)
             namespaced = self._namespaced(kind)
+            if kind.version:
+                # Rules compare with these; what is judged is followed without a version.
+                yield FollowedList(kind=kind, judged=False, compared=True)
+                within = self._namespaces if namespaced else ()
+                yield from (FollowedList(kind=kind, namespace=one, judged=False, compared=True) for one in within)
+                continue
             if compared and (self._selector or (self._namespaces and namespaced)):
-                yield Listing(kind=kind, judged=False, compared=True)
+                yield FollowedList(kind=kind, judged=False, compared=True)
             if self._namespaces and not namespaced:
                 continue
             for namespace in self._namespaces or (None,):
-                yield Listing(kind=kind, namespace=namespace, compared=compared)
+                yield FollowedList(kind=kind, namespace=namespace, compared=compared)
+
+    def _kinds(self) -> list[ResourceKind]:
+        """The kinds wanted; those of any group, which rules compare with, as they are in each."""
+        kinds: list[ResourceKind] = []
+        for kind in self._wanted.kinds:
+            if kind.group == "*" and kind in self._wanted.whole:
+                try:
+                    named = Discovery(self._connection).named(kind.kind)
+                    kinds += [ResourceKind(group=one.group, kind=one.kind) for one in named]
+                    continue
+                except ClusterError as error:
+                    self._unnamed[kind] = error
+            if not self._followed(kind):
+                kinds.append(kind)
+        return list(dict.fromkeys(kinds))
+
+    def _followed(self, kind: ResourceKind) -> bool:
+        """Whether a kind in a version is the one that is followed without a version."""
+        if not kind.version or in_any_version(kind) not in self._wanted.kinds:
+            return False
+        discovery = Discovery(self._connection)
+        try:
+            served = discovery.find(kind.group, kind.kind)
+            return discovery.find(kind.group, kind.kind, kind.version) == served
+        except ClusterError:
+            # Its own watch meets the same, and tells.
+            return False
 
     def _namespaced(self, kind: ResourceKind) -> bool:
         known = KINDS.get((kind.group, kind.kind))
         if known is not None or not self._namespaces:
             return known is None or known.namespaced
         try:
-            return Discovery(self._connection).find(kind.group, kind.kind).namespaced
+            return Discovery(self._connection).find(kind.group, kind.kind, kind.version).namespaced
         except ClusterError:
             # Its watch meets the same, and tells.
             return True
 
-    def _watch(self, listing: Listing) -> Watch:
+    def _watch(self, listing: FollowedList) -> Watch:
         def locate() -> str:
-            served = Discovery(self._connection).find(listing.kind.group, listing.kind.kind)
+            served = Discovery(self._connection).find(listing.kind.group, listing.kind.kind, listing.kind.version)
             if listing.namespace and not served.namespaced:
                 raise NotServed(f"{listing} is in no namespace")
             return list_path(served, listing.namespace)
@@ -185,12 +226,12 @@ class Watched:
         )
         return watch
 
-    def _put(self, listing: Listing, one: _Page | _Event | _Trouble | None, size: int = 0) -> None:
+    def _put(self, listing: FollowedList, one: _Page | _Event | _Trouble | None, size: int = 0) -> None:
         self._inbox.put((listing, one), size)
 
     # What has come
 
-    def _page(self, listing: Listing, page: lists.Page) -> Update:
+    def _page(self, listing: FollowedList, page: lists.ListPage) -> Update:
         begins, ends = page.number == 1, page.continue_token is None
         try:
             batch = self._engine.load_list(page.body)
@@ -200,8 +241,8 @@ class Watched:
                 raise
             fault = ServerFault(f"an answer cannot be read: {error.what}")
             gap = gap_of(listing.kind, "could not be listed", fault)
-            return Objects(listing=listing, gaps=[gap], begins=begins, ends=ends)
-        return Objects(
+            return ObjectsChanged(listing=listing, gaps=[gap], begins=begins, ends=ends)
+        return ObjectsChanged(
             listing=listing,
             batch=batch,
             documents=documents_of(batch.documents),
@@ -210,18 +251,18 @@ class Watched:
             ends=ends,
         )
 
-    def _changes(self, listing: Listing, changed: dict[Key, bytes]) -> Iterator[Update]:
+    def _changes(self, listing: FollowedList, changed: dict[Key, bytes]) -> Iterator[Update]:
         texts = [text for text in changed.values() if text]
         gone = [key for key, text in changed.items() if not text]
         if not texts:
-            yield Objects(listing=listing, gone=gone)
+            yield ObjectsChanged(listing=listing, gone=gone)
             return
         batch = self._engine.load_list(list_of(texts))
         documents = documents_of(batch.documents)
         # What can no longer be read is not what it was.
         there = {(one.resource.namespace, one.resource.name) for one in documents}
         gone += [key for key, text in changed.items() if text and key not in there]
-        yield Objects(
+        yield ObjectsChanged(
             listing=listing,
             batch=batch,
             documents=documents,
@@ -229,12 +270,12 @@ class Watched:
             gaps=_unreadable(listing, batch),
         )
 
-    def _trouble(self, listing: Listing, error: ClusterError, *, synced: bool) -> Update:
+    def _trouble(self, listing: FollowedList, error: ClusterError, *, synced: bool) -> Update:
         if isinstance(error.__cause__, InvalidInput):
             raise error.__cause__
         if isinstance(error, NotServed):
             self._answered = True
-            return Missing(listing=listing)
+            return KindNotServed(listing=listing)
         if not self._answered:
             if not isinstance(error, Forbidden | ServerFault):
                 raise error
@@ -244,11 +285,11 @@ class Watched:
                 raise self._first
         return Lost(listing=listing, gap=gap_of(listing.kind, self._what(listing, synced=synced), error))
 
-    def _what(self, listing: Listing, *, synced: bool) -> str:
+    def _what(self, listing: FollowedList, *, synced: bool) -> str:
         if not listing.judged and self._namespaces:
             return "can be compared only with those in the namespaces given, as all of them could not be listed"
         return "cannot be watched now, and is tried again" if synced else "could not be listed"
 
 
-def _unreadable(listing: Listing, batch: Batch) -> list[Gap]:
+def _unreadable(listing: FollowedList, batch: Batch) -> list[Gap]:
     return [Gap(reason="UnreadableDocument", message=f"{listing}: {each['message']}") for each in batch.problems]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aksp.errors import ClusterError
 from aksp.kube import kubeconfig as files
 from aksp.kube.connection import Connection, Session
-from aksp.kube.credentials import Target, target
+from aksp.kube.credentials import ContextCredentials, target
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -102,7 +102,7 @@ def connect(
     )
 
 
-def _kubeconfig_session(chosen: Target) -> Session:
+def _kubeconfig_session(chosen: ContextCredentials) -> Session:
     from kubernetes import config
     from kubernetes.client import Configuration
 
@@ -179,12 +179,12 @@ def _complaints() -> Iterator[list[str]]:
     said: list[str] = []
     thread = threading.get_ident()
 
-    class Listener(logging.Handler):
+    class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.thread == thread and record.module == "kube_config":
                 said.append(record.getMessage())
 
-    listener = Listener(logging.ERROR)
+    listener = Collector(logging.ERROR)
     # With a handler on the root logger, logging.error() does not set up one of its own.
     logging.getLogger().addHandler(listener)
     try:
@@ -193,7 +193,7 @@ def _complaints() -> Iterator[list[str]]:
         logging.getLogger().removeHandler(listener)
 
 
-def _unusable(chosen: Target, said: str) -> ClusterError:
+def _unusable(chosen: ContextCredentials, said: str) -> ClusterError:
     import shutil
 
     for secret in chosen.secrets:
@@ -217,7 +217,7 @@ def _unusable(chosen: Target, said: str) -> ClusterError:
     )
 
 
-def _warnings(chosen: Target) -> tuple[str, ...]:
+def _warnings(chosen: ContextCredentials) -> tuple[str, ...]:
     found = []
     if chosen.server.lower().startswith("http://"):
         found.append(f"{_public(chosen.server)} is not encrypted: credentials and answers can be read and changed")

@@ -32,7 +32,7 @@ one TCP_KEEPALIVE. Seconds, and a number of probes.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Response:
     """A whole answer: `body` is complete as far as HTTP can tell, and decompressed."""
 
     status: int
@@ -157,7 +157,7 @@ class Connection:
 
     def get(
         self, path: str, *, query: Mapping[str, str] | None = None, cancellation: Cancellation | None = None
-    ) -> Answer:
+    ) -> Response:
         """GET `path` (from the root, e.g. "/version") once; an answer of 200 whose body is JSON.
 
         On 401 the credentials are loaded again (kubeconfig, token file, exec plugin) and the request is made once more.
@@ -179,7 +179,7 @@ class Connection:
         query: Mapping[str, str] | None = None,
         timeout: float | None = None,
         cancellation: Cancellation | None = None,
-    ) -> Answer:
+    ) -> Response:
         """One request that may change something; any 2xx answer. 401 is handled as by `get`.
 
         Never repeats what the server may have done already: see `aksp.kube.objects` for what may be repeated.
@@ -272,7 +272,7 @@ class Connection:
                 refused.pool.clear()
             return self._session
 
-    def _exchange(self, call: _Call, cancellation: Cancellation | None) -> Answer:
+    def _exchange(self, call: _Call, cancellation: Cancellation | None) -> Response:
         """One request and its whole answer; a second one with other credentials after 401."""
         session = self._session
         answer = self._whole(session, call, cancellation)
@@ -280,7 +280,7 @@ class Connection:
             answer = self._whole(self._renewed(session), call, cancellation)
         return answer
 
-    def _whole(self, session: Session, call: _Call, cancellation: Cancellation | None) -> Answer:
+    def _whole(self, session: Session, call: _Call, cancellation: Cancellation | None) -> Response:
         import urllib3
 
         watch = cancellation or Cancellation()
@@ -297,7 +297,7 @@ class Connection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             connect, read = call.timeout or self._connect_timeout, call.timeout or self._read_timeout
             raise self._broken(error, call.path, connect, read) from error
-        return Answer(status=response.status, headers=response.headers, body=body)
+        return Response(status=response.status, headers=response.headers, body=body)
 
     def _open(self, session: Session, call: _Call) -> BaseHTTPResponse:
         """Send it and wait for the headers of the answer. Raises what urllib3 raises."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from aksp.errors import ClusterError
 from aksp.kube.kubeconfig import CORRECT, Entry, Kubeconfig
+from aksp.yaml_reader import open_regular
 
 PROVIDERS = ("gcp", "oidc")
 """The auth-providers that the `kubernetes` package still knows; kubectl has removed azure and gcp in 1.26."""
@@ -23,7 +25,7 @@ PEM = b"-----BEGIN "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class ContextCredentials:
     """A context that can be loaded.
 
     `document`: a kubeconfig of this context alone. `secrets`: the values that no message may show. `persistent`: the
@@ -45,7 +47,7 @@ class Target:
     install: str | None
 
 
-def target(config: Kubeconfig, name: str | None) -> Target:
+def target(config: Kubeconfig, name: str | None) -> ContextCredentials:
     """The context `name`, or the current one. Raises ClusterError with file and field."""
     context = config.context(name)
     cluster = _cluster(_referred(context, "cluster", config.clusters), context)
@@ -53,7 +55,7 @@ def target(config: Kubeconfig, name: str | None) -> Target:
     user = _user(user_entry) if user_entry else {}
     plugin = user.get("exec") or {}
     pair = {"cluster": "cluster"} | ({"user": "user"} if user_entry else {})
-    return Target(
+    return ContextCredentials(
         context=context.name,
         namespace=str(context.value.get("namespace") or "default"),
         server=cluster["server"],
@@ -91,7 +93,7 @@ def _referred(context: Entry, role: str, entries: Mapping[str, Entry]) -> Entry 
 def _cluster(entry: Entry | None, context: Entry) -> dict[str, Any]:
     if entry is None:
         raise ClusterError(f"context {context.name!r} names no cluster", where=str(context.file), hint=CORRECT)
-    field = _Fields(entry, "clusters")
+    field = _EntryFields(entry, "clusters")
     for key in ("server", "certificate-authority", "certificate-authority-data", "tls-server-name", "proxy-url"):
         field.must_be(key, str, "a string")
     field.must_be("insecure-skip-tls-verify", bool, "true or false")
@@ -103,7 +105,7 @@ def _cluster(entry: Entry | None, context: Entry) -> dict[str, Any]:
 
 
 def _user(entry: Entry) -> dict[str, Any]:
-    field = _Fields(entry, "users")
+    field = _EntryFields(entry, "users")
     texts = ("token", "tokenFile", "username", "password", "as", "as-uid")
     for key in (*texts, "client-certificate", "client-certificate-data", "client-key", "client-key-data"):
         field.must_be(key, str, "a string")
@@ -131,7 +133,7 @@ def _user(entry: Entry) -> dict[str, Any]:
     return field.value
 
 
-def _plugin(field: _Fields) -> dict[str, Any]:
+def _plugin(field: _EntryFields) -> dict[str, Any]:
     """client-go: Credential Plugins, "Configuration". Nulls count as absent."""
     plugin = {key: value for key, value in field.value["exec"].items() if value is not None}
     for key in ("command", "apiVersion"):
@@ -152,7 +154,7 @@ def _plugin(field: _Fields) -> dict[str, Any]:
     return plugin
 
 
-class _Fields:
+class _EntryFields:
     """The fields of one entry, copied, and the errors about them."""
 
     def __init__(self, entry: Entry, section: str) -> None:
@@ -170,12 +172,13 @@ class _Fields:
 
     def path(self, key: str) -> None:
         """Make a file's path absolute, from the kubeconfig's folder; it must be readable."""
-        path = self.entry.file.absolute().parent / Path(self.value[key]).expanduser()
+        path = self.entry.file.absolute().parent / os.path.expanduser(self.value[key])
         self.value[key] = str(path)
         try:
-            path.open("rb").close()
-        except OSError as error:
-            raise self.wrong(key, f"cannot read {path}: {error.strerror}") from error
+            open_regular(path).close()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self.wrong(key, f"cannot read {path}: {reason}") from error
 
     def file(self, key: str) -> None:
         """A PEM file, or its base64 under `<key>-data`, which goes before."""

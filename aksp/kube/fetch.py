@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aksp.kube import faults
 from aksp.kube.connection import Cancellation, Connection
 
+T = TypeVar("T")
 LONGEST_PAUSE_SECONDS = 30.0
 """The longest pause between attempts, whatever Retry-After asks for."""
 
@@ -67,22 +68,52 @@ def fetch(
     A cancelled fetch raises whatever it last met.
     """
     watch = cancellation or Cancellation()
-    attempt = 1
+    return repeated(
+        lambda: _whole(connection, path, query, watch),
+        path=path,
+        backoff=backoff,
+        on_retry=on_retry,
+        cancellation=watch,
+    )
+
+
+def repeated(
+    attempt: Callable[[], T],
+    *,
+    path: str,
+    backoff: Backoff,
+    twice: bool = True,
+    on_retry: OnRetry | None = None,
+    cancellation: Cancellation | None = None,
+) -> T:
+    """What an attempt gives, made again while that may help.
+
+    `twice`: whether it may be made again when the server may have done it already. Raises the last fault, which says
+    how often it was tried.
+    """
+    watch = cancellation or Cancellation()
+    number = 1
     while True:
         try:
-            return _whole(connection, path, query, watch)
+            return attempt()
         except (faults.ServerFault, faults.Unreachable) as fault:
-            if watch.asked or attempt >= min(fault.tries, backoff.tries):
-                if attempt > 1:
-                    fault.what = f"{fault.what} ({attempt} attempts)"
+            again = twice or isinstance(fault, faults.Unreachable) or untouched(fault)
+            if watch.asked or not again or number >= min(fault.tries, backoff.tries):
+                if number > 1:
+                    fault.what = f"{fault.what} ({number} attempts)"
                 raise
-            seconds = backoff.pause(attempt, fault.retry_after if isinstance(fault, faults.ServerFault) else None)
+            seconds = backoff.pause(number, fault.retry_after if isinstance(fault, faults.ServerFault) else None)
             if on_retry is not None:
-                on_retry(Retry(path=path, attempt=attempt, seconds=seconds, reason=fault.what))
+                on_retry(Retry(path=path, attempt=number, seconds=seconds, reason=fault.what))
             (backoff.sleep or watch.pause)(seconds)
             if watch.asked:
                 raise
-        attempt += 1
+        number += 1
+
+
+def untouched(fault: faults.ServerFault) -> bool:
+    """Whether the server says that it has not begun: then anything may be asked again."""
+    return fault.status == 429 or (fault.status == 503 and fault.retry_after is not None)
 
 
 def get_json(

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
 from aksp.kube.fetch import PATIENT, Backoff, get_json
+from aksp.model.kinds import BUILT_IN, api_version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,24 +31,7 @@ class Kind:
 
     @property
     def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-
-_SERVED = {
-    ("", "v1"): "Pod Service ConfigMap Secret ServiceAccount ReplicationController PodTemplate PersistentVolumeClaim"
-    " ResourceQuota LimitRange Endpoints Event Namespace! Node! PersistentVolume!",
-    ("apps", "v1"): "Deployment StatefulSet DaemonSet ReplicaSet ControllerRevision",
-    ("batch", "v1"): "Job CronJob",
-    ("networking.k8s.io", "v1"): "Ingress NetworkPolicy IngressClass!",
-    ("rbac.authorization.k8s.io", "v1"): "Role RoleBinding ClusterRole! ClusterRoleBinding!",
-    ("autoscaling", "v2"): "HorizontalPodAutoscaler",
-    ("policy", "v1"): "PodDisruptionBudget",
-    ("storage.k8s.io", "v1"): "StorageClass!",
-    ("discovery.k8s.io", "v1"): "EndpointSlice",
-    ("admissionregistration.k8s.io", "v1"): "ValidatingWebhookConfiguration! MutatingWebhookConfiguration!",
-    ("apiextensions.k8s.io", "v1"): "CustomResourceDefinition!",
-}
-"""(group, version) → kinds; ! marks those without a namespace. The versions that every supported Kubernetes serves."""
+        return api_version(self.group, self.version)
 
 
 def plural_of(kind: str) -> str:
@@ -59,19 +44,18 @@ def plural_of(kind: str) -> str:
     return name[:-1] + "ies" if name.endswith("y") else name + "s"
 
 
-def _table() -> dict[tuple[str, str], Kind]:
-    table = {}
-    for (group, version), names in _SERVED.items():
-        for marked in names.split():
-            name = marked.rstrip("!")
-            table[group, name] = Kind(
-                group=group, version=version, kind=name, plural=plural_of(name), namespaced=name == marked
-            )
-    return table
-
-
-KINDS: Mapping[tuple[str, str], Kind] = _table()
-"""(group, kind) → Kind, for the built-in kinds."""
+KINDS: Mapping[tuple[str, str], Kind] = {
+    (one.group, one.kind): Kind(
+        group=one.group,
+        version=one.version,
+        kind=one.kind,
+        plural=plural_of(one.kind),
+        namespaced=not one.cluster,
+    )
+    for one in BUILT_IN
+    if one.version
+}
+"""(group, kind) → Kind, for the built-in kinds, in the version that every supported Kubernetes serves."""
 
 
 def list_path(kind: Kind, namespace: str | None = None) -> str:
@@ -84,7 +68,7 @@ def list_path(kind: Kind, namespace: str | None = None) -> str:
 class Discovery:
     """Which kinds a cluster serves: the table first, else asked once per group. Not safe for several threads.
 
-    Answers are kept until `forget`, also the answer that a kind is not served.
+    Answers are kept, also the answer that a kind is not served: a new one asks the cluster again.
     """
 
     def __init__(self, connection: Connection, *, backoff: Backoff = PATIENT) -> None:
@@ -93,33 +77,45 @@ class Discovery:
         self._groups: dict[str, tuple[str, ...]] | None = None
         self._versions: dict[tuple[str, str], tuple[Kind, ...]] = {}
 
-    def find(self, group: str, kind: str) -> Kind:
-        """The kind in the group's preferred version, else in another one. Raises NotServed, and as `get_json` does."""
-        if known := KINDS.get((group, kind)):
+    def find(self, group: str, kind: str, version: str = "") -> Kind:
+        """The kind in a version; without one in the group's preferred version, else in another.
+
+        Raises NotServed, and as `get_json` does.
+        """
+        if (known := KINDS.get((group, kind))) and version in ("", known.version):
             return known
-        for version in self._group_versions(group):
-            for each in self._served(group, version):
+        for one in self._group_versions(group):
+            for each in self._served(group, one) if version in ("", one) else ():
                 if each.kind == kind:
                     return each
         raise NotServed(
-            f"this cluster serves no kind {kind!r} in " + (f"group {group!r}" if group else "the core group"),
+            f"this cluster serves no kind {kind!r} in "
+            + (f"group {group!r}" if group else "the core group")
+            + (f" in version {version!r}" if version else ""),
             where=self._connection.server,
             hint="is its CustomResourceDefinition installed? see `kubectl api-resources`",
         )
 
-    def forget(self, group: str | None = None) -> None:
-        """Ask the cluster again next time, about one group or all: what it serves changes with its custom resources."""
-        self._groups = None
-        self._versions = {key: kinds for key, kinds in self._versions.items() if group not in (None, key[0])}
+    def named(self, kind: str) -> tuple[Kind, ...]:
+        """The kinds of a name, in every group that has one. Raises as `find`."""
+        found = []
+        for group in ("", *self._all_groups()):
+            with suppress(NotServed):
+                found.append(self.find(group, kind))
+        if not found:
+            raise NotServed(f"this cluster serves no kind {kind!r} in any group", where=self._connection.server)
+        return tuple(found)
 
     def _group_versions(self, group: str) -> tuple[str, ...]:
         """The versions of a group, the preferred one first; none when the group is not served."""
-        if not group:
-            return ("v1",)
+        return self._all_groups().get(group, ()) if group else ("v1",)
+
+    def _all_groups(self) -> Mapping[str, tuple[str, ...]]:
+        """All groups but the core group, with their versions."""
         if self._groups is None:
             listed = get_json(self._connection, "/apis", backoff=self._backoff).get("groups") or []
             self._groups = {each["name"]: _ordered(each) for each in listed if isinstance(each.get("name"), str)}
-        return self._groups.get(group, ())
+        return self._groups
 
     def _served(self, group: str, version: str) -> tuple[Kind, ...]:
         key = (group, version)

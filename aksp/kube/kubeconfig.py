@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aksp.errors import ClusterError
+from aksp.yaml_reader import NoFile, open_regular
 
 VARIABLE = "KUBECONFIG"
 DEFAULT = "~/.kube/config"
@@ -74,7 +75,7 @@ GET = "e.g. by `az aks get-credentials --resource-group … --name …`"
 def paths(kubeconfig: str | None) -> tuple[Path, ...]:
     """Where a kubeconfig is looked for. `kubeconfig`: the option's value."""
     if kubeconfig:
-        return (Path(kubeconfig).expanduser(),)
+        return (Path(os.path.expanduser(kubeconfig)),)
     named = [part for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
     return tuple(Path(os.path.expanduser(part)) for part in named or [DEFAULT])
 
@@ -100,7 +101,7 @@ def read(kubeconfig: str | None) -> Kubeconfig | None:
     if files:
         return Kubeconfig(files=tuple(files), current=current, **merged)
     if kubeconfig:
-        there = Path(kubeconfig).expanduser().exists()
+        there = paths(kubeconfig)[0].exists()
         raise ClusterError(
             "the kubeconfig is empty" if there else "there is no such kubeconfig",
             where=kubeconfig,
@@ -123,11 +124,17 @@ def _document(path: Path) -> Mapping[str, Any] | None:
     import yaml
 
     try:
-        text = path.read_bytes()
+        with open_regular(path) as stream:
+            text = stream.read()
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise ClusterError(f"cannot read the kubeconfig: {error.strerror}", where=str(path), hint=CORRECT) from error
+    except NoFile as error:
+        # What a pipe brings is there once, and the file is read again for every cluster and every new token.
+        hint = "write it to a file, and name that"
+        raise ClusterError(f"cannot read the kubeconfig: {error.strerror}", where=str(path), hint=hint) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClusterError(f"cannot read the kubeconfig: {reason}", where=str(path), hint=CORRECT) from error
     try:
         # The parser of libyaml, where PyYAML has it: a file with hundreds of clusters takes the other one a second.
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -32,7 +32,7 @@ ITEMS = b'"items":['
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
+class ListPage:
     """One page of a list.
 
     `body`: the answer, raw JSON. `number` counts from 1. `restart`: the list began anew, whatever was taken from its
@@ -58,7 +58,7 @@ def list_pages(
     backoff: Backoff = PATIENT,
     on_retry: OnRetry | None = None,
     cancellation: Cancellation | None = None,
-) -> Generator[Page, None, None]:
+) -> Generator[ListPage, None, None]:
     """The pages of the list at `path` (see `kinds.list_path`). `limit` None asks for everything at once.
 
     At most one page is fetched ahead, in a daemon thread, which also calls `on_retry`. The thread ends with the
@@ -76,7 +76,7 @@ def list_pages(
         chunk = {"limit": str(size)} if size else {}
         chunk |= {"continue": token} if token else {}
 
-        def work() -> Page:
+        def work() -> ListPage:
             body = fetch(connection, path, query=query | chunk, backoff=backoff, on_retry=on_retry, cancellation=ending)
             page = _read(body, number=number, restart=restart, where=connection.server + path)
             # Without a limit the list is whole, whatever it says.
@@ -122,9 +122,9 @@ class _Ahead:
     and nothing is left running between pages.
     """
 
-    def __init__(self, work: Callable[[], Page]) -> None:
+    def __init__(self, work: Callable[[], ListPage]) -> None:
         self._work = work
-        self._page: Page | None = None
+        self._page: ListPage | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="aksp-list", daemon=True)
         self._thread.start()
@@ -142,7 +142,7 @@ class _Ahead:
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
 
-    def result(self) -> Page:
+    def result(self) -> ListPage:
         """Wait for the page. Raises what the work raised."""
         while self._thread.is_alive():
             self._thread.join(POLL_SECONDS)
@@ -152,11 +152,11 @@ class _Ahead:
         return self._page
 
 
-def _read(body: bytes, *, number: int, restart: bool, where: str) -> Page:
+def _read(body: bytes, *, number: int, restart: bool, where: str) -> ListPage:
     metadata = _metadata(body, where)
     remaining = metadata.get("remainingItemCount")
     version = metadata.get("resourceVersion")
-    return Page(
+    return ListPage(
         body=body,
         number=number,
         restart=restart,

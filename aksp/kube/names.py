@@ -7,32 +7,10 @@ from dataclasses import dataclass
 
 from aksp.errors import InvalidInput
 from aksp.kube.kinds import KINDS, plural_of
+from aksp.model.kinds import BUILT_IN
 
 #: kubectl's short names of built-in kinds (`kubectl api-resources`).
-SHORT_NAMES = {
-    "cj": "CronJob",
-    "cm": "ConfigMap",
-    "crd": "CustomResourceDefinition",
-    "deploy": "Deployment",
-    "ds": "DaemonSet",
-    "ep": "Endpoints",
-    "hpa": "HorizontalPodAutoscaler",
-    "ing": "Ingress",
-    "netpol": "NetworkPolicy",
-    "no": "Node",
-    "ns": "Namespace",
-    "pdb": "PodDisruptionBudget",
-    "po": "Pod",
-    "pv": "PersistentVolume",
-    "pvc": "PersistentVolumeClaim",
-    "quota": "ResourceQuota",
-    "rc": "ReplicationController",
-    "rs": "ReplicaSet",
-    "sa": "ServiceAccount",
-    "sc": "StorageClass",
-    "sts": "StatefulSet",
-    "svc": "Service",
-}
+SHORT_NAMES = {one.short: one.kind for one in BUILT_IN if one.short}
 _FORM = re.compile(r"(?P<kind>[A-Za-z][-A-Za-z0-9]*)(?:\.(?P<qualifier>[-a-zA-Z0-9.]+))?/(?P<name>[^/\s]+)")
 
 

@@ -17,24 +17,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from aksp.errors import InvalidInput
 from aksp.kube import faults
-from aksp.kube.connection import Answer, Cancellation, Connection
-from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json
+from aksp.kube.connection import Cancellation, Connection, Response
+from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json, repeated, untouched
 from aksp.kube.kinds import Discovery, Kind, list_path
 from aksp.kube.lists import list_pages
 
 APPLY = "application/apply-patch+yaml"
 """JSON is YAML; the API server takes no other type for server-side apply."""
 MERGE = "application/merge-patch+json"
-T = TypeVar("T")
+JSON_PATCH = "application/json-patch+json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +61,7 @@ def collection_path(discovery: Discovery, document: Mapping[str, Any]) -> str:
 def object_path(discovery: Discovery, document: Mapping[str, Any], *, subresource: str | None = None) -> str:
     """Where the object is, or its `subresource` ("status", "scale").
 
-    Raises NotServed when the cluster does not know the kind (`Discovery.forget` after its CustomResourceDefinition has
+    Raises NotServed when the cluster does not know the kind (a new `Discovery` after its CustomResourceDefinition has
     been installed), InvalidInput for a document without apiVersion, kind, metadata.name or a namespace that it needs.
     """
     name = _metadata(document).get("name")
@@ -111,11 +110,19 @@ def apply(
 
 
 def create(
-    connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
+    connection: Connection,
+    collection: str,
+    document: Mapping[str, Any],
+    *,
+    manager: str | None = None,
+    backoff: Backoff = PATIENT,
 ) -> dict[str, Any]:
-    """The new object, as stored. Raises AlreadyExists, and ServerFault when it may or may not have been created."""
-    body = _encoded(document)
-    return _written(connection, "POST", collection, body=body, backoff=backoff, twice=False)
+    """The new object, as stored. Raises AlreadyExists, and ServerFault when it may or may not have been created.
+
+    With `manager` unknown fields are refused, not dropped, as in `apply`: BadRequest.
+    """
+    query = {"fieldManager": manager, "fieldValidation": "Strict"} if manager else None
+    return _written(connection, "POST", collection, body=_encoded(document), query=query, backoff=backoff, twice=False)
 
 
 def replace(
@@ -132,6 +139,15 @@ def merge_patch(
     return _written(connection, "PATCH", path, body=_encoded(patch), content_type=MERGE, backoff=backoff)
 
 
+def set_field(
+    connection: Connection, path: str, field: str, value: Any, *, manager: str = "aksp", backoff: Backoff = PATIENT
+) -> dict[str, Any]:
+    """RFC 6902: a field of the top level becomes the value, nulls in it included. The object as it then is."""
+    body = json.dumps([{"op": "replace", "path": f"/{field}", "value": value}]).encode()
+    query = {"fieldManager": manager, "fieldValidation": "Strict"}
+    return _written(connection, "PATCH", path, body=body, content_type=JSON_PATCH, query=query, backoff=backoff)
+
+
 def delete(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> bool:
     """Delete it, with what it owns, in the background. False when it was not there.
 
@@ -140,16 +156,16 @@ def delete(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> 
     unclear = False
     query = {"propagationPolicy": "Background"}
 
-    def attempt() -> Answer:
+    def attempt() -> Response:
         nonlocal unclear
         try:
             return connection.send("DELETE", path, query=query)
         except faults.ServerFault as fault:
-            unclear = unclear or not _untouched(fault)
+            unclear = unclear or not untouched(fault)
             raise
 
     try:
-        _repeated(attempt, backoff=backoff, twice=True)
+        repeated(attempt, path=path, backoff=backoff)
     except faults.NotServed:
         return unclear
     return True
@@ -218,29 +234,7 @@ def _written(
         answer = connection.send(method, path, body=body, content_type=content_type, query=query)
         return decoded(answer.body, where=where)
 
-    return _repeated(attempt, backoff=backoff, twice=twice)
-
-
-def _repeated(attempt: Callable[[], T], *, backoff: Backoff, twice: bool) -> T:
-    """What `attempt` gives. `twice`: whether it may be made again when the server may have done it already."""
-    number = 1
-    while True:
-        try:
-            return attempt()
-        except (faults.ServerFault, faults.Unreachable) as fault:
-            again = twice or isinstance(fault, faults.Unreachable) or _untouched(fault)
-            if not again or number >= min(fault.tries, backoff.tries):
-                if number > 1:
-                    fault.what = f"{fault.what} ({number} attempts)"
-                raise
-            wish = fault.retry_after if isinstance(fault, faults.ServerFault) else None
-            (backoff.sleep or time.sleep)(backoff.pause(number, wish))
-        number += 1
-
-
-def _untouched(fault: faults.ServerFault) -> bool:
-    """Whether the server says that it has not begun: then anything may be asked again."""
-    return fault.status == 429 or (fault.status == 503 and fault.retry_after is not None)
+    return repeated(attempt, path=path, backoff=backoff, twice=twice)
 
 
 def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from aksp.errors import AkspError, ClusterError
 from aksp.kube import faults
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, decoded
-from aksp.kube.lists import PAGE_LIMIT, Page, list_pages
+from aksp.kube.lists import PAGE_LIMIT, ListPage, list_pages
 from aksp.kube.objects import listing
 
 LIFETIME = (240, 480)
@@ -71,7 +71,7 @@ class Watch:
         *,
         changed: Callable[[str, dict[str, Any]], None],
         replaced: Callable[[list[dict[str, Any]]], None] = lambda objects: None,
-        paged: Callable[[Page], None] | None = None,
+        paged: Callable[[ListPage], None] | None = None,
         limit: int = PAGE_LIMIT,
         troubled: Troubled = log,
         settled: Callable[[], None] = lambda: None,

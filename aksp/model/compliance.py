@@ -6,22 +6,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from aksp.model.assignment import Exemption
+from aksp.model.assignment import EnforcementMode, Exemption
+from aksp.model.effect import Effect
 from aksp.model.resource import Container, Owner, Resource
 
 
-class ComplianceState(StrEnum):
-    """Azure's compliance states, in the documented order of precedence."""
+class PolicyResult(StrEnum):
+    """What a result is to readers of tests and of policy reports (wgpolicyk8s.io: PolicyResult)."""
 
-    NON_COMPLIANT = "NonCompliant"
-    COMPLIANT = "Compliant"
-    ERROR = "Error"
-    CONFLICTING = "Conflicting"
-    EXEMPT = "Exempt"
-    UNKNOWN = "Unknown"
-    NOT_STARTED = "NotStarted"
+    PASS = "pass"
+    FAIL = "fail"
+    WARN = "warn"
+    ERROR = "error"
+    SKIP = "skip"
+
+
+class ComplianceState(StrEnum):
+    """Azure's compliance states, in the documented order of precedence.
+
+    ``attention`` orders them for people: what needs them most is 0. ``outcome`` is the result in test and policy
+    reports, ``tone`` the name of the tone in which it is shown, ``words`` the state within a sentence. Those with
+    ``complies`` count as compliant in the percentage.
+    """
+
+    attention: int
+    outcome: PolicyResult
+    tone: str
+    words: str
+    complies: bool
+
+    def __new__(
+        cls,
+        value: str,
+        attention: int = 0,
+        outcome: PolicyResult = PolicyResult.SKIP,
+        tone: str = "",
+        words: str = "",
+        complies: bool = False,
+    ) -> Self:
+        """A member and its attributes. The defaults are for type checkers alone, which read ComplianceState(text) as a call."""
+        one = str.__new__(cls, value)
+        one._value_ = value
+        one.attention, one.outcome, one.tone, one.words, one.complies = attention, outcome, tone, words, complies
+        return one
+
+    NON_COMPLIANT = "NonCompliant", 0, PolicyResult.FAIL, "bad", "not compliant"
+    COMPLIANT = "Compliant", 6, PolicyResult.PASS, "good", "compliant", True
+    ERROR = "Error", 1, PolicyResult.ERROR, "fault", "in error"
+    CONFLICTING = "Conflicting", 2, PolicyResult.ERROR, "odd", "in conflict"
+    EXEMPT = "Exempt", 3, PolicyResult.SKIP, "waived", "exempt", True
+    UNKNOWN = "Unknown", 4, PolicyResult.SKIP, "muted", "unknown", True
+    NOT_STARTED = "NotStarted", 5, PolicyResult.SKIP, "muted", "not started"
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it says that something was found in a resource: a violation, exempt or not, or what prevents a verdict."""
+        return self.attention <= ComplianceState.EXEMPT.attention
 
 
 #: What rolls up, highest first (Azure: "Azure Policy compliance states"). NotStarted never does.
@@ -70,7 +112,7 @@ class Finding:
     fix: Mapping[str, Any] | None = field(default=None, compare=False)  # follows from the rest; a mapping has no hash
 
 
-class Source(Protocol):
+class SourceLocation(Protocol):
     """Where a resource was written: a file, and the line of the field that a result is about."""
 
     @property
@@ -85,26 +127,30 @@ class Source(Protocol):
     def columns(self) -> tuple[int, int] | None:
         """Where on the line it begins, counted from 1, and the column after the line's end; None when unknown."""
 
-    def at(self, path: str | None) -> Source:
+    def at(self, path: str | None) -> SourceLocation:
         """The place of a field in the same document."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class KnownLocation:
     """A place in a file that needs no looking up."""
 
     file: str
     line: int
     columns: None = None
 
-    def at(self, path: str | None) -> Written:
+    def at(self, path: str | None) -> KnownLocation:
         """The same place: where other fields are is not known."""
         return self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssignmentSummary:
-    """One assignment's part of a report. compliance_percent is None when it was not evaluated."""
+    """One assignment's part of a report.
+
+    It is NotStarted when it judged nothing, or in Error when it is broken; then ``message`` says why, and
+    compliance_percent is None.
+    """
 
     name: str
     display_name: str
@@ -117,11 +163,16 @@ class AssignmentSummary:
     state: ComplianceState
     compliance_percent: float | None
     counts: Counts
+    message: str = ""
 
     @property
     def enforced(self) -> bool:
         """Whether a violation would be refused at admission."""
-        return self.effect in ("EnforceRegoPolicy", "Deny") and self.enforcement_mode == "Default"
+        return (
+            (effect := Effect.named(self.effect)) is not None
+            and effect.refuses
+            and self.enforcement_mode == EnforcementMode.DEFAULT
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +195,7 @@ class Result:
     finding: Finding
     owner: Owner | None = None
     exemption: Exemption | None = None
-    source: Source | None = None
+    source: SourceLocation | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,11 +205,11 @@ class Gap:
     reason: str
     message: str
     resource: Resource | None = None
-    source: Source | None = field(default=None, compare=False)  # the message tells it
+    source: SourceLocation | None = field(default=None, compare=False)  # the message tells it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class RuleDescriptor:
     """What a definition says of itself, for those who read of its findings."""
 
     slug: str
@@ -174,19 +225,19 @@ class Rule:
 class Snapshot:
     """What is remembered of an earlier evaluation of the same target.
 
-    ``assignments`` has the state and the compliance percentage of each by name; the percentage is
-    None for one that was not evaluated.
+    ``assignments`` has the state and the compliance percentage of each by name; a percentage is None
+    where nothing was judged.
     """
 
     evaluated_at: datetime
     state: ComplianceState
-    compliance_percent: float
+    compliance_percent: float | None
     non_compliant: int
     assignments: Mapping[str, tuple[ComplianceState, float | None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Remembered:
+class StoredFinding:
     """A finding as baselines and the history keep it: replicas of one workload as one.
 
     ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none.
@@ -204,10 +255,10 @@ class Remembered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class FindingChange:
     """A finding that came, went or changed its state; None where it was, or is, not found."""
 
-    finding: Remembered
+    finding: StoredFinding
     before: ComplianceState | None
     after: ComplianceState | None
 
@@ -220,8 +271,8 @@ class Changes:
     """
 
     since: datetime
-    percent_before: float
-    findings: Sequence[Change]
+    percent_before: float | None
+    findings: Sequence[FindingChange]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,7 +280,8 @@ class Report:
     """Everything one evaluation found. results has all but Compliant, unless asked for.
 
     Order: assignments by name; results by namespace, kind, name, assignment, container, path.
-    ``rules`` are by slug, those of the assignments that are known; ``past`` is oldest first, and does
+    ``compliance_percent`` is None when nothing was judged; ``state`` is NotStarted then. ``rules`` are by slug, those of
+    the assignments that are known; ``past`` is oldest first, and does
     not have this evaluation; ``changes`` are there when they were asked for and there is a scan before.
     """
 
@@ -237,11 +289,11 @@ class Report:
     evaluated_at: datetime
     target: Target
     state: ComplianceState
-    compliance_percent: float
+    compliance_percent: float | None
     counts: Counts
     assignments: Sequence[AssignmentSummary]
     results: Sequence[Result]
     gaps: Sequence[Gap]
-    rules: Mapping[str, Rule] = field(default_factory=dict)
+    rules: Mapping[str, RuleDescriptor] = field(default_factory=dict)
     past: Sequence[Snapshot] = ()
     changes: Changes | None = None

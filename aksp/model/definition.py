@@ -7,22 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from aksp.model.compliance import Rule
-
-
-class Effect(StrEnum):
-    """What an assignment does about a violation (Azure: "Understand Azure Policy effects")."""
-
-    ENFORCE_REGO_POLICY = "EnforceRegoPolicy"
-    DENY = "Deny"
-    AUDIT = "Audit"
-    WARN = "Warn"
-    DISABLED = "Disabled"
-
-    @property
-    def refuses(self) -> bool:
-        """Whether a violating request is refused at admission."""
-        return self in (Effect.ENFORCE_REGO_POLICY, Effect.DENY)
+from aksp.model.compliance import RuleDescriptor
 
 
 class ParameterType(StrEnum):
@@ -53,7 +38,8 @@ class Parameter:
 
     ``option`` is the command-line option of ``aksp assign`` that sets it, as the document's
     ``metadata.option`` gives it (``--label``, ``--x/--no-x``); ``format`` names a further check
-    (``regex``, ``image-regex``, ``port``, ``label``, ``quantity``, ``registry``).
+    (``regex``, ``image-regex``, ``port``, ``label``, ``quantity``, ``registry``). One that is
+    ``optional`` and has no default may be left out; then it is not there at all.
     """
 
     name: str
@@ -66,28 +52,48 @@ class Parameter:
     option: str | None = None
     metavar: str | None = None
     format: str | None = None
+    optional: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it has a value when an assignment gives none; null is one."""
+        return self.default is not MISSING
 
     @property
     def required(self) -> bool:
         """Whether an assignment must give a value."""
-        return self.default is MISSING
+        return not self.has_default and not self.optional
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegoModule:
-    """One Rego file. ``version`` is ``v0`` or ``v1``; ``name`` is what error messages call it."""
+    """One Rego file. ``version`` is ``v0`` or ``v1``; ``name`` is what error messages call it.
+
+    Within a template it begins at ``line`` of the file, and its lines are indented by so many columns.
+    """
 
     name: str
     source: str
     version: str = "v1"
+    line: int = 1
+    indent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceKind:
-    """A kind of object by API group (the core group is the empty string)."""
+    """A kind of object by API group (the core group is the empty string); either may be ``*``, for any.
+
+    In a definition either may be an expression, which an assignment's parameters resolve. ``version`` is for what rules
+    compare with, which they may look up in one version alone; empty for whichever there is.
+    """
 
     group: str
     kind: str
+    version: str = ""
+
+    def covers(self, group: str, kind: str) -> bool:
+        """Whether it is, or stands for, a kind, in whatever version."""
+        return self.kind in ("*", kind) and self.group in ("*", group)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +101,11 @@ class Definition:
     """A definition, its rule and its Rego.
 
     ``slug`` is what commands call it, ``name`` Azure's GUID. The fields that may hold expressions
-    (``[parameters('x')]``) keep them; ``aksp.compliance.parameters`` resolves them.
+    (``[parameters('x')]``) keep them; ``aksp.compliance.plan`` resolves them for an assignment.
     ``require_any_of`` are groups of parameters of which at least one must have a value.
+    ``requires_inventory`` are the kinds that the rule compares with: those declared, and once it is
+    compiled (``aksp.workspace.compile_definition``) those that it looks up. ``values_schema`` is what the
+    template says of the values, as an OpenAPI v3 schema.
     """
 
     slug: str
@@ -113,18 +122,24 @@ class Definition:
     require_any_of: tuple[tuple[str, ...], ...] = ()
     kinds: tuple[ResourceKind, ...] = ()
     effect: Any = "[parameters('effect')]"
+    object_scope: Any = None
+    object_name: Any = None
     namespaces: Any = ()
     excluded_namespaces: Any = ()
     label_selector: Any = None
+    namespace_selector: Any = None
+    source: Any = None
+    warn: Any = None
     values: Any = field(default_factory=dict)
     modules: tuple[RegoModule, ...] = ()
     requires_inventory: tuple[ResourceKind, ...] = ()
+    values_schema: Mapping[str, Any] | None = None
     origin: str = ""
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> RuleDescriptor:
         """What reports say of it."""
-        return Rule(
+        return RuleDescriptor(
             slug=self.slug,
             display_name=self.display_name,
             description=self.description,
@@ -133,8 +148,3 @@ class Definition:
             version=self.version,
             severity=self.severity,
         )
-
-    @property
-    def judges_pods(self) -> bool:
-        """Whether the rule is about Pods, and so about containers."""
-        return any(kind.kind in ("Pod", "*") and kind.group in ("", "*") for kind in self.kinds)

@@ -44,9 +44,22 @@ class Resource:
         group, slash, _ = self.api_version.partition("/")
         return group if slash else ""
 
+    @property
+    def is_namespace(self) -> bool:
+        """Whether it is a Namespace."""
+        return self.kind == "Namespace" and self.api_version == "v1"
+
     def __str__(self) -> str:
         place = f"{self.namespace}/" if self.namespace else ""
         return f"{self.kind} {place}{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """What is wrong with a document, and with which field: a path from the root of what is written."""
+
+    message: str
+    path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,16 +67,29 @@ class Document:
     """One object to judge: identity, labels, owner, containers, and what is wrong with it.
 
     A Pod that a workload's template would make has ``template`` set, the path of the template in
-    the workload's document, and ``parent``, the workload itself.
+    the workload's document, and ``parent``, the workload itself. ``reviewed`` is set of the object of an AdmissionReview. ``namespace_labels`` are the labels of
+    the Namespace that it lies in, where somebody has asked for them and they are known.
     """
 
     resource: Resource
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: Owner | None = None
     containers: tuple[Container, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     template: str = ""
+    reviewed: bool = False
     parent: Resource | None = None
+    namespace_labels: Mapping[str, str] | None = None
+
+    def unreadable(self, path: str) -> bool:
+        """Whether a field, or what holds it, is of a wrong type, so that its value is not known."""
+        places = [path, f"{self.template}.{path}"] if self.template else [path]
+        return any(
+            place == wrong.path or place.startswith((f"{wrong.path}.", f"{wrong.path}["))
+            for wrong in self.problems
+            if wrong.path
+            for place in places
+        )
 
 
 def workload_of(kind: str, name: str, labels: Mapping[str, str]) -> Owner:

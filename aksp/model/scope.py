@@ -43,7 +43,8 @@ class Scope:
         return Scope(f"{self.path.rstrip('/')}/namespaces/{name}")
 
     @property
-    def _key(self) -> tuple[str, ...]:
+    def key(self) -> tuple[str, ...]:
+        """The segments as they are compared: a scope covers those whose key begins with its own."""
         segments = tuple(part for part in self.path.split("/") if part)
         if segments and segments[0].lower() == "clusters":
             return ("clusters", *(part.lower() if at % 2 else part for at, part in enumerate(segments[1:])))
@@ -51,8 +52,8 @@ class Scope:
 
     def covers(self, other: Scope) -> bool:
         """Whether other is this scope or lies under it, segment by segment."""
-        mine = self._key
-        return other._key[: len(mine)] == mine
+        mine = self.key
+        return other.key[: len(mine)] == mine
 
     def __str__(self) -> str:
         return self.path

@@ -23,15 +23,7 @@ class Tone(StrEnum):
 
 
 #: The tone of each state.
-STATE_TONES: dict[ComplianceState, Tone] = {
-    ComplianceState.NON_COMPLIANT: Tone.BAD,
-    ComplianceState.COMPLIANT: Tone.GOOD,
-    ComplianceState.ERROR: Tone.FAULT,
-    ComplianceState.CONFLICTING: Tone.ODD,
-    ComplianceState.EXEMPT: Tone.WAIVED,
-    ComplianceState.UNKNOWN: Tone.MUTED,
-    ComplianceState.NOT_STARTED: Tone.MUTED,
-}
+STATE_TONES = {state: Tone(state.tone) for state in ComplianceState}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from aksp.model.compliance import Change, Changes, ComplianceState, Report
+from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report
+from aksp.model.times import rfc3339
 from aksp.report.blocks import Block, Cell, Column, Grid, Paragraph, Row, Span, Tone, cell, span
-from aksp.report.figures import one_decimal, plural, rfc3339
+from aksp.report.figures import compliance_words, one_decimal, plural
 
 _FOUND = {
     ComplianceState.NON_COMPLIANT: ("new", Tone.BAD),
@@ -21,7 +22,8 @@ _GONE = {
 def changes(report: Report, changes: Changes) -> Block:
     """A row per finding that came, went or changed its state; a sentence when there is none."""
     since = rfc3339(changes.since)
-    percent = f"{one_decimal(changes.percent_before)}% → {one_decimal(report.compliance_percent)}% compliant"
+    before = changes.percent_before
+    percent = f"{'nothing judged' if before is None else f'{one_decimal(before)}%'} → {compliance_words(report.compliance_percent)}"
     if not changes.findings:
         return Paragraph(lines=((Span(f"No finding has changed since {since}."),),))
     return Grid(
@@ -45,7 +47,7 @@ def gist(changes: Changes) -> str:
     return ", ".join(parts) or "no change"
 
 
-def _cells(change: Change) -> tuple[Cell, ...]:
+def _cells(change: FindingChange) -> tuple[Cell, ...]:
     finding = change.finding
     place = f"{finding.namespace} " if finding.namespace else ""
     return (
@@ -57,7 +59,7 @@ def _cells(change: Change) -> tuple[Cell, ...]:
     )
 
 
-def _word(change: Change) -> Cell:
+def _word(change: FindingChange) -> Cell:
     if change.before is None:
         assert change.after is not None  # a change has at least one side
         word, tone = _FOUND.get(change.after, (f"new: {change.after}", Tone.ODD))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final, Literal, TypedDict
 
 from aksp.model.compliance import ComplianceState
 from aksp.model.event import Event
+from aksp.model.json_text import encode
+from aksp.model.times import rfc3339
 from aksp.report import wire
-from aksp.report.figures import one_decimal, rfc3339
+from aksp.report.figures import one_decimal
 from aksp.report.text import safe, width_of
 
 _COLUMNS = ("TIME", "CHANGE", "NAMESPACE", "RESOURCE", "CONTAINER", "ASSIGNMENT", "STATE", "MESSAGE")
@@ -30,7 +31,7 @@ class EventWire(TypedDict):
     gap: wire.GapWire | None
     gone: bool
     state: str
-    compliancePercent: float
+    compliancePercent: float | None
 
 
 def heading() -> str:
@@ -58,7 +59,7 @@ def line(event: Event) -> str:
     return _line((rfc3339(event.at), event.type.value, *cells))
 
 
-def json_line(event: Event, state: ComplianceState, percent: float) -> str:
+def json_line(event: Event, state: ComplianceState, percent: float | None) -> str:
     """One change as one line of JSON; state and percentage are those of the whole after it."""
     document: EventWire = {
         "apiVersion": wire.API_VERSION,
@@ -72,9 +73,9 @@ def json_line(event: Event, state: ComplianceState, percent: float) -> str:
         "state": state.value,
         "compliancePercent": one_decimal(percent),
     }
-    text = json.dumps(document, ensure_ascii=False)
+    text = encode(document)
     # JSON leaves C1 controls and bidirectional overrides as they are, and this may be read on a terminal.
-    return text if text.isprintable() else json.dumps(document).replace("\x7f", "\\u007f")
+    return text if text.isprintable() else encode(document, ascii_only=True).replace("\x7f", "\\u007f")
 
 
 def _message(event: Event) -> str:

@@ -52,30 +52,65 @@ class Excerpt:
         ]
 
 
-def excerpt(text: str, line: int, column: int = 1, file: str | None = None) -> Excerpt:
-    """The lines around one of a text, by its number, below the lines that say what they stand in.
+class Text:
+    """A text of which lines are shown: of a file, or, without a file, a live object written as YAML.
 
-    Those are known by their indentation, as in YAML and in JSON that is not all on one line.
+    What each line stands in is worked out once, in one pass: a list may have thousands of fields to show.
     """
-    # As the engine counts them: what else Python takes for the end of a line is text.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if not lines:
-        return Excerpt(file=file, lines=())
-    marked = min(max(line, 1), len(lines))
-    first = _first_of_document(lines, marked)
-    shown = {
-        number
-        for number in range(marked - AROUND, marked + AROUND + 1)
-        if first <= number <= len(lines) and not _separates(lines, marked, number)
-    }
-    shown |= set(_parents(lines, marked, first))
-    chosen = [
-        ExcerptLine(
-            number=number, text=_fitted(lines[number - 1], column if number == marked else 1), marked=number == marked
-        )
-        for number in shown
-    ]
-    return Excerpt(file=file, lines=tuple(_with_gaps(chosen)), text=hash(text))
+
+    def __init__(self, text: str, file: str | None = None) -> None:
+        self._file, self._hash = file, hash(text)
+        # As the engine counts them: what else Python takes for the end of a line is text.
+        self._lines = text.removesuffix("\n").split("\n") if text else []
+        #: By line, from 0: the number of the line that it stands in, 0 for none, and of its document's first line.
+        self._parents: list[int] = []
+        self._firsts: list[int] = []
+        # The lines that a following line may stand in, each less indented than the next.
+        open_: list[tuple[int, bool, int]] = []
+        first = 1
+        for number, line in enumerate(self._lines, 1):
+            if line.startswith("---"):
+                # A mark between documents belongs to neither.
+                open_.clear()
+                first = number + 1
+                self._parents.append(0)
+                self._firsts.append(number)
+                continue
+            indent, item = _indent(line)
+            holders = (at for before, entry, at in reversed(open_) if _holds(before, entry, indent, item))
+            self._parents.append(next(holders, 0))
+            self._firsts.append(first)
+            if line.strip() and not line.lstrip().startswith("#"):
+                while open_ and not _holds(*open_[-1][:2], indent, item):
+                    open_.pop()
+                open_.append((indent, item, number))
+
+    def around(self, line: int, column: int = 1) -> Excerpt:
+        """The lines around one, by its number, below the lines that say what they stand in.
+
+        Those are known by their indentation, as in YAML and in JSON that is not all on one line.
+        """
+        lines = self._lines
+        if not lines:
+            return Excerpt(file=self._file, lines=())
+        marked = min(max(line, 1), len(lines))
+        last = marked
+        while last < min(marked + AROUND, len(lines)) and not lines[last].startswith("---"):
+            last += 1
+        shown = set(range(max(marked - AROUND, self._firsts[marked - 1]), last + 1))
+        holder = self._parents[marked - 1]
+        while holder:
+            shown.add(holder)
+            holder = self._parents[holder - 1]
+        chosen = [
+            ExcerptLine(
+                number=number,
+                text=_fitted(lines[number - 1], column if number == marked else 1),
+                marked=number == marked,
+            )
+            for number in shown
+        ]
+        return Excerpt(file=self._file, lines=tuple(_with_gaps(chosen)), text=self._hash)
 
 
 def _with_gaps(lines: Iterable[ExcerptLine]) -> Iterator[ExcerptLine]:
@@ -86,35 +121,12 @@ def _with_gaps(lines: Iterable[ExcerptLine]) -> Iterator[ExcerptLine]:
         before = line.number
 
 
-def _first_of_document(lines: list[str], marked: int) -> int:
-    """The first line of the YAML document that a line is in."""
-    for number in range(marked, 0, -1):
-        if lines[number - 1].startswith("---"):
-            return number + 1 if number < marked else number
-    return 1
-
-
-def _separates(lines: list[str], marked: int, number: int) -> bool:
-    """Whether another document begins between the field and a line after it."""
-    return number > marked and any(lines[at - 1].startswith("---") for at in range(marked + 1, number + 1))
-
-
-def _parents(lines: list[str], marked: int, first: int) -> list[int]:
-    """The lines that a line stands in, from the inside out: each is less indented than what it holds.
+def _holds(before: int, entry: bool, indent: int, item: bool) -> bool:
+    """Whether a line before may hold one after it, by their indentation and whether they begin entries of lists.
 
     The entries of a YAML list may be indented like the key that holds them.
     """
-    found = []
-    indent, item = _indent(lines[marked - 1])
-    for number in range(marked - 1, first - 1, -1):
-        source = lines[number - 1]
-        if not source.strip() or source.lstrip().startswith("#"):
-            continue
-        here, here_item = _indent(source)
-        if here < indent or (item and here == indent and not here_item):
-            found.append(number)
-            indent, item = here, here_item
-    return found
+    return before < indent or (item and before == indent and not entry)
 
 
 def _indent(line: str) -> tuple[int, bool]:

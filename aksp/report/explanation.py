@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from aksp.compliance.explanation import LeftOut, Setting, Standing, Waiver
+from aksp.compliance.explanation import AssignmentEvaluation, LeftOut, Setting, Waiver
 from aksp.compliance.plan import Ready
 from aksp.compliance.rollup import roll_up
 from aksp.model.assignment import Assignment
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, Result, Target
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, Result, SourceLocation, Target
+from aksp.model.json_text import encode
 from aksp.model.resource import Owner, Resource
 from aksp.report.excerpt import Excerpt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """A distinct finding: its first result, the resources that have it, and the lines that it is about."""
+class DistinctFinding:
+    """A distinct finding: its first result, the resources that have it, where it is written, and the first's lines."""
 
     result: Result
     resources: tuple[Resource, ...]
+    sources: tuple[SourceLocation, ...] = ()
     excerpt: Excerpt | None = None
 
 
@@ -29,8 +30,8 @@ class Found:
 class Case:
     """One assignment's part in a resource's explanation."""
 
-    standing: Standing
-    found: tuple[Found, ...] = ()
+    standing: AssignmentEvaluation
+    found: tuple[DistinctFinding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,14 +84,20 @@ class AssignmentExplanation:
 Explanation = ResourceExplanation | AssignmentExplanation
 
 
-def distinct(results: Iterable[Result]) -> list[tuple[Result, tuple[Resource, ...]]]:
-    """Results that say the same of replicas, once, with the resources; Compliant ones are left out."""
-    found: dict[tuple[str, ...], tuple[Result, dict[Resource, None]]] = {}
+def distinct(results: Iterable[Result]) -> list[DistinctFinding]:
+    """Results that say the same of replicas, or of one resource in several places, once; Compliant ones are left out."""
+    found: dict[tuple[str, ...], list[Result]] = {}
     for one in results:
         if one.state is not ComplianceState.COMPLIANT:
-            _, resources = found.setdefault(_identity(one), (one, {}))
-            resources[one.resource] = None
-    return [(first, tuple(resources)) for first, resources in found.values()]
+            found.setdefault(_identity(one), []).append(one)
+    return [
+        DistinctFinding(
+            result=some[0],
+            resources=tuple(dict.fromkeys(one.resource for one in some)),
+            sources=tuple(dict.fromkeys(one.source for one in some if one.source is not None)),
+        )
+        for some in found.values()
+    ]
 
 
 def _identity(result: Result) -> tuple[str, ...]:
@@ -104,5 +111,5 @@ def _identity(result: Result) -> tuple[str, ...]:
         f"{container.type}/{container.name}" if container else "",
         finding.message,
         finding.path or "",
-        json.dumps([finding.observed, finding.expected], sort_keys=True, default=repr),
+        encode([finding.observed, finding.expected], sort_keys=True),
     )

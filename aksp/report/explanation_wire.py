@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from aksp.compliance import fixes
-from aksp.compliance.explanation import LeftOut, Setting, Verdict, Waiver, lineage
+from aksp.compliance.explanation import ContainerVerdict, LeftOut, Setting, Waiver, lineage
 from aksp.compliance.plan import Ready
 from aksp.model.compliance import Target
+from aksp.model.times import rfc3339
 from aksp.report import wire
 from aksp.report.excerpt import Excerpt
-from aksp.report.explanation import AssignmentExplanation, Case, Explanation, Found, ResourceExplanation
-from aksp.report.figures import one_decimal, rfc3339
+from aksp.report.explanation import AssignmentExplanation, Case, DistinctFinding, Explanation, ResourceExplanation
+from aksp.report.figures import one_decimal
 
 Wire = dict[str, Any]
 
@@ -65,23 +66,37 @@ def _case(case: Case, context: str | None) -> Wire:
 
 def _assignment(explanation: AssignmentExplanation) -> Wire:
     summary, ready = explanation.summary, explanation.ready
-    selection, percent = ready.selection, summary.compliance_percent if summary else None
+    selection = ready.selection
     left_out = explanation.left_out
     return {
         **_head(explanation, "AssignmentExplanation"),
         "target": _target(explanation.target) if explanation.target else None,
         **_ready(ready),
         "state": summary.state.value if summary else None,
-        "compliancePercent": None if percent is None else one_decimal(percent),
+        "compliancePercent": one_decimal(summary.compliance_percent) if summary else None,
+        "message": summary.message if summary else "",
         "counts": wire.counts(summary.counts) if summary else None,
         "leftOut": {"by": left_out.by, "message": left_out.message} if left_out else None,
         "namespaces": list(selection.namespaces),
         "excludedNamespaces": list(selection.excluded_namespaces),
         "labelSelector": selection.selector.document(),
+        "namespaceSelector": selection.namespace_selector.document(),
+        "match": _match(ready),
         "parameters": [_setting(one) for one in explanation.settings],
         "exemptions": [_waiver(one) for one in explanation.waivers],
         "results": [wire.result(one) for one in explanation.results],
         "gaps": [wire.gap(gap) for gap in explanation.gaps],
+    }
+
+
+def _match(ready: Ready) -> Wire:
+    """What else the definition says of what is judged, where it says it; as it is written there, resolved."""
+    definition, selection = ready.definition, ready.selection
+    return {
+        **({"scope": selection.object_scope.value} if definition.object_scope is not None else {}),
+        **({"name": selection.name} if selection.name else {}),
+        **({"source": ready.source.value} if definition.source is not None else {}),
+        **({"warn": ready.warns} if ready.warns is not None else {}),
     }
 
 
@@ -123,7 +138,7 @@ def _setting(setting: Setting) -> Wire:
     }
 
 
-def _verdict(verdict: Verdict) -> Wire:
+def _verdict(verdict: ContainerVerdict) -> Wire:
     container = verdict.container
     by = verdict.left_out
     return {
@@ -147,12 +162,13 @@ def _waiver(waiver: Waiver) -> Wire:
     }
 
 
-def _found(found: Found, context: str | None) -> Wire:
+def _found(found: DistinctFinding, context: str | None) -> Wire:
     result = found.result
     fix = result.finding.fix
     return {
         **wire.result(result),
         "resources": [wire.resource(one) for one in found.resources],
+        "sources": [wire.source(one) for one in found.sources],
         "excerpt": _excerpt(found.excerpt) if found.excerpt else None,
         "fix": dict(fix) if fix else None,
         "patch": fixes.patch(result),

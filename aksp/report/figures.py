@@ -1,20 +1,35 @@
-"""Percentages, times, counts and values as reports write them."""
+"""Percentages, counts and values as reports write them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, overload
 
 from aksp.model.compliance import PRECEDENCE, ComplianceState
+from aksp.model.json_text import encode
 
 
-def one_decimal(percent: float) -> float:
-    """Rounded to one decimal, but only all is 100.0 and only nothing is 0.0."""
+@overload
+def one_decimal(percent: float) -> float: ...
+@overload
+def one_decimal(percent: float | None) -> float | None: ...
+def one_decimal(percent: float | None) -> float | None:
+    """Rounded to one decimal, but only all is 100.0 and only nothing is 0.0. None, nothing judged, stays None."""
+    if percent is None:
+        return None
     if 0.0 < percent < 100.0:
         return min(max(round(percent, 1), 0.1), 99.9)
     return round(percent, 1)
+
+
+def percent_cell(percent: float | None) -> str:
+    """A percentage in a column of them; a dash where nothing was judged."""
+    return "-" if percent is None else str(one_decimal(percent))
+
+
+def compliance_words(percent: float | None) -> str:
+    """As in ``66.7% compliant``."""
+    return "nothing judged" if percent is None else f"{one_decimal(percent)}% compliant"
 
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -35,16 +50,6 @@ def sparkline(values: Sequence[float | None]) -> str:
     return "".join(" " if value is None else _BARS[round((value - low) / step)] for value in values)
 
 
-def rfc3339(moment: datetime) -> str:
-    """A time in UTC, as in 2026-09-01T10:00:00Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def day(moment: datetime) -> str:
-    """A date in UTC, as in 2026-09-01."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d")
-
-
 def total(counts: Mapping[ComplianceState, int]) -> int:
     """How many were judged: all that can roll up."""
     return sum(counts.get(state, 0) for state in PRECEDENCE)
@@ -58,7 +63,7 @@ def value_text(value: Any) -> str:
         case str():
             return value
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return encode(value)
 
 
 def plural(count: int, noun: str) -> str:

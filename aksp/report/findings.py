@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Result
+from aksp.model.times import day
 from aksp.report.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span, Tone, cell, span
-from aksp.report.figures import day, value_text
+from aksp.report.figures import value_text
 from aksp.report.groups import Section, sections
 from aksp.report.interface import GroupBy
 from aksp.report.parse import NamedExemption
@@ -95,7 +96,7 @@ def _grid(
         heading = heading_cell(subject, with_namespace=with_namespace)
         for group in subject.groups.values():
             first = group.first
-            policy = (cell(first.assignment.name),) if with_policy else ()
+            policy = (tuple((span(name),) for name in group.assignments),) if with_policy else ()
             why = (*reason(first), *where_cell(group, subject))
             rows.append(Row(cells=(container_cell(first.finding.container), *policy, why), heading=heading))
             heading = ()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from aksp.model.compliance import ComplianceState, Finding, Result
+from aksp.model.compliance import ComplianceState, Finding, Result, SourceLocation
+from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report.interface import GroupBy
 
 
 @dataclass(kw_only=True, slots=True)
 class Group:
-    """Results that make one row: the first of them, and of how many resources they are."""
+    """Results that make one row: how many, the first, of how many resources, by which assignments, and where written."""
 
     first: Result
     last: Resource
     count: int = 1
+    results: int = 0
+    assignments: dict[str, None] = field(default_factory=dict)
+    sources: dict[SourceLocation, None] = field(default_factory=dict)
 
     def add(self, resource: Resource) -> None:
         """Count one more result. A resource's results follow one another."""
@@ -27,7 +30,7 @@ class Group:
 
 
 @dataclass(kw_only=True, slots=True)
-class Subject(Group):
+class GroupedSubject(Group):
     """All that was found of one workload, or of one resource that no workload made."""
 
     groups: dict[Hashable, Group] = field(default_factory=dict)
@@ -38,12 +41,12 @@ class Section:
     """Subjects under one title, which is empty where there is only one section."""
 
     title: str
-    subjects: tuple[Subject, ...]
+    subjects: tuple[GroupedSubject, ...]
 
 
 def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
     """Group results: sections by title, in them each subject and finding as it first appears."""
-    found: dict[str, dict[Hashable, Subject]] = {}
+    found: dict[str, dict[Hashable, GroupedSubject]] = {}
     merge = group_by != GroupBy.NONE
     for at, result in enumerate(results):
         subjects = found.setdefault(_title(result, group_by), {})
@@ -51,12 +54,17 @@ def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
         if subject := subjects.get(about):
             subject.add(result.resource)
         else:
-            subject = subjects[about] = Subject(first=result, last=result.resource)
+            subject = subjects[about] = GroupedSubject(first=result, last=result.resource)
         key = _row(result) if merge else at
         if group := subject.groups.get(key):
             group.add(result.resource)
         else:
-            subject.groups[key] = Group(first=result, last=result.resource)
+            group = subject.groups[key] = Group(first=result, last=result.resource)
+        group.results += 1
+        group.assignments[result.assignment.name] = None
+        # The same resource, too, may stand in several places.
+        if result.source is not None:
+            group.sources[result.source] = None
     for title, subjects in sorted(found.items()):
         yield Section(title=title, subjects=tuple(subjects.values()))
 
@@ -82,8 +90,11 @@ def _subject(result: Result) -> Hashable:
 def _row(result: Result) -> Hashable:
     """What makes two results of one subject the same row.
 
-    An exemption waives whatever was found, so it needs one row, not one for each finding.
+    An exemption waives whatever was found, so it needs one row, not one for each finding. What keeps an object from
+    being judged is the same for all assignments that would judge it, and needs one row for all.
     """
+    if result.state is ComplianceState.ERROR:
+        return result.state, _identity(result.finding)
     if result.state is ComplianceState.EXEMPT and result.exemption is not None:
         container = result.finding.container
         place = (container.name, container.type) if container else None
@@ -96,6 +107,6 @@ def _identity(finding: Finding) -> Hashable:
     try:
         hash(finding)
     except TypeError:
-        values = json.dumps([finding.observed, finding.expected], sort_keys=True, default=repr)
+        values = encode([finding.observed, finding.expected], sort_keys=True)
         return finding.message, finding.container, finding.path, values
     return finding

@@ -1,7 +1,8 @@
-"""What a report format is: a pure function with a name, and the wishes it is given."""
+"""What a report format is: a pure function with a name, and how its output should look."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -63,15 +64,17 @@ class Render(Protocol):
 class Format:
     """A report format.
 
-    ``every_line`` says that it prints the source line of every result, so that the caller may
-    look them all up at once before; the others ask only for the few that they print.
+    ``every_line`` says that it has every result with its line: the others put some together, or leave some out.
     ``every_result`` says that it lists what complies too, whatever else is asked for.
-    ``suffixes`` are the endings of files that usually hold it, the usual one first.
+    ``suffixes`` are the endings of files that usually hold it, the usual one first. ``in_log`` makes whole lines of it
+    such that a pipeline's runner, which reads them as its log, takes no text for a command, and a parser reads the same;
+    None where the format has no way to say it.
     """
 
     name: str
     description: str
     render: Render
-    every_line: bool
     suffixes: tuple[str, ...]
+    every_line: bool = True
     every_result: bool = False
+    in_log: Callable[[str], str] | None = None

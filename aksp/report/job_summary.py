@@ -9,9 +9,9 @@ from typing import Final
 from aksp.model.compliance import ComplianceState, Report, Result
 from aksp.report import wire
 from aksp.report.figures import plural
+from aksp.report.formats.markdown import escape, render_markdown
 from aksp.report.interface import Style
-from aksp.report.markdown import escape, render_markdown
-from aksp.report.occurrences import severity_rank
+from aksp.report.unique_findings import severity_rank
 
 #: What GitHub takes of one step, in bytes: a larger summary is dropped whole.
 LIMIT_BYTES: Final = 1024 * 1024

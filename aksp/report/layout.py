@@ -11,6 +11,9 @@ from aksp.report.text import width_of, wrap
 GAP = 2
 #: Narrower than this nothing can be laid out; narrower wishes are taken for this.
 NARROWEST = 40
+#: A column whose rows do not wrap is at most so wide: one long value must not pad all others. A longer one moves what
+#: comes after it in its row.
+WIDEST = 120
 # Words up to this width stay whole where that leaves room for all columns.
 _LONGEST_WORD = 18
 # How far rows stand to the right of their heading, and a heading's second line of its first.
@@ -21,8 +24,8 @@ _LAST_SHARE = 3 / 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fitted:
-    """A grid with a width for each column, and every line of its cells at most so wide.
+class FittedGrid:
+    """A grid with a width for each column, and every line of its cells at most so wide, but where nothing wraps.
 
     The lines of a row's heading are what it wraps to.
     """
@@ -38,14 +41,18 @@ class Fitted:
         return self.indent + sum(self.widths) + GAP * (len(self.widths) - 1)
 
 
-def fit(grid: Grid, width: int | None) -> Fitted:
-    """Choose the columns' widths and wrap the cells; without a width nothing wraps."""
+def fit(grid: Grid, width: int | None) -> FittedGrid:
+    """Choose the columns' widths and wrap the cells; without a width nothing wraps, and long cells overflow."""
     natural = _natural(grid)
-    widths = natural if _fits(grid, natural, width) else _share(grid, natural, max(width or 0, NARROWEST))
+    whole = _fits(grid, natural, width)
+    if width is None:
+        widths = tuple(min(each, WIDEST) for each in natural)
+    else:
+        widths = natural if whole else _share(grid, natural, max(width, NARROWEST))
     rows = tuple(
         Row(
             cells=row.cells
-            if widths is natural
+            if whole
             else tuple(_wrap_cell(cell, limit) for cell, limit in zip(row.cells, widths, strict=True)),
             heading=_heading(row.heading, width) if row.heading else (),
         )
@@ -54,7 +61,7 @@ def fit(grid: Grid, width: int | None) -> Fitted:
     headers = tuple(
         _wrap_cell(((Span(column.header),),), limit) for column, limit in zip(grid.columns, widths, strict=True)
     )
-    return Fitted(widths=widths, headers=headers, rows=rows, indent=_indent(grid))
+    return FittedGrid(widths=widths, headers=headers, rows=rows, indent=_indent(grid))
 
 
 def fits(grid: Grid, width: int | None) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report
+from aksp.model.times import rfc3339
 from aksp.report import findings, summary
 from aksp.report.blocks import STATE_TONES, Block, Grid, Line, Paragraph, Row, Span, Tone
-from aksp.report.figures import one_decimal, plural, rfc3339
+from aksp.report.figures import compliance_words, plural
 from aksp.report.groups import sections
 from aksp.report.interface import GroupBy
 from aksp.report.layout import fit
@@ -27,7 +28,7 @@ _WORST = (ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class View:
+class ScreenState:
     """What is shown. The report's results are the newest first, and perhaps not all of the ``found``.
 
     ``objects`` are watched, of so many ``kinds``. ``changed_at`` is None until something changes. ``synced`` is False
@@ -44,7 +45,7 @@ class View:
     how: str
 
 
-def screen(view: View, *, width: int, height: int, color: bool) -> list[str]:
+def screen(view: ScreenState, *, width: int, height: int, color: bool) -> list[str]:
     """The lines of the screen, ``height`` of them, none wider than ``width`` columns."""
     foot = _drawn(Paragraph(lines=((Span(view.how, Tone.MUTED),),)), width, color)[:1]
     room = max(height, _LOWEST) - len(foot)
@@ -68,7 +69,7 @@ def screen(view: View, *, width: int, height: int, color: bool) -> list[str]:
     return [*lines, *[""] * (height - len(lines) - len(foot)), *foot][-height:]
 
 
-def _head(view: View) -> Paragraph:
+def _head(view: ScreenState) -> Paragraph:
     """As a report begins, but with what is watched, and when it last changed."""
     report = view.report
     where, _, *counts = summary.heading(report).lines
@@ -76,11 +77,9 @@ def _head(view: View) -> Paragraph:
     state: Line
     if not view.synced:
         state = (Span("Reading the cluster …", Tone.STRONG), Span(f"  {plural(view.objects, 'object')}", Tone.MUTED))
-    elif counts:
-        percent = Span(f"  {one_decimal(report.compliance_percent)}% compliant")
-        state = (Span(report.state.value, STATE_TONES[report.state]), percent, Span(watched, Tone.MUTED))
     else:
-        state = (Span("Nothing to judge", Tone.STRONG), Span(watched, Tone.MUTED))
+        percent = Span(f"  {compliance_words(report.compliance_percent)}")
+        state = (Span(report.state.value, STATE_TONES[report.state]), percent, Span(watched, Tone.MUTED))
     if view.lost:
         state += (Span("  reconnecting …", Tone.FAULT),)
     last = f"last change {rfc3339(view.changed_at)}" if view.changed_at else "nothing has changed yet"
@@ -104,11 +103,11 @@ def _badness(one: AssignmentSummary) -> tuple[int, str]:
     return _WORST.index(one.state) if one.state in _WORST else len(_WORST), one.name
 
 
-def _findings(view: View, width: int, room: int, color: bool) -> list[str]:
+def _findings(view: ScreenState, width: int, room: int, color: bool) -> list[str]:
     """The newest findings, replicas together, as many as there is room for; and how many there are besides."""
     (section,) = sections(view.report.results, GroupBy.OWNER)
     (grid,) = findings.findings(view.report.results, GroupBy.OWNER)
-    counts = [group.count for subject in section.subjects for group in subject.groups.values()]
+    counts = [group.results for subject in section.subjects for group in subject.groups.values()]
     # A row takes a line at least: what is beyond needs no fitting.
     fitted = fit(replace(grid, rows=grid.rows[:room]), width)
     title = _drawn(Paragraph(lines=(grid.title,)), width, color)

@@ -22,13 +22,14 @@ from aksp.model.compliance import (
     Counts,
     Finding,
     Gap,
+    KnownLocation,
     Report,
     Result,
-    Source,
+    SourceLocation,
     Target,
     TargetKind,
-    Written,
 )
+from aksp.model.json_text import encode
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
 
@@ -60,7 +61,7 @@ def report_from(document: Mapping[str, Any]) -> Report:
         evaluated_at=_moment(head),
         target=_target(head.fields("target")),
         state=head.word("state", ComplianceState),
-        compliance_percent=head.number("compliancePercent"),
+        compliance_percent=head.optional_number("compliancePercent"),
         counts=_counts(head.fields("counts")),
         assignments=tuple(_summary(each, reader.severities) for each in head.items("assignments")),
         results=results,
@@ -99,6 +100,12 @@ class _Fields:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100:
             return float(value)
         raise self._not(name, "a number from 0 to 100")
+
+    def optional_number(self, name: str) -> float | None:
+        return None if self.any(name) is None else self.number(name)
+
+    def has(self, name: str) -> bool:
+        return name in self._values
 
     def word(self, name: str, words: type[_Word]) -> _Word:
         try:
@@ -174,7 +181,7 @@ class _Results:
         of = fields.optional_fields("container")
         container = Container(name=of.text("name"), type=of.text("type"), image=of.text("image")) if of else None
         # As JSON: values may be lists, and 1, 1.0 and true are one key but not one value.
-        key = (message, path, container, json.dumps([observed, expected]))
+        key = (message, path, container, encode([observed, expected]))
         if key not in self._findings:
             self._findings[key] = Finding(
                 message=message, container=container, path=path, observed=observed, expected=expected
@@ -229,7 +236,9 @@ def _summary(fields: _Fields, severities: Mapping[str, str]) -> AssignmentSummar
         scope=fields.text("scope"),
         severity=severities.get(name, ""),
         state=fields.word("state", ComplianceState),
-        compliance_percent=None if fields.any("compliancePercent") is None else fields.number("compliancePercent"),
+        compliance_percent=fields.optional_number("compliancePercent"),
+        # Reports from before there were reasons have none.
+        message=fields.text("message") if fields.has("message") else "",
         counts=_counts(fields.fields("counts")),
     )
 
@@ -261,8 +270,8 @@ def _resource(fields: _Fields) -> Resource:
     )
 
 
-def _source(fields: _Fields | None) -> Source | None:
-    return Written(file=fields.text("file"), line=fields.whole("line")) if fields else None
+def _source(fields: _Fields | None) -> SourceLocation | None:
+    return KnownLocation(file=fields.text("file"), line=fields.whole("line")) if fields else None
 
 
 def _shown(value: Any) -> str:

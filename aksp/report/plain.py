@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TextIO
 
 from aksp.report.blocks import Block, Cell, Grid, Line, Paragraph, Row, Span, Tone
-from aksp.report.layout import GAP, Fitted, fit, fit_paragraph, text_of
+from aksp.report.layout import GAP, FittedGrid, fit, fit_paragraph, text_of
 from aksp.report.text import width_of
 
 # SGR parameters (ECMA-48), for `--color always` through a pipe.
@@ -40,7 +40,7 @@ def _write_lines(paragraph: Paragraph, out: TextIO, *, width: int | None, color:
     out.writelines(_line(line, color=color).rstrip() + "\n" for line in fit_paragraph(paragraph, width))
 
 
-def draw_table(grid: Grid, fitted: Fitted, out: TextIO, *, color: bool) -> None:
+def draw_table(grid: Grid, fitted: FittedGrid, out: TextIO, *, color: bool) -> None:
     """Write a fitted grid without its title."""
     if grid.headings:
         draw_headed(fitted, out, color=color)
@@ -48,29 +48,31 @@ def draw_table(grid: Grid, fitted: Fitted, out: TextIO, *, color: bool) -> None:
     right = tuple(column.right for column in grid.columns)
     rule = tuple(((Span("-" * width),),) for width in fitted.widths)
     for cells in (fitted.headers, rule, *(row.cells for row in spaced(fitted))):
-        out.writelines(_row_lines(cells, fitted, color=color, right=right))
+        out.writelines(row_lines(cells, fitted, color=color, right=right))
 
 
-def draw_headed(fitted: Fitted, out: TextIO, *, color: bool, terminal: bool = False) -> None:
+def draw_headed(fitted: FittedGrid, out: TextIO, *, color: bool, terminal: bool = False) -> None:
     """Write a fitted grid with its headings: no cell of rich spans columns.
 
     On a terminal the headers and the rule look like rich's.
     """
     if terminal:
         headers = tuple(tuple((Span(text_of(line), Tone.STRONG),) for line in cell) for cell in fitted.headers)
-        out.writelines(_row_lines(headers, fitted, color=color))
+        out.writelines(row_lines(headers, fitted, color=color))
         out.write(" " * fitted.indent + "\u2500" * (fitted.width - fitted.indent) + "\n")
     else:
         rule = tuple(((Span("-" * width),),) for width in fitted.widths)
-        out.writelines([*_row_lines(fitted.headers, fitted, color=color), *_row_lines(rule, fitted, color=color)])
+        out.writelines([*row_lines(fitted.headers, fitted, color=color), *row_lines(rule, fitted, color=color)])
     for at, row in enumerate(fitted.rows):
         if at and row.heading:
             out.write("\n")
         out.writelines(_line(line, color=color) + "\n" for line in row.heading)
-        out.writelines(_row_lines(row.cells, fitted, color=color))
+        out.writelines(row_lines(row.cells, fitted, color=color))
 
 
-def _row_lines(cells: tuple[Cell, ...], fitted: Fitted, *, color: bool, right: tuple[bool, ...] = ()) -> Iterator[str]:
+def row_lines(
+    cells: tuple[Cell, ...], fitted: FittedGrid, *, color: bool, right: tuple[bool, ...] = ()
+) -> Iterator[str]:
     """The lines of a row, columns aligned to the left but for those that are not."""
     indent = " " * fitted.indent
     for lines in zip_longest(*cells, fillvalue=()):
@@ -84,7 +86,7 @@ def _row_lines(cells: tuple[Cell, ...], fitted: Fitted, *, color: bool, right: t
         yield indent + (" " * GAP).join(padded).rstrip() + "\n"
 
 
-def spaced(fitted: Fitted) -> Iterator[Row]:
+def spaced(fitted: FittedGrid) -> Iterator[Row]:
     """The rows, with an empty one between two subjects where rows are of several lines."""
     airy = any(len(cell) > 1 for row in fitted.rows for cell in row.cells)
     empty = Row(cells=tuple(((Span(" "),),) for _ in fitted.widths))

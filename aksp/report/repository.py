@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from urllib.parse import quote
 
-from aksp.model.compliance import Gap, Result, Source, Target, TargetKind
+from aksp.model.compliance import Gap, Result, SourceLocation, Target, TargetKind
 from aksp.model.resource import Resource
 from aksp.report.interface import Style
 
@@ -16,7 +16,7 @@ from aksp.report.interface import Style
 STDIN = "stdin"
 
 
-class Origin(StrEnum):
+class PlaceKind(StrEnum):
     """What a place is in."""
 
     REPOSITORY = "repository"
@@ -34,7 +34,7 @@ class Place:
     begins and the column after the line's end, counted from 1; None when unknown.
     """
 
-    origin: Origin
+    origin: PlaceKind
     path: str
     line: int = 1
     columns: tuple[int, int] | None = None
@@ -42,7 +42,7 @@ class Place:
     @property
     def uri(self) -> str:
         """The path as a URI reference by RFC 3986."""
-        if self.origin is Origin.OBJECT:
+        if self.origin is PlaceKind.OBJECT:
             return self.path  # it is one already
         if posixpath.isabs(self.path) or PurePath(self.path).is_absolute():
             return f"file:///{_quoted(self.path.lstrip('/'), '/:')}"
@@ -56,17 +56,17 @@ def place_of(result: Result, target: Target, style: Style) -> Place:
     kind, name = (
         (result.owner.kind, result.owner.name) if result.owner else (result.resource.kind, result.resource.name)
     )
-    return Place(origin=Origin.OBJECT, path=object_path(target, result.resource.namespace, kind, name))
+    return Place(origin=PlaceKind.OBJECT, path=object_path(target, result.resource.namespace, kind, name))
 
 
-def in_file(source: Source, style: Style) -> Place:
+def in_file(source: SourceLocation, style: Style) -> Place:
     """A place in a file. Looks its line up."""
     line, columns = source.line, source.columns
     if source.file == "-":
-        return Place(origin=Origin.STDIN, path=STDIN, line=line, columns=columns)
+        return Place(origin=PlaceKind.STDIN, path=STDIN, line=line, columns=columns)
     path = file_path(source.file, style)
     outside = path == ".." or path.startswith("../") or posixpath.isabs(path) or PurePath(path).is_absolute()
-    return Place(origin=Origin.ELSEWHERE if outside else Origin.REPOSITORY, path=path, line=line, columns=columns)
+    return Place(origin=PlaceKind.ELSEWHERE if outside else PlaceKind.REPOSITORY, path=path, line=line, columns=columns)
 
 
 def gap_place(gap: Gap, target: Target, style: Style) -> Place:
@@ -74,7 +74,7 @@ def gap_place(gap: Gap, target: Target, style: Style) -> Place:
     if gap.source is not None:
         return in_file(gap.source, style)
     resource = gap.resource or Resource(api_version="", kind="gaps", namespace="", name=gap.reason)
-    return Place(origin=Origin.OBJECT, path=object_path(target, resource.namespace, resource.kind, resource.name))
+    return Place(origin=PlaceKind.OBJECT, path=object_path(target, resource.namespace, resource.kind, resource.name))
 
 
 def object_path(target: Target, *names: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from aksp.model.compliance import Report, Rule
-from aksp.report.markdown import escape
+from aksp.model.compliance import Report, RuleDescriptor
+from aksp.report.formats.markdown import escape
 from aksp.report.text import safe
 
 #: GitHub takes so many characters of a rule's description.
@@ -24,9 +24,11 @@ def sarif_rules(report: Report, definitions: Iterable[str], enforced: set[str]) 
     return [_rule(slug, report.rules.get(slug), "error" if slug in enforced else "warning") for slug in definitions]
 
 
-def _rule(slug: str, rule: Rule | None, level: str) -> dict[str, Any]:
+def _rule(slug: str, rule: RuleDescriptor | None, level: str) -> dict[str, Any]:
     if rule is None:
-        rule = Rule(slug=slug, display_name="", description="", remediation="", category="", version="", severity="")
+        rule = RuleDescriptor(
+            slug=slug, display_name="", description="", remediation="", category="", version="", severity=""
+        )
     title = safe(rule.display_name.strip()) or safe(slug) or "unnamed"
     description = safe(rule.description.strip()) or title
     remediation = safe(rule.remediation.strip()) or f"`aksp definitions show {safe(slug)}` describes this definition."

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Final
 
-from aksp.model.compliance import Result, Source
+from aksp.model.compliance import Result, SourceLocation
 from aksp.model.resource import Container
 from aksp.report.blocks import Cell, Line, Tone, cell, span
 from aksp.report.figures import plural
-from aksp.report.groups import Group, Subject
+from aksp.report.groups import Group, GroupedSubject
+
+#: How many places of one row are named; the rest is counted.
+MOST_PLACES: Final = 4
 
 _TYPES = {"initContainers": "init", "ephemeralContainers": "ephemeral"}
 
 
-def heading_cell(subject: Subject, *, with_namespace: bool) -> Cell:
+def heading_cell(subject: GroupedSubject, *, with_namespace: bool) -> Cell:
     """The workload or the resource; then which or how many Pods of a workload."""
     resource = subject.first.resource
     name = owner_name(subject.first) or f"{resource.kind}/{resource.name}"
@@ -23,11 +28,9 @@ def heading_cell(subject: Subject, *, with_namespace: bool) -> Cell:
     return (*lines, (span(_replicas(subject), Tone.MUTED),))
 
 
-def where_cell(group: Group, subject: Subject) -> Cell:
+def where_cell(group: Group, subject: GroupedSubject) -> Cell:
     """Where it is written; and of which replicas it was found, where others were found otherwise."""
-    lines: Cell = ()
-    if group.first.source is not None:
-        lines = ((span(place(group.first.source), Tone.MUTED),),)
+    lines: Cell = tuple((span(text, Tone.MUTED),) for text in places(group.sources))
     if group.count < subject.count:
         of = f"{group.count} of {_replicas(subject)}"
         lines += ((span(f"{of}: {group.first.resource.name}" if group.count == 1 else of, Tone.MUTED),),)
@@ -54,10 +57,19 @@ def reason_cell(result: Result) -> Cell:
     return tuple(line for line in (message, (span(f"at {path}", Tone.MUTED),)) if line)
 
 
-def place(source: Source) -> str:
+def place(source: SourceLocation) -> str:
     """A file and a line, in the form that editors and terminals open."""
     file = "<stdin>" if source.file == "-" else source.file
     return f"{file}:{source.line}"
+
+
+def places(sources: Iterable[SourceLocation]) -> list[str]:
+    """The places of a row, a line each; beyond some they are counted."""
+    every = list(sources)
+    named = every if len(every) <= MOST_PLACES else every[: MOST_PLACES - 1]
+    texts = list(dict.fromkeys(map(place, named)))
+    more = len(every) - len(named)
+    return [*texts, f"and {more:,} more places (-o json has them all)"] if more else texts
 
 
 def owner_name(result: Result) -> str:

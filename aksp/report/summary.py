@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, TargetKind
+from aksp.model.times import rfc3339
 from aksp.report import layout
 from aksp.report.blocks import STATE_TONES, Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
-from aksp.report.figures import one_decimal, plural, rfc3339, total
+from aksp.report.figures import compliance_words, percent_cell, plural, total
 
 _TARGETS = {TargetKind.CLUSTER: "Cluster", TargetKind.MANIFESTS: "Manifests"}
 
@@ -21,9 +22,9 @@ def heading(report: Report) -> Paragraph:
     if "/namespaces/" in target.scope:
         where += (span(f"  {target.scope}", Tone.MUTED),)
     evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
+    percent = Span(f"  {compliance_words(report.compliance_percent)}")
     if not total(report.counts.resources):
-        return Paragraph(lines=(where, (Span("Nothing judged", Tone.STRONG), evaluated)), hang=2)
-    percent = Span(f"  {one_decimal(report.compliance_percent)}% compliant")
+        return Paragraph(lines=(where, (_state(report.state), percent, evaluated)), hang=2)
     lines: list[Line] = [where, (_state(report.state), percent, evaluated), ()]
     lines.append((Span("Resources   "), *_tally(report.counts.resources)))
     if total(report.counts.containers):
@@ -65,6 +66,8 @@ def closing(report: Report) -> Paragraph:
         gist, tone = f"Nothing was judged{why}.", Tone.STRONG
     elif bad:
         gist, tone = f"{bad} of {plural(whole, 'resource')} {'does' if bad == 1 else 'do'} not comply.", Tone.BAD
+    elif unjudged and not _complying(report):
+        gist, tone = "Nothing could be judged.", Tone.FAULT
     elif unjudged:
         gist, tone = "Everything that could be judged complies.", Tone.FAULT
     elif counts.get(ComplianceState.EXEMPT, 0):
@@ -72,9 +75,18 @@ def closing(report: Report) -> Paragraph:
     else:
         gist, tone = "Everything that was judged complies.", Tone.GOOD
     line: Line = (Span(gist, tone),)
-    if unjudged:
+    if unjudged and report.assignments:
         line += (Span(f" Not judged: {unjudged}.", Tone.FAULT),)
     return Paragraph(lines=(line,))
+
+
+def _complying(report: Report) -> bool:
+    """Whether any resource was judged by any assignment without an Error."""
+    return any(
+        line.counts.resources.get(state, 0)
+        for line in report.assignments
+        for state in (ComplianceState.COMPLIANT, ComplianceState.EXEMPT)
+    )
 
 
 def _unjudged(report: Report) -> str:
@@ -83,9 +95,9 @@ def _unjudged(report: Report) -> str:
     Counted from the results: in the counts another assignment's Compliant comes before Error.
     """
     parts = []
-    for state, words in ((ComplianceState.ERROR, "in error"), (ComplianceState.CONFLICTING, "in conflict")):
+    for state in (ComplianceState.ERROR, ComplianceState.CONFLICTING):
         if number := len({each.resource for each in report.results if each.state is state}):
-            parts.append(f"{plural(number, 'resource')} {words}")
+            parts.append(f"{plural(number, 'resource')} {state.words}")
     if report.gaps:
         parts.append(plural(len(report.gaps), "gap"))
     return ", ".join(parts)
@@ -107,12 +119,16 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
         name: Cell = ((span(each.name),),)
         if not definition and each.definition != each.name:
             name += ((span(each.definition, Tone.MUTED),),)
-        percent = None if _nothing_matched(each) else each.compliance_percent
+        percent = each.compliance_percent
+        state: Cell = ((_state(each.state),),)
+        # An assignment in Error has a gap, where there is more room.
+        if each.message and each.state is ComplianceState.NOT_STARTED:
+            state += ((span(each.message, Tone.MUTED),),)
         cells = [
             name,
             _effect(each),
-            cell("-", Tone.MUTED) if _nothing_matched(each) else ((_state(each.state),),),
-            cell("-", Tone.MUTED) if percent is None else cell(f"{one_decimal(percent)}"),
+            state,
+            cell(percent_cell(percent), Tone.MUTED) if percent is None else cell(percent_cell(percent)),
             _share(each.counts.resources),
             _share(each.counts.containers),
         ]
@@ -123,11 +139,6 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
     note = f"  resources and containers: non-compliant{exempt}/all"
     title = (Span("Assignments", Tone.STRONG), Span(note, Tone.MUTED))
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))
-
-
-def _nothing_matched(summary: AssignmentSummary) -> bool:
-    """Whether there was nothing to judge. An error or a disabled effect is said all the same."""
-    return summary.state is ComplianceState.COMPLIANT and not total(summary.counts.resources)
 
 
 def _effect(summary: AssignmentSummary) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from aksp.report.blocks import Block, Cell, Grid, Line, Paragraph, Tone
-from aksp.report.layout import GAP, Fitted, fit, fit_paragraph
+from aksp.report.layout import GAP, FittedGrid, fit, fit_paragraph
 from aksp.report.plain import draw_headed, draw_table, spaced
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def draw_rich(blocks: Iterable[Block], out: TextIO, *, width: int | None, color:
             console.print(_text(tuple(fit_paragraph(block, width))), soft_wrap=True)
 
 
-def _table(grid: Grid, fitted: Fitted) -> Table:
+def _table(grid: Grid, fitted: FittedGrid) -> Table:
     from rich import box
     from rich.table import Table
 

@@ -73,7 +73,7 @@ def _lines(text: str, start: int, width: int, *, spare: bool = False) -> list[tu
             lines.append((start, fits))
             break
         end = _break(text, start, fits, width, spare=spare)
-        lines.append((start, len(text[:end].rstrip(" "))))
+        lines.append((start, start + len(text[start:end].rstrip(" "))))
         start = end
         while start < end_of_text and text[start] == " ":
             start += 1
@@ -101,7 +101,8 @@ def _break(text: str, start: int, fits: int, width: int, *, spare: bool) -> int:
         return seam or fits
     if seam <= blank:
         return blank
-    following = text[blank + 1 :].split(" ", 1)[0]
+    after = text.find(" ", blank + 1)
+    following = text[blank + 1 :] if after < 0 else text[blank + 1 : after]
     if width_of(following) > width or (spare and _saves_a_line(text, start, blank, seam, width)):
         return seam
     return blank

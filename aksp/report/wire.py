@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypedDict
 
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Gap, Report, Result, Source
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Gap, Report, Result, SourceLocation
 from aksp.model.resource import Resource
-from aksp.report.figures import one_decimal, rfc3339
+from aksp.model.times import rfc3339
+from aksp.report.figures import one_decimal
 from aksp.report.interface import Show
 
 API_VERSION: Final = "policy.aksp.io/v1"
@@ -37,6 +38,7 @@ class AssignmentWire(TypedDict):
     scope: str
     state: str
     compliancePercent: float | None
+    message: str
     counts: CountsWire
 
 
@@ -96,7 +98,7 @@ class HeadWire(TypedDict):
     evaluatedAt: str
     target: TargetWire
     state: str
-    compliancePercent: float
+    compliancePercent: float | None
     counts: CountsWire
     assignments: list[AssignmentWire]
 
@@ -162,7 +164,6 @@ def result(result: Result) -> ResultWire:
 
 
 def _assignment(summary: AssignmentSummary) -> AssignmentWire:
-    percent = summary.compliance_percent
     return {
         "name": summary.name,
         "displayName": summary.display_name,
@@ -172,7 +173,8 @@ def _assignment(summary: AssignmentSummary) -> AssignmentWire:
         "enforcementMode": summary.enforcement_mode,
         "scope": summary.scope,
         "state": summary.state.value,
-        "compliancePercent": None if percent is None else one_decimal(percent),
+        "compliancePercent": one_decimal(summary.compliance_percent),
+        "message": summary.message,
         "counts": counts(summary.counts),
     }
 
@@ -197,7 +199,7 @@ def resource(of: Resource) -> ResourceWire:
     }
 
 
-def source(of: Source | None) -> SourceWire | None:
+def source(of: SourceLocation | None) -> SourceWire | None:
     """A place in a file."""
     return {"file": of.file, "line": of.line} if of else None
 

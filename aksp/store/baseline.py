@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.errors import InvalidInput
-from aksp.model.compliance import ComplianceState, Remembered, Report
+from aksp.model.compliance import ComplianceState, Report, StoredFinding
 from aksp.store.files import write_beside
 
 API_VERSION: Final = "policy.aksp.io/v1"
@@ -19,7 +19,7 @@ FILE: Final = "baseline.json"
 _FIELDS: Final = ("fingerprint", "assignment", "namespace", "kind", "name", "container", "path", "message")
 
 
-def write_baseline(path: Path, report: Report, findings: Iterable[Remembered]) -> int:
+def write_baseline(path: Path, report: Report, findings: Iterable[StoredFinding]) -> int:
     """Write the violations among these, a line each in the order given; how many they are. Raises InvalidInput."""
     head = {
         "apiVersion": API_VERSION,
@@ -39,8 +39,10 @@ def write_baseline(path: Path, report: Report, findings: Iterable[Remembered]) -
     return len(lines)
 
 
-def read_baseline(path: Path) -> dict[str, Remembered]:
+def read_baseline(path: Path) -> dict[str, StoredFinding]:
     """The known violations by fingerprint. Raises InvalidInput for a file that is not there or no baseline."""
+    if path.exists() and not path.is_file():
+        raise InvalidInput("the baseline is no regular file", where=str(path))
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -68,10 +70,10 @@ def read_baseline(path: Path) -> dict[str, Remembered]:
     return found
 
 
-def _finding(entry: Any, where: str) -> Remembered:
+def _finding(entry: Any, where: str) -> StoredFinding:
     if not isinstance(entry, dict):
         raise InvalidInput("is not an object", where=where)
     for field in _FIELDS:
         if not isinstance(entry.get(field, None if field == "fingerprint" else ""), str):
             raise InvalidInput(f"{field} is not a string", where=where)
-    return Remembered(state=ComplianceState.NON_COMPLIANT, **{field: entry.get(field, "") for field in _FIELDS})
+    return StoredFinding(state=ComplianceState.NON_COMPLIANT, **{field: entry.get(field, "") for field in _FIELDS})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.model.assignment import API_VERSION, Assignment, Exemption
 from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
+from aksp.store.interface import ApplyResult
 
 #: The kinds of documents and their plurals.
 PLURALS = {
@@ -25,14 +25,6 @@ PLURALS = {
 MANAGER = "aksp"
 
 T = TypeVar("T")
-
-
-class Change(StrEnum):
-    """What became of an object, in kubectl's words."""
-
-    CREATED = "created"
-    CONFIGURED = "configured"
-    UNCHANGED = "unchanged"
 
 
 class ClusterStore:
@@ -73,37 +65,46 @@ class ClusterStore:
                 objects.list_all(self._connection, _path(kind))
         return found
 
-    def save(self, assignment: Assignment, *, replace: bool) -> str:
-        """Keep an assignment and give its name in the cluster.
+    def save(self, assignment: Assignment, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep an assignment; what became of it, and its name in the cluster.
 
         The same content again changes nothing; other content needs replace, else InvalidInput.
         """
-        return self._save(assignment_document(assignment), replace=replace)
+        document = assignment_document(assignment)
+        (change,) = self.save_all([document], replace=replace)
+        return change, f"{label(document)} in cluster {self.name}"
 
-    def save_exemption(self, exemption: Exemption, *, replace: bool) -> str:
-        """As `save`, for an exemption."""
-        return self._save(exemption_document(exemption), replace=replace)
-
-    def save_definition(self, document: Mapping[str, Any], *, replace: bool) -> str:
-        """As `save`, for a PolicyDefinition as aksp.catalog.custom makes it."""
-        return self._save(document, replace=replace)
-
-    def _save(self, document: Mapping[str, Any], *, replace: bool) -> str:
-        self.save_all([document], replace=replace)
-        return f"{label(document)} in cluster {self.name}"
-
-    def save_all(self, documents: Sequence[Mapping[str, Any]], *, replace: bool) -> list[Change]:
+    def save_all(self, documents: Sequence[Mapping[str, Any]], *, replace: bool) -> list[ApplyResult]:
         """Keep several documents, in their order, after a look at all of them. As `save`."""
         known = [self.document(document["kind"], _name(document)) for document in documents]
         for document, there in zip(documents, known, strict=True):
             if there is not None and not replace and not alike(there, document):
-                raise InvalidInput(
-                    f"{_WORDS[document['kind']]} {_name(document)!r} is in cluster {self.name} with other content",
-                    where=label(document),
-                    hint="give --replace to overwrite it"
-                    + (", or another --name" if document["kind"] == "PolicyAssignment" else ""),
-                )
-        return [self.apply(document, there) for document, there in zip(documents, known, strict=True)]
+                raise self._taken(document)
+        return [
+            self._create(document) if there is None and not replace else self.apply(document, there)
+            for document, there in zip(documents, known, strict=True)
+        ]
+
+    def _create(self, document: Mapping[str, Any]) -> ApplyResult:
+        """Of several that keep a new name at once one is first, and it is there to the others."""
+        kind, name = document["kind"], _name(document)
+        with self._refusals(kind, name, "create"):
+            try:
+                objects.create(self._connection, _path(kind), document, manager=MANAGER)
+                return ApplyResult.CREATED
+            except faults.AlreadyExists:
+                there = objects.get(self._connection, _path(kind, name))
+        if there is None or not alike(there, document):
+            raise self._taken(document)
+        return ApplyResult.UNCHANGED
+
+    def _taken(self, document: Mapping[str, Any]) -> InvalidInput:
+        return InvalidInput(
+            f"{_WORDS[document['kind']]} {_name(document)!r} is in cluster {self.name} with other content",
+            where=label(document),
+            hint="give --replace to overwrite it"
+            + (", or another --name" if document["kind"] == "PolicyAssignment" else ""),
+        )
 
     def delete(self, name: str) -> str:
         """Remove an assignment and say where it was. Raises InvalidInput when there is none."""
@@ -112,25 +113,27 @@ class ClusterStore:
             raise InvalidInput(f"there is no assignment {name!r} in cluster {self.name}", hint=nearest(name, known))
         return f"cluster {self.name}"
 
-    def apply(self, document: Mapping[str, Any], known: Mapping[str, Any] | None, *, dry_run: bool = False) -> Change:
+    def apply(
+        self, document: Mapping[str, Any], known: Mapping[str, Any] | None, *, dry_run: bool = False
+    ) -> ApplyResult:
         """Make an object be as the document says; `known` is the one that is there.
 
         Labels that the document gives are part of it. With dry_run the API server checks and
         keeps nothing. Raises InvalidInput when it finds the document invalid.
         """
         if known is not None and alike(known, document) and _labels(document).items() <= _labels(known).items():
-            return Change.UNCHANGED
+            return ApplyResult.UNCHANGED
         kind, name = document["kind"], _name(document)
         with self._refusals(kind, name, "patch"):
             path = _path(kind, name)
             kept = objects.apply(self._connection, path, document, manager=MANAGER, dry_run=dry_run)
             if not dry_run and not alike(kept, document):
-                # Fields that others had set stay when one applies; they would be in force unseen.
-                kept = objects.replace(self._connection, path, {**kept, "spec": document["spec"]})
+                # Fields that others had set, or `_create`, stay when one applies; they would be in force unseen.
+                kept = objects.set_field(self._connection, path, "spec", document["spec"], manager=MANAGER)
         if known is None:
-            return Change.CREATED
+            return ApplyResult.CREATED
         same = kept["metadata"].get("resourceVersion") == known["metadata"].get("resourceVersion")
-        return Change.UNCHANGED if same and not dry_run else Change.CONFIGURED
+        return ApplyResult.UNCHANGED if same and not dry_run else ApplyResult.CONFIGURED
 
     def remove(self, kind: str, name: str, *, dry_run: bool = False) -> bool:
         """Delete an object; False when it was not there. With dry_run the API server only checks."""

@@ -19,6 +19,7 @@ from aksp.model.assignment import (
     ExemptionCategory,
 )
 from aksp.model.scope import Scope
+from aksp.model.times import in_utc, rfc3339
 
 #: An RFC 1123 subdomain, since the same documents are custom resources.
 NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
@@ -34,7 +35,11 @@ _EXEMPTION_FIELDS = (
 _RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
 
 
-class _Fields:
+#: RFC 3339, where the time and its offset may be left out.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII)
+
+
+class _SpecFields:
     """Typed access to a document's spec; every complaint names file and field."""
 
     def __init__(self, value: Any, origin: str, path: str, known: tuple[str, ...]) -> None:
@@ -75,7 +80,7 @@ class _Fields:
             case float() if math.isfinite(value):
                 return value
             case datetime():
-                return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
+                return in_utc(value).isoformat().replace("+00:00", "Z")
             case date():
                 return value.isoformat()
             case list():
@@ -110,17 +115,20 @@ class _Fields:
         value = self._value.get(key)
         if value is None:
             return None
-        if isinstance(value, datetime):  # YAML's own timestamps
-            return value if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, date):
-            return datetime.combine(value, time.min, UTC)
-        if isinstance(value, str):
-            try:
+        if isinstance(value, date) and not isinstance(value, datetime):  # YAML's own dates and timestamps
+            value = datetime.combine(value, time.min)
+        try:
+            if isinstance(value, str):
+                if not _MOMENT.fullmatch(value):  # Python also takes weeks and days of a year.
+                    raise ValueError(value)
                 # Azure writes seven digits of a second, one more than Python reads.
-                parsed = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
-                return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-            except ValueError:
-                pass
+                value = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
+            if isinstance(value, datetime):
+                value = in_utc(value)
+                value.astimezone(UTC)
+                return value
+        except (ValueError, OverflowError):  # OverflowError: before the year 1 or past 9999 in UTC
+            pass
         raise self.wrong(key, "a date and time such as 2026-12-31T00:00:00Z", str(value))
 
 
@@ -142,7 +150,7 @@ def _head(document: Any, origin: str, kind: str) -> tuple[str, Any]:
 def assignment_from(document: Any, origin: str) -> Assignment:
     """Read a PolicyAssignment. Raises InvalidInput that names the field."""
     name, spec = _head(document, origin, "PolicyAssignment")
-    fields = _Fields(spec, origin, "spec", _ASSIGNMENT_FIELDS)
+    fields = _SpecFields(spec, origin, "spec", _ASSIGNMENT_FIELDS)
     parameters: dict[str, Any] = {}
     for key, entry in fields.mapping("parameters").items():
         if not isinstance(entry, Mapping) or set(entry) != {"value"}:
@@ -194,7 +202,7 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
 def exemption_from(document: Any, origin: str) -> Exemption:
     """Read a PolicyExemption. Raises InvalidInput that names the field."""
     name, spec = _head(document, origin, "PolicyExemption")
-    fields = _Fields(spec, origin, "spec", _EXEMPTION_FIELDS)
+    fields = _SpecFields(spec, origin, "spec", _EXEMPTION_FIELDS)
     category = fields.text("exemptionCategory", required=True)
     if category not in tuple(ExemptionCategory):
         raise fields.wrong("exemptionCategory", " or ".join(ExemptionCategory), category)
@@ -203,6 +211,13 @@ def exemption_from(document: Any, origin: str) -> Exemption:
             "spec.policyDefinitionReferenceIds names members of an initiative, and the assignment is of one definition",
             where=origin,
             hint="leave the field out",
+        )
+    resources = fields.array("resources")
+    if not resources and spec.get("resources") is not None:
+        raise InvalidInput(
+            "spec.resources is empty: it exempts nothing",
+            where=origin,
+            hint="name what is exempt, or leave the field out to exempt everything in the scope",
         )
     return Exemption(
         name=name,
@@ -213,9 +228,7 @@ def exemption_from(document: Any, origin: str) -> Exemption:
         display_name=fields.text("displayName"),
         description=fields.text("description"),
         metadata=fields.mapping("metadata"),
-        resources=tuple(
-            _resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(fields.array("resources"))
-        ),
+        resources=tuple(_resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(resources)),
         origin=origin,
     )
 
@@ -227,7 +240,7 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
         "exemptionCategory": exemption.category.value,
     }
     if exemption.expires_on is not None:
-        spec["expiresOn"] = exemption.expires_on.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        spec["expiresOn"] = rfc3339(exemption.expires_on, "auto")
     if exemption.display_name:
         spec["displayName"] = exemption.display_name
     if exemption.description:
@@ -244,7 +257,7 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
 
 
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
-    fields = _Fields(entry, origin, path, _RESOURCE_FIELDS)
+    fields = _SpecFields(entry, origin, path, _RESOURCE_FIELDS)
     given = {key: fields.text(key) or None for key in _RESOURCE_FIELDS}
     if not any(given.values()):
         raise InvalidInput(

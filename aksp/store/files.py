@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
+from aksp.store.atomic_file import AtomicFile
 from aksp.store.documents import assignment_document, assignment_from, exemption_from
+from aksp.store.interface import ApplyResult
+from aksp.yaml_reader import read_file, read_yaml
+from aksp.yaml_writer import to_yaml
 
 
 class _Named(Protocol):
@@ -24,6 +27,9 @@ class _Named(Protocol):
 
 
 T = TypeVar("T", bound=_Named)
+
+#: How often a name is tried that others take and free at the same time.
+_TRIES: Final = 50
 
 
 class Files:
@@ -43,7 +49,13 @@ class Files:
     def _all(self, folder: str, read: Callable[[Any, str], T]) -> list[T]:
         found: dict[str, T] = {}
         for path in self._paths(folder):
-            for document in _documents(path):
+            try:
+                documents = _documents(path)
+            except InvalidInput as error:
+                if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
+                    continue  # it was deleted meanwhile
+                raise
+            for document in documents:
                 one = read(document, str(path))
                 if (other := found.get(one.name)) is not None:
                     raise InvalidInput(
@@ -64,26 +76,42 @@ class Files:
             path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith(".")
         )
 
-    def save(self, assignment: Assignment, *, replace: bool) -> str:
-        """Keep an assignment in its own file and give the file's path.
+    def save(self, assignment: Assignment, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep an assignment in its own file; what became of it, and the file's path.
 
-        The same content again changes nothing; other content needs replace. Raises InvalidInput.
+        The same content again changes nothing; other content needs replace. Of several that keep a new name at once
+        one is first, and it is there to the others. Raises InvalidInput.
         """
-        existing = {one.name: one for one in self.assignments()}.get(assignment.name)
-        if existing is not None:
+        text = to_yaml(assignment_document(replaced(assignment, origin="")))
+        new = self.root / "assignments" / f"{assignment.name}.yaml"
+        for _ in range(_TRIES):
+            existing = {one.name: one for one in self.assignments()}.get(assignment.name)
+            if existing is None:
+                try:
+                    write_beside(new, text, new=True)
+                    return ApplyResult.CREATED, str(new)
+                except InvalidInput as error:
+                    if not isinstance(error.__cause__, FileExistsError):
+                        raise
+                    # Somebody was quicker, unless the file is there all the time.
+                    time.sleep(0.01)
+                    continue
             if assignment_document(existing) == assignment_document(assignment):
-                return existing.origin
+                return ApplyResult.UNCHANGED, existing.origin
             if not replace:
                 raise InvalidInput(
                     f"assignment {assignment.name!r} exists with other content",
                     where=existing.origin,
                     hint="give --replace to overwrite it, or another --name",
                 )
-        path = self.root / "assignments" / f"{assignment.name}.yaml"
-        if existing is not None:
             path = self._own_file(existing)
-        write_beside(path, to_yaml(assignment_document(replaced(assignment, origin=""))))
-        return str(path)
+            write_beside(path, text)
+            return ApplyResult.CONFIGURED, str(path)
+        raise InvalidInput(
+            f"the file is there, and does not hold assignment {assignment.name!r}",
+            where=str(new),
+            hint="rename it, or give another --name",
+        )
 
     def delete(self, name: str) -> str:
         """Remove an assignment's file and give its path. Raises InvalidInput when there is none."""
@@ -93,6 +121,8 @@ class Files:
         path = self._own_file(found[name])
         try:
             path.unlink()
+        except FileNotFoundError as error:
+            raise InvalidInput(f"assignment {name!r} was deleted meanwhile", where=str(path)) from error
         except OSError as error:
             raise InvalidInput(f"cannot be deleted: {error.strerror}", where=str(path)) from error
         return str(path)
@@ -111,62 +141,20 @@ class Files:
         return Path(assignment.origin)
 
 
-def to_yaml(document: Any) -> str:
-    """A document as YAML, keys in their given order."""
-    import yaml
-
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
-
-
 def _documents(path: Path) -> list[Any]:
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """YAML in which a key stands once: of two, one would be ignored without a word."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen: set[str] = set()
-            for key, _ in node.value:
-                if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        problem=f"key {key.value!r} is there twice", problem_mark=key.start_mark
-                    )
-                if isinstance(key, yaml.ScalarNode):
-                    seen.add(key.value)
-            return super().construct_mapping(node, deep)
-
-    try:
-        with path.open("rb") as stream:
-            return [document for document in yaml.load_all(stream, Loader) if document is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise InvalidInput(f"invalid YAML: {problem}", where=f"{path}{line}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        # ValueError: a time such as 2026-13-45, or text in no Unicode encoding.
-        raise InvalidInput(f"cannot be read: {error}", where=str(path)) from error
+    return [document for document, _ in read_yaml(read_file(path), str(path)) if document is not None]
 
 
-def put_in_place(name: str, path: Path) -> None:
-    """Rename a file that was made beside its place, with the mode of any new file. Raises OSError."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(name, 0o666 & ~mask)
-    os.replace(name, path)
-
-
-def write_beside(path: Path, text: str) -> None:
-    """Write a file whole or not at all: beside it first, then renamed. Raises InvalidInput."""
+def write_beside(path: Path, text: str, *, new: bool = False) -> None:
+    """Write a file whole or not at all; ``new`` only where none is. Raises InvalidInput."""
+    beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        beside = AtomicFile(path)
+        beside.stream.write(text)
+        beside.put_in_place(new=new)
     except OSError as error:
         raise InvalidInput(f"cannot be written: {error.strerror}", where=str(path)) from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        put_in_place(name, path)
-    except OSError as error:
-        os.unlink(name)
-        raise InvalidInput(f"cannot be written: {error.strerror}", where=str(path)) from error
+    finally:
+        if beside is not None:
+            beside.discard()

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from aksp.model.assignment import Assignment, Exemption
+
+
+class ApplyResult(StrEnum):
+    """What became of an object, in kubectl's words."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
 
 
 class Store(Protocol):
@@ -17,8 +26,8 @@ class Store(Protocol):
     def exemptions(self) -> Sequence[Exemption]:
         """All exemptions, by name. Raises InvalidInput for one that is wrong."""
 
-    def save(self, assignment: Assignment, *, replace: bool) -> str:
-        """Keep an assignment and say where. Raises InvalidInput when the name is taken by another."""
+    def save(self, assignment: Assignment, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep an assignment; what became of it, and where. Raises InvalidInput when the name is taken by another."""
 
     def delete(self, name: str) -> str:
         """Remove an assignment and say where it was. Raises InvalidInput when there is none."""

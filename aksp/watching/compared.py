@@ -6,11 +6,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from aksp.engine import Engine
-from aksp.inventory.updates import Key, Listing
+from aksp.inventory.updates import FollowedList, Key
 from aksp.model.resource import Document
 
 
-class Compared:
+class ReferentialInventory:
     """The engine's inventory, kept up to date. An object is there as long as some listing has it.
 
     ``changed`` tells that what rules compare with is not what they were last asked about.
@@ -19,11 +19,11 @@ class Compared:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         #: The listings that have an object, by its apiVersion, kind, namespace and name.
-        self._holders: dict[tuple[str, str, str, str], set[Listing]] = {}
-        self._named: dict[tuple[Listing, Key], tuple[str, str, str, str]] = {}
+        self._holders: dict[tuple[str, str, str, str], set[FollowedList]] = {}
+        self._named: dict[tuple[FollowedList, Key], tuple[str, str, str, str]] = {}
         self.changed = False
 
-    def put(self, listing: Listing, documents: Sequence[Document], texts: Sequence[bytes]) -> None:
+    def put(self, listing: FollowedList, documents: Sequence[Document], texts: Sequence[bytes]) -> None:
         """Take objects up as they are now."""
         if not documents:
             return
@@ -35,7 +35,7 @@ class Compared:
         self._engine.put_inventory(texts)
         self.changed = True
 
-    def drop(self, listing: Listing, keys: Iterable[Key]) -> None:
+    def drop(self, listing: FollowedList, keys: Iterable[Key]) -> None:
         """Take objects out that a listing no longer has."""
         gone = []
         for key in keys:
@@ -56,17 +56,17 @@ class Texts:
     """Objects as JSON, small: those that are judged again though they have not changed."""
 
     def __init__(self) -> None:
-        self._texts: dict[tuple[Listing, Key], bytes] = {}
+        self._texts: dict[tuple[FollowedList, Key], bytes] = {}
 
-    def put(self, key: tuple[Listing, Key], text: bytes) -> None:
+    def put(self, key: tuple[FollowedList, Key], text: bytes) -> None:
         """Keep an object as it is now."""
         # A fifth of its size, at the speed at which it comes.
         self._texts[key] = zlib.compress(text, 1)
 
-    def drop(self, key: tuple[Listing, Key]) -> None:
+    def drop(self, key: tuple[FollowedList, Key]) -> None:
         """Forget an object."""
         self._texts.pop(key, None)
 
-    def get(self, key: tuple[Listing, Key]) -> bytes:
+    def get(self, key: tuple[FollowedList, Key]) -> bytes:
         """One object."""
         return zlib.decompress(self._texts[key])

@@ -12,7 +12,7 @@ from aksp.engine import Batch, Engine
 from aksp.model.compliance import Finding
 from aksp.model.resource import Document
 from aksp.scan import findings_of
-from aksp.watching.ledger import Verdict
+from aksp.watching.ledger import ObjectVerdict
 
 #: Different findings that are known at most, so that replicas share them and a long watch does not grow.
 MOST_FINDINGS = 20_000
@@ -34,7 +34,7 @@ class Judge:
         """A task for each assignment, over the documents that it selects."""
         return self._tally.choose(documents)
 
-    def verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, Verdict]:
+    def verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, ObjectVerdict]:
         """What tasks say of the documents that they are about, as a scan would have it."""
         asked: dict[int, list[int]] = {}
         for number, task in enumerate(tasks):
@@ -53,6 +53,8 @@ class Judge:
         for fault in faults:
             faults_at.setdefault(fault.document, {}).setdefault(fault.task, []).append(fault.message)
         return {
-            at: Verdict(asked=tuple(numbers), found=findings_at.get(at, _NOTHING), faults=faults_at.get(at, _NO_FAULTS))
+            at: ObjectVerdict(
+                asked=tuple(numbers), found=findings_at.get(at, _NOTHING), faults=faults_at.get(at, _NO_FAULTS)
+            )
             for at, numbers in asked.items()
         }

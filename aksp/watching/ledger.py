@@ -18,7 +18,7 @@ SHARES = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ObjectVerdict:
     """What some assignments said of one object: the numbers of those that were asked, findings and faults by number."""
 
     asked: tuple[int, ...] = ()
@@ -27,19 +27,19 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class JudgedObject:
     """One object and what was said of it: by rules that look at nothing else, and by those that compare.
 
     ``compares`` are the numbers of the latter that are about it; ``compared`` is None until they were asked.
     """
 
     document: Document
-    own: Verdict
+    own: ObjectVerdict
     compares: tuple[int, ...] = ()
-    compared: Verdict | None = None
+    compared: ObjectVerdict | None = None
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def verdicts(self) -> tuple[ObjectVerdict, ...]:
         """What was said."""
         return (self.own,) if self.compared is None else (self.own, self.compared)
 
@@ -49,7 +49,7 @@ ResultKey = tuple[Hashable, str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
+class ResultChange:
     """One result as it was and as it is, with the keys of both; either may be None.
 
     ``gone`` tells that the object itself is.
@@ -75,7 +75,7 @@ class Ledger:
     def __init__(self, plan: Plan, *, collect_compliant: bool = False) -> None:
         self._plan = plan
         self._collect_compliant = collect_compliant
-        self._shares: list[dict[Hashable, Judged]] = [{} for _ in range(SHARES)]
+        self._shares: list[dict[Hashable, JudgedObject]] = [{} for _ in range(SHARES)]
         self._tallies = [self._fresh() for _ in range(SHARES)]
         self._results: list[dict[ResultKey, Result]] = [{} for _ in range(SHARES)]
         self._waived = [0] * SHARES
@@ -84,11 +84,11 @@ class Ledger:
     def __len__(self) -> int:
         return sum(map(len, self._shares))
 
-    def get(self, key: Hashable) -> Judged | None:
+    def get(self, key: Hashable) -> JudgedObject | None:
         """What is known of an object."""
         return self._shares[hash(key) % SHARES].get(key)
 
-    def put(self, key: Hashable, judged: Judged) -> None:
+    def put(self, key: Hashable, judged: JudgedObject) -> None:
         """Set what is known of an object."""
         number = hash(key) % SHARES
         self._shares[number][key] = judged
@@ -105,9 +105,9 @@ class Ledger:
         self._plan = plan
         self._stale.update(range(SHARES))
 
-    def settle(self) -> list[Turn]:
+    def settle(self) -> list[ResultChange]:
         """Count what has changed; how the results differ from before, in a report's order."""
-        turns: list[Turn] = []
+        turns: list[ResultChange] = []
         for number in self._stale:
             before, share = self._results[number], self._shares[number]
             self._tallies[number] = self._counted(list(share.values()))
@@ -141,7 +141,7 @@ class Ledger:
     def _fresh(self) -> Tally:
         return Tally(self._plan, collect_compliant=self._collect_compliant)
 
-    def _counted(self, objects: Sequence[Judged]) -> Tally:
+    def _counted(self, objects: Sequence[JudgedObject]) -> Tally:
         asked: list[list[int]] = [[] for _ in self._plan.ready]
         found: dict[tuple[int, int], Sequence[Finding]] = {}
         faults: list[Fault] = []
@@ -164,7 +164,7 @@ class Ledger:
 
 def _turns(
     was: Mapping[ResultKey, Result], now: Mapping[ResultKey, Result], there: Sequence[Resource]
-) -> Iterator[Turn]:
+) -> Iterator[ResultChange]:
     """How results differ. One that went and one that came are the same when both are about the same place."""
     gone: dict[Hashable, list[ResultKey]] = {}
     for key in was:
@@ -175,12 +175,12 @@ def _turns(
         if before is None:
             same = gone.get(key[0])
             old = same.pop(0) if same else None
-            yield Turn(was=old, now=key, before=was[old] if old else None, after=result)
+            yield ResultChange(was=old, now=key, before=was[old] if old else None, after=result)
         elif before != result:
-            yield Turn(was=key, now=key, before=before, after=result)
+            yield ResultChange(was=key, now=key, before=before, after=result)
     names = {_name(resource) for resource in there}
     for key in (key for keys in gone.values() for key in keys):
-        yield Turn(was=key, before=was[key], gone=_name(was[key].resource) not in names)
+        yield ResultChange(was=key, before=was[key], gone=_name(was[key].resource) not in names)
 
 
 def _named(results: Sequence[Result]) -> dict[ResultKey, Result]:

@@ -9,19 +9,20 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol, assert_never
 
+from aksp.compliance.comparing import missing
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.inventory.interface import documents_of
+from aksp.inventory.interface import NAMESPACE, documents_of, namespace_labels, within_namespaces
 from aksp.inventory.texts import list_of, text_of
-from aksp.inventory.updates import Key, Listing, Lost, Missing, Objects, Settled, Update
+from aksp.inventory.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Document
-from aksp.scan import report_of, unreached
-from aksp.watching.compared import Compared, Texts
+from aksp.scan import compared_kinds, report_of, unreached
+from aksp.watching.compared import ReferentialInventory, Texts
 from aksp.watching.judge import Judge
-from aksp.watching.ledger import Judged, Ledger, ResultKey, Turn, Verdict
+from aksp.watching.ledger import JudgedObject, Ledger, ObjectVerdict, ResultChange, ResultKey
 
 #: Objects that are judged anew at once when what they are compared with has changed.
 CHUNK = 500
@@ -30,24 +31,24 @@ RETRY_SECONDS = 60.0
 #: Gaps of one listing that are told at most, of unreadable objects.
 MOST_GAPS = 100
 
-ObjectKey = tuple[Listing, Key]
+ObjectKey = tuple[FollowedList, Key]
 
 _NO_LABELS: Mapping[str, str] = {}
-_NOT_ASKED = Verdict()
+_NOT_ASKED = ObjectVerdict()
 
 
-class Source(Protocol):
+class WatchSource(Protocol):
     """Where the objects come from: aksp.inventory.watched."""
 
     @property
-    def listings(self) -> Sequence[Listing]:
+    def listings(self) -> Sequence[FollowedList]:
         """Everything that is followed."""
 
     def take(self, seconds: float) -> Sequence[Update]:
         """What has come; waits so long for something to come."""
 
-    def unnamed(self) -> Sequence[Lost]:
-        """The listings that can never be followed."""
+    def unnamed(self) -> Sequence[Update]:
+        """Lost or Missing, of the listings that can never be followed."""
 
 
 class Watcher:
@@ -60,7 +61,7 @@ class Watcher:
         self,
         plan: Plan,
         engine: Engine,
-        source: Source,
+        source: WatchSource,
         target: Target,
         *,
         now: Callable[[], datetime],
@@ -75,9 +76,19 @@ class Watcher:
         self._clock = clock
         self._judge = Judge(plan, engine)
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
-        self._comparing = frozenset(n for n, one in enumerate(plan.ready) if one.definition.requires_inventory)
-        self._compared = Compared(engine)
+        self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
+        self._referential = compared_kinds(plan)
+        #: The assignments for which other objects count: to their rules, or to what they select.
+        self._comparing = frozenset(
+            n
+            for n, one in enumerate(plan.ready)
+            if one.definition.requires_inventory or not one.selection.namespace_selector.empty
+        )
+        self._namespace_labels: dict[str, Mapping[str, str]] = {}
+        self._compared = ReferentialInventory(engine)
         self._texts = Texts()
+        #: Why the assignments that compare are not asked, by their numbers.
+        self._withheld: dict[int, str | None] = {}
         #: Objects that comparing rules judge, those of them that wait to be judged, and those that some rule failed on.
         self._relative: set[ObjectKey] = set()
         self._pending: set[ObjectKey] = set()
@@ -85,11 +96,11 @@ class Watcher:
         self._rests_until = 0.0
         self._retries_at = 0.0
         #: The objects of each listing, with the number of the list that last had them.
-        self._known: dict[Listing, dict[Key, int]] = {listing: {} for listing in source.listings}
-        self._lists: dict[Listing, int] = dict.fromkeys(source.listings, 0)
-        self._gaps: dict[Listing, list[Gap]] = {listing: [] for listing in source.listings}
-        self._lost: dict[Listing, Gap] = {}
-        self._settled: set[Listing] = set()
+        self._known: dict[FollowedList, dict[Key, int]] = {listing: {} for listing in source.listings}
+        self._lists: dict[FollowedList, int] = dict.fromkeys(source.listings, 0)
+        self._gaps: dict[FollowedList, list[Gap]] = {listing: [] for listing in source.listings}
+        self._lost: dict[FollowedList, Gap] = {}
+        self._settled: set[FollowedList] = set()
         self._told: Sequence[Gap] = ()
         #: Results that have come or changed since the beginning, the newest last.
         self._recent: dict[ResultKey, Result] = {}
@@ -98,9 +109,12 @@ class Watcher:
         self.revision = 0
         #: When what is counted last changed, since everything had come.
         self.changed_at: datetime | None = None
+        #: Listings that a cluster does not serve.
+        self._unserved: set[FollowedList] = set()
+        #: Listings that have come whole at least once.
+        self._listed: set[FollowedList] = set()
         for each in source.unnamed():
-            self._lost[each.listing] = each.gap
-            self._settled.add(each.listing)
+            self._apply(each)
 
     @property
     def objects(self) -> int:
@@ -170,13 +184,15 @@ class Watcher:
 
     def _apply(self, update: Update) -> None:
         match update:
-            case Objects():
+            case ObjectsChanged():
                 self._take(update)
             case Lost(listing=listing, gap=gap):
                 self._lost[listing] = gap
                 self._settled.add(listing)
-            case Missing(listing=listing):
+                self._unserved.discard(listing)
+            case KindNotServed(listing=listing):
                 self._lost.pop(listing, None)
+                self._unserved.add(listing)
                 self._gaps[listing] = []
                 self._settled.add(listing)
                 self._drop(listing, list(self._known[listing]))
@@ -185,7 +201,7 @@ class Watcher:
             case _:
                 assert_never(update)
 
-    def _take(self, update: Objects) -> None:
+    def _take(self, update: ObjectsChanged) -> None:
         listing = update.listing
         if update.begins:
             self._lists[listing] += 1
@@ -194,7 +210,9 @@ class Watcher:
         known, number = self._known[listing], self._lists[listing]
         known.update((_key(document), number) for document in update.documents)
         if update.batch is not None:
-            if listing.compared:
+            if self._by_namespace and listing.kind == NAMESPACE:
+                self._take_namespaces(update.batch)
+            if any(one.covers(listing.kind.group, listing.kind.kind) for one in self._referential):
                 texts = [text_of(update.batch, at) for at in range(len(update.documents))]
                 self._compared.put(listing, update.documents, texts)
             if listing.judged:
@@ -204,9 +222,19 @@ class Watcher:
         if update.ends:
             self._drop(listing, [key for key, last in known.items() if last != number])
             self._settled.add(listing)
+            self._listed.add(listing)
+            self._unserved.discard(listing)
 
-    def _drop(self, listing: Listing, keys: Collection[Key]) -> None:
+    def _take_namespaces(self, batch: Batch) -> None:
+        labels = namespace_labels(batch.documents)
+        if any(self._namespace_labels.get(name) != own for name, own in labels.items()):
+            self._namespace_labels |= labels
+            self._compared.changed = True
+
+    def _drop(self, listing: FollowedList, keys: Collection[Key]) -> None:
         for key in keys:
+            if listing.kind == NAMESPACE and self._namespace_labels.pop(key[1], None) is not None:
+                self._compared.changed = True
             self._known[listing].pop(key, None)
             self._ledger.drop((listing, key))
             for those in (self._relative, self._pending, self._faulty):
@@ -216,7 +244,7 @@ class Watcher:
 
     # Judging
 
-    def _judge_own(self, listing: Listing, batch: Batch, documents: Sequence[Document]) -> None:
+    def _judge_own(self, listing: FollowedList, batch: Batch, documents: Sequence[Document]) -> None:
         """Judge objects by the rules that look at nothing else, and note those that others are about."""
         chosen = self._judge.tasks(documents)
         own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]
@@ -231,7 +259,7 @@ class Watcher:
             numbers = tuple(compares.get(at, ()))
             # Until it is compared anew what was said last holds, as long as the same rules are about it.
             compared = before.compared if before is not None and before.compares == numbers else None
-            judged = Judged(
+            judged = JudgedObject(
                 # Nothing selects by labels any more.
                 document=replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
@@ -248,7 +276,7 @@ class Watcher:
             if key in self._relative or key in self._faulty:
                 self._texts.put(key, text_of(batch, at))
 
-    def _put(self, key: ObjectKey, judged: Judged) -> None:
+    def _put(self, key: ObjectKey, judged: JudgedObject) -> None:
         """Put into the ledger what is known of an object, unless nobody is about it."""
         if judged.own.asked or judged.compares:
             if judged != self._ledger.get(key):
@@ -282,6 +310,7 @@ class Watcher:
         if self._clock() < self._rests_until:
             return
         began = self._clock()
+        self._withhold()
         if self._compared.changed:
             self._compared.changed = False
             self._pending |= self._relative
@@ -292,14 +321,34 @@ class Watcher:
         # Half of the time is for what else comes, however much there is to compare.
         self._rests_until = 2 * self._clock() - began
 
+    def _withhold(self) -> None:
+        """Do not ask rules whose objects to compare with cannot be had; ask them once these can."""
+        failed = {
+            one.kind: "" for one in self._lost if one.compared and one not in self._listed and not self._partly(one)
+        }
+        unserved = {one.kind for one in self._unserved if one.compared}
+        for number in self._comparing:
+            definition = self._plan.ready[number].definition
+            why = missing(definition, failed, unserved)
+            if why != self._withheld.get(number):
+                self._engine.withhold(definition.slug, why)
+                self._pending |= self._relative
+            self._withheld[number] = why
+
+    def _partly(self, listing: FollowedList) -> bool:
+        """Whether rules can still compare with the objects of some namespaces, when those of all cannot be had."""
+        return not listing.judged and any(one.kind == listing.kind and one.namespace is not None for one in self._known)
+
     def _judged_again(
-        self, keys: Sequence[ObjectKey], asked: Callable[[Judged], Collection[int]]
-    ) -> Iterator[tuple[ObjectKey, Judged, Verdict]]:
+        self, keys: Sequence[ObjectKey], asked: Callable[[JudgedObject], Collection[int]]
+    ) -> Iterator[tuple[ObjectKey, JudgedObject, ObjectVerdict]]:
         """Objects whose texts are kept, what is known of them, and what the rules say that are asked."""
         for first in range(0, len(keys), CHUNK):
             some = keys[first : first + CHUNK]
             batch = self._engine.load_list(list_of([self._texts.get(key) for key in some]))
             documents = documents_of(batch.documents)
+            if self._by_namespace:
+                documents = within_namespaces(documents, self._namespace_labels)
             at_resource = {document.resource: at for at, document in enumerate(documents)}
             known = {
                 at_resource[one.document.resource]: (key, one)
@@ -307,13 +356,21 @@ class Watcher:
                 if (one := self._ledger.get(key)) is not None and one.document.resource in at_resource
             }
             tasks = [
-                replace(task, documents=[at for at, (_, one) in known.items() if number in asked(one)])
-                for number, task in enumerate(self._judge.tasks(()))
+                replace(
+                    task,
+                    documents=[
+                        at
+                        for at, (_, one) in known.items()
+                        if number in asked(one) and ready.selection.selects(documents[at])
+                    ],
+                )
+                for number, (ready, task) in enumerate(zip(self._plan.ready, self._judge.tasks(()), strict=True))
             ]
             verdicts = self._judge.verdicts(batch, documents, tasks)
             self._engine.release(batch)
             for at, (key, one) in known.items():
-                yield key, one, verdicts.get(at, _NOT_ASKED)
+                document = replace(one.document, namespace_labels=documents[at].namespace_labels)
+                yield key, replace(one, document=document), verdicts.get(at, _NOT_ASKED)
 
     # What has changed
 
@@ -349,7 +406,7 @@ class Watcher:
             self.changed_at = now
         return events
 
-    def _remember(self, turns: Iterable[Turn]) -> None:
+    def _remember(self, turns: Iterable[ResultChange]) -> None:
         for turn in turns:
             if turn.was is not None:
                 self._recent.pop(turn.was, None)
@@ -357,7 +414,7 @@ class Watcher:
                 self._recent[turn.now] = turn.after
 
 
-def _event(turn: Turn, now: datetime) -> Event:
+def _event(turn: ResultChange, now: datetime) -> Event:
     if turn.after is None:
         return Event(type=EventType.RESOLVED, at=now, result=turn.before, gone=turn.gone)
     kind = EventType.CHANGED if turn.before else EventType.ADDED

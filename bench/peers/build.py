@@ -1,6 +1,6 @@
-"""Builds the peers that the benchmark compares with: Gatekeeper, its gator, and Kyverno's command line.
+"""Builds the peers that the benchmark, and some tests, compare with: Gatekeeper, its gator, and Kyverno's command line.
 
-`python bench/peers/build.py [--into DIR]` prints the folder that holds `gatekeeper`, `gator` and `kyverno`. Each has a Go module
+`python bench/peers/build.py [--gatekeeper] [--into DIR]` prints the folder that holds `gatekeeper`, `gator` and `kyverno`. Each has a Go module
 of its own, since their dependencies do not agree. Cold, on two cores: three minutes and eight.
 """
 
@@ -47,9 +47,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="Build Gatekeeper, gator and Kyverno's command line for the benchmark."
     )
+    parser.add_argument("--gatekeeper", action="store_true", help="only Gatekeeper and gator, which the tests need")
     parser.add_argument("--into", type=Path, help="folder for the binaries (default: $AKSP_PEERS_DIR, else the cache)")
+    given = parser.parse_args()
     try:
-        print(peers(parser.parse_args().into))
+        print((gatekeeper if given.gatekeeper else peers)(given.into))
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,14 +1,17 @@
-"""Reports: how long each format takes for 10,000 findings, and how the HTML page does with 20,000 rows."""
+"""Reports: how long each format takes for 10,000 findings, the table of a YAML List, and the HTML page: 20,000 rows in a
+browser, and the memory that 120,000 rows take."""
 
 import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench import subjects
-from bench.measure import Command, interleaved
-from bench.results import Goal, Section, Table, at_most
+from bench.generate import compact
+from bench.measure import Command, Series, interleaved
+from bench.results import Goal, Section, Table, at_most, series_table
 from bench.setting import Setting
 
 _FINDINGS = 10_000
@@ -16,6 +19,10 @@ _FINDINGS = 10_000
 _PODS = 3_400
 _LIMIT = 3.0
 _ROWS = 20_000
+#: Pods in the large page, for each one of the main scenarios: 120,000 of 10,000.
+_LARGE = 12
+#: MB of all processes that make it.
+_LARGE_LIMIT = 600
 #: The two pages that bench/page.py measures, and what of its actions is no filter.
 _KINDS = ("ten replicas", "all different")
 _NO_FILTER = ("sort", "scroll", "replicas")
@@ -53,6 +60,9 @@ def run(setting: Setting) -> Section:
         after=lambda done: (runs if done is command else pages).append(json.loads(done.output.read_text())),
     )
     (html,) = pages
+    lists = _lists(setting, workspace)
+    large = _large(setting)
+    table, page_of_all = lists["table"], large["html"]
     return Section(
         title="Reports",
         notes=(
@@ -63,14 +73,60 @@ def run(setting: Setting) -> Section:
             "and once with no two rows alike. Times are from the event to the end of script, style and layout.",
         ),
         commands=(command.shell(), page.shell()),
-        tables=(_table(runs), _page_table(html)),
+        tables=(
+            _table(runs),
+            series_table(f"{setting.pods:,} Pods as one YAML List", lists.values(), lists["json"]),
+            _page_table(html),
+            series_table(f"HTML of {_LARGE * setting.pods:,} rows that all differ", large.values()),
+        ),
         goals=(
             at_most(
                 f"all {len(runs[0]['formats'])} formats of {findings:,} findings together", _sum(runs), _LIMIT, "s"
             ),
+            at_most("a YAML List: processor time of the table ÷ of -o json", _quotient(table, lists["json"]), 1.3, "×"),
             *_page_goals(html),
+            at_most(
+                f"HTML of {_LARGE * setting.pods:,} rows: memory of all processes",
+                page_of_all.peak_bytes / 1e6,
+                _LARGE_LIMIT,
+                "MB",
+            ),
         ),
     )
+
+
+def _lists(setting: Setting, workspace: Path) -> Mapping[str, Series]:
+    """The same YAML List as JSON and as the table, which names the place of every finding."""
+    path = setting.manifests("yaml-list")
+    commands = [_command(setting, form, workspace, path) for form in ("json", "table")]
+    return interleaved([(command, setting.repetitions) for command in commands])
+
+
+def _large(setting: Setting) -> Mapping[str, Series]:
+    """Small Pods that all differ, each with one finding: what is measured is the page."""
+    path = setting.scratch / "large.yaml"
+    with path.open("w", encoding="utf-8") as out:
+        for number in range(_LARGE * setting.pods):
+            container = {"name": f"c{number}", "image": f"docker.io/library/app-{number}:1"}
+            metadata = {"name": f"web-{number}", "namespace": f"ns-{number % 50}"}
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+            out.write(f"---\n{compact(pod)}\n")
+    workspace = subjects.write_workspace(setting.scratch / "workspace-large", ["allowed-images"])
+    return interleaved([(_command(setting, "html", workspace, path), 1)])
+
+
+def _command(setting: Setting, form: str, workspace: Path, path: Path) -> Command:
+    return Command(
+        label=form,
+        argv=(str(setting.aksp), "compliance", "-f", str(path), "-o", form, "--no-history"),
+        output=setting.scratch / f"reports-{form}.out",
+        environment={"AKSP_WORKSPACE": str(workspace)},
+        expected=(0, 1),
+    )
+
+
+def _quotient(one: Series, other: Series) -> float:
+    return one.cpu_seconds / other.cpu_seconds
 
 
 def _page_goals(page: Mapping[str, Any]) -> list[Goal]:

@@ -9,20 +9,27 @@ violation contains {"msg": message(image), "details": details} if {
 	some field in ["containers", "initContainers", "ephemeralContainers"]
 	some i
 	image := object.get(input.review.object.spec[field][i], "image", null)
-	strings.any_prefix_match(json.marshal(image), plain_prefixes) == false
+	not plainly_allowed(image)
 	not allowed(image)
 	container := input.review.object.spec[field][i]
 	not containers.excluded(container)
 	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].image", [field, i]),
-		"observed": image,
+		"observed": observed(image),
 		"expected": expected,
 	}, [{sprintf("spec.%s[%v].image", [field, i]): other} | other := moved(image)])
 }
 
-# Most images are spelled like their registry. The quotation mark makes the test safe for values that
-# are no strings, the slash for hosts that only begin alike.
+# Most images are spelled like their registry, and plainly: these tests of the JSON text settle them. Its quotation mark
+# makes them safe for values that are no strings, the slash for hosts that only begin alike.
+plainly_allowed(image) if {
+	text := json.marshal(image)
+	count(text) < 128
+	strings.any_prefix_match(text, plain_prefixes)
+	regex.match(`^"[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[0-9]+)?(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)+(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?(?:@sha256:[a-f0-9]{64})?"$`, text)
+}
+
 plain_prefixes contains concat("", ["\"", registry, "/"]) if some registry in input.parameters.allowedRegistries
 
 # Image volumes are pulled as well. They belong to the Pod, not to a container. No fix is offered: a patch
@@ -37,7 +44,7 @@ violation contains {"msg": sprintf("image volume: %s", [message(image)]), "detai
 	not containers.excluded_image(image)
 	details := {
 		"path": sprintf("spec.volumes[%v].image.reference", [i]),
-		"observed": image,
+		"observed": observed(image),
 		"expected": expected,
 	}
 }
@@ -60,13 +67,45 @@ allowed(image) if {
 	startswith(repository, registry)
 }
 
-# canonical is host/path/ in full, without tag and digest. Ending in a slash, it has a registry as a
-# prefix only where whole segments are equal.
+# canonical is host/path/ in full, without tag and digest, of an image that a container runtime can read. Ending in a
+# slash, it has a registry as a prefix only where whole segments are equal.
 canonical(image) := sprintf("%s/%s/", [host, path]) if {
-	name := regex.replace(split(image, "@")[0], ":[^/]*$", "")
-	name != ""
-	[host, path] := split_host(name)
+	not long(image)
+	not regex.match("^[a-f0-9]{64}$", image)
+	[host, name] := split_host(image)
+	some [_, path] in regex.find_all_string_submatch_n(name_form, official(host, name), 1)
+	regex.match(host_form, host)
+	count(path) <= 255
 }
+
+# long is an image that no container runtime can read: a name has at most 255 characters, a tag 128, a digest 135, and
+# what is before the name is a host. To take it apart would take seconds, and it would fill any message.
+long(image) if {
+	is_string(image)
+	count(image) > 1024
+}
+
+observed(image) := shortened(image) if long(image)
+
+else := image
+
+shortened(image) := sprintf("%s… (%d characters)", [substring(image, 0, 80), count(image)])
+
+# The grammar of github.com/distribution/reference, by which the kubelet and container runtimes read images.
+name_form := concat("", [
+	`^([a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)`,
+	`(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?`,
+	`(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$`,
+])
+
+host_form := `^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::[0-9]+)?$`
+
+# official images of the Docker Hub may be written without library/.
+official("docker.io", name) := concat("", ["library/", name]) if not contains(name, "/")
+
+else := name
+
+official(host, name) := name if host != "docker.io"
 
 split_host(name) := [host_name(first), substring(name, count(first) + 1, -1)] if {
 	first := split(name, "/")[0]
@@ -74,15 +113,12 @@ split_host(name) := [host_name(first), substring(name, count(first) + 1, -1)] if
 	is_host(first)
 }
 
-split_host(name) := ["docker.io", name] if {
-	first := split(name, "/")[0]
-	first != name
-	not is_host(first)
-}
+split_host(name) := ["docker.io", name] if not is_host(split(name, "/")[0])
 
-split_host(name) := ["docker.io", concat("", ["library/", name])] if not contains(name, "/")
+split_host(name) := ["docker.io", name] if not contains(name, "/")
 
-is_host(segment) if regex.match(`[.:]|^localhost$`, segment)
+# What is before the first slash is a host, unless it can only be the first part of a name.
+is_host(segment) if regex.match(`[.:A-Z]|^localhost$`, segment)
 
 # Hosts have no case, and the Docker Hub has two names.
 host_name(host) := "docker.io" if lower(host) == "index.docker.io"
@@ -118,6 +154,7 @@ moved(image) := other if {
 	is_host(split(registry, "/")[0])
 	host_name(split(registry, "/")[0]) != "docker.io"
 	is_string(image)
+	not long(image)
 	rest := image_path(image)
 	regex.match(`^[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?(?:@[a-z0-9]+:[a-f0-9]+)?$`, rest)
 	other := concat("/", [registry, rest])
@@ -132,9 +169,15 @@ else := image if {
 	not contains(split(image, ":")[0], ".")
 }
 
-else := concat("/", array.slice(split(image, "/"), 1, 64))
+else := substring(image, count(split(image, "/")[0]) + 1, -1) if contains(image, "/")
 
-message(image) := sprintf("image %s %s", [image, fault]) if {
+message(image) := sprintf("image %s is too long for an image reference", [shortened(image)]) if {
+	long(image)
+} else := sprintf("image %s is no image reference", [image]) if {
+	is_string(image)
+	image != ""
+	not canonical(image)
+} else := sprintf("image %s %s", [image, fault]) if {
 	is_string(image)
 	image != ""
 } else := "no image is set" if {

@@ -18,7 +18,7 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 # A rule without a host takes requests for any.
-violation contains {"msg": "a rule without a host has no TLS entry", "details": details} if {
+violation contains {"msg": concat("", ["a rule without a host has no TLS entry", no_strings]), "details": details} if {
 	some i, rule in input.review.object.spec.rules
 	not has_host(rule)
 	not any_tls
@@ -29,7 +29,7 @@ violation contains {"msg": "a rule without a host has no TLS entry", "details": 
 	}
 }
 
-violation contains {"msg": "the default backend has no TLS entry", "details": details} if {
+violation contains {"msg": concat("", ["the default backend has no TLS entry", no_strings]), "details": details} if {
 	some field
 	backend[field] != null
 	not any_tls
@@ -55,7 +55,7 @@ violation contains {"msg": msg, "details": details} if {
 	input.parameters.requireRedirect
 	controllers[controller]
 	not redirected
-	msg := sprintf("plain HTTP is not redirected to HTTPS by ingress class %s", [class])
+	msg := concat("", [sprintf("plain HTTP is not redirected to HTTPS by ingress class %s", [class]), no_strings])
 	details := fixes.offered({
 		"path": "metadata.annotations",
 		"observed": observed,
@@ -70,26 +70,63 @@ backend["defaultBackend"] := input.review.object.spec.defaultBackend
 
 backend["backend"] := input.review.object.spec.backend
 
-message(host) := sprintf("host %s is not covered by spec.tls", [host]) if is_string(host)
+message(host) := sprintf("host %s: no Ingress that is its nginx.org master, with TLS for it, is among those compared with", [host]) if {
+	is_string(host)
+	merged("minion")
+} else := concat("", [sprintf("host %s is not covered by spec.tls", [host]), no_strings]) if is_string(host)
 
 else := sprintf("host: %s", [types.mismatch(host, "a host name")])
 
 covered(host) if {
 	is_string(host)
-	lower(host) in tls_hosts
-}
-
-# *.example.com covers shop.example.com, one label and no more.
-covered(host) if {
-	is_string(host)
-	at := indexof(host, ".")
-	at > 0
-	lower(concat("", ["*", substring(host, at, -1)])) in tls_hosts
+	some name in names_for(host)
+	name in tls_hosts
 }
 
 covered(host) if {
 	is_string(host)
 	covers_all
+}
+
+covered(host) if {
+	is_string(host)
+	lower(host) in master_hosts
+}
+
+# names_for are the names in certificates that a host goes by: *.example.com is shop.example.com, one label and no more.
+names_for(host) := {lower(host)} | {lower(concat("", ["*", substring(host, at, -1)])) |
+	at := indexof(host, ".")
+	at > 0
+}
+
+# An Ingress that is a minion of nginx.org must not have TLS of its own: it gets that of the Ingress, in whatever
+# namespace, that is the master of its host. To other controllers both are Ingresses of one host, whose TLS they share.
+master_hosts contains lower(host) if {
+	merged("minion")
+	namespaces := data.inventory.namespace
+	some version in ["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"]
+	some master in namespaces[_][version].Ingress
+	master.metadata.annotations["nginx.org/mergeable-ingress-type"] == "master"
+	class_of(master) == class
+	host := master.spec.rules[_].host
+	is_string(host)
+	served_with_tls(master, host)
+}
+
+merged(role) if {
+	controller == "nginx"
+	input.review.object.metadata.annotations["nginx.org/mergeable-ingress-type"] == role
+}
+
+served_with_tls(ingress, host) if {
+	name := ingress.spec.tls[_].hosts[_]
+	is_string(name)
+	lower(name) in names_for(host)
+}
+
+served_with_tls(ingress, _) if {
+	some entry in ingress.spec.tls
+	certificate_for_all(entry)
 }
 
 tls_hosts contains lower(host) if {
@@ -100,9 +137,7 @@ tls_hosts contains lower(host) if {
 # A certificate without a list of hosts is the controller's for all of them.
 covers_all if {
 	some entry in input.review.object.spec.tls
-	entry.secretName != ""
-	is_string(entry.secretName)
-	not has_hosts(entry)
+	certificate_for_all(entry)
 }
 
 covers_all if {
@@ -110,6 +145,12 @@ covers_all if {
 	value := input.review.object.metadata.annotations[name]
 	is_string(value)
 	not value in ["", "false"]
+}
+
+certificate_for_all(entry) if {
+	entry.secretName != ""
+	is_string(entry.secretName)
+	not has_hosts(entry)
 }
 
 has_hosts(entry) if not entry.hosts in [[], null]
@@ -131,6 +172,12 @@ redirected if {
 	count(observed) == 0
 }
 
+# A master's redirection is its minions' as well.
+redirected if {
+	count(master_hosts) > 0
+	count(observed) == 0
+}
+
 # observed are the annotations about redirection that are set, but not so that they redirect.
 observed[name] := value if {
 	some name in controllers[controller].switches
@@ -138,17 +185,33 @@ observed[name] := value if {
 	value != "true"
 }
 
+settings := sort([name |
+	some part in ["switches", "certificates", "redirects"]
+	some at, one in controllers[controller][part]
+	name := {true: one, false: at}[is_number(at)]
+])
+
+# no_strings tells of annotations about TLS and redirection that no controller reads as they are.
+no_strings := concat("", [sprintf("; annotation %s: %s", [name, types.mismatch(value, "a string")]) |
+	some name in settings
+	value := input.review.object.metadata.annotations[name]
+	not is_string(value)
+	value != null
+])
+
 # redirections is the fix: to drop what keeps a controller from what it does by default, else to ask for it.
 redirections := [{sprintf("metadata.annotations['%s']", [name]): null | some name, _ in observed}] if {
 	controllers[controller].default
 	any_tls
 } else := [{sprintf("metadata.annotations['%s']", [name]): value} | [name, value] := controllers[controller].asked]
 
+class := class_of(input.review.object)
+
 # The old annotation, where it is still written, is what controllers look at first.
-class := input.review.object.metadata.annotations["kubernetes.io/ingress.class"] if {
-	is_string(input.review.object.metadata.annotations["kubernetes.io/ingress.class"])
-} else := input.review.object.spec.ingressClassName if {
-	is_string(input.review.object.spec.ingressClassName)
+class_of(ingress) := ingress.metadata.annotations["kubernetes.io/ingress.class"] if {
+	is_string(ingress.metadata.annotations["kubernetes.io/ingress.class"])
+} else := ingress.spec.ingressClassName if {
+	is_string(ingress.spec.ingressClassName)
 } else := null
 
 known if controllers[controller]

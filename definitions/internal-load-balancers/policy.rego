@@ -76,7 +76,7 @@ else := [input.parameters.cloud]
 exposure := [msg, details] if {
 	cloud := min(object.keys(decisive))
 	[name, value, _] := decisive[cloud]
-	msg := sprintf("load balancer is not internal: annotation %s is %s", [name, types.shown(value)])
+	msg := sprintf("load balancer is not internal: annotation %s", [found_in(name, value)])
 	details := fixes.offered({
 		"path": sprintf("metadata.annotations['%s']", [name]),
 		"observed": value,
@@ -90,6 +90,10 @@ exposure := [msg, details] if {
 		"expected": expected,
 	}, [fix | fix := annotated(input.parameters.cloud)])
 }
+
+found_in(name, value) := sprintf("%s is %s", [name, types.shown(value)]) if is_string(value)
+
+else := sprintf("%s: %s", [name, types.mismatch(value, "a string")])
 
 # annotated sets a cloud's preferred annotation. The name of a subnet cannot be known, nor may the other settings that
 # Huawei keeps in the same annotation be lost.

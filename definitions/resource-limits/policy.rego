@@ -31,7 +31,7 @@ violation contains {"msg": msg, "details": details} if {
 	some field in ["containers", "initContainers"]
 	some i
 	limit := input.review.object.spec[field][i].resources.limits[resource]
-	quantity.milli(limit) > maximum
+	quantity.nano(limit) > maximum
 	container := input.review.object.spec[field][i]
 	not containers.excluded(container)
 	msg := excess(resource, limit)
@@ -63,26 +63,28 @@ fault(resource, limit) := message if {
 	required[resource]
 	not covered(resource)
 	message := absence(resource, limit)
-} else := malformed(resource, limit) if {
+} else := refused(resource, limit)
+
+pod_fault(resource, limit) := message if {
+	message := refused(resource, limit)
+} else := excess(resource, limit) if quantity.nano(limit) > maxima[resource]
+
+# refused tells of values that the API server refuses.
+refused(resource, limit) := malformed(resource, limit) if {
 	not blank(limit)
 	not is_quantity(limit)
+} else := sprintf("%s limit %v is negative, which Kubernetes refuses", [title[resource], limit]) if {
+	quantity.nano(limit) < 0
 }
-
-pod_fault(resource, limit) := malformed(resource, limit) if {
-	not blank(limit)
-	not is_quantity(limit)
-}
-
-pod_fault(resource, limit) := excess(resource, limit) if quantity.milli(limit) > maxima[resource]
 
 # blank is what Kubernetes takes for no limit, zero included.
-blank(limit) if limit in [null, ""]
+blank(limit) if limit == null
 
-blank(limit) if quantity.milli(limit) <= 0
+blank(limit) if quantity.nano(limit) == 0
 
-is_quantity(limit) if is_number(quantity.milli(limit))
+is_quantity(limit) if is_number(quantity.nano(limit))
 
-covered(resource) if quantity.milli(input.review.object.spec.resources.limits[resource]) > 0
+covered(resource) if quantity.nano(input.review.object.spec.resources.limits[resource]) > 0
 
 required["cpu"] if input.parameters.requireCpu
 
@@ -94,7 +96,7 @@ maxima["cpu"] := bound(input.parameters.maxCpu) if input.parameters.maxCpu != ""
 maxima["memory"] := bound(input.parameters.maxMemory) if input.parameters.maxMemory != ""
 
 bound(text) := value if {
-	value := quantity.milli(text)
+	value := quantity.nano(text)
 } else := 0
 
 maximum("cpu") := input.parameters.maxCpu
@@ -119,13 +121,13 @@ above(_, _, _, "limits")
 above(field, i, resource, "requests") if {
 	request := input.review.object.spec[field][i].resources.requests[resource]
 	not request in [null, ""]
-	not quantity.milli(request) <= maxima[resource]
+	not quantity.nano(request) <= maxima[resource]
 }
 
-less_than_maximum(resource, limit) if quantity.milli(limit) < maxima[resource]
+less_than_maximum(resource, limit) if quantity.nano(limit) < maxima[resource]
 
 absence(resource, limit) := sprintf("no %s limit is set", [title[resource]]) if {
-	limit in [null, ""]
+	limit == null
 } else := sprintf("%s limit %v means no limit", [title[resource], limit])
 
 excess(resource, limit) := sprintf("%s limit %v exceeds the maximum of %s", [title[resource], limit, maximum(resource)])

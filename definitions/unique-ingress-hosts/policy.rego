@@ -14,9 +14,9 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 clashes[key] contains [i, place] if {
-	some [namespace, name, j] in neighbours
+	some [namespace, version, name, j] in neighbours
 	key := sprintf("%s/%s", [namespace, name])
-	other := data.inventory.namespace[namespace]["networking.k8s.io/v1"].Ingress[name]
+	other := data.inventory.namespace[namespace][version].Ingress[name]
 	class_of(other) == class
 	older(other, key)
 	some i, rule in input.review.object.spec.rules
@@ -31,24 +31,29 @@ clashes[key] contains [i, place] if {
 # neighbours are the rules of other Ingresses whose host overlaps one of ours. This is the loop over
 # the whole inventory: one look-up rejects nearly every rule in it. Binding the inventory first makes
 # OPA fetch it once, not once for each rule.
-neighbours contains [namespace, name, j] if {
+neighbours contains [namespace, version, name, j] if {
 	namespaces := data.inventory.namespace
+	some version in versions
 	some namespace, name, j
-	host := namespaces[namespace]["networking.k8s.io/v1"].Ingress[name].spec.rules[j].host
+	host := namespaces[namespace][version].Ingress[name].spec.rules[j].host
 	is_string(host)
 	lower(host) in overlapping
 	comparable(namespace, name)
 }
 
-neighbours contains [namespace, name, j] if {
+neighbours contains [namespace, version, name, j] if {
 	count(wildcard_domains) > 0
 	namespaces := data.inventory.namespace
+	some version in versions
 	some namespace, name, j
-	host := namespaces[namespace]["networking.k8s.io/v1"].Ingress[name].spec.rules[j].host
+	host := namespaces[namespace][version].Ingress[name].spec.rules[j].host
 	is_string(host)
 	domain(lower(host)) in wildcard_domains
 	comparable(namespace, name)
 }
+
+# The rules of an Ingress are alike in all its versions.
+versions := ["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"]
 
 comparable(namespace, _) if namespace != input.review.namespace
 

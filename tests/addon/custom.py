@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aksp.errors import ClusterError
-from aksp.kube.connection import Answer, Cancellation
+from aksp.kube.connection import Cancellation, Response
 from aksp.kube.faults import Conflict, NotServed
 from tests.catalog.documents import base64_of, document, template
 
@@ -108,7 +108,7 @@ class Memory:
 
     def get(
         self, path: str, *, query: Mapping[str, str] | None = None, cancellation: Cancellation | None = None
-    ) -> Answer:
+    ) -> Response:
         if path in self.refuse:
             raise self.refuse[path]
         if path in self.others:
@@ -132,9 +132,11 @@ class Memory:
         query: Mapping[str, str] | None = None,
         timeout: float | None = None,
         cancellation: Cancellation | None = None,
-    ) -> Answer:
+    ) -> Response:
         if path in self.refuse:
             raise self.refuse[path]
+        if method == "GET":
+            return self.get(path)
         assert (method, content_type) == ("PATCH", "application/merge-patch+json")
         patch = json.loads(body or b"")
         self.written.append((path, patch))
@@ -154,8 +156,8 @@ def _version(each: Mapping[str, Any]) -> Any:
     return each["metadata"].get("resourceVersion")
 
 
-def _answer(value: Any) -> Answer:
-    return Answer(status=200, headers={}, body=json.dumps(value).encode())
+def _answer(value: Any) -> Response:
+    return Response(status=200, headers={}, body=json.dumps(value).encode())
 
 
 def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:

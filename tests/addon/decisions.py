@@ -89,7 +89,8 @@ class Cluster:
 
     def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
         self._begin("LIST", path)
-        return [copy.deepcopy(each) for each in self.objects.values()]
+        within = path.rpartition("/")[0] if "/namespaces/" in path else ""
+        return [copy.deepcopy(each) for at, each in self.objects.items() if at.startswith(within)]
 
     @property
     def only(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aksp.addon import certificates
+from aksp.addon.asking import Unjudged
 from aksp.addon.protocol import Limits
 from aksp.addon.server import Listener, serve
 from aksp.addon.tls import server_context
@@ -109,7 +110,7 @@ def request(body: bytes = b"{}", *, path: str = "/v1/admit?timeout=3s", method: 
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-async def echo(body: bytes) -> Answer:
+async def echo(body: bytes, until: float) -> Answer:
     """A review that answers with the body's length."""
     return Answer(status=200, body=b'{"length": %d}' % len(body))
 
@@ -131,18 +132,20 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def serving(
-    review: Callable[[bytes], Any] = echo,
+    review: Callable[[bytes, float], Any] = echo,
     *,
     limits: Limits = QUICK,
     reviews: ReviewLimits | None = None,
     context: Callable[[], ssl.SSLContext] = lambda: CONTEXT,
+    client_names: frozenset[str] = frozenset(),
     checks: dict[str, Callable[[], str | None]] | None = None,
     plain: Any = None,
+    unjudged: Callable[[bytes, Unjudged], Answer | None] = lambda head, reason: None,
 ) -> AsyncIterator[Server]:
     """A webhook that listens; stopped at the end."""
     stopping = asyncio.Event()
-    webhook = Webhook(review, health=Health(checks or {}, stopping), limits=reviews)
-    listeners = [Listener(app=webhook, address=("127.0.0.1", 0), context=context)]
+    webhook = Webhook(review, health=Health(checks or {}, stopping), limits=reviews, unjudged=unjudged)
+    listeners = [Listener(app=webhook, address=("127.0.0.1", 0), context=context, client_names=client_names)]
     if plain is not None:
         listeners.append(Listener(app=plain, address=("127.0.0.1", 0)))
     ports: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from aksp.kube import faults
-from aksp.kube.connection import Answer, Connection
+from aksp.kube.connection import Connection, Response
 
 #: Where a kind's objects are not, but its group is: what discovery answers.
 API = "/apis/policy.aksp.io/v1alpha1"
@@ -37,7 +37,7 @@ class Stored:
     def connection(self) -> Connection:
         return cast(Connection, self)
 
-    def get(self, path: str, *, query: Mapping[str, str] | None = None, cancellation: object = None) -> Answer:
+    def get(self, path: str, *, query: Mapping[str, str] | None = None, cancellation: object = None) -> Response:
         self._admit(path)
         if path in self.served:
             kinds = self.served[path]
@@ -65,7 +65,7 @@ class Stored:
         body: bytes | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         self._admit(path)
         if method == "DELETE":
             if path not in self.objects:
@@ -89,5 +89,5 @@ class Stored:
                     raise faults.Unreachable("connection refused")
                 raise faults.refusal(status, {}, b'{"message": "may not"}', where=path)
 
-    def _answer(self, document: Mapping[str, Any]) -> Answer:
-        return Answer(status=200, headers={}, body=json.dumps(document).encode())
+    def _answer(self, document: Mapping[str, Any]) -> Response:
+        return Response(status=200, headers={}, body=json.dumps(document).encode())

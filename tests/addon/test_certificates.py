@@ -268,6 +268,18 @@ def test_a_secret_that_somebody_broke_is_repaired(broken: str, value: str) -> No
         assert second.bundle == first.bundle
 
 
+def test_what_was_stolen_from_a_secret_is_worth_nothing_once_it_is_emptied() -> None:
+    store = FakeSecret()
+    stolen = replica(store).look(NOW)
+    assert store.document is not None
+    store.document["data"] = dict.fromkeys(store.document["data"], "")
+    second = replica(store).look(NOW)
+    handshake(second.serving, second.bundle)
+    assert not set(certificates.split(stolen.bundle)) & set(certificates.split(second.bundle))
+    with pytest.raises(ssl.SSLError):
+        handshake(stolen.serving, second.bundle)
+
+
 def test_a_store_that_takes_no_writes_does_not_stop_what_works() -> None:
     store = FakeSecret()
     first = replica(store).look(NOW)
@@ -378,3 +390,34 @@ def test_a_key_is_nowhere_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert seen == [0o600, 0o700]
     server_context(pair)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_cas_of_clients_are_read_again_and_a_bad_file_leaves_what_was(tmp_path: Path) -> None:
+    serving = certificates.issue(certificates.make_authority(NOW), ["a"], NOW)
+
+    class Always:
+        interval = 1.0
+
+        def look(self, now: datetime) -> Material:
+            return Material(serving=serving, bundle=b"")
+
+        def published(self, bundle: bytes, now: datetime) -> None:
+            raise AssertionError
+
+    file = tmp_path / "ca.crt"
+    file.write_bytes(certificates.make_authority(NOW).certificate)
+    served = Served(Always(), file)
+    assert served.refresh(NOW) and not served.refresh(NOW)
+    first = served.context()
+    assert first.verify_mode is ssl.CERT_REQUIRED and len(first.get_ca_certs()) == 1
+    for bad in (b"", b"  ", b"text", "ä".encode()):
+        file.write_bytes(bad)
+        with pytest.raises(InvalidInput):
+            served.refresh(NOW)
+        assert served.context() is first
+    file.unlink()
+    with pytest.raises(InvalidInput, match="cannot read the CA"):
+        served.refresh(NOW)
+    file.write_bytes(certificates.make_authority(NOW).certificate + certificates.make_authority(NOW).certificate)
+    assert served.refresh(NOW) and len(served.context().get_ca_certs()) == 2
+    assert Served(Always()).refresh(NOW)

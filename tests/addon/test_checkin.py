@@ -15,8 +15,8 @@ from aksp.addon.checkin import check_in
 from aksp.addon.names import NAME
 from aksp.addon.names import WEBHOOK as WEBHOOK_NAME
 from aksp.addon.rules import rules_for
+from aksp.addon.status_writer import StatusWriter
 from aksp.addon.summary import Summary
-from aksp.addon.writing import Statuses
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden
 from aksp.kube.connection import Connection
@@ -167,7 +167,10 @@ def test_a_kind_that_cannot_be_listed_shows_on_the_assignments_that_need_it(engi
 
     assert condition(cluster.status("one"), "Evaluated") == ("False", "ListFailed")
     assert cluster.status("one")["message"] == "Pod could not be listed: pods is forbidden"
-    assert condition(cluster.status("two"), "Evaluated") == ("True", "Evaluated")
+    assert condition(cluster.status("two"), "Evaluated") == ("True", "NothingJudged")
+    assert cluster.status("two")["state"] == "NotStarted"
+    assert cluster.status("two")["message"].endswith("matched nothing: no Ingress that it reaches")
+    assert "compliancePercent" not in cluster.status("two")
     assert summary.gaps == 1
 
 
@@ -201,7 +204,7 @@ def test_a_status_is_written_onto_what_has_changed_meanwhile_but_not_onto_anothe
     for at, uid in ((0, "uid-of-changed"), (1, "another")):
         cluster.lists[f"{ROOT}/policyassignments"][at]["metadata"] |= {"resourceVersion": "2", "uid": uid}
     del cluster.lists[f"{ROOT}/policyassignments"][2]
-    statuses = Statuses(cast(Connection, cluster))
+    statuses = StatusWriter(cast(Connection, cluster))
     for document in listed:
         statuses.write("policyassignments", document, {"state": "Compliant"})
 

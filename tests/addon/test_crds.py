@@ -73,6 +73,11 @@ def test_fields_that_may_be_left_out_may_be_null() -> None:
             assert name in spec["required"] or field.get("nullable") or "default" in field, name
 
 
+def test_an_exemption_of_an_empty_list_of_resources_is_refused_as_an_empty_entry_is() -> None:
+    resources = schema_of("PolicyExemption")["properties"]["spec"]["properties"]["resources"]
+    assert (resources["minItems"], resources["items"]["minProperties"]) == (1, 1)
+
+
 def test_columns_name_fields_that_there_are() -> None:
     for kind, one in BY_KIND.items():
         for column in one["spec"]["versions"][0]["additionalPrinterColumns"]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from aksp.addon import denials as module
-from aksp.addon.denials import Denials, Key, denial_name, merged
+from aksp.addon.denials import OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name, merged
+from aksp.addon.denials import _denial as denial_of_refusal
 from aksp.addon.refusals import cut
 from aksp.errors import Forbidden
 from aksp.kube import faults
@@ -78,7 +79,7 @@ def test_refusals_of_one_workload_are_one_denial_with_a_count(denials: Denials, 
         pod = Resource(api_version="v1", kind="Pod", namespace="shop", name=f"web-{at}")
         denials.record(refused(resource=pod))
     denials.turn()
-    assert cluster.verbs() == ["GET", "POST"]
+    assert cluster.verbs() == ["GET", "LIST", "POST"]
 
     clock.seconds = 90
     denials.record(refused(user="jane"))
@@ -157,7 +158,7 @@ def test_a_later_refusal_written_by_another_replica_stays(clock: Clock) -> None:
         "spec": {"assignment": "images", "user": "later", "count": 3, "lastTime": "2026-09-01T11:00:00Z"},
     }
     (refusal,) = refused().outcome.refusals
-    denial = module._denial(refusal, refused(), START)
+    denial = denial_of_refusal(refusal, refused(), START)
 
     spec = merged(known, denial)["spec"]
 
@@ -169,7 +170,7 @@ def test_a_later_refusal_written_by_another_replica_stays(clock: Clock) -> None:
     "spec", [None, [], {"count": "many", "lastTime": "yesterday", "firstTime": 7}, {"count": True}]
 )
 def test_a_denial_that_somebody_has_spoiled_is_written_anew(spec: Any) -> None:
-    denial = module._denial(refused().outcome.refusals[0], refused(), START)
+    denial = denial_of_refusal(refused().outcome.refusals[0], refused(), START)
 
     assert merged({"metadata": {}, "spec": spec}, denial)["spec"]["message"] == denial.message
     assert merged({"metadata": {}, "spec": spec}, denial)["spec"]["lastTime"] == "2026-09-01T10:00:00Z"
@@ -300,16 +301,6 @@ def test_prune_deletes_what_is_older_than_seven_days(
     assert len(caplog.messages) == 1
 
 
-def test_prune_keeps_the_newest_2000(denials: Denials, cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    stored(cluster, 2003)
-    assert denials.prune(START) == 3
-
-    assert len(cluster.objects) == 2000
-    assert "d2002" not in {each["metadata"]["name"] for each in cluster.objects.values()}
-    assert caplog.messages == ["3 denials deleted: the oldest, of more than 2,000"]
-
-
 def test_a_denial_without_any_time_goes_first(denials: Denials, cluster: Cluster) -> None:
     stored(cluster, 1)
     cluster.only["spec"] = None
@@ -326,23 +317,68 @@ def test_prune_says_when_the_cluster_refuses(
     assert caplog.messages == ["old denials cannot be deleted now: may not list"]
 
 
-def test_a_storm_of_names_is_pruned_before_the_next_check_in(
-    denials: Denials, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PRUNE_EVERY", 10)
-    monkeypatch.setattr(module, "KEPT", 5)
-    for at in range(20):
+def names_in(cluster: Cluster, namespace: str) -> Counter[str]:
+    """How often refusals of each name are counted."""
+    found: Counter[str] = Counter()
+    for path, each in cluster.objects.items():
+        if f"/namespaces/{namespace}/" in path:
+            spec = each["spec"]
+            found[(spec.get("workload") or spec["resource"])["name"]] += spec["count"]
+    return found
+
+
+def test_a_storm_of_names_pushes_nothing_out_and_fills_one_namespace_only(cluster: Cluster, clock: Clock) -> None:
+    denials = denials_of(cluster, clock, pending=1_000)
+    elsewhere = Resource(api_version="v1", kind="Pod", namespace="other", name="web")
+    denials.record(refused(workload=Owner(kind="Job", name="first")))
+    denials.turn()
+    for at in range(5_000):
         denials.record(refused(workload=Owner(kind="Job", name=f"job-{at}")))
+        if at % 1_000 == 999:
+            denials.record(refused(resource=elsewhere, workload=Owner(kind="Job", name=f"job-{at}")))
+        if at % 700 == 0:
+            denials.turn()
     denials.turn()
 
-    assert len(cluster.objects) == 5
+    found = names_in(cluster, "shop")
+    assert found["first"] == 1 and len(found) == PER_NAMESPACE + 1
+    assert found[OTHERS] == 5_001 - PER_NAMESPACE and denials.lost == 0
+    assert sum(names_in(cluster, "other").values()) == 5 and len(names_in(cluster, "other")) == 5
+    # Those that are known go on counting.
+    denials.record(refused(workload=Owner(kind="Job", name="first")))
+    denials.turn()
+    assert names_in(cluster, "shop")["first"] == 2
+
+
+def test_what_other_replicas_have_written_counts_too(cluster: Cluster, clock: Clock) -> None:
+    replicas = [denials_of(cluster, clock) for _ in range(2)]
+    for at, denials in enumerate(replicas):
+        for number in range(80):
+            denials.record(refused(workload=Owner(kind="Job", name=f"job-{at}-{number}")))
+        denials.turn()
+
+    found = names_in(cluster, "shop")
+    assert len(found) == PER_NAMESPACE + 1 and found[OTHERS] == 60
+
+
+def test_each_assignment_has_a_denial_for_the_others(cluster: Cluster, clock: Clock) -> None:
+    denials = denials_of(cluster, clock)
+    for at in range(PER_NAMESPACE):
+        denials.record(refused(workload=Owner(kind="Job", name=f"job-{at}")))
+    denials.turn()
+    for assignment in ("images", "limits"):
+        denials.record(refused(result(assignment), workload=Owner(kind="Job", name="late")))
+    denials.turn()
+    others = [each["spec"] for each in cluster.objects.values() if each["spec"]["resource"]["name"] == OTHERS]
+    assert [(each["assignment"], each["count"]) for each in others] == [("images", 1), ("limits", 1)]
+    assert all("workload" not in each for each in others)
 
 
 @pytest.mark.parametrize("assignment", ["a" * 253, "a" * 39 + "." + "b" * 20, "x" * 39 + "-y"])
 def test_names_are_names_whatever_the_assignment_is_called(assignment: str) -> None:
     from aksp.addon.events import _SUBDOMAIN
 
-    name = denial_name(Key(assignment=assignment, namespace="shop", kind="Deployment", name="web"))
+    name = denial_name(DenialKey(assignment=assignment, namespace="shop", kind="Deployment", name="web"))
 
     assert len(name) <= 51
     assert _SUBDOMAIN.fullmatch(name)

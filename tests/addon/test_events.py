@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from aksp.addon import events as module
-from aksp.addon.events import Events
+from aksp.addon.events import NAMESPACE_BURST, Events
 from aksp.kube import faults
 from aksp.model.resource import Resource
 from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result
@@ -187,3 +189,14 @@ def test_tokens_do_not_come_from_a_clock_that_goes_backwards() -> None:
     assert bucket.filled((START + timedelta(seconds=300)).timestamp()).tokens == 4
     assert bucket.filled((START + timedelta(days=9)).timestamp()).tokens == module.BURST
     assert REPLICA_SET.uid
+
+
+def test_owners_without_end_make_no_events_without_end(cluster: Cluster, clock: Clock) -> None:
+    events = Events(NO_CONNECTION, api=cluster, now=clock.now, clock=clock.monotonic)
+    for at in range(3 * NAMESPACE_BURST):
+        events.record(refused(owner=replace(REPLICA_SET, name=f"web-{at}")))
+    elsewhere = replace(REPLICA_SET, namespace="other")
+    events.record(refused(owner=elsewhere))
+    events.turn()
+    places = Counter(path.split("/namespaces/")[1].split("/")[0] for path in cluster.objects)
+    assert places == {"shop": NAMESPACE_BURST, "other": 1}

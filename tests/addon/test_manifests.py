@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from aksp.addon import names
+from aksp.addon import certificates, names
 from aksp.addon.installation import listed_kinds
 from aksp.addon.manifests import manifests, removable
 from aksp.addon.settings import Listed, Settings, seconds
@@ -65,7 +67,14 @@ def test_no_rule_of_the_whole_cluster_is_about_secrets() -> None:
 
 def test_only_our_own_webhook_configuration_may_be_written() -> None:
     (rule,) = [rule for rule in of("ClusterRole")["rules"] if "validatingwebhookconfigurations" in rule["resources"]]
-    assert rule["resourceNames"] == [names.NAME] and "create" not in rule["verbs"] and "delete" not in rule["verbs"]
+    assert rule["resourceNames"] == [names.NAME] and "delete" not in rule["verbs"]
+
+
+def test_what_the_webhook_is_to_be_can_be_read_and_not_written() -> None:
+    (rule,) = [rule for rule in of("Role")["rules"] if "configmaps" in rule["resources"]]
+    assert (rule["resourceNames"], rule["verbs"]) == ([names.CONFIG_MAP], ["get"])
+    text = of("ConfigMap", failure_policy="Fail")["data"][names.WEBHOOK_KEY]
+    assert json.loads(text) == of("ValidatingWebhookConfiguration", failure_policy="Fail")
 
 
 def test_a_certificate_of_somebody_else_needs_no_secret_of_ours() -> None:
@@ -119,7 +128,7 @@ def test_what_the_running_add_on_writes_is_not_applied() -> None:
 
 def test_the_webhook_comes_last_and_goes_first() -> None:
     assert kinds_of()[-1] == "ValidatingWebhookConfiguration"
-    assert removable("kube-system")[0]["kind"] == "ValidatingWebhookConfiguration"
+    assert [one["kind"] for one in removable("kube-system")[:2]] == ["ConfigMap", "ValidatingWebhookConfiguration"]
     assert sorted(one["kind"] for one in removable("kube-system")) == sorted(kinds_of())
 
 
@@ -143,6 +152,7 @@ def test_what_is_compared_with_is_listed_too() -> None:
         ({"sync_interval": "5"}, "--sync-interval 5"),
         ({"sync_interval": "0s"}, "at least 1s"),
         ({"failure_policy": "fail"}, "expected Ignore or Fail"),
+        ({"unjudged": "maybe"}, "expected warn or refuse"),
         ({"webhook_url": "http://a"}, "https://HOST"),
         ({"webhook_url": "https://user@a/b"}, "https://HOST"),
         ({"inject_ca_from": "a"}, "NAMESPACE/NAME"),
@@ -158,3 +168,47 @@ def test_settings_that_cannot_be_are_refused(given: dict[str, Any], said: str) -
 @pytest.mark.parametrize(("text", "expected"), [("5m", 300), ("90s", 90), ("1h30m", 5400), ("0.5s", 0.5)])
 def test_durations_are_read_as_kubernetes_writes_them(text: str, expected: float) -> None:
     assert seconds(text, "-") == expected
+
+
+def test_a_kind_of_any_group_that_rules_compare_with_is_watched_where_it_is_known() -> None:
+    found = listed_kinds([definition(("", "Pod"), compared=(("*", "Service"),))], None, lambda note: None)
+    assert [(one.group, one.plural, one.watched) for one in found] == [("", "pods", False), ("", "services", True)]
+
+
+def test_pods_are_reached_at_one_port_and_from_the_addresses_that_are_told() -> None:
+    (rule,) = of("NetworkPolicy")["spec"]["ingress"]
+    assert rule == {"ports": [{"port": "https", "protocol": "TCP"}]}
+    asked, metrics = of("NetworkPolicy", api_server_cidrs=("10.0.0.4/32",), open_metrics=True)["spec"]["ingress"]
+    assert asked["from"] == [{"ipBlock": {"cidr": "10.0.0.4/32"}}]
+    assert metrics == {"ports": [{"port": "plain", "protocol": "TCP"}]}
+    selected = of("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    assert selected.items() <= of("Deployment")["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_ca_of_the_api_server_s_certificate_comes_with_the_config_map() -> None:
+    pem = certificates.make_authority(datetime(2026, 1, 1, tzinfo=UTC)).certificate.decode()
+    assert of("ConfigMap", client_ca=pem)["data"][names.CLIENT_CA_KEY] == pem
+    spec = of("Deployment", client_ca=pem)["spec"]["template"]["spec"]
+    assert "--client-ca=/client-ca/client-ca.crt" in spec["containers"][0]["args"]
+    named = of("Deployment", client_ca=pem, client_names=("a", "b"))["spec"]["template"]["spec"]["containers"][0][
+        "args"
+    ]
+    assert {"--client-name=a", "--client-name=b"} <= set(named)
+    assert {"name": "client-ca", "mountPath": "/client-ca", "readOnly": True} in spec["containers"][0]["volumeMounts"]
+    assert "--open-metrics" in of("Deployment", open_metrics=True)["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"client_ca": ""}, "--client-ca has no certificates"),
+        ({"client_ca": "text"}, "--client-ca has no certificates"),
+        ({"client_names": ("kube-apiserver",)}, "--client-name needs --client-ca"),
+        ({"client_names": (" ",)}, "--client-name is empty"),
+        ({"api_server_cidrs": ("10.0.0.1/8",)}, "--api-server-cidr 10.0.0.1/8"),
+        ({"api_server_cidrs": ("example.org",)}, "--api-server-cidr example.org"),
+    ],
+)
+def test_what_would_let_in_others_than_meant_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Settings(**given)

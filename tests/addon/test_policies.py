@@ -103,7 +103,7 @@ def test_assignments_come_into_force_in_the_order_of_their_names_and_disabled_on
         (assigned(definition="allowed-images", parameters={"allowedContainerImagesRegex": "^(?!evil)"}),
          "InvalidParameters", "is no RE2 regular expression"),
         (assigned(parameters={"labelSelector": {"app": "x"}}), "InvalidParameters", "labelSelector"),
-        (assigned(definition="broken"), "InvalidDefinition", "definition broken is wrong: policydefinition/broken:"),
+        (assigned(definition="broken"), "InvalidDefinition", "definition broken is wrong: policydefinition/broken (lines of rego):"),
         (assigned(scope="/clusters/dev"), "NotInScope", "its scope /clusters/dev does not reach this cluster, /clusters/prod"),
         (resource("PolicyAssignment", "one", None), "InvalidDocument", "spec is missing"),
         (resource("PolicyAssignment", "one", [1]), "InvalidDocument", "spec is [1], expected a mapping"),
@@ -182,7 +182,7 @@ def test_a_definition_that_breaks_stays_in_force_as_it_was_and_its_assignments_s
 
     assert (one.problem, one.applied_generation) == (None, 1)
     assert (
-        "definition ours is wrong in its newest version, and generation 1 stays in force: policydefinition/ours:"
+        "definition ours is wrong in its newest version, and generation 1 stays in force: policydefinition/ours (lines of rego):"
         in one.note
     )
     assert (definition.generation, definition.applied_generation, definition.reason) == (2, 1, "InvalidDefinition")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
-from aksp.addon.protocol import Limits, Parting
+from aksp.addon.protocol import Limits, LingeringTransport
 
 
 class Transport:
@@ -30,8 +33,8 @@ class Transport:
         return default
 
 
-def parting(transport: Transport) -> Parting:
-    return Parting(cast(asyncio.Transport, transport), Limits(), lambda: False)
+def parting(transport: Transport) -> LingeringTransport:
+    return LingeringTransport(cast(asyncio.Transport, transport), Limits(), lambda: False)
 
 
 HEAD, BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", b"body"
@@ -75,3 +78,12 @@ def test_what_was_said_is_written_before_the_connection_is_closed() -> None:
         return transport.written, closed
 
     assert asyncio.run(run()) == ([HEAD], True)
+
+
+def test_uvicorn_is_pinned_below_the_minor_version_after_the_one_that_is_tested() -> None:
+    """The protocol extends a private class of uvicorn: a new minor version is taken once all tests pass with it."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wanted,) = [each for each in project["optional-dependencies"]["addon"] if each.startswith("uvicorn")]
+    major, minor = map(int, version("uvicorn").split(".")[:2])
+
+    assert wanted == f"uvicorn>={major}.{minor},<{major}.{minor + 1}"

@@ -263,7 +263,7 @@ def test_a_report_that_may_not_be_deleted_is_a_sentence() -> None:
 
 
 def test_a_cluster_that_is_gone_is_one_sentence_not_one_for_each_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("aksp.kube.connection.Cancellation.pause", lambda _, seconds: None)
     cluster = Stored(REPORTS, POLICY_REPORTS)
     cluster.refused = {"namespaces": 0}
     assert written(cluster, SCENARIOS["violations"]()) == ["PolicyReports could not be written: connection refused"]

@@ -44,9 +44,9 @@ def answer(
 ) -> Outcome:
     """The answer as the reviewer puts it together."""
     subject = review.subject_of(documents, old)
-    results = {at: review.results_of(plan, subject, at, found, faults) for at in (*subject.new, *subject.before[:1])}
+    results = {at: review.results_of(plan, subject, at, found, faults) for at in (*subject.new, *subject.before)}
     own, *template = (results[at] for at in subject.new)
-    before = results[subject.before[0]] if subject.before else []
+    before = [result for at in subject.before for result in results[at]]
     return review.decide(
         asked(documents[0], **request),
         plan,
@@ -85,6 +85,27 @@ def test_audit_and_warn_admit_with_a_warning(effect: str) -> None:
     assert decision.allowed and decision.message == ""
     assert len(decision.warnings) == 1 and decision.warnings[0].startswith("[rule] container web: the image is wrong")
     assert len(decision.violations) == 1 and decision.refused_by == ()
+
+
+@pytest.mark.parametrize(("warn", "warned"), [(None, True), (True, True), (False, False)])
+def test_audit_warns_unless_the_definition_says_not_to(warn: bool | None, warned: bool) -> None:
+    audit, deny = (
+        make.ready(name, parameters={"effect": name}, of=make.definition(name, warn=warn)) for name in ("Audit", "Deny")
+    )
+    decision = answer(make.plan(audit), [make.pod("p", BAD)], {(0, 0): [finding()]})
+
+    assert decision.allowed and bool(decision.warnings) is warned and len(decision.violations) == 1
+    assert not answer(make.plan(deny), [make.pod("p", BAD)], {(0, 0): [finding()]}).allowed
+
+
+@pytest.mark.parametrize("fail_closed", [True, False])
+def test_a_pod_of_a_namespace_that_is_not_known_is_said_not_to_be_judged(fail_closed: bool) -> None:
+    rule = make.definition(namespace_selector={"matchLabels": {"env": "prod"}})
+    plan = make.plan(make.ready(parameters={"effect": "Deny"}, of=rule))
+    decision = answer(plan, [make.pod("p", BAD)], {(0, 0): [finding()]}, fail_closed=fail_closed)
+
+    assert decision.allowed is not fail_closed and decision.violations == ()
+    assert "the labels of the Namespace shop are not known" in (decision.message or decision.warnings[0])
 
 
 def test_do_not_enforce_neither_refuses_nor_warns_but_counts() -> None:
@@ -139,11 +160,6 @@ def test_the_same_fault_in_a_container_that_is_new_is_refused() -> None:
     assert [r.finding.container for r in decision.refused_by] == [debugger]
 
 
-def test_what_is_being_deleted_is_never_refused() -> None:
-    decision = answer(with_effect("Deny"), [make.pod("p", BAD)], {(0, 0): [finding()]}, deleting=True)
-    assert decision.allowed and decision.warnings == ()
-
-
 def test_a_workload_is_admitted_with_a_warning_that_its_pods_will_be_refused() -> None:
     decision = answer(with_effect("Deny"), list(make.deployment("web", BAD)), {(0, 1): [finding()]})
     assert decision.allowed and decision.refused_by == ()
@@ -154,8 +170,37 @@ def test_a_workload_that_another_workload_made_is_not_judged_by_its_template() -
     itself, made = make.deployment("web-5d9c", BAD)
     itself = make.thing("apps/v1", "ReplicaSet", "web-5d9c", owner=Owner(kind="Deployment", name="web"))
     subject = review.subject_of([itself, made], ())
-    assert subject.new == [0]
-    assert review.tasks_for(with_effect("Deny"), subject)[0].documents == []
+    assert subject.derived
+    for source in (None, "Original", "All"):
+        of = make.definition(source=source)
+        assert review.tasks_for(with_effect("Deny", of=of), subject)[0].documents == []
+    # Its Pods are never judged by an assignment that looks at templates alone.
+    assert review.tasks_for(with_effect("Deny", of=make.definition(source="Generated")), subject)[0].documents == [1]
+
+
+@pytest.mark.parametrize(("source", "refused", "pods_refused"),
+                         [("Original", False, True), ("All", True, True), ("Generated", True, False)])  # fmt: skip
+def test_source_says_whether_the_workload_or_its_pods_are_refused(
+    source: str, refused: bool, pods_refused: bool
+) -> None:
+    plan = with_effect("Deny", of=make.definition(source=source))
+    workload = answer(plan, list(make.deployment("web", BAD)), {(0, 1): [finding()]})
+    subject = review.subject_of([make.pod("p", BAD)], ())
+
+    assert workload.allowed is not refused and bool(workload.warnings) is not refused
+    assert bool(workload.refused_by) is refused
+    assert (review.tasks_for(plan, subject)[0].documents == [0]) is pods_refused
+
+
+@pytest.mark.parametrize("source", ["All", "Generated"])
+def test_a_workload_whose_pods_violated_before_may_still_be_changed(source: str) -> None:
+    plan = with_effect("Deny", of=make.definition(source=source))
+    documents = [*make.deployment("web", BAD), *make.deployment("web", BAD)]
+    subject = review.subject_of(documents, [2, 3])
+    decision = answer(plan, documents, {(0, 1): [finding()], (0, 3): [finding()]}, old=[2, 3])
+
+    assert review.tasks_for(plan, subject)[0].documents == [1, 3]
+    assert decision.allowed and decision.warnings[0].startswith("not refused, as it was so before")
 
 
 def test_a_rule_about_workloads_themselves_refuses_them() -> None:

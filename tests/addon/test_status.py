@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.asked import Asked
 from aksp.addon.definitions import DefinitionInForce
 from aksp.addon.policies import ExemptionInForce, InForce
 from aksp.addon.problems import Reason
@@ -21,6 +20,7 @@ from aksp.addon.status import (
     not_started,
     patch_of,
 )
+from aksp.addon.webhook_coverage import WebhookCoverage
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
 from tests.addon.custom import assigned, condition, defined, exempted, merged
@@ -166,23 +166,25 @@ def test_out_of_scope_is_no_fault() -> None:
 @pytest.mark.parametrize(
     ("one", "asked", "enforced"),
     [
-        (applied("Audit"), Asked.YES, ("False", "EffectAudit")),
-        (applied("Warn"), Asked.YES, ("False", "EffectWarn")),
-        (applied("Disabled"), Asked.YES, ("False", "Disabled")),
-        (applied("EnforceRegoPolicy"), Asked.YES, ("True", "Enforced")),
-        (applied(mode=EnforcementMode.DO_NOT_ENFORCE), Asked.YES, ("False", "DoNotEnforce")),
-        (applied(), Asked.NOT_YET, ("False", "RulesPending")),
-        (applied(), Asked.NO_WEBHOOK, ("False", "WebhookMissing")),
-        (applied(), Asked.UNKNOWN, ("Unknown", "WebhookUnknown")),
-        (nothing(), Asked.YES, ("False", "NotApplied")),
+        (applied("Audit"), WebhookCoverage.YES, ("False", "EffectAudit")),
+        (applied("Warn"), WebhookCoverage.YES, ("False", "EffectWarn")),
+        (applied("Disabled"), WebhookCoverage.YES, ("False", "Disabled")),
+        (applied("EnforceRegoPolicy"), WebhookCoverage.YES, ("True", "Enforced")),
+        (applied(mode=EnforcementMode.DO_NOT_ENFORCE), WebhookCoverage.YES, ("False", "DoNotEnforce")),
+        (applied(), WebhookCoverage.NOT_YET, ("False", "RulesPending")),
+        (applied(), WebhookCoverage.NO_WEBHOOK, ("False", "WebhookMissing")),
+        (applied(), WebhookCoverage.UNKNOWN, ("Unknown", "WebhookUnknown")),
+        (nothing(), WebhookCoverage.YES, ("False", "NotApplied")),
     ],
 )  # fmt: skip
-def test_enforced_means_that_a_request_would_be_refused(one: InForce, asked: Asked, enforced: tuple[str, str]) -> None:
+def test_enforced_means_that_a_request_would_be_refused(
+    one: InForce, asked: WebhookCoverage, enforced: tuple[str, str]
+) -> None:
     assert conditions(status(one, scanned(), asked=asked))["Enforced"] == enforced
 
 
 def test_rules_that_are_still_to_be_written_are_told_in_the_message() -> None:
-    assert status(applied(), scanned(S.COMPLIANT, 100.0), asked=Asked.NOT_YET)["message"] == (
+    assert status(applied(), scanned(S.COMPLIANT, 100.0), asked=WebhookCoverage.NOT_YET)["message"] == (
         "nothing is refused yet: the webhook's rules are still to be written"
     )
 

@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from aksp.addon.asking import Unjudged
+from aksp.addon.operations import Operations
 from aksp.addon.server import loop_factory
-from aksp.addon.webhook import Answer, Health, Operations, ReviewLimits
+from aksp.addon.webhook import Answer, Health, ReviewLimits
 from tests.addon.https import QUICK, Client, Reply, echo, request, serving
 
 
@@ -112,12 +115,14 @@ def test_malformed_http_is_answered_with_400_and_the_connection_ends(sent: bytes
 def test_an_oversized_review_gets_413_though_the_client_sends_all_of_it_before_it_reads(chunked: bool) -> None:
     seen: list[int] = []
 
-    async def review(body: bytes) -> Answer:
+    async def review(body: bytes, until: float) -> Answer:
         seen.append(len(body))
-        return await echo(body)
+        return await echo(body, until)
 
     async def main() -> None:
-        async with serving(review, reviews=ReviewLimits(max_body=100_000)) as server:
+        # Long enough for the rest to come on a machine that has other things to do: whoever sends on after it is reset.
+        limits = replace(QUICK, linger_seconds=3.0)
+        async with serving(review, limits=limits, reviews=ReviewLimits(max_body=100_000)) as server:
             client = await Client.connect(server.port)
             if chunked:
                 await client.send(request(b"", transfer_encoding="chunked", content_length=""))
@@ -129,7 +134,7 @@ def test_an_oversized_review_gets_413_though_the_client_sends_all_of_it_before_i
             reply = await client.reply()
             assert status_of(reply)["reason"] == "RequestEntityTooLarge"
             assert reply.headers["connection"] == "close"
-            assert await client.ended()
+            assert await client.ended(within=15.0)
             await client.close()
 
     run(main)
@@ -168,7 +173,7 @@ def test_the_answer_comes_before_the_api_server_gives_up() -> None:
     async def main() -> None:
         forever = asyncio.Event()
 
-        async def review(body: bytes) -> Answer:
+        async def review(body: bytes, until: float) -> Answer:
             await forever.wait()
             raise AssertionError
 
@@ -189,7 +194,7 @@ def test_the_answer_comes_before_the_api_server_gives_up() -> None:
 def test_a_reviewer_that_fails_gives_500_without_details_and_a_line_in_the_log(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def review(body: bytes) -> Answer:
+    async def review(body: bytes, until: float) -> Answer:
         raise error
 
     async def main() -> None:
@@ -209,13 +214,13 @@ def test_reviews_beyond_the_limit_wait_and_beyond_that_get_503() -> None:
         running = most = 0
         go = asyncio.Event()
 
-        async def review(body: bytes) -> Answer:
+        async def review(body: bytes, until: float) -> Answer:
             nonlocal running, most
             running += 1
             most = max(most, running)
             await go.wait()
             running -= 1
-            return await echo(body)
+            return await echo(body, until)
 
         async with serving(review, reviews=ReviewLimits(reviews=2, waiting=2)) as server:
             clients = [await Client.connect(server.port) for _ in range(6)]
@@ -249,6 +254,73 @@ def test_large_bodies_share_a_budget_that_small_ones_do_not_need() -> None:
     run(main)
 
 
+def test_of_the_largest_bodies_one_is_held_at_a_time() -> None:
+    """The others wait, not read to their end, until it is answered; too long, and they are not judged."""
+    held: list[int] = []
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def review(body: bytes, until: float) -> Answer:
+            held.append(len(body))
+            await go.wait()
+            held.remove(len(body))
+            return await echo(body, until)
+
+        reasons: list[Unjudged] = []
+
+        def unjudged(head: bytes, reason: Unjudged) -> Answer | None:
+            reasons.append(reason)
+            return None
+
+        async def holding(*sizes: int) -> None:
+            async with asyncio.timeout(2.0):
+                while sorted(held) != list(sizes):
+                    await asyncio.sleep(0.01)
+
+        limits = ReviewLimits(whole=100_000, judging_seconds=1.0)
+        async with serving(review, reviews=limits, unjudged=unjudged) as server:
+            clients = [await Client.connect(server.port) for _ in range(4)]
+            first = asyncio.create_task(clients[0].post(b"x" * 300_000))
+            await holding(300_000)
+            second = asyncio.create_task(clients[1].post(b"x" * 300_001))
+            small = asyncio.create_task(clients[2].post(b"x" * 90_000))
+            await holding(90_000, 300_000)
+            await asyncio.sleep(0.1)
+            assert 300_001 not in held
+            go.set()
+            assert [(await reply).status for reply in (first, second, small)] == [200, 200, 200]
+            go.clear()
+            first = asyncio.create_task(clients[0].post(b"x" * 300_000))
+            await holding(300_000)
+            assert (await clients[3].post(b"x" * 300_001)).status == 503
+            go.set()
+            assert (await first).status == 200
+            assert reasons == [Unjudged.TOO_MANY]
+            for client in clients:
+                await client.close()
+
+    run(main)
+
+
+def test_whoever_sends_a_large_body_slowly_keeps_nobody_waiting_for_long() -> None:
+    async def main() -> None:
+        limits = ReviewLimits(
+            whole=100_000, whole_seconds=0.3, body_seconds=30.0, review_seconds=30.0, judging_seconds=20.0
+        )
+        async with serving(reviews=limits) as server:
+            slow, other = [await Client.connect(server.port) for _ in range(2)]
+            await slow.send(request(b"", path="/v1/admit", content_length="300000") + b"x" * 200_000)
+            await asyncio.sleep(0.1)
+            await other.send(request(b"x" * 300_000, path="/v1/admit"))
+            assert (await other.reply()).status == 200
+            assert (await slow.reply()).status == 408
+            for client in (slow, other):
+                await client.close()
+
+    run(main)
+
+
 def test_readiness_names_what_is_missing_and_health_needs_nothing() -> None:
     lacking: list[str] = ["not loaded yet"]
 
@@ -277,6 +349,42 @@ def test_readiness_names_what_is_missing_and_health_needs_nothing() -> None:
     assert Health({"it": failing}).ready()[0] == 500
 
 
+@pytest.mark.parametrize(
+    ("client", "everybody", "status"),
+    [
+        (("127.0.0.1", 5), False, 200),
+        (("::1", 5), False, 200),
+        (("::ffff:127.0.0.1", 5), False, 200),
+        (("10.1.2.3", 5), False, 403),
+        (("::ffff:10.1.2.3", 5), False, 403),
+        (("fd00::1", 5), False, 403),
+        (("unknown", 5), False, 403),
+        (None, False, 403),
+        (("10.1.2.3", 5), True, 200),
+    ],
+)
+def test_metrics_are_for_this_host_unless_told_otherwise_and_probes_are_for_all(
+    client: tuple[str, int] | None, everybody: bool, status: int
+) -> None:
+    operations = Operations(lambda: ("text/plain", b"aksp 1\n"), health=Health({}), everybody=everybody)
+
+    async def ask(path: str) -> tuple[int, bytes]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            raise AssertionError
+
+        await operations({"path": path, "method": "GET", "client": client}, receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
+    assert asyncio.run(ask("/healthz"))[0] == asyncio.run(ask("/readyz"))[0] == 200
+    found, body = asyncio.run(ask("/metrics"))
+    assert found == status and (body == b"aksp 1\n") == (status == 200)
+
+
 def test_metrics_and_probes_are_served_without_tls_and_reviews_are_not() -> None:
     async def main() -> None:
         operations = Operations(lambda: ("text/plain; version=1", b"aksp 1\n"), health=Health({}))
@@ -291,5 +399,53 @@ def test_metrics_and_probes_are_served_without_tls_and_reviews_are_not() -> None
             over_tls = await Client.connect(server.port)
             assert (await over_tls.get("/metrics")).status == 404
             await over_tls.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"who" + b"x" * 2000, 200), (b"nobody" + b"x" * 2000, 413)])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_review_that_is_too_large_is_answered_as_one_when_its_first_bytes_tell_whose_it_is(
+    body: bytes, status: int, chunked: bool
+) -> None:
+    async def main() -> None:
+        asked: list[Unjudged] = []
+
+        def unjudged(head: bytes, reason: Unjudged) -> Answer | None:
+            asked.append(reason)
+            return Answer(status=200, body=b"{}") if head.startswith(b"who") else None
+
+        async with serving(reviews=ReviewLimits(max_body=1000), unjudged=unjudged) as server:
+            client = await Client.connect(server.port)
+            if chunked:
+                await client.send(request(b"", transfer_encoding="chunked", content_length=""))
+                await client.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+            else:
+                await client.send(request(body))
+            assert (await client.reply()).status == status
+            assert asked == [Unjudged.TOO_LARGE]
+            await client.close()
+
+    run(main)
+
+
+def test_a_review_that_takes_too_long_or_fails_is_answered_as_one_that_is_not_judged() -> None:
+    async def review(body: bytes, until: float) -> Answer:
+        if body == b"fail":
+            raise ValueError("a bug")
+        await asyncio.sleep(30)
+        return await echo(body, until)
+
+    async def main() -> None:
+        limits = ReviewLimits(review_seconds=0.3)
+
+        def answer(head: bytes, reason: Unjudged) -> Answer:
+            return Answer(status=200, body=reason.encode())
+
+        async with serving(review, reviews=limits, unjudged=answer) as server:
+            client = await Client.connect(server.port)
+            assert (await client.post(b"slow")).body == b"timeout"
+            assert (await client.post(b"fail")).body == b"failed"
+            await client.close()
 
     run(main)

@@ -14,6 +14,7 @@ import yaml
 
 from aksp.catalog.custom import definition_from_resource, resource_of
 from aksp.catalog.folder import Folder, as_json, bundled, is_bundled
+from aksp.catalog.interface import Catalogs
 from aksp.catalog.template import template_of
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Task
@@ -125,7 +126,7 @@ def test_a_definition_of_any_source_judges_the_same_from_a_custom_resource(
     files = dict(SOURCES[source])
     info = files.pop("info", None)
     write(tmp_path, made=document(**({TEMPLATE_INFO: info} if info else {})), **files)
-    (before,) = Folder(tmp_path)
+    (before,) = Catalogs([Folder(tmp_path)])
     after = definition_from_resource(stored(before), WHERE)
 
     assert [(m.source, m.version) for m in after.modules] == [(m.source, m.version) for m in before.modules]
@@ -137,7 +138,7 @@ def test_a_definition_of_any_source_judges_the_same_from_a_custom_resource(
 
 
 def test_the_example_of_the_docs_judges_the_same_from_a_custom_resource(engine: Engine, tmp_path: Path) -> None:
-    (before,) = Folder(the_example(tmp_path))
+    (before,) = Catalogs([Folder(the_example(tmp_path))])
     assert len(before.modules) == 2
     after = definition_from_resource(stored(before), WHERE)
 
@@ -169,7 +170,7 @@ def test_text_of_every_kind_comes_back_as_it_was() -> None:
 
 def test_the_template_inside_is_one_for_gatekeeper(tmp_path: Path) -> None:
     write(tmp_path, slug="no-bad.rule")
-    (one,) = Folder(tmp_path)
+    (one,) = Catalogs([Folder(tmp_path)])
     info = resource_of(one, document())["spec"]["policyRule"]["then"]["details"]["templateInfo"]
     made = yaml.safe_load(base64.b64decode(info["content"]))
 
@@ -180,7 +181,7 @@ def test_the_template_inside_is_one_for_gatekeeper(tmp_path: Path) -> None:
 
 def test_a_resource_has_the_properties_and_the_name_of_the_document(tmp_path: Path) -> None:
     write(tmp_path)
-    (one,) = Folder(tmp_path)
+    (one,) = Catalogs([Folder(tmp_path)])
     written = document()
     made = resource_of(one, written)
 
@@ -194,7 +195,7 @@ def test_a_resource_has_the_properties_and_the_name_of_the_document(tmp_path: Pa
 
 def test_rego_of_two_versions_fits_no_template(tmp_path: Path) -> None:
     write(tmp_path)
-    (one,) = Folder(tmp_path)
+    (one,) = Catalogs([Folder(tmp_path)])
     mixed = replace(
         one, modules=(*one.modules, RegoModule(name="lib/old.rego", source="package lib.old", version="v0"))
     )
@@ -207,7 +208,7 @@ def test_rego_of_two_versions_fits_no_template(tmp_path: Path) -> None:
 
 def test_a_folder_whose_name_no_object_can_have_is_refused(tmp_path: Path) -> None:
     write(tmp_path, slug="Our_Rule")
-    (one,) = Folder(tmp_path)
+    (one,) = Catalogs([Folder(tmp_path)])
 
     with pytest.raises(InvalidPolicy, match="'Our_Rule' cannot be called so in a cluster") as error:
         resource_of(one, document())
@@ -217,7 +218,7 @@ def test_a_folder_whose_name_no_object_can_have_is_refused(tmp_path: Path) -> No
 def test_definitions_that_come_with_aksp_are_told_from_others(tmp_path: Path) -> None:
     write(tmp_path)
     assert all(map(is_bundled, bundled()))
-    assert not any(map(is_bundled, Folder(tmp_path)))
+    assert not any(map(is_bundled, Catalogs([Folder(tmp_path)])))
 
 
 def resource(**changes: Any) -> dict[str, Any]:
@@ -271,4 +272,4 @@ def test_a_resource_by_hand_needs_little() -> None:
     one = definition_from_resource(made, WHERE)
 
     assert (one.slug, one.name, one.display_name) == ("ours", "ours", "A rule of our own")
-    assert [(m.name, m.source, m.version) for m in one.modules] == [(WHERE, V0_RULE, "v0")]
+    assert [(m.name, m.source, m.version) for m in one.modules] == [(f"{WHERE} (lines of rego)", V0_RULE, "v0")]

@@ -7,26 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from aksp.catalog.folder import Folder, bundled
-from aksp.catalog.interface import Catalogs
+from aksp.catalog.interface import BrokenDefinition, Catalogs
+from aksp.catalog.template import SYNC_DATA
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.model.definition import MISSING, Definition, ParameterType, ResourceKind
 from tests.catalog.documents import DETAILS, TEMPLATE_INFO, V0_RULE, V1_RULE, base64_of, document, template, write
 
+EFFECT = "properties.policyRule.then.effect"
 PARAMETERS = "properties.parameters"
 
 
 def read(root: Path) -> Definition:
     (one,) = Folder(root)
+    assert isinstance(one, Definition), one
     return one
 
 
 def refused(root: Path) -> InvalidPolicy:
-    with pytest.raises(InvalidPolicy) as error:
-        list(Folder(root))
-    assert error.value.exit_code is ExitCode.INVALID
-    return error.value
+    (error,) = [one.error for one in Folder(root) if isinstance(one, BrokenDefinition)]
+    assert error.exit_code is ExitCode.INVALID
+    return error
 
 
 # Documents
@@ -47,7 +50,10 @@ def test_an_azure_document_is_read_field_by_field(tmp_path: Path) -> None:
 
 
 def test_little_is_enough(tmp_path: Path) -> None:
-    made = document(name=None, **{"properties.displayName": None, "properties.metadata": None, PARAMETERS: None})
+    made = document(
+        name=None,
+        **{"properties.displayName": None, "properties.metadata": None, PARAMETERS: None, EFFECT: "Audit"},
+    )
     write(tmp_path, made=made)
     one = read(tmp_path)
 
@@ -57,7 +63,7 @@ def test_little_is_enough(tmp_path: Path) -> None:
 
 def test_no_default_is_no_null(tmp_path: Path) -> None:
     parameters = {"a": {"type": "Object"}, "b": {"type": "Object", "defaultValue": None}}
-    write(tmp_path, made=document(**{PARAMETERS: parameters}))
+    write(tmp_path, made=document(**{PARAMETERS: parameters, EFFECT: "Audit"}))
     one = read(tmp_path)
 
     assert one.parameters["a"].default is MISSING and one.parameters["a"].required
@@ -243,9 +249,9 @@ def test_what_is_no_base64_of_text_is_refused(content: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: [", "not YAML"),
-        ("a: 2026-13-45", "not YAML"),
-        ("[" * 5000, "not YAML"),
+        ("a: [", "invalid YAML"),
+        ("a: 2026-13-45", "invalid YAML"),
+        ("[" * 5000, "invalid YAML"),
         ("kind: Pod", "not a ConstraintTemplate"),
         ("[]", "not a ConstraintTemplate"),
         (template(spec=[]), "spec.targets must have exactly one target"),
@@ -271,7 +277,8 @@ def test_a_template_without_usable_rego_is_refused(text: str, problem: str, tmp_
     error = refused(tmp_path)
 
     assert problem in error.what
-    assert error.where == str(folder / "template.yaml")
+    line = str(error.where).removeprefix(str(folder / "template.yaml"))
+    assert line in ((":1", ":2") if problem == "invalid YAML" else ("",))
 
 
 # Several catalogues
@@ -295,16 +302,77 @@ def test_an_unknown_definition_is_refused_with_the_nearest() -> None:
 
 def test_a_slug_that_is_taken_is_refused_with_both_places(tmp_path: Path) -> None:
     folder = write(tmp_path, "no-privileged")
-    with pytest.raises(InvalidInput, match="definition 'no-privileged' is there already") as error:
-        list(Catalogs([bundled(), Folder(tmp_path)]))
+    catalogs = Catalogs([bundled(), Folder(tmp_path)])
+    (broken,) = catalogs.broken
 
-    assert error.value.where == str(folder / "definition.json")
-    assert "definitions/no-privileged/definition.json" in error.value.what
+    assert "definition 'no-privileged' is there already" in broken.error.what
+    assert broken.error.where == str(folder / "definition.json")
+    assert "definitions/no-privileged/definition.json" in broken.error.what
+    assert len(list(catalogs)) == len(bundled())
+    assert catalogs.get("no-privileged").origin != str(folder / "definition.json")
+
+
+@pytest.mark.parametrize(
+    ("slug", "changes", "taken"),
+    [
+        ("second", {}, "11111111-2222-3333-4444-555555555555"),
+        ("second", {"name": "OURS"}, "ours"),
+        ("second", {"name": "other"}, "ourrule"),
+        ("OURS", {"name": "other", "properties.metadata.azurePolicyId": None}, "there already"),
+        ("zz", {"name": "Allowed-Images", "properties.metadata.azurePolicyId": None}, "allowed-images"),
+    ],
+)
+def test_a_name_that_another_definition_has_keeps_the_later_one_out(
+    slug: str, changes: dict[str, Any], taken: str, tmp_path: Path
+) -> None:
+    root, other = tmp_path / "one", tmp_path / "two"
+    write(root, "ours")
+    write(other, slug, made=document(**changes))
+    catalogs = Catalogs([bundled(), Folder(root), Folder(other)])
+    (broken,) = catalogs.broken
+
+    assert (broken.slug, taken in broken.error.what) == (slug, True)
+    assert catalogs.get("ours").origin == str(root / "ours" / "definition.json")
+
+
+def test_one_definition_that_is_broken_harms_no_other(tmp_path: Path) -> None:
+    write(tmp_path, "a", made=document(name="a", **{"properties.metadata": None}))
+    write(tmp_path, "b", made="{")
+    write(tmp_path, "c", made=document(name="c", **{"properties.metadata": None}))
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "policy.rego").write_text(V1_RULE, encoding="utf-8")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "bad.rego").write_bytes(b"\xff")
+    catalogs = Catalogs([Folder(tmp_path)])
+
+    assert [one.slug for one in catalogs] == ["a", "c"]
+    assert [(one.slug, one.error.what.partition(":")[0]) for one in catalogs.broken] == [
+        ("b", "not JSON"),
+        ("d", "there is no definition.json beside policy.rego"),
+    ]
+    for slug in ("B", "d"):
+        with pytest.raises(InvalidPolicy):
+            catalogs.get(slug)
+    with pytest.raises(InvalidInput, match="there is no definition 'e'") as error:
+        catalogs.get("e")
+    assert "b, d cannot be loaded" in (error.value.hint or "")
+
+
+def test_a_library_that_cannot_be_read_concerns_the_rules_that_import_it(tmp_path: Path) -> None:
+    write(tmp_path, "a", made=document(name="a", **{"properties.metadata": None}))
+    importing = "package rule\n\nimport data.lib.bad\n\nviolation contains {} if bad.x\n"
+    write(tmp_path, "b", made=document(name="b", **{"properties.metadata": None}), policy_rego=importing)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "bad.rego").write_bytes(b"\xff")
+    catalogs = Catalogs([Folder(tmp_path)])
+
+    assert [one.slug for one in catalogs] == ["a"]
+    assert [(one.slug, "cannot be read" in one.error.what) for one in catalogs.broken] == [("b", True)]
 
 
 def test_definitions_come_by_slug_and_an_absent_folder_has_none(tmp_path: Path) -> None:
-    write(tmp_path, "b")
-    write(tmp_path, "a")
+    for slug in ("b", "a"):
+        write(tmp_path, slug, made=document(name=slug, **{"properties.metadata": None}))
     (tmp_path / "empty").mkdir()
 
     assert [d.slug for d in Catalogs([Folder(tmp_path), Folder(tmp_path / "gone")])] == ["a", "b"]
@@ -315,3 +383,36 @@ def test_every_document_of_ours_is_what_azure_s_schema_asks_of_a_name(tmp_path: 
         made = json.loads(Path(one.origin).read_text(encoding="utf-8"))
         assert made["name"] == one.name
         assert len(one.display_name) <= 128 and len(one.description) <= 512, one.slug
+
+
+@pytest.mark.parametrize("quotes", ["", '"', '"\n'])
+def test_a_template_says_with_what_its_rego_compares(tmp_path: Path, quotes: str) -> None:
+    told = [
+        [{"groups": ["extensions", "networking.k8s.io"], "versions": ["v1"], "kinds": ["Ingress"]}],
+        [{"groups": [""], "versions": ["v1"], "kinds": ["Service", "Endpoints"]}],
+    ]
+    made = yaml.safe_load(template())
+    made["metadata"]["annotations"] = {SYNC_DATA: f"{quotes}{json.dumps(told)}{quotes[::-1]}"}
+    own = document(
+        **{
+            TEMPLATE_INFO: base64_of(yaml.safe_dump(made)),
+            "properties.metadata.requiresInventory": [{"group": "", "kind": "Service"}],
+        }
+    )
+    write(tmp_path, made=own)
+
+    found = read(tmp_path)
+    assert [(kind.group, kind.kind) for kind in found.requires_inventory] == [
+        ("", "Service"), ("extensions", "Ingress"), ("networking.k8s.io", "Ingress"), ("", "Endpoints")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "told", ["[", "{}", "[{}]", '[[{"groups": [""]}]]', '[[{"groups": [1], "kinds": ["Pod"]}]]', 3]
+)
+def test_what_a_template_says_that_nobody_understands_is_told(tmp_path: Path, told: Any) -> None:
+    made = yaml.safe_load(template())
+    made["metadata"]["annotations"] = {SYNC_DATA: told}
+    write(tmp_path, made=document(**{TEMPLATE_INFO: base64_of(yaml.safe_dump(made))}))
+
+    assert "requires-sync-data" in refused(tmp_path).what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,21 @@ import pytest
 import yaml
 
 from aksp import __version__
+from aksp.addon import certificates
 from aksp.addon.crds import crds
 from aksp.addon.installation import label, listed_kinds
 from aksp.addon.manifests import everything
 from aksp.addon.settings import Settings
 from aksp.catalog.folder import bundled
-from aksp.store.files import to_yaml
+from aksp.yaml_writer import to_yaml
 from tests.charts.helm import CHART, Helm, helm
 from tests.testbed.build import BuildError
 
 REQUIRED = "AKSP_E2E_REQUIRED"
 KEEP = "helm.sh/resource-policy"
 KINDS = listed_kinds(bundled(), None, lambda note: None)
+
+CLIENT_CA = certificates.make_authority(datetime(2026, 1, 1, tzinfo=UTC)).certificate.decode()
 
 #: Settings, and the values that mean the same.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -31,6 +35,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"failure_policy": "Fail", "exclude_namespaces": ("vault", "argocd")},
         {"failurePolicy": "Fail", "excludeNamespaces": ["vault", "argocd"]},
     ),
+    "refuse": ({"unjudged": "refuse"}, {"unjudged": "refuse"}),
+    "warn": ({"failure_policy": "Fail", "unjudged": "warn"}, {"failurePolicy": "Fail", "unjudged": "warn"}),
     "other namespace": (
         {"namespace": "aksp-system", "create_namespace": True, "replicas": 1, "cluster_name": "prod"},
         {"createNamespace": True, "replicas": 1, "clusterName": "prod"},
@@ -42,6 +48,22 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "on a host": (
         {"webhook_url": "https://10.0.0.4:9443/v1/admit", "sync_interval": "30s"},
         {"webhookUrl": "https://10.0.0.4:9443/v1/admit", "syncInterval": "30s"},
+    ),
+    "guarded": (
+        {
+            "client_ca": CLIENT_CA,
+            "client_names": ("kube-apiserver", "webhooks.example.com"),
+            "api_server_cidrs": ("10.0.0.4/32", "fd00::/64"),
+            "open_metrics": True,
+            "controller_accounts": ("system:serviceaccount:a:b", "c"),
+        },
+        {
+            "clientCa": CLIENT_CA,
+            "clientNames": ["kube-apiserver", "webhooks.example.com"],
+            "apiServerCidrs": ["10.0.0.4/32", "fd00::/64"],
+            "openMetrics": True,
+            "controllerAccounts": ["system:serviceaccount:a:b", "c"],
+        },
     ),
     "image": (
         {"image": "contoso.azurecr.io/aksp:main", "replicas": 3},

@@ -59,6 +59,7 @@ class Aksp:
         if stdin is not None:
             self._monkeypatch.setattr(sys, "stdin", _Stdin(stdin.encode() if isinstance(stdin, str) else stdin))
         self._capsys.readouterr()
+        _make_workspace(arguments)
         code = main(arguments)
         captured = self._capsys.readouterr()
         return Run(code, captured.out, captured.err)
@@ -83,6 +84,13 @@ class Aksp:
         else:
             path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         return name
+
+
+def _make_workspace(arguments: Sequence[str]) -> None:
+    """Only what assigns makes the workspace that is named; for all else the test's own is there."""
+    named = Path(os.environ.get("AKSP_WORKSPACE", ""))
+    if named.name == "ws" and not named.exists() and arguments[:1] != ("assign",):
+        named.mkdir()
 
 
 @pytest.fixture(autouse=True)
@@ -113,12 +121,20 @@ class Process:
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
+        _make_workspace(arguments)
+        ignored = more.pop("ignored", ())
+
+        def dispositions() -> None:
+            # A shell's background jobs ignore Ctrl-C, and so would what they start.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **more.pop("environment", {})}
         one = subprocess.Popen(
             [sys.executable, "-m", "aksp", *arguments],
             stdout=more.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, env=environment,
-            # A shell's background jobs ignore Ctrl-C, and so would what they start.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+            preexec_fn=dispositions,
             **more,
         )  # fmt: skip
         self.running.append(one)

@@ -96,7 +96,7 @@ def test_what_the_extra_brings_is_named_when_it_is_missing(aksp: Aksp, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [(["--failure-policy", "Maybe"], "expected Ignore or Fail"), (["--sync-interval", "x"], "5m")]
+    ("options", "said"), [(["--unjudged", "maybe"], "expected warn or refuse"), (["--sync-interval", "x"], "5m")]
 )
 def test_the_process_refuses_options_that_cannot_be(aksp: Aksp, options: list[str], said: str) -> None:
     run = aksp("addon", "run", *options)

@@ -49,7 +49,7 @@ def test_an_assignment_becomes_a_custom_resource_and_no_file(aksp: Aksp, server:
 def test_again_is_unchanged_and_other_content_needs_replace(aksp: Aksp, server: Objects) -> None:
     aksp.done(*ASSIGN)
     assert aksp.done(*ASSIGN).out == f"{LABEL} unchanged (cluster prod)\n"
-    assert server.writes == ["apply policyassignments/no-privileged"]
+    assert server.writes == ["create policyassignments/no-privileged"]
 
     refused = aksp(*ASSIGN, "--effect", "Audit")
     assert refused.code == 2
@@ -136,9 +136,9 @@ def test_an_option_that_names_a_cluster_wants_its_store(option: str, aksp: Aksp,
 
 
 def test_a_refusal_and_a_cluster_without_the_add_on_are_told_with_3(aksp: Aksp, server: Objects) -> None:
-    server.refuse["patch", "policyassignments"] = Forbidden('User "ann" cannot patch')
+    server.refuse["create", "policyassignments"] = Forbidden('User "ann" cannot create')
     run = aksp(*ASSIGN)
-    assert run.code == 3 and "the right to patch policyassignments.policy.aksp.io" in run.err
+    assert run.code == 3 and "the right to create policyassignments.policy.aksp.io" in run.err
     server.served.clear()
     run = aksp(*ASSIGN)
     assert run.code == 3 and "the add-on's resources are not in this cluster" in run.err

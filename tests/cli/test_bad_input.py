@@ -156,12 +156,25 @@ def own(aksp: Aksp, made: dict[str, Any] | None = None, rego: str | None = None)
     )
 
 
-def test_a_definition_that_names_no_such_parameter_is_exit_2(aksp: Aksp) -> None:
-    own(aksp, document(**{f"{DETAILS}.values": {"x": "[parameters('gone')]"}}))
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({f"{DETAILS}.values": {"x": "[parameters('gone')]"}},
+         "expression [parameters('gone')]: there is no parameter 'gone'"),
+        ({"properties.policyRule.then.effect": "Explode"},
+         "effect 'Explode' is not one of EnforceRegoPolicy, Deny, Audit, Warn, Disabled"),
+    ],
+)  # fmt: skip
+def test_a_definition_that_cannot_be_understood_is_a_gap_and_exit_2_where_it_is_named(
+    changes: dict[str, Any], problem: str, aksp: Aksp
+) -> None:
+    own(aksp, document(**changes))
     run = aksp.judge(aksp.put("pod.json", FINE))
+    named = aksp("assign", "ours")
 
-    assert run.code == 2
-    assert "assignments/ours.yaml: expression [parameters('gone')]: there is no parameter 'gone'" in one_error(run.err)
+    assert (run.code, named.code) == (4, 2)
+    assert f"ours/definition.json: {problem}" in run.gaps[0]
+    assert f"ours/definition.json: {problem}" in one_error(named.err)
 
 
 def test_a_definition_whose_parameter_has_no_value_is_exit_2(aksp: Aksp) -> None:
@@ -172,20 +185,14 @@ def test_a_definition_whose_parameter_has_no_value_is_exit_2(aksp: Aksp) -> None
     assert "parameter 'limit': ours needs a value of type Integer" in one_error(run.err)
 
 
-def test_an_unknown_effect_is_exit_2(aksp: Aksp) -> None:
-    own(aksp, document(**{"properties.policyRule.then.effect": "Explode"}))
-    run = aksp.judge(aksp.put("pod.json", FINE))
-
-    assert run.code == 2
-    assert "effect 'Explode' is not one of EnforceRegoPolicy, Deny, Audit, Warn, Disabled" in one_error(run.err)
-
-
-def test_rego_that_does_not_parse_is_exit_2_with_file_line_and_column(aksp: Aksp) -> None:
+def test_rego_that_does_not_parse_is_a_gap_with_file_line_and_column_and_exit_2_where_it_is_named(aksp: Aksp) -> None:
     own(aksp, rego="package ours\n\nviolation contains {\n  x ==\n}\n")
     run = aksp.judge(aksp.put("pod.json", FINE))
+    named = aksp("assign", "ours")
 
-    assert run.code == 2
-    assert "ours/policy.rego:5:1: definition 'ours' does not compile" in one_error(run.err)
+    assert (run.code, named.code) == (4, 2)
+    assert "ours/policy.rego:5:1: definition 'ours' does not compile" in run.gaps[0]
+    assert "ours/policy.rego:5:1: definition 'ours' does not compile" in one_error(named.err)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +255,8 @@ def test_outputs_that_cannot_be_are_exit_2_before_any_work(
 def test_a_report_that_fails_leaves_the_old_file_and_no_other(assigned: Aksp) -> None:
     assigned.put("report.json", "the old one")
     path = assigned.put("pod.json", BAD)
-    own(assigned, rego="package ours\n")
+    own(assigned)
+    assigned.put("ws/assignments/wrong.yaml", "{")
     run = assigned("compliance", "-f", path, "-o", "json=report.json")
 
     assert run.code == 2

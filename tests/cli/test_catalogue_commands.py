@@ -87,6 +87,33 @@ def test_a_definition_of_the_workspace_is_listed_with_the_others(aksp: Aksp) -> 
     assert "A rule of our own" in aksp.done("definitions", "show", "ours").out
 
 
+#: OPA cannot plan that one rule reads another one of which a part of the name is computed.
+WITHOUT_PLAN = """package ours
+
+violation contains {"msg": "no"} if data.ours.q.r.b.c == 2
+
+q.r.a := 1
+
+q[x].b.c := y if {
+	some x in ["r"]
+	y := data.ours.q.r.a
+}
+"""
+
+
+def test_show_tells_of_a_rule_that_has_no_plan_and_why(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKSP_ENGINE_EVALUATOR", "plan")
+    write(aksp.workspace / "definitions", policy_rego=WITHOUT_PLAN)
+
+    out = aksp.done("definitions", "show", "ours").out
+    assert max(map(len, out.splitlines())) <= 80
+    assert (
+        "Evaluated by OPA's topdown, several times slower, since the rule has no plan: ours/policy.rego:9: reference"
+        in (" ".join(out.split()))
+    )
+    assert "no plan" not in aksp.done("definitions", "show", "no-privileged").out
+
+
 # Assignments
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aksp.cli.ci import PIPELINES, expand, harmless, repository, running
+from aksp.cli.ci import PIPELINES, expand, repository, running
 from aksp.report.job_summary import LIMIT_BYTES
+from aksp.report.registry import FORMATS
+from aksp.runners import commands, parted
 from tests.cli.conftest import Aksp, pod
 
 BAD = pod("bad", privileged=True)
@@ -257,11 +260,13 @@ def test_azure_without_a_place_for_the_summary_is_a_note(assigned: Aksp, monkeyp
         ("x ##vso[task.setvariable variable=PATH]y", "x # #vso[task.setvariable variable=PATH]y"),
         ("##VSO[a]", "# #VSO[a]"),
         ("a ##[add-mask]b", "a # #[add-mask]b"),
+        ("##teamcity[message text='x']", "# #teamcity[message text='x']"),
+        ("###vso[x]", "## #vso[x]"),
         ("fd00::1 # ## heading", "fd00::1 # ## heading"),
     ],
 )
 def test_commands_in_names_are_parted(text: str, inert: str) -> None:
-    assert harmless(text) == inert
+    assert parted(text) == inert
 
 
 @pytest.mark.parametrize("format", ["table", "wide", "markdown"])
@@ -280,7 +285,7 @@ def test_a_name_in_a_manifest_cannot_command_the_runner(
 
 
 def test_a_kind_in_a_manifest_cannot_command_the_runner_through_a_note(assigned: Aksp) -> None:
-    evil = pod("fine") | {"kind": "##vso[task.setvariable variable=PATH]x"}
+    evil = pod("fine") | {"kind": "##vso[task.setvariable variable=PATH]x", "spec": {}}
     run = assigned("compliance", "-f", assigned.put("evil.json", evil))
     assert "# #vso[task.setvariable" in run.err
     assert "##vso[" not in run.err
@@ -295,3 +300,76 @@ def test_an_error_cannot_command_a_runner_by_a_name(aksp: Aksp) -> None:
     run = aksp("compliance", "-f", "##vso[task.complete result=Succeeded;].yaml")
     assert run.code == 2
     assert "##vso[" not in run.err and "# #vso[" in run.err
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["compliance", "-f", "##vso[task.setvariable variable=PATH]x"],
+        ["compliance", "-f", "no\n::stop-commands::x"],
+        ["explain", "##[add-mask]x"],
+        ["assign", "##vso[x]"],
+        ["definitions", "show", "a\n::error::x"],
+        ["##vso[x]"],
+    ],
+)
+def test_no_message_of_a_command_can_command_the_runner(given: list[str], debug: list[str], assigned: Aksp) -> None:
+    run = assigned(*debug, *given)
+
+    assert run.code == 2
+    assert run.err.strip()
+    assert not re.search(r"##(?:\[|vso\[)", run.err)
+    assert not [line for line in run.err.splitlines() if line.lstrip().startswith("::")]
+
+
+EVIL = "##vso[task.setvariable variable=PATH]x"
+
+
+@pytest.fixture
+def evil(assigned: Aksp) -> str:
+    """A manifest whose names are commands."""
+    return assigned.put("evil.json", pod(EVIL, privileged=True, metadata={"namespace": "::stop-commands::x"}))
+
+
+@pytest.mark.parametrize("variable", ["TF_BUILD", "GITHUB_ACTIONS", "CI", "TEAMCITY_VERSION"])
+@pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("csv", "html", "prometheus")])
+def test_no_format_hands_the_runner_a_command(
+    format: str, variable: str, evil: str, assigned: Aksp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_TEMPDIRECTORY", str(assigned.folder))
+    monkeypatch.setenv(variable, "true")
+    run = assigned("compliance", "-f", evil, "-o", format, "-o", "csv=report.csv")
+    assert run.code == 1
+    own = {"github": "::", "azuredevops": "##vso["}.get(format, "::::")
+    assert not any(commands(line.removeprefix(own)) for line in run.out.splitlines()), run.out
+    assert EVIL in (assigned.folder / "report.csv").read_text()
+
+
+@pytest.mark.parametrize("format", ["csv", "html"])
+def test_a_format_without_an_escape_goes_to_a_file(
+    format: str, evil: str, assigned: Aksp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = assigned("compliance", "-f", evil, "-o", format)
+    monkeypatch.setenv("TF_BUILD", "True")
+    run = assigned("compliance", "-f", evil, "-o", format)
+    assert (run.code, run.out) == (2, "")
+    assert f"hint: write it to a file: -o {format}=report.{format}" in run.err
+    assert assigned("compliance", "-f", evil, "-o", f"{format}=out").code == 1
+    harmless = assigned.put("good.json", pod("web", privileged=True))
+    assert assigned("compliance", "-f", harmless, "-o", format).code == 1
+    assert usual.code == 1
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "json", "yaml"])
+def test_a_workspace_commands_no_runner_either(output: str, assigned: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    assigned.done(
+        "assign", "no-privileged", "--name", "b", "--display-name", f"{EVIL} ::x", "--description", "::y::\nz"
+    )
+    usual = assigned.done("assignments", "-o", output)
+    monkeypatch.setenv("TF_BUILD", "True")
+    run = assigned.done("assignments", "-o", output)
+    assert not any(commands(line) for line in run.out.splitlines())
+    if output in ("json", "yaml"):
+        assert yaml.safe_load(run.out) == yaml.safe_load(usual.out)
+        assert output == "yaml" or any(commands(line) for line in usual.out.splitlines())

@@ -223,7 +223,7 @@ def test_no_history_leaves_nothing(assigned: Aksp) -> None:
 def test_nothing_assigned_leaves_nothing(aksp: Aksp) -> None:
     aksp.put("d/old.json", deployment("old"))
     scan(aksp)
-    assert not aksp.workspace.exists()
+    assert not list(aksp.workspace.iterdir())
 
 
 def test_old_records_are_deleted_when_asked_for(assigned: Aksp) -> None:
@@ -247,6 +247,6 @@ def test_a_history_that_cannot_be_written_costs_no_report(assigned: Aksp) -> Non
 
 def test_a_history_that_cannot_be_read_is_an_error_where_it_is_asked_for(assigned: Aksp) -> None:
     assigned.put("ws/data/history.sqlite3", "no database at all, but more than a header has" * 50)
-    assert scan(assigned).code == 1
-    assert scan(assigned, "--diff").code == 2
     assert assigned("history").code == 2
+    assert scan(assigned, "--diff").code == 1
+    assert assigned("history").code == 0

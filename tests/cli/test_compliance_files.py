@@ -47,7 +47,7 @@ def test_a_violation_is_exit_1(assigned: Aksp) -> None:
         ("Warn", "Default", "enforced", 0),
         ("Audit", "Default", "any", 1),
         ("Deny", "Default", "none", 0),
-        ("Disabled", "Default", "any", 0),
+        ("Disabled", "Default", "any", 4),
     ],
 )
 def test_fail_on_says_which_violations_count(effect: str, mode: str, fail_on: str, code: int, aksp: Aksp) -> None:
@@ -84,7 +84,9 @@ def test_nothing_matched_is_exit_4_when_that_is_required(assigned: Aksp) -> None
 def test_nothing_assigned_is_told(aksp: Aksp) -> None:
     run = aksp.judge(aksp.put("pod.json", BAD))
 
-    assert (run.code, run.json["assignments"]) == (0, [])
+    assert (run.code, run.json["assignments"]) == (4, [])
+    assert [gap["reason"] for gap in run.json["gaps"]] == ["NothingAssigned"]
+    assert (run.json["state"], run.json["compliancePercent"]) == ("NotStarted", None)
     assert f"nothing is assigned in {aksp.workspace}" in run.err
 
 
@@ -301,8 +303,11 @@ def test_a_gatekeeper_template_without_container_details_gets_rows_for_each_cont
     )
     aksp.done("assign", "ours", "--effect", "Deny")
     spec = {
-        "containers": [{"name": "bad", "securityContext": {"privileged": True}}, {"name": "fine"}],
-        "initContainers": [{"name": "setup", "securityContext": {"privileged": True}}],
+        "containers": [
+            {"name": "bad", "image": "a", "securityContext": {"privileged": True}},
+            {"name": "fine", "image": "a"},
+        ],
+        "initContainers": [{"name": "setup", "image": "a", "securityContext": {"privileged": True}}],
     }
     workload = {
         "apiVersion": "apps/v1",

@@ -88,8 +88,9 @@ def test_outputs_go_to_files_as_of_a_scan(aksp: Aksp, cluster: Cluster) -> None:
         ("violations", ("--fail-on", "none"), 0),
         ("gaps", (), 4),
         ("clean", (), 0),
-        ("empty", (), 0),
-        ("empty", ("--require-match",), 4),
+        ("empty", (), 4),
+        ("unmatched", (), 0),
+        ("unmatched", ("--require-match",), 4),
     ],
 )
 def test_exit_codes_are_those_of_a_scan(

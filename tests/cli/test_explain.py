@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.catalog.documents import DETAILS, document, write
 from tests.cli.conftest import Aksp, kubeconfig, pod
 from tests.definitions.patched import patched
 
@@ -107,7 +109,6 @@ def test_the_table_tells_rule_scope_parameters_finding_lines_and_change(assigned
         "Rule         No container of a Pod",
         "Scope        / > /clusters/prod (assigned here) > /clusters/prod/namespaces/shop",
         "Effect       Audit: reported, not refused",
-        'allowedRegistries   ["contoso.azurecr.io"]                                            assignment',
         "NonCompliant  container web  securityContext.privileged is true",
         "Field        d.yaml:16  spec.template.spec.containers[0].securityContext.privileged",
         "  > 16 |           privileged: true",
@@ -116,6 +117,8 @@ def test_the_table_tells_rule_scope_parameters_finding_lines_and_change(assigned
         "https       kinds        it judges Ingress, and this is of kind Deployment",
     ):
         assert words in run.out
+    # How wide a column is depends on the longest value.
+    assert re.search(r'allowedRegistries +\["contoso.azurecr.io"\] +assignment\n', run.out)
 
 
 def test_what_complies_is_explained_by_what_judges_it_and_what_leaves_it_out(assigned: Aksp) -> None:
@@ -263,6 +266,28 @@ def test_an_assignment_is_explained_on_manifests(assigned: Aksp) -> None:
     assert table.code == 0
     for words in ("Assignment images  NonCompliant", "Scope        /, and all below it", "Findings of images"):
         assert words in table.out
+
+
+def test_all_that_a_definition_selects_by_is_explained_of_its_assignment(assigned: Aksp) -> None:
+    match = {
+        "scope": "Namespaced",
+        "name": "web-*",
+        "namespaceSelector": {"matchLabels": {"env": "prod"}},
+        "source": "All",
+        "warn": True,
+    }
+    details = {f"{DETAILS}.{key}": value for key, value in match.items()}
+    write(assigned.workspace / "definitions", "ours", made=document(name="ours", **details))
+    assigned.done("assign", "ours")
+    document_of, table = explained(assigned, "ours"), assigned("explain", "ours").out
+    plain = explained(assigned, "images")
+
+    assert document_of["namespaceSelector"] == match.pop("namespaceSelector")
+    assert document_of["match"] == match
+    for words in ("Names        web-*", "Lies         in a namespace", "Of namespace env=prod", "Source       All"):
+        assert words in table
+    assert (plain["match"], plain["namespaceSelector"]) == ({}, {})
+    assert "Source" not in assigned("explain", "images").out
 
 
 def test_an_assignment_without_a_cluster_is_explained_but_not_judged(assigned: Aksp) -> None:

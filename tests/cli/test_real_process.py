@@ -21,7 +21,7 @@ BAD = pod("bad", privileged=True)
 
 
 def test_help_imports_nothing_heavy(process: Process) -> None:
-    heavy = ("rich", "kubernetes", "jsonschema", "yaml", "tabulate", "hypothesis")
+    heavy = ("rich", "kubernetes", "jsonschema", "yaml", "hypothesis")
     program = (
         "import sys; from aksp.cli.app import main; code = main(['--help']); "
         f"print([name for name in {heavy!r} if name in sys.modules], code, file=sys.stderr)"
@@ -136,6 +136,18 @@ def test_a_file_of_100_megabytes_is_judged_in_bounded_memory(aksp: Aksp, process
     assert result["source"]["line"] > lines
     # The file itself, and not much more: this process alone, its engine not counted.
     assert usage.ru_maxrss < 350 << 10, f"{usage.ru_maxrss >> 10} MiB"
+
+
+def test_of_two_commands_that_assign_one_name_one_is_told(aksp: Aksp, process: Process) -> None:
+    for number in range(3):
+        name = f"one-{number}"
+        both = [
+            process.start("assign", "no-privileged", "--name", name, "--effect", effect) for effect in ("Audit", "Deny")
+        ]
+        ended = [(one.communicate(timeout=60), one.returncode) for one in both]
+        assert sorted(code for _, code in ended) == [0, 2], ended
+        ((_, said), _) = next(one for one in ended if one[1] == 2)
+        assert f"assignment '{name}' exists with other content" in said.decode()
 
 
 def test_a_reader_of_the_log_that_has_seen_enough_costs_no_summary(aksp: Aksp, process: Process) -> None:

@@ -10,6 +10,7 @@ import yaml
 from aksp.errors import Forbidden
 from aksp.kube import config, faults
 from aksp.store import cluster
+from tests.catalog.documents import document as definition
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, Run
 from tests.store.objects import Objects
@@ -46,7 +47,11 @@ def remove(aksp: Aksp, name: str) -> None:
 def workspace(aksp: Aksp) -> Aksp:
     """Two assignments reach the cluster prod, one of a definition of our own; one reaches another cluster."""
     write(aksp.workspace / "definitions", "ours")
-    write(aksp.workspace / "definitions", "unused")
+    write(
+        aksp.workspace / "definitions",
+        "unused",
+        made=definition(name="unused", **{"properties.metadata.azurePolicyId": None}),
+    )
     assign(aksp, "a", scope="/clusters/prod/namespaces/shop")
     assign(aksp, "b", "ours")
     assign(aksp, "elsewhere", scope="/clusters/staging")
@@ -216,7 +221,11 @@ def test_a_definition_that_another_assignment_is_about_stays(workspace: Aksp, se
     assert "(kept, an assignment in the cluster is about them): policydefinition.policy.aksp.io/ours" in run.err
 
 
-def test_pruning_by_a_workspace_that_is_not_there_is_refused(aksp: Aksp, server: Objects) -> None:
+def test_pruning_by_a_workspace_that_is_not_there_is_refused(
+    aksp: Aksp, server: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The user's data folder, which nobody has named and nothing has made.
+    monkeypatch.delenv("AKSP_WORKSPACE")
     run = aksp("sync", "--prune")
     assert run.code == 2 and "so --prune would delete everything" in run.err
     assert server.connected == []

@@ -9,7 +9,7 @@ from typing import Any
 from aksp.compliance.plan import Plan, Ready, make_ready
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import MISSING, Definition, Parameter, ParameterType, RegoModule, ResourceKind
-from aksp.model.resource import Container, Document, Owner, Resource
+from aksp.model.resource import Container, Document, Owner, Problem, Resource
 from aksp.model.scope import Scope
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -95,7 +95,7 @@ def pod(
         labels=labels or {},
         owner=owner,
         containers=containers or (container(),),
-        problems=tuple(problems),
+        problems=tuple(Problem(message=problem) for problem in problems),
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aksp.compliance.exemptions import exemption_for
+from aksp.compliance.exemptions import covers
 from aksp.compliance.plan import Plan, Ready
 from aksp.model.compliance import ComplianceState, Finding
 from aksp.model.resource import Container, Document, Resource
@@ -53,7 +53,7 @@ def count(plan: Plan, documents: Sequence[Document], found: Findings, errors: Er
             judged = Judged(ready, document)
             for finding in found.get((number, at), ()):
                 judged.find(finding)
-            for error in [*errors.get((number, at), ()), *document.problems]:
+            for error in [*errors.get((number, at), ()), *(wrong.message for wrong in document.problems)]:
                 judged.fail(error)
             expected.rows += judged.rows
             own_resources.setdefault(resource_of(documents, at), []).append(judged.state())
@@ -91,7 +91,8 @@ class Judged:
         self._of_whole: list[S] = []
 
     def find(self, finding: Finding) -> None:
-        waived = exemption_for(self.ready.exemptions, self.document, finding.container, self.ready.selection.target)
+        where = self.document, finding.container, self.ready.selection.target
+        waived = next((one for one in self.ready.exemptions if covers(one, *where)), None)
         state = S.EXEMPT if waived else S.NON_COMPLIANT
         self._row(state, finding.message, finding.container)
         if finding.container in self.document.containers and finding.container is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -372,12 +372,38 @@ def test_a_disabled_assignment_is_listed_as_not_started_without_percentage() -> 
     page = [pod()]
     tally.add(page, tally.choose(page), {}, [])
 
-    assert [(line.name, line.state, line.compliance_percent) for line in tally.summaries()] == [
-        ("a", S.NOT_STARTED, None),
-        ("b", S.COMPLIANT, 100.0),
+    assert [(line.name, line.state, line.compliance_percent, line.message) for line in tally.summaries()] == [
+        ("a", S.NOT_STARTED, None, "its effect is Disabled"),
+        ("b", S.COMPLIANT, 100.0, ""),
     ]
     assert set(tally.summaries()[0].counts.resources.values()) == {0}
     assert tally.state() is S.COMPLIANT
+
+
+def test_an_assignment_that_no_scan_can_judge_judges_nothing_and_says_why() -> None:
+    asked = replace(ready("a"), not_started="judged at admission only")
+    tally = Tally(plan(asked, ready("b")))
+    page = [pod()]
+    tasks = tally.choose(page)
+    tally.add(page, tasks, {}, [])
+
+    assert [list(task.documents) for task in tasks] == [[], [0]]
+    assert [(line.state, line.compliance_percent, line.message) for line in tally.summaries()] == [
+        (S.NOT_STARTED, None, "judged at admission only"),
+        (S.COMPLIANT, 100.0, ""),
+    ]
+
+
+def test_an_assignment_that_nothing_was_there_for_judged_nothing() -> None:
+    tally = Tally(plan(ready()))
+
+    assert (tally.state(), tally.percent()) == (S.NOT_STARTED, None)
+    assert [(line.state, line.message) for line in tally.summaries()] == [
+        (S.NOT_STARTED, "matched nothing: no Pod that it reaches")
+    ]
+    assert [line.message for line in tally.summaries({"rule": "Pod could not be listed"})] == [
+        "Pod could not be listed"
+    ]
 
 
 def test_counts_name_every_state() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from aksp.compliance.changes import compare, new_results, remembered
 from aksp.compliance.fingerprints import fingerprints
-from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Remembered, Result
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, StoredFinding
 from aksp.model.resource import Container, Owner, Resource
 
 S = ComplianceState
@@ -29,16 +29,16 @@ def found(name: str, state: S = S.NON_COMPLIANT, path: str = "spec.containers[0]
     )
 
 
-def only(*results: Result) -> Remembered:
+def only(*results: Result) -> StoredFinding:
     (one,) = remembered(results).values()
     return one
 
 
-def keyed(*results: Result) -> Mapping[str, Remembered]:
+def keyed(*results: Result) -> Mapping[str, StoredFinding]:
     return remembered(results)
 
 
-def words(before: Mapping[str, Remembered], now: Mapping[str, Remembered]) -> list[tuple[S | None, S | None]]:
+def words(before: Mapping[str, StoredFinding], now: Mapping[str, StoredFinding]) -> list[tuple[S | None, S | None]]:
     changes = compare(before, now, since=THEN, percent_before=50.0)
     return [(one.before, one.after) for one in changes.findings]
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from aksp.compliance.explanation import Origin, elsewhere, lineage, settings_of, standing, waivers
+from aksp.compliance.explanation import ValueOrigin, elsewhere, lineage, settings_of, standing, waivers
 from aksp.compliance.plan import Ready
 from aksp.compliance.results import results_of
 from aksp.compliance.selection import Criterion, Selector, requirement_text
 from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.compliance import ComplianceState, Finding
 from aksp.model.definition import ParameterType, ResourceKind
-from aksp.model.resource import Document, Owner
+from aksp.model.resource import Document, Owner, Problem
 from aksp.model.scope import Scope
 from tests.compliance.builders import (
-    DEPLOYMENT,
     NOW,
     assignment,
     container,
@@ -114,11 +114,23 @@ def test_a_namespace_that_is_excluded_by_default_is_said_to_be() -> None:
     )
 
 
-def test_what_has_no_namespace_is_not_in_those_asked_for() -> None:
-    rule = definition(kinds=[*definition().kinds, DEPLOYMENT])
-    one = ready(of=rule, parameters={"namespaces": ["shop"]})
+def test_what_the_match_of_a_definition_leaves_out_is_told() -> None:
+    nodes = [ResourceKind(group="", kind="Node")]
+    node = thing("v1", "Node", "n", namespace="")
+    selecting = ready(of=definition(namespace_selector={"matchLabels": {"env": "prod"}}))
 
-    assert why(one, pod(namespace=""))[1] == "it judges only namespaces shop, and this is in none"
+    assert why(ready(of=definition(kinds=nodes, object_scope="Namespaced")), node) == (
+        "match.scope",
+        "it judges only what lies in namespaces, and Node n does not",
+    )
+    assert why(ready(of=definition(object_name="web-*")), pod("api")) == (
+        "name",
+        "it judges only what is called web-*, and this is api",
+    )
+    assert why(selecting, replace(pod(), namespace_labels={"env": "test"})) == (
+        "namespaceSelector",
+        "its namespaceSelector asks Namespace shop for env=prod, and its label env is 'test'",
+    )
 
 
 def test_a_namespace_lies_in_itself() -> None:
@@ -181,7 +193,7 @@ def test_a_resource_that_is_judged_has_its_states_by_container_and_the_worst_of_
 
 def test_an_error_about_the_whole_is_the_state_of_each_container() -> None:
     document = pod()
-    results = results_of(ready(), document, [], ["broken"])
+    results = results_of(ready(), document, [], [Problem(message="broken")])
 
     (verdict,) = standing(ready(), [document], results, (), NOW).verdicts
     assert verdict.state is ComplianceState.ERROR
@@ -199,9 +211,9 @@ def test_settings_say_where_each_value_comes_from() -> None:
     one = ready(of=rule, parameters={"name": "x"}, origin="assignments/rule.yaml")
     settings = {setting.name: setting for setting in settings_of(one)}
 
-    assert (settings["name"].value, settings["name"].origin) == ("x", Origin.ASSIGNMENT)
+    assert (settings["name"].value, settings["name"].origin) == ("x", ValueOrigin.ASSIGNMENT)
     assert settings["name"].document == "assignments/rule.yaml"
-    assert (settings["port"].value, settings["port"].origin, settings["port"].document) == (80, Origin.DEFAULT, "")
+    assert (settings["port"].value, settings["port"].origin, settings["port"].document) == (80, ValueOrigin.DEFAULT, "")
     assert list(settings) == list(rule.parameters)
 
 

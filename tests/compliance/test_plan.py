@@ -8,7 +8,8 @@ import pytest
 
 from aksp.compliance.plan import assignment_cluster, reaches
 from aksp.model.assignment import EnforcementMode
-from aksp.model.definition import Effect, ParameterType
+from aksp.model.definition import ParameterType
+from aksp.model.effect import Effect
 from aksp.model.scope import Scope
 from tests.compliance.builders import assignment, container, definition, parameter, pod, ready
 

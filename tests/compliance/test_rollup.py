@@ -69,9 +69,9 @@ def test_exempt_and_unknown_count_as_compliant_and_errors_do_not() -> None:
     )
 
 
-def test_nothing_to_judge_is_compliant_in_full() -> None:
-    assert percentage({}) == percentage({S.NOT_STARTED: 5}) == 100.0
-    assert state_of({}) is state_of({S.NOT_STARTED: 5}) is S.COMPLIANT
+def test_nothing_judged_is_not_started_and_has_no_percentage() -> None:
+    assert percentage({}) is percentage({S.NOT_STARTED: 5}) is None
+    assert state_of({}) is state_of({S.NOT_STARTED: 5}) is S.NOT_STARTED
 
 
 @given(COUNTS)
@@ -80,12 +80,14 @@ def test_the_percentage_is_the_documented_formula_and_within_bounds(counts: dict
     bad = counts.get(S.NON_COMPLIANT, 0) + counts.get(S.CONFLICTING, 0) + counts.get(S.ERROR, 0)
     percent = percentage(counts)
 
-    assert 0.0 <= percent <= 100.0
-    assert (percent == 100.0) == (bad == 0)
-    if good + bad:
+    if percent is None:
+        assert good + bad == 0
+    else:
+        assert 0.0 <= percent <= 100.0
+        assert (percent == 100.0) == (bad == 0)
         assert percent == pytest.approx(100 * good / (good + bad))
 
 
 @given(COUNTS)
 def test_the_state_of_counts_is_that_of_what_was_counted(counts: dict[S, int]) -> None:
-    assert state_of(counts) == (roll_up(state for state, n in counts.items() if n) or S.COMPLIANT)
+    assert state_of(counts) == (roll_up(state for state, n in counts.items() if n) or S.NOT_STARTED)

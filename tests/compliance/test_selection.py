@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from aksp.compliance.selection import Selection, Selector
 from aksp.model.definition import ResourceKind
+from aksp.model.resource import Problem
 from aksp.model.scope import Scope
 from tests.compliance.builders import DEPLOYMENT, POD, SERVICE, deployment, pod, thing
 
@@ -207,13 +209,14 @@ def test_namespaces_are_names_or_globs_and_exclusion_wins(
     assert {n for n in ("shop", "shop-test", "kube-system") if chosen.selects(pod(namespace=n))} == selected
 
 
-def test_an_object_without_namespace_is_selected_unless_namespaces_are_named() -> None:
+def test_namespaces_say_nothing_about_an_object_without_one() -> None:
     node = thing("v1", "Node", namespace="")
     nodes = [ResourceKind(group="", kind="Node")]
 
     assert selection(nodes).selects(node)
     assert selection(nodes, excluded_namespaces=("*",)).selects(node)
-    assert not selection(nodes, namespaces=("shop",)).selects(node)
+    assert selection(nodes, namespaces=("shop",)).selects(node)
+    assert not selection(nodes, "/clusters/prod/namespaces/shop").selects(node)
 
 
 def test_a_namespace_lies_in_itself() -> None:
@@ -249,3 +252,29 @@ def test_labels_select_beside_all_else() -> None:
     assert chosen.selects(pod(labels={"app": "web"}))
     assert not chosen.selects(pod(labels={"app": "db"}))
     assert not chosen.selects(pod(labels={"app": "web"}, namespace="other"))
+
+
+@pytest.mark.parametrize(
+    ("path", "selection_of", "selects"),
+    [
+        ("metadata.labels.app", {"selector": Selector.parse_text("app=1")}, True),
+        ("metadata.labels", {"selector": Selector.parse_text("app=1")}, True),
+        ("metadata", {"selector": Selector.parse_text("app=1")}, True),
+        ("metadata.labels.tier", {"selector": Selector.parse_text("app=1")}, False),
+        ("metadata.labels['a.b/c']", {"selector": Selector.parse_text("a.b/c=1")}, True),
+        ("metadata.namespace", {"namespaces": ("other",)}, True),
+        ("metadata.namespace", {"excluded_namespaces": ("shop",)}, True),
+        ("metadata.labels.app", {"namespaces": ("other",)}, False),
+        ("metadata.name", {"name": "web-*"}, True),
+        ("spec.containers", {"name": "web-*"}, False),
+    ],
+)
+@pytest.mark.parametrize("template", ["", "spec.template"])
+def test_a_field_that_cannot_be_read_rejects_nothing(
+    path: str, selection_of: dict[str, Any], selects: bool, template: str
+) -> None:
+    written = f"{template}.{path}" if template else path
+    document = replace(pod(), problems=(Problem(message="wrong", path=written),), template=template)
+    selection = Selection(kinds=(POD,), target=Scope("/"), scope=Scope("/"), **selection_of)
+
+    assert selection.selects(document) == selects

@@ -22,7 +22,7 @@ from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.definition import Definition
 from aksp.model.scope import Scope
-from aksp.scan import Outcome, Scan
+from aksp.scan import Scan, ScanResult
 from aksp.workspace import check_parameters, prepare
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -82,7 +82,7 @@ def plan_of(definition: Definition, parameters: Mapping[str, Any]) -> Plan:
     return Plan(target=Scope("/"), ready=[make_ready(assignment, definition, (), None, NOW)])
 
 
-def judge(definition: Definition, parameters: Mapping[str, Any], path: Path) -> Outcome:
+def judge(definition: Definition, parameters: Mapping[str, Any], path: Path) -> ScanResult:
     """Through the real stack, in an engine of its own: an inventory lasts as long as its engine."""
     plan = plan_of(definition, parameters)
     target = Target(kind=TargetKind.MANIFESTS, name=path.name, scope="/")
@@ -92,7 +92,7 @@ def judge(definition: Definition, parameters: Mapping[str, Any], path: Path) -> 
 
 
 @cache
-def judged(path: Path) -> Outcome:
+def judged(path: Path) -> ScanResult:
     """A sample's own judgement, made once for all tests of it."""
     (sample,) = [one for one in SAMPLES if one.path == path]
     return judge(sample.definition, sample.parameters, path)
@@ -119,14 +119,15 @@ def errors(report: Report) -> list[tuple[str, str]]:
     return sorted((r.resource.name, r.finding.message) for r in report.results if r.state is ComplianceState.ERROR)
 
 
-def problems(path: Path) -> list[tuple[str, str]]:
-    """What is wrong with a file's documents themselves, whatever the rule."""
+def problems(sample: Sample) -> list[tuple[str, str]]:
+    """What is wrong with a sample's documents themselves, as far as its rule reads them."""
     with Engine() as engine:
-        text = path.read_bytes()
+        prepare(engine, plan_of(sample.definition, sample.parameters))
+        text = sample.path.read_bytes()
         batch = engine.loaded(engine.load_files([{"length": len(text)}], text))
     documents = documents_of(batch.documents)
     objects = [d for d in documents if d.resource.kind != "PolicySample"]
-    return sorted(((d.parent or d.resource).name, problem) for d in objects for problem in d.problems)
+    return sorted(((d.parent or d.resource).name, problem.message) for d in objects for problem in d.problems)
 
 
 def stream(documents: list[Any]) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from aksp.compliance.kinds import judges_pods
 from aksp.compliance.parameters import faults, value_problem
 from aksp.engine import Engine
-from aksp.model.definition import Definition, Effect, ParameterType, RegoModule
+from aksp.model.definition import Definition, ParameterType, RegoModule
+from aksp.model.effect import Effect
 from tests.definitions.samples import DEFINITIONS
 
 #: slug: (Azure policy id, GUID, display name), from the table in the issue and Azure's documents.
@@ -77,7 +79,7 @@ OPTIONS = {
     "internal-load-balancers": {"--allow-node-port", "--no-allow-node-port"},
     "unique-ingress-hosts": {"--allow-same-namespace", "--forbid-same-namespace"},
 }
-SYSTEM_NAMESPACES = ["kube-system", "gatekeeper-system", "azure-arc", "aksp-system"]
+SYSTEM_NAMESPACES = ["kube-system", "gatekeeper-system", "azure-arc", "azure-extensions-usage-system", "aksp-system"]
 EACH = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
 
 
@@ -128,7 +130,7 @@ def test_the_common_parameters_are_the_same_everywhere(definition: Definition) -
     assert common["excludedNamespaces"].default == SYSTEM_NAMESPACES
     assert common["namespaces"].default == []
     assert common["labelSelector"].default == {}
-    assert ("excludedContainers" in common) == (definition.judges_pods and definition.slug != "required-labels")
+    assert ("excludedContainers" in common) == (judges_pods(definition.kinds) and definition.slug != "required-labels")
     assert ("excludedImages" in common) == ("excludedContainers" in common)
 
 
@@ -216,4 +218,4 @@ def _package(module: RegoModule) -> str:
 def test_only_a_rule_that_compares_objects_reads_the_inventory(definition: Definition) -> None:
     uses = any("data.inventory" in module.source for module in definition.modules)
 
-    assert uses == bool(definition.requires_inventory) == (definition.slug == "unique-ingress-hosts")
+    assert uses == bool(definition.requires_inventory) == (definition.slug in ("unique-ingress-hosts", "https-ingress"))

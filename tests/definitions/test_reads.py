@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aksp.catalog.folder import bundled
+from aksp.compliance.kinds import judges_pods
 from aksp.engine import Engine
 from aksp.model.definition import Definition
 from aksp.workspace import compile_definition
@@ -13,7 +14,7 @@ from aksp.workspace import compile_definition
 OWN = ("metadata.name", "metadata.uid", "metadata.managedFields", "spec.volumes.*.name", "spec.nodeName", "status")
 
 
-@pytest.mark.parametrize("definition", [one for one in bundled() if one.judges_pods], ids=lambda one: one.slug)
+@pytest.mark.parametrize("definition", [one for one in bundled() if judges_pods(one.kinds)], ids=lambda one: one.slug)
 def test_no_definition_about_pods_reads_what_differs_between_replicas(definition: Definition) -> None:
     with Engine() as engine:
         compile_definition(engine, definition)

@@ -32,8 +32,8 @@ def test_a_sample_has_exactly_the_findings_that_it_names(sample: Sample) -> None
     outcome = judged(sample.path)
 
     assert found(outcome.report, sample.expect) == Counter(sample.expect), sample.title
-    # Nothing fails but what the API server would not store either: a label that is no text.
-    assert errors(outcome.report) == problems(sample.path)
+    # Nothing fails but what the API server would not decode either: a label that is no text.
+    assert errors(outcome.report) == problems(sample)
     assert len(outcome.report.gaps) == len(set(errors(outcome.report)))
     # Something was judged: a sample that matches nothing proves nothing.
     assert sum(outcome.report.counts.resources.values()) > 0

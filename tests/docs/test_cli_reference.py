@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from aksp.catalog.folder import bundled
-from aksp.cli.app import app
+from aksp.cli import root
 from aksp.report.registry import FORMATS
 from docs import reference
 from tests.docs.pages import ROOT, anchors, links, prose, table
@@ -47,17 +46,16 @@ def visible(command: Any, path: str) -> set[str]:
 def test_every_command_has_its_section_and_no_other_is_there() -> None:
     written = set(re.findall(r"^## (aksp.*)$", reference.markdown(), re.MULTILINE))
 
-    assert written == visible(typer.main.get_command(app), "aksp")
+    assert written == visible(root.command(), "aksp")
     assert set(re.findall(r"^### aksp assign (.+)$", reference.markdown(), re.MULTILINE)) == {
         one.slug for one in bundled()
     }
 
 
 def test_every_option_is_written_where_it_belongs() -> None:
-    root: Any = typer.main.get_command(app)
     page = reference.markdown()
-    for path in sorted(visible(root, "aksp")):
-        command = root
+    for path in sorted(visible(root.command(), "aksp")):
+        command: Any = root.command()
         for name in path.split()[1:]:
             command = command.commands[name]
         section = page.split(f"\n## {path}\n", 1)[1].partition("\n## ")[0]

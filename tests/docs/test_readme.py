@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-import typer
-
 from aksp.catalog.folder import bundled
-from aksp.cli.app import app
-from aksp.cli.assign import AssignGroup
-from aksp.cli.compliance import FailOn
-from aksp.cli.options import ListFormat
+from aksp.cli import root
+from aksp.cli.commands.assign import AssignGroup
+from aksp.cli.options import FailOn, ListFormat
 from aksp.errors import EXIT_MEANINGS, ExitCode
 from aksp.model.compliance import ComplianceState
-from aksp.model.definition import Effect
+from aksp.model.effect import Effect
 from aksp.report.registry import FORMATS
 from tests.docs.pages import README, ROOT, blocks, code, prose, table
 
@@ -40,8 +38,7 @@ def test_commands_are_those_of_the_program() -> None:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    root: Any = typer.main.get_command(app)
-    for name, command in root.commands.items():
+    for name, command in root.command().commands.items():
         if isinstance(command, AssignGroup) or not hasattr(command, "commands"):
             yield name, first_paragraph(command.help)
         else:
@@ -70,14 +67,15 @@ def test_definitions_are_those_of_the_catalogue() -> None:
     ]
 
 
+@cache
 def assign_options(slug: str) -> list[Any]:
     """The options of one definition's command, in the order of its help."""
-    root: Any = typer.main.get_command(app)
-    group: Any = root.commands["assign"]
+    group: Any = root.command().commands["assign"]
     command = group.get_command(group.make_context("assign", [], resilient_parsing=True), slug)
     return [option for option in command.params if "--help" not in option.opts]
 
 
+@cache
 def common_options() -> set[str]:
     """The options that every definition's command has."""
     return set.intersection(*({option.opts[-1] for option in assign_options(one.slug)} for one in bundled()))
@@ -118,24 +116,6 @@ def test_thresholds_and_list_formats_exist() -> None:
     listed = re.search(r"The commands that list take (.*?)\.", text)
     assert listed is not None
     assert [name.removeprefix("-o ") for name in code(listed[1])] == list(ListFormat)
-
-
-def test_every_option_that_the_readme_names_exists() -> None:
-    commands = [*walk(typer.main.get_command(app))]
-    options = [option for command in commands for option in command.params]
-    options += [option for one in bundled() for option in assign_options(one.slug)]
-    known = {"--help", *(name for option in options for name in (*option.opts, *option.secondary_opts))}
-    named: set[str] = set()
-    for span in code(prose(README)):
-        if not span.startswith("kubectl"):
-            named |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", span))
-    assert named <= known
-
-
-def walk(command: Any) -> Iterator[Any]:
-    yield command
-    for below in getattr(command, "commands", {}).values():
-        yield from walk(below)
 
 
 def test_make_targets_exist() -> None:

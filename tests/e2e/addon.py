@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -103,6 +103,8 @@ class AddOn:
     folder: Path
     port: int = 0
     replicas: list[Replica] = field(default_factory=list)
+    within: Sequence[str] = ()
+    """A command that becomes the command of a replica, which follows it: `Confined` has one."""
 
     def enable(self, *options: str) -> None:
         """`aksp addon enable` with the webhook on this machine."""
@@ -131,7 +133,7 @@ class AddOn:
         plain = free_port()
         number = len(self.replicas)
         argv = [
-            sys.executable, "-m", "aksp", "addon", "run", "--kubeconfig", str(kubeconfig or self.plane.kubeconfig),
+            *self.within, sys.executable, "-m", "aksp", "addon", "run", "--kubeconfig", str(kubeconfig or self.plane.kubeconfig),
             "--cluster-name", "testbed", "--listen", f"127.0.0.1:{port or self.port}",
             "--metrics-listen", f"127.0.0.1:{plain}", "--sync-interval", interval, "--shutdown-delay", "0s", *options,
         ]  # fmt: skip

@@ -161,6 +161,7 @@ class Aksp:
     def _environment(self, kubeconfig: Path | None) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         root = Path(__file__).parents[2]
+        self.workspace.mkdir(parents=True, exist_ok=True)
         own = {"HOME": str(self._home()), "AKSP_WORKSPACE": str(self.workspace), "PYTHONPATH": str(root)}
         if kubeconfig is not None:
             own["KUBECONFIG"] = str(kubeconfig)

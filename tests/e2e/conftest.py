@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.addon import AddOn
 from tests.e2e.command import Aksp
 from tests.e2e.meddler import Meddled, Meddler
-from tests.e2e.objects import Object, Place, namespace
+from tests.e2e.objects import OUR_REGISTRY, OWN_MESSAGE, Object, Place, namespace, pod
 from tests.kube.apiserver import Authority
 from tests.testbed.build import CONTROL_PLANE, BuildError, cache_folder, control_plane
 from tests.testbed.controlplane import ControlPlane
@@ -54,6 +55,34 @@ def aksp(plane: ControlPlane, tmp_path: Path) -> Aksp:
 def meddled(plane: ControlPlane, authority: Authority) -> Meddled:
     """A proxy with these faults before the API server, for a `with` block."""
     return lambda *faults: Meddler(plane, authority, faults)
+
+
+@pytest.fixture(scope="module")
+def enabled(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AddOn:
+    """The add-on on the session's control plane, not enabled yet, and the module's PLACE, a namespace."""
+    folder = tmp_path_factory.mktemp("addon")
+    plane.apply([namespace(request.module.PLACE)])
+    return AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
+
+
+@pytest.fixture(scope="module")
+def addon(enabled: AddOn) -> Iterator[AddOn]:
+    """The same, enabled and with one replica. A module whose replicas are others has a fixture of this name itself."""
+    enabled.enable()
+    enabled.start()
+    yield enabled
+    enabled.unassign()
+    enabled.stop()
+
+
+@pytest.fixture
+def images(addon: AddOn, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Nothing is assigned but allowed-images, which is enforced and has a message of its own; its name."""
+    addon.unassign()
+    name = addon.assign("allowed-images", parameters=OUR_REGISTRY, nonComplianceMessages=[{"message": OWN_MESSAGE}])
+    addon.enforced(name, pod("probe", request.module.PLACE))
+    yield name
+    addon.unassign()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ OURS = "contoso.azurecr.io/app:1"
 """An image that OUR_REGISTRY lets through."""
 FOREIGN = "docker.io/library/nginx:1.27"
 """One that it does not."""
+#: A nonComplianceMessage.
+OWN_MESSAGE = "Push the image to contoso.azurecr.io first."
 OUR_REGISTRY: Mapping[str, Any] = {"allowedContainerImagesRegex": r"^contoso\.azurecr\.io/.+$"}
 """The parameters of an `allowed-images` assignment."""
 

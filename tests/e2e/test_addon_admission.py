@@ -7,19 +7,19 @@ import json
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.addon.custom import defined
 from tests.e2e.addon import GROUP, AddOn, created, refusal, rehearsed, until
-from tests.e2e.command import Aksp
 from tests.e2e.objects import (
     FOREIGN,
     OUR_REGISTRY,
     OURS,
+    OWN_MESSAGE,
     Object,
     container,
     ingress,
@@ -32,32 +32,14 @@ from tests.e2e.objects import (
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
 
-SHOP = "addon-shop"
+PLACE = "addon-shop"
+MERGE = "application/merge-patch+json"
 
 
-@pytest.fixture(scope="module")
-def addon(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AddOn]:
-    folder = tmp_path_factory.mktemp("addon")
-    enabled = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
-    plane.apply([namespace(SHOP), namespace("addon-blog")])
-    enabled.enable()
-    enabled.start()
-    yield enabled
-    enabled.stop()
-
-
-@pytest.fixture
-def images(addon: AddOn) -> Iterator[str]:
-    """An enforced assignment of allowed-images with a message of its own."""
-    addon.unassign()
-    name = addon.assign(
-        "allowed-images",
-        parameters=OUR_REGISTRY,
-        nonComplianceMessages=[{"message": "Push the image to contoso.azurecr.io first."}],
-    )
-    addon.enforced(name, pod("probe", SHOP))
-    yield name
-    addon.unassign()
+@pytest.fixture(scope="module", autouse=True)
+def blog(plane: ControlPlane) -> None:
+    """A second namespace."""
+    plane.apply([namespace("addon-blog")])
 
 
 def create(plane: ControlPlane, one: Object) -> Object:
@@ -95,13 +77,13 @@ def delete(plane: ControlPlane, collection: str, name: str) -> None:
 
 
 def events(plane: ControlPlane, kind: str, reason: str) -> list[Object]:
-    found = plane.request("GET", f"/api/v1/namespaces/{SHOP}/events")["items"]
+    found = plane.request("GET", f"/api/v1/namespaces/{PLACE}/events")["items"]
     return [one for one in found if one["involvedObject"]["kind"] == kind and one["reason"] == reason]
 
 
 def test_an_assignment_is_not_started_then_applied_and_reported(addon: AddOn, plane: ControlPlane) -> None:
     addon.unassign()
-    created(plane, pod("before", SHOP))
+    created(plane, pod("before", PLACE))
     try:
         name = addon.assign("allowed-images", effect="Audit", parameters=OUR_REGISTRY)
         first = until(lambda: addon.status(name).get("state"))
@@ -118,24 +100,24 @@ def test_an_assignment_is_not_started_then_applied_and_reported(addon: AddOn, pl
         def reported() -> list[str]:
             ended = addon.aksp.run("compliance", "--cluster", "--from", "addon", "-o", "json")
             results = ended.report["results"] if ended.code == 1 else []
-            return [each["resource"]["name"] for each in results if each["resource"]["namespace"] == SHOP]
+            return [each["resource"]["name"] for each in results if each["resource"]["namespace"] == PLACE]
 
         # The report is written after the states.
         until(lambda: "before" in reported())
     finally:
-        plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/before")
+        plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/before")
         addon.unassign()
 
 
 def test_a_pod_is_refused_with_everything_that_its_author_needs(images: str, plane: ControlPlane) -> None:
-    message = refused(plane, pod("wrong", SHOP))
+    message = refused(plane, pod("wrong", PLACE))
     for part in (
         'admission webhook "validation.policy.aksp.io" denied the request', "[allowed-images]", "container main",
-        "spec.containers[0].image", FOREIGN, r"^contoso\.azurecr\.io/.+$", "Push the image to contoso.azurecr.io first.",
+        "spec.containers[0].image", FOREIGN, r"^contoso\.azurecr\.io/.+$", OWN_MESSAGE,
     ):  # fmt: skip
         assert part in message, message
-    create(plane, pod("right", SHOP, OURS))
-    plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/right")
+    create(plane, pod("right", PLACE, OURS))
+    plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/right")
 
 
 @pytest.mark.parametrize(
@@ -156,12 +138,12 @@ def test_a_workload_is_made_but_no_pods_and_its_events_say_why(
     more: Any,
 ) -> None:
     name = f"wrong-{kind.lower()}"
-    request.addfinalizer(lambda: delete(plane, plane.client.collection(api_version, kind, SHOP), name))
+    request.addfinalizer(lambda: delete(plane, plane.client.collection(api_version, kind, PLACE), name))
     if kind == "DaemonSet":
         plane.apply([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "addon-node"}}])
         # DaemonSets of other tests would make a Pod for it.
         request.addfinalizer(lambda: delete(plane, "/api/v1/nodes", "addon-node"))
-    create(plane, workload(api_version, kind, name, SHOP, **more))
+    create(plane, workload(api_version, kind, name, PLACE, **more))
     (failed,) = until(
         lambda: [one for one in events(plane, maker, "FailedCreate") if one["involvedObject"]["name"].startswith(name)][
             :1
@@ -169,33 +151,33 @@ def test_a_workload_is_made_but_no_pods_and_its_events_say_why(
         what=f"no FailedCreate on {maker}",
     )
     assert "[allowed-images]" in failed["message"] and FOREIGN in failed["message"]
-    assert "Push the image to contoso.azurecr.io first." in failed["message"]
+    assert OWN_MESSAGE in failed["message"]
     told = until(
         lambda: [one for one in events(plane, maker, "PolicyDenied") if one["involvedObject"]["name"].startswith(name)]
     )
     assert told[0]["involvedObject"]["uid"] == failed["involvedObject"]["uid"]
-    pods = plane.request("GET", f"/api/v1/namespaces/{SHOP}/pods?labelSelector=app%3D{name}")["items"]
+    pods = plane.request("GET", f"/api/v1/namespaces/{PLACE}/pods?labelSelector=app%3D{name}")["items"]
     assert pods == []
     if kind == "Deployment":
         patch = {"spec": {"template": {"spec": {"containers": [container(name, OURS)]}}}}
         plane.request(
             "PATCH",
-            f"/apis/apps/v1/namespaces/{SHOP}/deployments/{name}",
+            f"/apis/apps/v1/namespaces/{PLACE}/deployments/{name}",
             patch,
             "application/strategic-merge-patch+json",
         )
-        until(lambda: plane.request("GET", f"/api/v1/namespaces/{SHOP}/pods?labelSelector=app%3D{name}")["items"])
+        until(lambda: plane.request("GET", f"/api/v1/namespaces/{PLACE}/pods?labelSelector=app%3D{name}")["items"])
 
 
 def test_a_cron_jobs_pods_are_refused_at_their_job(images: str, plane: ControlPlane) -> None:
-    cron = workload("batch/v1", "CronJob", "nightly", SHOP, pods={"restartPolicy": "Never"}, schedule="0 0 * * *")
+    cron = workload("batch/v1", "CronJob", "nightly", PLACE, pods={"restartPolicy": "Never"}, schedule="0 0 * * *")
     made_one = create(plane, cron)
     reference = {
         "apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": made_one["metadata"]["uid"],
         "controller": True, "blockOwnerDeletion": True,
     }  # fmt: skip
     # What the controller does at midnight, and `kubectl create job --from=cronjob/nightly` at any time.
-    job = made("batch/v1", "Job", "nightly-29000000", SHOP, spec=made_one["spec"]["jobTemplate"]["spec"])
+    job = made("batch/v1", "Job", "nightly-29000000", PLACE, spec=made_one["spec"]["jobTemplate"]["spec"])
     job["metadata"]["ownerReferences"] = [reference]
     create(plane, job)
     failed = until(
@@ -204,11 +186,11 @@ def test_a_cron_jobs_pods_are_refused_at_their_job(images: str, plane: ControlPl
         ]
     )
     assert "[allowed-images]" in failed[0]["message"]
-    plane.request("DELETE", f"/apis/batch/v1/namespaces/{SHOP}/cronjobs/nightly?propagationPolicy=Background")
+    plane.request("DELETE", f"/apis/batch/v1/namespaces/{PLACE}/cronjobs/nightly?propagationPolicy=Background")
 
 
 def test_a_workload_is_admitted_with_a_warning_that_its_pods_will_be_refused(images: str, plane: ControlPlane) -> None:
-    (warning,) = asked_with_warnings(plane, workload("apps/v1", "Deployment", "warned", SHOP))
+    (warning,) = asked_with_warnings(plane, workload("apps/v1", "Deployment", "warned", PLACE))
     assert "this Deployment's Pods will be refused: [allowed-images] container warned" in warning
 
 
@@ -216,10 +198,10 @@ def test_pods_that_were_there_before_keep_running_and_can_be_changed_and_are_rep
     addon: AddOn, plane: ControlPlane
 ) -> None:
     addon.unassign()
-    created(plane, pod("older", SHOP))
+    created(plane, pod("older", PLACE))
     try:
-        addon.enforced(addon.assign("allowed-images", parameters=OUR_REGISTRY), pod("probe", SHOP))
-        path = f"/api/v1/namespaces/{SHOP}/pods/older"
+        addon.enforced(addon.assign("allowed-images", parameters=OUR_REGISTRY), pod("probe", PLACE))
+        path = f"/api/v1/namespaces/{PLACE}/pods/older"
         labelled = {"metadata": {"labels": {"touched": "yes"}, "finalizers": ["example.com/held"]}}
         plane.request("PATCH", path, labelled, "application/merge-patch+json")
         plane.request("PATCH", f"{path}/status", {"status": {"phase": "Running"}}, "application/merge-patch+json")
@@ -247,13 +229,13 @@ def test_disabled_stops_both_and_do_not_enforce_only_reports(
 ) -> None:
     addon.unassign()
     name = addon.assign("allowed-images", parameters=OUR_REGISTRY)
-    addon.enforced(name, pod("free", SHOP))
+    addon.enforced(name, pod("free", PLACE))
     addon.assign("allowed-images", parameters=OUR_REGISTRY, **spec)
-    created(plane, pod("free", SHOP))
+    created(plane, pod("free", PLACE))
     try:
         until(lambda: addon.status(name).get("state") == state, what=f"the state is not {state}")
     finally:
-        plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/free")
+        plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/free")
         addon.unassign()
 
 
@@ -262,11 +244,11 @@ def test_a_warning_of_effect_warn_comes_with_the_answer_and_kubectl_prints_it(
 ) -> None:
     addon.unassign()
     addon.applied(addon.assign("allowed-images", effect="Warn", parameters=OUR_REGISTRY))
-    (warning,) = until(lambda: asked_with_warnings(plane, pod("loud", SHOP)))
+    (warning,) = until(lambda: asked_with_warnings(plane, pod("loud", PLACE)))
     assert "[allowed-images] container main" in warning
     # The header is what kubectl prints; where there is a kubectl, it is asked, too.
     if kubectl := shutil.which("kubectl"):
-        argv = [kubectl, "--kubeconfig", str(plane.kubeconfig), "-n", SHOP, "run", "loud", f"--image={FOREIGN}"]
+        argv = [kubectl, "--kubeconfig", str(plane.kubeconfig), "-n", PLACE, "run", "loud", f"--image={FOREIGN}"]
         ran = subprocess.run([*argv, "--dry-run=server"], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert "Warning: [allowed-images] container loud" in ran.stderr
@@ -274,14 +256,14 @@ def test_a_warning_of_effect_warn_comes_with_the_answer_and_kubectl_prints_it(
 
 
 def test_an_ephemeral_container_with_a_forbidden_image_is_refused(images: str, plane: ControlPlane) -> None:
-    create(plane, pod("debugged", SHOP, OURS))
-    path = f"/api/v1/namespaces/{SHOP}/pods/debugged/ephemeralcontainers"
+    create(plane, pod("debugged", PLACE, OURS))
+    path = f"/api/v1/namespaces/{PLACE}/pods/debugged/ephemeralcontainers"
     debugger = {"spec": {"ephemeralContainers": [container("debugger", FOREIGN)]}}
     message = refusal(lambda: plane.request("PATCH", path, debugger, "application/strategic-merge-patch+json"))
     assert "ephemeral container debugger" in message
     debugger["spec"]["ephemeralContainers"][0]["image"] = OURS
     plane.request("PATCH", path, debugger, "application/strategic-merge-patch+json")
-    plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/debugged")
+    plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/debugged")
 
 
 def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
@@ -292,9 +274,9 @@ def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
     addon.assign("unique-ingress-hosts")
     for name in ("allowed-service-ports", "unique-ingress-hosts"):
         addon.applied(name)
-    addon.enforced("allowed-service-ports", service("odd", SHOP, 9999))
-    assert "9999" in refused(plane, service("odd", SHOP, 9999))
-    create(plane, ingress("front", SHOP, "one.example.com"))
+    addon.enforced("allowed-service-ports", service("odd", PLACE, 9999))
+    assert "9999" in refused(plane, service("odd", PLACE, 9999))
+    create(plane, ingress("front", PLACE, "one.example.com"))
     message = ""
     try:
         # The cache of what is there follows a moment later; two requests at once can both pass.
@@ -309,11 +291,11 @@ def test_services_and_ingresses_are_judged_and_a_host_belongs_to_one_namespace(
             return False
 
         until(second)
-        assert f"{SHOP}/front" in message
-        plane.request("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses/front")
+        assert f"{PLACE}/front" in message
+        plane.request("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{PLACE}/ingresses/front")
         created(plane, ingress("front", "addon-blog", "one.example.com"))
     finally:
-        plane.client.raw("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses/front")
+        plane.client.raw("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{PLACE}/ingresses/front")
         plane.client.raw("DELETE", "/apis/networking.k8s.io/v1/namespaces/addon-blog/ingresses/front")
         addon.unassign()
 
@@ -322,7 +304,7 @@ def test_an_exemption_counts_at_admission_as_in_the_scan_until_its_end(
     images: str, addon: AddOn, plane: ControlPlane
 ) -> None:
     def exempt(end: datetime) -> None:
-        resources = [{"namespace": SHOP, "kind": "Pod", "name": "waived-*"}]
+        resources = [{"namespace": PLACE, "kind": "Pod", "name": "waived-*"}]
         addon.exempt("waiver", images, expiresOn=f"{end:%Y-%m-%dT%H:%M:%SZ}", resources=resources)
 
     def waived() -> int:
@@ -330,19 +312,19 @@ def test_an_exemption_counts_at_admission_as_in_the_scan_until_its_end(
         assert isinstance(found, int)
         return found
 
-    refused(plane, pod("waived-1", SHOP))
+    refused(plane, pod("waived-1", PLACE))
     exempt(datetime.now(UTC) + timedelta(hours=1))
     try:
-        created(plane, pod("waived-1", SHOP))
-        refused(plane, pod("other", SHOP))
+        created(plane, pod("waived-1", PLACE))
+        refused(plane, pod("other", PLACE))
         until(lambda: waived() >= 1, what="not exempt in the scan")
         end = (datetime.now(UTC) + timedelta(seconds=4)).replace(microsecond=0)
         exempt(end)
-        until(lambda: rehearsed(plane, pod("waived-2", SHOP)), what="still exempt at admission")
+        until(lambda: rehearsed(plane, pod("waived-2", PLACE)), what="still exempt at admission")
         assert datetime.now(UTC) >= end, "no longer exempt before its end"
         until(lambda: waived() == 0, what="still exempt in the scan")
     finally:
-        plane.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods/waived-1")
+        plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/waived-1")
 
 
 def test_a_wrong_new_version_shows_in_the_status_and_the_last_good_one_stays_in_force(
@@ -354,13 +336,13 @@ def test_a_wrong_new_version_shows_in_the_status_and_the_last_good_one_stays_in_
     applied = next(one for one in status["conditions"] if one["type"] == "Applied")
     assert applied["status"] == "False" and "RE2" in status["message"], status
     assert status["appliedGeneration"] == generation
-    assert "[allowed-images]" in refused(plane, pod("wrong", SHOP))
+    assert "[allowed-images]" in refused(plane, pod("wrong", PLACE))
     shown = addon.aksp.run("addon", "status")
     assert shown.code == 4 and "RE2" in shown.stdout, shown
 
 
 def test_denials_are_remembered(images: str, addon: AddOn, plane: ControlPlane) -> None:
-    create(plane, workload("apps/v1", "Deployment", "remembered", SHOP))
+    create(plane, workload("apps/v1", "Deployment", "remembered", PLACE))
     try:
 
         def found() -> list[Object]:
@@ -373,16 +355,16 @@ def test_denials_are_remembered(images: str, addon: AddOn, plane: ControlPlane) 
         (denial,) = until(found)
         assert denial["spec"]["assignment"] == images
         assert denial["spec"]["user"].startswith("system:serviceaccount:") or "admin" in denial["spec"]["user"]
-        assert denial["metadata"]["namespace"] == SHOP
+        assert denial["metadata"]["namespace"] == PLACE
         shown = addon.aksp.run("denials")
         assert "Deployment/remembered" in shown.stdout
     finally:
-        plane.request("DELETE", f"/apis/apps/v1/namespaces/{SHOP}/deployments/remembered?propagationPolicy=Background")
+        plane.request("DELETE", f"/apis/apps/v1/namespaces/{PLACE}/deployments/remembered?propagationPolicy=Background")
 
 
 def test_a_dry_run_is_refused_and_leaves_no_trace(images: str, addon: AddOn, plane: ControlPlane) -> None:
-    assert rehearsed(plane, pod("rehearsed", SHOP))
-    refused(plane, pod("performed", SHOP))
+    assert rehearsed(plane, pod("rehearsed", PLACE))
+    refused(plane, pod("performed", PLACE))
 
     def denied() -> set[str]:
         return {one["spec"]["resource"]["name"] for one in plane.request("GET", f"{GROUP}/policydenials")["items"]}
@@ -395,15 +377,15 @@ def test_a_dry_run_is_refused_and_leaves_no_trace(images: str, addon: AddOn, pla
 def test_the_log_has_one_line_of_json_for_a_refusal_and_the_metrics_count_it(
     images: str, addon: AddOn, plane: ControlPlane
 ) -> None:
-    refused(plane, pod("logged", SHOP))
+    refused(plane, pod("logged", PLACE))
     lines = until(lambda: [one for one in addon.replicas[0].log if "logged" in json.dumps(one)])
     assert len(lines) == 1
     text = json.dumps(lines[0])
-    for part in ("admin", images, SHOP, "main"):
+    for part in ("admin", images, PLACE, "main"):
         assert part in text
     metrics = addon.replicas[0].get("/metrics")
     assert 'decision="denied"' in metrics and "aksp_admission_duration_seconds_bucket" in metrics
-    assert SHOP not in metrics
+    assert PLACE not in metrics
     # A check-in is counted when its process has ended, after its states have been written.
     until(lambda: f'aksp_violations{{assignment="{images}"' in addon.replicas[0].get("/metrics"))
     assert "aksp_scan_last_success_timestamp_seconds" in addon.replicas[0].get("/metrics")
@@ -412,3 +394,25 @@ def test_the_log_has_one_line_of_json_for_a_refusal_and_the_metrics_count_it(
 def test_kube_system_is_never_asked_about(images: str, plane: ControlPlane) -> None:
     create(plane, pod("system", "kube-system"))
     plane.request("DELETE", "/api/v1/namespaces/kube-system/pods/system")
+
+
+def test_the_labels_of_a_namespace_decide_what_is_refused_as_they_are_now(addon: AddOn, plane: ControlPlane) -> None:
+    addon.unassign()
+    rule = defined("by-namespace", 'violation contains {"msg": "never", "details": {"path": "spec"}}')
+    details = rule["spec"]["policyRule"]["then"]["details"]
+    details["namespaceSelector"] = {"matchLabels": {"env": "prod"}}
+    definitions, space = f"{GROUP}/policydefinitions", f"/api/v1/namespaces/{PLACE}"
+    rule["metadata"] = {"name": "by-namespace"}
+    plane.apply([rule])
+    addon.enable()
+    try:
+        addon.applied(addon.assign("by-namespace"))
+        for env in ("test", "prod", "test"):
+            plane.request("PATCH", space, {"metadata": {"labels": {"env": env}}}, MERGE)
+            refused = env == "prod"
+            until(lambda expected=refused: (rehearsed(plane, pod("one", PLACE)) != "") is expected)  # type: ignore[misc]
+        assert rehearsed(plane, pod("one", "addon-blog")) == ""
+    finally:
+        addon.unassign()
+        plane.request("DELETE", f"{definitions}/by-namespace")
+        plane.request("PATCH", space, {"metadata": {"labels": {"env": None}}}, MERGE)

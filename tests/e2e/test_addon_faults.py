@@ -12,9 +12,8 @@ import pytest
 
 from tests.addon.custom import defined
 from tests.e2e.addon import GROUP, AddOn, free_port, refusal, until
-from tests.e2e.command import Aksp
 from tests.e2e.load import Caller, Load, Outcome, review
-from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, Object, namespace, pod
+from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, Object, pod
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
 
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.e2e
 PLACE = "addon-faults"
 #: A client-go lease: how long a dead leader is believed in, and how long a candidate waits at most between two looks.
 LEASE_SECONDS, LOOK_SECONDS = 15.0, 2.0 * 2.2
-
-
-@pytest.fixture(scope="module")
-def enabled(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> AddOn:
-    folder = tmp_path_factory.mktemp("addon")
-    plane.apply([namespace(PLACE)])
-    return AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
 
 
 @pytest.fixture
@@ -97,7 +89,7 @@ def test_with_fail_creates_are_refused_without_the_webhook_and_kube_system_still
     addon: AddOn, plane: ControlPlane
 ) -> None:
     addon.enable("--failure-policy", "Fail")
-    replica = addon.start("--failure-policy", "Fail")
+    replica = addon.start("--unjudged", "refuse")
     addon.enforced(addon.assign("allowed-images", parameters=OUR_REGISTRY), pod("probe", PLACE))
     path = f"/api/v1/namespaces/{PLACE}/pods"
     plane.request("POST", path, pod("good", PLACE, OURS))
@@ -111,7 +103,7 @@ def test_with_fail_creates_are_refused_without_the_webhook_and_kube_system_still
     plane.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "free", "namespace": PLACE}}])
     plane.request("PATCH", f"{path}/good/status", {"status": {"phase": "Running"}}, "application/merge-patch+json")
     plane.request("DELETE", f"{path}/good?gracePeriodSeconds=0")
-    addon.start("--failure-policy", "Fail")
+    addon.start("--unjudged", "refuse")
     until(lambda: plane.client.raw("POST", path, json.dumps(pod("better", PLACE, OURS)).encode())[0] == 201)
     assert "[allowed-images]" in refusal(lambda: plane.request("POST", path, pod("worse", PLACE)))
 

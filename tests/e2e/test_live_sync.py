@@ -224,6 +224,20 @@ def allowed(plane: ControlPlane, name: str, **verbs: list[str]) -> Path:
     return plane.kubeconfig_for(token=plane.service_account_token("default", name))
 
 
+def test_of_two_processes_that_assign_one_name_one_is_told(cluster: ControlPlane, tmp_path: Path) -> None:
+    aksp = Aksp(folder=tmp_path, kubeconfig=cluster.kubeconfig)
+    aksp.workspace.mkdir(parents=True, exist_ok=True)
+    for name in ("one", "two", "three"):
+        command = ("assign", "no-privileged", "--store", "cluster", "--name", name)
+        ended = [one.wait() for one in [aksp.start(*command, "--description", own) for own in "ab"]]
+        assert sorted(one.code for one in ended) == [0, 2], ended
+        first, told = sorted(ended, key=lambda one: one.code)
+        assert "created" in first.stdout
+        assert f"assignment '{name}' is in cluster testbed with other content" in told.stderr
+        kept = cluster.request("GET", f"{API}/policyassignments/{name}")
+        assert kept["spec"]["description"] == "ab"[ended.index(first)]
+
+
 def test_who_may_not_write_one_kind_writes_nothing(cluster: ControlPlane, aksp: Aksp) -> None:
     kinds = {kind: ["get", "list"] for kind in PLURALS} | {"policydefinitions": ["list", "create", "patch"]}
     limited = replace(aksp, kubeconfig=allowed(cluster, "writes-definitions", **kinds))
@@ -245,8 +259,11 @@ def test_the_rights_that_the_docs_name_suffice(cluster: ControlPlane, aksp: Aksp
 
     keeps = {kind: ["get", "list", "create", "patch"] for kind in ("policydefinitions", "policyassignments")}
     assigns = replace(aksp, kubeconfig=allowed(cluster, "assigns", **keeps))
-    done(assigns, "assign", "ours", "--store", "cluster", "--name", "second")
-    done(assigns, "assign", "ours", "--store", "cluster", "--name", "second", "--effect", "Deny", "--replace")
+    second = ("assign", "ours", "--store", "cluster", "--name", "second")
+    done(assigns, *second, "--description", "at first")
+    done(assigns, *second, "--effect", "Deny", "--replace")
+    spec = objects(cluster)["policyassignments/second"]["spec"]
+    assert ("description" in spec, spec["parameters"]) == (False, {"effect": {"value": "Deny"}})
 
 
 def test_a_document_that_the_schema_refuses_ends_with_2(cluster: ControlPlane, aksp: Aksp) -> None:

@@ -87,7 +87,7 @@ def test_an_assignment_reaches_its_own_cluster_only(aksp: Aksp, contexts: Path) 
 def test_a_cluster_that_nothing_reaches_is_told_so(aksp: Aksp, contexts: Path) -> None:
     aksp.assign("allowed-images", parameters=OUR_REGISTRY, scope="/clusters/other")
     ended = aksp.table(*SCOPED, kubeconfig=contexts)
-    assert ended.code == 0
+    assert ended.code == 4
     assert "No assignment applies here" in ended.stdout
     assert "nothing is assigned" in ended.stderr and "/clusters/testbed" in ended.stderr
 

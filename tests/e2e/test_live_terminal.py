@@ -90,7 +90,7 @@ def test_ctrl_c_before_anything_is_known_still_reports(assigned: Aksp, meddled: 
         run.interrupt()
         ended = run.wait(15)
     assert ended.code == 130
-    assert "Nothing judged" in ended.stdout and "Interrupted" in ended.stdout
+    assert "nothing judged" in ended.stdout and "Interrupted" in ended.stdout
 
 
 def test_progress_is_shown_on_a_terminal_and_only_on_standard_error(

@@ -141,8 +141,7 @@ def test_a_kind_that_is_installed_later_is_found_watched_and_checked(connection:
         crd = a_crd("lates", "Late")
         objects.apply(connection, objects.object_path(discovery, crd), crd)
         assert followed.next() == ("replaced", set())
-        discovery.forget()
-        path = objects.object_path(discovery, thing)
+        path = objects.object_path(Discovery(connection), thing)
         objects.apply(connection, path, thing)
         assert followed.next() == ("ADDED", "a")
         with pytest.raises(faults.Invalid, match=r"Late\S* a: spec\.size: ") as raised:
@@ -229,6 +228,15 @@ def test_two_leases_take_over_from_each_other_and_outlive_the_api_server(
         lease.start()
         return lease
 
+    own.apply(
+        [
+            {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": "leader", "namespace": "default"},
+            }
+        ]
+    )
     first = candidate("a")
     assert told.get(timeout=SOON) == ("won", "a")
     second = candidate("b")

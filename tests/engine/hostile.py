@@ -44,11 +44,37 @@ violation contains {"msg": "never"} if {
 }
 """
 
-#: More memory than the tests allow, at once.
-GREEDY = """
+HUGE_COMPREHENSION = """
 violation contains {"msg": "never"} if {
-    count(numbers.range(1, 4000000)) == 0
+    numbers_ := numbers.range(1, 3000)
+    count({pair: [pair, pair] | some a in numbers_; some b in numbers_; pair := sprintf("%d of %d", [a, b])}) == 0
 }
+"""
+
+#: Each is short, and large once it is compiled.
+EXPRESSIONS_BY_THE_THOUSAND = """
+violation contains {"msg": "never"} if {
+    some a in numbers.range(1, 100000)
+    some b in numbers.range(1, 100000)
+    regex.match(sprintf("^(%d{500}){2}(%d{500}){2}$", [a, b]), "x")
+}
+"""
+
+#: Lists of lists: what stands a million times takes for ever to compare, to copy and to hash.
+LISTS_WITHIN_LISTS = "\n".join(
+    [
+        'violation contains {"msg": "never"} if { {[x, l40] | some x in numbers.range(1, 100)} == {[x, l40] | x := 1} }',
+        'violation contains {"msg": "never"} if { count([path | walk(l40, [path, "never"])]) == 1 }',
+        'violation contains {"msg": "never"} if { [l40, array.concat([l39], [l39]), 1] == [l40, l40, 2] }',
+        "l0 := [1]",
+        *(f"l{n + 1} := array.concat([l{n}], [l{n}])" for n in range(40)),
+    ]
+)
+
+#: More memory than the tests allow, in a moment.
+GREEDY_BODY = 'count([text | some i in numbers.range(1, 1000); text := sprintf("%999999d", [i])]) == 0'
+GREEDY = f"""
+violation contains {{"msg": "never"}} if {GREEDY_BODY}
 """
 
 #: Rego has no recursion; a chain of calls is as deep as it gets.

@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 
 from aksp.engine import Engine
+from tests.compliance.builders import module
 from tests.engine.hostile import (
     DEEP,
     DIVISION,
     ENDLESS,
     EXPLODING_TEXT,
+    EXPRESSIONS_BY_THE_THOUSAND,
     HONEST,
+    HUGE_COMPREHENSION,
     HUGE_RANGE,
     HUGE_SET,
+    LISTS_WITHIN_LISTS,
     compile_rule,
     faults,
     judge,
@@ -25,6 +29,9 @@ HOSTILE = {
     "huge-set": HUGE_SET,
     "huge-range": HUGE_RANGE,
     "exploding-text": EXPLODING_TEXT,
+    "huge-comprehension": HUGE_COMPREHENSION,
+    "expressions-by-the-thousand": EXPRESSIONS_BY_THE_THOUSAND,
+    "lists-within-lists": LISTS_WITHIN_LISTS,
 }
 
 
@@ -60,12 +67,17 @@ def test_a_deep_chain_of_calls_is_no_trouble(engine: Engine) -> None:
 
 
 def test_recursion_is_refused_when_it_is_compiled(engine: Engine) -> None:
-    from tests.compliance.builders import module
-
     found = engine.compile("loop", [module('violation contains {"msg": "x"} if { f(1) }\nf(x) if { f(x) }')])
 
     assert any("recursive" in fault["message"] for fault in found)
     assert all((fault["file"], fault["row"]) >= ("policy.rego", 3) for fault in found)
+
+
+@pytest.mark.parametrize("path", ["data.rule.violation[x]", "data.rule[x]", "data[x]", "data[x][y]"])
+def test_recursion_through_data_is_refused_when_it_is_compiled(path: str, engine: Engine) -> None:
+    found = engine.compile("loop", [module(f'violation contains {{"msg": "x"}} if {{ some x, y; {path} }}')])
+
+    assert found
 
 
 def test_a_division_by_zero_is_an_error_that_says_where(engine: Engine) -> None:
@@ -79,8 +91,6 @@ def test_a_division_by_zero_is_an_error_that_says_where(engine: Engine) -> None:
 
 @pytest.mark.parametrize("name", ["http.send", "opa.runtime", "net.lookup_ip_addr", "rego.parse_module"])
 def test_built_ins_that_reach_out_are_not_there(name: str, engine: Engine) -> None:
-    from tests.compliance.builders import module
-
     (fault, *_) = engine.compile("outward", [module(f'violation contains {{"msg": "x"}} if {{ {name}({{}}) }}')])
 
     assert name in fault["message"]

@@ -13,16 +13,16 @@ import pytest
 from aksp.compliance.judgement import Judgement, Task
 from aksp.engine import Batch, Engine, EngineDied
 from tests.compliance.builders import module
-from tests.engine.hostile import GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
+from tests.engine.hostile import GREEDY, GREEDY_BODY, HONEST, compile_rule, faults, judge, pods, task, violations
 from tests.engine.reviews import pod, review
 from tests.engine.test_process import OTHERS, SILENT, kill, nothing_is_left, pid, script  # noqa: F401
 
 #: Greedy for Pods that ask for it, and for no other.
-SOMETIMES_GREEDY = """
-violation contains {"msg": "never"} if {
+SOMETIMES_GREEDY = f"""
+violation contains {{"msg": "never"}} if {{
     input.review.object.metadata.labels.hungry
-    count(numbers.range(1, 4000000)) == 0
-}
+    {GREEDY_BODY}
+}}
 """
 
 
@@ -182,6 +182,12 @@ def test_a_new_engine_gets_the_watched_inventory_too() -> None:
         engine.set_inventory(["/Pod"], [raw["c"]])
         kill(engine)
         assert others() == ["c"]
+        engine.set_inventory(["/v2/Pod"], [])
+        kill(engine)
+        assert others() == ["c"]
+        engine.set_inventory(["/v1/Pod"], [raw["b"]])
+        kill(engine)
+        assert others() == ["b"]
         engine.set_inventory(["/Pod"], [])
         kill(engine)
         assert others() == []
@@ -207,13 +213,15 @@ def test_many_threads_share_one_engine_that_keeps_dying() -> None:
         with ThreadPoolExecutor(6) as threads:
             compiling = [threads.submit(compile_often, number) for number in range(2)]
             judging = [threads.submit(judge_often, number) for number in range(3)]
-            for _ in range(4):
-                stop.wait(0.1)
-                process = engine._process
-                if process is not None:
-                    process.popen.kill()
-            for future in judging:
-                future.result(60)
-            stop.set()
+            try:
+                for _ in range(4):
+                    stop.wait(0.1)
+                    process = engine._process
+                    if process is not None:
+                        process.popen.kill()
+                for future in judging:
+                    future.result(60)
+            finally:
+                stop.set()
             for future in compiling:
                 future.result(60)

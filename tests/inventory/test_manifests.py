@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from aksp.engine import Engine
 from aksp.errors import InvalidInput
 from aksp.inventory.interface import Wanted
 from aksp.inventory.manifests import PAGE_BYTES, Manifests
-from aksp.model.compliance import Report, Target, TargetKind, Written
+from aksp.model.compliance import KnownLocation, Report, Target, TargetKind
+from aksp.model.kinds import BUILT_IN
 from aksp.model.resource import Document
 from aksp.scan import Scan
 from aksp.workspace import prepare
@@ -95,6 +98,68 @@ def test_a_folder_gives_its_manifests_in_order_and_not_those_below(engine: Engin
     assert names(engine, str(tmp_path), recursive=True) == ["a", "b", "d", "c"]
 
 
+def test_a_folder_gives_the_files_that_are_named_by_a_suffix_alone(engine: Engine, tmp_path: Path) -> None:
+    for name in (".yaml", ".yml", ".json"):
+        put(tmp_path, name, json.dumps(pod(name[1:])))
+
+    assert names(engine, str(tmp_path)) == ["json", "yaml", "yml"]
+
+
+def test_what_a_folder_holds_and_cannot_be_read_is_a_gap(engine: Engine, tmp_path: Path) -> None:
+    put(tmp_path, "a.yaml", json.dumps(pod("a")))
+    put(tmp_path, "elsewhere/b.yaml", json.dumps(pod("b")))
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    (tmp_path / "linked.yaml").symlink_to("elsewhere")
+    (tmp_path / "linked").symlink_to("elsewhere")
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    os.mkfifo(tmp_path / "pipe.yml")
+    expected = [
+        f"{tmp_path}/gone.yaml: No such file or directory",
+        f"{tmp_path}/linked.yaml: a link to a folder, which is not followed",
+        f"{tmp_path}/loop.json: Too many levels of symbolic links",
+        f"{tmp_path}/pipe.yml: not a regular file: give it with -f itself to read it",
+    ]
+
+    assert gaps(engine, str(tmp_path)) == expected
+    assert names(engine, str(tmp_path), recursive=True) == ["a", "b"]
+
+
+def test_a_folder_that_cannot_be_opened_is_a_gap(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.yaml", json.dumps(pod("a")))
+    put(tmp_path, "secret/b.yaml", json.dumps(pod("b")))
+    scandir = os.scandir
+
+    def refusing(path: str | Path) -> Any:
+        # Nothing is refused to root, who may run the tests.
+        if Path(path).name == "secret":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    found = [gap for page in Manifests(engine, [str(tmp_path)], recursive=True).pages(EVERYTHING) for gap in page.gaps]
+
+    assert [(gap.reason, gap.message) for gap in found] == [("UnreadableFile", f"{tmp_path}/secret: Permission denied")]
+
+
+def test_an_object_of_a_kind_without_namespaces_lies_in_none(engine: Engine, tmp_path: Path) -> None:
+    kinds = [one for one in BUILT_IN if one.cluster]
+    text = yaml.safe_dump_all(
+        {"apiVersion": one.api_version or "v1", "kind": one.kind, "metadata": {"name": "a", "namespace": "b"}}
+        if one.version
+        else {"apiVersion": f"{one.group}/v1", "kind": one.kind, "metadata": {"name": "a", "namespace": "b"}}
+        for one in kinds
+    )
+    documents = [
+        d for page in Manifests(engine, [put(tmp_path, "all.yaml", text)]).pages(EVERYTHING) for d in page.documents
+    ]
+
+    assert [d.resource.kind for d in documents] == [one.kind for one in kinds]
+    assert {d.resource.namespace for d in documents} <= {"", None}
+
+
 def test_a_file_named_outright_is_read_whatever_its_suffix(engine: Engine, tmp_path: Path) -> None:
     assert names(engine, put(tmp_path, "pod.txt", json.dumps(pod()))) == ["web"]
 
@@ -148,7 +213,7 @@ def test_a_file_that_is_gone_when_it_is_to_be_read_is_a_gap(engine: Engine, tmp_
     assert [(gap.reason, gap.message) for gap in page.gaps] == [
         ("UnreadableFile", f"{path}: No such file or directory")
     ]
-    assert [gap.source for gap in page.gaps] == [Written(file=path, line=1)]
+    assert [gap.source for gap in page.gaps] == [KnownLocation(file=path, line=1)]
 
 
 # Shapes of documents
@@ -236,9 +301,10 @@ spec:
       initContainers:
         - {name: a, image: a}
         - name: b
+          image: b
           securityContext: {runAsUser: 0,
             privileged: true} # HERE-2
-      containers: []
+      containers: [{name: c, image: c}]
 """
 JSON = """\
 
@@ -246,19 +312,20 @@ JSON = """\
   "apiVersion": "v1",
   "kind": "List",
   "items": [
-    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fine"}, "spec": {}},
+    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fine"},
+      "spec": {"containers": [{"name": "a", "image": "a"}]}},
     {
       "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "first"},
       "spec": {
         "containers": [
-          {"name": "a"},
-          {"name": "b", "securityContext": {
+          {"name": "a", "image": "a"},
+          {"name": "b", "image": "b", "securityContext": {
             "privileged": true }}
         ]
       }
     },
     {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "second"}, "spec": {
-      "containers": [{"name": "a", "securityContext": {"x": "\\"privileged\\": true",
+      "containers": [{"name": "a", "image": "a", "securityContext": {"x": "\\"privileged\\": true",
         "privileged":
           true}}]}}
   ]
@@ -301,6 +368,7 @@ metadata: {name: first}
 spec:
   containers:
   - name: a
+    image: a
     securityContext: &root
       privileged: true # HERE-1
 ---
@@ -311,6 +379,7 @@ spec:
   containers:
   - &one
     name: a
+    image: a
     securityContext:
       privileged: true # HERE-2
 """
@@ -328,7 +397,7 @@ def test_a_finding_in_yaml_has_its_field_s_line(text: str, ends: str, engine: En
 def test_a_finding_in_json_has_its_field_s_line(engine: Engine, tmp_path: Path) -> None:
     path = put(tmp_path, "pods.json", JSON)
 
-    assert lines(engine, path) == [("first", 13), ("second", 19)]
+    assert lines(engine, path) == [("first", 14), ("second", 20)]
 
 
 def test_lines_of_a_large_file_are_right_beyond_the_first_cut(engine: Engine, tmp_path: Path) -> None:
@@ -393,7 +462,7 @@ BROKEN = "a: [1,\nb: 2\n"
         ("kind: Pod\nmetadata: {name: x}\n", 1, "apiVersion"),
         ("apiVersion: v1\nmetadata: {name: x}\n", 1, "kind"),
         ("a: \tb\n\tc: d\n", 2, ""),
-        ('{"apiVersion": "v1", "kind": \n', 1, "invalid YAML"),
+        ('{"apiVersion": "v1", "kind": \n', 1, "invalid JSON"),
     ],
 )
 def test_a_document_that_cannot_be_read_is_a_gap_with_its_line_and_the_others_are_judged(
@@ -410,7 +479,7 @@ def test_a_document_that_cannot_be_read_is_a_gap_with_its_line_and_the_others_ar
     assert begin <= told <= begin + line, gap
     assert word in gap
     sources = [gap.source for page in Manifests(engine, [path]).pages(EVERYTHING) for gap in page.gaps]
-    assert sources == [Written(file=path, line=told)]
+    assert sources == [KnownLocation(file=path, line=told)]
 
 
 def bomb(levels: int) -> str:
@@ -438,10 +507,13 @@ def test_binary_junk_is_a_gap(junk: bytes, engine: Engine, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "---\n---\n", "# nothing\n"])
-def test_an_empty_file_is_no_gap(text: str, engine: Engine, tmp_path: Path) -> None:
+def test_an_empty_file_is_no_gap_beside_another(text: str, engine: Engine, tmp_path: Path) -> None:
     path = put(tmp_path, "x.yaml", text)
+    assert documents(engine, path) == []
+    assert gaps(engine, path) == [f"there is no document in {path}, so nothing was judged"]
 
-    assert (documents(engine, path), gaps(engine, path)) == ([], [])
+    put(tmp_path, "y.yaml", yaml.safe_dump(pod("there")))
+    assert (names(engine, str(tmp_path)), gaps(engine, str(tmp_path))) == (["there"], [])
 
 
 @pytest.mark.parametrize("opening", ['{"a":', "[", "{a: ", "- "])

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from aksp.errors import Forbidden, InvalidInput
 from aksp.inventory.inbox import Inbox
 from aksp.inventory.interface import Wanted, documents_of
 from aksp.inventory.texts import list_of, text_of
-from aksp.inventory.updates import Lost, Missing, Objects, Settled, Update
+from aksp.inventory.updates import KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.inventory.watched import Watched
 from aksp.kube import faults
 from aksp.kube.config import connect
@@ -79,13 +80,13 @@ class Taken:
         while not wanted(self.all):
             assert time.monotonic() < end, self.all
             for update in self.watched.take(0.1):
-                if isinstance(update, Objects) and update.batch is not None:
+                if isinstance(update, ObjectsChanged) and update.batch is not None:
                     self._engine.release(update.batch)
                 self.all.append(update)
         return self.all
 
-    def objects(self, kind: ResourceKind = POD) -> list[Objects]:
-        return [one for one in self.all if isinstance(one, Objects) and one.listing.kind == kind]
+    def objects(self, kind: ResourceKind = POD) -> list[ObjectsChanged]:
+        return [one for one in self.all if isinstance(one, ObjectsChanged) and one.listing.kind == kind]
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def following(
 
 
 def names(update: Update) -> list[str]:
-    assert isinstance(update, Objects)
+    assert isinstance(update, ObjectsChanged)
     return [one.resource.name for one in update.documents]
 
 
@@ -124,7 +125,7 @@ def test_a_list_comes_page_by_page_and_then_its_changes(engine: Engine, tmp_path
     server = Server({"/api/v1/pods": pages}, {"/api/v1/pods": changes})
     with following(engine, tmp_path, server, chunk_size=2) as taken:
         taken.until(
-            lambda seen: len([one for one in seen if isinstance(one, Objects)]) >= 3 and taken.objects()[-1].gone
+            lambda seen: len([one for one in seen if isinstance(one, ObjectsChanged)]) >= 3 and taken.objects()[-1].gone
         )
         first, second, *rest = taken.objects()
 
@@ -302,7 +303,7 @@ def test_a_kind_that_is_not_served_is_missing_until_it_is(engine: Engine, tmp_pa
     with following(engine, tmp_path, Server(lists), (WIDGET,)) as taken:
         taken.until(settled)
 
-    assert isinstance(taken.all[0], Missing)
+    assert isinstance(taken.all[0], KindNotServed)
     assert names(taken.all[1]) == ["w"]
 
 
@@ -313,8 +314,28 @@ def test_a_kind_without_a_name_is_told_and_not_asked_for(engine: Engine, tmp_pat
         taken.until(settled)
         (lost,) = taken.watched.unnamed()
 
+    assert isinstance(lost, Lost)
     assert lost.gap.reason == "UnknownKind"
     assert [path for path, _ in server.watched] in ([], ["/api/v1/pods"])
+
+
+def test_a_kind_of_any_group_that_rules_compare_with_is_followed_in_each(engine: Engine, tmp_path: Path) -> None:
+    groups = {"groups": [{"name": "test.aksp.io", "versions": [{"version": "v1"}]}]}
+    kinds = {"resources": [{"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["list", "watch"]}]}
+    lists: dict[str, Answer | Reply] = {
+        "/apis": document(groups),
+        "/apis/test.aksp.io/v1": document(kinds),
+        "/api/v1/pods": listed(thing("a")),
+        "/apis/test.aksp.io/v1/pods": listed(thing("b")),
+    }
+    any_pod, gadget = ResourceKind(group="*", kind="Pod"), ResourceKind(group="*", kind="Gadget")
+    with following(engine, tmp_path, Server(lists), (any_pod, gadget), whole=(any_pod, gadget)) as taken:
+        taken.until(lambda seen: len([one for one in seen if isinstance(one, ObjectsChanged)]) == 2)
+        listings = [str(one) for one in taken.watched.listings]
+        missing = taken.watched.unnamed()
+
+    assert listings == ["Pod", "Pod.test.aksp.io", "Gadget.*"]
+    assert [str(one.listing) for one in missing if isinstance(one, KindNotServed)] == ["Gadget.*"]
 
 
 def test_the_watches_end_at_once_however_much_is_waiting(
@@ -351,3 +372,26 @@ def test_a_closed_inbox_lets_everybody_go_and_nothing_in() -> None:
     inbox.close()
     writer.join(SOON)
     assert not writer.is_alive() and inbox.take(SOON, 7) == []
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_version_that_rules_compare_with_is_followed_besides_the_one_that_is_judged(
+    served: bool, engine: Engine, tmp_path: Path
+) -> None:
+    v1, beta = (replace(INGRESS, version=version) for version in ("v1", "v1beta1"))
+    versions = ["v1", "v1beta1"] if served else ["v1"]
+    groups = {"groups": [{"name": "networking.k8s.io", "versions": [{"version": one} for one in versions]}]}
+    kinds = {"resources": [{"name": "ingresses", "kind": "Ingress", "namespaced": True, "verbs": ["list", "watch"]}]}
+    lists: dict[str, Answer | Reply] = {"/apis": document(groups)}
+    for one in versions:
+        lists[f"/apis/networking.k8s.io/{one}"] = document(kinds)
+        lists[f"/apis/networking.k8s.io/{one}/ingresses"] = listed(thing(one), kind="Ingress")
+    with following(engine, tmp_path, Server(lists), (INGRESS, v1, beta), whole=(v1, beta)) as taken:
+        taken.until(lambda seen: len([one for one in seen if isinstance(one, ObjectsChanged | KindNotServed)]) == 2)
+        listings = [(one.kind, one.judged, one.compared) for one in taken.watched.listings]
+        missing = {one.listing.kind for one in taken.all if isinstance(one, KindNotServed)}
+
+    assert listings == [(INGRESS, True, True), (beta, False, True)]
+    assert [names(one) for one in taken.objects(INGRESS)] == [["v1"]]
+    assert missing == (set() if served else {beta})
+    assert [names(one) for one in taken.objects(beta)] == ([["v1beta1"]] if served else [])

@@ -10,7 +10,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +22,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from aksp.kube.config import connect
+from aksp.kube.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,3 +273,15 @@ def kubeconfig(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return str(path)
+
+
+@contextlib.contextmanager
+def answering(folder: Path, replies: Sequence[Reply]) -> Iterator[tuple[Connection, ApiServer]]:
+    """A server that gives these replies in turn, the last one for ever."""
+    left = list(replies)
+
+    def answer(_: Request) -> Reply:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    with ApiServer(answer) as server, connect(None, kubeconfig(folder, server.url)) as connection:
+        yield connection, server

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube.config import connect
-from aksp.kube.connection import Connection
 from aksp.kube.faults import BadRequest, NotServed, ServerFault
 from aksp.kube.fetch import Backoff, Retry, fetch, get_json
-from tests.kube.apiserver import ApiServer, Authority, Reply, Request, kubeconfig, status
+from tests.kube.apiserver import ApiServer, Authority, Reply, answering, kubeconfig, status
 
 WHOLE = Reply(body=b'{"items": [1, 2, 3, 4, 5, 6, 7, 8]}')
-
-
-@contextmanager
-def answering(folder: Path, replies: Sequence[Reply]) -> Iterator[tuple[Connection, ApiServer]]:
-    """A server that gives these replies in turn, the last one for ever."""
-    left = list(replies)
-
-    def answer(_: Request) -> Reply:
-        return left.pop(0) if len(left) > 1 else left[0]
-
-    with ApiServer(answer) as server, connect(None, kubeconfig(folder, server.url)) as connection:
-        yield connection, server
 
 
 class Clock:

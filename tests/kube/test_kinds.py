@@ -84,3 +84,25 @@ def test_other_kinds_are_discovered_in_the_preferred_version_first_and_asked_for
             with pytest.raises(NotServed, match=f"no kind '{kind}' in group '{group}'"):
                 discovery.find(group, kind)
         assert len(server.requests) == 3
+
+
+def test_a_kind_is_found_in_each_group_that_has_one_of_its_name(tmp_path: Path) -> None:
+    def group(name: str) -> dict[str, object]:
+        return {"name": name, "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}}
+
+    served = {"resources": [{"name": "services", "kind": "Service", "namespaced": True, "verbs": ["list"]}]}
+    documents = {
+        "/apis": {"groups": [group("apps"), group("serving.example")]},
+        "/apis/apps/v1": {"resources": []},
+        "/apis/serving.example/v1": served,
+    }
+
+    def answer(request: Request) -> Reply:
+        document = documents.get(request.path)
+        return Reply(body=json.dumps(document).encode()) if document else status(404, "not found")
+
+    with ApiServer(answer) as server, connect(None, kubeconfig(tmp_path, server.url)) as connection:
+        discovery = Discovery(connection)
+        assert [one.api_version for one in discovery.named("Service")] == ["v1", "serving.example/v1"]
+        with pytest.raises(NotServed, match="no kind 'Gadget' in any group"):
+            discovery.named("Gadget")

@@ -12,6 +12,7 @@ import pytest
 
 from aksp.errors import ClusterError, ExitCode
 from aksp.kube.config import connect, contexts, current_context
+from tests.cli.hostile import irregular
 from tests.kube.apiserver import kubeconfig
 
 SERVER = "https://127.0.0.1:1"
@@ -42,6 +43,31 @@ def test_a_kubeconfig_named_by_option_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     assert "empty" in str(refused(str(tmp_path / "empty")))
     assert "Is a directory" in str(refused(str(tmp_path)))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "loop"])
+def test_a_kubeconfig_that_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    irregular(tmp_path / "config", kind)
+    error = refused(str(tmp_path / "config"))
+    assert f"{tmp_path / 'config'}: cannot read the kubeconfig: " in str(error)
+    assert error.hint
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "loop", "folder"])
+@pytest.mark.parametrize("key", ["certificate-authority", "client-certificate", "tokenFile"])
+def test_a_file_that_the_kubeconfig_names_and_is_none_is_refused_at_once(tmp_path: Path, kind: str, key: str) -> None:
+    irregular(tmp_path / "odd", kind)
+    odd = {key: "odd"}
+    of_cluster = key == "certificate-authority"
+    error = refused(kubeconfig(tmp_path, SERVER, cluster=odd if of_cluster else None, user=None if of_cluster else odd))
+    assert f"{key}: cannot read {tmp_path / 'odd'}: " in str(error)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "~nobody-of-this-name/ca"])
+def test_a_path_that_leads_nowhere_is_refused_with_its_field(tmp_path: Path, path: str) -> None:
+    error = refused(kubeconfig(tmp_path, SERVER, cluster={"certificate-authority": path}))
+    assert "clusters[here].certificate-authority: cannot read " in str(error)
+    assert "no such kubeconfig" in str(refused("~nobody-of-this-name/config"))
 
 
 def test_the_home_kubeconfig_is_used_without_option_and_variable(tmp_path: Path) -> None:

@@ -14,18 +14,19 @@ from typing import Any
 
 import pytest
 
-from aksp.errors import ClusterError, Forbidden
+from aksp.errors import ClusterError
 from aksp.kube.config import connect
+from aksp.kube.faults import NotServed
 from aksp.kube.lease import Lease
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
 
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/n/leases"
 SOON = 5.0
+EMPTY = {"metadata": {"name": "l", "namespace": "n", "resourceVersion": "1"}}
 QUICK = {"duration": 3.0, "renew": 2.0, "retry": 0.01}
 
 
 class Server:
-    """Keeps one Lease as the API server does: resourceVersion, Conflict, AlreadyExists."""
+    """Keeps one Lease as the API server does: resourceVersion, Conflict."""
 
     def __init__(self, lease: dict[str, Any] | None = None) -> None:
         self.lease = lease
@@ -52,12 +53,9 @@ class Server:
         with self._lock:
             if request.method == "GET":
                 return status(404, "no such lease") if self.lease is None else document(self.lease)
-            if request.method == "POST":
-                if self.lease is not None:
-                    return status(409, "already there")
-            elif self.lease is None:
+            if self.lease is None:
                 return status(404, "no such lease")
-            elif request.document["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            if request.document["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
                 return status(409, "changed")
             self.writes += 1
             return document(self._store(request.document))
@@ -81,7 +79,7 @@ class Clock:
 class Election:
     """Candidates against one server; what happens to them is told in order as (what, identity)."""
 
-    def __init__(self, folder: Path, lease: dict[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, lease: dict[str, Any] | None = EMPTY) -> None:
         self.server = Server(lease)
         self.clock = Clock()
         self.told: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -139,7 +137,7 @@ def wait_until(ready: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def test_a_lease_that_is_missing_is_made_and_held(election: Election) -> None:
+def test_a_lease_that_nobody_has_held_is_taken_and_held(election: Election) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
     lease = election.candidate("a", now=lambda: moment)
     election.expect(("won", "a"))
@@ -152,8 +150,6 @@ def test_a_lease_that_is_missing_is_made_and_held(election: Election) -> None:
         "renewTime": "2026-01-02T03:04:05.000678Z",
         "leaseTransitions": 0,
     }
-    posted = next(each for each in election.http.requests if each.method == "POST")
-    assert posted.path == LEASES and posted.document["kind"] == "Lease"
 
 
 @pytest.mark.parametrize("empty", [{}, {"spec": None}, {"spec": {}}, {"spec": {"holderIdentity": ""}}])
@@ -284,16 +280,25 @@ def test_of_many_candidates_one_wins(election: Election) -> None:
     assert election.told.empty()
 
 
-def test_who_may_not_create_the_lease_hears_what_to_do(tmp_path: Path) -> None:
-    with Election(tmp_path) as election:
-        serve = election.server.answer
-        election.http._server.answer = lambda request: (
-            status(403, "leases is forbidden") if request.method == "POST" else serve(request)
-        )
+def test_a_lease_that_is_missing_is_told_and_not_made(tmp_path: Path) -> None:
+    with Election(tmp_path, None) as election:
         election.candidate("a")
         trouble = election.trouble()
-        assert isinstance(trouble, Forbidden) and "may not create it" in trouble.what
-        assert "create the Lease l in namespace n" in str(trouble.hint)
+        assert isinstance(trouble, NotServed) and "create the Lease l in namespace n" in str(trouble.hint)
+        assert all(each.method == "GET" for each in election.http.requests)
+
+
+def test_a_leader_gives_up_when_its_lease_is_gone_and_takes_a_new_one(election: Election) -> None:
+    lease = election.candidate("a", retry=0.05)
+    election.expect(("won", "a"))
+    election.server.lease = None
+    assert isinstance(election.trouble(), NotServed)
+    election.expect(("lost", "a"))
+    assert not lease.held
+    election.server.set({})
+    while (told := election.told.get(timeout=SOON))[0] == "troubled":
+        pass
+    assert told == ("won", "a")
 
 
 def test_a_leader_that_cannot_begin_lets_another_try(election: Election) -> None:

@@ -16,7 +16,7 @@ from aksp.kube.config import connect
 from aksp.kube.connection import Connection
 from aksp.kube.faults import ServerFault
 from aksp.kube.fetch import Backoff
-from aksp.kube.lists import MAX_RESTARTS, Page, list_pages
+from aksp.kube.lists import MAX_RESTARTS, ListPage, list_pages
 from tests.kube.apiserver import Answer, ApiServer, Reply, Request, kubeconfig, page, status, three_pages
 
 PODS = "/api/v1/pods"
@@ -29,7 +29,7 @@ def cluster(folder: Path, answer: Answer) -> Iterator[tuple[Connection, ApiServe
         yield connection, server
 
 
-def names(taken: Page) -> list[str]:
+def names(taken: ListPage) -> list[str]:
     return [item["metadata"]["name"] for item in json.loads(taken.body)["items"]]
 
 

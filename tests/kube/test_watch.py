@@ -17,7 +17,7 @@ from aksp.kube import faults
 from aksp.kube.config import connect
 from aksp.kube.connection import Cancellation
 from aksp.kube.fetch import Backoff
-from aksp.kube.lists import Page
+from aksp.kube.lists import ListPage
 from aksp.kube.watch import Watch
 from tests.kube.apiserver import ApiServer, Authority, Reply, Request, document, kubeconfig, status
 
@@ -334,7 +334,7 @@ def test_a_list_can_come_page_by_page_and_a_path_can_be_looked_up(tmp_path: Path
             raise missing.pop()
         return PODS
 
-    def paged(page: Page) -> None:
+    def paged(page: ListPage) -> None:
         follower.told.put(("page", page.number, json.loads(page.body)["items"] != [], page.continue_token))
 
     def answer(request: Request) -> Reply:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from aksp.model.definition import Effect
+from aksp.compliance.kinds import judges_pods
+from aksp.model.definition import ResourceKind
+from aksp.model.effect import Effect
 from aksp.model.resource import Owner, Resource, workload_of
-from tests.compliance.builders import POD, SERVICE, definition
+from tests.compliance.builders import POD, SERVICE
 
 
 @pytest.mark.parametrize(
@@ -40,5 +42,5 @@ def test_only_enforcing_effects_refuse() -> None:
 
 
 def test_a_definition_is_about_pods_when_its_kinds_say_so() -> None:
-    assert definition("rule", kinds=[POD]).judges_pods
-    assert not definition("rule", kinds=[SERVICE]).judges_pods
+    assert judges_pods([POD]) and judges_pods([SERVICE, ResourceKind(group="*", kind="*")])
+    assert not judges_pods([SERVICE])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from aksp.model.compliance import Change, Changes, ComplianceState, Remembered, Report, Snapshot
+from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Snapshot, StoredFinding
 
 PERCENT = (61.0, 62.5, 60.0, 70.0, 71.5, 64.0, 66.0, 58.0, 40.0, 35.0, 30.0, 20.0)
 
@@ -30,7 +30,7 @@ def with_history(report: Report) -> Report:
 
 def with_changes(report: Report) -> Report:
     """One finding that is new, and one that is gone."""
-    found = Remembered(
+    found = StoredFinding(
         fingerprint="0",
         state=ComplianceState.NON_COMPLIANT,
         assignment="contoso-images",
@@ -42,6 +42,9 @@ def with_changes(report: Report) -> Report:
         message="image nginx is not from an allowed registry",
     )
     bad = ComplianceState.NON_COMPLIANT
-    changes = [Change(finding=found, before=None, after=bad), Change(finding=found, before=bad, after=None)]
+    changes = [
+        FindingChange(finding=found, before=None, after=bad),
+        FindingChange(finding=found, before=bad, after=None),
+    ]
     since = report.evaluated_at - timedelta(days=2)
     return replace(report, changes=Changes(since=since, percent_before=20.0, findings=changes))

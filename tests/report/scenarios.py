@@ -16,12 +16,12 @@ from aksp.model.compliance import (
     Counts,
     Finding,
     Gap,
+    KnownLocation,
     Report,
     Result,
-    Rule,
+    RuleDescriptor,
     Target,
     TargetKind,
-    Written,
 )
 from aksp.model.resource import Container, Owner, Resource
 
@@ -43,7 +43,7 @@ INGRESS = AssignmentKey(
 )
 
 RULES = {
-    slug: Rule(
+    slug: RuleDescriptor(
         slug=slug,
         display_name=f"Rule about {slug.replace('-', ' ')}",
         description=f"What {slug} demands of containers.",
@@ -136,7 +136,7 @@ def report(
     *,
     target: Target = CLUSTER,
     state: S = S.COMPLIANT,
-    percent: float = 100.0,
+    percent: float | None = 100.0,
     resources: dict[S, int] | None = None,
     containers: dict[S, int] | None = None,
     assignments: Sequence[AssignmentSummary] = (),
@@ -325,7 +325,7 @@ def gaps() -> Report:
         assignments=(
             summary(PRIVILEGED, S.COMPLIANT, 100.0, {S.COMPLIANT: 10}, {S.COMPLIANT: 11}),
             summary(LIMITS, S.ERROR, 0.0, {S.ERROR: 2, S.COMPLIANT: 8}, {S.ERROR: 2, S.COMPLIANT: 9}),
-            summary(INGRESS, S.NOT_STARTED, None, {}, {}, effect="Disabled"),
+            summary(INGRESS, S.NOT_STARTED, None, {}, {}, effect="Disabled", message="its effect is Disabled"),
         ),
         results=[
             Result(
@@ -442,7 +442,7 @@ def manifests() -> Report:
             Gap(
                 reason="UnreadableDocument",
                 message="deploy/base/cart.yaml:7: yaml: line 7: mapping values are not allowed in this context",
-                source=Written(file="deploy/base/cart.yaml", line=7),
+                source=KnownLocation(file="deploy/base/cart.yaml", line=7),
             ),
         ),
     )
@@ -499,11 +499,21 @@ def many() -> Report:
 
 
 def empty() -> Report:
-    return report()
+    return report(
+        state=S.NOT_STARTED,
+        percent=None,
+        gaps=(
+            Gap(
+                reason="NothingAssigned",
+                message="no assignment that is in force reaches /clusters/prod, so nothing was judged",
+            ),
+        ),
+    )
 
 
 def unmatched() -> Report:
-    return report(assignments=(summary(IMAGES, S.COMPLIANT, 100.0, {}, {}),))
+    line = summary(IMAGES, S.NOT_STARTED, None, {}, {}, message="matched nothing: no Pod that it reaches")
+    return report(state=S.NOT_STARTED, percent=None, assignments=(line,))
 
 
 SCENARIOS: dict[str, Callable[[], Report]] = {

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from aksp.model.compliance import Report
-from aksp.report.azure_devops import upload_summary
+from aksp.report.formats.azuredevops import upload_summary
 
 from .render import render
 from .scenarios import SCENARIOS, Line, many

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from aksp.model.compliance import Finding
-from aksp.report.csv_format import COLUMNS
-from aksp.report.markdown import escape
+from aksp.report.formats.csv import COLUMNS
+from aksp.report.formats.markdown import escape
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -33,7 +33,7 @@ def test_csv_cells_are_no_formulas(start: str) -> None:
     report = SCENARIOS["manifests"]()
     finding = Finding(message=f"{start}1+1")
     report = replace(report, results=[replace(report.results[0], finding=finding)])
-    (row,) = csv.DictReader(io.StringIO(render(report, "csv"), newline=""))
+    row, _gap = csv.DictReader(io.StringIO(render(report, "csv"), newline=""))
     assert row["message"].startswith("'")
 
 

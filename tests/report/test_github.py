@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.model.compliance import Finding, Report
-from aksp.report.github import command
+from aksp.report.formats.github import command
 
 from .render import render
 from .scenarios import IMAGES, PRIVILEGED, SCENARIOS, Line, many, pod

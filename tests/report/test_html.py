@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from aksp.model.compliance import ComplianceState, Finding, Report, Result
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report.html import commented, timeline
-from aksp.report.html.commented import Noted
+from aksp.report.html.commented import CommentedValue
 from aksp.report.html.remedy import RemedyKind, remedy
 from aksp.report.interface import Show
 from aksp.report.text import safe
@@ -400,7 +400,7 @@ TRICKY = st.text(alphabet="ab:,. -/#=[]{}'\"*&!|>%~1e\n", max_size=8)
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(TRICKY, JSON | TRICKY, min_size=1))
 def test_commented_yaml_reads_back_as_the_value(value: dict[str, Any]) -> None:
-    noted = {key: Noted([Noted(inner, ("b",))], ("a: #",)) for key, inner in value.items()}
+    noted = {key: CommentedValue([CommentedValue(inner, ("b",))], ("a: #",)) for key, inner in value.items()}
     text = "\n".join(commented.lines(noted))
     assert yaml.safe_load(text) == {key: [inner] for key, inner in value.items()}
     assert text.replace("\n", "").isprintable()

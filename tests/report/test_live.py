@@ -15,7 +15,7 @@ from aksp.model.compliance import ComplianceState, Finding, Gap, Report
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Resource
 from aksp.report import events
-from aksp.report.live import View, screen
+from aksp.report.live import ScreenState, screen
 from aksp.report.text import width_of
 from tests.docs.pages import ROOT, code, table
 from tests.report import scenarios
@@ -33,9 +33,9 @@ SCENARIOS = [
 HEADING = ["TIME", "CHANGE", "NAMESPACE", "RESOURCE", "CONTAINER", "ASSIGNMENT", "STATE", "MESSAGE"]
 
 
-def view(report: Report, *, more: int = 0, **changed: Any) -> View:
+def view(report: Report, *, more: int = 0, **changed: Any) -> ScreenState:
     results = [one for one in report.results if one.state is not S.EXEMPT]
-    plain = View(
+    plain = ScreenState(
         report=replace(report, results=results),
         found=len(results) + more,
         objects=310,
@@ -48,7 +48,7 @@ def view(report: Report, *, more: int = 0, **changed: Any) -> View:
     return replace(plain, **changed)
 
 
-def shown(one: View, width: int = 100, height: int = 40) -> str:
+def shown(one: ScreenState, width: int = 100, height: int = 40) -> str:
     return "\n".join(screen(one, width=width, height=height, color=False))
 
 
@@ -99,7 +99,7 @@ def test_the_head_says_how_it_stands() -> None:
     assert "reconnecting" in shown(view(report, lost=True)) and "reconnecting" not in shown(view(report))
     reading = shown(view(report, synced=False))
     assert "Reading the cluster …  310 objects" in reading and "% compliant" not in reading
-    assert "Nothing to judge" in shown(view(scenarios.empty()))
+    assert "NotStarted  nothing judged" in shown(view(scenarios.empty()))
 
 
 def test_colours_change_nothing_but_colours() -> None:

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from aksp.errors import InvalidInput
 from aksp.report.interface import Show
 from aksp.report.parse import report_from
+from tests.places import places
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -85,16 +85,8 @@ def test_fields_that_a_later_version_may_add_are_passed_over() -> None:
     assert report_from(later) == report_from(document("gaps"))
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    if path:
-        yield path
-    if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield from _places(value[key], (*path, key))
-
-
 MANGLED = document("manifests")
-PLACES = list(_places(MANGLED))
+PLACES = list(places(MANGLED))
 
 
 @settings(max_examples=300, deadline=None)

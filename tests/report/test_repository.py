@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksp.model.compliance import Gap, Result, Written
+from aksp.model.compliance import Gap, KnownLocation, Result
 from aksp.model.resource import Owner, Resource
 from aksp.report.interface import Style
-from aksp.report.repository import Origin, file_path, gap_place, object_path, place_of
+from aksp.report.repository import PlaceKind, file_path, gap_place, object_path, place_of
 
 from .scenarios import CLUSTER, FILES, SCENARIOS, Line, pod
 
@@ -42,16 +42,16 @@ def result(**changes: object) -> Result:
 @pytest.mark.parametrize(
     ("file", "origin", "uri"),
     [
-        ("a b/größe#1?.yaml", Origin.REPOSITORY, "a%20b/gr%C3%B6%C3%9Fe%231%3F.yaml"),
-        ("c:d.yaml", Origin.REPOSITORY, "c%3Ad.yaml"),
-        ("latin-\udce9.yaml", Origin.REPOSITORY, "latin-%E9.yaml"),
-        ("half-\ud800.yaml", Origin.REPOSITORY, "half-%5Cud800.yaml"),
-        ("/etc/web.yaml", Origin.ELSEWHERE, "file:///etc/web.yaml"),
-        ("../web.yaml", Origin.ELSEWHERE, "../web.yaml"),
-        ("-", Origin.STDIN, "stdin"),
+        ("a b/größe#1?.yaml", PlaceKind.REPOSITORY, "a%20b/gr%C3%B6%C3%9Fe%231%3F.yaml"),
+        ("c:d.yaml", PlaceKind.REPOSITORY, "c%3Ad.yaml"),
+        ("latin-\udce9.yaml", PlaceKind.REPOSITORY, "latin-%E9.yaml"),
+        ("half-\ud800.yaml", PlaceKind.REPOSITORY, "half-%5Cud800.yaml"),
+        ("/etc/web.yaml", PlaceKind.ELSEWHERE, "file:///etc/web.yaml"),
+        ("../web.yaml", PlaceKind.ELSEWHERE, "../web.yaml"),
+        ("-", PlaceKind.STDIN, "stdin"),
     ],
 )
-def test_a_file_has_a_uri_and_is_known_to_be_in_the_repository_or_not(file: str, origin: Origin, uri: str) -> None:
+def test_a_file_has_a_uri_and_is_known_to_be_in_the_repository_or_not(file: str, origin: PlaceKind, uri: str) -> None:
     place = place_of(result(source=Line(file, 7)), FILES, Style())
     assert (place.origin, place.uri, place.line, place.columns) == (origin, uri, 7, (5, 30))
 
@@ -82,6 +82,6 @@ def test_a_gap_is_at_its_resource_or_named_by_its_reason() -> None:
     assert gap_place(replace(about, resource=None), CLUSTER, Style()).path == "cluster/prod/gaps/PolicyError.yaml"
     node = Resource(api_version="v1", kind="Node", namespace="", name="n1")
     assert gap_place(replace(about, resource=node), CLUSTER, Style()).path == "cluster/prod/Node/n1.yaml"
-    written = replace(about, source=Written(file="cart.yaml", line=7))
+    written = replace(about, source=KnownLocation(file="cart.yaml", line=7))
     place = gap_place(written, FILES, Style(base="deploy"))
-    assert (place.path, place.line, place.origin) == ("deploy/cart.yaml", 7, Origin.REPOSITORY)
+    assert (place.path, place.line, place.origin) == ("deploy/cart.yaml", 7, PlaceKind.REPOSITORY)

@@ -15,9 +15,9 @@ from jsonschema import Draft4Validator, FormatChecker
 from sarif_pydantic import Sarif  # type: ignore[import-untyped]
 
 from aksp.model.compliance import ComplianceState, Report
+from aksp.report.formats.sarif import category, split, write_sarif
 from aksp.report.interface import Style
-from aksp.report.occurrences import MOST_LISTED, occurrences
-from aksp.report.sarif import category, split, write_sarif
+from aksp.report.unique_findings import MOST_LISTED, unique_findings
 
 from .render import render
 from .scenarios import CLUSTER, FILES, RULES, SCENARIOS, Line, many, pod
@@ -173,7 +173,7 @@ def test_gaps_are_notifications_of_a_run_that_did_not_succeed() -> None:
     (invocation,) = run(SCENARIOS["gaps"]())["invocations"]
     assert invocation["executionSuccessful"] is False
     told = [note["descriptor"]["id"] for note in invocation["toolExecutionNotifications"]]
-    assert told == ["Forbidden", "PolicyError"]
+    assert told == ["Forbidden", "PolicyError", "NotStarted"]
     (invocation,) = run(SCENARIOS["violations"]())["invocations"]
     assert invocation["executionSuccessful"] is True
 
@@ -233,7 +233,7 @@ def test_more_results_than_a_run_may_have_go_into_runs_with_categories_of_their_
     found = prints(runs)
     assert all(0 < len(part) <= 2_500 for part in found)
     assert sorted(each for part in found for each in part) == sorted(
-        one.fingerprint for one in occurrences(report.results)
+        one.fingerprint for one in unique_findings(report.results)
     )
     ids = [one["automationDetails"]["id"] for one in runs]
     assert ids == ["aksp/cluster/prod/", "aksp/cluster/prod/2/", "aksp/cluster/prod/3/"]
@@ -244,7 +244,7 @@ def test_ten_thousand_findings_are_one_run() -> None:
 
 
 def test_a_finding_stays_in_its_part_when_others_go() -> None:
-    found = occurrences(many().results)
+    found = unique_findings(many().results)
     where = [{one.fingerprint for one in part} for part in split(found, 3_500)]
     fewer = [{one.fingerprint for one in part} for part in split(found[500:], 3_500)]
     assert len(where) == len(fewer) == 2

@@ -16,7 +16,7 @@ from aksp.report.registry import FORMATS
 from aksp.report.text import safe, width_of, wrap
 
 from .render import render
-from .scenarios import IMAGES, SCENARIOS, pod
+from .scenarios import IMAGES, SCENARIOS, S, counts, pod
 
 BOTH = pytest.mark.parametrize("terminal", [False, True])
 
@@ -153,9 +153,10 @@ def test_every_finding_has_its_place() -> None:
     assert render(replace(manifests, results=results), "table").count("<stdin>:41") == 2
 
 
-def test_an_assignment_that_matched_nothing_has_neither_state_nor_percentage() -> None:
+def test_an_assignment_that_matched_nothing_is_not_started_and_says_why() -> None:
     text = render(SCENARIOS["unmatched"](), "table", width=120)
-    assert re.search(r"EnforceRegoPolicy +- +- +- +-\n", text)
+    assert re.search(r"EnforceRegoPolicy +NotStarted +- +- +-\n", text)
+    assert "matched nothing: no Pod that it reaches" in text
     assert "NotStarted" in render(SCENARIOS["gaps"](), "table", width=120)
 
 
@@ -226,3 +227,11 @@ def test_safe_text_prints_and_stays_as_it_is_when_it_did(text: str) -> None:
 )
 def test_a_sparkline_reaches_from_the_lowest_value_to_the_highest(values: list[float | None], line: str) -> None:
     assert sparkline(values) == line
+
+
+def test_a_report_of_errors_alone_does_not_say_that_anything_complies() -> None:
+    gaps = SCENARIOS["gaps"]()
+    line = replace(gaps.assignments[0], counts=counts({S.ERROR: 2}, {}))
+    text = render(replace(gaps, assignments=(line,)), "table", width=120)
+    assert "Nothing could be judged. Not judged: 2 resources in error, 2 gaps." in text
+    assert "complies" not in text

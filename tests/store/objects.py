@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -40,6 +41,7 @@ class Objects:
     connected: list[tuple[str | None, str | None]] = field(default_factory=list)
     _applied: dict[tuple[str, str], Document] = field(default_factory=dict)
     _version: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     # A connection
 
@@ -49,7 +51,7 @@ class Objects:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def connect(self, context: str | None = None, kubeconfig: str | None = None) -> Objects:
+    def connect(self, context: str | None = None, kubeconfig: str | None = None, **more: object) -> Objects:
         self.connected.append((context, kubeconfig))
         self.name = context or self.name
         return self
@@ -66,7 +68,10 @@ class Objects:
             self._refuse("get", path)
         except faults.NotServed:
             return None
-        return copy.deepcopy(self.stored.get(path))
+        found = copy.deepcopy(self.stored.get(path))
+        if (looked := getattr(connection, "looked", None)) and found is None:
+            looked.wait(60)
+        return found
 
     def list_all(self, connection: object, path: str) -> list[Document]:
         self._refuse("list", path)
@@ -84,12 +89,21 @@ class Objects:
         self._applied[path, manager] = document
         return self._put(path, made)
 
-    def replace(self, connection: object, path: str, document: Document) -> Document:
-        self._refuse("update", path)
-        self.writes.append(f"replace {path.removeprefix(ROOT)}")
-        if document["metadata"]["resourceVersion"] != self.stored[path]["metadata"]["resourceVersion"]:
-            raise faults.Conflict("somebody else has changed it meanwhile (409)", where=path)
-        return self._put(path, document)
+    def create(self, connection: object, collection: str, document: Document, *, manager: str) -> Document:
+        assert manager == "aksp"
+        self._refuse("create", collection)
+        path = f"{collection}/{document['metadata']['name']}"
+        with self._turn:
+            if path in self.stored:
+                raise faults.AlreadyExists("it is there already (409)", where=path)
+            self.writes.append(f"create {path.removeprefix(ROOT)}")
+            return self._put(path, document)
+
+    def set_field(self, connection: object, path: str, field: str, value: Any, *, manager: str) -> Document:
+        assert manager == "aksp"
+        self._refuse("patch", path)
+        self.writes.append(f"set {field} of {path.removeprefix(ROOT)}")
+        return self._put(path, {**self.stored[path], field: value})
 
     def delete(self, connection: object, path: str) -> bool:
         try:

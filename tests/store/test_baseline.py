@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,17 @@ def test_a_file_that_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no such baseline") as raised:
         read_baseline(tmp_path / "b.json")
     assert "--write-baseline" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_a_baseline_that_is_no_regular_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.mkdir()
+    with pytest.raises(InvalidInput, match="no regular file"):
+        read_baseline(path)

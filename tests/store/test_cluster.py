@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -15,9 +17,9 @@ from aksp.kube.connection import Connection
 from aksp.model.assignment import Assignment, Exemption, ExemptionCategory
 from aksp.model.scope import Scope
 from aksp.store import cluster
-from aksp.store.cluster import Change, ClusterStore, alike, without_server_fields
-from aksp.store.documents import assignment_document
-from aksp.store.interface import Store
+from aksp.store.cluster import ClusterStore, alike, without_server_fields
+from aksp.store.documents import assignment_document, exemption_document
+from aksp.store.interface import ApplyResult, Store
 from tests.store.objects import Objects
 
 IMAGES = Assignment(
@@ -34,6 +36,13 @@ DEFINITION = {
     "metadata": {"name": "ours"},
     "spec": {"name": "1-2-3", "policyRule": {"then": {}}},
 }
+
+
+class AfterALook:
+    """A connection of one who writes only when another has looked as well, and found nothing."""
+
+    def __init__(self, server: Objects, looked: threading.Barrier) -> None:
+        self.name, self.server, self.looked = server.name, server.server, looked
 
 
 @pytest.fixture
@@ -64,9 +73,9 @@ def test_a_cluster_is_a_store_like_a_workspace(store: ClusterStore) -> None:
 
 
 def test_what_is_saved_is_read_again(store: ClusterStore, server: Objects) -> None:
-    where = store.save(IMAGES, replace=False)
-    store.save_exemption(WAIVED, replace=False)
-    store.save_definition(DEFINITION, replace=False)
+    _, where = store.save(IMAGES, replace=False)
+    store.save_all([exemption_document(WAIVED)], replace=False)
+    store.save_all([DEFINITION], replace=False)
 
     assert where == "policyassignment.policy.aksp.io/images in cluster prod"
     assert store.assignments() == [replace(IMAGES, origin="policyassignment.policy.aksp.io/images")]
@@ -95,7 +104,30 @@ def test_the_same_content_again_writes_nothing(store: ClusterStore, server: Obje
     store.save(IMAGES, replace=False)
     store.save(IMAGES, replace=True)
     store.save(IMAGES, replace=False)
-    assert server.writes == ["apply policyassignments/images"]
+    assert server.writes == ["create policyassignments/images"]
+
+
+def test_of_two_that_assign_one_name_one_is_told(store: ClusterStore, server: Objects) -> None:
+    def both(*own: str) -> list[str]:
+        looked = threading.Barrier(2)
+
+        def save(description: str) -> str:
+            one = ClusterStore(cast(Connection, AfterALook(server, looked)))
+            try:
+                return one.save(replace(IMAGES, description=description), replace=False)[0].value
+            except InvalidInput as error:
+                return error.what
+
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(save, own))
+
+    for _ in range(20):
+        told = both("a", "b")
+        assert sorted(told) == ["assignment 'images' is in cluster prod with other content", "created"]
+        (kept,) = store.assignments()
+        assert kept.description == "ab"[told.index("created")]
+        store.delete("images")
+    assert sorted(both("same", "same")) == ["created", "unchanged"]
 
 
 def test_what_a_schema_fills_in_is_the_same_content(store: ClusterStore, server: Objects) -> None:
@@ -121,9 +153,9 @@ def test_other_content_needs_replace(store: ClusterStore, server: Objects) -> No
     store.save(changed, replace=True)
     assert "displayName" not in server.document("policyassignments/images")["spec"]
 
-    store.save_definition(DEFINITION, replace=False)
+    store.save_all([DEFINITION], replace=False)
     other = {**DEFINITION, "spec": {}}
-    assert refused(InvalidInput, lambda: store.save_definition(other, replace=False)).hint == (
+    assert refused(InvalidInput, lambda: store.save_all([other], replace=False)).hint == (
         "give --replace to overwrite it"
     )
 
@@ -131,9 +163,13 @@ def test_other_content_needs_replace(store: ClusterStore, server: Objects) -> No
 def test_what_others_had_added_does_not_stay_in_force_unseen(store: ClusterStore, server: Objects) -> None:
     server.put(assignment_document(replace(IMAGES, not_scopes=(Scope("/clusters/prod/namespaces/a"),))))
 
-    assert store.apply(assignment_document(IMAGES), store.document("PolicyAssignment", "images")) is Change.CONFIGURED
+    assert (
+        store.apply(assignment_document(IMAGES), store.document("PolicyAssignment", "images")) is ApplyResult.CONFIGURED
+    )
     assert store.assignments()[0].not_scopes == ()
-    assert store.apply(assignment_document(IMAGES), store.document("PolicyAssignment", "images")) is Change.UNCHANGED
+    assert (
+        store.apply(assignment_document(IMAGES), store.document("PolicyAssignment", "images")) is ApplyResult.UNCHANGED
+    )
 
 
 def test_several_documents_are_all_looked_at_before_one_is_written(store: ClusterStore, server: Objects) -> None:
@@ -143,7 +179,7 @@ def test_several_documents_are_all_looked_at_before_one_is_written(store: Cluste
 
     refused(InvalidInput, lambda: store.save_all(documents, replace=False))
     assert server.writes == []
-    assert store.save_all(documents, replace=True) == [Change.CREATED, Change.CONFIGURED]
+    assert store.save_all(documents, replace=True) == [ApplyResult.CREATED, ApplyResult.CONFIGURED]
 
 
 def test_a_dry_run_keeps_nothing(store: ClusterStore, server: Objects) -> None:
@@ -151,8 +187,8 @@ def test_a_dry_run_keeps_nothing(store: ClusterStore, server: Objects) -> None:
     server.writes.clear()
     changed = assignment_document(replace(IMAGES, display_name="Another"))
 
-    assert store.apply(changed, store.document("PolicyAssignment", "images"), dry_run=True) is Change.CONFIGURED
-    assert store.apply(DEFINITION, None, dry_run=True) is Change.CREATED
+    assert store.apply(changed, store.document("PolicyAssignment", "images"), dry_run=True) is ApplyResult.CONFIGURED
+    assert store.apply(DEFINITION, None, dry_run=True) is ApplyResult.CREATED
     assert store.remove("PolicyAssignment", "images", dry_run=True)
     assert server.writes == []
     assert server.trials == ["apply policyassignments/images", "apply policydefinitions/ours", "delete policyassignments/images"]  # fmt: skip
@@ -163,7 +199,7 @@ def test_labels_of_others_stay_and_ours_are_added(store: ClusterStore, server: O
     server.put({**document, "metadata": {"name": "images", "labels": {"team": "a"}}})
     labelled = {**document, "metadata": {"name": "images", "labels": {"by": "us"}}}
 
-    assert store.apply(labelled, store.document("PolicyAssignment", "images")) is Change.CONFIGURED
+    assert store.apply(labelled, store.document("PolicyAssignment", "images")) is ApplyResult.CONFIGURED
     assert server.document("policyassignments/images")["metadata"]["labels"] == {"team": "a", "by": "us"}
 
 
@@ -200,23 +236,25 @@ def test_a_cluster_without_the_add_on_s_resources_says_how_to_get_them(
 
 
 def test_a_right_that_is_missing_is_named(store: ClusterStore, server: Objects) -> None:
-    server.refuse["patch", "policyassignments"] = Forbidden('User "ann" cannot patch', where="https://…")
+    for verb, overwrite in (("create", False), ("patch", True)):
+        server.refuse[verb, "policyassignments"] = Forbidden(f'User "ann" cannot {verb}', where="https://…")
 
-    error = refused(Forbidden, lambda: store.save(IMAGES, replace=False))
-    assert str(error) == 'policyassignment.policy.aksp.io/images: User "ann" cannot patch'
-    assert error.hint == "ask for the right to patch policyassignments.policy.aksp.io"
-    assert error.exit_code is ExitCode.CLUSTER
+        error = refused(Forbidden, lambda overwrite=overwrite: store.save(IMAGES, replace=overwrite))  # type: ignore[misc]
+        assert str(error) == f'policyassignment.policy.aksp.io/images: User "ann" cannot {verb}'
+        assert error.hint == f"ask for the right to {verb} policyassignments.policy.aksp.io"
+        assert error.exit_code is ExitCode.CLUSTER
 
 
 @pytest.mark.parametrize("fault", [faults.Invalid("spec.x: wrong"), faults.BadRequest("unknown field spec.x")])
 def test_what_the_api_server_finds_wrong_is_invalid_input(
     fault: ClusterError, store: ClusterStore, server: Objects
 ) -> None:
-    server.refuse["patch", "policyassignments/images"] = fault
+    for at, overwrite in ((("create", "policyassignments"), False), (("patch", "policyassignments/images"), True)):
+        server.refuse[at] = fault
 
-    error = refused(InvalidInput, lambda: store.save(IMAGES, replace=False))
-    assert error.where == "policyassignment.policy.aksp.io/images"
-    assert error.exit_code is ExitCode.INVALID
+        error = refused(InvalidInput, lambda overwrite=overwrite: store.save(IMAGES, replace=overwrite))  # type: ignore[misc]
+        assert error.where == "policyassignment.policy.aksp.io/images"
+        assert error.exit_code is ExitCode.INVALID
 
 
 def test_a_resource_that_is_wrong_is_named_like_kubectl_names_it(store: ClusterStore, server: Objects) -> None:
@@ -241,9 +279,9 @@ def test_without_the_server_s_fields_a_document_is_as_written_with_its_status(
 
 def test_an_expiry_in_any_time_zone_is_the_same_content(store: ClusterStore, server: Objects) -> None:
     until = replace(WAIVED, expires_on=datetime(2030, 1, 1, 12, tzinfo=UTC))
-    store.save_exemption(until, replace=False)
+    store.save_all([exemption_document(until)], replace=False)
     server.document("policyexemptions/waived")["spec"]["expiresOn"] = "2030-01-01T13:00:00+01:00"
     server.writes.clear()
 
-    store.save_exemption(until, replace=False)
+    store.save_all([exemption_document(until)], replace=False)
     assert server.writes == []

@@ -52,7 +52,7 @@ class Client:
         if body is not None:
             headers["Content-Type"] = content_type
         if getattr(self._local, "connection", None) is not None:
-            with suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            with suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
                 return self._exchange(method, path, body, headers)
         return self._exchange(method, path, body, headers)
 

@@ -31,7 +31,8 @@ class ControlPlane:
     """A control plane for one test session.
 
     `controllers` is kube-controller-manager's --controllers, None to run none: then nothing deletes Pods whose owner
-    or node does not exist. `users` adds users by name with their groups; `viewer`, without any rights, is always there.
+    or node does not exist. With `service_accounts` Pods get the tokens of ServiceAccounts, which must exist, as in any
+    cluster. `users` adds users by name with their groups; `viewer`, without any rights, is always there.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class ControlPlane:
         binaries: Path | None = None,
         api_server_flags: Sequence[str] = (),
         etcd_flags: Sequence[str] = (),
+        service_accounts: bool = False,
     ) -> None:
         self._controllers = controllers
         self._binaries = binaries
         self._flags = tuple(api_server_flags)
         self._more_etcd_flags = tuple(etcd_flags)
+        self._service_accounts = service_accounts
         self._signer = TokenSigner()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._clients: dict[str, Client] = {}
@@ -260,7 +263,7 @@ class ControlPlane:
             f"--token-auth-file={self.folder / 'tokens.csv'}",
             "--service-cluster-ip-range=10.0.0.0/16",
             "--allow-privileged",
-            "--disable-admission-plugins=ServiceAccount",
+            *([] if self._service_accounts else ["--disable-admission-plugins=ServiceAccount"]),
             "--endpoint-reconciler-type=none",
             *self._flags,
         ]
@@ -269,6 +272,8 @@ class ControlPlane:
         return [
             f"--kubeconfig={self.kubeconfig}",
             "--leader-elect=false",
+            # An account for each controller, as kubeadm and AKS have it.
+            "--use-service-account-credentials",
             f"--service-account-private-key-file={self.folder / 'service-accounts.key'}",
             f"--controllers={self._controllers}",
             "--secure-port=0",

@@ -11,7 +11,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.texts import list_of
-from aksp.inventory.updates import Key, Listing, Lost, Objects, Update
+from aksp.inventory.updates import FollowedList, Key, Lost, ObjectsChanged, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.scan import wanted_of
@@ -33,11 +33,11 @@ class Cluster:
     def __init__(self, engine: Engine, plan: Plan) -> None:
         self._engine = engine
         wanted = wanted_of(plan)
-        self.listings = [Listing(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
+        self.listings = [FollowedList(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
         self.objects: dict[tuple[ResourceKind, Key], Thing] = {}
         self._waiting: list[Update] = []
 
-    def listing(self, kind: ResourceKind) -> Listing:
+    def listing(self, kind: ResourceKind) -> FollowedList:
         (found,) = [one for one in self.listings if one.kind == kind]
         return found
 
@@ -62,7 +62,7 @@ class Cluster:
     def delete(self, *things: Thing) -> None:
         for thing in things:
             if self.objects.pop((kind_of(thing), key_of(thing)), None) is not None:
-                self._waiting.append(Objects(listing=self.listing(kind_of(thing)), gone=[key_of(thing)]))
+                self._waiting.append(ObjectsChanged(listing=self.listing(kind_of(thing)), gone=[key_of(thing)]))
 
     def relist(self, *kinds: ResourceKind, pages: int = 1, gaps: Sequence[Gap] = ()) -> None:
         """The lists are read, of all kinds or of some."""
@@ -75,10 +75,10 @@ class Cluster:
                     self._told(listing, things[number::pages], begins=number == 0, ends=number == pages - 1, gaps=gaps)
                 )
 
-    def _told(self, listing: Listing, things: Sequence[Thing], **more: Any) -> Objects:
+    def _told(self, listing: FollowedList, things: Sequence[Thing], **more: Any) -> ObjectsChanged:
         texts = [json.dumps(thing).encode() for thing in things]
         batch = self._engine.load_list(list_of(texts))
-        return Objects(listing=listing, batch=batch, documents=documents_of(batch.documents), **more)
+        return ObjectsChanged(listing=listing, batch=batch, documents=documents_of(batch.documents), **more)
 
     # As an inventory
 

@@ -16,7 +16,7 @@ from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan, Ready, make_ready
 from aksp.compliance.results import order
 from aksp.engine import Batch, Engine
-from aksp.inventory.updates import Lost, Missing, Objects, Settled
+from aksp.inventory.updates import KindNotServed, Lost, ObjectsChanged, Settled
 from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target, TargetKind
 from aksp.model.definition import ResourceKind
@@ -304,7 +304,7 @@ def test_a_kind_that_is_no_longer_served_has_no_objects() -> None:
     with watching(honest()) as one:
         one.cluster.put(pod(privileged=True))
         one.begin()
-        one.cluster.tell(Missing(listing=one.cluster.listing(POD)))
+        one.cluster.tell(KindNotServed(listing=one.cluster.listing(POD)))
         (event,) = one.step()
 
         assert (event.type, event.gone, one.watcher.objects) == (EventType.RESOLVED, True, 0)
@@ -391,6 +391,38 @@ def test_an_object_that_nobody_is_about_any_more_is_watched_but_not_judged() -> 
         assert sum(one.watcher.report().counts.resources.values()) == 1
 
 
+def selecting() -> Plan:
+    return plan(ready("honest", HONEST, namespace_selector={"matchLabels": {"env": "prod"}}))
+
+
+def shop(env: str) -> Thing:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"env": env}}}
+
+
+@pytest.mark.parametrize("env", ["prod", "test"])
+def test_the_labels_of_a_namespace_decide_what_is_judged_as_they_are_now(env: str) -> None:
+    with watching(selecting()) as one:
+        one.cluster.put(pod(privileged=True), shop(env))
+        one.begin()
+        assert sum(one.watcher.report().counts.resources.values()) == (env == "prod")
+        one.cluster.put(shop("prod"))
+        one.step()
+        assert one.watcher.report().counts.resources[S.NON_COMPLIANT] == 1
+        one.cluster.put(shop("test"))
+        one.step()
+        assert sum(one.watcher.report().counts.resources.values()) == 0
+
+
+def test_what_lies_in_a_namespace_that_has_gone_is_in_error() -> None:
+    with watching(selecting()) as one:
+        one.cluster.put(pod(privileged=True), shop("prod"))
+        one.begin()
+        one.cluster.delete(shop("prod"))
+        one.step()
+
+        assert one.watcher.report().counts.resources[S.ERROR] == 1
+
+
 def comparing() -> Plan:
     return plan(ready("alone", ALONE, requires_inventory=(SERVICE,)))
 
@@ -405,6 +437,34 @@ def test_what_is_compared_is_not_judged_before_everything_to_compare_with_has_co
         one.cluster.relist(SERVICE)
         assert one.step() == []
         assert one.watcher.report().counts.resources[S.COMPLIANT] == 1
+
+
+def states(one: Watched) -> dict[str, int]:
+    counts = one.watcher.report().counts.resources
+    return {state.value: number for state, number in counts.items() if number}
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_nothing_complies_as_long_as_what_to_compare_with_cannot_be_had(served: bool) -> None:
+    with watching(comparing()) as one:
+        one.cluster.put(good(), service("web"))
+        one.cluster._waiting.clear()
+        one.cluster.relist(POD)
+        listing = one.cluster.listing(SERVICE)
+        gap = Gap(reason="Forbidden", message="Service could not be listed")
+        one.cluster.tell(Lost(listing=listing, gap=gap) if served else KindNotServed(listing=listing))
+        one.step()
+        assert states(one) == {"Error": 1}
+
+        one.cluster.tell(Settled(listing=listing))
+        one.cluster.relist(SERVICE)
+        one.step()
+        assert states(one) == {"Compliant": 1}
+
+        one.cluster.tell(Lost(listing=listing, gap=gap))
+        one.step()
+        # What was there when it was last heard of is still compared with.
+        assert states(one) == {"Compliant": 1}
 
 
 def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +514,7 @@ def test_an_object_is_there_to_compare_with_as_long_as_some_list_has_it() -> Non
         one.begin()
         assert one.watcher.objects == 2
         # With -l an object leaves its list when its labels change, and is still there.
-        one.cluster.tell(Objects(listing=other, gone=[("shop", "web")]))
+        one.cluster.tell(ObjectsChanged(listing=other, gone=[("shop", "web")]))
         assert one.step() == []
         one.cluster.delete(service("web"))
         assert told(one.step()) == [("ADDED", "web", "NonCompliant", "no Service of its name")]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aksp.report.yaml_text import to_yaml
+from aksp.model.json_text import encode
+from aksp.yaml_writer import LONGEST_KEY, to_yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class CommentedValue:
     """A value with comments that stand on the lines before it. Each must be safe text."""
 
     value: Any
@@ -28,11 +28,16 @@ NOTHING: Final = object()
 def lines(value: Any, indent: str = "") -> Iterator[str]:
     """The lines of a value in block style, in which everything prints. Reads back as the value without the comments."""
     match value:
-        case Noted():
+        case CommentedValue():
             yield from lines(value.value, indent)
         case dict() if value:
             for key, inner in value.items():
-                yield from _entry(f"{indent}{flow(str(key))}:", inner, indent)
+                name = flow(str(key))
+                if len(name) > LONGEST_KEY:
+                    yield f"{indent}? {name}"
+                    yield from _item(inner, indent, ":")
+                else:
+                    yield from _entry(f"{indent}{name}:", inner, indent)
         case list() | tuple() if value:
             for item in value:
                 yield from _item(item, indent)
@@ -44,7 +49,7 @@ def flow(value: Any) -> str:
     """A value on one line, whatever is in it."""
     match value:
         case dict() if value:
-            return "{" + ", ".join(f"{_within(str(key))}: {_within(inner)}" for key, inner in value.items()) + "}"
+            return "{" + ", ".join(f"{_key_within(str(key))}: {_within(inner)}" for key, inner in value.items()) + "}"
         case list() | tuple() if value:
             return "[" + ", ".join(map(_within, value)) + "]"
         case str():
@@ -63,12 +68,17 @@ def _within(value: Any) -> str:
     """A value inside brackets, where more than elsewhere would end plain text or mean something else."""
     text = flow(value)
     if isinstance(value, str) and text == value and not _PLAIN_WITHIN.fullmatch(text):
-        return json.dumps(text, ensure_ascii=False)
+        return encode(text)
     return text
 
 
+def _key_within(key: str) -> str:
+    text = _within(key)
+    return f"? {text} " if len(text) > LONGEST_KEY else text
+
+
 def _entry(key: str, value: Any, indent: str) -> Iterator[str]:
-    if isinstance(value, Noted):
+    if isinstance(value, CommentedValue):
         yield from (f"{indent}# {note}" for note in value.notes)
         value = value.value
     if value is NOTHING:
@@ -83,18 +93,18 @@ def _entry(key: str, value: Any, indent: str) -> Iterator[str]:
         yield f"{key} {flow(value)}"
 
 
-def _item(item: Any, indent: str) -> Iterator[str]:
-    if isinstance(item, Noted):
+def _item(item: Any, indent: str, mark: str = "-") -> Iterator[str]:
+    if isinstance(item, CommentedValue):
         yield from (f"{indent}# {note}" for note in item.notes)
         item = item.value
     if item is NOTHING:
-        yield f"{indent}-"
+        yield f"{indent}{mark}"
         return
     dashed = False
     for line in lines(item, indent + "  "):
         if dashed or line.lstrip().startswith("# "):
-            # Comments on the first key stand above the dash.
+            # Comments on the first key stand above the dash (or the colon of a long key).
             yield line
         else:
             dashed = True
-            yield f"{indent}- {line[len(indent) + 2 :]}"
+            yield f"{indent}{mark} {line[len(indent) + 2 :]}"

@@ -10,9 +10,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, TargetKind
+from aksp.model.times import rfc3339
 from aksp.report import changes, summary
 from aksp.report.blocks import Grid
-from aksp.report.figures import one_decimal, plural, rfc3339, total
+from aksp.report.figures import one_decimal, plural, total
 from aksp.report.html import timeline
 from aksp.report.html.rows import Rows
 from aksp.report.interface import GroupBy, Show, Style
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 SCRIPTS: Final = ("data", "query", "address", "list", "detail", "page")
 STYLES: Final = ("theme", "page", "findings", "print")
 
+# Stands for the rows, which are written piece by piece. No text of a report is that: its < would be escaped.
+_DATA: Final = "<rows/>"
+
 # The order of a bar's parts: what needs attention first, what is well last.
-_PARTS: Final = (*(state for state in PRECEDENCE if state is not ComplianceState.COMPLIANT), ComplianceState.COMPLIANT)
+_PARTS: Final = sorted(PRECEDENCE, key=lambda state: state.attention)
 # Percent of a bar that a part has at least, to be seen.
 _THINNEST: Final = 1.0
 
@@ -36,20 +40,22 @@ def write_page(report: Report, out: TextIO, style: Style) -> None:
     """Write the page. Pure: the same report and style make the same page."""
     rows = Rows(report, style.show)
     sheet, script = _asset("css", STYLES), _asset("js", SCRIPTS)
-    out.writelines(
-        _template().generate(
-            **_context(report, style, rows),
-            policy=_policy(sheet, script),
-            sheet=_markup(sheet),
-            script=_markup(script),
-            data=_markup(rows.text()),
-        )
+    parts = _template().generate(
+        **_context(report, style, rows),
+        policy=_policy(sheet, script),
+        sheet=_markup(sheet),
+        script=_markup(script),
+        data=_markup(_DATA),
     )
+    for part in parts:
+        if part == _DATA:
+            rows.write(out)
+        else:
+            out.write(part)
 
 
 def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
     target = report.target
-    judged = total(report.counts.resources)
     described = {each["name"]: each for each in rows.data["assignments"]}
     return {
         "target": safe(target.name),
@@ -58,8 +64,8 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
         "scope": safe(target.scope),
         "version": safe(report.version),
         "evaluated": rfc3339(report.evaluated_at),
-        "state": report.state.value if judged or report.state is not ComplianceState.COMPLIANT else "",
-        "percent": one_decimal(report.compliance_percent) if judged else None,
+        "state": report.state.value,
+        "percent": one_decimal(report.compliance_percent),
         "gist": summary.closing(report).lines[0],
         "tint": _tint(report),
         "bars": [
@@ -91,14 +97,13 @@ def _assignment(
 ) -> dict[str, Any]:
     name = safe(each.name)
     counts = each.counts.resources
-    judged = total(counts)
-    nothing = not judged and each.state is ComplianceState.COMPLIANT
     return {
         **described[name],
-        "state": "" if nothing else each.state.value,
-        "percent": None if nothing or each.compliance_percent is None else one_decimal(each.compliance_percent),
+        "state": each.state.value,
+        "percent": one_decimal(each.compliance_percent),
         "bar": _bar(counts, "resource"),
-        "judged": judged,
+        "judged": total(counts),
+        "message": safe(each.message),
         "words": _shares(each),
         "count": rows.counts[each.name],
         "trend": timeline.of_assignment(report, each.name),
@@ -110,7 +115,7 @@ def _tint(report: Report) -> str:
     bad = report.state is ComplianceState.NON_COMPLIANT
     if not bad and (report.gaps or report.counts.resources.get(ComplianceState.ERROR, 0)):
         return ComplianceState.ERROR.value
-    return (report.state if total(report.counts.resources) else ComplianceState.NOT_STARTED).value
+    return report.state.value
 
 
 def _shares(each: AssignmentSummary) -> str:
@@ -121,9 +126,9 @@ def _shares(each: AssignmentSummary) -> str:
     if whole := total(containers):
         words += f", {containers.get(bad, 0):,} of {plural(whole, 'container')}"
     words += " not compliant"
-    for state, told in ((ComplianceState.ERROR, "in error"), (ComplianceState.EXEMPT, "exempt")):
+    for state in (ComplianceState.ERROR, ComplianceState.EXEMPT):
         if number := resources.get(state, 0):
-            words += f", {number:,} {told}"
+            words += f", {number:,} {state.words}"
     return words
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 from aksp.compliance.fixes import obstacle, patch, subject_of
 from aksp.compliance.strategic import Step, steps
 from aksp.model.compliance import ComplianceState, Result
-from aksp.report.html.commented import NOTHING, Noted, flow, lines
+from aksp.report.html.commented import NOTHING, CommentedValue, flow, lines
 from aksp.report.text import safe
-from aksp.report.yaml_text import to_yaml
+from aksp.yaml_writer import to_yaml
 
 #: An observed value of more lines than these is left out of the excerpt: it stands beside it.
 LONGEST_VALUE: Final = 12
@@ -70,7 +70,7 @@ def _excerpt(result: Result, way: tuple[Step, ...]) -> dict[str, Any]:
 def _within(result: Result, way: tuple[Step, ...]) -> Any:
     """What a path leads through, from the outside."""
     finding = result.finding
-    value: Any = Noted(_observed(finding.observed), tuple(_notes(result)))
+    value: Any = CommentedValue(_observed(finding.observed), tuple(_notes(result)))
     for at in range(len(way) - 1, -1, -1):
         step = way[at]
         if not isinstance(step, int):
@@ -80,9 +80,9 @@ def _within(result: Result, way: tuple[Step, ...]) -> Any:
         if container is not None and at and way[at - 1] == container.type and isinstance(value, dict):
             value = [{"name": container.name, **value}]
         else:
-            value = [Noted(value, (f"number {step + 1} of this list",))]
-            if isinstance(value[0].value, Noted):
-                value = [Noted(value[0].value.value, (*value[0].notes, *value[0].value.notes))]
+            value = [CommentedValue(value, (f"number {step + 1} of this list",))]
+            if isinstance(value[0].value, CommentedValue):
+                value = [CommentedValue(value[0].value.value, (*value[0].notes, *value[0].value.notes))]
     return value
 
 

@@ -7,17 +7,18 @@ Columns are lists of one length; -1 stands for nothing.
 
 from __future__ import annotations
 
-import json
+from array import array
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Report, Result, Rule
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Report, Result, RuleDescriptor
+from aksp.model.json_text import encode
 from aksp.model.resource import Resource
+from aksp.model.times import day
 from aksp.report import wire
-from aksp.report.figures import day
 from aksp.report.html.commented import lines
 from aksp.report.html.remedy import remedy
 from aksp.report.interface import Show
@@ -28,6 +29,10 @@ from aksp.report.text import safe
 #: Digits of a fingerprint that a link names a finding by: enough to tell a million apart.
 LINK_LENGTH: Final = 12
 NOTHING: Final = -1
+#: Entries of a list that are made text at once.
+_PIECE: Final = 4096
+#: Findings that are known again by their identity.
+_REMEMBERED: Final = 4096
 
 # What could end the element that the data stands in, or be taken for the end of a line by a script.
 _ESCAPES: Final = str.maketrans(
@@ -47,9 +52,10 @@ class Rows:
         # By identity first: hashing the findings of thousands of replicas would take longer than all else.
         self._known: dict[int, tuple[Finding, int]] = {}
         self._entries: dict[tuple[Hashable, ...], int] = {}
+        self._place = ("", "")
         self._remedies: dict[tuple[int, ...], int] = {}
         self._links: Counter[str] = Counter()
-        self._last: Resource | None = None
+        self._last: tuple[Resource, str] | None = None
         self._rules = report.rules
         self.data: dict[str, Any] = {
             "states": [state.value for state in ComplianceState],
@@ -68,11 +74,21 @@ class Rows:
             self._assignments[each["name"], each["definition"], each["effect"], each["severity"]] = at
         self._add_all(fingerprints(wire.shown(report, show)))
         self.data["strings"] = list(self._strings)
+        # What only finds things again takes as much memory as the data.
+        for index in (self._strings, self._findings, self._known, self._entries, self._remedies):
+            index.clear()
 
-    def text(self) -> str:
-        """The data as JSON that can stand in a ``script`` element: nothing in it ends the element."""
-        parts = (f'"{name}":{_json(value)}' for name, value in self.data.items())
-        return "{" + ",\n".join(parts) + "}"
+    def write(self, out: TextIO) -> None:
+        """Write the data as JSON that can stand in a ``script`` element: nothing in it ends the element.
+
+        Piece by piece: the whole may take a tenth of a gigabyte, and each step on its way as much again.
+        """
+        before = "{"
+        for name, value in self.data.items():
+            out.write(f'{before}"{name}":')
+            _write_json(value, out)
+            before = ",\n"
+        out.write("}")
 
     def exemptions(self) -> list[dict[str, Any]]:
         """The exemptions that the results name, with the number of results of each."""
@@ -84,11 +100,12 @@ class Rows:
         for result, fingerprint in results:
             self.counts[result.assignment.name] += 1
             resource, source = result.resource, result.source
-            # A resource's results follow one another.
-            if resource is not self._last and resource != self._last:
+            # A resource's results follow one another; it may be written in several files.
+            here = resource, source.file if source else ""
+            if here != self._last:
                 resources["name"].append(self._string(resource.name))
                 resources["file"].append(self._string(source.file) if source else NOTHING)
-            self._last = resource
+                self._last = here
             rows["entry"].append(self._entry(result, fingerprint))
             rows["resource"].append(len(resources["name"]) - 1)
             rows["line"].append(source.line if source else NOTHING)
@@ -102,6 +119,10 @@ class Rows:
         key = (
             fingerprint, assignment, result.state, exemption, finding, resource.namespace, resource.kind, subject
         )  # fmt: skip
+        # Results stand by namespace and kind: what is behind the last of one never comes again.
+        if self._place != (resource.namespace, resource.kind):
+            self._place = resource.namespace, resource.kind
+            self._entries.clear()
         known = self._entries.get(key)
         if known is not None:
             return known
@@ -146,7 +167,9 @@ class Rows:
             at = self._findings[values] = len(columns["message"])
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
-        # Kept with its number, so that no other finding gets its identity.
+        # Kept with its number, so that no other finding gets its identity. Replicas follow one another.
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
         self._known[id(finding)] = (finding, at)
         return at
 
@@ -194,8 +217,9 @@ class Rows:
         return self._strings.setdefault(text, len(self._strings))
 
 
-def _columns(*names: str) -> dict[str, list[Any]]:
-    return {name: [] for name in names}
+def _columns(*names: str) -> dict[str, Any]:
+    """Numbers by column; their links alone are texts."""
+    return {name: [] if name == "link" else array("q") for name in names}
 
 
 def _assignments(report: Report) -> list[dict[str, str]]:
@@ -220,7 +244,7 @@ def _described(
     effect: str,
     severity: str,
     *,
-    rule: Rule | None,
+    rule: RuleDescriptor | None,
     title: str = "",
     mode: str = "",
     scope: str = "",
@@ -255,5 +279,22 @@ def _exemption(exemption: Exemption) -> dict[str, str]:
     }
 
 
+def _write_json(value: Any, out: TextIO) -> None:
+    """A table of columns, or a list, in pieces."""
+    if isinstance(value, dict):
+        before = "{"
+        for name, column in value.items():
+            out.write(f"{before}{_json(name)}:")
+            _write_json(column, out)
+            before = ","
+        out.write("}" if value else "{}")
+        return
+    before = "["
+    for at in range(0, len(value), _PIECE):
+        out.write(before + _json(list(value[at : at + _PIECE]))[1:-1])
+        before = ","
+    out.write("]" if value else "[]")
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    return encode(value, compact=True).translate(_ESCAPES)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aksp.model.compliance import Report
-from aksp.report.figures import day, one_decimal
+from aksp.model.times import day
+from aksp.report.figures import one_decimal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,11 +31,11 @@ class Chart:
 
 
 def overall(report: Report, *, width: int = 320, height: int = 96) -> Chart | None:
-    """The compliance percentage of the earlier evaluations and this one; None without earlier ones."""
-    values = [(each.evaluated_at, each.compliance_percent) for each in report.past]
-    if not values:
-        return None
-    return _chart([*values, (report.evaluated_at, report.compliance_percent)], width, height)
+    """The compliance percentage of the earlier evaluations and this one; None unless at least two judged anything."""
+    scans = [(each.evaluated_at, each.compliance_percent) for each in report.past]
+    scans.append((report.evaluated_at, report.compliance_percent))
+    values = [(at, percent) for at, percent in scans if percent is not None]
+    return _chart(values, width, height) if len(values) > 1 else None
 
 
 def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 24) -> Chart | None:

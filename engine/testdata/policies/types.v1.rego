@@ -13,7 +13,7 @@ violation contains {"msg": "no list"} if {
 	not is_array(field)
 }
 
-violation contains {"msg": "null"} if input.review.object.metadata.labels == null
+violation contains {"msg": "null"} if input.review.object.spec.containers[_].resources.limits[_] == null
 
 violation contains {"msg": "not true"} if input.review.object.spec.hostNetwork != true
 

@@ -1,0 +1,99 @@
+"""The values that options and arguments complete to in a shell.
+
+Whatever goes wrong, nothing is raised or printed: the shell would show it in the middle of the line that is being typed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from aksp.model.definition import Definition
+
+Candidates = Iterable[tuple[str, str]]
+"""Values, each with what zsh, fish and kubectl show beside it."""
+
+
+def contexts(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The contexts of the kubeconfig, for --context and --cluster."""
+    from aksp.errors import AkspError
+    from aksp.kube.kubeconfig import read
+
+    with contextlib.suppress(AkspError, OSError):
+        if config := read(ctx.params.get("kubeconfig")):
+            return [
+                (name, "the current context" if name == config.current else f"cluster {entry.value.get('cluster')}")
+                for name, entry in config.contexts.items()
+                # A line end in a name would make two of it.
+                if name.isprintable()
+            ]
+    return []
+
+
+def catalog(ctx: typer.Context) -> list[Definition]:
+    """The catalogue; where the workspace cannot be read, what comes with aksp."""
+    from aksp.catalog.folder import bundled
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    try:
+        return list(Workspace.open(_workspace(ctx)).catalog)
+    except (AkspError, OSError):
+        return bundled()
+
+
+def definitions(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The definitions of the catalogue."""
+    return [(one.slug, one.display_name) for one in catalog(ctx)]
+
+
+def categories(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The categories of the catalogue."""
+    return [(name, "") for name in sorted({one.category for one in catalog(ctx)})]
+
+
+def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The kinds that the catalogue's definitions judge."""
+    return [(name, "") for name in sorted({kind.kind for one in catalog(ctx) for kind in one.kinds})]
+
+
+def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The assignments of the workspace. A cluster is not asked: a key press must not wait for a server."""
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    if str(ctx.params.get("store") or "files") != "files":
+        return []
+    with contextlib.suppress(AkspError, OSError):
+        return [(one.name, one.definition_id) for one in Workspace.open(_workspace(ctx)).store.assignments()]
+    return []
+
+
+def formats(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The formats of a report, and ci. Behind the = a shell completes files by itself."""
+    from aksp.cli.ci import CI
+    from aksp.report.registry import FORMATS
+
+    if "=" in incomplete:
+        return []
+    return [*((one.name, one.description) for one in FORMATS.values()), (CI, "what the pipeline reads that runs this")]
+
+
+def one_of(values: Iterable[object]) -> Callable[[str], list[str]]:
+    """The completion of an option that takes certain values and is no enumeration to typer."""
+    texts = [str(value) for value in values]
+
+    def choose(incomplete: str) -> list[str]:
+        return texts
+
+    return choose
+
+
+def _workspace(ctx: typer.Context) -> str | None:
+    """The --workspace of the command, or of the group that it is in."""
+    outer: dict[str, str | None] = ctx.parent.params if ctx.parent else {}
+    return ctx.params.get("workspace") or outer.get("workspace")

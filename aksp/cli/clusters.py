@@ -1,0 +1,91 @@
+"""Which cluster a command means, and the way to it: what --cluster, --context and --kubeconfig say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aksp.cli.ci import note
+from aksp.cli.options import CURRENT
+
+if TYPE_CHECKING:
+    from aksp.kube.connection import Connection
+    from aksp.model.compliance import Target
+    from aksp.model.scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterChoice:
+    """The options of a command that name a cluster, as they were given. ``request_timeout`` is in seconds."""
+
+    cluster: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+    request_timeout: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any option names a cluster."""
+        return bool(self.cluster or self.context or self.kubeconfig)
+
+    @property
+    def named(self) -> str | None:
+        """The name that --cluster gives; None without --cluster, or without its name."""
+        return None if self.cluster == CURRENT else self.cluster
+
+    def name(self) -> str:
+        """The cluster's name in scopes, found without connecting. Raises ClusterError where no context is current."""
+        from aksp.errors import ClusterError
+        from aksp.kube.kubeconfig import not_found, read
+
+        if name := self.named or self.context:
+            return name
+        config = read(self.kubeconfig)
+        if config is None or config.current is None:
+            what = not_found(self.kubeconfig).what if config is None else "there is no current context"
+            raise ClusterError(what, hint="name the cluster: --cluster NAME, or give --kubeconfig")
+        return config.current
+
+    @contextmanager
+    def connected(self, tell: Callable[[str], None] = note) -> Iterator[Connection]:
+        """The cluster, connected; warnings about the connection are told. Raises ClusterError."""
+        from aksp.kube.config import READ_SECONDS, connect
+
+        timeout = READ_SECONDS if self.request_timeout is None else self.request_timeout
+        with connect(self.context or self.named, self.kubeconfig, request_timeout=timeout) as connection:
+            for warning in connection.warnings:
+                tell(warning)
+            yield connection
+
+    def name_of(self, connection: Connection) -> str:
+        """The name in scopes of the cluster that is connected."""
+        return self.named or connection.name
+
+    def target(self, connection: Connection) -> Target:
+        """The cluster that is connected, as what is evaluated."""
+        from aksp.model.compliance import Target, TargetKind
+        from aksp.model.scope import Scope
+
+        name = self.name_of(connection)
+        return Target(kind=TargetKind.CLUSTER, name=name, scope=str(Scope.cluster(name)), server=connection.server)
+
+
+def unknown_cluster(scope: Scope, kubeconfig: str | None) -> str | None:
+    """That no kubeconfig context is the cluster that a scope names, which may still come; None when one is."""
+    from aksp.errors import ClusterError
+    from aksp.kube.config import IN_CLUSTER, contexts
+    from aksp.model.scope import Scope
+
+    if not scope.path.lower().startswith("/clusters/"):
+        return None
+    try:
+        known = contexts(kubeconfig)
+    except ClusterError:
+        known = []
+    if any(Scope.cluster(name).covers(scope) for name in (*known, IN_CLUSTER)):
+        return None
+    cluster = scope.path.split("/")[2]
+    there = f"there are: {', '.join(known)}" if known else "there is none at all"
+    return f"no kubeconfig context is called {cluster}, so the assignment reaches nothing until one is; {there}"

@@ -1,0 +1,159 @@
+"""``aksp addon``: put the add-on into a cluster, look after it, take it away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from aksp.cli import addon_process
+from aksp.cli.addon_process import ClientCaOption, ClientNameOption, ControllerAccountOption, SyncIntervalOption
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, OutputOption, WorkspaceOption
+from aksp.model.effect import Effect
+
+PLACE = 80
+
+
+class UnjudgedPolicy(StrEnum):
+    """What becomes of what cannot be judged."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+class FailurePolicy(StrEnum):
+    """What the API server does while the add-on does not answer."""
+
+    IGNORE = "Ignore"
+    FAIL = "Fail"
+
+
+class DocumentFormat(StrEnum):
+    """How documents are printed."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+app = typer.Typer(help="The add-on: refuses at admission, and reports states to the cluster.", no_args_is_help=True)
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where the add-on is. Default: where it is found."),
+]
+
+
+@app.command("enable")
+def enable(
+    cluster: ClusterOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it runs.")] = "kube-system",
+    create_namespace: Annotated[
+        bool, typer.Option("--create-namespace", help="Make the namespace, with Pod Security restricted.")
+    ] = False,
+    image: Annotated[str | None, typer.Option(help="Its image. Default: aksp:VERSION.")] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="How many replicas answer reviews.")] = 2,
+    cluster_name: Annotated[
+        str | None, typer.Option(help="NAME in scopes /clusters/NAME. Default: --cluster's, else the context's.")
+    ] = None,
+    failure_policy: Annotated[
+        FailurePolicy, typer.Option(help="What becomes of requests while the add-on does not answer.")
+    ] = FailurePolicy.IGNORE,
+    unjudged: Annotated[
+        UnjudgedPolicy | None,
+        typer.Option(
+            help=f"What becomes of what {Effect.DENY} cannot judge, in time or at all. Default: warn, refuse with Fail.",
+        ),
+    ] = None,
+    exclude_namespace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMESPACE", help="Never ask the add-on about this one; kube-system is one. Repeatable."),
+    ] = None,
+    sync_interval: SyncIntervalOption = "5m",
+    webhook_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The add-on runs there, outside the cluster: no Deployment.")
+    ] = None,
+    cert_secret: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A TLS Secret that somebody else makes, such as cert-manager.")
+    ] = None,
+    inject_ca_from: Annotated[
+        str | None, typer.Option(metavar="NAMESPACE/NAME", help="cert-manager's Certificate, for the webhook's CA.")
+    ] = None,
+    client_ca: ClientCaOption = None,
+    client_name: ClientNameOption = None,
+    api_server_cidr: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="The NetworkPolicy lets only these addresses ask. Repeatable. Default: all."),
+    ] = None,
+    open_metrics: Annotated[
+        bool, typer.Option("--open-metrics", help="Let everybody in the cluster read /metrics.")
+    ] = False,
+    controller_account: ControllerAccountOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the documents; needs no cluster.")] = False,
+    output: Annotated[
+        DocumentFormat, typer.Option("--output", "-o", help="How --dry-run prints.")
+    ] = DocumentFormat.YAML,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Put the add-on into a cluster, or change how it is set up.
+
+    The same again changes nothing. Run it again after a definition about another kind is added: the add-on may list just
+    the kinds that definitions are about.
+    """
+    from aksp.addon.settings import Settings
+    from aksp.cli.addon_install import enable_in, read_ca
+
+    # What is wrong with these alone is told before the cluster is asked.
+    settings = Settings(
+        namespace=namespace, create_namespace=create_namespace, replicas=replicas, failure_policy=failure_policy.value,
+        exclude_namespaces=tuple(exclude_namespace or ()), sync_interval=sync_interval, webhook_url=webhook_url,
+        cert_secret=cert_secret, inject_ca_from=inject_ca_from, client_ca=read_ca(client_ca),
+        client_names=tuple(client_name or ()), api_server_cidrs=tuple(api_server_cidr or ()), open_metrics=open_metrics,
+        controller_accounts=tuple(controller_account or ()), unjudged=unjudged and unjudged.value,
+    )  # fmt: skip
+    if image:
+        settings = replace(settings, image=image)
+    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    enable_in(
+        settings, where, cluster_name, dry_run=dry_run, as_json=output is DocumentFormat.JSON, workspace=workspace
+    )
+
+
+@app.command("disable")
+def disable(
+    cluster: ClusterOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    namespace: NamespaceOption = None,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Keep assignments, exemptions, definitions, denials and reports.")
+    ] = False,
+) -> None:
+    """Take the add-on out of a cluster: the webhook first, then all else, custom resources included."""
+    from aksp.cli.addon_install import disable_in
+
+    disable_in(ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), namespace, keep_data=keep_data)
+
+
+@app.command("status")
+def status(
+    cluster: ClusterOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    namespace: NamespaceOption = None,
+    output: OutputOption = ListFormat.TABLE,
+) -> None:
+    """Show how the add-on is, and what became of each assignment.
+
+    Exit code 4 when an assignment is not in force as wanted, when it has not been judged yet, or when nobody leads.
+    """
+    from aksp.cli.addon_status import show
+
+    raise typer.Exit(show(ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), namespace, output))
+
+
+app.command("run")(addon_process.run)
+app.command("check-in", hidden=True)(addon_process.check_in)

@@ -1,0 +1,385 @@
+"""``aksp assign``: one command per definition, its options made from the definition's parameters."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+
+from aksp.cli import candidates
+from aksp.cli.ci import note, say, tell
+from aksp.cli.clusters import ClusterChoice, unknown_cluster
+from aksp.cli.options import (
+    COMMON_PARAMETERS,
+    ClusterOption,
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    StoreKind,
+    StoreOption,
+    WorkspaceOption,
+    option_of,
+)
+from aksp.model.effect import Effect
+
+if TYPE_CHECKING:
+    from aksp.model.assignment import Assignment
+    from aksp.model.definition import Definition, Parameter
+    from aksp.workspace import Workspace
+
+PLACE = 20
+
+
+class AssignGroup(TyperGroup):
+    """Makes the command of a definition when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The slugs of the catalogue."""
+        if ctx.resilient_parsing:
+            # A shell asks, which a broken definition must not keep from completing.
+            return [definition.slug for definition in candidates.catalog(ctx)]
+        return [definition.slug for definition in _workspace(ctx).catalog]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of one definition, by any of its names."""
+        from aksp.errors import InvalidInput
+
+        workspace = _workspace(ctx)
+        if cmd_name == "list" or cmd_name.startswith("-"):
+            return None
+        try:
+            definition = workspace.catalog.get(cmd_name)
+        except InvalidInput:
+            if not ctx.resilient_parsing:
+                raise
+            return next((_command(one) for one in candidates.catalog(ctx) if one.slug == cmd_name), None)
+        return _command(definition)
+
+
+def _workspace(ctx: Any) -> Workspace:
+    from aksp.workspace import Workspace
+
+    return Workspace.open(ctx.params.get("workspace"), new=True)
+
+
+app = typer.Typer(
+    cls=AssignGroup,
+    help="Assign a definition.\n\n`aksp assign SLUG --help` shows its options.",
+    no_args_is_help=True,
+    subcommand_metavar="SLUG [OPTIONS]",
+)
+
+
+@app.callback()
+def assign(workspace: WorkspaceOption = None) -> None:
+    """Assign a definition.
+
+    `aksp assign SLUG --help` shows its options.
+    """
+
+
+def _command(definition: Definition) -> Any:
+    """A command for one definition, by typer from a function whose signature is made here."""
+    names = {
+        _identifier(parameter.name): parameter
+        for parameter in definition.parameters.values()
+        if parameter.name not in COMMON_PARAMETERS
+    }
+
+    def run(ctx: typer.Context, **options: Any) -> None:
+        given = {parameter.name: options.pop(name) for name, parameter in names.items()}
+        _assign(definition, given, options, (ctx.parent.params if ctx.parent else {}).get("workspace"))
+
+    annotations = get_type_hints(_common, include_extras=True)
+    if (effect := definition.parameters.get("effect")) is not None:
+        annotations["effect"] = _annotation(effect)
+    common = inspect.signature(_common)
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(parameter))
+        for name, parameter in names.items()
+    ]
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    shared = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotations[p.name])
+        for p in common.parameters.values()
+    ]
+    run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in [context, *own, *shared]}
+    run.__doc__ = f"{definition.display_name}.\n\n{definition.description}"
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(definition.slug)(run)
+    return typer.main.get_command(single)
+
+
+def _effects() -> str:
+    first, *more, last = Effect
+    return f"{first} (default), {', '.join(more)} or {last}."
+
+
+def _common(
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The assignment's name. Default: the definition's.")
+    ] = None,
+    display_name: Annotated[str, typer.Option(metavar="TEXT", help="A title for reports.")] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT", help="Why it is assigned.")] = "",
+    message: Annotated[str, typer.Option(metavar="TEXT", help="What a developer reads who is refused.")] = "",
+    effect: Annotated[str | None, typer.Option(metavar="EFFECT", help=_effects())] = None,
+    enforcement_mode: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="Default, or DoNotEnforce: report, refuse nothing.",
+            autocompletion=candidates.one_of(["Default", "DoNotEnforce"]),
+        ),
+    ] = "Default",
+    scope: Annotated[
+        str | None, typer.Option(metavar="SCOPE", help="Where it applies: /, /clusters/NAME, … Default: everywhere.")
+    ] = None,
+    cluster: ClusterOption = None,
+    not_scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="A scope below to leave out; repeatable.")
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable, globs."),
+    ] = None,
+    exclude_namespace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMESPACE", help="Leave this namespace out, besides the defaults; repeatable, globs."),
+    ] = None,
+    no_default_exclusions: Annotated[
+        bool,
+        typer.Option(
+            "--no-default-exclusions", help="Judge kube-system and the other namespaces that are left out by default."
+        ),
+    ] = False,
+    selector: Annotated[
+        str | None,
+        typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the assignment of this name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print, write nothing.")] = False,
+    output: Annotated[
+        ListFormat | None,
+        typer.Option("--output", "-o", metavar="FORMAT", help="Print the document: yaml, json or name."),
+    ] = None,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The options that every definition's command has; never called."""
+
+
+def _identifier(name: str) -> str:
+    """camelCase as a Python name that no common option has."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return "p_" + re.sub(r"\W", "_", snake)
+
+
+def _annotation(parameter: Parameter) -> Any:
+    from aksp.model.definition import ParameterType
+
+    option = option_of(parameter)
+    kinds: dict[ParameterType, Any] = {
+        ParameterType.ARRAY: list[str],
+        ParameterType.BOOLEAN: bool,
+        ParameterType.INTEGER: int,
+        ParameterType.FLOAT: float,
+    }
+    kind = kinds.get(parameter.type, str)
+    if kind is bool and "/" not in option:
+        option = f"{option}/--no-{option.removeprefix('--')}"
+    notes = []
+    if parameter.allowed_values:
+        notes.append("one of " + ", ".join(map(str, parameter.allowed_values)))
+    if parameter.required:
+        notes.append("required")
+    elif not parameter.has_default:
+        notes.append("optional")
+    elif parameter.default not in ("", [], {}, None):
+        notes.append(f"default {_shown_default(parameter)}")
+    if parameter.type is ParameterType.ARRAY:
+        notes.append("repeatable")
+    metavar = (parameter.metavar or parameter.type.upper()) if kind is not bool else None
+    told = " ".join(filter(None, [parameter.description, f"({'; '.join(notes)})" if notes else ""]))
+    values = candidates.one_of(parameter.allowed_values) if parameter.allowed_values else None
+    return Annotated[
+        kind | None, typer.Option(option, metavar=metavar, help=told, show_default=False, autocompletion=values)
+    ]
+
+
+def _shown_default(parameter: Parameter) -> str:
+    import json
+
+    if parameter.default is True or parameter.default is False:
+        return "yes" if parameter.default else "no"
+    return json.dumps(parameter.default) if not isinstance(parameter.default, str) else parameter.default
+
+
+def _assign(
+    definition: Definition, given: Mapping[str, Any], options: dict[str, Any], outer_workspace: str | None
+) -> None:
+    from datetime import UTC, datetime
+
+    from aksp.cli.stores import own_resource, print_documents, refuse_cluster_options
+    from aksp.compliance.parameters import advice
+    from aksp.compliance.template_values import unset
+    from aksp.engine import Engine
+    from aksp.store.documents import assignment_document
+    from aksp.workspace import Workspace, check_parameters, check_regexes, check_resolves, compile_definition
+
+    refuse_cluster_options(options["store"], options["context"], options["kubeconfig"])
+    opened = Workspace.open(options["workspace"] or outer_workspace, new=True)
+    assignment = _document(definition, given, options)
+    check_parameters(assignment, definition)
+    ready = check_resolves(assignment, definition, datetime.now(UTC))
+    with Engine() as engine:
+        check_regexes(engine, [(assignment, definition)])
+        compile_definition(engine, definition)
+        unread = unset(engine.parameters(definition.slug), ready.values)
+    for name in unread:
+        typer.echo(
+            f"aksp: warning: the rule reads input.parameters.{name}, which nothing sets:"
+            " where it does not provide for that, it finds nothing",
+            err=True,
+        )
+    unknown = unknown_cluster(assignment.scope, options["kubeconfig"]) if options["store"] is StoreKind.FILES else None
+    for warning in [*advice(definition, assignment.parameters), *([unknown] if unknown else [])]:
+        tell(f"aksp: warning: {warning}")
+    documents = [assignment_document(assignment)]
+    if options["store"] is StoreKind.CLUSTER and (own := own_resource(definition)) is not None:
+        # The add-on brings aksp's own definitions, and knows no workspace.
+        documents.insert(0, own)
+    output: ListFormat | None = options["output"]
+    if options["dry_run"]:
+        print_documents(output or ListFormat.YAML, documents)
+        return
+    if options["store"] is StoreKind.CLUSTER:
+        lines = _keep_in_cluster(assignment, documents, options)
+    else:
+        change, where = opened.store.save(assignment, replace=options["replace"])
+        lines = [f"policyassignment.policy.aksp.io/{assignment.name} {change} ({where})"]
+    if output is not None:
+        print_documents(output, documents)
+    else:
+        say("\n".join(lines))
+
+
+def _keep_in_cluster(
+    assignment: Assignment, documents: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> list[str]:
+    """Apply the documents and say what changed."""
+    from aksp.cli.stores import cluster_store
+    from aksp.compliance.plan import reaches
+    from aksp.model.scope import Scope
+    from aksp.store.cluster import label
+
+    choice = _choice(options)
+    with cluster_store(choice) as store:
+        if not reaches(assignment, Scope.cluster(choice.named or store.name)):
+            note(f"scope {assignment.scope} does not reach cluster {store.name}, in which the assignment is kept")
+        changes = store.save_all(documents, replace=options["replace"])
+        return [
+            f"{label(document)} {change} (cluster {store.name})"
+            for document, change in zip(documents, changes, strict=True)
+        ]
+
+
+def _choice(options: Mapping[str, Any]) -> ClusterChoice:
+    return ClusterChoice(cluster=options["cluster"], context=options["context"], kubeconfig=options["kubeconfig"])
+
+
+def _document(definition: Definition, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """The assignment that the options describe. Raises InvalidInput."""
+    from aksp.errors import InvalidInput
+    from aksp.model.assignment import Assignment, EnforcementMode
+    from aksp.model.scope import Scope
+    from aksp.store.documents import NAME
+
+    parameters = {
+        name: _value(definition.parameters[name], value) for name, value in given.items() if value not in (None, [])
+    }
+    _common_parameters(definition, options, parameters)
+    name = options["name"] or definition.slug
+    if not NAME.fullmatch(name):
+        raise InvalidInput(f"--name {name!r}: expected lower-case letters, digits, - and .")
+    mode = next((m for m in EnforcementMode if m.lower() == options["enforcement_mode"].lower()), None)
+    if mode is None:
+        raise InvalidInput(f"--enforcement-mode {options['enforcement_mode']!r} is not Default or DoNotEnforce")
+    if options["scope"] and options["cluster"]:
+        raise InvalidInput("--scope and --cluster are two ways to say the same", hint="give one of them")
+    try:
+        scope = Scope.parse(options["scope"]) if options["scope"] else Scope("/")
+        not_scopes = tuple(Scope.parse(text) for text in options["not_scope"] or ())
+    except ValueError as error:
+        raise InvalidInput(str(error)) from error
+    if options["cluster"]:
+        scope = Scope.cluster(_choice(options).name())
+    return Assignment(
+        name=name,
+        definition_id=definition.slug,
+        scope=scope,
+        display_name=options["display_name"],
+        description=options["description"],
+        not_scopes=not_scopes,
+        parameters=parameters,
+        enforcement_mode=mode,
+        non_compliance_message=options["message"],
+    )
+
+
+def _common_parameters(definition: Definition, options: Mapping[str, Any], parameters: dict[str, Any]) -> None:
+    from aksp.compliance.reach import check_namespaces
+    from aksp.compliance.selection import Selector
+    from aksp.errors import InvalidInput
+
+    def selection(option: str, name: str) -> None:
+        if name not in definition.parameters:
+            raise InvalidInput(f"{option}: definition {definition.slug!r} has no parameter {name!r}")
+
+    def named(option: str, patterns: Sequence[str]) -> None:
+        try:
+            check_namespaces(option, patterns)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+
+    if options["effect"]:
+        known = Effect.named(options["effect"])
+        parameters["effect"] = known.value if known else options["effect"]
+    if options["namespace"]:
+        selection("--namespace", "namespaces")
+        named("--namespace", options["namespace"])
+        parameters["namespaces"] = options["namespace"]
+    if options["exclude_namespace"] or options["no_default_exclusions"]:
+        selection("--exclude-namespace", "excludedNamespaces")
+        named("--exclude-namespace", options["exclude_namespace"] or ())
+        default = definition.parameters["excludedNamespaces"].default
+        kept = [] if options["no_default_exclusions"] or not isinstance(default, list) else default
+        parameters["excludedNamespaces"] = list(dict.fromkeys([*kept, *(options["exclude_namespace"] or [])]))
+    if options["selector"]:
+        selection("--selector", "labelSelector")
+        try:
+            parameters["labelSelector"] = Selector.parse_text(options["selector"]).document()
+        except ValueError as error:
+            raise InvalidInput(f"--selector: {error}") from error
+
+
+def _value(parameter: Parameter, value: Any) -> Any:
+    from aksp.errors import InvalidInput
+    from aksp.model.definition import ParameterType
+    from aksp.model.json_text import decode_held
+
+    try:
+        if parameter.type is ParameterType.OBJECT:
+            return decode_held(value)
+        if parameter.type is ParameterType.ARRAY and any(entry.lstrip().startswith("{") for entry in value):
+            # Arrays of objects, as third-party definitions have them.
+            return [decode_held(entry) for entry in value]
+    except ValueError as error:
+        raise InvalidInput(f"{parameter.option or parameter.name}: not JSON: {error}") from error
+    return value

@@ -1,0 +1,184 @@
+"""``aksp assignments``: what is assigned, in the workspace or in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.ci import note, say
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.listing import print_document, print_list
+from aksp.cli.options import (
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    StoreKind,
+    StoreOption,
+    WorkspaceOption,
+    refuse_ignored,
+)
+from aksp.cli.stores import cluster_store, refuse_cluster_options
+
+if TYPE_CHECKING:
+    from aksp.workspace import Workspace
+
+PLACE = 30
+
+app = typer.Typer(help="The assignments of the workspace, or of a cluster.", invoke_without_command=True)
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The assignment's name.", autocompletion=candidates.assignments)
+]
+
+_HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
+
+
+@app.callback()
+def assignments(
+    ctx: typer.Context,
+    output: OutputOption = ListFormat.TABLE,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The assignments of the workspace, or of a cluster."""
+    refuse_ignored(ctx)
+    if ctx.invoked_subcommand is None:
+        list_assignments(output, store, context, kubeconfig, workspace)
+
+
+@app.command("list")
+def list_assignments(
+    output: OutputOption = ListFormat.TABLE,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the assignments."""
+    from aksp.store.documents import assignment_document
+    from aksp.workspace import Workspace
+
+    refuse_cluster_options(store, context, kubeconfig)
+    opened = Workspace.open(workspace)
+    if store is StoreKind.CLUSTER:
+        _list_cluster(opened, output, ClusterChoice(context=context, kubeconfig=kubeconfig))
+        return
+    found = opened.store.assignments()
+    wide = output is ListFormat.WIDE
+
+    print_list(
+        output,
+        headers=[*_HEADERS, *(["DISPLAY NAME", "FILE"] if wide else [])],
+        rows=(
+            [
+                a.name,
+                a.definition_id,
+                opened.effect_of(a),
+                str(a.scope),
+                a.enforcement_mode.value,
+                *([a.display_name, a.origin] if wide else []),
+            ]
+            for a in found
+        ),
+        documents=[assignment_document(a) for a in found],
+        names=[f"policyassignment.policy.aksp.io/{a.name}" for a in found],
+        empty=f"Nothing is assigned in {opened.root}. `aksp assign` lists what can be.",
+    )
+
+
+def _list_cluster(opened: Workspace, output: ListFormat, choice: ClusterChoice) -> None:
+    from aksp.store.cluster import label, without_server_fields
+
+    with cluster_store(choice) as store:
+        found = store.documents("PolicyAssignment")
+        name = store.name
+    wide = output is ListFormat.WIDE
+    print_list(
+        output,
+        headers=[*_HEADERS, *(["DISPLAY NAME", "STATE", "LAST CHECK-IN"] if wide else [])],
+        rows=(_row(document, opened, wide=wide) for document in found),
+        documents=[without_server_fields(document) for document in found],
+        names=[label(document) for document in found],
+        empty=f"Nothing is assigned in cluster {name}. `aksp sync` writes what the workspace assigns to it.",
+    )
+
+
+def _row(document: Mapping[str, Any], opened: Workspace, *, wide: bool) -> Sequence[str]:
+    """One assignment of a cluster. One that is wrong is listed too, since the add-on's status tells why."""
+    from aksp.errors import InvalidInput
+    from aksp.model.compliance import ComplianceState
+    from aksp.store.cluster import label
+    from aksp.store.documents import assignment_from
+
+    status = document.get("status") or {}
+    name = document["metadata"]["name"]
+    try:
+        one = assignment_from(document, label(document))
+    except InvalidInput as error:
+        note(f"{error}")
+        cells = [name, "?", "?", "?", "?"]
+        title = ""
+    else:
+        # The add-on knows the definitions of the cluster, which the workspace may not have.
+        effect = status.get("effect") or opened.effect_of(one)
+        cells = [name, one.definition_id, effect, str(one.scope), one.enforcement_mode.value]
+        title = one.display_name
+    if wide:
+        cells += [title, status.get("state") or ComplianceState.NOT_STARTED, status.get("lastCheckIn") or "never"]
+    return cells
+
+
+@app.command("show")
+def show_assignment(
+    name: NameArgument,
+    output: OutputOption = ListFormat.YAML,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show one assignment's document."""
+    from aksp.compliance.parameters import nearest
+    from aksp.errors import InvalidInput
+    from aksp.store.cluster import without_server_fields
+    from aksp.store.documents import assignment_document
+    from aksp.workspace import Workspace
+
+    refuse_cluster_options(store, context, kubeconfig)
+    found: dict[str, Any]
+    if store is StoreKind.CLUSTER:
+        with cluster_store(ClusterChoice(context=context, kubeconfig=kubeconfig)) as cluster:
+            found = {d["metadata"]["name"]: without_server_fields(d) for d in cluster.documents("PolicyAssignment")}
+            place = f"cluster {cluster.name}"
+    else:
+        opened = Workspace.open(workspace)
+        found = {a.name: assignment_document(a) for a in opened.store.assignments()}
+        place = str(opened.root)
+    if name not in found:
+        raise InvalidInput(f"there is no assignment {name!r} in {place}", hint=nearest(name, found))
+    print_document(output, found[name], f"policyassignment.policy.aksp.io/{name}")
+
+
+@app.command("delete")
+def delete_assignment(
+    name: NameArgument,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Delete one assignment."""
+    from aksp.workspace import Workspace
+
+    refuse_cluster_options(store, context, kubeconfig)
+    if store is StoreKind.CLUSTER:
+        with cluster_store(ClusterChoice(context=context, kubeconfig=kubeconfig)) as cluster:
+            where = cluster.delete(name)
+    else:
+        where = Workspace.open(workspace).store.delete(name)
+    say(f'policyassignment.policy.aksp.io "{name}" deleted ({where})')

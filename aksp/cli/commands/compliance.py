@@ -1,0 +1,145 @@
+"""``aksp compliance``: judge a live cluster, or manifests, and report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import (
+    ClusterOption,
+    ColorOption,
+    ColorWhen,
+    ContextOption,
+    CustomWorkloadsOption,
+    FailOn,
+    KubeconfigOption,
+    RecursiveOption,
+    ReportSource,
+    TimeoutOption,
+    WorkspaceOption,
+)
+from aksp.report.interface import GroupBy, Show
+from aksp.report.registry import FORMATS
+
+PLACE = 40
+
+
+def _formats() -> str:
+    default, *others, last = FORMATS
+    return f"{default} (default), {', '.join(others)} or {last}"
+
+
+def compliance(
+    path: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Manifests to judge, as with -f.", show_default=False)
+    ] = None,
+    cluster: ClusterOption = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="PATH",
+            help="Judge manifests: a file, a folder or - for standard input; repeatable.",
+        ),
+    ] = None,
+    recursive: RecursiveOption = False,
+    custom_workloads: CustomWorkloadsOption = True,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT[=FILE]",
+            autocompletion=candidates.formats,
+            help=f"{_formats()}; ci: what the pipeline reads. Repeatable.",
+        ),
+    ] = None,
+    source: Annotated[
+        ReportSource,
+        typer.Option(
+            "--from", help="scan: judge the cluster now. addon: the last report of the add-on in the cluster."
+        ),
+    ] = ReportSource.SCAN,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")
+    ] = False,
+    selector: Annotated[
+        str | None,
+        typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
+    ] = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    show: Annotated[
+        Show,
+        typer.Option(help="What the report lists; counts are always complete. new: without what the baseline knows."),
+    ] = Show.NON_COMPLIANT,
+    group_by: Annotated[GroupBy, typer.Option(help="How the table groups its rows.")] = GroupBy.OWNER,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Which violations make the exit code 1; enforced: those that would be refused.")
+    ] = FailOn.ANY,
+    require_match: Annotated[
+        bool, typer.Option("--require-match", help="Exit 4 when nothing was there to judge.")
+    ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Known violations. Default, with the options below: the workspace's baseline.json."
+        ),
+    ] = None,
+    fail_on_new: Annotated[
+        bool,
+        typer.Option("--fail-on-new", help="Only violations that the baseline does not know make the exit code 1."),
+    ] = False,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Write the violations found to the baseline, and exit with 0.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Say what has changed since the last scan of the same target.")
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help="Remember this scan for `aksp history` and --diff.")
+    ] = True,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Follow a cluster: a live table, or a line for each change when piped."),
+    ] = False,
+    color: ColorOption = ColorWhen.AUTO,
+    chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
+    request_timeout: TimeoutOption = 60.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Judge a live cluster, or manifests with -f.
+
+    Everything is judged by the assignments of the workspace. Without -f it is the current cluster. With --from addon
+    nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster.
+    """
+    from aksp.cli.comparison import BaselineOptions
+    from aksp.cli.evaluation import ComplianceRequest, evaluate
+
+    request = ComplianceRequest(
+        where=ClusterChoice(
+            cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
+        ),
+        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or ["table"]),
+        source=source, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,
+        show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
+        color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace, custom_workloads=custom_workloads,
+        compared=BaselineOptions(
+            baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
+            only_new=show is Show.NEW,
+        ),
+    )  # fmt: skip
+    if watch:
+        from aksp.cli.watch import follow
+
+        raise typer.Exit(follow(request))
+    raise typer.Exit(evaluate(request))

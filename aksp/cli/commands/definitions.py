@@ -1,0 +1,113 @@
+"""``aksp definitions``: the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.ci import note, say
+from aksp.cli.listing import print_document, print_list
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
+
+PLACE = 10
+
+app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=True)
+
+CategoryOption = Annotated[
+    str | None,
+    typer.Option(metavar="CATEGORY", help="Only this category.", autocompletion=candidates.categories),
+]
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Only definitions that judge this kind, such as Pod.",
+        autocompletion=candidates.kinds,
+    ),
+]
+
+
+@app.callback()
+def definitions(
+    ctx: typer.Context,
+    category: CategoryOption = None,
+    kind: KindOption = None,
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The catalogue of definitions."""
+    refuse_ignored(ctx)
+    if ctx.invoked_subcommand is None:
+        list_definitions(category, kind, output, workspace)
+
+
+@app.command("list")
+def list_definitions(
+    category: CategoryOption = None,
+    kind: KindOption = None,
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the definitions."""
+    from aksp.catalog.folder import as_json
+    from aksp.workspace import Workspace, problem_of
+
+    catalog = Workspace.open(workspace).catalog
+    for broken in catalog.broken:
+        note(f"definition {broken.slug} cannot be loaded: {problem_of(broken.error)}")
+    found = [
+        d
+        for d in catalog
+        if (category is None or d.category.lower() == category.lower())
+        and (kind is None or any(k.kind.lower() == kind.lower() for k in d.kinds))
+    ]
+    wide = output is ListFormat.WIDE
+    print_list(
+        output,
+        headers=["NAME", "KINDS", "SEVERITY", "DISPLAY NAME", *(["CATEGORY", "VERSION", "ID"] if wide else [])],
+        rows=[
+            [
+                d.slug,
+                ",".join(dict.fromkeys(k.kind for k in d.kinds)),
+                d.severity,
+                d.display_name,
+                *([d.category, d.version, d.name] if wide else []),
+            ]
+            for d in found
+        ],
+        documents=(as_json(Path(d.origin)) for d in found),
+        names=[d.slug for d in found],
+        empty="No definition matches.",
+    )
+
+
+@app.command("show")
+def show_definition(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SLUG",
+            help="A definition's name, GUID or Azure policy name.",
+            autocompletion=candidates.definitions,
+        ),
+    ],
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what one definition demands, and its options."""
+    from aksp.catalog.folder import as_json
+    from aksp.cli.describe import describe_definition
+    from aksp.engine import Engine
+    from aksp.workspace import Workspace
+
+    definition = Workspace.open(workspace).catalog.get(name)
+    if output in (ListFormat.TABLE, ListFormat.WIDE):
+        with Engine() as engine:
+            faults = engine.compile(definition.slug, definition.modules)
+            unplanned = "" if faults else engine.unplanned(definition.slug)
+        say(describe_definition(definition, unplanned=unplanned, rego=output is ListFormat.WIDE))
+    else:
+        print_document(output, as_json(Path(definition.origin)), definition.slug)

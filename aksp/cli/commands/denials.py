@@ -1,0 +1,156 @@
+"""``aksp denials``: who was refused, when, by which assignment, for which workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.listing import print_list
+from aksp.cli.options import (
+    ClusterOption,
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    duration,
+)
+
+if TYPE_CHECKING:
+    from aksp.kube.connection import Connection
+
+PLACE = 90
+
+_LONGEST_CELL = 100
+
+
+def denials(
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Only those of the last 30s, 15m, 2h, 7d, 1h30m. Default: all."),
+    ] = None,
+    cluster: ClusterOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace.")
+    ] = None,
+    assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this assignment.")] = None,
+    output: OutputOption = ListFormat.TABLE,
+) -> None:
+    """What the add-on has refused: who, when, by which assignment, for which workload.
+
+    The add-on keeps it for seven days, refusals of one workload by one assignment as one.
+    """
+    from aksp.addon.denials import last_time
+
+    limit = datetime.now(UTC) - duration("--since", since) if since is not None else None
+    with ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig).connected() as connection:
+        found = _list(connection, namespace)
+    kept = sorted(
+        (
+            _document(each)
+            for each in found
+            if (assignment is None or _spec(each).get("assignment") == assignment)
+            and (limit is None or last_time(each) >= limit)
+        ),
+        key=lambda each: (-last_time(each).timestamp(), each["metadata"]["namespace"], each["metadata"]["name"]),
+    )
+    wide = output is ListFormat.WIDE
+    more = ["FIRST", "OPERATION", "CONTAINERS"] if wide else []
+    now = datetime.now(UTC)
+    print_list(
+        output,
+        headers=["LAST", "COUNT", "ASSIGNMENT", "WORKLOAD", "USER", *more, "MESSAGE"],
+        rows=(_row(each, now, wide=wide) for each in kept),
+        documents=kept,
+        names=[f"policydenial.policy.aksp.io/{each['metadata']['name']}" for each in kept],
+        empty=_nothing(since, namespace, assignment),
+    )
+
+
+def _list(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
+    from aksp.addon.denials import collection_path
+    from aksp.errors import ClusterError
+    from aksp.kube.faults import NotServed
+    from aksp.kube.objects import list_all
+
+    try:
+        return list_all(connection, collection_path(namespace))
+    except NotServed as error:
+        raise ClusterError(
+            f"the add-on is not enabled on cluster {connection.name}: nothing is refused, nothing remembered",
+            hint="`aksp addon enable` installs it",
+        ) from error
+
+
+def _nothing(since: str | None, namespace: str | None, assignment: str | None) -> str:
+    by = f" by assignment {assignment}" if assignment else ""
+    place = f" in namespace {namespace}" if namespace else ""
+    return f"Nothing was refused{by}{place} {f'in the last {since}' if since else 'in the last seven days'}."
+
+
+def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]:
+    from aksp.addon.denials import first_time, last_time
+    from aksp.report.text import safe
+
+    spec = _spec(document)
+    count = spec.get("count")
+    containers = spec.get("containers")
+    shown = [
+        f"{c.get('name', '')}={c.get('image', '')}".rstrip("=") for c in containers or () if isinstance(c, Mapping)
+    ]
+    more = [_age(now, first_time(document)), str(spec.get("operation", "")), ", ".join(shown)] if wide else []
+    message = str(spec.get("message", ""))
+    cells = [
+        _age(now, last_time(document)),
+        str(count) if isinstance(count, int) else "?",
+        str(spec.get("assignment", "")),
+        _workload(spec),
+        str(spec.get("user", "")),
+        *more,
+    ]
+    line = safe(message)
+    if not wide and len(line) > _LONGEST_CELL:
+        line = line[: _LONGEST_CELL - 1] + "…"
+    return [*(safe(cell) for cell in cells), line]
+
+
+def _workload(spec: Mapping[str, Any]) -> str:
+    """``namespace/Kind/name``, without the namespace where there is none."""
+    resource = spec.get("resource")
+    resource = resource if isinstance(resource, Mapping) else {}
+    workload = spec.get("workload")
+    subject = workload if isinstance(workload, Mapping) else resource
+    return "/".join(str(part) for part in (resource.get("namespace"), subject.get("kind"), subject.get("name")) if part)
+
+
+def _age(now: datetime, moment: datetime) -> str:
+    """As kubectl writes ages (k8s.io/apimachinery, duration.HumanDuration), in at most two units."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    if moment.timestamp() <= 0:
+        return "?"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    return f"{hours}h" if hours < 48 else f"{days}d"
+
+
+def _document(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The custom resource without what only the API server needs."""
+    metadata = {name: value for name, value in (found.get("metadata") or {}).items() if name != "managedFields"}
+    return {**found, "metadata": {"namespace": "", "name": "", **metadata}}
+
+
+def _spec(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = document.get("spec")
+    return spec if isinstance(spec, Mapping) else {}

@@ -1,0 +1,85 @@
+"""``aksp explain``: why a resource is in its state, or how an assignment stands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import (
+    ClusterOption,
+    ColorOption,
+    ColorWhen,
+    ContextOption,
+    CustomWorkloadsOption,
+    ExplainFormat,
+    KubeconfigOption,
+    RecursiveOption,
+    TimeoutOption,
+    WorkspaceOption,
+)
+
+PLACE = 50
+
+
+def explain(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="RESOURCE|ASSIGNMENT",
+            help="KIND/NAME, with kubectl's short names, as in pod/web-1 or deploy/web; or the name of an assignment.",
+            autocompletion=candidates.assignments,
+        ),
+    ],
+    cluster: ClusterOption = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="PATH",
+            help="In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable.",
+        ),
+    ] = None,
+    recursive: RecursiveOption = False,
+    custom_workloads: CustomWorkloadsOption = True,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAMESPACE",
+            help="The resource's namespace. Default: the context's; in manifests any.",
+        ),
+    ] = None,
+    container: Annotated[
+        str | None, typer.Option("--container", "-c", metavar="NAME", help="Only this container of a Pod or workload.")
+    ] = None,
+    output: Annotated[ExplainFormat, typer.Option("--output", "-o", help="Output format.")] = ExplainFormat.TABLE,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    color: ColorOption = ColorWhen.AUTO,
+    request_timeout: TimeoutOption = 60.0,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say why a resource is in its state, or how an assignment stands.
+
+    For a resource: the assignments that judge it with their scopes and parameters, what they found and where, the change
+    that would comply, what exempts it; and the assignments that leave it out, and by what. A workload is explained by its
+    Pods. It is looked for in the current cluster, in --cluster's or, with -f, in manifests. The exit code is 0 whatever
+    the state is.
+    """
+    from aksp.cli.explaining import ExplainRequest, answer
+
+    answer(
+        ExplainRequest(
+            subject=subject,
+            where=ClusterChoice(
+                cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
+            ),
+            files=tuple(filename or ()), recursive=recursive, namespace=namespace, custom_workloads=custom_workloads,
+            container=container, output=output, color=color, workspace=workspace,
+        )
+    )  # fmt: skip

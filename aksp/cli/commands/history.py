@@ -1,0 +1,208 @@
+"""``aksp history``: how state and percentage went, scan by scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aksp.cli.ci import say
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.listing import print_list
+from aksp.cli.options import (
+    ClusterOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    WorkspaceOption,
+    duration,
+)
+
+if TYPE_CHECKING:
+    from aksp.history import ScanTarget
+    from aksp.model.compliance import Snapshot
+
+PLACE = 60
+
+#: Scans that a trend shows.
+_TREND = 30
+
+
+def history(
+    cluster: ClusterOption = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many scans to list, the last ones.")] = _TREND,
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION", help="Delete records older than 90d, 12h …; the last scan of each target stays."
+        ),
+    ] = None,
+    output: OutputOption = ListFormat.TABLE,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """How the compliance of a cluster, or of manifests, went from scan to scan.
+
+    Every `aksp compliance` leaves a small record in the workspace. Without --cluster or -f every target is listed; a
+    single one in full.
+    """
+    from aksp.history import History
+    from aksp.workspace import workspace_root
+
+    kept = History(workspace_root(workspace))
+    if forget is not None:
+        _forget(kept, forget)
+        return
+    name = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig).name() if cluster is not None else None
+    subjects = _chosen(kept.subjects(), name, filename)
+    found = [(one, kept.snapshots(one, limit)) for one in subjects]
+    if output not in (ListFormat.TABLE, ListFormat.WIDE):
+        print_list(
+            output, headers=(), rows=(), documents=[_document(one, scans) for one, scans in found],
+            names=[title(one) for one, _ in found], empty="",
+        )  # fmt: skip
+    elif not found:
+        typer.echo(f"no scan is remembered in {kept.file}: `aksp compliance` leaves a record of each", err=True)
+    elif len(found) == 1 or output is ListFormat.WIDE or cluster or filename:
+        for at, (one, scans) in enumerate(found):
+            if at:
+                typer.echo()
+            _in_full(one, scans)
+    else:
+        _overview(found)
+
+
+def title(subject: ScanTarget) -> str:
+    """As in ``cluster prod -n shop``."""
+    return " ".join((subject.kind.value.lower(), subject.name, *subject.filters))
+
+
+def _chosen(subjects: Sequence[ScanTarget], cluster: str | None, files: Sequence[str] | None) -> list[ScanTarget]:
+    """Those that the options name. Raises InvalidInput when they name none."""
+    from aksp.errors import InvalidInput
+    from aksp.model.compliance import TargetKind
+
+    if cluster is None and not files:
+        return list(subjects)
+    wanted = []
+    if cluster is not None:
+        wanted.append((TargetKind.CLUSTER, cluster))
+    if files:
+        wanted.append((TargetKind.MANIFESTS, " ".join(files)))
+    found = [one for one in subjects if (one.kind, one.name) in wanted]
+    if not found:
+        names = ", ".join(dict.fromkeys(title(one) for one in subjects)) or "none yet"
+        raise InvalidInput(
+            f"no scan of {' or '.join(f'{kind.value.lower()} {name}' for kind, name in wanted)} is remembered",
+            hint=f"there are: {names}",
+        )
+    return found
+
+
+def _overview(found: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]) -> None:
+    from aksp.model.times import rfc3339
+    from aksp.report.figures import percent_cell, sparkline
+    from aksp.report.text import safe
+
+    rows = []
+    for one, scans in found:
+        last = scans[-1]
+        rows.append(
+            [
+                safe(title(one)),
+                rfc3339(last.evaluated_at),
+                last.state.value,
+                percent_cell(last.compliance_percent),
+                sparkline([each.compliance_percent for each in scans[-_TREND:]]),
+            ]
+        )
+    headers = ["TARGET", "LAST SCAN", "STATE", "%", "TREND"]
+    print_list(ListFormat.TABLE, headers=headers, rows=rows, documents=(), names=(), empty="")
+
+
+def _in_full(subject: ScanTarget, scans: Sequence[Snapshot]) -> None:
+    from aksp.model.times import rfc3339
+    from aksp.report.figures import compliance_words, one_decimal, percent_cell, plural
+    from aksp.report.text import safe
+
+    last = scans[-1]
+    say(safe(f"{title(subject)}: {last.state.value}, {compliance_words(last.compliance_percent)}"))
+    typer.echo()
+    rows = [["(all)", last.state.value, percent_cell(last.compliance_percent), _line(scans, None)]]
+    for name in sorted({name for scan in scans for name in scan.assignments}):
+        state, percent = last.assignments.get(name, (None, None))
+        rows.append(
+            [
+                safe(name),
+                state.value if state else "-",
+                percent_cell(percent),
+                _line(scans, name),
+            ]
+        )
+    headers = ["ASSIGNMENT", "STATE", "%", plural(min(len(scans), _TREND), "scan").upper()]
+    print_list(ListFormat.TABLE, headers=headers, rows=rows, documents=(), names=(), empty="")
+    typer.echo()
+    rows = []
+    before: float | None = None
+    for scan in scans:
+        percent = one_decimal(scan.compliance_percent)
+        step = "" if percent is None or before is None else f"{percent - before:+.1f}" if percent != before else "="
+        rows.append(
+            [rfc3339(scan.evaluated_at), scan.state.value, percent_cell(percent), step, str(scan.non_compliant)]
+        )
+        # A scan that judged nothing is no step: the next one is compared with the last that did.
+        before = before if percent is None else percent
+    headers = ["SCANNED", "STATE", "%", "CHANGE", "NON-COMPLIANT"]
+    print_list(ListFormat.TABLE, headers=headers, rows=rows[::-1], documents=(), names=(), empty="")
+
+
+def _line(scans: Sequence[Snapshot], assignment: str | None) -> str:
+    from aksp.report.figures import sparkline
+
+    if assignment is None:
+        return sparkline([scan.compliance_percent for scan in scans[-_TREND:]])
+    return sparkline([scan.assignments.get(assignment, (None, None))[1] for scan in scans[-_TREND:]])
+
+
+def _document(subject: ScanTarget, scans: Sequence[Snapshot]) -> dict[str, Any]:
+    from aksp.model.times import rfc3339
+    from aksp.report.figures import one_decimal
+
+    return {
+        "target": {
+            "kind": subject.kind.value,
+            "name": subject.name,
+            "scope": subject.scope,
+            "filters": list(subject.filters),
+        },
+        "scans": [
+            {
+                "evaluatedAt": rfc3339(scan.evaluated_at),
+                "state": scan.state.value,
+                "compliancePercent": one_decimal(scan.compliance_percent),
+                "nonCompliant": scan.non_compliant,
+                "assignments": [
+                    {
+                        "name": name,
+                        "state": state.value,
+                        "compliancePercent": one_decimal(percent),
+                    }
+                    for name, (state, percent) in sorted(scan.assignments.items())
+                ],
+            }
+            for scan in scans
+        ],
+    }
+
+
+def _forget(kept: Any, text: str) -> None:
+    from aksp.report.figures import plural
+
+    gone = kept.forget(datetime.now(UTC) - duration("--forget", text))
+    typer.echo(f"{plural(gone, 'record')} deleted", err=True)

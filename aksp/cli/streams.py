@@ -1,0 +1,89 @@
+"""The standard streams of the process: one that is closed or full, or whose reader has gone."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import Any
+
+from aksp.errors import InvalidInput
+
+
+class ReaderGone(Exception):
+    """Whoever reads standard output has seen enough.
+
+    No BrokenPipeError: that may come of any pipe or socket, and typer and rich make an exit of it.
+    """
+
+
+class Stream(io.TextIOWrapper):
+    """A stream that tells its first failure, and loses what it gets after it.
+
+    Below it is the buffer that was there. A raw stream written in Python would be interrupted between a write and its
+    count, and the buffer would write the same again.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+        self._stream = stream  # it closes its buffer when it is collected
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._fail(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        # What is in the buffer must have a place to go when the process ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        """Nobody can be told that standard error cannot be written."""
+
+
+class Output(Stream):
+    """Standard output: writing to it raises InvalidInput or ReaderGone."""
+
+    def _tell(self, error: OSError) -> None:
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGone from error
+        why = "it is closed" if error.errno == errno.EBADF else error.strerror
+        raise InvalidInput(f"standard output cannot be written: {why}") from error
+
+
+def prepare() -> None:
+    """Make the streams of this process such that what cannot be written is told once, as an error or not at all.
+
+    Afterwards writing to standard output raises InvalidInput or ReaderGone, and writing to standard error nothing.
+    Standard input stays None when it is closed.
+    """
+    for descriptor, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The next file that is opened would become the stream. So it is one that refuses its use.
+            os.open(os.devnull, mode)
+    sys.stdout = Output(sys.stdout or _opened(1))
+    sys.stderr = Stream(sys.stderr or _opened(2))
+
+
+def _opened(descriptor: int) -> io.TextIOWrapper:
+    return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False)

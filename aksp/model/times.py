@@ -1,0 +1,48 @@
+"""Moments and durations as texts."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9}(?=s))?)([dhms])")
+_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
+
+
+def rfc3339(moment: datetime, timespec: str = "seconds") -> str:
+    """A time in UTC, as in 2026-09-01T10:00:00Z. ``timespec``: how exact, as for `datetime.isoformat`."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def day(moment: datetime) -> str:
+    """A date in UTC, as in 2026-09-01."""
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time that names no zone is in UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment(text: object) -> datetime | None:
+    """A time as the API server writes them; None for anything else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return in_utc(datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def duration(text: str) -> timedelta:
+    """Read 30s, 1.5s, 15m, 2h, 7d or 1h30m; a hundred years at most. Raises ValueError."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text}: this is no duration")
+    longest = timedelta(days=36500)
+    try:
+        parts = (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _PART.findall(text))
+        return min(sum(parts, timedelta()), longest)
+    except OverflowError:
+        return longest

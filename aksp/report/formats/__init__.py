@@ -1,0 +1,1 @@
+"""One module per format, named like it, with ``FORMAT``. `aksp.report.registry` finds them here."""

@@ -1,0 +1,95 @@
+"""CSV: a line per result, for spreadsheets; and one per assignment that judged nothing, and per gap."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from aksp.model.compliance import ComplianceState, Report
+from aksp.model.json_text import encode
+from aksp.report import wire
+from aksp.report.interface import Format, Style
+from aksp.report.text import safe
+from aksp.report.unique_findings import other_gaps
+
+#: The fields of a result in JSON, flattened.
+COLUMNS = (
+    "assignment",
+    "definition",
+    "effect",
+    "state",
+    "message",
+    "severity",
+    "resource.apiVersion",
+    "resource.kind",
+    "resource.namespace",
+    "resource.name",
+    "resource.uid",
+    "owner.kind",
+    "owner.name",
+    "container.name",
+    "container.type",
+    "container.image",
+    "path",
+    "observed",
+    "expected",
+    "exemption",
+    "source.file",
+    "source.line",
+)
+
+# What makes a spreadsheet read a cell as a formula (OWASP: "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def render_csv(report: Report, out: TextIO, style: Style) -> None:
+    """Write a header and a line per result, by RFC 4180: lines end in CR LF.
+
+    An assignment that judged nothing is a line too, with the reason, and so is a gap, whose reason stands as its state:
+    without them what was not judged would look like what complies.
+    ``out`` must not translate line ends (``newline=""``).
+    """
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    paths = [column.split(".") for column in COLUMNS]
+    for result in wire.results(report, style.show):
+        writer.writerow([_cell(result, path) for path in paths])
+    for row in _unjudged(report):
+        writer.writerow([_cell(row, path) for path in paths])
+
+
+def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
+    """Assignments that judged nothing, then gaps, in the shape of results; what they do not have is null."""
+    blank: dict[str, Any] = dict.fromkeys(column.split(".")[0] for column in COLUMNS)
+    for line in report.assignments:
+        if line.state is ComplianceState.NOT_STARTED:
+            named = {"assignment": line.name, "definition": line.definition, "effect": line.effect}
+            yield {**blank, **named, "state": line.state.value, "message": line.message}
+    for gap in other_gaps(report):
+        told = wire.gap(gap)
+        yield {**blank, "state": told["reason"], "message": told["message"], "resource": told["resource"]}
+
+
+def _cell(result: Any, path: list[str]) -> str:
+    value = result
+    for name in path:
+        value = value[name] if value is not None else None
+    match value:
+        case None:
+            return ""
+        case str():
+            text = value
+        case _:
+            text = encode(value)
+    # A spreadsheet trims blanks before it looks for a formula.
+    formula = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
+    return f"'{safe(text)}" if formula else safe(text)
+
+
+FORMAT = Format(
+    name="csv",
+    description="a line per result for spreadsheets (RFC 4180)",
+    render=render_csv,
+    suffixes=(".csv",),
+)

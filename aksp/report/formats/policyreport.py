@@ -1,0 +1,319 @@
+"""PolicyReports: a report as the objects that Policy Reporter, Kyverno's UI and others read. Pure.
+
+``wgpolicyk8s.io/v1alpha2`` by the Kubernetes Policy Working Group
+(https://github.com/kubernetes-sigs/wg-policy-prototypes), and its successor ``openreports.io/v1alpha1``
+(https://github.com/openreports/reports-api), which is the same but for the names and a source of the whole.
+
+One object per namespace, and one for what has no namespace and for the gaps; more where one would grow too large.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TextIO
+
+from aksp import runners
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, PolicyResult, Report, Result
+from aksp.model.effect import Effect
+from aksp.model.json_text import encode
+from aksp.model.resource import Resource
+from aksp.report import wire
+from aksp.report.figures import value_text
+from aksp.report.interface import Format, Style
+from aksp.report.subjects import owner_name, place
+from aksp.yaml_writer import to_yaml
+
+NAME: Final = "aksp"
+SOURCE: Final = "aksp"
+MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
+
+LIMIT_BYTES: Final = 1_000_000
+"""Longest JSON of one object; etcd takes requests of 1.5 MiB, and the API server adds its own fields."""
+LONGEST_MESSAGE: Final = 2048
+LONGEST_PROPERTY: Final = 1024
+"""In characters. What is left out is counted at the end of the text; `-o json` has everything."""
+
+_SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
+# Room for metadata, scope and summary.
+_HEAD_BYTES: Final = 2048
+# Replicas follow one another, so a thousand are enough to remember.
+_REMEMBERED: Final = 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kinds:
+    """The two kinds of one API: with a namespace and without. ``source``: whether the object has one too."""
+
+    group: str
+    version: str
+    namespaced: str
+    cluster: str
+    source: bool
+
+    @property
+    def api_version(self) -> str:
+        """As objects name it."""
+        return f"{self.group}/{self.version}"
+
+
+POLICY_REPORTS: Final = Kinds(
+    group="wgpolicyk8s.io", version="v1alpha2", namespaced="PolicyReport", cluster="ClusterPolicyReport", source=False
+)
+OPEN_REPORTS: Final = Kinds(
+    group="openreports.io", version="v1alpha1", namespaced="Report", cluster="ClusterReport", source=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One result: what replicas share, made once for all of them, and the resource. Sizes in bytes of JSON."""
+
+    shared: Mapping[str, Any]
+    resources: tuple[Mapping[str, str], ...]
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """One object to be: ``number`` counts the objects of its namespace from 1."""
+
+    namespace: str
+    number: int
+    entries: tuple[_Entry, ...]
+
+
+def policy_reports(
+    report: Report, results: Iterable[Result], kinds: Kinds = POLICY_REPORTS, *, limit: int = LIMIT_BYTES
+) -> Iterator[dict[str, Any]]:
+    """The objects, one at a time, none longer than ``limit`` bytes of JSON.
+
+    ``results`` are those of the report that are to be listed. ``summary`` counts what the object lists: compliant
+    results are among it only when they are listed.
+    """
+    for part in _parts(report, results, limit):
+        yield {
+            **_head(part, kinds),
+            "results": [
+                {**entry.shared, "resources": list(entry.resources)} if entry.resources else dict(entry.shared)
+                for entry in part.entries
+            ],
+        }
+
+
+def write_policy_reports(report: Report, out: TextIO, style: Style, kinds: Kinds) -> None:
+    """Write the objects as a stream of YAML documents, for `kubectl apply -f`.
+
+    What replicas share is encoded once: encoding is what takes the time.
+    """
+    texts: dict[int, str] = {}
+    last: tuple[Mapping[str, str], ...] = ()
+    last_text = ""
+    separator = ""
+    for part in _parts(report, wire.shown(report, style.show), LIMIT_BYTES):
+        out.write(separator + to_yaml(_head(part, kinds)) + "results:\n")
+        separator = "---\n"
+        # Remembered by identity: entries keep what they share alive only for as long as their part lives.
+        texts.clear()
+        for entry in part.entries:
+            text = texts.get(id(entry.shared))
+            if text is None:
+                text = texts[id(entry.shared)] = to_yaml([entry.shared])
+            out.write(text)
+            if not entry.resources:
+                continue
+            if entry.resources is not last:
+                last = entry.resources
+                # One more key of the mapping before.
+                last_text = "  " + to_yaml([{"resources": list(last)}]).removeprefix("- ")
+            out.write(last_text)
+    if not separator:
+        out.write("# nothing to report\n")
+
+
+def render_policy_reports(report: Report, out: TextIO, style: Style) -> None:
+    """Write wgpolicyk8s.io/v1alpha2 objects."""
+    write_policy_reports(report, out, style, POLICY_REPORTS)
+
+
+def outcome(state: ComplianceState, effect: str) -> str:
+    """The word for a state.
+
+    By the API's own descriptions: fail is a requirement not met, warn one not met that is not scored, skip not
+    selected or excepted.
+    """
+    known = Effect.named(effect)
+    failed_unscored = state.outcome is PolicyResult.FAIL and known is not None and not known.scored
+    return (PolicyResult.WARN if failed_unscored else state.outcome).value
+
+
+def _parts(report: Report, results: Iterable[Result], limit: int) -> Iterator[_Part]:
+    """The entries put together by namespace and size. A report's results stand by namespace, those without first."""
+    numbers: Counter[str] = Counter()
+    namespace = ""
+    entries: list[_Entry] = []
+    room = limit - _HEAD_BYTES
+    for place_of, entry in _entries(report, results):
+        if entries and (place_of != namespace or entry.size > room):
+            numbers[namespace] += 1
+            yield _Part(namespace=namespace, number=numbers[namespace], entries=tuple(entries))
+            entries.clear()
+            room = limit - _HEAD_BYTES
+        namespace = place_of
+        entries.append(entry)
+        room -= entry.size
+    if entries:
+        yield _Part(namespace=namespace, number=numbers[namespace] + 1, entries=tuple(entries))
+
+
+def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _Entry]]:
+    """Namespace and entry; gaps and assignments that judged nothing first, since they belong to no namespace."""
+    moment = {"seconds": int(report.evaluated_at.timestamp()), "nanos": 0}
+    # A rule that failed on a resource is a result of that resource, and a gap besides.
+    failed = {each.resource for each in report.results if each.state is ComplianceState.ERROR} if report.gaps else ()
+    for gap in report.gaps:
+        if gap.resource is None or gap.resource not in failed:
+            yield "", _entry(_gap(gap, moment), _reference(gap.resource))
+    for line in report.assignments:
+        if line.state is ComplianceState.NOT_STARTED:
+            yield "", _entry(_idle(line, moment), ())
+    shared: dict[tuple[int, int, str, int, int, int], tuple[Result, dict[str, Any], int]] = {}
+    last: Resource | None = None
+    reference: tuple[dict[str, str], ...] = ()
+    size = 0
+    for each in results:
+        key = (
+            id(each.assignment), id(each.finding), each.state, id(each.owner), id(each.exemption), id(each.source)
+        )  # fmt: skip
+        known = shared.get(key)
+        if known is None:
+            if len(shared) >= _REMEMBERED:
+                shared.clear()
+            common = _common(each, moment)
+            # The result is kept so that its parts keep their identity.
+            known = shared[key] = (each, common, _size(common))
+        if each.resource is not last:
+            last, reference = each.resource, _reference(each.resource)
+            size = _size(reference)
+        yield each.resource.namespace, _Entry(known[1], reference, known[2] + size + len(', "resources": '))
+
+
+def _head(part: _Part, kinds: Kinds) -> dict[str, Any]:
+    """An object without its results."""
+    name = NAME if part.number == 1 else f"{NAME}-{part.number}"
+    found = Counter(entry.shared["result"] for entry in part.entries)
+    head: dict[str, Any] = {
+        "apiVersion": kinds.api_version,
+        "kind": kinds.namespaced if part.namespace else kinds.cluster,
+        "metadata": {"name": name},
+    }
+    if part.namespace:
+        head["metadata"]["namespace"] = part.namespace
+    head["metadata"]["labels"] = dict(MANAGED_BY)
+    if kinds.source:
+        head["source"] = SOURCE
+    if part.namespace:
+        head["scope"] = {"apiVersion": "v1", "kind": "Namespace", "name": part.namespace}
+    head["summary"] = {word: found[word] for word in PolicyResult}
+    return head
+
+
+def _common(result: Result, moment: Mapping[str, int]) -> dict[str, Any]:
+    """A result without its resource."""
+    key, finding = result.assignment, result.finding
+    word = outcome(result.state, key.effect)
+    made: dict[str, Any] = {
+        "source": SOURCE,
+        "policy": _text(key.name, LONGEST_PROPERTY),
+        "rule": _text(key.definition, LONGEST_PROPERTY),
+        "result": word,
+        "scored": word in ("pass", "fail", "error"),
+    }
+    if (severity := key.severity.lower()) in _SEVERITIES:
+        made["severity"] = severity
+    if finding.message:
+        made["message"] = _text(finding.message, LONGEST_MESSAGE)
+    made["timestamp"] = moment
+    container = finding.container
+    properties = {
+        "state": result.state.value,
+        "effect": key.effect,
+        "owner": owner_name(result),
+        "container": container.name if container else "",
+        "containerType": container.type if container else "",
+        "image": container.image if container else "",
+        "path": finding.path or "",
+        "observed": value_text(finding.observed),
+        "expected": value_text(finding.expected),
+        "exemption": result.exemption.name if result.exemption else "",
+        "file": place(result.source) if result.source else "",
+    }
+    made["properties"] = {name: _text(value, LONGEST_PROPERTY) for name, value in properties.items() if value}
+    return made
+
+
+def _gap(gap: Gap, moment: Mapping[str, int]) -> dict[str, Any]:
+    """What could not be judged, so that an object without failures does not pass for everything being well."""
+    return {
+        "source": SOURCE,
+        "policy": NAME,
+        "rule": _text(gap.reason, LONGEST_PROPERTY),
+        "result": "error",
+        "scored": True,
+        "message": _text(gap.message, LONGEST_MESSAGE),
+        "timestamp": moment,
+    }
+
+
+def _idle(line: AssignmentSummary, moment: Mapping[str, int]) -> dict[str, Any]:
+    """An assignment that judged nothing, which is no pass."""
+    return {
+        "source": SOURCE,
+        "policy": _text(line.name, LONGEST_PROPERTY),
+        "rule": _text(line.definition, LONGEST_PROPERTY),
+        "result": outcome(line.state, line.effect),
+        "scored": False,
+        "message": _text(f"nothing judged: {line.message}", LONGEST_MESSAGE),
+        "timestamp": moment,
+        "properties": {"state": line.state.value, "effect": line.effect},
+    }
+
+
+def _entry(shared: Mapping[str, Any], resources: tuple[Mapping[str, str], ...]) -> _Entry:
+    return _Entry(shared, resources, _size(shared) + _size(resources) + len(', "resources": '))
+
+
+def _reference(resource: Resource | None) -> tuple[dict[str, str], ...]:
+    """An ObjectReference, of what is known; none for no resource."""
+    if resource is None:
+        return ()
+    fields = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "uid": resource.uid,
+    }
+    return ({name: _text(value, LONGEST_PROPERTY) for name, value in fields.items() if value},)
+
+
+def _text(text: str, longest: int) -> str:
+    """Text that UTF-8 can hold, of at most so many characters and a note of how many were left out."""
+    if len(text) > longest:
+        text = f"{text[:longest]}… ({len(text) - longest} more characters)"
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _size(value: Any) -> int:
+    """Bytes of JSON, and the comma after it, at their most: with characters beyond ASCII escaped."""
+    return len(encode(value, ascii_only=True)) + len(", ")
+
+
+FORMAT = Format(
+    name="policyreport",
+    description="PolicyReport objects (wgpolicyk8s.io/v1alpha2) as YAML, one per namespace",
+    render=render_policy_reports,
+    suffixes=(".yaml", ".yml"),
+    in_log=runners.as_it_is,
+)

@@ -1,0 +1,124 @@
+"""Prometheus: metrics of a scan, for node_exporter's textfile collector.
+
+By Prometheus' text-based exposition format. Names that the add-on has too (aksp.addon.metrics) mean the same here.
+Labels are bounded: assignments, definitions, effects, states, and the namespaces in which something was found; never
+objects or images. Every series names its target, so that a folder may hold a file for each of several clusters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final, TextIO
+
+from aksp.model.compliance import ComplianceState, Report
+from aksp.report.figures import one_decimal
+from aksp.report.interface import Format, Style
+from aksp.report.text import safe
+
+# The backslash comes first.
+_ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"))
+_Labels = Mapping[str, str]
+
+
+def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
+    """Write one gauge after the other; the file's name must end in .prom for node_exporter to read it."""
+    target = {"target": report.target.name}
+    names = [{"assignment": line.name} for line in report.assignments]
+    _write(out, "aksp_violations", "What does not comply, by the last scan.", _violations(report), target)
+    for unit in ("resources", "containers"):
+        _write(
+            out,
+            f"aksp_{unit}",
+            f"{unit.capitalize()} by compliance state, by the last scan.",
+            [
+                ({**name, "state": state.value}, counts.get(state, 0))
+                for name, line in zip(names, report.assignments, strict=True)
+                for counts in (line.counts.resources if unit == "resources" else line.counts.containers,)
+                for state in ComplianceState
+            ],
+            target,
+        )
+    states = Counter(line.state for line in report.assignments)
+    _write(
+        out,
+        "aksp_assignments",
+        "Assignments by compliance state, by the last scan.",
+        [({"state": state.value}, states[state]) for state in ComplianceState],
+        target,
+    )
+    _write(
+        out,
+        "aksp_assignment_compliance_percent",
+        "Compliance of what an assignment judged, by the last scan; missing where it judged nothing.",
+        [
+            (name, one_decimal(line.compliance_percent))
+            for name, line in zip(names, report.assignments, strict=True)
+            if line.compliance_percent is not None
+        ],
+        target,
+    )
+    _write(
+        out,
+        "aksp_compliance_percent",
+        "Compliance of all resources, by the last scan; missing where it judged nothing.",
+        [({}, one_decimal(report.compliance_percent))] if report.compliance_percent is not None else [],
+        target,
+    )
+    _write(out, "aksp_gaps", "What the last scan could not judge.", [({}, len(report.gaps))], target)
+    # An interrupted scan is not complete; one with gaps is, and they have a metric of their own.
+    if all(gap.reason != "Interrupted" for gap in report.gaps):
+        _write(
+            out,
+            "aksp_scan_last_success_timestamp_seconds",
+            "When the last complete scan began.",
+            [({}, report.evaluated_at.timestamp())],
+            target,
+        )
+
+
+def _violations(report: Report) -> Iterable[tuple[_Labels, int]]:
+    """How many results do not comply; 0 without a namespace for assignments that found nothing."""
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    for result in report.results:
+        if result.state is ComplianceState.NON_COMPLIANT:
+            key = result.assignment
+            found[safe(key.name), safe(key.definition), safe(key.effect), safe(result.resource.namespace)] += 1
+    named = {name for name, *_ in found}
+    for line in report.assignments:
+        if safe(line.name) not in named and line.state is not ComplianceState.NOT_STARTED:
+            found[safe(line.name), safe(line.definition), safe(line.effect), ""] = 0
+    for labels, count in sorted(found.items()):
+        yield dict(zip(("assignment", "definition", "effect", "namespace"), labels, strict=True)), count
+
+
+def _write(out: TextIO, name: str, help: str, series: Iterable[tuple[_Labels, float]], more: _Labels) -> None:
+    """One metric, if it has series."""
+    lines = [f"{name}{{{_labels({**labels, **more})}}} {_number(value)}\n" for labels, value in series]
+    if lines:
+        out.write(f"# HELP {name} {help}\n# TYPE {name} gauge\n")
+        out.writelines(lines)
+
+
+def _labels(labels: _Labels) -> str:
+    return ",".join(f'{name}="{_value(value)}"' for name, value in labels.items())
+
+
+def _value(text: str) -> str:
+    text = safe(text)
+    for char, escaped in _ESCAPES:
+        text = text.replace(char, escaped)
+    return text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+FORMAT = Format(
+    name="prometheus",
+    description="metrics for node_exporter's textfile collector",
+    render=render_prometheus,
+    every_line=False,
+    suffixes=(".prom",),
+)

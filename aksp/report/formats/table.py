@@ -1,0 +1,52 @@
+"""The table, to be read from the top down by a person, on a terminal or in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from aksp import runners
+from aksp.model.compliance import Report
+from aksp.report import changes, findings, summary, wire
+from aksp.report.blocks import Block
+from aksp.report.interface import Format, Style
+from aksp.report.plain import draw_plain
+from aksp.report.terminal import draw_rich
+
+
+def render_table(report: Report, out: TextIO, style: Style) -> None:
+    """Write the table, at most ``style.width`` columns wide; long text wraps, nothing is cut."""
+    draw(list(blocks(report, style, width=style.width)), out, style, width=style.width)
+
+
+def blocks(report: Report, style: Style, *, width: int | None, flat: bool = False) -> Iterator[Block]:
+    """The parts of the table from the top down, for a width in columns (None: any)."""
+    yield summary.heading(report)
+    if report.assignments:
+        yield summary.assignments(report, width)
+    # Gone through twice rather than kept: a report may make its results as they are asked for.
+    if not flat:
+        yield from findings.findings(wire.shown(report, style.show), style.group_by)
+    elif results := list(wire.shown(report, style.show)):
+        yield findings.flat(results)
+    yield from findings.exempted(wire.shown(report, style.show), style.group_by)
+    if report.changes is not None:
+        yield changes.changes(report, report.changes)
+    if report.gaps:
+        yield summary.gaps(report)
+    yield summary.closing(report)
+
+
+def draw(parts: list[Block], out: TextIO, style: Style, *, width: int | None) -> None:
+    draw = draw_rich if style.terminal else draw_plain
+    draw(parts, out, width=width, color=style.color)
+
+
+FORMAT = Format(
+    name="table",
+    description="summary, then the containers that do not comply, replicas as one row",
+    render=render_table,
+    every_line=False,
+    suffixes=(".txt",),
+    in_log=runners.parted,
+)

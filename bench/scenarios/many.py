@@ -1,0 +1,113 @@
+"""Many documents of a workspace: as many assignments as the other scenarios have Pods, and a thousand exemptions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench import subjects
+from bench.generate import compact
+from bench.measure import Command, interleaved
+from bench.results import Goal, Section, Table, at_most, series_table
+from bench.setting import Setting
+
+#: Pods that each assignment judges, and finds something in.
+_PODS = 10
+#: MB of all processes for each thousand of the assignments, and of those besides.
+_EACH, _BESIDES = 30, 100
+_EXEMPTIONS = 1_000
+_POLICY = "allowed-images"
+#: The policy that finds most in the fleet.
+_WAIVED = "resource-limits"
+
+
+def run(setting: Setting) -> Section:
+    """Measures aksp alone; an empty section when it is not there."""
+    if not setting.aksp:
+        return Section(title="Many documents", notes=("aksp is not installed beside this interpreter: not measured.",))
+    assignments, goals = _assignments(setting)
+    exemptions, goal = _exemptions(setting)
+    return Section(
+        title="Many documents",
+        notes=(
+            f"Assignments of {_POLICY} that each name another registry, {_PODS} Pods of which each breaks all, and the "
+            f"table. Then the fleet of {setting.pods:,} Pods with nine policies and its JSON report, without exemptions "
+            f"and with {_EXEMPTIONS:,} from {_WAIVED}, by name, by image, by container and by namespace.",
+        ),
+        tables=(assignments, exemptions),
+        goals=(*goals, goal),
+    )
+
+
+def _assignments(setting: Setting) -> tuple[Table, list[Goal]]:
+    path = setting.scratch / "few-pods.yaml"
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"web-{at}", "namespace": "shop"},
+            "spec": {"containers": [{"name": "web", "image": f"docker.io/library/app-{at}:1"}]},
+        }
+        for at in range(_PODS)
+    ]
+    path.write_text("".join(f"---\n{compact(pod)}\n" for pod in pods), encoding="utf-8")
+    counts = (setting.pods // 4, setting.pods)
+    commands = []
+    for count in counts:
+        workspace = setting.scratch / f"workspace-{count}-assignments"
+        for at in range(count):
+            name = f"images-{at}"
+            spec = {
+                "policyDefinitionId": _POLICY,
+                "scope": "/",
+                "parameters": {"allowedContainerImagesRegex": {"value": rf"^contoso-{at}\.azurecr\.io/.+$"}},
+            }
+            _write(workspace / "assignments", "PolicyAssignment", name, spec)
+        commands.append(_command(setting, f"{count:,} assignments", workspace, path, "table"))
+    series = interleaved([(command, 1) for command in commands])
+    goals = [
+        at_most(f"{label}: memory", one.peak_bytes / 1e6, _BESIDES + _EACH * count / 1000, "MB")
+        for count, (label, one) in zip(counts, series.items(), strict=True)
+    ]
+    return series_table("Assignments", series.values()), goals
+
+
+def _exemptions(setting: Setting) -> tuple[Table, Goal]:
+    path = setting.manifests("yaml-list")
+    plain = subjects.write_workspace(setting.scratch / "workspace-plain", subjects.parameters())
+    waiving = subjects.write_workspace(setting.scratch / "workspace-waiving", subjects.parameters())
+    for at in range(_EXEMPTIONS):
+        resources = (
+            {"namespace": "shop", "name": f"web-{at}-*"},
+            {"kind": "Pod", "image": f"*/app-{at}:1"},
+            {"container": f"c{at}"},
+            {"namespace": f"team-{at}"},
+        )
+        spec = {"policyAssignmentId": _WAIVED, "exemptionCategory": "Waiver", "resources": [resources[at % 4]]}
+        _write(waiving / "exemptions", "PolicyExemption", f"waived-{at}", spec)
+    commands = [
+        _command(setting, label, workspace, path, "json")
+        for label, workspace in (("no exemptions", plain), (f"{_EXEMPTIONS:,} exemptions", waiving))
+    ]
+    without, with_ = interleaved([(command, setting.repetitions) for command in commands]).values()
+    return series_table("Exemptions", (without, with_), without), at_most(
+        f"{setting.pods:,} Pods: processor time with {_EXEMPTIONS:,} exemptions ÷ without",
+        with_.cpu_seconds / without.cpu_seconds,
+        1.5,
+        "×",
+    )
+
+
+def _write(folder: Path, kind: str, name: str, spec: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {"apiVersion": "policy.aksp.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    (folder / f"{name}.yaml").write_text(json.dumps(document) + "\n")
+
+
+def _command(setting: Setting, label: str, workspace: Path, path: Path, form: str) -> Command:
+    return Command(
+        label=label,
+        argv=(str(setting.aksp), "compliance", "-f", str(path), "-o", form, "--no-history"),
+        output=setting.scratch / f"many-{label.replace(' ', '-')}.out",
+        environment={"AKSP_WORKSPACE": str(workspace)},
+        expected=(0, 1),
+    )

@@ -1,0 +1,6 @@
+//go:build race
+
+package plan
+
+// Under the race detector, compiling all cases would take minutes: each fifth is tried.
+const caseStep = 5

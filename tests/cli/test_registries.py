@@ -1,0 +1,52 @@
+"""Commands and formats are found by their files: a new one touches no other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import typer
+
+from aksp.cli import commands
+from aksp.cli.root import COMMANDS, app
+from aksp.report import formats
+from aksp.report.registry import DEFAULT, FORMATS
+from tests.sources import modules
+
+
+def _files(package: object) -> set[str]:
+    (folder,) = package.__path__  # type: ignore[attr-defined]
+    return {file.stem for file in Path(folder).glob("*.py")} - {"__init__"}
+
+
+def test_each_module_of_commands_is_a_command_in_its_place() -> None:
+    group = typer.main.get_command(app)
+    assert _files(commands) == set(COMMANDS)
+    assert group.list_commands(typer.Context(group)) == list(COMMANDS)  # type: ignore[attr-defined]
+    places = [module.PLACE for module in COMMANDS.values()]
+    assert places == sorted(set(places))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_is_called_as_its_module(name: str) -> None:
+    assert FORMATS[name].name == name
+
+
+def test_each_module_of_formats_is_a_format_and_the_default_comes_first() -> None:
+    assert _files(formats) == set(FORMATS)
+    assert next(iter(FORMATS)) == DEFAULT
+    assert "nonsense" not in FORMATS
+
+
+def test_one_module_connects_with_the_cluster_that_options_name() -> None:
+    found = {
+        name
+        for name, tree in modules()
+        if name.startswith("cli/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "aksp.kube.config"
+        if any(one.name == "connect" for one in node.names)
+    }
+    # The add-on's own process asks for the name of its cluster, and has a log in place of notes.
+    assert found == {"cli/clusters.py", "cli/addon_process.py"}

@@ -1,0 +1,156 @@
+"""A cluster's lists: what is asked for, and what is said of what cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aksp.engine import Engine
+from aksp.inventory.cluster import Cluster
+from aksp.inventory.interface import Page, Wanted
+from aksp.kube.config import connect
+from aksp.model.definition import ResourceKind
+from tests.compliance.builders import POD, SERVICE
+from tests.inventory.test_watched import listed, thing
+from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
+
+ANY_SERVICE = ResourceKind(group="*", kind="Service")
+KNATIVE = ResourceKind(group="serving.example", kind="Service")
+GROUPS = {"groups": [{"name": "serving.example", "versions": [{"version": "v1"}]}]}
+KINDS = {"resources": [{"name": "services", "kind": "Service", "namespaced": True, "verbs": ["list"]}]}
+PODS = listed(thing("p"))
+SERVICES = listed(thing("s"), kind="Service")
+OTHER = document({"kind": "ServiceList", "apiVersion": "serving.example/v1", "metadata": {}, "items": [thing("k")]})
+
+
+def pages(
+    engine: Engine, folder: Path, replies: Mapping[str, Reply], kinds: Sequence[ResourceKind], whole: Sequence[ResourceKind]
+) -> list[Page]:  # fmt: skip
+    def answer(request: Request) -> Reply:
+        return replies.get(request.path, status(404, "not found"))
+
+    with ApiServer(answer) as api, connect(None, kubeconfig(folder, api.url)) as connection:
+        return list(Cluster(engine, connection).pages(Wanted(kinds=kinds, whole=whole)))
+
+
+def test_a_kind_of_any_group_that_rules_compare_with_is_listed_in_each(engine: Engine, tmp_path: Path) -> None:
+    replies = {
+        "/apis": document(GROUPS), "/apis/serving.example/v1": document(KINDS), "/api/v1/pods": PODS,
+        "/api/v1/services": SERVICES, "/apis/serving.example/v1/services": OTHER,
+    }  # fmt: skip
+    found = pages(engine, tmp_path, replies, [POD, SERVICE, ANY_SERVICE], [ANY_SERVICE])
+
+    assert [str(d.resource) for page in found for d in page.documents] == [
+        "Pod shop/p",
+        "Service shop/s",
+        "Service shop/k",
+    ]
+    assert not any(page.failed or page.unserved or page.gaps for page in found)
+
+
+def test_a_kind_that_no_group_has_is_told(engine: Engine, tmp_path: Path) -> None:
+    gadget = ResourceKind(group="*", kind="Gadget")
+    replies = {"/apis": document({"groups": []}), "/api/v1": document({"resources": []}), "/api/v1/pods": PODS}
+    found = pages(engine, tmp_path, replies, [POD, gadget], [gadget])
+
+    assert [page.unserved for page in found] == [None, gadget]
+
+
+def test_a_group_that_may_not_be_listed_is_told_by_its_own_name(engine: Engine, tmp_path: Path) -> None:
+    replies = {
+        "/apis": document(GROUPS), "/apis/serving.example/v1": document(KINDS),
+        "/api/v1/services": SERVICES, "/apis/serving.example/v1/services": status(403, "forbidden"),
+    }  # fmt: skip
+    found = pages(engine, tmp_path, replies, [ANY_SERVICE], [ANY_SERVICE])
+
+    assert [page.failed for page in found] == [None, KNATIVE]
+    assert "Service.serving.example could not be listed" in found[1].gaps[0].message
+
+
+def test_a_namespace_that_is_not_there_is_a_gap_and_one_that_may_not_be_read_is_none(
+    engine: Engine, tmp_path: Path
+) -> None:
+    empty = document({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []})
+    asked: list[str] = []
+
+    def answer(request: Request) -> Reply:
+        asked.append(request.path)
+        replies = {
+            **{f"/api/v1/namespaces/{name}/pods": empty for name in ("nosuch", "empty", "hidden")},
+            "/api/v1/namespaces/shop/pods": PODS,
+            "/api/v1/namespaces/empty": document({"kind": "Namespace", "metadata": {"name": "empty"}}),
+            "/api/v1/namespaces/hidden": status(403, "forbidden"),
+        }
+        return replies.get(request.path, status(404, "not found"))
+
+    with ApiServer(answer) as api, connect(None, kubeconfig(tmp_path, api.url)) as connection:
+        cluster = Cluster(engine, connection, namespaces=["nosuch", "empty", "hidden", "shop"])
+        found = list(cluster.pages(Wanted(kinds=[POD])))
+
+    assert [gap.message.partition(" in cluster")[0] for page in found for gap in page.gaps] == [
+        "there is no namespace nosuch"
+    ]
+    # Where something was seen nobody needs to ask.
+    assert "/api/v1/namespaces/shop" not in asked
+
+
+BETA = ResourceKind(group="networking.k8s.io", kind="Ingress", version="v1beta1")
+INGRESS = ResourceKind(group="networking.k8s.io", kind="Ingress")
+NETWORKING = {"groups": [{"name": "networking.k8s.io", "versions": [{"version": "v1"}, {"version": "v1beta1"}]}]}
+INGRESSES = {"resources": [{"name": "ingresses", "kind": "Ingress", "namespaced": True, "verbs": ["list"]}]}
+
+
+def ingresses(version: str) -> Reply:
+    listed = {"kind": "IngressList", "apiVersion": f"networking.k8s.io/{version}", "metadata": {}}
+    return document({**listed, "items": [thing(f"i-{version}")]})
+
+
+def test_a_version_that_a_rule_looks_up_is_listed_besides_the_one_that_is_judged(
+    engine: Engine, tmp_path: Path
+) -> None:
+    replies = {
+        "/apis": document(NETWORKING), "/apis/networking.k8s.io/v1beta1": document(INGRESSES),
+        "/apis/networking.k8s.io/v1/ingresses": ingresses("v1"),
+        "/apis/networking.k8s.io/v1beta1/ingresses": ingresses("v1beta1"),
+    }  # fmt: skip
+    found = pages(engine, tmp_path, replies, [INGRESS, BETA], [BETA])
+
+    assert [[str(d.resource) for d in page.documents] for page in found] == [["Ingress shop/i-v1"], []]
+    loaded = [(one["apiVersion"], one["name"]) for page in found if page.batch for one in page.batch.documents]
+    assert loaded == [("networking.k8s.io/v1", "i-v1"), ("networking.k8s.io/v1beta1", "i-v1beta1")]
+    assert not any(page.failed or page.unserved or page.gaps for page in found)
+
+
+def test_a_version_that_is_not_served_is_told(engine: Engine, tmp_path: Path) -> None:
+    replies = {
+        "/apis": document({"groups": [{"name": "networking.k8s.io", "versions": [{"version": "v1"}]}]}),
+        "/apis/networking.k8s.io/v1/ingresses": ingresses("v1"),
+    }
+    found = pages(engine, tmp_path, replies, [INGRESS, BETA], [BETA])
+
+    assert [page.unserved for page in found] == [None, BETA]
+
+
+def test_the_version_that_is_judged_is_not_listed_twice(engine: Engine, tmp_path: Path) -> None:
+    v1 = ResourceKind(group="", kind="Service", version="v1")
+    found = pages(engine, tmp_path, {"/api/v1/services": SERVICES}, [SERVICE, v1], [v1])
+
+    assert [[str(d.resource) for d in page.documents] for page in found] == [["Service shop/s"]]
+
+
+def test_a_version_is_listed_in_the_namespaces_given_where_no_more_may_be_listed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    v1 = ResourceKind(group="", kind="Service", version="v1")
+
+    def answer(request: Request) -> Reply:
+        replies = {"/api/v1/namespaces/shop/pods": PODS, "/api/v1/namespaces/shop/services": SERVICES}
+        return replies.get(request.path, status(403, "forbidden"))
+
+    with ApiServer(answer) as api, connect(None, kubeconfig(tmp_path, api.url)) as connection:
+        cluster = Cluster(engine, connection, namespaces=["shop"], selector="app=web")
+        found = list(cluster.pages(Wanted(kinds=[POD, v1], whole=[v1])))
+
+    assert [page.failed for page in found] == [None, None, None]
+    assert "can be compared only with those in the namespaces given" in found[1].gaps[0].message
+    assert found[2].batch is not None and [one["name"] for one in found[2].batch.documents] == ["s"]

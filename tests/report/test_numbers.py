@@ -1,0 +1,48 @@
+"""Numbers of documents and rules keep their text in every format."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from aksp.model.compliance import Report
+from aksp.model.json_text import decode
+from aksp.report.registry import FORMATS
+from tests.model.test_json_text import NUMBERS
+
+from .render import render
+from .scenarios import SCENARIOS
+
+_MARK = "314159"
+
+
+def _report(number: str) -> Report:
+    report = SCENARIOS["violations"]()
+    result = next(one for one in report.results if one.finding.observed is not None)
+    finding = replace(
+        result.finding, observed=decode(number), expected=decode(f"[{number}]"), fix={"spec.a": decode(number)}
+    )
+    return replace(report, results=(replace(result, finding=finding),))
+
+
+@given(NUMBERS)
+@settings(max_examples=30, deadline=None)
+def test_a_number_keeps_its_text_and_every_format_its_parser(number: str) -> None:
+    report = _report(number)
+    for name in FORMATS:
+        text = render(report, name)
+        if _MARK in render(_report(_MARK), name) and len(number) < 60:
+            assert number in html.unescape(text), name
+    (wire,) = json.loads(render(report, "json"), parse_int=str, parse_float=str, parse_constant=pytest.fail)["results"]
+    assert (wire["observed"], wire["expected"]) == (number, [number])
+    (row,) = yaml.load(render(report, "yaml"), yaml.BaseLoader)["results"]
+    assert (row["observed"], row["expected"]) == (number, [number])
+    cells = next(one for one in csv.DictReader(io.StringIO(render(report, "csv"))) if one["observed"])
+    assert (cells["observed"].lstrip("'"), cells["expected"]) == (number, f"[{number}]")

@@ -12,6 +12,7 @@ from aksp.catalog.folder import BUNDLED, Folder
 from aksp.catalog.interface import Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent
+from aksp.compliance.exemptions import by_assignment
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Audit
 from aksp.compliance.nothing import ADMISSION_ONLY
@@ -83,9 +84,7 @@ class Workspace:
         """
         assignments, exemptions = self.store.assignments(), self.store.exemptions()
         names = {assignment.name for assignment in assignments}
-        waived: dict[str, list[Exemption]] = {}
-        for exemption in exemptions:
-            waived.setdefault(exemption.assignment, []).append(exemption)
+        waived = by_assignment(exemptions)
         ready, broken = [], []
         for assignment in assignments:
             if target is not None and not reaches(assignment, target):

@@ -17,6 +17,7 @@ from aksp.addon.compiled import Compiled
 from aksp.addon.definitions import DefinitionInForce, Definitions
 from aksp.addon.documents import Seen, by_name
 from aksp.addon.problems import Reason, Wrong, as_wrong
+from aksp.compliance.exemptions import by_assignment
 from aksp.compliance.plan import Plan, Ready, reaches
 from aksp.engine import Engine
 from aksp.model.assignment import Assignment, Exemption
@@ -94,7 +95,7 @@ def stand(
         engine=engine,
         compiled=compiled,
         rules=rules,
-        exemptions=waiving,
+        exemptions=by_assignment(waiving),
         cluster=cluster,
         now=now,
         before={one.name: one for one in previous.assignments} if previous and previous.plan.target == cluster else {},
@@ -139,7 +140,7 @@ class _Work:
     engine: Engine
     compiled: Compiled
     rules: Definitions
-    exemptions: Sequence[Exemption]
+    exemptions: Mapping[str, Sequence[Exemption]]
     cluster: Scope
     now: datetime
     before: Mapping[str, InForce]
@@ -211,5 +212,5 @@ class _Work:
 
     def _waived(self, ready: Ready) -> Ready:
         """With the exemptions as they are now; the same object when they are the same."""
-        exemptions = tuple(one for one in self.exemptions if one.assignment == ready.assignment.name)
+        exemptions = tuple(self.exemptions.get(ready.assignment.name, ()))
         return ready if ready.exemptions == exemptions else replace(ready, exemptions=exemptions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -15,6 +15,14 @@ _FIELDS: Final = ("name", "image", "container", "namespace", "kind")
 _EQUALS, _STARTS, _ENDS = "equals", "starts", "ends"
 #: A field, one of the three, and a text.
 _Literal = tuple[str, str, str]
+
+
+def by_assignment(exemptions: Iterable[Exemption]) -> dict[str, list[Exemption]]:
+    """Exemptions by the name of their assignment, in their order."""
+    found: dict[str, list[Exemption]] = {}
+    for exemption in exemptions:
+        found.setdefault(exemption.assignment, []).append(exemption)
+    return found
 
 
 def covers(exemption: Exemption, document: Document, container: Container | None, target: Scope) -> bool:

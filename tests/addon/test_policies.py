@@ -318,6 +318,32 @@ def test_a_version_that_stays_in_force_follows_its_exemptions(engine: Engine) ->
     assert [one.name for one in second.plan.ready[0].exemptions] == ["waiver"]
 
 
+class _Compared(str):
+    """A name that counts how often it is compared with another one."""
+
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Compared.times += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+def test_assignments_and_exemptions_are_no_product(engine: Engine) -> None:
+    count = 200
+    assignments = [assigned(f"a{at:03}") for at in range(count)]
+    exemptions = [exempted(f"x{at:03}", assignment=_Compared(f"a{at:03}")) for at in range(count)]
+    _Compared.times = 0
+    made = standing(engine, *assignments, *exemptions)
+
+    assert [[one.name for one in ready.exemptions] for ready in made.plan.ready] == [
+        [f"x{at:03}"] for at in range(count)
+    ]
+    # Each is looked up a few times; comparing each with each would be 40,000 times.
+    assert 0 < _Compared.times < 20 * count
+
+
 # Cheap to repeat
 
 

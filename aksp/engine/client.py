@@ -18,7 +18,7 @@ from aksp.compliance.comparing import Lookup
 from aksp.compliance.judgement import Audit, IsolatedRecord, Judgement, Task
 from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
-from aksp.engine.process import EngineDied, Outdated, PendingAnswer, Process, engine_binary
+from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, engine_binary
 from aksp.engine.records import (
     Admission,
     AdmissionRecord,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 EVALUATION_DEADLINE_MS = 2000
 #: Seconds a request may take beyond what its evaluations may, before the engine is killed.
 HARD_DEADLINE = 20.0
+#: Seconds a policy may take to compile, which nothing but the end of the engine interrupts. Rules as people write them take some 10 ms.
+COMPILE_DEADLINE = 5.0
 #: Bytes of resident memory past which the engine is killed.
 MEMORY_CAP = 3 << 30
 #: Bytes the engine's garbage collector works to stay under.
@@ -86,6 +88,7 @@ class Engine:
         self._binary = binary or engine_binary()
         self._deadline_ms = evaluation_deadline_ms
         self._hard_deadline = hard_deadline
+        self._compile_deadline = min(COMPILE_DEADLINE, hard_deadline)
         self._memory_cap = memory_cap
         own = {
             "AKSP_ENGINE_MEMORY": memory_target,
@@ -138,8 +141,11 @@ class Engine:
         """
         with self._life:
             try:
-                answer, _ = self._call("compile", self._compile_header(policy, modules))
+                answer, _ = self._call("compile", self._compile_header(policy, modules), within=self._compile_deadline)
             except EngineError as error:
+                if isinstance(error.__cause__, NoAnswer):
+                    late = f"the rule cannot be compiled within {self._compile_deadline:g} s: write it simpler"
+                    return [PolicyFault(file=modules[0].name, row=1, col=1, message=late)]
                 if not isinstance(error.__cause__, EngineDied) or not self._open:
                     raise
                 return [PolicyFault(file=modules[0].name, row=1, col=1, message=error.what)]
@@ -718,25 +724,37 @@ class Engine:
         for name, tasks in self._standing.items():
             self._once(process, "stand", self._stand_header(name, tasks))
 
-    def _call(self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> tuple[Any, int]:
+    def _call(
+        self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"", *, within: float | None = None
+    ) -> tuple[Any, int]:
         """Ask, and ask a new engine once more when it died meanwhile, perhaps of another request.
 
-        One that somebody kills is asked in vain more often. The answer, and the generation that gave it.
+        One that somebody kills is asked in vain more often. What had its time (within, seconds) is not asked again.
+        The answer, and the generation that gave it.
         """
         process = self._process or self._revive()
         for number in range(_LIVES):
             try:
-                return self._once(process, op, header, body), process.generation
+                return self._once(process, op, header, body, within=within), process.generation
             except EngineDied as died:
                 if not self._open:
                     raise EngineError("the engine was closed") from died
-                if number == _LIVES - 1 or (number and not process.killed):
+                late = within is not None and isinstance(died, NoAnswer)
+                if late or number == _LIVES - 1 or (number and not process.killed):
                     raise EngineError(f"the engine failed in {op}: {died}") from died
             process = self._revive()
         raise AssertionError("the last time returns or raises")
 
-    def _once(self, process: Process, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> Any:
-        return self._wait(process.send(next(self._ids), op, header, body), self._patience(body))
+    def _once(
+        self,
+        process: Process,
+        op: str,
+        header: Mapping[str, Any],
+        body: bytes | memoryview = b"",
+        *,
+        within: float | None = None,
+    ) -> Any:
+        return self._wait(process.send(next(self._ids), op, header, body), within or self._patience(body))
 
     def _patience(self, body: bytes | memoryview) -> float:
         return self._hard_deadline + len(body) / 1e6
@@ -756,7 +774,7 @@ class Engine:
             why = f"the engine was stopped: no answer within {seconds:.0f} s"
             if isinstance(started, PendingAnswer):
                 started.process.kill(why)
-            raise EngineDied(why) from None
+            raise NoAnswer(why) from None
 
 
 def _milliseconds(seconds: float) -> int:

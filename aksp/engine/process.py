@@ -48,6 +48,10 @@ class EngineDied(Exception):
     """The process ended, or was killed, with requests under way; or it takes none for now."""
 
 
+class NoAnswer(EngineDied):
+    """The process was killed since it did not answer this request in time."""
+
+
 class BadReview(EngineError):
     """The body is no AdmissionReview that can be judged; what says why."""
 

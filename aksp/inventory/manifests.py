@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ STDIN = "-"
 #: Bytes of text in one page, and files at most.
 PAGE_BYTES = 1 << 20
 PAGE_FILES = 500
+#: Bytes read of a pipe or a device, some 200,000 Pods as kubectl writes them. /dev/zero has no end.
+LONGEST_STREAM = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +62,7 @@ class Manifests:
         self._surroundings: list[dict[str, Any]] = []
         # What can be read only once.
         self._texts: dict[str, bytes] = {}
+        self._too_long: dict[str, OSError] = {}
         self._namespace = namespace
         self._selector = selector
         self.lines = LineIndex(engine)
@@ -136,13 +140,21 @@ class Manifests:
         """The text of a file. Raises OSError."""
         if file in self._texts:
             return self._texts[file]
+        if file in self._too_long:
+            raise self._too_long[file]
         path = Path(file)
         if file not in self._paths and not path.is_file():
             _refuse(path)
-        text = as_utf8(sys.stdin.buffer.read() if file == STDIN else path.read_bytes())
-        if file == STDIN or not path.is_file():
-            self._texts[file] = text
-            self.lines.keep(file, text)
+        if file != STDIN and path.is_file():
+            return as_utf8(path.read_bytes())
+        with contextlib.nullcontext(sys.stdin.buffer) if file == STDIN else path.open("rb") as stream:
+            data = stream.read(LONGEST_STREAM + 1)
+        if len(data) > LONGEST_STREAM:
+            # Not to be asked again: the rest would pass for the whole.
+            what = f"longer than {LONGEST_STREAM >> 20} MiB, which is read of no pipe or device: give it as files"
+            raise self._too_long.setdefault(file, OSError(what))
+        self._texts[file] = text = as_utf8(data)
+        self.lines.keep(file, text)
         return text
 
     def _parts(self, files: Sequence[str], about: Callable[[bytes], bool]) -> Iterator[_FilePart | Gap]:

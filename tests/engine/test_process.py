@@ -9,11 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aksp.compliance.judgement import Task
 from aksp.engine import PROTOCOL, Engine, engine_binary
+from aksp.engine.process import Process
 from aksp.errors import EngineError, ExitCode
 from tests.compliance.builders import module
 from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
@@ -197,6 +199,32 @@ def test_an_engine_that_does_not_answer_is_stopped_and_its_policies_are_in_error
         judgement = engine.judge(batch, [Task(policy="mute", parameters={}, documents=[0])])
 
         assert faults(judgement, 0) == {0: "the engine was stopped: no answer within 0 s"}
+
+
+def doubling(levels: int) -> str:
+    """Two lists that double at each level. OPA's type checker compares their types in time that doubles, too."""
+    chains = [f"{name}0 := [input.review]" for name in "ab"]
+    chains += [f"{name}{n} := [{name}{n - 1}, {name}{n - 1}]" for name in "ab" for n in range(1, levels + 1)]
+    return "\n".join([*chains, f'violation contains {{"msg": "equal"}} if a{levels} == b{levels}'])
+
+
+def test_a_rule_that_compiles_without_end_is_given_up_once_and_others_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Counted(Process):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            started.append(self)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr("aksp.engine.client.Process", Counted)
+    with Engine(hard_deadline=1.0) as engine:
+        compile_rule(engine, "honest", HONEST)
+        found = engine.compile("doubling", [module(doubling(30))])
+        batch = engine.load_list(pods(True, False))
+        assert violations(judge(engine, batch, ["honest"]), 0) == [0]
+    assert [one["message"] for one in found] == ["the rule cannot be compiled within 1 s: write it simpler"]
+    # One that was asked in vain, and one for what came after.
+    assert len(started) == 2
 
 
 # Engines that are none

@@ -125,6 +125,25 @@ def test_what_a_folder_holds_and_cannot_be_read_is_a_gap(engine: Engine, tmp_pat
     assert names(engine, str(tmp_path), recursive=True) == ["a", "b"]
 
 
+@pytest.mark.parametrize("file", ["-", "/dev/zero"])
+def test_a_stream_without_an_end_is_one_gap_and_nothing_of_it_is_judged(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    whole = json.dumps(pod("a")).encode() + b"\n---\n" + json.dumps(pod("b")).encode()
+    # The rest that is left to read would be a document of its own.
+    monkeypatch.setattr("aksp.inventory.manifests.LONGEST_STREAM", whole.index(b"---"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(whole)))
+
+    manifests = Manifests(engine, [file])
+    pages = list(manifests.pages(EVERYTHING))
+    assert [document for page in pages for document in page.documents] == []
+    (gap,) = [gap for page in pages for gap in page.gaps]
+    assert (gap.reason, gap.message) == (
+        "UnreadableFile",
+        f"{file}: longer than 0 MiB, which is read of no pipe or device: give it as files",
+    )
+
+
 def test_a_folder_that_cannot_be_opened_is_a_gap(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

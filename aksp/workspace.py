@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from aksp.catalog.folder import BUNDLED, Folder
+from aksp.catalog.common import BUNDLED
+from aksp.catalog.folder import Folder
 from aksp.catalog.interface import Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent

@@ -122,7 +122,7 @@ def check_contents(wheel: Path) -> None:
     }
     definitions = {
         f"aksp/{path.relative_to(ROOT).as_posix()}"
-        for pattern in ("*/definition.json", "*/*.rego", "lib/*.rego")
+        for pattern in ("*/definition.json", "*/*.rego", "lib/*.rego", "lib/*.json")
         for path in (ROOT / "definitions").glob(pattern)
     }
     page = {

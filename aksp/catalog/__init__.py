@@ -1,1 +1,1 @@
-"""Where definitions come from: the nine that come with aksp, and the workspace's own."""
+"""Where definitions come from: those that come with aksp, and the workspace's own."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from aksp.catalog.common import BUNDLED, joined
 from aksp.catalog.document import Reader, definition_from
 from aksp.catalog.interface import BrokenDefinition
 from aksp.catalog.template import Template, template_from, template_from_base64
@@ -70,10 +71,7 @@ class Folder:
 
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
         origin = str(path)
-        try:
-            document = decode_held(_text(path))
-        except (ValueError, RecursionError) as error:
-            raise InvalidPolicy(f"not JSON: {error}", where=origin) from error
+        document = as_json(path)
         info = (
             Reader(document, origin)
             .object("properties")
@@ -149,9 +147,6 @@ def _text(path: Path) -> str:
         raise InvalidPolicy(error.what, where=error.where, hint=error.hint) from error
 
 
-BUNDLED = Path(__file__).parent.parent / "definitions"
-
-
 def bundled() -> list[Definition]:
     """The definitions that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
     found: list[Definition] = []
@@ -168,5 +163,9 @@ def is_bundled(definition: Definition) -> bool:
 
 
 def as_json(path: Path) -> Any:
-    """A definition's document as written, for ``aksp definitions show -o json``."""
-    return decode_held(_text(path))
+    """A definition's document, whole, for ``aksp definitions show -o json``. Raises InvalidPolicy."""
+    try:
+        document = decode_held(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InvalidPolicy(f"not JSON: {error}", where=str(path)) from error
+    return joined(document, str(path))

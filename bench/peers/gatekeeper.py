@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aksp.catalog.folder import as_json
+
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = ROOT / "definitions"
 PARAMETERS = ROOT / "bench" / "parameters.json"
@@ -40,7 +42,7 @@ def constraint_template(slug: str, definitions: Path = DEFINITIONS) -> Object:
 
 def constraint(slug: str, given: Mapping[str, Any], definitions: Path = DEFINITIONS) -> Object:
     """The Constraint with a definition's selection and the parameters `given`; the others have their defaults."""
-    properties = json.loads((definitions / slug / "definition.json").read_text())["properties"]
+    properties = as_json(definitions / slug / "definition.json")["properties"]
     declared = properties["parameters"]
     if unknown := given.keys() - declared.keys():
         raise ValueError(f"{slug} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(declared)}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aksp.catalog.folder import bundled
+from aksp.catalog.folder import as_json, bundled
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, chosen
 
@@ -66,7 +65,7 @@ def test_show_tells_what_a_definition_demands_and_how_to_assign_it(slug: str, ak
 def test_show_gives_the_document_and_the_rego(aksp: Aksp) -> None:
     origin = Path({d.slug: d for d in bundled()}["no-privileged"].origin)
 
-    assert aksp.done("definitions", "show", "no-privileged", "-o", "json").json == json.loads(origin.read_bytes())
+    assert aksp.done("definitions", "show", "no-privileged", "-o", "json").json == as_json(origin)
     assert yaml.safe_load(aksp.done("definitions", "show", "ContainerNoPrivilege", "-o", "yaml").out)["name"]
     assert aksp.done("definitions", "show", "no-privileged", "-o", "name").out == "no-privileged\n"
     wide = aksp.done("definitions", "show", "no-privileged", "-o", "wide").out

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aksp.catalog.folder import as_json
 from aksp.compliance.kinds import judges_pods
 from aksp.compliance.parameters import faults, value_problem
 from aksp.engine import Engine
@@ -84,7 +84,7 @@ EACH = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIO
 
 
 def _document(definition: Definition) -> Any:
-    return json.loads(Path(definition.origin).read_text(encoding="utf-8"))
+    return as_json(Path(definition.origin))
 
 
 def _options(definition: Definition) -> list[str]:

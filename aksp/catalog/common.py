@@ -1,0 +1,77 @@
+"""What most definitions have in common, written once and joined to each that asks for it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aksp.catalog.document import Reader
+from aksp.compliance.parameters import nearest
+from aksp.errors import InvalidPolicy
+from aksp.model.json_text import decode_held
+from aksp.yaml_reader import read_file
+
+BUNDLED = Path(__file__).parent.parent / "definitions"
+
+
+@cache
+def _common() -> Any:
+    """Parameters by name, and a policyRule that uses them."""
+    return decode_held(read_file(BUNDLED / "lib" / "common.json"))
+
+
+def joined(document: Any, origin: str) -> Any:
+    """A definition's document as Azure has it: ``properties.common`` is replaced by the parameters and the rule it stands for.
+
+    ``common`` has ``apiGroups``, ``kinds`` and the names of common ``parameters``. Whatever parameter the rule does not
+    use otherwise is a value for the Rego. A parameter that the document has itself stays its own. Raises InvalidPolicy.
+    """
+    properties = Reader(document, origin).object("properties")
+    if not properties.has("common"):
+        return document
+    if properties.has("policyRule"):
+        raise InvalidPolicy(
+            "properties has both policyRule and common", where=origin, hint="common makes the policyRule"
+        )
+    asked = properties.object("common").only(("apiGroups", "kinds", "parameters"))
+    kinds, shared, own = asked.texts("kinds"), _common(), properties.mapping("parameters")
+    parameters = dict(own)
+    for name in asked.texts("parameters"):
+        if name not in shared["parameters"]:
+            raise InvalidPolicy(
+                f"{asked.path}.parameters names {name!r}, which is no common parameter",
+                where=origin,
+                hint=nearest(name, list(shared["parameters"])),
+            )
+        parameters.setdefault(name, _about(kinds, shared["parameters"][name]))
+    then = shared["policyRule"]["then"]
+    used = {"effect", *then["details"]}
+    details = {
+        # What names a parameter that this definition does not have is not there.
+        key: value
+        for key, value in then["details"].items()
+        if key not in shared["parameters"] or key in parameters
+    }
+    details |= {
+        "apiGroups": list(asked.texts("apiGroups")),
+        "kinds": list(kinds),
+        "values": {name: f"[parameters('{name}')]" for name in parameters if name not in used},
+    }
+    rule = {**shared["policyRule"], "then": {**then, "details": details}}
+    rest = {key: value for key, value in document["properties"].items() if key not in ("common", "parameters")}
+    return {**document, "properties": {**rest, "parameters": parameters, "policyRule": rule}}
+
+
+def _about(kinds: Any, parameter: Any) -> Any:
+    """The parameter with the kinds that it is about in its description."""
+    metadata = parameter["metadata"]
+    told = metadata["description"].replace("{kinds}", " and ".join(map(_plural, kinds)))
+    return {**parameter, "metadata": {**metadata, "description": told}}
+
+
+def _plural(kind: str) -> str:
+    if re.search(r"(s|x|ch|sh)$", kind):
+        return f"{kind}es"
+    return re.sub(r"(?<=[^aeiou])y$", "ie", kind) + "s"

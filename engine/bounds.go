@@ -44,6 +44,7 @@ func init() {
 		}
 		return checkRepeats(textOf(operands[0]), operands[1])
 	})
+	topdown.RegisterBuiltinFunc(ast.RenderTemplate.Name, render)
 	bound(ast.RenderTemplate.Name, func(operands []*ast.Term) error { return checkWidths(operands[0]) })
 	bound(ast.Concat.Name, func(operands []*ast.Term) error {
 		between, size := textOf(operands[0]), 0

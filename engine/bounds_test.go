@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // tests/engine/test_built_ins.py calls each of them with hostile arguments.
@@ -50,9 +54,14 @@ func TestABuiltInThatWouldMakeTooMuchOfLittleFails(t *testing.T) {
 		`net.cidr_expand("10.0.0.0/13")`:                         "the network has 2^19 addresses, more than 262144",
 		`net.cidr_expand("10.1.2.3/24")`:                         "",
 		`sprintf("%s of 123456789012345678901234567890", ["x"])`: "",
-		`strings.render_template(concat("", [x | some _ in numbers.range(1, 70); x := "{{printf \"%1000000d\" 1}}"]), {})`: "the text would have 66 MiB, more than 64",
-		`strings.render_template("{{.a}} 1000000", {"a": "b"})`:                                                            "",
-		`concat(` + hundred + `, split(` + hundred + `, ""))`:                                                              "the text would have 9536 MiB, more than 64",
+		`strings.render_template(concat("", [x | some _ in numbers.range(1, 70); x := "{{printf \"%1000000d\" 1}}"]), {})`:                 "the text would have 66 MiB, more than 64",
+		`strings.render_template("{{.a}} 1000000", {"a": "b"})`:                                                                            "",
+		`strings.render_template("{{range .x}}{{range $.x}}{{range $.x}}0123456789{{end}}{{end}}{{end}}", {"x": numbers.range(1, 200)})`:   "the text would have 64 MiB, more than 64",
+		`strings.render_template("{{$y := .a}}{{range .x}}{{$y = print $y $y}}{{end}}", {"a": "ab", "x": numbers.range(1, 40)})`:           "the text would have 128 MiB, more than 64",
+		`strings.render_template("{{$y := .a}}{{range .x}}{{$y = printf \"%s%s\" $y $y}}{{end}}", {"a": "ab", "x": numbers.range(1, 40)})`: "MiB, more than 64",
+		`strings.render_template("{{$y := .a}}{{range .x}}{{$y = js $y}}{{end}}", {"a": "<", "x": numbers.range(1, 40)})`:                  "MiB, more than 64",
+		`strings.render_template("{{printf .w 1}}", {"w": concat("", [x | some _ in numbers.range(1, 70); x := "%1000000d"])})`:            "the text would have 66 MiB, more than 64",
+		`concat(` + hundred + `, split(` + hundred + `, ""))`:                                                                              "the text would have 9536 MiB, more than 64",
 		`concat("x", {"a", "b"})`:                                    "",
 		`replace(` + hundred + `, "", ` + hundred + `)`:              "the text would have 9536 MiB, more than 64",
 		`replace("aaa", "a", "bb")`:                                  "",
@@ -69,6 +78,41 @@ func TestABuiltInThatWouldMakeTooMuchOfLittleFails(t *testing.T) {
 			}
 		} else if len(out.faults) != 1 || !strings.Contains(out.faults[0], want) {
 			t.Errorf("%s: %v, not %q", call, out.faults, want)
+		}
+	}
+}
+
+// As it was before init.
+var opasRender = topdown.GetBuiltin(ast.RenderTemplate.Name)
+
+// What OPA's own strings.render_template makes of the same.
+func TestATemplateIsRenderedAsByOPA(t *testing.T) {
+	for template, want := range map[string]string{
+		"{{.text}} is {{.number}} {{.missing}}":                     "a<b is 1 <undefined>",
+		"{{range $i, $x := .list}}{{$i}}={{$x}};{{end}}":            "0=1;1=two;2=true;",
+		"{{range $k, $v := .object}}{{$k}}{{$v}}{{end}}":            "x1y<undefined>",
+		"{{if .number}}{{printf \"%05d %q\" .number .text}}{{end}}": "%!d(json.Number=00001) \"a<b\"",
+		"{{html .text}} {{js .text}} {{urlquery .text}}":            "a&lt;b a\\u003Cb a%3Cb",
+		"{{print .text 1 2}} {{println .list}}{{len .object}}":      "a<b1 2 [1 two true]\n2",
+		"{{define \"t\"}}[{{.}}]{{end}}{{template \"t\" .number}}":  "[1]",
+	} {
+		variables := map[string]any{
+			"text": "a<b", "number": json.Number("1"), "list": []any{json.Number("1"), "two", true},
+			"object": map[string]any{"x": json.Number("1"), "y": nil},
+		}
+		for name, call := range map[string]topdown.BuiltinFunc{"OPA's": opasRender, "ours": render} {
+			got := ""
+			object, err := ast.InterfaceToValue(variables)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = call(topdown.BuiltinContext{}, []*ast.Term{ast.StringTerm(template), ast.NewTerm(object)}, func(made *ast.Term) error {
+				got = string(made.Value.(ast.String))
+				return nil
+			})
+			if err != nil || got != want {
+				t.Errorf("%s: %s: %q, %v, not %q", name, template, got, err, want)
+			}
 		}
 	}
 }

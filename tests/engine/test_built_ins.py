@@ -134,6 +134,14 @@ CULPRITS = {
         'made := strings.render_template("{{range .x}}{{range $.x}}{{range $.x}}{{end}}{{end}}{{end}}", {"x": numbers_})',
         "does not end",
     ),
+    "strings.render_template, loud": (
+        'made := strings.render_template("{{range .x}}{{range $.x}}{{range $.x}}aksp{{end}}{{end}}{{end}}", {"x": numbers_})',
+        "more than 64|took longer",
+    ),
+    "strings.render_template, doubling": (
+        'made := strings.render_template("{{$y := .y}}{{range .x}}{{$y = print $y $y}}{{end}}", {"x": numbers_, "y": text})',
+        "more than 64",
+    ),
     "sprintf": ('made := sprintf(concat("", [x | some _ in numbers_; x := "%999999d"]), numbers_)', "more than 64"),
     "sprintf by place": (
         'made := sprintf(concat("", [x | some _ in numbers_; x := "%[1]s"]), [text])',

@@ -34,8 +34,8 @@ ENVIRONMENT = (
     ("AKSP_ENGINE", "The engine's program, instead of the one that comes with aksp."),
     (
         "AKSP_ENGINE_EVALUATOR",
-        "How rules are evaluated: topdown (the default: OPA itself), plan (aksp's own evaluator runs OPA's plan, and OPA "
-        "itself what it has no answer for), or both, where a difference is a gap.",
+        "How rules are evaluated: plan (the default: aksp's own evaluator runs OPA's plan, and OPA itself what it has no "
+        "answer for), topdown (OPA itself), or both, where a difference is a gap.",
     ),
     ("KUBECONFIG", "Kubeconfig files, as for kubectl, unless `--kubeconfig` names one."),
     ("NO_COLOR", "When it is not empty: no colour, unless `--color always` is given."),

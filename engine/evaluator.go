@@ -20,8 +20,7 @@ const (
 	byBoth    = "both"
 )
 
-// Not yet the plan: in a cluster nothing holds it against topdown yet.
-const defaultEvaluator = byTopdown
+const defaultEvaluator = byPlan
 
 // evaluator is chosen when the process starts, for all policies.
 var evaluator = cmp.Or(os.Getenv("AKSP_ENGINE_EVALUATOR"), defaultEvaluator)

@@ -184,7 +184,7 @@ class Engine:
         return self._audits[policy]
 
     def unplanned(self, policy: str) -> str:
-        """Why OPA's topdown evaluates a compiled policy and not its plan; empty when it has one, or none is asked for."""
+        """Why OPA's topdown evaluates a compiled policy and not its plan; empty when it has one, or topdown evaluates all."""
         return self._unplanned[policy]
 
     def withhold(self, policy: str, why: str | None) -> None:

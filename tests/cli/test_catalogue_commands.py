@@ -101,7 +101,7 @@ q[x].b.c := y if {
 
 
 def test_show_tells_of_a_rule_that_has_no_plan_and_why(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AKSP_ENGINE_EVALUATOR", "plan")
+    monkeypatch.delenv("AKSP_ENGINE_EVALUATOR", raising=False)
     write(aksp.workspace / "definitions", policy_rego=WITHOUT_PLAN)
 
     out = aksp.done("definitions", "show", "ours").out

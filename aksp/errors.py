@@ -6,6 +6,7 @@
     ├── InvalidInput        2    options, parameters, documents, paths
     │   └── InvalidPolicy   2    Rego that does not compile, a definition that is wrong
     ├── ClusterError        3    unreachable, or it refused
+    │   ├── KubeconfigError 2    the kubeconfig is wrong or not there, or has no such context
     │   └── Forbidden       3    one request refused by RBAC: a gap where others are answered
     ├── NothingToJudge      4    nothing is there that could be judged, now or later
     └── EngineError         5    the engine is missing, or answers what it should not
@@ -33,7 +34,7 @@ class ExitCode(IntEnum):
 EXIT_MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "evaluated completely, nothing at or above the threshold (`--fail-on`)",
     ExitCode.NON_COMPLIANT: "non-compliant",
-    ExitCode.INVALID: "wrong usage or invalid input: options, parameters, a definition, an assignment, a path or a workspace that is not there, an output that cannot be written",
+    ExitCode.INVALID: "wrong usage or invalid input: options, parameters, a definition, an assignment, a path, a workspace or a context that is not there, a kubeconfig that is wrong, an output that cannot be written",
     ExitCode.CLUSTER: "cluster unreachable, or it refused (TLS, authentication, RBAC)",
     ExitCode.INCONCLUSIVE: "inconclusive: no violation counted, but something could not be judged, or there was nothing: no document, no assignment in force, no such namespace",
     ExitCode.INTERNAL: "an internal error, a bug",
@@ -76,6 +77,12 @@ class ClusterError(AkspError):
     """The API server cannot be reached, or does not accept us."""
 
     exit_code = ExitCode.CLUSTER
+
+
+class KubeconfigError(ClusterError):
+    """The kubeconfig is not there or is wrong, or has no such context: nothing was asked of a cluster yet."""
+
+    exit_code = ExitCode.INVALID
 
 
 class Forbidden(ClusterError):

@@ -36,8 +36,8 @@ class ClusterChoice:
         return None if self.cluster == CURRENT else self.cluster
 
     def name(self) -> str:
-        """The cluster's name in scopes, found without connecting. Raises ClusterError where no context is current."""
-        from aksp.errors import ClusterError
+        """The cluster's name in scopes, found without connecting. Raises KubeconfigError where no context is current."""
+        from aksp.errors import KubeconfigError
         from aksp.kube.kubeconfig import not_found, read
 
         if name := self.named or self.context:
@@ -45,7 +45,7 @@ class ClusterChoice:
         config = read(self.kubeconfig)
         if config is None or config.current is None:
             what = not_found(self.kubeconfig).what if config is None else "there is no current context"
-            raise ClusterError(what, hint="name the cluster: --cluster NAME, or give --kubeconfig")
+            raise KubeconfigError(what, hint="name the cluster: --cluster NAME, or give --kubeconfig")
         return config.current
 
     @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from aksp.errors import ClusterError
+from aksp.errors import ClusterError, KubeconfigError
 from aksp.kube import kubeconfig as files
 from aksp.kube.connection import Connection, Session
 from aksp.kube.credentials import ContextCredentials, target
@@ -33,13 +33,13 @@ LOOPBACK = ("127.", "localhost", "::1")
 
 
 def contexts(kubeconfig: str | None) -> list[str]:
-    """The contexts' names, in the files' order; none without a kubeconfig. Raises ClusterError for a broken one."""
+    """The contexts' names, in the files' order; none without a kubeconfig. Raises KubeconfigError for a broken one."""
     config = files.read(kubeconfig)
     return list(config.contexts) if config else []
 
 
 def current_context(kubeconfig: str | None) -> str | None:
-    """The current context's name, which need not exist. Raises ClusterError for a broken kubeconfig."""
+    """The current context's name, which need not exist. Raises KubeconfigError for a broken kubeconfig."""
     config = files.read(kubeconfig)
     return config.current if config else None
 
@@ -66,7 +66,7 @@ def connect(
 
     `kubeconfig`: the file given by option. `compress`: whether answers come gzipped; None: unless the server is on this
     machine, where compressing costs more than it saves. Timeouts in seconds.
-    Raises ClusterError: no kubeconfig, unknown context, a field that is wrong, a plugin that fails.
+    Raises KubeconfigError: no kubeconfig, unknown context, a field that is wrong; ClusterError: a plugin that fails.
     """
     config = files.read(kubeconfig)
     renew: Callable[[], Session]
@@ -148,7 +148,7 @@ def _session(configuration: Configuration, impersonation: tuple[tuple[str, str],
     try:
         pool: urllib3.PoolManager = rest(configuration).pool_manager
     except (urllib3.exceptions.HTTPError, ValueError, ImportError) as error:
-        raise ClusterError(
+        raise KubeconfigError(
             "no connection can be set up", hint="check proxy-url in the kubeconfig and HTTPS_PROXY"
         ) from error
 
@@ -162,7 +162,7 @@ def _session(configuration: Configuration, impersonation: tuple[tuple[str, str],
         # Files of tokens often end in a line end, which no header may hold.
         value = str(setting["value"] or "").strip() if setting else ""
         if not (value.isascii() and value.isprintable()):
-            raise ClusterError(
+            raise KubeconfigError(
                 "the token holds characters that no token has (line ends, other than ASCII)",
                 hint="check token or tokenFile of the user in the kubeconfig, or log in again",
             )
@@ -201,7 +201,7 @@ def _unusable(chosen: ContextCredentials, said: str) -> ClusterError:
     said = " ".join(said.split())[:500]
     where = os.pathsep.join(map(str, chosen.files))
     if chosen.command is None:
-        return ClusterError(
+        return KubeconfigError(
             f"the credentials of user {chosen.user!r} cannot be used: {said}", where=where, hint=files.CORRECT
         )
     if shutil.which(chosen.command) is None:

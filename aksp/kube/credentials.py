@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aksp.errors import ClusterError
+from aksp.errors import KubeconfigError
 from aksp.kube.kubeconfig import CORRECT, Entry, Kubeconfig
 from aksp.yaml_reader import open_regular
 
@@ -48,7 +48,7 @@ class ContextCredentials:
 
 
 def target(config: Kubeconfig, name: str | None) -> ContextCredentials:
-    """The context `name`, or the current one. Raises ClusterError with file and field."""
+    """The context `name`, or the current one. Raises KubeconfigError with file and field."""
     context = config.context(name)
     cluster = _cluster(_referred(context, "cluster", config.clusters), context)
     user_entry = _referred(context, "user", config.users)
@@ -82,7 +82,7 @@ def _referred(context: Entry, role: str, entries: Mapping[str, Entry]) -> Entry 
     if name in (None, ""):
         return None
     if str(name) not in entries:
-        raise ClusterError(
+        raise KubeconfigError(
             f"context {context.name!r} names {role} {str(name)!r}, which is not there",
             where=str(context.file),
             hint=CORRECT,
@@ -92,7 +92,7 @@ def _referred(context: Entry, role: str, entries: Mapping[str, Entry]) -> Entry 
 
 def _cluster(entry: Entry | None, context: Entry) -> dict[str, Any]:
     if entry is None:
-        raise ClusterError(f"context {context.name!r} names no cluster", where=str(context.file), hint=CORRECT)
+        raise KubeconfigError(f"context {context.name!r} names no cluster", where=str(context.file), hint=CORRECT)
     field = _EntryFields(entry, "clusters")
     for key in ("server", "certificate-authority", "certificate-authority-data", "tls-server-name", "proxy-url"):
         field.must_be(key, str, "a string")
@@ -162,9 +162,9 @@ class _EntryFields:
         self.value = {str(key): value for key, value in entry.value.items() if value not in (None, "")}
         self._section = section
 
-    def wrong(self, key: str, what: str, *, hint: str = CORRECT) -> ClusterError:
+    def wrong(self, key: str, what: str, *, hint: str = CORRECT) -> KubeconfigError:
         name = f"{self._section}[{self.entry.name}].{key}"
-        return ClusterError(f"{name}: {what}", where=str(self.entry.file), hint=hint)
+        return KubeconfigError(f"{name}: {what}", where=str(self.entry.file), hint=hint)
 
     def must_be(self, key: str, kind: type, expected: str) -> None:
         if key in self.value and not isinstance(self.value[key], kind):

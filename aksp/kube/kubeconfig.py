@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aksp.errors import ClusterError
+from aksp.errors import KubeconfigError
 from aksp.yaml_reader import NoFile, open_regular
 
 VARIABLE = "KUBECONFIG"
@@ -43,13 +43,13 @@ class Kubeconfig:
     users: Mapping[str, Entry]
 
     def context(self, name: str | None) -> Entry:
-        """The context of that name, or the current one. Raises ClusterError naming those known."""
+        """The context of that name, or the current one. Raises KubeconfigError naming those known."""
         where = os.pathsep.join(map(str, self.files))
         if not self.contexts:
-            raise ClusterError("the kubeconfig has no contexts", where=where, hint=f"get credentials, {GET}")
+            raise KubeconfigError("the kubeconfig has no contexts", where=where, hint=f"get credentials, {GET}")
         known = _listed(list(self.contexts))
         if name is None and self.current is None:
-            raise ClusterError(
+            raise KubeconfigError(
                 f"no current context; known: {known}",
                 where=where,
                 hint="name one with --context or --cluster, or choose one with `kubectl config use-context`",
@@ -62,7 +62,7 @@ class Kubeconfig:
 
         near = difflib.get_close_matches(wanted, self.contexts, n=1)
         what = f"unknown context {wanted!r}" if name is not None else f"the current context {wanted!r} does not exist"
-        raise ClusterError(
+        raise KubeconfigError(
             f"{what}; known: {known}",
             where=where,
             hint=f"did you mean {near[0]!r}?" if near else "see `kubectl config get-contexts`",
@@ -83,7 +83,7 @@ def paths(kubeconfig: str | None) -> tuple[Path, ...]:
 def read(kubeconfig: str | None) -> Kubeconfig | None:
     """The merged kubeconfig; None when no file is there, or all are empty, as far as none was named by the option.
 
-    Raises ClusterError for a file that cannot be read or is no kubeconfig.
+    Raises KubeconfigError for a file that cannot be read or is no kubeconfig.
     """
     files: list[Path] = []
     current: str | None = None
@@ -102,7 +102,7 @@ def read(kubeconfig: str | None) -> Kubeconfig | None:
         return Kubeconfig(files=tuple(files), current=current, **merged)
     if kubeconfig:
         there = paths(kubeconfig)[0].exists()
-        raise ClusterError(
+        raise KubeconfigError(
             "the kubeconfig is empty" if there else "there is no such kubeconfig",
             where=kubeconfig,
             hint=f"check --kubeconfig, or get credentials, {GET}",
@@ -110,10 +110,10 @@ def read(kubeconfig: str | None) -> Kubeconfig | None:
     return None
 
 
-def not_found(kubeconfig: str | None) -> ClusterError:
+def not_found(kubeconfig: str | None) -> KubeconfigError:
     """The error when neither a kubeconfig nor a Pod's service account is there."""
     looked = ", ".join(map(str, paths(kubeconfig)))
-    return ClusterError(
+    return KubeconfigError(
         f"no kubeconfig found (looked at {looked}; not running in a Pod)",
         hint=f"get credentials, {GET}; or name a file with --kubeconfig or {VARIABLE}; or check manifests with -f",
     )
@@ -131,10 +131,10 @@ def _document(path: Path) -> Mapping[str, Any] | None:
     except NoFile as error:
         # What a pipe brings is there once, and the file is read again for every cluster and every new token.
         hint = "write it to a file, and name that"
-        raise ClusterError(f"cannot read the kubeconfig: {error.strerror}", where=str(path), hint=hint) from error
+        raise KubeconfigError(f"cannot read the kubeconfig: {error.strerror}", where=str(path), hint=hint) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ClusterError(f"cannot read the kubeconfig: {reason}", where=str(path), hint=CORRECT) from error
+        raise KubeconfigError(f"cannot read the kubeconfig: {reason}", where=str(path), hint=CORRECT) from error
     try:
         # The parser of libyaml, where PyYAML has it: a file with hundreds of clusters takes the other one a second.
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -143,11 +143,11 @@ def _document(path: Path) -> Mapping[str, Any] | None:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ClusterError(f"the kubeconfig is not YAML: {problem}", where=where, hint=CORRECT) from None
+        raise KubeconfigError(f"the kubeconfig is not YAML: {problem}", where=where, hint=CORRECT) from None
     if document is None:
         return None
     if not isinstance(document, dict):
-        raise ClusterError("this is no kubeconfig: expected a mapping", where=str(path), hint=CORRECT)
+        raise KubeconfigError("this is no kubeconfig: expected a mapping", where=str(path), hint=CORRECT)
     return document
 
 
@@ -156,14 +156,14 @@ def _entries(document: Mapping[str, Any], section: str, path: Path) -> list[Entr
     found = []
     listed = document.get(section) or []
     if not isinstance(listed, list):
-        raise ClusterError(f"{section}: expected a list", where=str(path), hint=CORRECT)
+        raise KubeconfigError(f"{section}: expected a list", where=str(path), hint=CORRECT)
     for at, item in enumerate(listed):
         if not isinstance(item, dict) or item.get("name") in (None, ""):
-            raise ClusterError(f"{section}[{at}]: expected a mapping with a name", where=str(path), hint=CORRECT)
+            raise KubeconfigError(f"{section}[{at}]: expected a mapping with a name", where=str(path), hint=CORRECT)
         value = item.get(section.removesuffix("s")) or {}
         if not isinstance(value, dict):
             key = section.removesuffix("s")
-            raise ClusterError(f"{section}[{at}].{key}: expected a mapping", where=str(path), hint=CORRECT)
+            raise KubeconfigError(f"{section}[{at}].{key}: expected a mapping", where=str(path), hint=CORRECT)
         found.append(Entry(name=str(item["name"]), value=value, file=path))
     return found
 

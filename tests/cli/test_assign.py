@@ -219,7 +219,7 @@ def test_what_cannot_be_assigned_is_refused_with_what_and_why(
 def test_the_current_cluster_is_refused_when_there_is_none(aksp: Aksp) -> None:
     run = aksp("assign", "no-privileged", "--cluster")
 
-    assert (run.code, run.out) == (3, "")
+    assert (run.code, run.out) == (2, "")
     assert "no kubeconfig found" in run.err and "--kubeconfig" in run.err
     assert not aksp.workspace.exists()
 

@@ -38,20 +38,20 @@ def one_error(text: str) -> str:
 # Clusters
 
 
-def test_no_kubeconfig_is_exit_3_with_the_way_out(aksp: Aksp) -> None:
+def test_no_kubeconfig_is_exit_2_with_the_way_out(aksp: Aksp) -> None:
     run = aksp("compliance")
 
-    assert (run.code, run.out) == (3, "")
+    assert (run.code, run.out) == (2, "")
     assert "no kubeconfig found" in one_error(run.err)
     assert "--kubeconfig" in run.err and "-f" in run.err
 
 
-def test_an_unknown_context_is_exit_3_with_those_that_there_are(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_context_is_exit_2_with_those_that_there_are(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
     aksp.put("config", kubeconfig("dev", "prod", current="dev"))
     monkeypatch.setenv("KUBECONFIG", "config")
     for arguments in (["--cluster", "prud"], ["--context", "prud"]):
         run = aksp("compliance", *arguments)
-        assert run.code == 3
+        assert run.code == 2
         assert "prud" in one_error(run.err) and "prod" in run.err
 
 
@@ -65,11 +65,11 @@ def test_a_cluster_that_is_not_there_is_exit_3(aksp: Aksp, monkeypatch: pytest.M
     assert "127.0.0.1:1" in run.err
 
 
-def test_no_current_context_is_exit_3(assigned: Aksp) -> None:
+def test_no_current_context_is_exit_2(assigned: Aksp) -> None:
     path = assigned.put("pod.json", BAD)
     run = assigned("compliance", "-f", path, "--cluster")
 
-    assert run.code == 3
+    assert run.code == 2
     assert "--cluster NAME" in one_error(run.err)
 
 

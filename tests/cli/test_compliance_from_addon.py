@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from aksp.cli.last_report import ages
 from aksp.kube import faults
 from aksp.model.compliance import Report
 from tests.addon.stored import REPORTS, Stored
+from tests.cli import conftest
 from tests.cli.conftest import Aksp
 from tests.kube.apiserver import ApiServer, Reply, Request, kubeconfig, status
 from tests.report.render import render
@@ -183,6 +183,6 @@ def test_all_namespaces_is_what_it_shows_anyway(aksp: Aksp, cluster: Cluster) ->
 
 
 def test_an_unreachable_cluster_exits_with_3(aksp: Aksp, cluster: Cluster) -> None:
-    aksp.put("dead", json.dumps({"apiVersion": "v1", "kind": "Config"}))
-    run = aksp("compliance", "--from", "addon", "--kubeconfig", "dead")
+    aksp.put("dead", conftest.kubeconfig("dead", current="dead"))
+    run = aksp("compliance", "--from", "addon", "--kubeconfig", "dead", "--request-timeout", "1")
     assert run.code == 3

@@ -157,7 +157,7 @@ def test_a_cluster_that_refuses_is_exit_3(aksp: Aksp) -> None:
 def test_the_cluster_is_named_by_its_context(aksp: Aksp) -> None:
     assert run(aksp, [], "--cluster", "test")[0].code == 0
     assert run(aksp, [], "--cluster")[0].code == 0
-    assert run(aksp, [], "--context", "nowhere")[0].code == 3
+    assert run(aksp, [], "--context", "nowhere")[0].code == 2
 
 
 def test_text_from_the_cluster_cannot_steer_the_terminal(aksp: Aksp) -> None:

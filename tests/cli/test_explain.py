@@ -317,6 +317,6 @@ def test_an_assignment_that_finds_nothing_to_judge_says_so(assigned: Aksp) -> No
 
 
 def test_without_a_cluster_a_resource_cannot_be_looked_up(assigned: Aksp) -> None:
-    assert assigned("explain", "deploy/web").code == 3
+    assert assigned("explain", "deploy/web").code == 2
     path = assigned.put("kubeconfig.json", kubeconfig("prod", current="prod"))
     assert assigned("explain", "deploy/web", "--kubeconfig", path, "--request-timeout", "1").code == 3

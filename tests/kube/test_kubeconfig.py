@@ -22,7 +22,7 @@ TOKEN = "eyJsecret.eyJsecret.signature"
 def refused(path: str | None, context: str | None = None) -> ClusterError:
     with pytest.raises(ClusterError) as raised:
         connect(context, path)
-    assert raised.value.exit_code == ExitCode.CLUSTER
+    assert raised.value.exit_code == ExitCode.INVALID
     assert TOKEN not in str(raised.value) + str(raised.value.hint)
     return raised.value
 

@@ -24,9 +24,9 @@ def assigned(aksp: Aksp) -> None:
     aksp.assign("allowed-images", parameters=OUR_REGISTRY)
 
 
-def _refused(ended: Ended, *said: str) -> None:
-    """Exit 3, no report, one error with its hint and no more, and no credentials in it."""
-    assert ended.code == 3, ended
+def _refused(ended: Ended, *said: str, code: int = 3) -> None:
+    """The exit code, no report, one error with its hint and no more, and no credentials in it."""
+    assert ended.code == code, ended
     assert ended.stdout == ""
     lines = [line for line in ended.stderr.splitlines() if "trying again in" not in line]
     assert len(lines) == 2 and lines[0].startswith("aksp: error: ") and lines[1].startswith("  hint: "), ended.stderr
@@ -77,14 +77,14 @@ def test_a_server_with_another_authoritys_certificate_is_not_trusted(
 @pytest.mark.parametrize("option", ["--cluster", "--context"])
 def test_an_unknown_context_names_those_that_are_known(aksp: Aksp, option: str) -> None:
     ended = aksp.judge(option, "testbad")
-    _refused(ended, "unknown context 'testbad'; known: testbed", "did you mean 'testbed'?")
+    _refused(ended, "unknown context 'testbad'; known: testbed", "did you mean 'testbed'?", code=2)
 
 
 def test_no_kubeconfig_says_where_it_was_looked_for(aksp: Aksp) -> None:
     ended = dataclasses.replace(aksp, kubeconfig=None).judge()
-    _refused(ended, "no kubeconfig found", str(aksp.folder / "home" / ".kube" / "config"), "-f")
+    _refused(ended, "no kubeconfig found", str(aksp.folder / "home" / ".kube" / "config"), "-f", code=2)
     ended = dataclasses.replace(aksp, kubeconfig=None).judge("--kubeconfig", "nowhere.yaml")
-    _refused(ended, "nowhere.yaml", "no such kubeconfig")
+    _refused(ended, "nowhere.yaml", "no such kubeconfig", code=2)
 
 
 def test_a_kubeconfig_without_a_current_context_names_the_contexts(aksp: Aksp, plane: ControlPlane) -> None:
@@ -93,7 +93,7 @@ def test_a_kubeconfig_without_a_current_context_names_the_contexts(aksp: Aksp, p
     path = Path(aksp.folder / "no-current.json")
     path.write_text(json.dumps(document))
     ended = aksp.judge(kubeconfig=path)
-    _refused(ended, "no current context; known: testbed", "--context")
+    _refused(ended, "no current context; known: testbed", "--context", code=2)
     assert aksp.judge("--cluster", "testbed", "-n", "kube-public", kubeconfig=path).code == 0
 
 

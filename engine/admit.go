@@ -185,7 +185,7 @@ func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
 		jobs = slices.Clone(jobs)
 	}
 	for t := range jobs {
-		if found.HasOldObject && set.before[t] {
+		if found.HasOldObject && set.before[t] && !(large && set.unchanged(t, batch)) {
 			// What there is now is compared with what there was: both must be known whole.
 			jobs[t].enough = 0
 		}
@@ -240,6 +240,43 @@ func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
 	return answer, nil
 }
 
+// unchanged tells whether a task finds the same, in the same containers, in what
+// there is now and in what there was before: then some of it tells all.
+func (s *standing) unchanged(task int, batch *Batch) bool {
+	for d, document := range batch.documents {
+		if !document.Old || !s.about(task, document) || !s.judgesBefore(task, document) {
+			continue
+		}
+		now := batch.now(d)
+		if now < 0 || !s.jobs[task].policy.alike(document, batch.documents[now]) ||
+			!slices.Equal(document.Containers, batch.documents[now].Containers) {
+			return false
+		}
+	}
+	return true
+}
+
+// now is the document of what there is now that stands where one of what there
+// was before stands; -1 where they do not go together.
+func (b *Batch) now(d int) int {
+	if half := len(b.documents) / 2; len(b.documents) == 2*half && d >= half && b.documents[half].Old && !b.documents[half-1].Old {
+		return d - half
+	}
+	return -1
+}
+
+// alike tells whether a policy sees the same in two documents, and so finds the
+// same in them while nothing else changes.
+func (p *Policy) alike(a, b *Document) bool {
+	if !p.pure || p.request != nil && (a.request != nil || b.request != nil) {
+		return false
+	}
+	return a.APIVersion == b.APIVersion && a.Kind == b.Kind && a.Namespace == b.Namespace && a.Template == b.Template &&
+		a.storedName() == b.storedName() && a.misshapen == b.misshapen && p.reads.same(a.object, b.object) &&
+		(a.plain == nil) == (b.plain == nil) && p.reads.same(a.plain, b.plain) &&
+		slices.EqualFunc(a.added, b.added, func(one, other addition) bool { return one.what == other.what })
+}
+
 // order is that in which tasks are asked: first those that refuse, since by
 // them it is decided; last those whose policies ran into their deadline lately,
 // so that they take no time from the others.
@@ -268,7 +305,8 @@ const largeReview = 128 << 10
 // judgePairs judges the documents of a review by their tasks, within a time for all.
 // Those of a small review take no evaluation slot: they would wait behind the
 // evaluations of large ones. What there was before is judged by those tasks alone
-// that find something in what there is now: only then is it compared.
+// that find something in what there is now: only then is it compared. Where a policy
+// sees the same in both, what it found is what it would find.
 func (e *Engine) judgePairs(
 	batch *Batch, jobs []job, tasksOf [][]int, pairs []pair, data *snapshot, left *budget, large bool,
 ) [][]*outcome {
@@ -293,13 +331,20 @@ func (e *Engine) judgePairs(
 	}
 	judge := func(pairs []pair, of func(d int) *inquiry) {
 		finds := false
+		found := map[int]*outcome{}
 		for _, one := range pairs {
-			out := &outcome{}
-			if document := batch.documents[one.document]; finds || !document.Old {
-				out = e.judgeBy(jobs[tasksOf[one.document][one.at]], of(one.document), data, left)
+			out, document, j := &outcome{}, batch.documents[one.document], jobs[tasksOf[one.document][one.at]]
+			now := found[batch.now(one.document)]
+			switch {
+			case document.Old && !finds:
+			case now != nil && j.policy.alike(document, batch.documents[batch.now(one.document)]):
+				// What kept it from finding all is told of what there is now.
+				out = &outcome{findings: now.findings, cut: now.cut}
+			default:
+				out = e.judgeBy(j, of(one.document), data, left)
 				finds = finds || len(out.findings) > 0
 			}
-			outcomes[one.document][one.at] = out
+			found[one.document], outcomes[one.document][one.at] = out, out
 		}
 	}
 	if large {

@@ -236,3 +236,57 @@ func TestWhatWasThereBeforeIsJudgedOnlyByThoseWhoFindSomethingNow(t *testing.T) 
 		equal(t, "the document", answer.matter.Documents[answer.matter.Faults[0].Document].Old, true)
 	}
 }
+
+// changed is the review of a Pod of so many privileged containers, of which
+// something in what there is now is replaced.
+func changed(containers int, what, by string) string {
+	list := make([]string, containers)
+	for i := range list {
+		list[i] = fmt.Sprintf(`{"name":"c%d","image":"i","securityContext":{"privileged":true}}`, i)
+	}
+	pod := `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"a":"b"}},"spec":{"containers":[` + strings.Join(list, ",") + `]}}`
+	now := strings.Replace(pod, what, by, 1)
+	return strings.Replace(strings.Replace(privilegedReview, "OBJECT", now, 1), "OBJECT", pod, 1)
+}
+
+func TestWhereARuleSeesTheSameInBothItIsAskedOnceAndSomeTellAll(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", eachPrivileged)
+	install(t, e, "asking", "v1", eachPrivileged+"\nviolation contains {\"msg\": \"x\"} if input.review.userInfo.username == \"nobody\"")
+	install(t, e, "clock", "v1", eachPrivileged+"\nviolation contains {\"msg\": \"x\"} if time.now_ns() < 0")
+	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true,"enough":10},{"policy":"asking","kinds":["/Pod"],"before":true,"enough":10},{"policy":"clock","kinds":["/Pod"],"before":true,"enough":10}]`)
+	const all = 1500
+	for _, one := range []struct {
+		name, what, by string
+		want           []int // findings of the first task, now and before
+		whole          int   // that there are now
+	}{
+		{"nothing", `"a"`, `"a"`, []int{10, 10}, all},
+		{"a label, which the rule cannot see", `"b"`, `"c"`, []int{10, 10}, all},
+		{"an image, by which a container is another one", `"image":"i"`, `"image":"j"`, []int{all, all}, all},
+		{"what the rule sees", `"privileged":true`, `"privileged":false`, []int{all - 1, all}, all - 1},
+		{"another list", `{"name":"c0","image":"i","securityContext":{"privileged":true}},`, ``, []int{all - 1, all}, all - 1},
+	} {
+		found := map[[2]int]int{}
+		for _, hit := range admittedWithin(t, e, changed(all, one.what, one.by), 10_000).matter.Hits {
+			found[[2]int{hit.Task, hit.Document}] = len(hit.Findings)
+		}
+		equal(t, one.name, []int{found[[2]int{0, 0}], found[[2]int{0, 1}]}, one.want)
+		for task := 1; task < 3; task++ { // they see more than the object
+			equal(t, one.name, []int{found[[2]int{task, 0}], found[[2]int{task, 1}]}, []int{one.whole, all})
+		}
+	}
+}
+
+func TestWhatKeepsARuleFromFindingAllIsToldOnceWhereItSeesTheSame(t *testing.T) {
+	e := newEngine()
+	install(t, e, "loud", "v1", "package p\nviolation contains {\"msg\": \"bad\"} if input.review.object.spec.containers\n"+strings.TrimPrefix(endless, "package p\n"))
+	standing1(t, e, `[{"policy":"loud","kinds":["/Pod"],"before":true}]`)
+	for _, containers := range []int{30, 2500} { // a small review and a large one
+		for by, want := range map[string]int{`"c0"`: 1, `"other"`: 2} {
+			answer := admittedWithin(t, e, changed(containers, `"c0"`, by), 3000)
+			equal(t, fmt.Sprintf("faults of %d containers, the first of which is %s", containers, by), len(answer.matter.Faults), want)
+			equal(t, "hits", len(answer.matter.Hits), 2)
+		}
+	}
+}

@@ -31,6 +31,12 @@ func TestKeysDifferWhereverAPolicyCouldSeeADifference(t *testing.T) {
 				t.Errorf("along %v, %s and %s have one key", reads.paths(), value, other)
 			}
 			seen[key] = value
+			for _, other := range seen {
+				otherText := strings.Replace(`{"spec": `+other+`}`, `{"spec": absent}`, `{}`, 1)
+				if reads.same(native(t, text), native(t, otherText)) != (other == value) {
+					t.Errorf("along %v, %s and %s are told apart: %v", reads.paths(), value, other, other == value)
+				}
+			}
 		}
 	}
 }
@@ -39,6 +45,10 @@ func TestKeysAreAlikeWhereNoDifferenceCanBeSeen(t *testing.T) {
 	s := &sight{object: sorted(reading("spec.a.*.b", "spec.c"))}
 	base := keyOf(t, s, `{"spec": {"a": [{"b": 1}], "c": {"x": 1, "y": 2}}}`)
 	equal(t, "key", keyOf(t, s, `{"metadata": {"name": "other"}, "spec": {"d": 1, "a": [{"b": 1, "z": 2}], "c": {"y": 2, "x": 1}}}`), base)
+	reads := reading("spec.a.*.b", "spec.c")
+	if !reads.same(native(t, `{"spec": {"a": [{"b": 1}], "c": {"x": 1, "y": 2}}}`), native(t, `{"metadata": {}, "spec": {"d": 1, "a": [{"b": 1, "z": 2}], "c": {"y": 2, "x": 1}}}`)) {
+		t.Error("they are not the same")
+	}
 	if keyOf(t, s, `{"spec": {"a": [{"b": 1}, {}], "c": {"x": 1, "y": 2}}}`) == base {
 		t.Error("the length of a list is not part of the key")
 	}

@@ -386,7 +386,7 @@ func TestRandomPoliciesFindTheSameInWhatTheyReadAndRememberAsInWholeDocuments(t 
 	if more, err := strconv.Atoi(os.Getenv("AKSP_ENGINE_ROUNDS")); err == nil {
 		rounds = more
 	}
-	usable, told, narrow, remembered := 0, map[string]int{}, 0, 0
+	usable, told, narrow, remembered, alike := 0, map[string]int{}, 0, 0, 0
 	for round := range rounds {
 		fmt.Println("round", round)
 		w := &writer{Rand: rand.New(rand.NewPCG(seed, uint64(round)))}
@@ -420,9 +420,17 @@ func TestRandomPoliciesFindTheSameInWhatTheyReadAndRememberAsInWholeDocuments(t 
 			t.Fatal(err)
 		}
 		for range 40 {
-			object := w.document()
-			for _, object := range []map[string]any{object, w.unlike(object), w.unlike(object)} {
+			first, found := w.document(), ""
+			for i, object := range []map[string]any{first, w.unlike(first), w.unlike(first)} {
 				want := summary(evaluated(t, reference, object, map[string]any{}))
+				if i == 0 {
+					found = want
+				} else if policy.alike(documentOf(first), documentOf(object)) {
+					alike++
+					if want != found {
+						t.Fatalf("seed %d, round %d\n%s\n%v and %v are alike along %v", seed, round, source, first, object, policy.reads.paths())
+					}
+				}
 				seen := project(t, object, policy.reads)
 				if len(fmt.Sprint(seen)) < len(fmt.Sprint(object)) {
 					narrow++
@@ -451,10 +459,10 @@ func TestRandomPoliciesFindTheSameInWhatTheyReadAndRememberAsInWholeDocuments(t 
 		data.close()
 	}
 	all := usable * 120
-	if usable < rounds/2 || narrow < all/4 || remembered < all/20 {
+	if usable < rounds/2 || narrow < all/4 || remembered < all/20 || alike < all/20 {
 		for _, message := range slices.Sorted(maps.Keys(told)) {
 			t.Log(told[message], message)
 		}
-		t.Errorf("only %d of %d policies compile, of %d documents %d were projected and %d remembered", usable, rounds, all, narrow, remembered)
+		t.Errorf("only %d of %d policies compile, of %d documents %d were projected, %d remembered and %d alike", usable, rounds, all, narrow, remembered, alike)
 	}
 }

@@ -101,6 +101,53 @@ func (r *Reads) at(key string) *Reads {
 	return r.child([]byte(key))
 }
 
+// same tells whether two values are alike in what is read. The tree must have been
+// settled. Numbers are compared as they are written.
+func (r *Reads) same(a, b any) bool {
+	if r == nil {
+		return true
+	}
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || (r.whole || r.any != nil) && len(a) != len(b) {
+			return false
+		}
+		if !r.whole && r.any == nil {
+			for name, child := range r.keys {
+				one, there := a[name]
+				other, too := b[name]
+				if there != too || there && !child.same(one, other) {
+					return false
+				}
+			}
+			return true
+		}
+		for name, one := range a {
+			if other, too := b[name]; !too || !r.at(name).same(one, other) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		child := r.any
+		if r.whole {
+			child = r
+		}
+		for i := range a {
+			if !child.same(a[i], b[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return a == b
+}
+
 // fill sets a field that is absent, null or empty, where it is read.
 func (r *Reads) fill(object map[string]any, key string, value any) {
 	if (object[key] == nil || object[key] == "") && r.at(key) != nil {

@@ -53,6 +53,8 @@ _LONG = 1.0
 #: review takes 1 ms.
 _SECONDS = 1.2
 _LEAST = 0.05
+#: Seconds of these that are left for making the answer of a large review: the engine finds tens of thousands of violations.
+_CONCLUDING = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +199,9 @@ class Reviewer:
         """One request to the engine for all of it."""
         if len(body) > _MOMENT:
             # The engine takes a large one piece by piece.
-            admission = await self._aside(self._engine.begin_admission, force.name, body, seconds=_left(until))
+            admission = await self._aside(
+                self._engine.begin_admission, force.name, body, seconds=_left(until - _CONCLUDING)
+            )
         else:
             admission = self._engine.begin_admission(force.name, body, seconds=_left(until))
         if admission is None:

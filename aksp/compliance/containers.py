@@ -19,7 +19,7 @@ class Findings:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
-        self._structured: dict[str, bool] = {}
+        self._places: dict[str, tuple[bool, Any]] = {}
         self._ids: set[int] = set()
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
@@ -37,11 +37,7 @@ class Findings:
 
     def structured(self, record: FindingRecord) -> bool:
         """Whether a violation says its path, as those of aksp's own definitions do."""
-        details = record["details"]
-        known = self._structured.get(details)
-        if known is None:
-            known = self._structured[details] = "path" in _details(details)
-        return known
+        return self._place(record["details"])[0]
 
     def finding(self, record: FindingRecord, document: Document, container: Container | None = None) -> Finding:
         """The finding that a violation is, in the named container or in the one that it names."""
@@ -55,15 +51,27 @@ class Findings:
             self._ids.add(id(finding))
         return finding
 
+    def _place(self, details: str) -> tuple[bool, Any]:
+        """Whether details say a path, and the container that they name: a text, or name and type; else None."""
+        known = self._places.get(details)
+        if known is None:
+            said = _details(details)
+            named = said.get("container")
+            if isinstance(named, Mapping):
+                named = (named.get("name"), named.get("type"))
+            elif not isinstance(named, str):
+                named = None
+            known = self._places[details] = "path" in said, named
+        return known
+
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
         """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
-        details = record["details"]
-        named = _details(details).get("container") if '"container"' in details else None
+        named = self._place(record["details"])[1]
+        if named is None:
+            return None
         if isinstance(named, str):
             return self._names(containers).get((named, None))
-        if not isinstance(named, Mapping):
-            return None
-        name, kind = named.get("name"), named.get("type")
+        name, kind = named
         found = None
         if isinstance(name, str) and (kind is None or isinstance(kind, str)):
             found = self._names(containers).get((name, kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -614,3 +615,50 @@ def test_a_large_review_that_waits_too_long_for_others_is_not_judged(by: Callabl
     response = json.loads(asyncio.run(ask()).body)["response"]
     assert response["warnings"] == ["[np] could not be judged: too many reviews at once"]
     assert asked.decisions[-1].unjudged == Unjudged.TOO_MANY
+
+
+def test_the_engine_leaves_time_to_answer_a_large_review(
+    by: Callable[..., Asked], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = by(assigned("np"))
+    given: list[float] = []
+    begin = engine.begin_admission
+
+    def seen(name: str, body: bytes, *, seconds: float) -> Any:
+        given.append(seconds)
+        return begin(name, body, seconds=seconds)
+
+    monkeypatch.setattr(engine, "begin_admission", seen)
+    for more in (b"", b" " * 200_000):
+        asked(review(pod(privileged=True)) + more)
+    assert given == [pytest.approx(1.2, abs=0.1), pytest.approx(1.0, abs=0.1)]
+
+
+def _privileged(count: int, *, other_image: int = -1, **labels: str) -> dict[str, Any]:
+    """A Pod of privileged containers that is a large review together with another one."""
+    made = pod(privileged=True, labels=labels)
+    (one,) = made["spec"]["containers"]
+    made["spec"]["containers"] = [
+        {**one, "name": f"c{at:04}", "image": "other" if at == other_image else one["image"]} for at in range(count)
+    ]
+    return made
+
+
+def test_a_large_object_that_stays_as_it_is_does_not_get_worse(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np"))
+    old, new = _privileged(1500, team="a"), _privileged(1500, team="b")
+    response = asked(review(new, old))
+    assert response["allowed"]
+    assert response["warnings"][0].startswith("not refused, as it was so before: [np] container c0000")
+    assert re.fullmatch(r"and at least \d+ more", response["warnings"][-1])
+
+    # By no-privileged a container with another image is another one, whichever of them it is.
+    response = asked(review(_privileged(1500, other_image=1499, team="b"), old))
+    assert response["status"]["message"].startswith("[np] container c1499")
+    assert re.fullmatch(r"and \d+ more", response["warnings"][-1])
+
+
+def test_a_large_object_that_is_selected_only_now_is_judged_as_a_new_one(by: Callable[..., Asked]) -> None:
+    asked = by(assigned("np", parameters={"labelSelector": {"matchLabels": {"team": "b"}}}))
+    response = asked(review(_privileged(1500, team="b"), _privileged(1500, team="a")))
+    assert response["status"]["message"].startswith("[np] container c0000")

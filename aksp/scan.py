@@ -113,6 +113,7 @@ class Scan:
         self._engine = engine
         self._tally = Tally(plan, collect_compliant=collect_compliant)
         self._list = self._tally.fork()
+        self._findings = Findings()
         self._listing = ""
         self._waiting: list[_Waiting] = []
         self._held: list[Page] = []
@@ -238,7 +239,8 @@ class Scan:
         page, tasks = waiting.page, waiting.tasks
         assert page.batch is not None
         judgement = self._engine.finish(page.batch, tasks, waiting.started)
-        found, faults = findings_of(self._engine, self._list.findings, page.batch, page.documents, tasks, judgement)
+        self._findings = self._findings.or_new()
+        found, faults = findings_of(self._engine, self._findings, page.batch, page.documents, tasks, judgement)
         self._evaluations += judgement.evaluations
         self._list.add(page.documents, tasks, found, faults, page.sources)
 

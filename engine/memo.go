@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"math"
 	"slices"
 	"sort"
 	"sync"
@@ -21,10 +20,11 @@ type Memo struct {
 }
 
 const (
-	// What all memos together may hold, in bytes: a share of the memory that
-	// the collector works to stay under.
-	defaultRemembered = 64 << 20
-	rememberedShare   = 8
+	// What all memos together may hold, in bytes, or a share of the memory that
+	// the collector works to stay under, where that is less. The collector takes
+	// as much again.
+	mostRemembered  = 32 << 20
+	rememberedShare = 8
 	// A document of which a policy sees more than this is hardly seen twice.
 	maxKey = 16 << 10
 	// About what an outcome takes beside its key and its texts.
@@ -83,10 +83,7 @@ func (e *Engine) forgetIfFull() {
 
 // rememberable is how many bytes memos may hold under a soft limit of memory.
 func rememberable(limit int64) int64 {
-	if limit == math.MaxInt64 {
-		return defaultRemembered
-	}
-	return limit / rememberedShare
+	return min(limit/rememberedShare, mostRemembered)
 }
 
 // sight is what a policy can see of a review: parts of the object, and whether

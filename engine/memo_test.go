@@ -159,7 +159,8 @@ func TestWhatIsSeenOfALargeDocumentIsNotRemembered(t *testing.T) {
 }
 
 func TestTheBoundOfMemoryIsAShareOfTheProcess(t *testing.T) {
-	equal(t, "without a limit", rememberable(math.MaxInt64), defaultRemembered)
+	equal(t, "without a limit", rememberable(math.MaxInt64), mostRemembered)
+	equal(t, "of 1 GiB", rememberable(1<<30), mostRemembered)
 	equal(t, "of 128 MiB", rememberable(128<<20), 16<<20)
 }
 

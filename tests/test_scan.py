@@ -28,6 +28,9 @@ violation contains {"msg": sprintf("%s is there too", [name]), "details": {"path
     name != input.review.name
 }
 """
+NAMED = """
+violation contains {"msg": sprintf("a Pod called %s", [input.review.name])}
+"""
 
 
 def pod(name: str, *containers: dict[str, Any], privileged: bool = False, **spec: Any) -> dict[str, Any]:
@@ -376,3 +379,16 @@ def test_progress_hears_of_every_page() -> None:
         Scan(judged, engine).run(Pages(engine, [[pod("a"), pod("b")], [pod("c")]]), TARGET, NOW, note)
 
     assert heard == [2, 1]
+
+
+def test_findings_that_do_not_come_again_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [[pod(f"pod-{page}-{at}", privileged=True) for at in range(3)] for page in range(4)]
+    judged = plan(rule("named", NAMED))
+    expected = scan(judged, pages).report
+    assert len({result.finding.message for result in expected.results}) == 12
+
+    monkeypatch.setattr("aksp.compliance.containers.MOST_FINDINGS", 4)
+    with Engine() as engine:
+        one = Scan(prepare(engine, judged), engine)
+        assert one.run(Pages(engine, pages), TARGET, NOW).report == expected
+    assert len(one._findings) < 12

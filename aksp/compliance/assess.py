@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import pairwise
 
-from aksp.compliance.containers import Findings
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.nothing import idle
 from aksp.compliance.plan import BrokenAssignment, Plan, Ready
@@ -62,7 +61,6 @@ class Tally:
         self._runs: list[list[Result]] = []
         self._owners: dict[Owner, Owner] = {}
         self.documents = 0
-        self.findings = Findings()
         self._collect_compliant = collect_compliant
         self._overall = _Count()
         self._each = [_Count() for _ in plan.ready]
@@ -73,7 +71,7 @@ class Tally:
     def fork(self) -> Tally:
         """An empty tally of the same plan, to be merged, or dropped when its list starts anew."""
         fresh = Tally(self.plan, collect_compliant=self._collect_compliant)
-        fresh.findings, fresh._owners = self.findings, self._owners
+        fresh._owners = self._owners
         return fresh
 
     def merge(self, other: Tally) -> None:

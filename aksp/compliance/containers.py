@@ -11,6 +11,9 @@ from aksp.model.compliance import Finding
 from aksp.model.json_text import decode
 from aksp.model.resource import Container, Document
 
+#: Different findings that are known at most: replicas follow one another, so hardly one is met again after so many others.
+MOST_FINDINGS = 20_000
+
 _Names = dict[tuple[str, str | None], Container]
 
 
@@ -26,6 +29,10 @@ class Findings:
     def __len__(self) -> int:
         """How many are known."""
         return len(self._known)
+
+    def or_new(self) -> Findings:
+        """These, or new ones once they are too many, so that a long scan or watch does not grow by what it knows."""
+        return self if len(self) <= MOST_FINDINGS else Findings()
 
     def keeps(self, finding: Finding) -> bool:
         """Whether a finding is one of these, and so lives as long."""

@@ -14,9 +14,6 @@ from aksp.model.resource import Document
 from aksp.scan import findings_of
 from aksp.watching.ledger import ObjectVerdict
 
-#: Different findings that are known at most, so that replicas share them and a long watch does not grow.
-MOST_FINDINGS = 20_000
-
 # Nearly every object complies: these are shared by all that do.
 _NOTHING: Mapping[int, Sequence[Finding]] = {}
 _NO_FAULTS: Mapping[int, Sequence[str]] = {}
@@ -43,8 +40,7 @@ class Judge:
         if not asked:
             return {}
         judgement = self._engine.judge(batch, tasks)
-        if len(self._findings) > MOST_FINDINGS:
-            self._findings = Findings()
+        self._findings = self._findings.or_new()
         found, faults = findings_of(self._engine, self._findings, batch, documents, tasks, judgement)
         findings_at: dict[int, dict[int, Sequence[Finding]]] = {}
         for (number, at), findings in found.items():

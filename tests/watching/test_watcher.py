@@ -599,7 +599,7 @@ def test_a_long_watch_does_not_grow() -> None:
 
 
 def test_findings_that_nobody_has_any_more_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aksp.watching.judge.MOST_FINDINGS", 10)
+    monkeypatch.setattr("aksp.compliance.containers.MOST_FINDINGS", 10)
     with watching(plan(ready("named", NAMED))) as one:
         one.begin()
         for number in range(50):

@@ -86,15 +86,17 @@ type admitRequest struct {
 	Set      string `json:"set"`
 	Skip     []int  `json:"skip"`     // tasks that are not to be asked
 	BudgetMS int    `json:"budgetMs"` // for all of it, from when the request came
+	Compare  bool   `json:"compare"`  // hold what is found against topdown
 }
 
 // admitAnswer is in two parts: who asks for which object, and what follows from
 // it. The second is the same text for all objects that are alike in it, so that
 // the client can know by it what it has decided before.
 type admitAnswer struct {
-	Request Request    `json:"request"`
-	Names   []identity `json:"names"` // of each document
-	matter  matter
+	Request       Request        `json:"request"`
+	Names         []identity     `json:"names"` // of each document
+	Disagreements []disagreement `json:"disagreements,omitempty"`
+	matter        matter
 }
 
 // identity is what tells a document from others that are alike.
@@ -221,15 +223,23 @@ func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
 	}
 	left := &budget{what: "all that there was to do for the request"}
 	left.endsAfter(frame.begun, r.BudgetMS)
+	var differ []disagreement
 	judged, err := e.answered(tasksOf, needsInventory, func(data *snapshot) [][]*outcome {
-		return e.judgePairs(batch, jobs, tasksOf, pairs, data, left, large)
+		outcomes := e.judgePairs(batch, jobs, tasksOf, pairs, data, left, large)
+		if r.Compare {
+			if differ = e.disagreements(batch, jobs, tasksOf, outcomes, data, left); len(differ) > 0 {
+				return e.judgePairs(batch, jobs, tasksOf, pairs, data, left, large)
+			}
+		}
+		return outcomes
 	})
 	if err != nil {
 		return nil, err
 	}
 	answer := admitAnswer{
-		Request: found.Request,
-		Names:   make([]identity, len(batch.documents)),
+		Request:       found.Request,
+		Names:         make([]identity, len(batch.documents)),
+		Disagreements: differ,
 		matter: matter{
 			Operation: found.Operation, Documents: make([]likeness, len(batch.documents)), judgeAnswer: judged,
 		},

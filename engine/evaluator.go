@@ -59,7 +59,7 @@ const planShare = 2
 
 // planned is what the plan finds in its time, nil for no answer.
 func (p *Policy) planned(guard *Guard, q question) (*outcome, reason) {
-	if q.limits.alone || time.Since(time.Unix(0, p.planLate.Load())) < tripsExpire {
+	if q.limits.topdown || p.distrusted.Load() || time.Since(time.Unix(0, p.planLate.Load())) < tripsExpire {
 		return nil, finished
 	}
 	whole := q.limits.deadline

@@ -67,6 +67,7 @@ type job struct {
 	early      bool // see patience, and so the next two
 	anyway     bool
 	enough     int
+	aside      bool // by topdown, to compare: see patience
 }
 
 func (e *Engine) job(t task, deadlineMS int) (job, error) {
@@ -103,10 +104,10 @@ func (b *Batch) serves(policy *Policy) error {
 // alone, so that only the policy that is at fault gets the error.
 func (e *Engine) run(j job, of *subject, data *snapshot, left *budget) *outcome {
 	evaluate := func(alone bool) *outcome {
-		limits := patience{early: j.early, anyway: j.anyway, enough: j.enough, brief: j.brief, alone: alone}
+		limits := patience{early: j.early, anyway: j.anyway, enough: j.enough, brief: j.brief, topdown: alone || j.aside, aside: j.aside}
 		if limits.deadline = min(j.deadline, quick); !j.brief {
 			if limits.deadline = left.deadline(j.deadline); limits.deadline == 0 {
-				return &outcome{faults: []string{left.spent()}}
+				return &outcome{faults: []string{left.spent()}, late: true}
 			}
 			if j.scan {
 				if limits.deadline = min(limits.deadline, e.lost.patience(&j.policy.trips, j.deadline)); limits.deadline == 0 {
@@ -115,7 +116,7 @@ func (e *Engine) run(j job, of *subject, data *snapshot, left *budget) *outcome 
 			}
 		}
 		limits.partial = limits.deadline < j.deadline
-		if j.scan {
+		if j.scan || j.aside {
 			// Whoever is stopped early because of others does not end the process sooner.
 			limits.extra = max(0, j.deadline-limits.deadline)
 		}
@@ -129,7 +130,7 @@ func (e *Engine) run(j job, of *subject, data *snapshot, left *budget) *outcome 
 	e.guard.alone.RLock()
 	out := evaluate(false)
 	e.guard.alone.RUnlock()
-	if !out.starved {
+	if !out.starved || j.aside {
 		return out
 	}
 	e.guard.alone.Lock()
@@ -225,7 +226,7 @@ type inquiry struct {
 // judgeBy judges a document by a job, from memory where it can.
 func (e *Engine) judgeBy(j job, of *inquiry, data *snapshot, left *budget) *outcome {
 	// Who asks is not remembered: hardly two requests are alike in it.
-	remembered := j.memo != nil && (of.document.request == nil || j.policy.request == nil)
+	remembered := j.memo != nil && !j.policy.distrusted.Load() && (of.document.request == nil || j.policy.request == nil)
 	if remembered {
 		of.key = j.policy.sight.key(of.key[:0], of.document)
 		if known := j.memo.get(of.key); known != nil {

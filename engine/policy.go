@@ -37,6 +37,7 @@ type Policy struct {
 	program      *plan.Program // nil when topdown evaluates it
 	unplanned    string        // why there is none although one was asked for
 	planLate     atomic.Int64  // when the plan last took too long, in Unix nanoseconds
+	distrusted   atomic.Bool   // topdown did not agree once: it alone evaluates it, and nothing is remembered
 	pure         bool          // it finds the same at any time
 	trips        trips
 	coveredBy    atomic.Pointer[Reads] // the last tree found to have all that it reads
@@ -317,14 +318,15 @@ type patience struct {
 	anyway   bool          // evaluate it however often the policy has run into its deadline before
 	early    bool          // what is found by the deadline counts, as it must at admission
 	enough   int           // with early, findings after which the evaluation ends; 0 for no bound
-	alone    bool          // it is tried again, since the memory ran short: by topdown
+	topdown  bool          // by topdown: it is tried again, since the memory ran short, or compared
+	aside    bool          // it is compared alone: what stops it counts for nothing
 }
 
 // evaluate runs the policy over one review. Built-ins that fail are undefined
 // to the rule, as in Gatekeeper, and told as faults besides: a rule that fails
 // at run time must not look like a pass.
 func (p *Policy) evaluate(guard *Guard, of *subject, parameters *parameterSet, data *snapshot, limits patience) (out *outcome) {
-	if !limits.anyway && p.trips.tripped(of.fields) {
+	if !limits.anyway && !limits.aside && p.trips.tripped(of.fields) {
 		return &outcome{faults: []string{fmt.Sprintf("not evaluated: the policy ran into its deadline %d times with objects that are no larger", maxTrips)}}
 	}
 	defer func() {
@@ -342,6 +344,7 @@ func (p *Policy) evaluate(guard *Guard, of *subject, parameters *parameterSet, d
 		out.late = true
 		// One that found something is worth trying again.
 		switch {
+		case limits.aside:
 		case limits.brief:
 			p.trips.slow()
 		case len(out.findings) == 0:

@@ -77,3 +77,13 @@ class Decision:
     outcome: Outcome
     seconds: float = 0.0
     unjudged: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disagreement:
+    """A policy of which OPA's own evaluator found something else in an object than its plan, or what was remembered."""
+
+    assignment: str
+    policy: str
+    resource: Resource
+    message: str

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, TextIO
 
-from aksp.addon.decision import RULE, Decision, ReviewRequest
+from aksp.addon.decision import RULE, Decision, Disagreement, ReviewRequest
 from aksp.errors import InvalidInput
-from aksp.model.resource import Container
+from aksp.model.resource import Container, Resource
 from aksp.model.times import rfc3339
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -21,6 +21,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 _ENCODED: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _REFUSALS: Final = logging.getLogger("aksp.refusals")
 _UNJUDGED: Final = logging.getLogger("aksp.unjudged")
+_EVALUATORS: Final = logging.getLogger("aksp.evaluators")
 #: Containers of a refusal, and reasons, that a line names.
 MOST_CONTAINERS: Final = 100
 MOST_ERRORS: Final = 20
@@ -150,15 +151,29 @@ def unjudged(decision: Decision) -> None:
     )
 
 
+def disagreement(one: Disagreement) -> None:
+    """Tell that the evaluators found different things, of which policy and in which object."""
+    _EVALUATORS.error(
+        "%s",
+        f"the evaluators disagree, which is a bug of aksp: {one.message}; topdown's result counts",
+        extra={"policy": one.policy, "assignment": one.assignment, "object": _named(one.resource)},
+    )
+
+
 def _object(request: ReviewRequest) -> dict[str, str]:
-    resource = request.resource
+    return {
+        **_named(request.resource),
+        **({"subresource": request.sub_resource} if request.sub_resource else {}),
+    }
+
+
+def _named(resource: Resource) -> dict[str, str]:
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "namespace": resource.namespace,
         # `name` alone would be the logger's; within an object it may stand.
         "name": resource.name,
-        **({"subresource": request.sub_resource} if request.sub_resource else {}),
     }
 
 

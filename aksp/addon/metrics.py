@@ -76,6 +76,11 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self._disagreements = Counter(
+            "aksp_evaluator_disagreements",
+            "Times that OPA's own evaluator found something else in a review that was judged by both.",
+            registry=registry,
+        )
         self._scans = Counter("aksp_scans", "Scans of the cluster, by how they ended.", ("result",), registry=registry)
         self._scan_seconds = Histogram(
             "aksp_scan_duration_seconds",
@@ -153,6 +158,10 @@ class Metrics:
         """Count a review that was answered with an error: malformed, too large, or nothing to judge it by."""
         self._count(OTHER, OTHER, "error")
         self._seconds.observe(seconds)
+
+    def observe_disagreement(self) -> None:
+        """Count a policy of which the two evaluators found something else in one object."""
+        self._disagreements.inc()
 
     def observe_leader(self, leading: bool) -> None:
         """Take note of the lease won or lost."""

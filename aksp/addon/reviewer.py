@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from threading import get_ident
 from time import monotonic, perf_counter
 from typing import Any
 
 from aksp.addon import review, wording
 from aksp.addon.asking import WORDS, Unjudged, request_of
-from aksp.addon.decision import Decision, Outcome, ReviewRequest
+from aksp.addon.decision import Decision, Disagreement, Outcome, ReviewRequest
 from aksp.addon.decision_cache import DecisionCache, ending, response
 from aksp.addon.owners import Owners, Unconfirmed
 from aksp.addon.webhook import Answer, failure
@@ -55,6 +56,8 @@ _SECONDS = 1.2
 _LEAST = 0.05
 #: Seconds of these that are left for making the answer of a large review: the engine finds tens of thousands of violations.
 _CONCLUDING = 0.2
+#: One of so many reviews is judged by both evaluators: the first, and each so many later.
+SAMPLED = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,12 +98,20 @@ class Reviewer:
     """Answers AdmissionReviews by what is in force. Used by one event loop; ``use`` by any one other thread."""
 
     def __init__(
-        self, engine: Engine, *, owners: Owners, fail_closed: bool, decided: Callable[[Decision], None]
+        self,
+        engine: Engine,
+        *,
+        owners: Owners,
+        fail_closed: bool,
+        decided: Callable[[Decision], None],
+        disagreed: Callable[[Disagreement], None],
     ) -> None:
         self._engine = engine
         self._owners = owners
         self._fail_closed = fail_closed
         self._decided = decided
+        self._disagreed = disagreed
+        self._asked = count()
         self._force: PoliciesInForce | None = None
         self._former = ""
         self._words = _Words()
@@ -197,13 +208,16 @@ class Reviewer:
 
     async def _quickly(self, force: PoliciesInForce, body: bytes, until: float) -> _Made:
         """One request to the engine for all of it."""
-        if len(body) > _MOMENT:
-            # The engine takes a large one piece by piece.
-            admission = await self._aside(
-                self._engine.begin_admission, force.name, body, seconds=_left(until - _CONCLUDING)
-            )
-        else:
-            admission = self._engine.begin_admission(force.name, body, seconds=_left(until))
+        large = len(body) > _MOMENT
+        begin = partial(
+            self._engine.begin_admission,
+            force.name,
+            body,
+            seconds=_left(until - _CONCLUDING if large else until),
+            compare=next(self._asked) % SAMPLED == 0,
+        )
+        # The engine takes a large one piece by piece.
+        admission = await self._aside(begin) if large else begin()
         if admission is None:
             raise EngineDied("the engine is not running")
         try:
@@ -212,6 +226,18 @@ class Reviewer:
             # It keeps its exception, whose traceback has this frame, which has it: a cycle, and the review in it.
             del admission
             raise
+        made = await self._made(force, admission, answer, until)
+        for one in answer.get("disagreements", ()):
+            ready = force.plan.ready[one["t"]]
+            self._disagreed(
+                Disagreement(
+                    assignment=ready.key.name, policy=ready.definition.slug, resource=made[0].resource, message=one["m"]
+                )
+            )
+        return made
+
+    async def _made(self, force: PoliciesInForce, admission: Admission, answer: AdmissionRecord, until: float) -> _Made:
+        """What follows from the engine's answer, or followed before."""
         # What depends on more than on the answer: who was not asked, and why.
         regular = not admission.skipped and not force.unready
         trusted = self._owners.trusts(answer["request"]["user"])

@@ -21,7 +21,7 @@ from aksp.addon.certificate_secret import CertificateSecret, ClusterSecret
 from aksp.addon.certificates import utc_now
 from aksp.addon.checkin_record import CheckInRecord
 from aksp.addon.configuration import Configuration
-from aksp.addon.decision import Decision
+from aksp.addon.decision import Decision, Disagreement
 from aksp.addon.denials import Denials
 from aksp.addon.events import Events
 from aksp.addon.leader import CheckIns
@@ -97,6 +97,7 @@ class AddOn:
             owners=Owners(connection, settings.controller_accounts),
             fail_closed=settings.unjudged == "refuse",
             decided=self._decided,
+            disagreed=self._disagreed,
         )
         source: Source
         if settings.cert_dir is not None:
@@ -247,6 +248,10 @@ class AddOn:
             logs.refusal(decision)
             self._denials.record(decision)
             self._events.record(decision)
+
+    def _disagreed(self, one: Disagreement) -> None:
+        self._metrics.observe_disagreement()
+        logs.disagreement(one)
 
     def _answered(self, status: int) -> None:
         if status != 200:

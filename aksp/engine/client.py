@@ -412,10 +412,11 @@ class Engine:
         ]
         return {"set": name, "deadlineMs": self._deadline_ms, "tasks": wanted}
 
-    def begin_admission(self, name: str, body: bytes, *, seconds: float) -> Admission | None:
+    def begin_admission(self, name: str, body: bytes, *, seconds: float, compare: bool = False) -> Admission | None:
         """Load an AdmissionReview, judge it by a set of tasks and let it go, in one request to the engine.
 
-        What is not judged within so many seconds is a fault; violations that were found by then count.
+        What is not judged within so many seconds is a fault; violations that were found by then count. With
+        ``compare`` it is also judged by OPA's own evaluator, whose result counts; the answer's ``disagreements`` tell.
         Await ``answer``; admitted() reads it. None when the engine is dead, or takes no judgements
         while a policy that brought one down is looked for: see recover(). The answer fails with
         EngineDied, with BadReview, and with Outdated.
@@ -428,6 +429,8 @@ class Engine:
         header: dict[str, Any] = {"set": name, "budgetMs": _milliseconds(seconds)}
         if why:
             header["skip"] = list(why)
+        if compare:
+            header["compare"] = True
         try:
             within = seconds + self._hard_deadline
             answer = self._ask(process, "admit", header, within, alone=False, body=body)

@@ -93,6 +93,14 @@ class IdentityRecord(TypedDict):
     ownerUid: NotRequired[str]
 
 
+class DisagreementRecord(TypedDict):
+    """What OPA's own evaluator found otherwise: task, document, and a message (engine/README.md, admit)."""
+
+    t: int
+    d: int
+    m: str
+
+
 class AdmissionRecord(TypedDict):
     """The answer to a review: who asks for what, and in ``body``, as JSON, what follows.
 
@@ -101,6 +109,7 @@ class AdmissionRecord(TypedDict):
 
     request: RequestRecord
     names: list[IdentityRecord]
+    disagreements: NotRequired[list[DisagreementRecord]]
     body: bytes
 
 

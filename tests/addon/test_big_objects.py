@@ -78,6 +78,7 @@ class Asked:
             owners=Owners(cast(Connection, Memory())),
             fail_closed=fail_closed,
             decided=self.decisions.append,
+            disagreed=lambda one: pytest.fail(one.message),
         )
         self.reviewer.use(standing.plan)
 

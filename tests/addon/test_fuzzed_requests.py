@@ -226,7 +226,11 @@ def reviewer() -> Iterator[Reviewer]:
             cluster=Scope.cluster("c"), now=datetime(2026, 6, 1, tzinfo=UTC),
         )  # fmt: skip
         made = Reviewer(
-            engine, owners=Owners(cast(Connection, Memory())), fail_closed=True, decided=lambda decision: None
+            engine,
+            owners=Owners(cast(Connection, Memory())),
+            fail_closed=True,
+            decided=lambda decision: None,
+            disagreed=lambda one: pytest.fail(one.message),
         )
         made.use(standing.plan)
         yield made

@@ -341,7 +341,8 @@ def admitted(engine: Engine, asked: Iterable[Asked], cluster: Memory) -> dict[st
     ingresses = [json.dumps(one.new).encode() for one in asked if one.new["kind"] == "Ingress"]
     decisions: list[Decision] = []
     reviewer = Reviewer(
-        engine, owners=Owners(cast(Connection, cluster)), fail_closed=False, decided=decisions.append
+        engine, owners=Owners(cast(Connection, cluster)), fail_closed=False, decided=decisions.append,
+        disagreed=lambda one: pytest.fail(one.message),
     )  # fmt: skip
     reviewer.use(in_force(engine).plan)
     engine.set_inventory(["networking.k8s.io/Ingress"], ingresses)

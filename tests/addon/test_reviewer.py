@@ -62,6 +62,7 @@ class Asked:
             owners=Owners(cast(Connection, self.cluster)),
             fail_closed=more.pop("fail_closed", False),
             decided=self.decisions.append,
+            disagreed=more.pop("disagreed", lambda one: pytest.fail(one.message)),
         )
         self.reviewer.use(self.standing.plan, unready)
 
@@ -210,7 +211,11 @@ def test_what_is_no_review_is_a_400(by: Callable[..., Asked]) -> None:
 
 def test_nothing_is_answered_before_anything_is_known(engine: Engine) -> None:
     reviewer = Reviewer(
-        engine, owners=Owners(cast(Connection, Memory())), fail_closed=False, decided=lambda decision: None
+        engine,
+        owners=Owners(cast(Connection, Memory())),
+        fail_closed=False,
+        decided=lambda decision: None,
+        disagreed=lambda one: pytest.fail(one.message),
     )
     assert not reviewer.ready
 
@@ -624,9 +629,9 @@ def test_the_engine_leaves_time_to_answer_a_large_review(
     given: list[float] = []
     begin = engine.begin_admission
 
-    def seen(name: str, body: bytes, *, seconds: float) -> Any:
+    def seen(name: str, body: bytes, *, seconds: float, **more: Any) -> Any:
         given.append(seconds)
-        return begin(name, body, seconds=seconds)
+        return begin(name, body, seconds=seconds, **more)
 
     monkeypatch.setattr(engine, "begin_admission", seen)
     for more in (b"", b" " * 200_000):

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -63,49 +65,57 @@ func definitions(t testing.TB) []study {
 	return out
 }
 
-var parameterReference = regexp.MustCompile(`^\[parameters\('(\w+)'\)\]$`)
-
 // parametersOf resolves what a definition hands to its Rego, by the sample's
-// values and the definition's defaults.
+// values and the defaults: whatever parameter its rule does not use otherwise
+// (aksp/catalog/common.py).
 func parametersOf(t testing.TB, folder, sample string) string {
 	t.Helper()
+	type parameters map[string]struct {
+		DefaultValue any `json:"defaultValue"`
+	}
+	var shared struct {
+		Parameters parameters `json:"parameters"`
+		PolicyRule struct {
+			Then struct {
+				Details map[string]any `json:"details"`
+			} `json:"then"`
+		} `json:"policyRule"`
+	}
 	var definition struct {
 		Properties struct {
-			Parameters map[string]struct {
-				DefaultValue any `json:"defaultValue"`
-			} `json:"parameters"`
-			PolicyRule struct {
-				Then struct {
-					Details struct {
-						Values map[string]any `json:"values"`
-					} `json:"details"`
-				} `json:"then"`
-			} `json:"policyRule"`
+			Parameters parameters `json:"parameters"`
+			Common     struct {
+				Parameters []string `json:"parameters"`
+			} `json:"common"`
 		} `json:"properties"`
 	}
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(folder, "definition.json"))), &definition); err != nil {
-		t.Fatal(err)
-	}
-	head, _, _ := strings.Cut(read(t, sample), "\n---\n")
 	var given struct {
 		Spec struct {
 			Parameters map[string]any `json:"parameters"`
 		} `json:"spec"`
 	}
-	if err := yaml.Unmarshal([]byte(head), &given); err != nil {
+	head, _, _ := strings.Cut(read(t, sample), "\n---\n")
+	if err := errors.Join(
+		json.Unmarshal([]byte(read(t, filepath.Join(folder, "../lib/common.json"))), &shared),
+		json.Unmarshal([]byte(read(t, filepath.Join(folder, "definition.json"))), &definition),
+		yaml.Unmarshal([]byte(head), &given),
+	); err != nil {
 		t.Fatal(err)
 	}
+	known := parameters{}
+	for _, name := range definition.Properties.Common.Parameters {
+		known[name] = shared.Parameters[name]
+	}
+	maps.Copy(known, definition.Properties.Parameters)
 	values := map[string]any{}
-	for key, value := range definition.Properties.PolicyRule.Then.Details.Values {
-		if text, ok := value.(string); ok {
-			if match := parameterReference.FindStringSubmatch(text); match != nil {
-				var set bool
-				if value, set = given.Spec.Parameters[match[1]]; !set {
-					value = definition.Properties.Parameters[match[1]].DefaultValue
-				}
-			}
+	for name, one := range known {
+		if _, used := shared.PolicyRule.Then.Details[name]; used || name == "effect" {
+			continue
 		}
-		values[key] = value
+		values[name] = one.DefaultValue
+		if value, set := given.Spec.Parameters[name]; set {
+			values[name] = value
+		}
 	}
 	text, err := json.Marshal(values)
 	if err != nil {

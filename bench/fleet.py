@@ -6,7 +6,7 @@ as it does in life; about 3.3 findings come on a Pod with the parameters of benc
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from bench.workload import APPS, STAGES, TEAMS, Deployment, Object, deployment, images, suffix, uid
 
@@ -33,12 +33,33 @@ def unlike_pods(count: int, seed: int) -> Iterator[Object]:
     pool = images(rng)
     for serial in range(1, count + 1):
         pod = _pod(rng, deployment(rng, pool, serial))
-        for kind in ("containers", "initContainers", "ephemeralContainers"):
-            for container in pod["spec"].get(kind, ()):
-                container["image"] += f"-{serial}"
-                if (limits := container["resources"].get("limits")) and "memory" in limits:
-                    container["resources"] = container["resources"] | {"limits": limits | {"memory": f"{serial}Ki"}}
-        yield pod
+        spec = pod["spec"]
+        yield pod | {"spec": spec | _unlike({kind: spec[kind] for kind in _CONTAINERS if kind in spec}, serial)}
+
+
+def deployments(count: int, seed: int) -> Iterator[Object]:
+    """`count` Deployments as somebody commits them, each with images and resources that no other one has."""
+    rng = random.Random(f"deployments {seed}")
+    pool = images(rng)
+    for serial in range(1, count + 1):
+        owner = deployment(rng, pool, serial)
+        labels = {name: value for name, value in owner.labels.items() if name != "pod-template-hash"}
+        containers = {"containers": owner.containers}
+        if owner.init_containers:
+            containers["initContainers"] = owner.init_containers
+        yield {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": owner.name, "namespace": owner.namespace, "labels": labels},
+            "spec": {
+                "replicas": rng.randint(1, 9),
+                "selector": {"matchLabels": {"app": owner.name}},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"serviceAccountName": owner.team} | _unlike(containers, serial),
+                },
+            },
+        }
 
 
 def services(count: int, seed: int) -> Iterator[Object]:
@@ -97,6 +118,21 @@ def namespaces() -> Iterator[Object]:
     for team in TEAMS:
         for stage in STAGES:
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{team}-{stage}"}}
+
+
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+
+
+def _unlike(containers: Mapping[str, Iterable[Object]], serial: int) -> Object:
+    """Lists of containers, by their fields, with images and memory limits of this number alone."""
+
+    def one(container: Object) -> Object:
+        resources = container["resources"]
+        if "memory" in resources.get("limits", ()):
+            resources = resources | {"limits": resources["limits"] | {"memory": f"{serial}Ki"}}
+        return container | {"image": f"{container['image']}-{serial}", "resources": resources}
+
+    return {kind: [one(container) for container in each] for kind, each in containers.items()}
 
 
 def _pod(rng: random.Random, owner: Deployment) -> Object:

@@ -1,4 +1,4 @@
-"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,live,engine,startup,admission,big,many,reports] [--quick]`.
+"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,unlike,live,engine,startup,admission,big,many,reports] [--quick]`.
 
 A full run writes bench/RESULTS.md; anything less only prints, unless --out names a file. The peers and the control
 plane are built on the first run. Measure on a quiet machine: a full run takes about half an hour on two cores.
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import results, setting, subjects
 from bench.measure import CommandFailed
 from bench.results import Section
-from bench.scenarios import admission, big, engine, live, manifests, many, reports, startup
+from bench.scenarios import admission, big, engine, live, manifests, many, reports, startup, unlike
 from bench.setting import Setting
 from tests.testbed.build import BuildError, cache_folder
 from tests.testbed.client import ApiError
@@ -24,6 +24,7 @@ from tests.testbed.process import ProcessDied
 
 SCENARIOS: Mapping[str, Callable[[Setting], Section]] = {
     "manifests": manifests.run,
+    "unlike": unlike.run,
     "live": live.run,
     "engine": engine.run,
     "startup": startup.run,
@@ -42,12 +43,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the made-up fleet (default: 1)")
     parser.add_argument("--runs", type=int, help="runs of aksp and of short commands (default: 5)")
     parser.add_argument("--peer-runs", type=int, help="runs of gator and Kyverno, a minute or two each (default: 3)")
+    parser.add_argument("--no-kyverno", action="store_true", help="leave Kyverno, which takes long to build, out")
     parser.add_argument("--out", type=Path, help="file for the results")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(SCENARIOS)
     if unknown := set(names) - SCENARIOS.keys():
         parser.error(f"--only: no scenario {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
-    full = not options.only and not options.quick and not options.pods
+    full = not options.only and not options.quick and not options.pods and not options.no_kyverno
     out = options.out or (subjects.ROOT / "bench" / "RESULTS.md" if full else None)
     pods = options.pods or (500 if options.quick else 10_000)
     with tempfile.TemporaryDirectory(prefix="aksp-bench-") as scratch:
@@ -59,6 +61,7 @@ def main() -> int:
             seed=options.seed,
             scratch=Path(scratch),
             aksp=subjects.aksp_executable(),
+            with_kyverno=not options.no_kyverno,
         )
         if given.aksp is None:
             _say(f"no aksp beside {sys.executable}: only the others are measured")

@@ -24,7 +24,8 @@ class Setting:
     seed: int
     scratch: Path
     aksp: Path | None
-    with_kyverno_cluster: bool = True
+    with_kyverno: bool = True
+    """Whether Kyverno is among the peers."""
 
     def others(self, pods: int) -> int:
         """How many Services, and how many Ingresses, go with so many Pods."""

@@ -58,6 +58,20 @@ def constraint(slug: str, given: Mapping[str, Any], definitions: Path = DEFINITI
     }
 
 
+def expansion() -> Object:
+    """What has gator judge the Pods that Deployments make."""
+    return {
+        "apiVersion": "expansion.gatekeeper.sh/v1beta1",
+        "kind": "ExpansionTemplate",
+        "metadata": {"name": "deployments"},
+        "spec": {
+            "applyTo": [{"groups": ["apps"], "versions": ["v1"], "kinds": ["Deployment"]}],
+            "templateSource": "spec.template",
+            "generatedGVK": {"group": "", "version": "v1", "kind": "Pod"},
+        },
+    }
+
+
 def write(folder: Path, definitions: Path = DEFINITIONS, parameters: Path = PARAMETERS) -> None:
     """Writes the objects for every definition that `parameters` names; JSON, which every reader takes as YAML."""
     folder.mkdir(parents=True, exist_ok=True)

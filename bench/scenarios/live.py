@@ -34,7 +34,7 @@ def run(setting: Setting) -> Section:
                 sizes.append(int(answer["bytes"]))
 
         series = interleaved([(command, setting.repetitions) for command in few.values()], note)
-        if setting.with_kyverno_cluster:
+        if setting.with_kyverno:
             series |= interleaved([(_kyverno(setting, plane), 1)])
         load.load_pods(plane.client, first=setting.pods, last=setting.many_pods, seed=setting.seed)
         many = _commands(setting, plane, setting.many_pods)

@@ -1,10 +1,11 @@
-"""Makes docs/cli.md and docs/aksp.1 from the commands themselves.
+"""Makes docs/cli.md and docs/aksp.1 from the commands themselves, and what the report's JSON Schema says of a result.
 
 Run it with the Python of the virtual environment, from anywhere: ``.venv/bin/python docs/reference.py``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -23,10 +24,12 @@ from aksp import __version__  # noqa: E402
 from aksp.cli import root  # noqa: E402
 from aksp.cli.commands.assign import AssignGroup  # noqa: E402
 from aksp.errors import EXIT_MEANINGS  # noqa: E402
+from aksp.report.fields import NAMED, OBJECTS  # noqa: E402
 from aksp.report.registry import FORMATS  # noqa: E402
 
 PAGE = ROOT / "docs" / "cli.md"
 MANUAL = ROOT / "docs" / "aksp.1"
+SCHEMA = ROOT / "aksp" / "report" / "report.schema.json"
 WIDTH = 120
 ENVIRONMENT = (
     ("AKSP_WORKSPACE", "The workspace, unless `--workspace` names one."),
@@ -75,6 +78,28 @@ def commands() -> list[Command]:
     top: Any = root.command()
     # The installation of completion is typer's, and its text depends on the machine: bash's own version is asked.
     return list(_walk(top, top.make_context("aksp", [], resilient_parsing=True)))
+
+
+def schema() -> str:
+    """The report's JSON Schema with a result's fields as aksp/report/fields.py has them; the rest of it as it is."""
+    document = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    parts, written = document["$defs"], document["$defs"]["result"]["properties"]
+    properties: dict[str, Any] = {}
+    for field in NAMED:
+        if not field.within:
+            properties[field.name] = field.schema
+        elif field.within in parts:
+            properties[field.within] = {"$ref": f"#/$defs/{field.within}"}
+        else:
+            given = _closed({one.key: one.schema for one in OBJECTS[field.within]})
+            properties[field.within] = {**written.get(field.within, {}), "anyOf": [given, {"type": "null"}]}
+    parts["resource"] = _closed({one.key: one.schema for one in OBJECTS["resource"]})
+    parts["result"] = _closed(properties)
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}
 
 
 def _walk(command: Any, context: Any) -> Iterator[Command]:
@@ -291,6 +316,6 @@ def _roff(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in ((PAGE, markdown()), (MANUAL, manual())):
+    for path, text in ((PAGE, markdown()), (MANUAL, manual()), (SCHEMA, schema())):
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(ROOT))

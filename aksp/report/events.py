@@ -26,8 +26,8 @@ class EventWire(TypedDict):
     kind: Literal["ComplianceEvent"]
     type: str
     at: str
-    result: wire.ResultWire | None
-    before: wire.ResultWire | None
+    result: wire.Wire | None
+    before: wire.Wire | None
     gap: wire.GapWire | None
     gone: bool
     state: str

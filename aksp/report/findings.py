@@ -8,32 +8,12 @@ from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Result
 from aksp.model.times import day
 from aksp.report.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span, Tone, cell, span
+from aksp.report.fields import WIDE, ResultField
 from aksp.report.figures import value_text
 from aksp.report.groups import Section, sections
 from aksp.report.interface import GroupBy
 from aksp.report.parse import NamedExemption
-from aksp.report.subjects import container_cell, heading_cell, owner_name, place, reason_cell, where_cell
-
-_WIDE = (
-    "NAMESPACE",
-    "KIND",
-    "NAME",
-    "OWNER",
-    "CONTAINER",
-    "TYPE",
-    "IMAGE",
-    "ASSIGNMENT",
-    "DEFINITION",
-    "EFFECT",
-    "SEVERITY",
-    "STATE",
-    "PATH",
-    "OBSERVED",
-    "EXPECTED",
-    "SOURCE",
-    "EXEMPTION",
-    "MESSAGE",
-)
+from aksp.report.subjects import container_cell, heading_cell, reason_cell, where_cell
 
 
 def findings(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
@@ -72,8 +52,8 @@ def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
 
 def flat(results: Iterable[Result]) -> Grid:
     """Every result with all its fields in a row, the exempt ones too."""
-    rows = tuple(Row(cells=_flat_cells(result)) for result in results)
-    columns = tuple(Column(header=header) for header in _WIDE)
+    rows = tuple(Row(cells=tuple(_flat_cell(field, result) for field in WIDE)) for result in results)
+    columns = tuple(Column(header=field.header) for field in WIDE)
     return Grid(title=(Span("Results", Tone.STRONG),), columns=columns, rows=rows)
 
 
@@ -137,31 +117,8 @@ def _exemption(exemption: Exemption, *, explain: bool) -> Cell:
     return tuple(lines)
 
 
-def _flat_cells(result: Result) -> tuple[Cell, ...]:
-    resource, finding, key = result.resource, result.finding, result.assignment
-    container = finding.container
-    texts = (
-        resource.namespace,
-        resource.kind,
-        resource.name,
-        owner_name(result),
-        container.name if container else "",
-        container.type if container else "",
-        container.image if container else "",
-        key.name,
-        key.definition,
-        key.effect,
-        key.severity,
-        result.state.value,
-        finding.path or "",
-        value_text(finding.observed),
-        value_text(finding.expected),
-        place(result.source) if result.source else "",
-        result.exemption.name if result.exemption else "",
-        finding.message,
-    )
-    state = _WIDE.index("STATE")
-    return tuple(
-        cell(text, STATE_TONES[result.state] if at == state else Tone.PLAIN) if text else cell("-", Tone.MUTED)
-        for at, text in enumerate(texts)
-    )
+def _flat_cell(field: ResultField, result: Result) -> Cell:
+    text = value_text(field.read(result))
+    if not text:
+        return cell("-", Tone.MUTED)
+    return cell(text, STATE_TONES[result.state] if field.name == "state" else Tone.PLAIN)

@@ -25,16 +25,17 @@ from aksp.model.compliance import (
     KnownLocation,
     Report,
     Result,
-    SourceLocation,
     Target,
     TargetKind,
 )
-from aksp.model.json_text import encode
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
+from aksp.report.fields import NAMED, OBJECTS, ResultField
 
 KIND: Final = "ComplianceReport"
 _Word = TypeVar("_Word", bound=StrEnum)
+_Part = TypeVar("_Part")
+_OTHERS: Final = tuple(field for field in NAMED if field.within != "resource")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,10 +144,7 @@ class _Results:
 
     def __init__(self) -> None:
         self.severities: dict[str, str] = {}
-        self._keys: dict[tuple[str, ...], AssignmentKey] = {}
-        self._findings: dict[tuple[Any, ...], Finding] = {}
-        self._owners: dict[tuple[str, str], Owner] = {}
-        self._exemptions: dict[tuple[str, str], NamedExemption] = {}
+        self._known: dict[tuple[type, str], Any] = {}
         self._last: Resource | None = None
 
     def result(self, fields: _Fields) -> Result:
@@ -155,53 +153,48 @@ class _Results:
         if resource != self._last:
             self._last = resource
         assert self._last is not None
-        key = self._key(fields)
-        source = fields.optional_fields("source")
+        parts: dict[str, dict[str, Any]] = {}
+        for field in _OTHERS:
+            within = fields.optional_fields(field.within) if field.within else fields
+            if within is not None:
+                parts.setdefault(field.holder, {})[field.attribute] = _value(within, field)
+        key = self._one(AssignmentKey, parts["assignment"])
+        self.severities.setdefault(key.name, key.severity)
+        container, owner, source = parts.get("finding.container"), parts.get("owner"), parts.get("source")
+        finding = {**parts["finding"], "container": Container(**container) if container else None}
+        waived = {**parts["exemption"], "assignment": key.name, "category": ExemptionCategory.WAIVER}
         return Result(
             assignment=key,
-            state=fields.word("state", ComplianceState),
+            state=parts["state"]["value"],
             resource=self._last,
-            finding=self._finding(fields),
-            owner=self._owner(fields.optional_fields("owner")),
-            exemption=self._exemption(fields.optional_text("exemption"), key.name),
-            source=_source(source),
+            finding=self._one(Finding, finding),
+            owner=self._one(Owner, owner) if owner else None,
+            exemption=self._one(NamedExemption, waived) if waived["name"] is not None else None,
+            source=KnownLocation(**source) if source else None,
         )
 
-    def _key(self, fields: _Fields) -> AssignmentKey:
-        texts = tuple(fields.text(name) for name in ("assignment", "definition", "effect", "severity"))
-        if texts not in self._keys:
-            name, definition, effect, severity = texts
-            self._keys[texts] = AssignmentKey(name=name, definition=definition, effect=effect, severity=severity)
-            self.severities.setdefault(name, severity)
-        return self._keys[texts]
+    def _one(self, of: type[_Part], values: Mapping[str, Any]) -> _Part:
+        # As text: values may be lists, and 1, 1.0 and true are one key but not one value.
+        key = of, repr(values)
+        if key not in self._known:
+            self._known[key] = of(**values)
+        made: _Part = self._known[key]
+        return made
 
-    def _finding(self, fields: _Fields) -> Finding:
-        message, path = fields.text("message"), fields.optional_text("path")
-        observed, expected = fields.any("observed"), fields.any("expected")
-        of = fields.optional_fields("container")
-        container = Container(name=of.text("name"), type=of.text("type"), image=of.text("image")) if of else None
-        # As JSON: values may be lists, and 1, 1.0 and true are one key but not one value.
-        key = (message, path, container, encode([observed, expected]))
-        if key not in self._findings:
-            self._findings[key] = Finding(
-                message=message, container=container, path=path, observed=observed, expected=expected
-            )
-        return self._findings[key]
 
-    def _owner(self, fields: _Fields | None) -> Owner | None:
-        if fields is None:
-            return None
-        kind, name = fields.text("kind"), fields.text("name")
-        return self._owners.setdefault((kind, name), Owner(kind=kind, name=name))
-
-    def _exemption(self, name: str | None, assignment: str) -> NamedExemption | None:
-        if name is None:
-            return None
-        if (name, assignment) not in self._exemptions:
-            self._exemptions[name, assignment] = NamedExemption(
-                name=name, assignment=assignment, category=ExemptionCategory.WAIVER
-            )
-        return self._exemptions[name, assignment]
+def _value(within: _Fields, field: ResultField) -> Any:
+    """The value of a field, of the type that the schema says."""
+    match field.schema.get("type"):
+        case "string":
+            return within.text(field.key)
+        case "integer":
+            return within.whole(field.key)
+        case ["string", "null"]:
+            return within.optional_text(field.key)
+        case _ if field.name == "state":
+            return within.word(field.key, ComplianceState)
+        case _:
+            return within.text(field.key) if "$ref" in field.schema else within.any(field.key)
 
 
 def _moment(head: _Fields) -> datetime:
@@ -261,17 +254,7 @@ def _gap(fields: _Fields) -> Gap:
 
 
 def _resource(fields: _Fields) -> Resource:
-    return Resource(
-        api_version=fields.text("apiVersion"),
-        kind=fields.text("kind"),
-        namespace=fields.text("namespace"),
-        name=fields.text("name"),
-        uid=fields.text("uid"),
-    )
-
-
-def _source(fields: _Fields | None) -> SourceLocation | None:
-    return KnownLocation(file=fields.text("file"), line=fields.whole("line")) if fields else None
+    return Resource(**{field.attribute: _value(fields, field) for field in OBJECTS["resource"]})
 
 
 def _shown(value: Any) -> str:

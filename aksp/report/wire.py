@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, Final, Literal, TypedDict
 
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Gap, Report, Result, SourceLocation
 from aksp.model.resource import Resource
 from aksp.model.times import rfc3339
+from aksp.report.fields import NAMED, OBJECTS
 from aksp.report.figures import one_decimal
 from aksp.report.interface import Show
 
 API_VERSION: Final = "policy.aksp.io/v1"
+
+#: A JSON object.
+Wire = dict[str, Any]
 
 
 class TargetWire(TypedDict):
@@ -42,51 +47,10 @@ class AssignmentWire(TypedDict):
     counts: CountsWire
 
 
-class ResourceWire(TypedDict):
-    apiVersion: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-
-
-class OwnerWire(TypedDict):
-    kind: str
-    name: str
-
-
-class ContainerWire(TypedDict):
-    name: str
-    type: str
-    image: str
-
-
-class SourceWire(TypedDict):
-    file: str
-    line: int
-
-
-class ResultWire(TypedDict):
-    assignment: str
-    definition: str
-    effect: str
-    state: str
-    message: str
-    severity: str
-    resource: ResourceWire
-    owner: OwnerWire | None
-    container: ContainerWire | None
-    path: str | None
-    observed: Any
-    expected: Any
-    exemption: str | None
-    source: SourceWire | None
-
-
 class GapWire(TypedDict):
     reason: str
     message: str
-    resource: ResourceWire | None
+    resource: Wire | None
 
 
 class HeadWire(TypedDict):
@@ -124,7 +88,7 @@ def head(report: Report) -> HeadWire:
     }
 
 
-def results(report: Report, show: Show) -> Iterator[ResultWire]:
+def results(report: Report, show: Show) -> Iterator[Wire]:
     """The results one at a time: a large cluster has more than fit in memory twice."""
     return (result(each) for each in shown(report, show))
 
@@ -140,27 +104,9 @@ def shown(report: Report, show: Show) -> Iterator[Result]:
     return (each for each in report.results if everything or each.state is not ComplianceState.COMPLIANT)
 
 
-def result(result: Result) -> ResultWire:
+def result(result: Result) -> Wire:
     """One result."""
-    key, finding, owner, container = result.assignment, result.finding, result.owner, result.finding.container
-    return {
-        "assignment": key.name,
-        "definition": key.definition,
-        "effect": key.effect,
-        "state": result.state.value,
-        "message": finding.message,
-        "severity": key.severity,
-        "resource": resource(result.resource),
-        "owner": {"kind": owner.kind, "name": owner.name} if owner else None,
-        "container": (
-            {"name": container.name, "type": container.type, "image": container.image} if container else None
-        ),
-        "path": finding.path,
-        "observed": finding.observed,
-        "expected": finding.expected,
-        "exemption": result.exemption.name if result.exemption else None,
-        "source": source(result.source),
-    }
+    return {name: read(result) for name, read in _SHAPE}
 
 
 def _assignment(summary: AssignmentSummary) -> AssignmentWire:
@@ -188,20 +134,35 @@ def gap(gap: Gap) -> GapWire:
     }
 
 
-def resource(of: Resource) -> ResourceWire:
+def resource(of: Resource) -> Wire:
     """A resource's identity."""
-    return {
-        "apiVersion": of.api_version,
-        "kind": of.kind,
-        "namespace": of.namespace,
-        "name": of.name,
-        "uid": of.uid,
-    }
+    return _RESOURCE(of)
 
 
-def source(of: SourceLocation | None) -> SourceWire | None:
+def source(of: SourceLocation | None) -> Wire | None:
     """A place in a file."""
-    return {"file": of.file, "line": of.line} if of else None
+    return _SOURCE(of) if of else None
+
+
+def _object(name: str) -> Callable[[Any], Wire]:
+    """What makes a JSON object of what has its fields."""
+    fields = OBJECTS[name]
+    keys, values = [one.key for one in fields], attrgetter(*(one.attribute for one in fields))
+    return lambda of: dict(zip(keys, values(of), strict=True))
+
+
+def _reader(name: str) -> Callable[[Result], Any]:
+    """What reads an object within a result."""
+    holder, made = attrgetter(OBJECTS[name][0].holder), _object(name)
+    return lambda result: None if (of := holder(result)) is None else made(of)
+
+
+_RESOURCE: Final = _object("resource")
+_SOURCE: Final = _object("source")
+#: The keys of a result in their order, each with what reads its value.
+_SHAPE: Final = tuple(
+    {one.within or one.name: _reader(one.within) if one.within else one.read for one in NAMED}.items()
+)
 
 
 def counts(counts: Counts) -> CountsWire:

@@ -27,6 +27,10 @@ def test_the_manual_is_what_the_commands_say() -> None:
     assert reference.MANUAL.read_text(encoding="utf-8") == reference.manual(), AGAIN
 
 
+def test_the_schema_of_a_result_is_what_the_table_of_fields_says() -> None:
+    assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema(), AGAIN
+
+
 def test_a_workspace_of_whoever_makes_them_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "definitions" / "mine"
     own.mkdir(parents=True)

@@ -9,35 +9,13 @@ from typing import Any, TextIO
 from aksp.model.compliance import ComplianceState, Report
 from aksp.model.json_text import encode
 from aksp.report import wire
+from aksp.report.fields import NAMED, OBJECTS
 from aksp.report.interface import Format, Style
 from aksp.report.text import safe
 from aksp.report.unique_findings import other_gaps
 
 #: The fields of a result in JSON, flattened.
-COLUMNS = (
-    "assignment",
-    "definition",
-    "effect",
-    "state",
-    "message",
-    "severity",
-    "resource.apiVersion",
-    "resource.kind",
-    "resource.namespace",
-    "resource.name",
-    "resource.uid",
-    "owner.kind",
-    "owner.name",
-    "container.name",
-    "container.type",
-    "container.image",
-    "path",
-    "observed",
-    "expected",
-    "exemption",
-    "source.file",
-    "source.line",
-)
+COLUMNS = tuple(field.name for field in NAMED)
 
 # What makes a spreadsheet read a cell as a formula (OWASP: "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -52,29 +30,24 @@ def render_csv(report: Report, out: TextIO, style: Style) -> None:
     """
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    paths = [column.split(".") for column in COLUMNS]
-    for result in wire.results(report, style.show):
-        writer.writerow([_cell(result, path) for path in paths])
+    for result in wire.shown(report, style.show):
+        writer.writerow([_cell(field.read(result)) for field in NAMED])
     for row in _unjudged(report):
-        writer.writerow([_cell(row, path) for path in paths])
+        writer.writerow([_cell(row.get(column)) for column in COLUMNS])
 
 
 def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
-    """Assignments that judged nothing, then gaps, in the shape of results; what they do not have is null."""
-    blank: dict[str, Any] = dict.fromkeys(column.split(".")[0] for column in COLUMNS)
+    """Assignments that judged nothing, then gaps, by column."""
     for line in report.assignments:
         if line.state is ComplianceState.NOT_STARTED:
             named = {"assignment": line.name, "definition": line.definition, "effect": line.effect}
-            yield {**blank, **named, "state": line.state.value, "message": line.message}
+            yield {**named, "state": line.state.value, "message": line.message}
     for gap in other_gaps(report):
-        told = wire.gap(gap)
-        yield {**blank, "state": told["reason"], "message": told["message"], "resource": told["resource"]}
+        about = {field.name: field.read(gap) for field in OBJECTS["resource"]}
+        yield {"state": gap.reason, "message": gap.message, **about}
 
 
-def _cell(result: Any, path: list[str]) -> str:
-    value = result
-    for name in path:
-        value = value[name] if value is not None else None
+def _cell(value: Any) -> str:
     match value:
         case None:
             return ""

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from aksp import runners
 from aksp.model.compliance import Report, Result
 from aksp.model.json_text import encode
-from aksp.model.resource import Owner
+from aksp.model.resource import Owner, Resource
 from aksp.report import wire
 from aksp.report.interface import Format, Style
 
@@ -32,6 +32,8 @@ def render_json(report: Report, out: TextIO, style: Style) -> None:
 def _results(report: Report, style: Style) -> Iterator[str]:
     """The results one at a time. Replicas differ in resource and source alone: the rest is encoded once."""
     around: dict[tuple[int, int, str, Owner | None, int], list[str]] = {}
+    last: Resource | None = None
+    resource = ""
     for result in wire.shown(report, style.show):
         key = (id(result.assignment), id(result.finding), result.state, result.owner, id(result.exemption))
         texts = around.get(key)
@@ -43,7 +45,9 @@ def _results(report: Report, style: Style) -> Iterator[str]:
             yield _encode(wire.result(result))
             continue
         before, between, after = texts
-        yield f"{before}{_encode(wire.resource(result.resource))}{between}{_encode(wire.source(result.source))}{after}"
+        if result.resource is not last:
+            last, resource = result.resource, _encode(wire.resource(result.resource))
+        yield f"{before}{resource}{between}{_encode(wire.source(result.source))}{after}"
 
 
 def _around(result: Result) -> list[str]:

@@ -20,9 +20,9 @@ from aksp.model.effect import Effect
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report import wire
+from aksp.report.fields import PROPERTIES
 from aksp.report.figures import value_text
 from aksp.report.interface import Format, Style
-from aksp.report.subjects import owner_name, place
 from aksp.yaml_writer import to_yaml
 
 NAME: Final = "aksp"
@@ -235,20 +235,8 @@ def _common(result: Result, moment: Mapping[str, int]) -> dict[str, Any]:
     if finding.message:
         made["message"] = _text(finding.message, LONGEST_MESSAGE)
     made["timestamp"] = moment
-    container = finding.container
-    properties = {
-        "state": result.state.value,
-        "effect": key.effect,
-        "owner": owner_name(result),
-        "container": container.name if container else "",
-        "containerType": container.type if container else "",
-        "image": container.image if container else "",
-        "path": finding.path or "",
-        "observed": value_text(finding.observed),
-        "expected": value_text(finding.expected),
-        "exemption": result.exemption.name if result.exemption else "",
-        "file": place(result.source) if result.source else "",
-    }
+    properties = {"state": result.state.value, "effect": key.effect}
+    properties |= {field.entry: value_text(field.read(result)) for field in PROPERTIES}
     made["properties"] = {name: _text(value, LONGEST_PROPERTY) for name, value in properties.items() if value}
     return made
 

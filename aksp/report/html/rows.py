@@ -19,6 +19,7 @@ from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.model.times import day
 from aksp.report import wire
+from aksp.report.fields import FOUND, ResultField
 from aksp.report.html.commented import lines
 from aksp.report.html.remedy import remedy
 from aksp.report.interface import Show
@@ -62,7 +63,7 @@ class Rows:
             "strings": [],
             "assignments": _assignments(report),
             "exemptions": [],
-            "findings": _columns("message", "container", "type", "image", "path", "observed", "expected"),
+            "findings": _columns(*(field.header.lower() for field in FOUND)),
             "entries": _columns(
                 "link", "assignment", "state", "exemption", "namespace", "kind", "owner", "finding", "remedy"
             ),
@@ -114,7 +115,7 @@ class Rows:
         resource, owner = result.resource, result.owner
         assignment = self._assignment(result.assignment)
         exemption = self._exemption(result.exemption)
-        finding = self._finding(result.finding)
+        finding = self._finding(result)
         subject: Hashable = owner or (resource.name, resource.uid)
         key = (
             fingerprint, assignment, result.state, exemption, finding, resource.namespace, resource.kind, subject
@@ -147,24 +148,16 @@ class Rows:
             entries[name].append(value)
         return number
 
-    def _finding(self, finding: Finding) -> int:
+    def _finding(self, result: Result) -> int:
+        finding = result.finding
         known = self._known.get(id(finding))
         if known is not None:
             return known[1]
-        container = finding.container
-        values = (
-            self._string(finding.message),
-            self._string(container.name) if container else NOTHING,
-            self._string(container.type) if container else NOTHING,
-            self._string(container.image) if container else NOTHING,
-            self._string(finding.path) if finding.path is not None else NOTHING,
-            self._value(finding.observed),
-            self._value(finding.expected),
-        )
+        values = tuple(self._value(field, result) for field in FOUND)
         columns = self.data["findings"]
         at = self._findings.get(values)
         if at is None:
-            at = self._findings[values] = len(columns["message"])
+            at = self._findings[values] = len(self._findings)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
         # Kept with its number, so that no other finding gets its identity. Replicas follow one another.
@@ -206,8 +199,11 @@ class Rows:
             self.data["exemptions"].append(_exemption(exemption))
         return known[1]
 
-    def _value(self, value: Any) -> int:
-        return NOTHING if value is None else self._line("\n".join(lines(value)))
+    def _value(self, field: ResultField, result: Result) -> int:
+        value = field.read(result)
+        if value is None:
+            return NOTHING
+        return self._string(value) if "type" in field.schema else self._line("\n".join(lines(value)))
 
     def _string(self, text: str) -> int:
         return self._line(safe(text))

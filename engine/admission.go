@@ -243,17 +243,18 @@ func (e *Engine) toldApart(j job, d *Document, out *outcome, data *snapshot, lef
 	if len(out.findings) == 0 || added == "" {
 		return out
 	}
-	j.enough = 0 // what it had before must be known whole
 	before := e.run(j, d.review(part(d.plain)), data, left)
+	known := before.set()
+	if before.cut && slices.ContainsFunc(out.findings, func(one Finding) bool { return !known[one] }) {
+		j.enough = 0 // then what it had before must be known whole
+		before = e.run(j, d.review(part(d.plain)), data, left)
+		known = before.set()
+	}
 	if j.brief && before.late {
 		return before
 	}
 	if len(before.faults) > 0 {
 		return out
-	}
-	known := make(map[Finding]bool, len(before.findings))
-	for _, one := range before.findings {
-		known[one] = true
 	}
 	told := *out
 	told.findings = make([]Finding, len(out.findings))
@@ -264,6 +265,15 @@ func (e *Engine) toldApart(j job, d *Document, out *outcome, data *snapshot, lef
 		told.findings[i] = one
 	}
 	return &told
+}
+
+// set has each finding.
+func (out *outcome) set() map[Finding]bool {
+	known := make(map[Finding]bool, len(out.findings))
+	for _, one := range out.findings {
+		known[one] = true
+	}
+	return known
 }
 
 func whole(object map[string]any) map[string]any { return object }

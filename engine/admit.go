@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -358,8 +359,12 @@ func (e *Engine) judgePairs(
 		}
 	}
 	if large {
+		reviews := make([]func() *subject, len(batch.documents))
+		for d, document := range batch.documents {
+			reviews[d] = sync.OnceValue(func() *subject { return document.review(document.object) })
+		}
 		e.parallel(len(byTask), func(i int) {
-			judge(byTask[i], func(d int) *inquiry { return &inquiry{document: batch.documents[d]} })
+			judge(byTask[i], func(d int) *inquiry { return &inquiry{document: batch.documents[d], review: reviews[d]()} })
 		})
 		return outcomes
 	}

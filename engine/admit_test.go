@@ -290,3 +290,36 @@ func TestWhatKeepsARuleFromFindingAllIsToldOnceWhereItSeesTheSame(t *testing.T) 
 		}
 	}
 }
+
+// manyInTemplate is the review of a Deployment of so many privileged containers.
+func manyInTemplate(containers int) string {
+	body := manyPrivileged(containers, false)
+	body = strings.Replace(body, `"object":{"apiVersion":"v1","kind":"Pod",`, `"object":{"apiVersion":"apps/v1","kind":"Deployment","spec":{"template":{`, 1)
+	body = strings.Replace(body, `}]}},"oldObject"`, `}]}}}},"oldObject"`, 1)
+	return strings.Replace(body, `"kind":"Pod"},"namespace"`, `"kind":"Deployment"},"namespace"`, 1)
+}
+
+func TestWhatThePodHadBeforeAdditionsIsLookedForOnlyAsFarAsItIsCompared(t *testing.T) {
+	e := newEngine()
+	endlessWithoutToken := strings.Replace(strings.TrimPrefix(endless, "package p\n"), "if {", "if {\n\tnot input.review.object.spec.volumes", 1)
+	install(t, e, "p", "v1", eachPrivileged+"\n"+endlessWithoutToken)
+	install(t, e, "q", "v1", strings.Replace(eachPrivileged, "violation", "violation contains {\"msg\": \"a volume\"} if input.review.object.spec.volumes\nviolation", 1))
+	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"enough":10}]`)
+	for _, containers := range []int{30, 5000} { // a small review and a large one
+		began := time.Now()
+		answer := admittedWithin(t, e, manyInTemplate(containers), 5000)
+		equal(t, "hits", len(answer.matter.Hits), 1)
+		equal(t, "faults", len(answer.matter.Faults), 0)
+		if took := time.Since(began); took > testDeadline/2 {
+			t.Errorf("%d containers took %s", containers, took)
+		}
+	}
+	standing1(t, e, `[{"policy":"q","kinds":["/Pod"],"enough":10}]`)
+	var added []string
+	for _, one := range admittedWithin(t, e, manyInTemplate(30), 5000).matter.Findings {
+		if strings.Contains(one.Msg, "the API server adds") {
+			added = append(added, strings.SplitN(one.Msg, " (", 2)[0])
+		}
+	}
+	equal(t, "what is added", added, []string{"a volume"})
+}

@@ -49,7 +49,7 @@ EVALUATION_DEADLINE_MS = 500
 #: Seconds without an answer after which the engine is killed and started anew.
 HARD_DEADLINE = 2.0
 MEMORY_CAP = 400 << 20
-MEMORY_TARGET = 80 << 20
+MEMORY_TARGET = 64 << 20
 #: Go's GOGC: the engine's heap is a few MiB, which is not worth collecting every few MiB.
 GARBAGE_PERCENT = 200
 #: Seconds between two tries to get a first certificate.

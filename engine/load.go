@@ -324,6 +324,33 @@ func (r documentReader) read(s source) loadedSource {
 	return r.readJSON(s, raw, "", s.depth)
 }
 
+// objectLikeness tells a file of another program from an object that lacks
+// something, or one of which somebody has mistaken a field's capitals. A list is
+// like its items; a text is never a file of another program, since what is no
+// YAML is one too.
+func objectLikeness(raw []byte) string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) == nil {
+		for name := range fields {
+			switch strings.ToLower(name) {
+			case "apiversion", "kind", "metadata", "spec", "items":
+				return partialObject
+			}
+		}
+		return foreignObject
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		return partialObject
+	}
+	for _, item := range items {
+		if bytes.HasPrefix(bytes.TrimSpace(item), []byte("{")) && objectLikeness(item) == partialObject {
+			return partialObject
+		}
+	}
+	return foreignObject
+}
+
 const maxListDepth = 8
 
 func (r documentReader) readJSON(s source, raw []byte, item string, depth int) loadedSource {
@@ -348,8 +375,15 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	if string(bytes.TrimSpace(raw)) == "null" && depth == 0 {
 		return loadedSource{} // an empty document, which kubectl passes over too
 	}
+	none := func(message string) loadedSource {
+		out := fail("not a Kubernetes object: " + message)
+		if depth == 0 {
+			out.problems[0].Object = objectLikeness(raw)
+		}
+		return out
+	}
 	if !isObject {
-		return fail("not a Kubernetes object: it is no mapping")
+		return none("it is no mapping")
 	}
 	if kind == "" {
 		apiVersion, kind = s.span.API, s.span.Kind
@@ -384,7 +418,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		if kind != "" {
 			missing = "apiVersion"
 		}
-		return fail("not a Kubernetes object: it has no " + missing)
+		return none("it has no " + missing)
 	}
 	var parsed any
 	reads, custom := r.reads(apiVersion, kind), r.custom && isCustom(apiVersion, kind) && mayHoldTemplate(raw)

@@ -24,7 +24,14 @@ type Problem struct {
 	Part    int    `json:"part"`
 	Line    int    `json:"line"`
 	Message string `json:"message"`
+	Object  string `json:"object,omitempty"` // partialObject, foreignObject; empty: it cannot be told
 }
+
+// What a document is that is read and is no Kubernetes object.
+const (
+	partialObject = "partial" // it has some of the fields by which one knows an object
+	foreignObject = "foreign" // it has none: another program's file
+)
 
 var byteOrderMark = []byte("\ufeff")
 

@@ -49,6 +49,7 @@ class ComplianceRequest:
     workspace: str | None
     compared: BaselineOptions
     custom_workloads: bool = True
+    exclude: Sequence[str] = ()
 
 
 def evaluate(request: ComplianceRequest) -> ExitCode:
@@ -160,10 +161,14 @@ def _manifests(
         namespace=next(iter(request.namespaces), None),
         selector=selector,
         custom_workloads=request.custom_workloads,
+        exclude=request.exclude,
+        workspace=workspace.root,
     )
     target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
     with progress_bar(notes, len(inventory.files)) as progress:
-        return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+        result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+    notes.all(inventory.notes)
+    return result
 
 
 def _cluster(

@@ -51,6 +51,7 @@ class ExplainRequest:
     files: Sequence[str]
     recursive: bool
     custom_workloads: bool
+    exclude: Sequence[str]
     namespace: str | None
     container: str | None
     output: ExplainFormat
@@ -172,9 +173,7 @@ def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanatio
     asked = context.request
     ready = context.ready(asked.written_scope)
     # -n leaves what it does not name unjudged, but never uncompared.
-    manifests = Manifests(
-        context.engine, asked.files, recursive=asked.recursive, custom_workloads=asked.custom_workloads
-    )
+    manifests = _manifests(context, None)
     subject = WrittenSubject(manifests, named, asked.namespace)
     kinds = [kind for kind in _known_kinds(ready) if named.is_kind(*kind)]
     results, gaps, labels = _judged(context, ready, subject, asked.written, [*kinds, ("", "Pod")])
@@ -185,6 +184,19 @@ def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanatio
         raise InvalidInput(f"{named} is the name of several resources: {found}", hint="give -n, or KIND.GROUP/NAME")
     documents = within_namespaces(subject.documents, labels)
     return _explanation(context, ready, documents, results, gaps, asked.written, Excerpts(context.engine, None))
+
+
+def _manifests(context: ExplainContext, namespace: str | None) -> Manifests:
+    asked = context.request
+    return Manifests(
+        context.engine,
+        asked.files,
+        recursive=asked.recursive,
+        namespace=namespace,
+        custom_workloads=asked.custom_workloads,
+        exclude=asked.exclude,
+        workspace=context.workspace.root,
+    )
 
 
 def _judged(
@@ -304,13 +316,7 @@ def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
         )
     assignment = by_name[asked.subject]
     if asked.files:
-        manifests = Manifests(
-            context.engine,
-            asked.files,
-            recursive=asked.recursive,
-            namespace=asked.namespace,
-            custom_workloads=asked.custom_workloads,
-        )
+        manifests = _manifests(context, asked.namespace)
         return _stands(context, assignment, asked.written_scope, manifests, asked.written)
     where = asked.where
     if not where.cluster and not where.context and current_context(where.kubeconfig) is None:

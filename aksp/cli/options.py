@@ -111,6 +111,14 @@ CustomWorkloadsOption = Annotated[
         help="With -f: also judge Pod templates in objects of kinds that are not built in, such as a Rollout.",
     ),
 ]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave out what matches in folders of -f, as .gitignore would; repeatable. .akspignore has more patterns.",
+    ),
+]
 ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
 TimeoutOption = Annotated[
     float,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class ContainerRecord(TypedDict):
@@ -114,11 +114,15 @@ class AdmissionRecord(TypedDict):
 
 
 class ProblemRecord(TypedDict):
-    """Text that could not be read; line is counted from the first of its file."""
+    """Text that could not be read; line is counted from the first of its file.
+
+    ``object``: what it is where it is read, and is no Kubernetes object (engine/README.md, load).
+    """
 
     part: int
     line: int
     message: str
+    object: NotRequired[Literal["partial", "foreign"]]
 
 
 class PolicyFault(TypedDict):

@@ -7,21 +7,21 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
-from aksp.engine import DocumentRecord, Engine, Loading
+from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
 from aksp.inventory.encoding import as_utf8
+from aksp.inventory.folders import FOREIGN_NAMES, SUFFIXES, Folders
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.lines import DocumentText, FileSource, LineIndex
 from aksp.model.compliance import Gap, KnownLocation
 from aksp.model.resource import Document
 
-#: What kubectl reads from a folder.
-SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18
@@ -36,6 +36,8 @@ class _FilePart:
     text: bytes
     offset: int = 0
     cut: dict[str, Any] = field(default_factory=dict)
+    whole: bool = True
+    """Whether it is all of its file."""
 
     def header(self) -> dict[str, Any]:
         return {**self.cut, "length": len(self.text)}
@@ -44,7 +46,8 @@ class _FilePart:
 class Manifests:
     """Documents from paths. ``namespace`` and ``selector`` filter as kubectl's -n and -l do.
 
-    With ``custom_workloads`` objects of kinds that are not built in are searched for Pod templates.
+    With ``custom_workloads`` objects of kinds that are not built in are searched for Pod templates. ``exclude`` and
+    ``workspace``: what is not read of folders, see Folders.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Manifests:
         namespace: str | None = None,
         selector: Selector | None = None,
         custom_workloads: bool = True,
+        exclude: Sequence[str] = (),
+        workspace: Path | None = None,
     ) -> None:
         self._engine = engine
         self._custom_workloads = custom_workloads
@@ -69,7 +74,40 @@ class Manifests:
         self._paths = paths
         #: Documents so far, those of them in the namespace, and gaps.
         self._documents = self._within = self._gaps = 0
-        self.files = list(_expand(paths, recursive))
+        self._folders = Folders(recursive=recursive, exclude=exclude, workspace=workspace)
+        #: Files that a folder brought along, which need not be manifests.
+        self._found: set[str] = set()
+        self.files = list(self._expand(paths, recursive))
+
+    def _expand(self, paths: Sequence[str], recursive: bool) -> Iterator[str]:
+        """The files that paths name, as kubectl -f takes them. Raises InvalidInput for one not there."""
+        seen_stdin = False
+        for name in paths:
+            if name == STDIN:
+                if seen_stdin:
+                    raise InvalidInput("-f - is given twice, and standard input can be read once")
+                if sys.stdin is None:
+                    raise InvalidInput("-f -: standard input is closed")
+                seen_stdin = True
+                yield name
+                continue
+            path = Path(name)
+            if path.is_dir():
+                found = self._folders.files(path)
+                if not found:
+                    hint = "" if recursive else " (give -R to look into its folders)"
+                    raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)
+                self._found.update(found)
+                yield from found
+            elif path.exists():
+                yield name
+            else:
+                raise InvalidInput("there is no such file or folder", where=name)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out of folders, as far as the pages have come."""
+        return self._folders.notes
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
         """All documents of all files; what cannot be read is a gap.
@@ -175,7 +213,8 @@ class Manifests:
                 yield _unreadable(file, problem["line"], problem["message"])
             for cut in cuts:
                 start = cut["offset"]
-                yield _FilePart(file=file, text=text[start : start + cut["length"]], offset=start, cut=cut)
+                own = text[start : start + cut["length"]]
+                yield _FilePart(file=file, text=own, offset=start, cut=cut, whole=len(cuts) == 1)
 
     def _start(self, parts: Sequence[_FilePart], wanted: Wanted) -> Loading:
         return self._engine.load_files(
@@ -189,7 +228,14 @@ class Manifests:
 
     def _page(self, parts: Sequence[_FilePart], loading: Loading) -> Page:
         batch = self._engine.loaded(loading)
-        gaps = [_unreadable(parts[p["part"]].file, p["line"], p["message"]) for p in batch.problems]
+        foreign = self._foreign(parts, batch)
+        for part in foreign:
+            self._folders.leave_out(parts[part].file)
+        gaps = [
+            _unreadable(parts[p["part"]].file, p["line"], p["message"])
+            for p in batch.problems
+            if p["part"] not in foreign
+        ]
         documents = documents_of(batch.documents)
         self._gaps += len(gaps)
         self._documents += len(documents)
@@ -202,6 +248,17 @@ class Manifests:
             kept = [self._wanted(document) for document in own]
             documents = [d if keep else hidden(d) for d, keep in zip(documents, kept, strict=True)]
         return Page(listing="files", batch=batch, documents=documents, sources=sources, gaps=gaps)
+
+    def _foreign(self, parts: Sequence[_FilePart], batch: Batch) -> set[int]:
+        """Parts that are whole files of folders, and hold nothing but what another program reads."""
+        objects = {record["part"] for record in batch.documents}
+        files = {at for at, part in enumerate(parts) if part.whole and part.file in self._found}
+        found = {problem["part"] for problem in batch.problems} & files - objects
+        for problem in batch.problems:
+            name = Path(parts[problem["part"]].file).name
+            if problem.get("object") != "foreign" and not any(fnmatchcase(name, one) for one in FOREIGN_NAMES):
+                found.discard(problem["part"])
+        return found
 
     def _wanted(self, document: Document) -> bool:
         """Whether -n and -l choose a document. What cannot be read may be what they ask for."""
@@ -245,31 +302,6 @@ def _unreadable(file: str, line: int, message: str) -> Gap:
     return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
 
 
-def _expand(paths: Sequence[str], recursive: bool) -> Iterator[str]:
-    """The files that paths name, as kubectl -f takes them. Raises InvalidInput for one not there."""
-    seen_stdin = False
-    for name in paths:
-        if name == STDIN:
-            if seen_stdin:
-                raise InvalidInput("-f - is given twice, and standard input can be read once")
-            if sys.stdin is None:
-                raise InvalidInput("-f -: standard input is closed")
-            seen_stdin = True
-            yield name
-            continue
-        path = Path(name)
-        if path.is_dir():
-            found = _within(path, recursive)
-            if not found:
-                hint = "" if recursive else " (give -R to look into its folders)"
-                raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)
-            yield from found
-        elif path.exists():
-            yield name
-        else:
-            raise InvalidInput("there is no such file or folder", where=name)
-
-
 def _refuse(path: Path) -> None:
     """Raise OSError for what stands in a folder and is no file: waiting for a pipe could take for ever."""
     if path.is_dir():
@@ -277,20 +309,3 @@ def _refuse(path: Path) -> None:
         raise OSError("a link to a folder, which is not followed")
     if path.exists():
         raise OSError("not a regular file: give it with -f itself to read it")
-
-
-def _within(folder: Path, recursive: bool) -> list[str]:
-    """What kubectl reads of a folder, in order, and folders in it that cannot be opened.
-
-    What has one of the suffixes and is no folder is read, or is told: a link that leads nowhere, one to a folder,
-    a pipe.
-    """
-    unopened: list[OSError] = []
-    found: list[str] = []
-    for path, folders, files in os.walk(folder, onerror=unopened.append):
-        # A link to a folder is not followed; like a file it is told as what cannot be read.
-        names = files + [one for one in folders if os.path.islink(os.path.join(path, one))]
-        found += (os.path.join(path, one) for one in names if one.endswith(SUFFIXES))
-        if not recursive:
-            break
-    return sorted([*found, *(os.fspath(error.filename) for error in unopened)], key=Path)

@@ -14,6 +14,7 @@ from aksp.cli.options import (
     ColorWhen,
     ContextOption,
     CustomWorkloadsOption,
+    ExcludeOption,
     FailOn,
     KubeconfigOption,
     RecursiveOption,
@@ -47,6 +48,7 @@ def compliance(
         ),
     ] = None,
     recursive: RecursiveOption = False,
+    exclude: ExcludeOption = None,
     custom_workloads: CustomWorkloadsOption = True,
     output: Annotated[
         list[str] | None,
@@ -133,6 +135,7 @@ def compliance(
         source=source, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,
         show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
         color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace, custom_workloads=custom_workloads,
+        exclude=tuple(exclude or ()),
         compared=BaselineOptions(
             baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
             only_new=show is Show.NEW,

@@ -14,6 +14,7 @@ from aksp.cli.options import (
     ColorWhen,
     ContextOption,
     CustomWorkloadsOption,
+    ExcludeOption,
     ExplainFormat,
     KubeconfigOption,
     RecursiveOption,
@@ -44,6 +45,7 @@ def explain(
         ),
     ] = None,
     recursive: RecursiveOption = False,
+    exclude: ExcludeOption = None,
     custom_workloads: CustomWorkloadsOption = True,
     namespace: Annotated[
         str | None,
@@ -79,7 +81,7 @@ def explain(
             where=ClusterChoice(
                 cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
             ),
-            files=tuple(filename or ()), recursive=recursive, namespace=namespace, custom_workloads=custom_workloads,
+            files=tuple(filename or ()), recursive=recursive, namespace=namespace, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
             container=container, output=output, color=color, workspace=workspace,
         )
     )  # fmt: skip

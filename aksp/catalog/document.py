@@ -11,7 +11,7 @@ from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import check_fixed
 from aksp.errors import InvalidPolicy
-from aksp.model.definition import MISSING, Definition, Parameter, ParameterType, ResourceKind
+from aksp.model.definition import MISSING, AzureDefinition, Definition, Parameter, ParameterType, ResourceKind
 
 MODE = "Microsoft.Kubernetes.Data"
 _OPTION = re.compile(r"--[A-Za-z0-9][-\w]*(?:/--[A-Za-z0-9][-\w]*)?")
@@ -153,6 +153,8 @@ def definition_of(properties: Reader, *, slug: str, name: str, template: Templat
         severity=severity,
         remediation=metadata.text("remediation", ""),
         azure_policy_id=metadata.text("azurePolicyId", "") or None,
+        azure=_azure(metadata),
+        standards=tuple(metadata.texts("standards")),
         policy_type=properties.text("policyType", "Custom"),
         parameters=parameters,
         require_any_of=_groups(metadata, parameters),
@@ -204,6 +206,19 @@ def _compared(metadata: Reader, of_template: Sequence[ResourceKind]) -> tuple[Re
         for entry in metadata.objects("requiresInventory")
     )
     return tuple(dict.fromkeys([*own, *of_template]))
+
+
+def _azure(metadata: Reader) -> tuple[AzureDefinition, ...]:
+    return tuple(
+        AzureDefinition(
+            id=entry.text("id"),
+            name=entry.text("name"),
+            versions=tuple(entry.texts("versions")),
+            parameters=dict(entry.mapping("parameters")),
+            differences=tuple(entry.texts("differences")),
+        )
+        for entry in metadata.objects("azureDefinitions")
+    )
 
 
 def _groups(metadata: Reader, parameters: Mapping[str, Parameter]) -> tuple[tuple[str, ...], ...]:

@@ -86,7 +86,9 @@ class Catalogs:
 
 def _names(definition: Definition) -> list[str]:
     """What assignments may call a definition, in lower case."""
-    return [name.lower() for name in (definition.slug, definition.name, definition.azure_policy_id) if name]
+    of_azure = (name for one in definition.azure for name in (one.id, one.name))
+    names = (definition.slug, definition.name, definition.azure_policy_id, *of_azure)
+    return list(dict.fromkeys(name.lower() for name in names if name))
 
 
 def _taken(definition: Definition, name: str, other: Definition) -> InvalidPolicy:

@@ -26,6 +26,7 @@ def describe_definition(definition: Definition, *, unplanned: str = "", rego: bo
     lines += ["", textwrap.fill(definition.description, 80)]
     if definition.remediation:
         lines += ["", textwrap.fill("To comply: " + definition.remediation, 80)]
+    lines += _standing(definition)
     if unplanned:
         why = f"Evaluated by OPA's topdown, several times slower, since the rule has no plan: {unplanned}"
         lines += ["", textwrap.fill(why, 80)]
@@ -40,6 +41,20 @@ def describe_definition(definition: Definition, *, unplanned: str = "", rego: bo
         for module in definition.modules:
             lines += ["", f"# {module.name} (Rego {module.version})", module.source.rstrip()]
     return "\n".join(lines)
+
+
+def _standing(definition: Definition) -> list[str]:
+    """What asks for it, and where it judges otherwise than the definition of Azure's that it stands for."""
+    lines = (
+        ["", "Asked for by:", *(f"  {standard}" for standard in definition.standards)] if definition.standards else []
+    )
+    for one in definition.azure:
+        lines += ["", f"In Azure: {one.name} {', '.join(one.versions)}", f"  {one.id}"]
+        for name, ours in one.parameters.items():
+            lines.append(f"  its parameter {name} is {ours} here")
+        for text in one.differences:
+            lines.append(textwrap.fill(text, 80, initial_indent="  - ", subsequent_indent="    "))
+    return lines
 
 
 def _match(definition: Definition) -> list[tuple[str, str]]:

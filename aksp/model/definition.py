@@ -97,12 +97,28 @@ class ResourceKind:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AzureDefinition:
+    """A definition of Azure's that one here stands for.
+
+    ``parameters`` maps those of its parameters that are called otherwise here; ``differences`` tell, in sentences, where
+    the two judge otherwise.
+    """
+
+    id: str
+    name: str
+    versions: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
     """A definition, its rule and its Rego.
 
     ``slug`` is what commands call it, ``name`` Azure's GUID. The fields that may hold expressions
     (``[parameters('x')]``) keep them; ``aksp.compliance.plan`` resolves them for an assignment.
     ``require_any_of`` are groups of parameters of which at least one must have a value.
+    ``azure`` are the definitions of Azure's that it stands for; ``standards`` what asks for it.
     ``requires_inventory`` are the kinds that the rule compares with: those declared, and once it is
     compiled (``aksp.workspace.compile_definition``) those that it looks up. ``values_schema`` is what the
     template says of the values, as an OpenAPI v3 schema.
@@ -117,6 +133,8 @@ class Definition:
     severity: str
     remediation: str
     azure_policy_id: str | None = None
+    azure: tuple[AzureDefinition, ...] = ()
+    standards: tuple[str, ...] = ()
     policy_type: str = "BuiltIn"
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     require_any_of: tuple[tuple[str, ...], ...] = ()

@@ -15,5 +15,15 @@ excluded_image(image) if {
 	startswith(image, trim_suffix(pattern, "*"))
 }
 
+# judged holds unless every container is left out, and with them what the Pod says for all.
+judged if count(input.parameters.excludedContainers) + count(input.parameters.excludedImages) == 0
+
+judged if {
+	some field in ["containers", "initContainers", "ephemeralContainers"]
+	some i
+	container := input.review.object.spec[field][i]
+	not excluded(container)
+}
+
 # identity is defined for any container, because a finding must not vanish with a missing name.
 identity(container, field) := {"name": object.get(container, "name", ""), "type": field}

@@ -4,6 +4,11 @@ package lib.types
 # mismatch("80", "a port") is: "80" is a string, not a port
 mismatch(value, wanted) := sprintf("%s is %s, not %s", [shown(value), noun[type_name(value)], wanted])
 
+# flag tells of a boolean that is true, and of what should be one.
+flag(field, true) := sprintf("%s is true", [field])
+
+flag(field, value) := sprintf("%s: %s", [field, mismatch(value, "a boolean")]) if value != true
+
 # shown is the JSON text of a value, cut when long.
 shown(value) := text if {
 	text := json.marshal(value)

@@ -2,7 +2,7 @@
 package no_privileged
 
 import data.lib.containers
-import data.lib.fixes
+import data.lib.host_process
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
@@ -13,7 +13,7 @@ violation contains {"msg": msg, "details": details} if {
 	value := container.securityContext.privileged
 	value != null
 	not containers.excluded(container)
-	msg := message("securityContext.privileged", value)
+	msg := types.flag("securityContext.privileged", value)
 	details := {
 		"container": containers.identity(container, field),
 		"path": sprintf("spec.%s[%v].securityContext.privileged", [field, i]),
@@ -23,62 +23,4 @@ violation contains {"msg": msg, "details": details} if {
 	}
 }
 
-violation contains {"msg": msg, "details": details} if {
-	some field in ["containers", "initContainers", "ephemeralContainers"]
-	some i
-	input.review.object.spec[field][i].securityContext.windowsOptions.hostProcess
-	container := input.review.object.spec[field][i]
-	value := container.securityContext.windowsOptions.hostProcess
-	value != null
-	not containers.excluded(container)
-	msg := message("securityContext.windowsOptions.hostProcess", value)
-	details := fixes.offered({
-		"container": containers.identity(container, field),
-		"path": sprintf("spec.%s[%v].securityContext.windowsOptions.hostProcess", [field, i]),
-		"observed": value,
-		"expected": false,
-	}, host_process_fixes)
-}
-
-# The Pod's own setting applies to all its containers: one finding, on the Pod.
-violation contains {"msg": msg, "details": details} if {
-	value := input.review.object.spec.securityContext.windowsOptions.hostProcess
-	not value in [false, null]
-	msg := message("securityContext.windowsOptions.hostProcess", value)
-	details := fixes.offered({
-		"path": "spec.securityContext.windowsOptions.hostProcess",
-		"observed": value,
-		"expected": false,
-	}, host_process_fixes)
-}
-
-# All containers of a Pod are host processes or none is, and the API server takes no change of one alone. So the fix is
-# one for all of them, and there is none where the parameters leave one out.
-host_process_fixes := [] if host_process_left_out
-
-else := [object.union_n(host_processes)]
-
-host_processes := array.concat(
-	[{"spec.securityContext.windowsOptions.hostProcess": false} |
-		not input.review.object.spec.securityContext.windowsOptions.hostProcess in [false, null]
-	],
-	[{sprintf("%s.name", [entry]): name, sprintf("%s.securityContext.windowsOptions.hostProcess", [entry]): false} |
-		some field in ["containers", "initContainers", "ephemeralContainers"]
-		some i
-		input.review.object.spec[field][i].securityContext.windowsOptions.hostProcess
-		name := input.review.object.spec[field][i].name
-		entry := sprintf("spec.%s[%v]", [field, i])
-	],
-)
-
-host_process_left_out if {
-	some field in ["containers", "initContainers", "ephemeralContainers"]
-	some i
-	input.review.object.spec[field][i].securityContext.windowsOptions.hostProcess
-	container := input.review.object.spec[field][i]
-	containers.excluded(container)
-}
-
-message(field, true) := sprintf("%s is true", [field])
-
-message(field, value) := sprintf("%s: %s", [field, types.mismatch(value, "a boolean")]) if value != true
+violation contains host_process.findings[_]

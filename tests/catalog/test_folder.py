@@ -293,6 +293,23 @@ def test_a_definition_is_found_by_any_of_its_names_in_any_case(tmp_path: Path) -
         assert catalogs.get(name).slug == "ours"
 
 
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("95edb821-ddaf-4404-9732-666045e056b4", "no-privileged"),
+        ("7ce7ac02-a5c6-45d6-8d1b-844feb1c1531", "no-privileged"),
+        ("/providers/Microsoft.Authorization/policyDefinitions/1A5B4DCA-0b6f-4cf5-907c-56316bc1bf3d", "https-ingress"),
+        ("IngressHttpsOnly", "https-ingress"),
+        ("httpsingressonly", "https-ingress"),
+        ("BlockHostNamespace", "block-host-namespaces"),
+    ],
+)
+def test_a_definition_is_found_by_the_names_of_all_definitions_of_azure_that_it_stands_for(
+    name: str, slug: str
+) -> None:
+    assert Catalogs([bundled()]).get(name).slug == slug
+
+
 def test_an_unknown_definition_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidInput, match="there is no definition 'allowed-image'") as error:
         Catalogs([bundled()]).get("allowed-image")

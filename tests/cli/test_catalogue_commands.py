@@ -58,7 +58,8 @@ def test_show_tells_what_a_definition_demands_and_how_to_assign_it(slug: str, ak
 
     assert max(map(len, out.splitlines())) <= 80
     for part in (definition.display_name, definition.name, definition.description, definition.remediation,
-                 *(p.option for p in definition.parameters.values() if p.option), f"aksp assign {slug}"):  # fmt: skip
+                 *(p.option for p in definition.parameters.values() if p.option), f"aksp assign {slug}", *definition.standards,
+                 *(part for one in definition.azure for part in (one.id, one.name, *one.parameters, *one.differences))):  # fmt: skip
         assert " ".join(part.split()) in flat
 
 

@@ -134,18 +134,14 @@ def test_a_broken_workspace_offers_what_comes_with_aksp_and_says_nothing(aksp: A
     aksp.put("ws/definitions/broken/definition.json", "{")
 
     assert complete("aksp", "assignments", "show", "") == [""]
-    assert complete("aksp", "definitions", "show", "no-") == ["no-privileged"]
-    assert complete("aksp", "assign", "no-") == ["no-privileged"]
+    assert complete("aksp", "definitions", "show", "no-privileg") == ["no-privilege-escalation", "no-privileged"]
+    assert complete("aksp", "assign", "no-privileged") == ["no-privileged"]
     assert complete("aksp", "definitions", "--kind", "In") == ["Ingress"]
 
 
 @needs_bash
 def test_definitions_and_the_values_of_their_parameters_complete(complete: Complete) -> None:
-    assert complete("aksp", "assign", "allowed-") == [
-        "allowed-container-ports",
-        "allowed-images",
-        "allowed-service-ports",
-    ]
+    assert complete("aksp", "assign", "allowed-s") == ["allowed-service-ports", "allowed-sysctls"]
     assert complete("aksp", "definitions", "show", "req") == ["required-labels"]
     assert complete("aksp", "definitions", "--kind", "") == ["Ingress", "Pod", "Service"]
     assert complete("aksp", "assign", "allowed-images", "--effect", "") == [
@@ -157,7 +153,7 @@ def test_definitions_and_the_values_of_their_parameters_complete(complete: Compl
 
 @needs_bash
 def test_a_value_with_a_space_is_one_word_to_bash(complete: Complete) -> None:
-    assert complete("aksp", "definitions", "--category", "K") == ["Kubernetes\\ service"]
+    assert complete("aksp", "definitions", "--category", "K") == ["Kubernetes", "Kubernetes\\ service"]
 
 
 @needs_bash

@@ -16,13 +16,25 @@ from tests.definitions.samples import DEFINITIONS, SAMPLES, Sample, judge, judge
 NONCOMPLIANT = [sample for sample in SAMPLES if sample.expect]
 #: Definitions whose rule can say a change, for some samples at least.
 FIXING = {
+    "allowed-capabilities",
     "allowed-container-ports",
     "allowed-images",
+    "allowed-proc-mount-types",
+    "apparmor-profiles",
+    "block-host-namespaces",
+    "host-network-ports",
     "https-ingress",
     "internal-load-balancers",
+    "no-host-process",
+    "no-privilege-escalation",
     "no-privileged",
+    "no-probe-hosts",
+    "read-only-root-filesystem",
     "required-labels",
     "resource-limits",
+    "run-as-non-root",
+    "seccomp-profiles",
+    "selinux-options",
 }
 
 

@@ -58,7 +58,7 @@ def test_definitions_are_those_of_the_catalogue() -> None:
     assert rows == [
         [
             f"`{one.slug}`",
-            one.azure_policy_id,
+            one.azure_policy_id or "-",
             ", ".join(dict.fromkeys(kind.kind for kind in one.kinds)),
             one.severity,
             ", ".join(f"`{shown(option)}`" for option in assign_options(one.slug) if option.opts[-1] not in common),

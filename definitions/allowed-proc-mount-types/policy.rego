@@ -26,8 +26,7 @@ violation contains {"msg": msg, "details": details} if {
 
 allowed("Unmasked") if input.parameters.procMountType == "Unmasked"
 
-allowed(value) if {
-	is_string(value)
+allowed(_) if {
 	input.parameters.allowInUserNamespaces
 	pods.in_user_namespace
 }

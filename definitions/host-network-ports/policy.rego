@@ -39,7 +39,6 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 allowed(port) if {
-	is_number(port)
 	some [from, to] in ranges
 	port >= from
 	port <= to

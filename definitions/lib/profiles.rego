@@ -29,7 +29,6 @@ annotated(value) := {"type": type} if {
 
 message(what, profile) := sprintf("%s is Localhost with the profile %s, which is not allowed", [what, profile.localhostProfile]) if {
 	profile.type == "Localhost"
-	profile.localhostProfile
 } else := sprintf("%s is %s, which is not allowed", [what, profile.type]) if {
 	profile.type
 } else := sprintf("%s has no type", [what])

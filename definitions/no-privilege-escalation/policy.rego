@@ -31,11 +31,10 @@ harmless(null, field, i) if {
 	user(field, i) > 0
 }
 
-user(field, i) := input.review.object.spec[field][i].securityContext.runAsUser if {
-	is_number(input.review.object.spec[field][i].securityContext.runAsUser)
-} else := input.review.object.spec.securityContext.runAsUser if {
-	is_number(input.review.object.spec.securityContext.runAsUser)
-}
+user(field, i) := value if {
+	value := input.review.object.spec[field][i].securityContext.runAsUser
+	value != null
+} else := input.review.object.spec.securityContext.runAsUser
 
 # The API server takes false neither from a privileged container nor from one that adds SYS_ADMIN.
 refused(field, i) if input.review.object.spec[field][i].securityContext.privileged == true

@@ -52,7 +52,6 @@ violation contains {"msg": msg, "details": details} if {
 	details := fixes.offered({
 		"container": containers.identity(container, field),
 		"path": sprintf("%s.securityContext.seccompProfile.type", [place]),
-		"observed": null,
 		"expected": profiles.expected,
 	}, usual(place))
 }

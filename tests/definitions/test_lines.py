@@ -1,0 +1,58 @@
+"""No line of a rule is needless: without it some sample is judged otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from aksp.engine import Engine
+from aksp.inventory.manifests import Manifests
+from aksp.model.compliance import Target, TargetKind
+from aksp.model.definition import Definition
+from aksp.scan import Scan
+from aksp.workspace import prepare
+from tests.definitions.samples import DEFINITIONS, NOW, Sample, plan_of, samples_of
+
+#: Lines that say nothing alone, or only what the variable below them ranges over; and those about null, which the engine
+#: takes for a field that is not there before a rule sees it.
+NO_MEANING = re.compile(r"\s*(?:$|#|package |import |some |.*[{(\[]$|[])}\s,]*$|.*\bnull\b)")
+#: The definitions of Azure's preview came before this test.
+JUDGED = [one for one in DEFINITIONS.values() if one.category != "Kubernetes service"]
+
+
+def _without_a_line(definition: Definition) -> Iterator[tuple[str, Definition]]:
+    rule, *libraries = definition.modules
+    lines = rule.source.splitlines()
+    for at, line in enumerate(lines):
+        if not NO_MEANING.match(line):
+            source = "\n".join([*lines[:at], "", *lines[at + 1 :]])
+            yield f"{at + 1}: {line.strip()}", replace(definition, modules=(replace(rule, source=source), *libraries))
+
+
+def _outcomes(engine: Engine, definition: Definition, samples: list[Sample]) -> list[list[object]]:
+    prepare(engine, plan_of(definition, samples[0].parameters))
+    target = Target(kind=TargetKind.MANIFESTS, name="samples", scope="/")
+    outcomes: list[list[object]] = []
+    for sample in samples:
+        plan = plan_of(definition, sample.parameters)
+        report = Scan(plan, engine).run(Manifests(engine, [str(sample.path)]), target, NOW).report
+        outcomes.append([(one.state, one.resource, one.finding, one.finding.fix) for one in report.results])
+    return outcomes
+
+
+@pytest.mark.parametrize("definition", JUDGED, ids=lambda one: one.slug)
+def test_without_any_line_of_a_rule_some_sample_is_judged_otherwise(definition: Definition) -> None:
+    samples = samples_of(definition)
+    with Engine() as engine:
+        whole = _outcomes(engine, definition, samples)
+        tried = [
+            (line, _outcomes(engine, without, samples))
+            for line, without in _without_a_line(definition)
+            if not engine.compile(definition.slug, without.modules)
+        ]
+
+    assert tried or len(definition.modules[0].source.splitlines()) < 10
+    assert [line for line, outcomes in tried if outcomes == whole] == []

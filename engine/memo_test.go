@@ -61,6 +61,25 @@ func TestKeysTellKindsAndWhatReviewsSayBesides(t *testing.T) {
 	equal(t, "apart", keyOf(t, full, one) == keyOf(t, full, other), false)
 	equal(t, "kinds", keyOf(t, plain, one) == keyOf(t, plain, strings.Replace(one, "Pod", "Podd", 1)), false)
 	equal(t, "versions", keyOf(t, plain, one) == keyOf(t, plain, strings.Replace(one, "v1", "v2", 1)), false)
+	equal(t, "names", keyOf(t, full, one) == keyOf(t, full, strings.Replace(one, "ab", "ac", 1)), false)
+	equal(t, "namespaces", keyOf(t, full, one) == keyOf(t, full, strings.Replace(one, `"c"`, `"d"`, 1)), false)
+}
+
+func TestKeysTellWhatTheAPIServerAdds(t *testing.T) {
+	s := &sight{object: sorted(reading("spec.a"))}
+	key := func(plain, object string, what ...string) string {
+		d := documentOf(native(t, `{"apiVersion": "v1", "kind": "Pod", "spec": `+object+`}`).(map[string]any))
+		d.plain = native(t, `{"spec": `+plain+`}`).(map[string]any)
+		for _, one := range what {
+			d.added = append(d.added, addition{what: one})
+		}
+		return string(s.key(nil, d))
+	}
+	base := key(`{}`, `{"a": 1}`, "a LimitRange")
+	equal(t, "other words", key(`{}`, `{"a": 1}`, "a ServiceAccount") == base, false)
+	equal(t, "another one before", key(`{"a": 2}`, `{"a": 1}`, "a LimitRange") == base, false)
+	equal(t, "what is not seen", key(`{"b": 1}`, `{"a": 1}`, "a LimitRange") == base, true)
+	equal(t, "what changes nothing that is seen", key(`{"a": 1}`, `{"a": 1}`, "a LimitRange") == key(`{"a": 1}`, `{"a": 1}`), true)
 }
 
 func TestOnlyPoliciesWhoseOutcomesComeBackAreRemembered(t *testing.T) {

@@ -26,15 +26,16 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
     """Run the command and return its exit code. `name` is what it was called by, for its usage lines."""
     import typer
 
-    from aksp.cli.options import with_cluster_values
+    from aksp.cli.options import with_cluster_values, without_equals_signs
     from aksp.cli.root import command
     from aksp.cli.streams import ReaderGone
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("AKSP_DEBUG"))
     # Accepted anywhere, as people add it to the end of the line that failed.
-    given = with_cluster_values([argument for argument in given if argument != "--debug"])
+    given = [argument for argument in given if argument != "--debug"]
     try:
+        given = with_cluster_values(without_equals_signs(given, command()))
         code = command().main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return int(code or ExitCode.OK)

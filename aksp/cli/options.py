@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -130,8 +130,12 @@ OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output
 def with_cluster_values(arguments: Sequence[str]) -> list[str]:
     """Arguments in which a bare ``--cluster`` has its value, since option parsers know no optional values.
 
-    It is bare when it is last or when another option follows.
+    It is bare when it is last or when another option follows. Raises InvalidInput when it is given twice: the first
+    would be lost.
     """
+    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    if sum(one == "--cluster" or one.startswith("--cluster=") for one in before) > 1:
+        raise InvalidInput("--cluster is given more than once", hint="run the command once for each cluster")
     filled: list[str] = []
     for at, argument in enumerate(arguments):
         if argument == "--":
@@ -139,6 +143,22 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
         following = arguments[at + 1] if at + 1 < len(arguments) else "-"
         filled.append(f"--cluster={CURRENT}" if argument == "--cluster" and following.startswith("-") else argument)
     return filled
+
+
+def without_equals_signs(arguments: Sequence[str], command: Any) -> list[str]:
+    """Arguments in which ``-o=json`` is ``-ojson``, as kubectl and its like take it. What is an option's value stays."""
+    taking: set[str] = set()
+    for name in ("", *arguments):
+        command = getattr(command, "commands", {}).get(name, command)
+        taking.update(opt for one in command.params if not getattr(one, "is_flag", True) for opt in one.opts)
+    found: list[str] = []
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        if argument == "--":
+            return [*found, *arguments[len(found) :]]
+        short = re.match("(-[A-Za-z])=(.+)", argument)
+        is_option = short is not None and short[1] in taking and before not in taking
+        found.append(f"{short[1]}{short[2]}" if short and is_option else argument)
+    return found
 
 
 def duration(option: str, text: str) -> timedelta:

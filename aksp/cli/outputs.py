@@ -29,6 +29,9 @@ from aksp.store.atomic_file import AtomicFile
 #: Columns of a report that no terminal reads.
 PLAIN_WIDTH = 120
 
+#: The format that is meant by whoever gives a file alone.
+_BY_SUFFIX = {name: name for name in FORMATS} | {"md": "markdown", "xml": "junit", "yml": "yaml", "txt": "table"}
+
 
 class _Lines(io.TextIOBase):
     """Hands whole lines on, changed."""
@@ -87,7 +90,9 @@ class Outputs:
             if name == CI:
                 raise InvalidInput(f"-o {text}: what ci stands for goes to places of its own", hint="give -o ci")
             if name not in FORMATS:
-                raise InvalidInput(f"-o {text}: there is no format {name!r}", hint=nearest(name, [*FORMATS, CI]))
+                meant = _BY_SUFFIX.get(Path(name).suffix.removeprefix("."))
+                hint = f"-o {meant}={name} writes that file" if meant and not equals else nearest(name, [*FORMATS, CI])
+                raise InvalidInput(f"-o {text}: there is no format {name!r}", hint=hint)
             if equals and not file:
                 raise InvalidInput(f"-o {text}: the file name after = is missing")
             path = None if file in ("", "-") else Path(file)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,7 @@ class Manifests:
             elif path.exists():
                 yield name
             else:
-                raise InvalidInput("there is no such file or folder", where=name)
+                yield from self._expand(_several(name), recursive)
 
     @property
     def notes(self) -> list[str]:
@@ -300,6 +302,20 @@ def _unreadable(file: str, line: int, message: str) -> Gap:
     shown = "standard input" if file == STDIN else file
     source = KnownLocation(file=file, line=line)
     return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
+
+
+def _several(name: str) -> list[str]:
+    """The paths of a pattern that no shell has resolved, or of a list with commas. Raises InvalidInput for neither."""
+    if re.match("[A-Za-z]+://", name):
+        hint = f"fetch it first: curl -fsSL {name} | aksp compliance -f -"
+        raise InvalidInput("nothing is fetched from the network", where=name, hint=hint)
+    if has_magic(name):
+        if found := sorted(glob(name, recursive=True)):
+            return found
+        raise InvalidInput("no file or folder has a name like this", where=name)
+    if "," in name:
+        return [one for one in name.split(",") if one]
+    raise InvalidInput("there is no such file or folder", where=name)
 
 
 def _refuse(path: Path) -> None:

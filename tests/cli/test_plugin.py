@@ -84,7 +84,7 @@ def test_without_a_subcommand_both_print_their_help(programs: Programs) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered", "directive"),
     [
-        (("compl",), ["compliance"], ":4"),
+        (("compl",), ["compliance", "completion"], ":4"),
         (("compliance", "--context", ""), ["prod", "a name", "a:b"], ":4"),
         (("compliance", "--context=pr",), ["prod"], ":4"),
         (("compliance", "-o", "ya"), ["yaml"], ":4"),

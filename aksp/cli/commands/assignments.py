@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from aksp.cli.options import (
 from aksp.cli.stores import cluster_store, refuse_cluster_options
 
 if TYPE_CHECKING:
+    from aksp.store.interface import Store
     from aksp.workspace import Workspace
 
 PLACE = 30
@@ -33,6 +35,8 @@ NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The assignment's name.", autocompletion=candidates.assignments)
 ]
 
+#: What -o name prints before a name.
+_KIND = "policyassignment.policy.aksp.io/"
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
 
 
@@ -86,7 +90,7 @@ def list_assignments(
             for a in found
         ),
         documents=[assignment_document(a) for a in found],
-        names=[f"policyassignment.policy.aksp.io/{a.name}" for a in found],
+        names=[f"{_KIND}{a.name}" for a in found],
         empty=f"Nothing is assigned in {opened.root}. `aksp assign` lists what can be.",
     )
 
@@ -161,24 +165,50 @@ def show_assignment(
         place = str(opened.root)
     if name not in found:
         raise InvalidInput(f"there is no assignment {name!r} in {place}", hint=nearest(name, found))
-    print_document(output, found[name], f"policyassignment.policy.aksp.io/{name}")
+    print_document(output, found[name], f"{_KIND}{name}")
 
 
 @app.command("delete")
-def delete_assignment(
-    name: NameArgument,
+def delete_assignments(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="The assignments' names.", autocompletion=candidates.assignments, show_default=False
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Delete every assignment there is.")] = False,
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete one assignment."""
+    """Delete assignments. A name that is not there is told before any is deleted.
+
+    Names may be as `aksp assignments -o name` prints them.
+    """
+    from aksp.compliance.parameters import nearest
+    from aksp.errors import InvalidInput
     from aksp.workspace import Workspace
 
     refuse_cluster_options(store, context, kubeconfig)
-    if store is StoreKind.CLUSTER:
-        with cluster_store(ClusterChoice(context=context, kubeconfig=kubeconfig)) as cluster:
-            where = cluster.delete(name)
-    else:
-        where = Workspace.open(workspace).store.delete(name)
-    say(f'policyassignment.policy.aksp.io "{name}" deleted ({where})')
+    if bool(names) == every:
+        raise InvalidInput("give the names of assignments, or --all" if not names else "--all needs no names")
+    with ExitStack() as stack:
+        kept: Store = (
+            stack.enter_context(cluster_store(ClusterChoice(context=context, kubeconfig=kubeconfig)))
+            if store is StoreKind.CLUSTER
+            else Workspace.open(workspace).store
+        )
+        wanted = list(dict.fromkeys(name.removeprefix(_KIND) for name in names or ()))
+        # Of one name the store itself tells, and needs no right to list.
+        if len(wanted) != 1:
+            known = [one.name for one in kept.assignments()]
+            for name in wanted:
+                if name not in known:
+                    hint = nearest(name, known)
+                    raise InvalidInput(f"there is no assignment {name!r}, so none was deleted", hint=hint)
+            wanted = wanted or known
+        for name in wanted:
+            say(f'policyassignment.policy.aksp.io "{name}" deleted ({kept.delete(name)})')
+        if not wanted:
+            say("nothing is assigned, so nothing was deleted")

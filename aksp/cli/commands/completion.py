@@ -1,0 +1,33 @@
+"""``aksp completion``: the script by which a shell completes what is typed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+PLACE = 120
+
+
+class Shell(StrEnum):
+    """The shells that can be answered."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+
+
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell.", show_default=False)]) -> None:
+    """Print the script by which a shell completes commands, options and names.
+
+    For bash, add this line to ~/.bashrc: source <(aksp completion bash). For zsh, to ~/.zshrc after compinit:
+    source <(aksp completion zsh). For fish: aksp completion fish > ~/.config/fish/completions/aksp.fish.
+    `aksp --install-completion` does the like and says which file it has changed.
+    """
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    from aksp.cli.completion import VARIABLE
+
+    typer.echo(get_completion_script(prog_name="aksp", complete_var=VARIABLE, shell=shell.value))

@@ -1,0 +1,14 @@
+"""``aksp version``: the version, as --version prints it."""
+
+from __future__ import annotations
+
+import typer
+
+from aksp import __version__
+
+PLACE = 100
+
+
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"aksp {__version__}")

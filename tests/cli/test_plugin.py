@@ -69,7 +69,7 @@ def test_usage_names_the_command_that_was_typed(caller: list[str], programs: Pro
 
 
 def test_it_offers_no_completion_script_since_kubectl_has_one(programs: Programs) -> None:
-    assert "completion" not in programs("kubectl-aksp", "--help").out
+    assert "-completion" not in programs("kubectl-aksp", "--help").out
     assert programs("kubectl-aksp", "--install-completion").code == 2
 
 

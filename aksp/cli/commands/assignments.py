@@ -182,9 +182,9 @@ def delete_assignments(
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete assignments. A name that is not there is told before any is deleted.
+    """Delete assignments.
 
-    Names may be as `aksp assignments -o name` prints them.
+    A name that is not there is told before any is deleted. Names may be as `aksp assignments -o name` prints them.
     """
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput

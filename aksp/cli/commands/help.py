@@ -13,7 +13,10 @@ def help(  # noqa: A001 - a command's function is named like it
     ctx: typer.Context,
     command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", show_default=False)] = None,
 ) -> None:
-    """Show the help of a command, as in: aksp help assignments delete."""
+    """Show the help of a command.
+
+    As in: aksp help assignments delete.
+    """
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput
 

@@ -392,3 +392,14 @@ def test_findings_that_do_not_come_again_are_let_go(monkeypatch: pytest.MonkeyPa
         one = Scan(prepare(engine, judged), engine)
         assert one.run(Pages(engine, pages), TARGET, NOW).report == expected
     assert len(one._findings) < 12
+
+
+def test_what_replicas_have_in_common_is_made_once() -> None:
+    replicas = [pod(f"web-{at}", privileged=True) for at in range(3)]
+    for one in replicas:
+        owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "1", "controller": True}
+        one["metadata"]["ownerReferences"] = [owner]
+    results = scan(plan(rule("honest", HONEST)), [replicas[:2], replicas[2:]]).report.results
+
+    assert [one.resource.name for one in results] == ["web-0", "web-1", "web-2"]
+    assert len({one.shared for one in results}) == 1

@@ -15,12 +15,12 @@ from itertools import pairwise
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.nothing import idle
 from aksp.compliance.plan import BrokenAssignment, Plan, Ready
-from aksp.compliance.results import order, result, results_of
+from aksp.compliance.results import SharedResults, order, results_of
 from aksp.compliance.rollup import percentage, roll_up, state_of
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, SourceLocation
 from aksp.model.effect import UNKNOWN_EFFECT
-from aksp.model.resource import Container, Document, Owner, Problem, Resource
+from aksp.model.resource import Container, Document, Problem, Resource
 
 _NON_COMPLIANT, _COMPLIANT = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT
 _ERROR, _EXEMPT = ComplianceState.ERROR, ComplianceState.EXEMPT
@@ -59,7 +59,7 @@ class Tally:
         self.plan = plan
         self._own: list[Result] = []
         self._runs: list[list[Result]] = []
-        self._owners: dict[Owner, Owner] = {}
+        self._shared = SharedResults()
         self.documents = 0
         self._collect_compliant = collect_compliant
         self._overall = _Count()
@@ -71,7 +71,7 @@ class Tally:
     def fork(self) -> Tally:
         """An empty tally of the same plan, to be merged, or dropped when its list starts anew."""
         fresh = Tally(self.plan, collect_compliant=self._collect_compliant)
-        fresh._owners = self._owners
+        fresh._shared = self._shared
         return fresh
 
     def merge(self, other: Tally) -> None:
@@ -233,9 +233,7 @@ class Tally:
         source: SourceLocation | None,
     ) -> dict[int, Exemption]:
         """Build the results of one assignment on one document; the findings that are waived, by index."""
-        if document.owner is not None:
-            self._owners.setdefault(document.owner, document.owner)
-        made = results_of(ready, document, findings, problems, source, self._owners)
+        made = results_of(ready, document, findings, problems, source, self._shared)
         self._own += made
         for error in made[len(findings) :]:
             # What is wrong with a document itself is told once, whichever assignments select it.
@@ -250,9 +248,13 @@ class Tally:
         states = verdict.containers if verdict else _states(ready, document)
         for container, state in zip(document.containers, states, strict=True):
             if state is _COMPLIANT:
-                self._own.append(result(ready, document, _COMPLIANT, Finding(message="", container=container)))
+                self._comply(ready, document, Finding(message="", container=container))
         if not document.containers and verdict is None:
-            self._own.append(result(ready, document, _COMPLIANT, _NOTHING))
+            self._comply(ready, document, _NOTHING)
+
+    def _comply(self, ready: Ready, document: Document, finding: Finding) -> None:
+        shared = self._shared.of(ready, document, _COMPLIANT, finding)
+        self._own.append(shared.of(document.parent or document.resource))
 
     # What has been added up
 

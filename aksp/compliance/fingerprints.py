@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from aksp.model.compliance import Result
+from aksp.model.compliance import Result, SharedResult
 
 # Where workloads keep the Pod that they make. Without it a finding is the same in a Deployment's manifest and in its
 # Pods.
@@ -31,21 +31,20 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
     """
     before: tuple[object, ...] = ()
     number = 0
-    # A workload's replicas share their finding. What the keys name by id is kept alive by the values.
-    replicas: dict[tuple[object, ...], tuple[Result, tuple[str, ...], str]] = {}
+    replicas: dict[tuple[SharedResult, str], tuple[tuple[str, ...], str]] = {}
     for result in results:
         alike = None
         if result.owner is not None and result.finding.path is not None:
-            alike = (id(result.assignment), id(result.finding), result.owner, result.resource.namespace)
+            alike = result.shared, result.resource.namespace
         known = replicas.get(alike) if alike else None
         if known is None:
             key = identity(result)
-            known = (result, key, _digest(key))
+            known = key, _digest(key)
             if alike:
                 if len(replicas) >= _REMEMBERED:
                     replicas.clear()
                 replicas[alike] = known
-        _, key, text = known
+        key, text = known
         here = (result.resource, key)
         number = number + 1 if here == before else 0
         before = here

@@ -5,12 +5,43 @@ A scan adds these up (assess), admission answers by them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aksp.compliance.plan import Ready
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import ComplianceState, Finding, Result, SourceLocation
+from aksp.model.compliance import ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.resource import Document, Owner, Problem
+
+#: How many are known at most: replicas follow one another.
+_REMEMBERED = 20_000
+
+
+class SharedResults:
+    """What results have in common, made once for all replicas."""
+
+    def __init__(self) -> None:
+        # By identity, which the values keep: equal findings may differ in 1 and true.
+        self._known: dict[tuple[int, int, ComplianceState, Owner | None, int], SharedResult] = {}
+
+    def of(
+        self,
+        ready: Ready,
+        document: Document,
+        state: ComplianceState,
+        finding: Finding,
+        exemption: Exemption | None = None,
+    ) -> SharedResult:
+        """For one finding. What is found in the Pod of a template is about its workload."""
+        owner = None if document.parent else document.owner
+        key = id(ready.key), id(finding), state, owner, id(exemption)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[key] = SharedResult(
+                assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption
+            )
+        return known
 
 
 def results_of(
@@ -19,57 +50,30 @@ def results_of(
     findings: Sequence[Finding],
     problems: Sequence[Problem] = (),
     source: SourceLocation | None = None,
-    owners: Mapping[Owner, Owner] | None = None,
+    shared: SharedResults | None = None,
 ) -> list[Result]:
-    """The results: one for each finding, NonCompliant or Exempt, then an Error for each problem.
-
-    ``owners`` has owners that are shared by the results that name them.
-    """
+    """The results: one for each finding, NonCompliant or Exempt, then an Error for each problem."""
+    shared = shared or SharedResults()
+    resource = document.parent or document.resource
     made = []
     for finding in findings:
-        exemption = None
-        if ready.exemptions:
-            exemption = ready.waivers.of(document, finding.container)
+        exemption = ready.waivers.of(document, finding.container) if ready.exemptions else None
         state = ComplianceState.EXEMPT if exemption else ComplianceState.NON_COMPLIANT
-        made.append(result(ready, document, state, finding, exemption, source, owners))
-    return made + [
-        result(ready, document, ComplianceState.ERROR, _error(problem), None, source, owners) for problem in problems
-    ]
+        made.append(shared.of(ready, document, state, finding, exemption))
+    made += [shared.of(ready, document, ComplianceState.ERROR, _error(problem)) for problem in problems]
+    return [one.of(resource, source.at(one.finding.path) if source is not None else None) for one in made]
 
 
 def _error(problem: Problem) -> Finding:
     return Finding(message=problem.message, path=problem.path or None)
 
 
-def result(
-    ready: Ready,
-    document: Document,
-    state: ComplianceState,
-    finding: Finding,
-    exemption: Exemption | None = None,
-    source: SourceLocation | None = None,
-    owners: Mapping[Owner, Owner] | None = None,
-) -> Result:
-    """One result. What is found in the Pod of a template is about its workload."""
-    owner = None if document.parent else document.owner
-    if owner is not None and owners is not None:
-        owner = owners.get(owner, owner)
-    return Result(
-        assignment=ready.key,
-        state=state,
-        resource=document.parent or document.resource,
-        finding=finding,
-        owner=owner,
-        exemption=exemption,
-        source=source.at(finding.path) if source is not None else None,
-    )
-
-
 def order(result: Result) -> tuple[str, str, str, str, str, str, str]:
     """By namespace, kind, name, assignment, container and path."""
-    resource, finding = result.resource, result.finding
+    resource, shared = result.resource, result.shared
+    finding = shared.finding
     container = finding.container
     return (
-        resource.namespace, resource.kind, resource.name, result.assignment.name,
+        resource.namespace, resource.kind, resource.name, shared.assignment.name,
         container.name if container else "", finding.path or "", finding.message,
     )  # fmt: skip

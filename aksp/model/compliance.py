@@ -186,16 +186,57 @@ class AssignmentKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """One assignment × one resource × one container (or the resource as a whole) and its state."""
+class SharedResult:
+    """What results of replicas have in common: all but the resource, and where it is written.
+
+    One in a mapping is found by its identity: two that are equal may both be there, and 1 is not taken for true.
+    """
 
     assignment: AssignmentKey
     state: ComplianceState
-    resource: Resource
     finding: Finding
     owner: Owner | None = None
     exemption: Exemption | None = None
+
+    __hash__ = object.__hash__
+
+    def of(self, resource: Resource, source: SourceLocation | None = None) -> Result:
+        """The same of one resource, written there."""
+        return Result(shared=self, resource=resource, source=source)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One assignment × one resource × one container (or the resource as a whole) and its state."""
+
+    shared: SharedResult
+    resource: Resource
     source: SourceLocation | None = None
+
+    @property
+    def assignment(self) -> AssignmentKey:
+        """Whose result it is."""
+        return self.shared.assignment
+
+    @property
+    def state(self) -> ComplianceState:
+        """The state by this assignment."""
+        return self.shared.state
+
+    @property
+    def finding(self) -> Finding:
+        """What was found."""
+        return self.shared.finding
+
+    @property
+    def owner(self) -> Owner | None:
+        """The workload that made the resource."""
+        return self.shared.owner
+
+    @property
+    def exemption(self) -> Exemption | None:
+        """What waives it."""
+        return self.shared.exemption
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

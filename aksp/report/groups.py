@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from aksp.model.compliance import ComplianceState, Finding, Result, SourceLocation
+from aksp.model.compliance import ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report.interface import GroupBy
@@ -33,7 +33,7 @@ class Group:
 class GroupedSubject(Group):
     """All that was found of one workload, or of one resource that no workload made."""
 
-    groups: dict[Hashable, Group] = field(default_factory=dict)
+    groups: dict[int, Group] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +47,9 @@ class Section:
 def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
     """Group results: sections by title, in them each subject and finding as it first appears."""
     found: dict[str, dict[Hashable, GroupedSubject]] = {}
+    # Rows by number: to hash the findings of thousands of replicas would take longer than all else.
+    rows: dict[Hashable, int] = {}
+    numbers: dict[SharedResult, int] = {}
     merge = group_by != GroupBy.NONE
     for at, result in enumerate(results):
         subjects = found.setdefault(_title(result, group_by), {})
@@ -55,7 +58,9 @@ def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
             subject.add(result.resource)
         else:
             subject = subjects[about] = GroupedSubject(first=result, last=result.resource)
-        key = _row(result) if merge else at
+        key = numbers.get(result.shared) if merge else at
+        if key is None:
+            key = numbers[result.shared] = rows.setdefault(_row(result), len(rows))
         if group := subject.groups.get(key):
             group.add(result.resource)
         else:

@@ -25,6 +25,7 @@ from aksp.model.compliance import (
     KnownLocation,
     Report,
     Result,
+    SharedResult,
     Target,
     TargetKind,
 )
@@ -163,15 +164,14 @@ class _Results:
         container, owner, source = parts.get("finding.container"), parts.get("owner"), parts.get("source")
         finding = {**parts["finding"], "container": Container(**container) if container else None}
         waived = {**parts["exemption"], "assignment": key.name, "category": ExemptionCategory.WAIVER}
-        return Result(
-            assignment=key,
-            state=parts["state"]["value"],
-            resource=self._last,
-            finding=self._one(Finding, finding),
-            owner=self._one(Owner, owner) if owner else None,
-            exemption=self._one(NamedExemption, waived) if waived["name"] is not None else None,
-            source=KnownLocation(**source) if source else None,
-        )
+        shared = {
+            "assignment": key,
+            "state": parts["state"]["value"],
+            "finding": self._one(Finding, finding),
+            "owner": self._one(Owner, owner) if owner else None,
+            "exemption": self._one(NamedExemption, waived) if waived["name"] is not None else None,
+        }
+        return self._one(SharedResult, shared).of(self._last, KnownLocation(**source) if source else None)
 
     def _one(self, of: type[_Part], values: Mapping[str, Any]) -> _Part:
         # As text: values may be lists, and 1, 1.0 and true are one key but not one value.

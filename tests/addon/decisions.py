@@ -16,6 +16,7 @@ from aksp.kube.connection import Connection
 from aksp.kube.fetch import PATIENT, Backoff
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
+from tests.results import a_result
 
 #: No test of these sends anything.
 NO_CONNECTION = cast(Connection, None)
@@ -122,7 +123,7 @@ class Cluster:
 def result(
     assignment: str = "images", message: str = "image nginx:1 is wrong", container: Container | None = WEB
 ) -> Result:
-    return Result(
+    return a_result(
         assignment=AssignmentKey(name=assignment, definition="allowed-images", effect="Deny", severity=""),
         state=ComplianceState.NON_COMPLIANT,
         resource=Resource(api_version="v1", kind="Pod", namespace="shop", name="web-5d9-x"),

@@ -14,10 +14,11 @@ import pytest
 
 from aksp.addon.reports import LARGEST_REPORT_BYTES, PAUSE_SECONDS, TRIES, publish, read_report
 from aksp.errors import AkspError, ClusterError, Forbidden, InvalidInput
-from aksp.model.compliance import Finding, Report, Result
+from aksp.model.compliance import Finding, Report
 from tests.addon.stored import API, OPEN_REPORTS, POLICY_REPORTS, REPORTS, Stored
 from tests.report.render import render
 from tests.report.scenarios import IMAGES, SCENARIOS, S, pod
+from tests.results import a_result
 
 FIRST = f"{API}/compliancereports/latest-0"
 POLR = "/apis/wgpolicyk8s.io/v1alpha2"
@@ -31,7 +32,7 @@ def large(seed: int = 0) -> Report:
     """A report that no compressor makes small: some parts."""
     chance = random.Random(seed)
     results = tuple(
-        Result(
+        a_result(
             assignment=IMAGES,
             state=S.NON_COMPLIANT,
             resource=pod("shop", f"web-{at:05}"),

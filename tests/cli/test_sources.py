@@ -9,8 +9,9 @@ import pytest
 
 from aksp.cli.sources import Excerpts
 from aksp.engine import Engine
-from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding
 from aksp.model.resource import Resource
+from tests.results import a_result
 
 KEY = AssignmentKey(name="images", definition="allowed-images", effect="Audit", severity="high")
 
@@ -30,7 +31,7 @@ def test_all_places_in_a_live_object_are_looked_up_at_once(monkeypatch: pytest.M
         name: Resource(api_version="v1", kind="Pod", namespace="shop", name=name) for name in (*objects, "gone")
     }
     results = [
-        Result(
+        a_result(
             assignment=KEY,
             state=ComplianceState.NON_COMPLIANT,
             resource=resource,

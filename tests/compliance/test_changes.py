@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +11,7 @@ from aksp.compliance.changes import compare, new_results, remembered
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, StoredFinding
 from aksp.model.resource import Container, Owner, Resource
+from tests.results import a_result, changed
 
 S = ComplianceState
 KEY = AssignmentKey(name="images", definition="allowed-images", effect="Deny", severity="high")
@@ -20,7 +20,7 @@ THEN = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 def found(name: str, state: S = S.NON_COMPLIANT, path: str = "spec.containers[0].image") -> Result:
-    return Result(
+    return a_result(
         assignment=KEY,
         state=state,
         resource=Resource(api_version="v1", kind="Pod", namespace="shop", name=name),
@@ -81,6 +81,6 @@ def test_changes_are_told_by_workload(
 
 def test_new_results_leave_out_just_the_violations_that_are_known() -> None:
     known, new = found("a"), found("a", path="spec.containers[0].ports[0].hostPort")
-    error = replace(found("a", S.ERROR), finding=Finding(message="failed"))
+    error = changed(found("a", S.ERROR), finding=Finding(message="failed"))
     (fingerprint,) = (text for _, text in fingerprints([known]))
     assert new_results([known, new, error], {fingerprint}) == [new, error]

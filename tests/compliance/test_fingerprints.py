@@ -10,6 +10,7 @@ import pytest
 from aksp.compliance.fingerprints import fingerprints, relative
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
+from tests.results import a_result, changed
 
 KEY = AssignmentKey(name="images", definition="allowed-images", effect="Deny", severity="high")
 WEB = Container(name="web", type="containers", image="nginx:1")
@@ -18,14 +19,14 @@ WEB = Container(name="web", type="containers", image="nginx:1")
 def found(name: str = "web-abc-1", path: str | None = "spec.containers[0].image", **more: Any) -> Result:
     finding = Finding(message=f"{name}: not allowed", container=WEB, path=path)
     resource = Resource(api_version="v1", kind="Pod", namespace="shop", name=name)
-    made = Result(
+    made = a_result(
         assignment=KEY,
         state=ComplianceState.NON_COMPLIANT,
         resource=resource,
         finding=finding,
         owner=Owner(kind="Deployment", name="web"),
     )
-    return replace(made, **more)
+    return changed(made, **more)
 
 
 def of(*results: Result) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from aksp.compliance.fixes import command, obstacle, patch, steps, together
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
+from tests.results import a_result
 
 KEY = AssignmentKey(name="rule", definition="rule", effect="Deny", severity="high")
 WEB = Container(name="web", type="containers", image="nginx:1")
@@ -41,7 +42,7 @@ def result(
     observed: Any = None,
     source: Place | None = None,
 ) -> Result:
-    return Result(
+    return a_result(
         assignment=KEY,
         state=ComplianceState.NON_COMPLIANT,
         resource=Resource(api_version=api_version, kind=kind, namespace=namespace, name=name),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from aksp.model.compliance import ComplianceState, Finding, Report, Result
 from aksp.model.resource import Container, Owner
 from tests.report.scenarios import IMAGES, LEGACY, LIMITS, PRIVILEGED, pod, report, summary
+from tests.results import a_result, changed
 
 NAMESPACES = tuple(
     f"{team}-{stage}" for team in ("shop", "payments", "search", "data") for stage in ("dev", "test", "prod")
@@ -29,7 +29,7 @@ def many(count: int, *, replicas: int = 10, seed: int = 1) -> Report:
         suffix = f"{rng.randrange(16**9):09x}"
         for replica in range(replicas):
             resource = pod(namespace, f"{owner.name}-{suffix}-{replica:05}")
-            results += [replace(each, resource=resource, owner=owner) for each in found]
+            results += [changed(each, resource=resource, owner=owner) for each in found]
     results.sort(key=lambda each: (each.resource.namespace, each.resource.name))
     results = results[:count]
     bad = len({each.resource for each in results if each.state is S.NON_COMPLIANT})
@@ -52,7 +52,7 @@ def _findings(app: str, number: int, *, exempt: bool) -> list[Result]:
     main = Container(name=app, type="containers", image=image)
     blank = pod("", "")
     return [
-        Result(
+        a_result(
             assignment=IMAGES,
             state=S.EXEMPT if exempt else S.NON_COMPLIANT,
             exemption=LEGACY if exempt else None,
@@ -65,7 +65,7 @@ def _findings(app: str, number: int, *, exempt: bool) -> list[Result]:
                 expected=["contoso.azurecr.io"],
             ),
         ),
-        Result(
+        a_result(
             assignment=LIMITS,
             state=S.NON_COMPLIANT,
             resource=blank,
@@ -76,7 +76,7 @@ def _findings(app: str, number: int, *, exempt: bool) -> list[Result]:
                 expected="at most 4Gi",
             ),
         ),
-        Result(
+        a_result(
             assignment=PRIVILEGED,
             state=S.NON_COMPLIANT,
             resource=blank,

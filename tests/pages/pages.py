@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 from aksp.model.compliance import Report
 from tests.report.scenarios import SCENARIOS
+from tests.results import changed
 
 
 def violations() -> Report:
@@ -21,7 +22,7 @@ def renamed(report: Report, name: str) -> Report:
     for at, each in enumerate(report.results):
         container = each.finding.container and replace(each.finding.container, name=name, image=name)
         results.append(
-            replace(
+            changed(
                 each,
                 assignment=replace(each.assignment, name=name, definition=name),
                 resource=replace(each.resource, name=f"{name}{at}", namespace=name),

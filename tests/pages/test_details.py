@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from aksp.model.compliance import ComplianceState
 from aksp.model.resource import Owner
 from tests.report.scenarios import SCENARIOS
+from tests.results import changed
 
 from .conftest import OpenReport
 from .pages import details, row, shown, violations
@@ -50,7 +51,7 @@ def _yaml(page: Any) -> Any:
 def test_the_yaml_to_fix_is_the_patch_of_the_workload_where_the_rule_knows_one(open_report: OpenReport) -> None:
     report = violations()
     found = next(each for each in report.results if each.state is ComplianceState.EXEMPT and each.finding.fix)
-    bare = replace(found, state=ComplianceState.NON_COMPLIANT, exemption=None, owner=Owner(kind="Deployment", name="x"))
+    bare = changed(found, state=ComplianceState.NON_COMPLIANT, exemption=None, owner=Owner(kind="Deployment", name="x"))
     page = open_report(replace(report, results=[bare]))
     row(page, "agent")
     expect(page.get_by_role("heading", name="YAML to fix it")).to_be_visible()

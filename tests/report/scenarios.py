@@ -24,6 +24,7 @@ from aksp.model.compliance import (
     TargetKind,
 )
 from aksp.model.resource import Container, Owner, Resource
+from tests.results import a_result
 
 NOW = datetime(2026, 9, 1, 10, 0, 0, tzinfo=UTC)
 S = ComplianceState
@@ -167,7 +168,7 @@ def clean() -> Report:
             summary(PRIVILEGED, S.COMPLIANT, 100.0, {S.COMPLIANT: 12}, {S.COMPLIANT: 19}),
         ),
         results=(
-            Result(
+            a_result(
                 assignment=IMAGES,
                 state=S.COMPLIANT,
                 resource=pod("shop", "web-6d4cf56db6-x2x1z"),
@@ -203,7 +204,7 @@ def violations() -> Report:
     agent = Owner(kind="DaemonSet", name="mesh-agent")
     for node in range(3):
         results.append(
-            Result(
+            a_result(
                 assignment=PRIVILEGED,
                 state=S.EXEMPT,
                 resource=pod("mesh", f"mesh-agent-{node:05}"),
@@ -222,7 +223,7 @@ def violations() -> Report:
     billing = pod("shop", "billing-0")
     vendor = Owner(kind="StatefulSet", name="billing")
     results += [
-        Result(
+        a_result(
             assignment=IMAGES,
             state=S.EXEMPT,
             resource=billing,
@@ -230,7 +231,7 @@ def violations() -> Report:
             exemption=LEGACY,
             finding=_image("vendor.example.com/billing/server:9", "billing"),
         ),
-        Result(
+        a_result(
             assignment=IMAGES,
             state=S.EXEMPT,
             resource=billing,
@@ -240,7 +241,7 @@ def violations() -> Report:
         ),
     ]
     results.append(
-        Result(
+        a_result(
             assignment=PRIVILEGED,
             state=S.NON_COMPLIANT,
             resource=pod("shop", "debug"),
@@ -263,11 +264,11 @@ def violations() -> Report:
             found.append((IMAGES, _image("ghcr.io/contoso-experiments/tracing-sidecar:v0.3.1-rc2", "tracing", 1)))
         found += [(LIMITS, _limit("CPU", migrate)), (LIMITS, _limit("memory", migrate))]
         results += [
-            Result(assignment=key, state=S.NON_COMPLIANT, resource=replica, owner=web, finding=finding)
+            a_result(assignment=key, state=S.NON_COMPLIANT, resource=replica, owner=web, finding=finding)
             for key, finding in found
         ]
     results.append(
-        Result(
+        a_result(
             assignment=PORTS,
             state=S.NON_COMPLIANT,
             resource=Resource(api_version="v1", kind="Service", namespace="shop", name="web", uid="uid-service"),
@@ -328,7 +329,7 @@ def gaps() -> Report:
             summary(INGRESS, S.NOT_STARTED, None, {}, {}, effect="Disabled", message="its effect is Disabled"),
         ),
         results=[
-            Result(
+            a_result(
                 assignment=LIMITS,
                 state=S.ERROR,
                 resource=pod("shop", f"cart-{at}"),
@@ -365,7 +366,7 @@ def hostile() -> Report:
             summary(key, S.NON_COMPLIANT, 99.96, {S.NON_COMPLIANT: 3}, {S.NON_COMPLIANT: 3}, display_name="Größe 画像"),
         ),
         results=(
-            Result(
+            a_result(
                 assignment=key,
                 state=S.NON_COMPLIANT,
                 resource=pod("läden", "商店-前端"),
@@ -377,7 +378,7 @@ def hostile() -> Report:
                     expected={"größe": [1, None, "\x9b31m"]},
                 ),
             ),
-            Result(
+            a_result(
                 assignment=key,
                 state=S.NON_COMPLIANT,
                 resource=pod("shop", "=HYPERLINK(1)"),
@@ -388,7 +389,7 @@ def hostile() -> Report:
                     observed="\ud800 lone",
                 ),
             ),
-            Result(
+            a_result(
                 assignment=key,
                 state=S.CONFLICTING,
                 resource=pod("shop", "plain"),
@@ -421,14 +422,14 @@ def manifests() -> Report:
             ),
         ),
         results=(
-            Result(
+            a_result(
                 assignment=IMAGES,
                 state=S.NON_COMPLIANT,
                 resource=job,
                 finding=_image("docker.io/library/busybox", "report"),
                 source=Line("-", 41),
             ),
-            Result(
+            a_result(
                 assignment=IMAGES,
                 state=S.NON_COMPLIANT,
                 resource=web,
@@ -473,7 +474,7 @@ def many() -> Report:
             here = pod(f"team-{number // 100:02}", f"{name}-{replica}")
             exempt = [(PRIVILEGED, S.EXEMPT, waived)] if not replica else []
             results += [
-                Result(
+                a_result(
                     assignment=key,
                     state=state,
                     resource=here,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from aksp.model.compliance import Report
 from aksp.report.formats.azuredevops import upload_summary
+from tests.results import changed
 
 from .render import render
 from .scenarios import SCENARIOS, Line, many
@@ -49,7 +50,7 @@ def test_a_violation_is_an_issue_with_file_line_column_and_code() -> None:
 def test_a_name_cannot_end_the_properties_or_begin_a_command() -> None:
     report = SCENARIOS["manifests"]()
     evil = "a;code=x]##vso[task.setvariable variable=PATH]%\r\n"
-    result = replace(report.results[1], source=Line(evil, 7), finding=replace(report.results[1].finding, message=evil))
+    result = changed(report.results[1], source=Line(evil, 7), finding=replace(report.results[1].finding, message=evil))
     (properties, message) = issues(replace(report, results=(result,), gaps=()))[0]
     assert properties["code"] == "allowed-images"
     assert properties["sourcepath"].startswith("a;code=x]##vso[task.setvariable variable=PATH]%")

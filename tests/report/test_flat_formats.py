@@ -12,6 +12,7 @@ import pytest
 from aksp.model.compliance import Finding
 from aksp.report.formats.csv import COLUMNS
 from aksp.report.formats.markdown import escape
+from tests.results import changed
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -32,7 +33,7 @@ def test_csv_has_a_header_and_a_line_per_result_ended_by_cr_lf() -> None:
 def test_csv_cells_are_no_formulas(start: str) -> None:
     report = SCENARIOS["manifests"]()
     finding = Finding(message=f"{start}1+1")
-    report = replace(report, results=[replace(report.results[0], finding=finding)])
+    report = replace(report, results=[changed(report.results[0], finding=finding)])
     row, _gap = csv.DictReader(io.StringIO(render(report, "csv"), newline=""))
     assert row["message"].startswith("'")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aksp.model.compliance import Finding, Report
 from aksp.report.formats.github import command
+from tests.results import changed
 
 from .render import render
 from .scenarios import IMAGES, PRIVILEGED, SCENARIOS, Line, many, pod
@@ -116,7 +117,7 @@ def test_severity_decides_which_are_shown() -> None:
     low = replace(IMAGES, severity="low")
     template = report.results[-2]
     results = [
-        replace(template, assignment=key, owner=None, resource=pod("shop", f"p{at:02}"), finding=Finding(message="m"))
+        changed(template, assignment=key, owner=None, resource=pod("shop", f"p{at:02}"), finding=Finding(message="m"))
         for at, key in enumerate([*[low] * 20, critical])
     ]
     found = commands(replace(report, results=results))

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from aksp.model.compliance import ComplianceState, Report
+from tests.results import changed
 
 from .render import render
 from .scenarios import SCENARIOS, Line, many
@@ -70,7 +71,7 @@ def test_a_finding_stands_on_its_line_with_its_severity() -> None:
 def test_severities_are_gitlabs(severity: str, told: str) -> None:
     report = SCENARIOS["manifests"]()
     key = replace(report.results[0].assignment, severity=severity)
-    (issue,) = issues(replace(report, results=(replace(report.results[0], assignment=key),), gaps=()))
+    (issue,) = issues(replace(report, results=(changed(report.results[0], assignment=key),), gaps=()))
     assert issue["severity"] == told
 
 

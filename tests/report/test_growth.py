@@ -14,6 +14,7 @@ from aksp.model.compliance import ComplianceState, Finding, Report, Result
 from aksp.model.resource import Container
 from aksp.report.interface import GroupBy
 from aksp.report.registry import FORMATS
+from tests.results import a_result
 
 from .render import render
 from .scenarios import IMAGES, SCENARIOS, container, pod
@@ -26,7 +27,7 @@ MOST = 8.0
 
 def _result(name: str, where: Container, message: str) -> Result:
     finding = Finding(message=message, container=where, path="spec.containers[0].image", observed=where.image)
-    return Result(assignment=IMAGES, state=ComplianceState.NON_COMPLIANT, resource=pod("shop", name), finding=finding)
+    return a_result(assignment=IMAGES, state=ComplianceState.NON_COMPLIANT, resource=pod("shop", name), finding=finding)
 
 
 def _pods(count: int) -> list[Result]:

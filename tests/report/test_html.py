@@ -27,6 +27,7 @@ from aksp.report.text import safe
 from tests.pages.many import many
 from tests.pages.pages import renamed
 from tests.pages.with_history import with_changes, with_history
+from tests.results import a_result
 
 from .render import render
 from .scenarios import IMAGES, LIMITS, PRIVILEGED, SCENARIOS, pod
@@ -134,7 +135,7 @@ def test_replicas_share_an_entry_and_those_that_differ_have_links_of_their_own()
     owner = Owner(kind="Deployment", name="web")
     finding = Finding(message="no", container=Container(name="web", type="containers"), path="spec.x", observed=1)
     results = [
-        Result(
+        a_result(
             assignment=IMAGES,
             state=S.NON_COMPLIANT,
             resource=pod("shop", f"web-{at}"),
@@ -299,7 +300,7 @@ def test_evaluations_at_one_time_stand_side_by_side() -> None:
 
 
 def _result(finding: Finding, resource: Resource | None = None, owner: Owner | None = None) -> Result:
-    return Result(
+    return a_result(
         assignment=PRIVILEGED,
         state=S.NON_COMPLIANT,
         resource=resource or pod("shop", "web-1"),

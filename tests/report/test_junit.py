@@ -11,6 +11,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from aksp.model.compliance import ComplianceState, Finding, Report
 from aksp.model.resource import Container
+from tests.results import changed
 
 from .render import render
 from .scenarios import IMAGES, SCENARIOS, Line, pod, states
@@ -91,7 +92,7 @@ def test_a_document_that_cannot_be_read_is_an_error_of_its_file() -> None:
 def test_a_violation_beside_an_error_is_a_failure_that_tells_both() -> None:
     report = SCENARIOS["manifests"]()
     first = report.results[0]
-    error = replace(first, state=S.ERROR, finding=replace(first.finding, message="eval failed"))
+    error = changed(first, state=S.ERROR, finding=replace(first.finding, message="eval failed"))
     (case,) = list(read(replace(report, results=(first, error)))["contoso-images"])
     (failure,) = case.result
     assert isinstance(failure, Failure)
@@ -114,7 +115,7 @@ def test_the_same_object_in_two_files_is_two_cases() -> None:
 def test_what_xml_forbids_is_written_as_an_escape_wherever_it_stands(text: str) -> None:
     report = SCENARIOS["manifests"]()
     bad = f"a{text}b"
-    result = replace(
+    result = changed(
         report.results[0],
         assignment=replace(IMAGES, name=bad, definition=bad, effect=bad),
         resource=pod(bad, bad),

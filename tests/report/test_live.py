@@ -19,6 +19,7 @@ from aksp.report.live import ScreenState, screen
 from aksp.report.text import width_of
 from tests.docs.pages import ROOT, code, table
 from tests.report import scenarios
+from tests.results import changed
 
 NOW = datetime(2026, 9, 1, 10, 0, tzinfo=UTC)
 S = ComplianceState
@@ -134,7 +135,7 @@ def test_what_is_gone_and_what_a_state_was_are_said() -> None:
     one = event()
     assert one.result is not None
     assert events.line(event(EventType.RESOLVED, gone=True)).endswith(" (the Pod is gone)")
-    before = replace(one.result, state=S.EXEMPT)
+    before = changed(one.result, state=S.EXEMPT)
     assert events.line(event(EventType.CHANGED, before=before)).endswith(" (was Exempt)")
     assert not events.line(event(EventType.CHANGED, before=one.result)).endswith(")")
 
@@ -156,7 +157,7 @@ def test_nothing_in_a_line_steers_a_terminal_or_makes_another_column() -> None:
     one = event()
     assert one.result is not None
     resource = replace(one.result.resource, namespace=HOSTILE, name=HOSTILE)
-    result = replace(one.result, resource=resource, finding=Finding(message=HOSTILE))
+    result = changed(one.result, resource=resource, finding=Finding(message=HOSTILE))
     line = events.line(event(result=result))
     assert line.isprintable() and len(line.split()) > 7
     assert line.split()[6] == "NonCompliant"

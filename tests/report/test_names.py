@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
+from tests.results import changed
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -44,7 +45,7 @@ def named(name: str) -> Report:
     """A report in which what people write is this text."""
     report = SCENARIOS["violations"]()
     results = tuple(
-        replace(
+        changed(
             one,
             resource=replace(one.resource, name=name, namespace=name),
             finding=replace(one.finding, message=f"message {name}", observed=name, expected=[name]),

@@ -16,6 +16,7 @@ from aksp.model.compliance import Report
 from aksp.model.json_text import decode
 from aksp.report.registry import FORMATS
 from tests.model.test_json_text import NUMBERS
+from tests.results import changed
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -29,7 +30,7 @@ def _report(number: str) -> Report:
     finding = replace(
         result.finding, observed=decode(number), expected=decode(f"[{number}]"), fix={"spec.a": decode(number)}
     )
-    return replace(report, results=(replace(result, finding=finding),))
+    return replace(report, results=(changed(result, finding=finding),))
 
 
 @given(NUMBERS)

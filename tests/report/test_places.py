@@ -19,6 +19,7 @@ from aksp.report.interface import GroupBy
 from tests.report.render import render
 from tests.report.scenarios import FILES, IMAGES, LEGACY, LIMITS, Line, report
 from tests.report.test_html import data_of, read_back
+from tests.results import a_result
 
 S = ComplianceState
 NAMES = ["web", "api"]
@@ -31,7 +32,7 @@ def results(draw: st.DrawFn) -> Result:
     kind = draw(st.sampled_from(["Pod", "Deployment"]))
     owner = draw(st.sampled_from([None, Owner(kind="Deployment", name="web")])) if kind == "Pod" else None
     container = draw(st.sampled_from([None, Container(name="web", type="containers", image="nginx")]))
-    return Result(
+    return a_result(
         assignment=draw(st.sampled_from([IMAGES, LIMITS])),
         state=state,
         resource=Resource(api_version="v1", kind=kind, namespace="shop", name=draw(st.sampled_from(NAMES))),
@@ -148,7 +149,7 @@ def test_the_page_gives_every_row_its_own_file_and_line(of: Report) -> None:
 @pytest.mark.parametrize("places", [1, 2, 4, 5, 40])
 def test_annotations_name_the_further_places_of_a_finding_and_count_the_rest(format: str, places: int) -> None:
     """Replicas of one workload have one finding, and a file that lists them has it in as many places."""
-    first = Result(
+    first = a_result(
         assignment=IMAGES,
         state=S.NON_COMPLIANT,
         resource=Resource(api_version="v1", kind="Pod", namespace="shop", name="web-0"),

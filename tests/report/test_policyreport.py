@@ -28,6 +28,7 @@ from aksp.report.formats.policyreport import (
     policy_reports,
 )
 from aksp.report.interface import Show
+from tests.results import a_result
 
 from .render import render
 from .scenarios import IMAGES, PORTS, SCENARIOS, S, pod
@@ -149,7 +150,7 @@ def test_a_namespace_whose_results_stand_apart_still_has_no_name_twice() -> None
 
 def test_long_texts_say_how_much_is_left_out() -> None:
     finding = Finding(message="x" * 5000, observed=["y" * 5000])
-    result = Result(assignment=PORTS, state=S.NON_COMPLIANT, resource=pod("shop", "web"), finding=finding)
+    result = a_result(assignment=PORTS, state=S.NON_COMPLIANT, resource=pod("shop", "web"), finding=finding)
     ((found,),) = [each["results"] for each in built(replace(SCENARIOS["clean"](), results=(result,)))]
     assert found["message"] == "x" * LONGEST_MESSAGE + f"… ({5000 - LONGEST_MESSAGE} more characters)"
     assert found["properties"]["observed"].endswith(" more characters)")
@@ -192,7 +193,7 @@ def test_ten_thousand_findings_are_written_quickly(format: str) -> None:
     report = replace(
         SCENARIOS["clean"](),
         results=tuple(
-            Result(assignment=IMAGES, state=S.NON_COMPLIANT, resource=resource, finding=finding)
+            a_result(assignment=IMAGES, state=S.NON_COMPLIANT, resource=resource, finding=finding)
             for resource in (pod("shop", f"web-{at:06}") for at in range(2500))
             for finding in findings
         ),

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aksp.addon.metrics import Metrics
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
+from tests.results import changed
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -81,7 +82,7 @@ def test_label_values_come_back_as_safe_text() -> None:
     report = SCENARIOS["hostile"]()
     name = 'a\\b"c\nd\u202e'
     key = replace(report.results[0].assignment, name=name)
-    found = read(replace(report, results=[replace(each, assignment=key) for each in report.results], assignments=()))
+    found = read(replace(report, results=[changed(each, assignment=key) for each in report.results], assignments=()))
     assert {dict(each)["assignment"] for each in found["aksp_violations"]} == {'a\\b"c d\\u202e'}
 
 

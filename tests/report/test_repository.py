@@ -12,6 +12,7 @@ from aksp.model.compliance import Gap, KnownLocation, Result
 from aksp.model.resource import Owner, Resource
 from aksp.report.interface import Style
 from aksp.report.repository import PlaceKind, file_path, gap_place, object_path, place_of
+from tests.results import changed
 
 from .scenarios import CLUSTER, FILES, SCENARIOS, Line, pod
 
@@ -36,7 +37,7 @@ def test_a_path_leads_from_the_root_of_the_repository(file: str, base: str, root
 
 
 def result(**changes: object) -> Result:
-    return replace(SCENARIOS["manifests"]().results[1], **changes)  # type: ignore[arg-type]
+    return changed(SCENARIOS["manifests"]().results[1], **changes)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aksp.model.compliance import ComplianceState, Finding, Result
+from aksp.model.compliance import ComplianceState, Finding
 from aksp.report.figures import sparkline
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe, width_of, wrap
+from tests.results import a_result, changed
 
 from .render import render
 from .scenarios import IMAGES, SCENARIOS, S, counts, pod
@@ -127,7 +128,7 @@ def test_an_exemption_says_who_why_and_until_when() -> None:
 
 def test_findings_whose_values_have_no_hash_are_grouped_by_value() -> None:
     results = tuple(
-        Result(
+        a_result(
             assignment=IMAGES,
             state=ComplianceState.NON_COMPLIANT,
             resource=pod("shop", f"web-{at}"),
@@ -149,7 +150,7 @@ def test_a_place_in_a_file_is_shown_and_standard_input_is_named() -> None:
 def test_every_finding_has_its_place() -> None:
     manifests = SCENARIOS["manifests"]()
     first = manifests.results[0]
-    results = (first, replace(first, finding=replace(first.finding, message="another")))
+    results = (first, changed(first, finding=replace(first.finding, message="another")))
     assert render(replace(manifests, results=results), "table").count("<stdin>:41") == 2
 
 

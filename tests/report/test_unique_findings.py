@@ -8,6 +8,7 @@ from aksp.model.compliance import ComplianceState, Result
 from aksp.model.resource import Owner
 from aksp.report.parse import NamedExemption
 from aksp.report.unique_findings import MOST_LISTED, other_gaps, unique_findings, waiver
+from tests.results import changed
 
 from .scenarios import LEGACY, MESH, SCENARIOS, many, pod
 
@@ -18,7 +19,7 @@ def replicas(*states: S) -> list[Result]:
     """Pods of one Deployment with the same finding, in these states."""
     first = SCENARIOS["violations"]().results[-2]
     return [
-        replace(first, state=state, resource=pod("shop", f"web-{at:04}"), exemption=MESH if state is S.EXEMPT else None)
+        changed(first, state=state, resource=pod("shop", f"web-{at:04}"), exemption=MESH if state is S.EXEMPT else None)
         for at, state in enumerate(states)
     ]
 
@@ -63,10 +64,10 @@ def test_workloads_are_apart_however_many_they_are() -> None:
 
 
 def test_a_pod_without_a_workload_is_named_itself() -> None:
-    lone = replace(replicas(S.NON_COMPLIANT)[0], owner=None, resource=pod("", "lone"))
+    lone = changed(replicas(S.NON_COMPLIANT)[0], owner=None, resource=pod("", "lone"))
     (one,) = unique_findings([lone])
     assert one.text.startswith("Pod lone, init container migrate:")
-    (owned,) = unique_findings([replace(lone, owner=Owner(kind="Job", name="nightly"))])
+    (owned,) = unique_findings([changed(lone, owner=Owner(kind="Job", name="nightly"))])
     assert owned.text.startswith("Job nightly,")
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, TextIO
 
 from aksp import runners
-from aksp.model.compliance import Report, Result
+from aksp.model.compliance import Report, Result, SharedResult
 from aksp.model.json_text import encode
-from aksp.model.resource import Owner, Resource
+from aksp.model.resource import Resource
 from aksp.report import wire
 from aksp.report.interface import Format, Style
 
@@ -31,16 +31,15 @@ def render_json(report: Report, out: TextIO, style: Style) -> None:
 
 def _results(report: Report, style: Style) -> Iterator[str]:
     """The results one at a time. Replicas differ in resource and source alone: the rest is encoded once."""
-    around: dict[tuple[int, int, str, Owner | None, int], list[str]] = {}
+    around: dict[SharedResult, list[str]] = {}
     last: Resource | None = None
     resource = ""
     for result in wire.shown(report, style.show):
-        key = (id(result.assignment), id(result.finding), result.state, result.owner, id(result.exemption))
-        texts = around.get(key)
+        texts = around.get(result.shared)
         if texts is None:
             if len(around) >= _REMEMBERED:
                 around.clear()
-            texts = around[key] = _around(result)
+            texts = around[result.shared] = _around(result)
         if len(texts) != 3:
             yield _encode(wire.result(result))
             continue

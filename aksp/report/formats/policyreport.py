@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from aksp import runners
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, PolicyResult, Report, Result
+from aksp.model.compliance import (
+    AssignmentSummary,
+    ComplianceState,
+    Gap,
+    PolicyResult,
+    Report,
+    Result,
+    SharedResult,
+    SourceLocation,
+)
 from aksp.model.effect import Effect
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
@@ -178,25 +187,22 @@ def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _
     for line in report.assignments:
         if line.state is ComplianceState.NOT_STARTED:
             yield "", _entry(_idle(line, moment), ())
-    shared: dict[tuple[int, int, str, int, int, int], tuple[Result, dict[str, Any], int]] = {}
+    shared: dict[tuple[SharedResult, SourceLocation | None], tuple[dict[str, Any], int]] = {}
     last: Resource | None = None
     reference: tuple[dict[str, str], ...] = ()
     size = 0
     for each in results:
-        key = (
-            id(each.assignment), id(each.finding), each.state, id(each.owner), id(each.exemption), id(each.source)
-        )  # fmt: skip
+        key = each.shared, each.source
         known = shared.get(key)
         if known is None:
             if len(shared) >= _REMEMBERED:
                 shared.clear()
             common = _common(each, moment)
-            # The result is kept so that its parts keep their identity.
-            known = shared[key] = (each, common, _size(common))
+            known = shared[key] = common, _size(common)
         if each.resource is not last:
             last, reference = each.resource, _reference(each.resource)
             size = _size(reference)
-        yield each.resource.namespace, _Entry(known[1], reference, known[2] + size + len(', "resources": '))
+        yield each.resource.namespace, _Entry(known[0], reference, known[1] + size + len(', "resources": '))
 
 
 def _head(part: _Part, kinds: Kinds) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Report, Result, RuleDescriptor
+from aksp.model.compliance import AssignmentKey, ComplianceState, Report, Result, RuleDescriptor, SharedResult
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.model.times import day
@@ -50,8 +50,8 @@ class Rows:
         self._assignments: dict[tuple[str, str, str, str], int] = {}
         self._exemptions: dict[int, tuple[Exemption, int]] = {}
         self._findings: dict[Hashable, int] = {}
-        # By identity first: hashing the findings of thousands of replicas would take longer than all else.
-        self._known: dict[int, tuple[Finding, int]] = {}
+        # The numbers of the finding: to hash those of thousands of replicas would take longer than all else.
+        self._known: dict[SharedResult, int] = {}
         self._entries: dict[tuple[Hashable, ...], int] = {}
         self._place = ("", "")
         self._remedies: dict[tuple[int, ...], int] = {}
@@ -149,10 +149,9 @@ class Rows:
         return number
 
     def _finding(self, result: Result) -> int:
-        finding = result.finding
-        known = self._known.get(id(finding))
+        known = self._known.get(result.shared)
         if known is not None:
-            return known[1]
+            return known
         values = tuple(self._value(field, result) for field in FOUND)
         columns = self.data["findings"]
         at = self._findings.get(values)
@@ -160,10 +159,10 @@ class Rows:
             at = self._findings[values] = len(self._findings)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
-        # Kept with its number, so that no other finding gets its identity. Replicas follow one another.
+        # Replicas follow one another.
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[id(finding)] = (finding, at)
+        self._known[result.shared] = at
         return at
 
     def _remedy(self, result: Result) -> int:

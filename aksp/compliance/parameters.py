@@ -54,7 +54,7 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
                 ParameterFault(
                     parameter=name,
                     problem=f"{definition.slug} has no such parameter",
-                    hint=nearest(name, definition.parameters),
+                    hint=_ours(definition, name) or nearest(name, definition.parameters),
                 )
             )
         elif problem := value_problem(parameter, value):
@@ -80,6 +80,12 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
                     )
                 )
     return found
+
+
+def _ours(definition: Definition, name: str) -> str:
+    """What a parameter of a definition of Azure's is called here; empty when none is called so there."""
+    of_azure = {theirs: ours for one in definition.azure for theirs, ours in one.parameters.items()}
+    return f"Azure's {name} is called {of_azure[name]} here" if name in of_azure else ""
 
 
 def effective(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:

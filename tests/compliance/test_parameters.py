@@ -80,6 +80,15 @@ def test_an_unknown_parameter_is_named_with_the_nearest_that_there_is() -> None:
     assert fault.hint == "did you mean 'allowedPorts'?"
 
 
+def test_a_parameter_that_is_called_otherwise_at_azure_is_told_by_its_name_here() -> None:
+    from aksp.model.definition import AzureDefinition
+
+    of_azure = AzureDefinition(id="a", name="A", parameters={"cpuLimit": "maxCpu"})
+    one = definition(parameters={"maxCpu": parameter("maxCpu", T.STRING, default="")}, azure=(of_azure,))
+
+    assert [fault.hint for fault in faults(one, {"cpuLimit": "1"})] == ["Azure's cpuLimit is called maxCpu here"]
+
+
 def test_a_parameter_like_no_other_gets_all_names_as_hint() -> None:
     (fault,) = faults(definition("rule"), {"zzz": 1})
 

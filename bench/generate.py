@@ -23,9 +23,15 @@ from bench.workload import Object
 FORMATS = ("yaml", "json", "list", "yaml-list", "folder")
 
 
-def cluster(*, pods: int, services: int = 0, ingresses: int = 0, seed: int = 1) -> Iterator[Object]:
-    """The objects of one made-up cluster, in the order kubectl would list them."""
-    return chain(fleet.pods(pods, seed), fleet.services(services, seed), fleet.ingresses(ingresses, seed))
+def cluster(
+    *, pods: int, services: int = 0, ingresses: int = 0, seed: int = 1, unlike: bool = False
+) -> Iterator[Object]:
+    """The objects of one made-up cluster, in the order kubectl would list them; ``unlike``: no two Pods are alike."""
+    return chain(
+        (fleet.unlike_pods if unlike else fleet.pods)(pods, seed),
+        fleet.services(services, seed),
+        fleet.ingresses(ingresses, seed),
+    )
 
 
 def write(objects: Iterable[Object], form: str, path: Path) -> None:
@@ -117,6 +123,7 @@ _WORDS = frozenset(("yes", "no", "on", "off", "true", "false", "null"))
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write a made-up cluster to disk.")
     parser.add_argument("--pods", type=int, default=10_000, help="number of Pods (default: %(default)s)")
+    parser.add_argument("--unlike", action="store_true", help="Pods of which no two are alike, instead of replicas")
     parser.add_argument("--services", type=int, help="number of Services (default: a fiftieth of the Pods)")
     parser.add_argument("--ingresses", type=int, help="number of Ingresses (default: a fiftieth of the Pods)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same objects (default: 1)")
@@ -128,7 +135,9 @@ def main() -> int:
     share = options.pods // 50
     services = share if options.services is None else options.services
     ingresses = share if options.ingresses is None else options.ingresses
-    objects = cluster(pods=options.pods, services=services, ingresses=ingresses, seed=options.seed)
+    objects = cluster(
+        pods=options.pods, services=services, ingresses=ingresses, seed=options.seed, unlike=options.unlike
+    )
     write(objects, options.format, options.out)
     return 0
 

@@ -66,9 +66,24 @@ func definitions(t testing.TB) []study {
 }
 
 // parametersOf resolves what a definition hands to its Rego, by the sample's
-// values and the defaults: whatever parameter its rule does not use otherwise
-// (aksp/catalog/common.py).
+// values and the defaults.
 func parametersOf(t testing.TB, folder, sample string) string {
+	t.Helper()
+	var given struct {
+		Spec struct {
+			Parameters map[string]any `json:"parameters"`
+		} `json:"spec"`
+	}
+	head, _, _ := strings.Cut(read(t, sample), "\n---\n")
+	if err := yaml.Unmarshal([]byte(head), &given); err != nil {
+		t.Fatal(err)
+	}
+	return resolved(t, folder, given.Spec.Parameters)
+}
+
+// resolved are given parameters of a definition and the defaults of the others:
+// whatever parameter its rule does not use otherwise (aksp/catalog/common.py).
+func resolved(t testing.TB, folder string, given map[string]any) string {
 	t.Helper()
 	type parameters map[string]struct {
 		DefaultValue any `json:"defaultValue"`
@@ -89,16 +104,9 @@ func parametersOf(t testing.TB, folder, sample string) string {
 			} `json:"common"`
 		} `json:"properties"`
 	}
-	var given struct {
-		Spec struct {
-			Parameters map[string]any `json:"parameters"`
-		} `json:"spec"`
-	}
-	head, _, _ := strings.Cut(read(t, sample), "\n---\n")
 	if err := errors.Join(
 		json.Unmarshal([]byte(read(t, filepath.Join(folder, "../lib/common.json"))), &shared),
 		json.Unmarshal([]byte(read(t, filepath.Join(folder, "definition.json"))), &definition),
-		yaml.Unmarshal([]byte(head), &given),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +121,7 @@ func parametersOf(t testing.TB, folder, sample string) string {
 			continue
 		}
 		values[name] = one.DefaultValue
-		if value, set := given.Spec.Parameters[name]; set {
+		if value, set := given[name]; set {
 			values[name] = value
 		}
 	}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// BenchmarkScan is a scan of Pods that all differ, page by page as a cluster
+// lists them, by the Pod policies of bench/parameters.json. AKSP_ENGINE_LIST
+// names the list, an object to a line (bench/generate.py); without it there are
+// 1,500 made-up ones. README.md shows how to find out by it where the time goes.
+func BenchmarkScan(b *testing.B) {
+	evaluator = byPlan
+	b.Cleanup(func() { evaluator = byBoth })
+	var given map[string]map[string]any
+	if err := json.Unmarshal([]byte(read(b, "../bench/parameters.json")), &given); err != nil {
+		b.Fatal(err)
+	}
+	e := newEngine()
+	var tasks []task
+	for _, one := range definitions(b) {
+		if given[one.name] == nil {
+			continue
+		}
+		answer, err := e.compile(compileRequest{Policy: one.name, Modules: one.modules})
+		if err != nil || len(answer.(compileAnswer).Faults) > 0 {
+			b.Fatal(one.name, answer, err)
+		}
+		parameters := resolved(b, filepath.Join("../definitions", one.name), given[one.name])
+		tasks = append(tasks, task{Policy: one.name, Parameters: json.RawMessage(parameters)})
+	}
+	pages, pods := pagesOf(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, page := range pages {
+			if _, err := e.load(loadRequest{Batch: "b", Format: "list"}, page); err != nil {
+				b.Fatal(err)
+			}
+			asked := judgeRequest{Batch: "b", DeadlineMS: 2000, Release: true}
+			for _, one := range tasks {
+				for d, document := range e.batches["b"].documents {
+					if podPolicies[one.Policy] && document.Kind == "Pod" {
+						one.Documents = append(one.Documents, d)
+					}
+				}
+				asked.Tasks = append(asked.Tasks, one)
+			}
+			answer, err := e.judge(asked)
+			if err == nil {
+				err = writeFrame(&bytes.Buffer{}, map[string]any{"result": answer}, nil)
+			}
+			if err != nil || len(answer.(judgeAnswer).Faults) > 0 {
+				b.Fatal(err, answer.(judgeAnswer).Faults)
+			}
+		}
+		// Nothing of the last time may help.
+		for _, policy := range e.policies {
+			policy.forget()
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*pods), "µs/Pod")
+}
+
+var podPolicies = map[string]bool{
+	"allowed-images": true, "allowed-container-ports": true, "required-labels": true, "no-privileged": true, "resource-limits": true,
+}
+
+// pagesOf are the Pods in pages of 500.
+func pagesOf(b *testing.B) (pages [][]byte, pods int) {
+	var lines [][]byte
+	if path := os.Getenv("AKSP_ENGINE_LIST"); path != "" {
+		for _, line := range bytes.Split([]byte(read(b, path)), []byte("\n")) {
+			if line = bytes.TrimSuffix(line, []byte(",")); bytes.Contains(line, []byte(`"kind":"Pod"`)) {
+				lines = append(lines, line)
+			}
+		}
+	} else {
+		for _, pod := range unlikePods(1500) {
+			line, err := json.Marshal(pod)
+			if err != nil {
+				b.Fatal(err)
+			}
+			lines = append(lines, line)
+		}
+	}
+	for start := 0; start < len(lines); start += 500 {
+		page := []byte(`{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[`)
+		page = append(page, bytes.Join(lines[start:min(start+500, len(lines))], []byte(","))...)
+		pages = append(pages, append(page, "]}"...))
+	}
+	return pages, len(lines)
+}

@@ -54,6 +54,7 @@ const culpritPrefix = "culprit: "
 
 const (
 	watchInterval      = 20 * time.Millisecond
+	busyInterval       = 5 * time.Millisecond // while something is evaluated
 	defaultMemoryLimit = 768 << 20
 	// How long an evaluation that was cancelled may go on; less when it goes on
 	// filling the memory.
@@ -101,11 +102,16 @@ func end(policies []string, full bool) {
 
 func (g *Guard) watch() {
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	for range time.Tick(watchInterval) {
+	interval := watchInterval
+	for {
+		time.Sleep(interval)
 		metrics.Read(heap)
 		full := heap[0].Value.Uint64() > g.limit
 		now := time.Now()
 		g.mu.Lock()
+		if interval = watchInterval; len(g.running) > 0 {
+			interval = busyInterval
+		}
 		starved := full && len(g.running) > 0
 		var stuck []string
 		for e := range g.running {

@@ -241,14 +241,30 @@ func TestManyEndlessRulesTakeNoMoreTimeTogetherThanTheyAreAllowed(t *testing.T) 
 			contains(t, "fault", fault, "not evaluated: all evaluations of the object together took longer than 400ms")
 		}
 	}
-	// All that is spent is spent by evaluations that were stopped: those that the time is enough for, and of each rule
-	// a last one on each core.
-	if most := (rules + 4) * runtime.GOMAXPROCS(0); late > most {
+	// All that is spent is spent by evaluations that were stopped: those that the time is enough for, the last ones of
+	// as many rules as there is time for, what was under way then, and a moment on each core for those that were quick.
+	if most := int(lastChances/lastChance) + (6+rules/2)*runtime.GOMAXPROCS(0); late > most {
 		t.Errorf("%d evaluations went on until they were stopped, more than %d", late, most)
 	}
 	e.lost.mu.Lock()
 	defer e.lost.mu.Unlock()
 	equal(t, "evaluations that lost time", len(e.lost.seen), late)
+}
+
+func TestLastChancesAreBoundedButForWhoHasEndedByItself(t *testing.T) {
+	l := &lost{limit: lostTime}
+	endless, slow, usual := &trips{}, &trips{}, &trips{}
+	slow.ended(false)
+	usual.ended(true)
+	equal(t, "at first", l.patience(endless, time.Second), time.Second)
+	l.add(lostTime, time.Second)
+	for range int(lastChances / lastChance) {
+		equal(t, "a last chance", l.patience(endless, time.Second), lastChance)
+		l.add(lastChance, lastChance)
+	}
+	equal(t, "after the last ones", l.patience(endless, time.Second), 0)
+	equal(t, "of one that ends", l.patience(slow, time.Second), lastChance)
+	equal(t, "of one that is quick", l.patience(usual, time.Second), quick)
 }
 
 func TestWhatCameLateIsLateAlsoWhenItIsToldApart(t *testing.T) {

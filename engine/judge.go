@@ -122,8 +122,12 @@ func (e *Engine) run(j job, of *subject, data *snapshot, left *budget) *outcome 
 		}
 		began := time.Now()
 		out := j.policy.evaluate(e.guard, of, j.parameters, data, limits)
-		if out.late && j.scan && !j.brief {
-			e.lost.add(time.Since(began))
+		switch {
+		case !j.scan:
+		case !out.late:
+			j.policy.trips.ended(j.brief)
+		case !j.brief:
+			e.lost.add(time.Since(began), limits.deadline)
 		}
 		return out
 	}

@@ -455,7 +455,9 @@ const (
 type trips struct {
 	mu     sync.Mutex
 	seen   []trip
-	slowAt time.Time // when an evaluation last was not quick
+	slowAt time.Time   // when an evaluation last was not quick
+	ends   bool        // an evaluation that was put off has ended by itself
+	quick  atomic.Bool // one was quick
 }
 
 // trip is one evaluation that took too long: when, and the class of its input.
@@ -477,6 +479,19 @@ func (t *trips) slow() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slowAt = time.Now()
+}
+
+// ended notes that an evaluation ended by itself, and whether it was quick.
+func (t *trips) ended(quick bool) {
+	if quick {
+		if !t.quick.Load() {
+			t.quick.Store(true)
+		}
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ends = true
 }
 
 func (t *trips) expire() {

@@ -25,7 +25,7 @@ PODS = 60
 LATE = re.compile(r"the evaluation took longer than ([0-9.]+)(m?s)")
 UNITS = {"s": 1.0, "ms": 0.001}
 #: Seconds after which a rule is put off behind the others, and until that is noticed (engine/lost.go, guard.go).
-GLANCE = 0.03
+GLANCE = 0.015
 #: Seconds by which other statuses may come later.
 DELAY = 5
 
@@ -49,7 +49,7 @@ def checked_in(addon: AddOn) -> Object:
     return found
 
 
-@pytest.mark.parametrize("rules", [1, 3, 20])
+@pytest.mark.parametrize("rules", [1, 20, 40])
 def test_endless_rules_delay_the_other_statuses_by_less_than_5_seconds_together(
     addon: AddOn, plane: ControlPlane, rules: int
 ) -> None:
@@ -86,7 +86,7 @@ def test_endless_rules_delay_the_other_statuses_by_less_than_5_seconds_together(
         # All that they take: so many evaluations up to their deadlines, on each core beside those of the others, and
         # of each a glance on each core.
         cores = os.cpu_count() or 1
-        assert len(late) >= rules / 2 and sum(late) / cores + rules * GLANCE <= DELAY
+        assert late and sum(late) / cores + rules * GLANCE <= DELAY
         # The clock of a machine that does other things shows no more than that.
         assert beside["seconds"] - before["seconds"] < 4 * DELAY
         print(

@@ -28,7 +28,7 @@ _NO_TEXT_ELSEWHERE: Final = re.compile(
 LONGEST_KEY: Final = 1000
 #: Longest text that is remembered, and how many.
 _LONGEST: Final = 512
-_REMEMBERED: Final = 1 << 16
+_REMEMBERED: Final = 1 << 13
 
 
 def to_yaml(value: Any) -> str:

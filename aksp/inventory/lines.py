@@ -19,7 +19,7 @@ _REQUESTS = 2
 
 _Answer = Callable[[], "list[list[dict[str, int]]]"]
 #: The fields wanted of one document, and its text.
-_Wanted = tuple[list[tuple["DocumentText", str]], bytes]
+_Wanted = tuple[list["FileSource"], bytes]
 
 
 #: A line, a column on it, and the column after the line's last character, all counted from 1.
@@ -77,7 +77,7 @@ class LineIndex:
         self._engine = engine
         self._kept: dict[str, bytes] = {}
         self._expected: list[FileSource] = []
-        self._known: dict[tuple[DocumentText, str], Place] = {}
+        self._known: dict[FileSource, Place] = {}
 
     def keep(self, file: str, text: bytes) -> None:
         """Keep the text of what cannot be read twice."""
@@ -89,22 +89,21 @@ class LineIndex:
 
     def place_of(self, source: FileSource) -> Place:
         """One place; the document's first when its text is gone."""
-        key = source.text, source.path
-        if key not in self._known:
+        if source not in self._known:
             expected, self._expected = self._expected, []
             self._find([*expected, source])
-        return self._known[key]
+        return self._known[source]
 
     def _find(self, sources: Iterable[FileSource]) -> None:
         """Look up many at once: each document is read and parsed once."""
         # In the order of the files, so that what is wanted of one document stands together.
-        wanted = sorted({key for one in sources if (key := (one.text, one.path)) not in self._known})
+        wanted = sorted({one for one in sources if one not in self._known})
         pending: list[_Wanted] = []
         asked: list[tuple[list[_Wanted], _Answer]] = []
         size = 0
         with ExitStack() as stack:
             current, stream = "", None
-            for (file, offset, length), places in groupby(wanted, key=lambda key: key[0][:3]):
+            for (file, offset, length), places in groupby(wanted, key=lambda one: one.text[:3]):
                 if file != current:
                     stack.close()
                     current, stream = file, self._open(file, stack)
@@ -129,9 +128,9 @@ class LineIndex:
             [
                 {
                     "length": len(text),
-                    "line": wanted[0][0].first_line,
-                    "json": wanted[0][0].json,
-                    "paths": [document.item + path for document, path in wanted],
+                    "line": wanted[0].text.first_line,
+                    "json": wanted[0].text.json,
+                    "paths": [one.text.item + one.path for one in wanted],
                 }
                 for wanted, text in pending
             ],
@@ -140,8 +139,8 @@ class LineIndex:
 
     def _remember(self, pending: Sequence[_Wanted], answer: _Answer) -> None:
         for (wanted, _), found in zip(pending, answer(), strict=True):
-            for key, position in zip(wanted, found, strict=True):
-                self._known[key] = position["line"], position["column"], position["end"]
+            for one, position in zip(wanted, found, strict=True):
+                self._known[one] = position["line"], position["column"], position["end"]
 
     def text(self, file: str) -> str | None:
         """A file's text, what is no UTF-8 in it replaced; None when it has gone since."""

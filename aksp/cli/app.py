@@ -108,8 +108,9 @@ def entry() -> NoReturn:
 
 def _asked() -> int:
     from aksp.cli import completion
+    from aksp.cli.candidates import VARIABLE
 
-    return completion.entry() if completion.VARIABLE in os.environ else main()
+    return completion.entry() if VARIABLE in os.environ else main()
 
 
 def run(command: Callable[[], int]) -> NoReturn:

@@ -14,6 +14,9 @@ import typer
 if TYPE_CHECKING:
     from aksp.model.definition import Definition
 
+#: Set by the scripts of ``aksp completion``; typer makes the name from the command's.
+VARIABLE = "_AKSP_COMPLETE"
+
 Candidates = Iterable[tuple[str, str]]
 """Values, each with what zsh, fish and kubectl show beside it."""
 

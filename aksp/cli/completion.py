@@ -12,8 +12,8 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-#: Set by the scripts of ``aksp --show-completion``; typer makes the name from the command's.
-VARIABLE = "_AKSP_COMPLETE"
+from aksp.cli.candidates import VARIABLE
+
 #: What of ``COMP_WORDBREAKS`` occurs in our values: bash hands ``arn:aws:x`` over as five words.
 _BREAKS = "=:"
 _SPECIAL_TO_BASH = re.compile(r"[^\w@%+=:,./~-]")

@@ -28,6 +28,6 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell.", show_de
     """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
-    from aksp.cli.completion import VARIABLE
+    from aksp.cli.candidates import VARIABLE
 
     typer.echo(get_completion_script(prog_name="aksp", complete_var=VARIABLE, shell=shell.value))

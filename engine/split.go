@@ -229,10 +229,9 @@ func split(r splitRequest, text []byte) (any, error) {
 		end = span.Offset + span.Length
 		var list listing
 		if span.JSON && span.Length > target {
-			var err error
-			if list, err = listItems(raw); err != nil {
-				problems = append(problems, Problem{Line: span.Line, Message: jsonMessage(err)})
-				continue
+			// What is no JSON is told when it is loaded, by its own line.
+			if found, err := listItems(raw); err == nil {
+				list = found
 			}
 		}
 		// An object with items that is named otherwise is judged itself, too.

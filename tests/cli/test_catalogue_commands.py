@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from aksp.catalog.folder import as_json, bundled
+from aksp.catalog.folder import Folder, as_json, bundled
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, chosen
 
 SLUGS = [definition.slug for definition in bundled()]
 
 
-def test_definitions_lists_all_nine_with_kinds_and_titles(aksp: Aksp) -> None:
+def test_definitions_lists_all_with_kinds_and_titles(aksp: Aksp) -> None:
     lines = aksp.done("definitions").out.splitlines()
 
     assert lines[0].split() == ["NAME", "KINDS", "SEVERITY", "DISPLAY", "NAME"]
@@ -200,3 +201,18 @@ def test_wrong_usage_is_exit_2_and_named(arguments: list[str], aksp: Aksp) -> No
 
     assert (run.code, run.out) == (2, "")
     assert arguments[-1] in run.err
+
+
+def test_help_of_assign_reads_the_catalogue_once_however_many_definitions_there_are(
+    aksp: Aksp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    whole = Folder._read
+
+    def counted(self: Folder, path: Path, libraries: Any) -> Any:
+        read.append(path)
+        return whole(self, path, libraries)
+
+    monkeypatch.setattr(Folder, "_read", counted)
+    aksp.done("assign", "--help")
+    assert len(read) == len(set(read)) >= 26

@@ -61,9 +61,15 @@ class AssignGroup(TyperGroup):
 
 
 def _workspace(ctx: Any) -> Workspace:
+    """The workspace, opened once for a context: help asks for the command of each definition."""
     from aksp.workspace import Workspace
 
-    return Workspace.open(ctx.params.get("workspace"), new=True)
+    given = ctx.params.get("workspace")
+    key = f"{__name__}:{given}"
+    if key not in ctx.meta:
+        ctx.meta[key] = Workspace.open(given, new=True)
+    found: Workspace = ctx.meta[key]
+    return found
 
 
 app = typer.Typer(

@@ -64,6 +64,16 @@ def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
     return [(name, "") for name in sorted({kind.kind for one in catalog(ctx) for kind in one.kinds})]
 
 
+def severities(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The severities of the catalogue."""
+    return [(name, "") for name in sorted({one.severity for one in catalog(ctx)})]
+
+
+def standards(ctx: typer.Context, incomplete: str) -> Candidates:
+    """What asks for the catalogue's definitions."""
+    return [(name, "") for name in sorted({text for one in catalog(ctx) for text in one.standards})]
+
+
 def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
     """The assignments of the workspace. A cluster is not asked: a key press must not wait for a server."""
     from aksp.errors import AkspError

@@ -216,3 +216,33 @@ def test_help_of_assign_reads_the_catalogue_once_however_many_definitions_there_
     monkeypatch.setattr(Folder, "_read", counted)
     aksp.done("assign", "--help")
     assert len(read) == len(set(read)) >= 26
+
+
+def listed(aksp: Aksp, *options: str) -> list[str]:
+    return aksp.done("definitions", *options, "-o", "name").out.split()
+
+
+def test_definitions_are_found_by_severity_standard_and_words(aksp: Aksp) -> None:
+    by_name = {one.slug: one for one in bundled()}
+    assert listed(aksp, "--severity", "Critical") == [s for s in SLUGS if by_name[s].severity == "critical"] != []
+    levels = {level: set(listed(aksp, "--standard", f"PSS {level}")) for level in ("baseline", "restricted")}
+    # Each control of baseline is one of restricted, too; restricted has more.
+    assert "no-privileged" in levels["baseline"] and "run-as-non-root" in levels["restricted"] - levels["baseline"]
+    assert listed(aksp, "--standard", "pss restricted: seccomp") == ["seccomp-profiles"]
+    assert listed(aksp, "--search", "SECCOMP profile") == ["seccomp-profiles"]
+    assert listed(aksp, "--search", by_name["seccomp-profiles"].name) == ["seccomp-profiles"]
+    assert listed(aksp, "--search", "allowedseccompprofile", "--severity", "medium") == ["seccomp-profiles"]
+    assert listed(aksp, "--search", "seccomp nowhere") == listed(aksp, "--standard", "PSS res") == []
+
+
+def test_a_section_of_a_standard_is_no_beginning_of_a_number(aksp: Aksp) -> None:
+    sections = {
+        text.removeprefix("CIS Kubernetes ") for one in bundled() for text in one.standards if text.startswith("CIS ")
+    }
+    for section in sections:
+        whole = listed(aksp, "--standard", f"CIS Kubernetes {section}")
+        assert whole and set(whole) <= set(listed(aksp, "--standard", f"CIS Kubernetes {section.rpartition('.')[0]}"))
+    assert listed(aksp, "--standard", "CIS Kubernetes 5.") == []
+    assert "5.2.1" not in sections or listed(aksp, "--standard", "CIS Kubernetes 5.2.1") != listed(
+        aksp, "--standard", "CIS Kubernetes 5.2.10"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.listing import print_document, print_list
 from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
+
+if TYPE_CHECKING:
+    from aksp.model.definition import Definition
 
 PLACE = 10
 
@@ -29,25 +32,52 @@ KindOption = Annotated[
     ),
 ]
 
+SeverityOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SEVERITY",
+        help="Only this severity: critical, high, medium or low.",
+        autocompletion=candidates.severities,
+    ),
+]
+StandardOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Only what a standard asks for, such as 'PSS restricted' or 'CIS Kubernetes 5.2'.",
+        autocompletion=candidates.standards,
+    ),
+]
+SearchOption = Annotated[
+    str | None,
+    typer.Option(metavar="WORDS", help="Only definitions in whose names, texts, ids and standards all the words are."),
+]
+
 
 @app.callback()
 def definitions(
     ctx: typer.Context,
     category: CategoryOption = None,
     kind: KindOption = None,
+    severity: SeverityOption = None,
+    standard: StandardOption = None,
+    search: SearchOption = None,
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The catalogue of definitions."""
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
-        list_definitions(category, kind, output, workspace)
+        list_definitions(category, kind, severity, standard, search, output, workspace)
 
 
 @app.command("list")
 def list_definitions(
     category: CategoryOption = None,
     kind: KindOption = None,
+    severity: SeverityOption = None,
+    standard: StandardOption = None,
+    search: SearchOption = None,
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -63,6 +93,9 @@ def list_definitions(
         for d in catalog
         if (category is None or d.category.lower() == category.lower())
         and (kind is None or any(k.kind.lower() == kind.lower() for k in d.kinds))
+        and (severity is None or d.severity.lower() == severity.lower())
+        and (standard is None or any(_begins(one, standard) for one in d.standards))
+        and (search is None or _says(d, search))
     ]
     wide = output is ListFormat.WIDE
     print_list(
@@ -82,6 +115,28 @@ def list_definitions(
         names=[d.slug for d in found],
         empty="No definition matches.",
     )
+
+
+def _begins(standard: str, wanted: str) -> bool:
+    """Whether a standard is the one that is wanted, or a section of it: CIS 5.2 has 5.2.1, and not 5.20."""
+    rest = standard.lower().removeprefix(wanted.lower().rstrip())
+    return rest != standard.lower() and not rest[:1].isalnum()
+
+
+def _says(definition: Definition, words: str) -> bool:
+    azure = (text for one in definition.azure for text in (one.id, one.name))
+    texts = (
+        definition.slug,
+        definition.display_name,
+        definition.description,
+        definition.remediation,
+        definition.name,
+        definition.azure_policy_id or "",
+        *definition.standards,
+        *azure,
+    )
+    said = "\n".join(texts).lower()
+    return all(word in said for word in words.lower().split())
 
 
 @app.command("show")

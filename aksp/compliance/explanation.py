@@ -13,7 +13,7 @@ from typing import Any
 
 from aksp.compliance.exemptions import covers
 from aksp.compliance.nothing import disabled
-from aksp.compliance.parameters import effective
+from aksp.compliance.parameters import as_called_here, effective
 from aksp.compliance.plan import Ready
 from aksp.compliance.rollup import roll_up
 from aksp.compliance.selection import Criterion, ObjectScope, Rejection, requirement_text
@@ -127,7 +127,7 @@ def standing(
 def settings_of(ready: Ready) -> tuple[Setting, ...]:
     """The parameters of a definition in its order, with the values that hold for an assignment."""
     assignment, definition = ready.assignment, ready.definition
-    given = assignment.parameters
+    given = as_called_here(definition, assignment.parameters)
     values = effective(definition, given)
     return tuple(
         Setting(name=name, value=values[name], origin=ValueOrigin.ASSIGNMENT, document=assignment.origin)
@@ -228,7 +228,8 @@ def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
     if rejection.test is Criterion.EXCLUDED_NAMESPACES:
         details = [] if value == namespace else [str(value)]
         # A definition may have namespaces of its own; then no parameter says so, and it is no default either.
-        if "excludedNamespaces" in ready.definition.parameters.keys() - ready.assignment.parameters.keys():
+        given = as_called_here(ready.definition, ready.assignment.parameters)
+        if "excludedNamespaces" in ready.definition.parameters.keys() - given.keys():
             details.append("by default")
         why = f" ({', '.join(details)})" if details else ""
         return f"it leaves out namespace {namespace}{why}"

@@ -46,6 +46,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFault]:
     """Everything that is wrong with the values given for a definition's parameters."""
+    given = as_called_here(definition, given)
     found: list[ParameterFault] = []
     for name, value in given.items():
         parameter = definition.parameters.get(name)
@@ -83,15 +84,38 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
 
 
 def _ours(definition: Definition, name: str) -> str:
-    """What a parameter of a definition of Azure's is called here; empty when none is called so there."""
-    of_azure = {theirs: ours for one in definition.azure for theirs, ours in one.parameters.items()}
-    return f"Azure's {name} is called {of_azure[name]} here" if name in of_azure else ""
+    """That a value is given by both names; empty for a name that Azure does not have either."""
+    ours = _azure_names(definition).get(name)
+    return f"Azure's {name} is called {ours} here, which is given too" if ours else ""
+
+
+def _azure_names(definition: Definition) -> Mapping[str, str]:
+    """What parameters are called in the definitions of Azure's that one stands for, and here."""
+    return {theirs: ours for one in definition.azure for theirs, ours in one.parameters.items()}
+
+
+def as_called_here(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by the names that parameters have here, and the effect in its own case.
+
+    So an assignment of a built-in of Azure's keeps its parameters (catalogue of Azure Policy: labelsList, cpuLimit, …;
+    newer built-ins write deny, audit and disabled). A value that is given by both names stays under Azure's, and is a fault.
+    """
+    of_azure = _azure_names(definition)
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        ours = name if name in definition.parameters else of_azure.get(name, name)
+        found[name if ours in given else ours] = value
+    effect, parameter = found.get("effect"), definition.parameters.get("effect")
+    if isinstance(effect, str) and parameter is not None:
+        allowed = (one for one in parameter.allowed_values if isinstance(one, str) and one.lower() == effect.lower())
+        found["effect"] = effect if effect in parameter.allowed_values else next(allowed, effect)
+    return found
 
 
 def effective(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values given, and the defaults of the others."""
     defaults = {name: p.default for name, p in definition.parameters.items() if p.has_default}
-    return {**defaults, **given}
+    return {**defaults, **as_called_here(definition, given)}
 
 
 def value_problem(parameter: Parameter, value: Any) -> str | None:
@@ -304,6 +328,7 @@ def format_problem(form: str, value: Any) -> str | None:
 
 def regexes(definition: Definition, values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The regular expressions among values, as (parameter, pattern), for the engine to compile."""
+    values = as_called_here(definition, values)
     found: list[tuple[str, str]] = []
     for name, parameter in definition.parameters.items():
         value = values.get(name)
@@ -320,6 +345,7 @@ def regexes(definition: Definition, values: Mapping[str, Any]) -> list[tuple[str
 
 def advice(definition: Definition, values: Mapping[str, Any]) -> list[str]:
     """Warnings about values that are allowed and yet rarely what was meant."""
+    values = as_called_here(definition, values)
     notes: list[str] = []
     for name, parameter in definition.parameters.items():
         value = values.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from aksp.catalog.folder import bundled
 from tests.catalog.documents import DETAILS, document, write
-from tests.cli.conftest import Aksp, kubeconfig
+from tests.cli.conftest import Aksp, kubeconfig, pod
 
 IMAGES = ("assign", "allowed-images", "--regex", r"^contoso\.azurecr\.io/.+$")
 
@@ -340,3 +341,26 @@ def test_rego_that_does_not_parse_is_refused_when_it_is_assigned(aksp: Aksp) -> 
 
     assert run.code == 2
     assert "ours/policy.rego:4:1: definition 'ours' does not compile" in run.err
+
+
+def test_an_assignment_of_azure_s_built_in_keeps_its_id_and_its_parameters(aksp: Aksp) -> None:
+    """By the full id, with Azure's names and effects, as `az policy assignment create` was given them."""
+    given = {"cpuLimit": "200m", "memoryLimit": "1Gi", "effect": "audit"}
+    document = {
+        "apiVersion": "policy.aksp.io/v1alpha1",
+        "kind": "PolicyAssignment",
+        "metadata": {"name": "limits"},
+        "spec": {
+            "policyDefinitionId": "/providers/Microsoft.Authorization/policyDefinitions/e345eecc-fa47-480f-9e88-67dcc122b164",
+            "parameters": {name: {"value": value} for name, value in given.items()},
+        },
+    }
+    (aksp.workspace / "assignments").mkdir(parents=True)
+    (aksp.workspace / "assignments" / "limits.json").write_text(json.dumps(document))
+    aksp.put("pod.json", pod())
+    by_azure = aksp.judge("pod.json").json
+    (aksp.workspace / "assignments" / "limits.json").unlink()
+    aksp.done("assign", "resource-limits", "--name", "limits", "--cpu", "200m", "--memory", "1Gi", "--effect", "Audit")
+    by_us = aksp.judge("pod.json").json
+    assert by_azure["results"] == by_us["results"] != []
+    assert by_azure["assignments"][0]["effect"] == by_us["assignments"][0]["effect"] == "Audit"

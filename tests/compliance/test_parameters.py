@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from aksp.catalog.folder import bundled
 from aksp.compliance import parameters
 from aksp.compliance.parameters import (
     advice,
@@ -16,7 +18,7 @@ from aksp.compliance.parameters import (
     regexes,
     value_problem,
 )
-from aksp.model.definition import Parameter, ParameterType
+from aksp.model.definition import AzureDefinition, Parameter, ParameterType
 from tests.compliance.builders import definition, parameter
 
 T = ParameterType
@@ -80,13 +82,34 @@ def test_an_unknown_parameter_is_named_with_the_nearest_that_there_is() -> None:
     assert fault.hint == "did you mean 'allowedPorts'?"
 
 
-def test_a_parameter_that_is_called_otherwise_at_azure_is_told_by_its_name_here() -> None:
-    from aksp.model.definition import AzureDefinition
-
+def test_a_parameter_that_is_called_otherwise_at_azure_is_the_one_here() -> None:
     of_azure = AzureDefinition(id="a", name="A", parameters={"cpuLimit": "maxCpu"})
     one = definition(parameters={"maxCpu": parameter("maxCpu", T.STRING, default="")}, azure=(of_azure,))
 
-    assert [fault.hint for fault in faults(one, {"cpuLimit": "1"})] == ["Azure's cpuLimit is called maxCpu here"]
+    assert faults(one, {"cpuLimit": "1"}) == []
+    assert effective(one, {"cpuLimit": "1"}) == effective(one, {"maxCpu": "1"}) == {"maxCpu": "1"}
+    (both,) = faults(one, {"cpuLimit": "1", "maxCpu": "2"})
+    assert (both.parameter, both.hint) == ("cpuLimit", "Azure's cpuLimit is called maxCpu here, which is given too")
+    # What has Azure's name here too is that.
+    named = replace(one, parameters={**one.parameters, "cpuLimit": parameter("cpuLimit", T.STRING, default="")})
+    assert effective(named, {"cpuLimit": "1"}) == {"maxCpu": "", "cpuLimit": "1"}
+
+
+@pytest.mark.parametrize("given", ["deny", "DENY", "Deny"])
+def test_an_effect_is_taken_in_any_case_and_is_the_one_that_is_allowed(given: str) -> None:
+    allowed = parameter("effect", T.STRING, allowed_values=("Audit", "Deny"), default="Audit")
+    one = definition(parameters={"effect": allowed})
+
+    assert faults(one, {"effect": given}) == [] and effective(one, {"effect": given}) == {"effect": "Deny"}
+    assert faults(one, {"effect": "denied"}) != []
+
+
+def test_no_name_of_azure_means_two_parameters_here() -> None:
+    for one in bundled():
+        pairs = {(theirs, ours) for each in one.azure for theirs, ours in each.parameters.items()}
+        assert len({theirs for theirs, _ in pairs}) == len(pairs), one.slug
+        assert {ours for _, ours in pairs} <= one.parameters.keys()
+        assert not {theirs for theirs, _ in pairs} & one.parameters.keys(), one.slug
 
 
 def test_a_parameter_like_no_other_gets_all_names_as_hint() -> None:

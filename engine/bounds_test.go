@@ -56,7 +56,7 @@ func TestABuiltInThatWouldMakeTooMuchOfLittleFails(t *testing.T) {
 		`sprintf("%s of 123456789012345678901234567890", ["x"])`: "",
 		`strings.render_template(concat("", [x | some _ in numbers.range(1, 70); x := "{{printf \"%1000000d\" 1}}"]), {})`:                 "the text would have 66 MiB, more than 64",
 		`strings.render_template("{{.a}} 1000000", {"a": "b"})`:                                                                            "",
-		`strings.render_template("{{range .x}}{{range $.x}}{{range $.x}}0123456789{{end}}{{end}}{{end}}", {"x": numbers.range(1, 200)})`:   "the text would have 64 MiB, more than 64",
+		`strings.render_template("{{range .x}}{{range $.x}}{{$.t}}{{end}}{{end}}", {"x": numbers.range(1, 100), "t": ` + hundred + `})`:    "the text would have 64 MiB, more than 64",
 		`strings.render_template("{{$y := .a}}{{range .x}}{{$y = print $y $y}}{{end}}", {"a": "ab", "x": numbers.range(1, 40)})`:           "the text would have 128 MiB, more than 64",
 		`strings.render_template("{{$y := .a}}{{range .x}}{{$y = printf \"%s%s\" $y $y}}{{end}}", {"a": "ab", "x": numbers.range(1, 40)})`: "MiB, more than 64",
 		`strings.render_template("{{$y := .a}}{{range .x}}{{$y = js $y}}{{end}}", {"a": "<", "x": numbers.range(1, 40)})`:                  "MiB, more than 64",

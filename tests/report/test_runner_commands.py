@@ -13,11 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aksp.model.compliance import Gap, KnownLocation, Report
+from aksp.model.compliance import Gap, KnownLocation, Report, Result
 from aksp.report.registry import FORMATS
 from aksp.runners import commands
 from tests.report.render import render
 from tests.report.scenarios import violations
+from tests.results import changed
 
 PIECES = (
     "##vso[task.setvariable variable=PATH]", "##[add-mask]", "##teamcity[message]", "::error::x", "::set-output name=a::",
@@ -29,10 +30,10 @@ TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
 def said(report: Report, text: str) -> Report:
     """A report that has a text wherever a manifest, a cluster or a rule could put one."""
 
-    def result(one: Any) -> Any:
+    def result(one: Result) -> Result:
         finding = one.finding
         container = finding.container and replace(finding.container, name=text, image=text)
-        return replace(
+        return changed(
             one,
             resource=replace(one.resource, name=text, namespace=text, kind=text),
             source=KnownLocation(file=text, line=3),

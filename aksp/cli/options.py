@@ -147,15 +147,20 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
 
 def without_equals_signs(arguments: Sequence[str], command: Any) -> list[str]:
     """Arguments in which ``-o=json`` is ``-ojson``, as kubectl and its like take it. What is an option's value stays."""
+    joined = [re.fullmatch("(-[A-Za-z])=(.+)", argument, re.DOTALL) for argument in arguments]
+    if not any(joined):
+        return list(arguments)
+    # The commands below assign are made when they are asked for, as by a shell that completes: none is an error here.
+    context = typer.Context(command, resilient_parsing=True)
     taking: set[str] = set()
     for name in ("", *arguments):
-        command = getattr(command, "commands", {}).get(name, command)
+        below = command.get_command(context, name) if name and hasattr(command, "get_command") else None
+        command = below or command
         taking.update(opt for one in command.params if not getattr(one, "is_flag", True) for opt in one.opts)
     found: list[str] = []
-    for before, argument in zip(("", *arguments), arguments, strict=False):
+    for before, argument, short in zip(("", *arguments), arguments, joined, strict=False):
         if argument == "--":
             return [*found, *arguments[len(found) :]]
-        short = re.match("(-[A-Za-z])=(.+)", argument)
         is_option = short is not None and short[1] in taking and before not in taking
         found.append(f"{short[1]}{short[2]}" if short and is_option else argument)
     return found

@@ -83,6 +83,12 @@ def test_a_short_option_may_have_an_equals_sign(assigned: Aksp) -> None:
         (["compliance", "-A=x", "-f=", "-z=1"], ["compliance", "-A=x", "-f=", "-z=1"]),
         (["compliance", "--", "-f=x"], ["compliance", "--", "-f=x"]),
         (["-o=json"], ["-o=json"]),
+        (["assign", "allowed-images", "--dry-run", "-o=json"], ["assign", "allowed-images", "--dry-run", "-ojson"]),
+        (
+            ["assign", "allowed-images", "--regex", "-o=x", "-o=x"],
+            ["assign", "allowed-images", "--regex", "-o=x", "-ox"],
+        ),
+        (["assign", "nowhere", "-o=x"], ["assign", "nowhere", "-o=x"]),
     ],
 )
 def test_what_is_a_value_or_no_option_stays(given: list[str], meant: list[str]) -> None:

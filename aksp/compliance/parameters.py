@@ -344,8 +344,7 @@ def regexes(definition: Definition, values: Mapping[str, Any]) -> list[tuple[str
 
 
 def advice(definition: Definition, values: Mapping[str, Any]) -> list[str]:
-    """Warnings about values that are allowed and yet rarely what was meant."""
-    values = as_called_here(definition, values)
+    """Warnings about values, by the names here, that are allowed and yet rarely what was meant."""
     notes: list[str] = []
     for name, parameter in definition.parameters.items():
         value = values.get(name)

@@ -539,11 +539,7 @@ func concat(m *machine, args []any) (any, bool) {
 }
 
 func split(_ *machine, args []any) (any, bool) {
-	text, ok := args[0].(string)
-	if !ok {
-		return nil, false
-	}
-	by, ok := args[1].(string)
+	text, by, ok := two[string](args)
 	if !ok || by == "" {
 		return nil, false
 	}
@@ -559,11 +555,7 @@ func split(_ *machine, args []any) (any, bool) {
 }
 
 func replace(_ *machine, args []any) (any, bool) {
-	text, ok := args[0].(string)
-	if !ok {
-		return nil, false
-	}
-	old, ok := args[1].(string)
+	text, old, ok := two[string](args)
 	if !ok || old == "" {
 		return nil, false
 	}
@@ -604,11 +596,7 @@ func substring(_ *machine, args []any) (any, bool) {
 }
 
 func indexOf(_ *machine, args []any) (any, bool) {
-	text, ok := args[0].(string)
-	if !ok {
-		return nil, false
-	}
-	part, ok := args[1].(string)
+	text, part, ok := two[string](args)
 	if !ok || part == "" || !ascii(text) || !ascii(part) {
 		return nil, false
 	}

@@ -29,5 +29,5 @@ def help(  # noqa: A001 - a command's function is named like it
             raise InvalidInput(
                 f"{within.command_path} has no command {name!r}", hint=nearest(name, known) if known else None
             )
-        within = type(within)(found, info_name=name, parent=within)
+        within = typer.Context(found, info_name=name, parent=within)
     typer.echo(within.get_help())

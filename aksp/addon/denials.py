@@ -16,12 +16,12 @@ from urllib.parse import quote
 
 from aksp.addon import names
 from aksp.addon.decision import Decision, Refusal
-from aksp.addon.outbox import ONCE, PENDING, Outbox
+from aksp.addon.outbox import PENDING, Outbox
 from aksp.addon.refusals import cut
 from aksp.errors import ClusterError
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
-from aksp.kube.fetch import Backoff
+from aksp.kube.fetch import ONCE, Backoff
 from aksp.model.assignment import API_VERSION
 from aksp.model.resource import Container, Owner, Resource
 from aksp.model.times import moment, rfc3339

@@ -19,11 +19,11 @@ from urllib.parse import quote
 
 from aksp.addon import names
 from aksp.addon.decision import Decision
-from aksp.addon.outbox import ONCE, Outbox
+from aksp.addon.outbox import Outbox
 from aksp.addon.refusals import cut
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
-from aksp.kube.fetch import Backoff
+from aksp.kube.fetch import ONCE, Backoff
 from aksp.model.resource import Resource
 from aksp.model.times import rfc3339
 

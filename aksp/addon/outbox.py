@@ -23,8 +23,6 @@ INTERVAL_SECONDS = 1.0
 TELL_SECONDS = 60.0
 """How often the log says that something is not written."""
 BACKOFF = Backoff(first=1.0, longest=60.0)
-ONCE = Backoff(tries=1)
-"""For ``write``: the outbox itself tries again, and a pause within an attempt would hold up the end of the process."""
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")

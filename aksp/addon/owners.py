@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection, Mapping
 from threading import Lock
 from typing import Any
 
-from aksp.addon.outbox import ONCE
 from aksp.errors import AkspError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
+from aksp.kube.fetch import ONCE
 from aksp.kube.kinds import Discovery
 from aksp.model.resource import Owner, Resource
 

@@ -13,11 +13,11 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from aksp.addon import review, wording
+from aksp.addon.answer import Answer, failure
 from aksp.addon.asking import WORDS, Unjudged, request_of
 from aksp.addon.decision import Decision, Disagreement, Outcome, ReviewRequest
 from aksp.addon.decision_cache import DecisionCache, ending, response
 from aksp.addon.owners import Owners, Unconfirmed
-from aksp.addon.webhook import Answer, failure
 from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready

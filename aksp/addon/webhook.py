@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
 import re
 import time
@@ -33,6 +32,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aksp.addon.answer import Answer, failure
 from aksp.addon.asking import HEAD_BYTES, Unjudged
 from aksp.addon.names import ADMIT_PATH
 
@@ -50,28 +50,6 @@ _READING: Final = 0.4
 _SMALL: Final = 64 * 1024
 """Bodies up to this many bytes count towards no budget, so that large ones never keep them out."""
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=(?:(\d{1,3})m)?(?:(\d{1,3}(?:\.\d{1,9})?)s)?(?:&|$)")
-
-#: metav1.StatusReason of an HTTP status (k8s.io/apimachinery/pkg/apis/meta/v1/types.go).
-_REASONS: Final[Mapping[int, str]] = {
-    400: "BadRequest",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    408: "Timeout",
-    413: "RequestEntityTooLarge",
-    415: "UnsupportedMediaType",
-    500: "InternalError",
-    503: "ServiceUnavailable",
-    504: "Timeout",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """An answer to a review: the HTTP status and a body of JSON."""
-
-    status: int
-    body: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,20 +100,6 @@ class Refused(Exception):
 
 class Gone(Exception):
     """The client has hung up: there is nobody to answer."""
-
-
-def failure(status: int, message: str) -> Answer:
-    """An answer that is not a review: a metav1.Status, which the API server quotes to the user."""
-    document = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": _REASONS.get(status, ""),
-        "code": status,
-    }
-    return Answer(status=status, body=json.dumps(document).encode())
 
 
 class Health:

@@ -37,6 +37,10 @@ class Backoff:
         return min(max(usual, wish or 0.0), self.longest)
 
 
+ONCE = Backoff(tries=1)
+"""For callers that try again themselves, where a pause within an attempt would hold them up."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
     """An attempt that failed and is made again after `seconds`: for a note to the user."""

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aksp.addon import certificates
+from aksp.addon.answer import Answer
 from aksp.addon.asking import Unjudged
 from aksp.addon.protocol import Limits
 from aksp.addon.server import Listener, serve
 from aksp.addon.tls import server_context
-from aksp.addon.webhook import Answer, Health, ReviewLimits, Webhook
+from aksp.addon.webhook import Health, ReviewLimits, Webhook
 
 NAME = "aksp.kube-system.svc"
 NOW = datetime.now(UTC)

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from aksp.addon import certificates
+from aksp.addon.answer import Answer
 from aksp.addon.protocol import Http
 from aksp.addon.server import Listener, loop_factory, serve
 from aksp.addon.tls import server_context
-from aksp.addon.webhook import Answer
 from aksp.errors import InvalidInput
 from tests.addon.https import AUTHORITY, CONTEXT, NAME, NOW, QUICK, SERVING, Client, echo, request, serving, trusting
 

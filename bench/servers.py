@@ -4,7 +4,7 @@ Each serves the same ASGI application over TLS to 8 connections of the same clie
 for about 0.1 ms, as a review by the engine costs, and answers 300 bytes. One server process with one event loop, as a
 replica is; server and client share the machine. The servers come from the package index into a virtual environment
 that is removed at the end; `aksp` is the add-on's own listener (uvicorn's protocol with limits) and needs only aksp's
-own dependencies. The figures are not all: aksp/addon/server.py has what else counts.
+own dependencies. The figures are not all: aksp/addon/webhook/server.py has what else counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from aksp.addon import certificates  # noqa: E402 - ROOT comes first
+from aksp.addon.webhook import certificates  # noqa: E402 - ROOT comes first
 
 CONNECTIONS = 8
 WORK_SECONDS = 0.0001
@@ -171,8 +171,8 @@ def _memory(pid: int) -> float:
 
 
 def _serve(port: int, pair: certificates.Pair) -> None:
-    from aksp.addon.server import Limits, Listener, loop_factory, serve
-    from aksp.addon.tls import server_context
+    from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
+    from aksp.addon.webhook.tls import server_context
 
     context = server_context(pair)
 

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import yaml
 
-from aksp.addon.certificates import issue, make_authority
+from aksp.addon.webhook.certificates import issue, make_authority
 from bench import subjects
 from bench.measure import CommandFailed
 from bench.peers import gatekeeper

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from aksp.addon.configuration import COLLECTION, Configuration
+from aksp.addon.checkins.status import not_started
+from aksp.addon.in_force.configuration import COLLECTION, Configuration
+from aksp.addon.in_force.namespaces import Namespaces
+from aksp.addon.in_force.policies import Standing, stand
+from aksp.addon.in_force.referenced_objects import ReferencedObjects
+from aksp.addon.in_force.resources import Resources
+from aksp.addon.in_force.rules import webhook_rules
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, NAME, NAMESPACE, VERSION
-from aksp.addon.namespaces import Namespaces
-from aksp.addon.policies import Standing, stand
-from aksp.addon.referenced_objects import ReferencedObjects
-from aksp.addon.resources import Resources
-from aksp.addon.reviewer import Reviewer
-from aksp.addon.rules import webhook_rules
-from aksp.addon.status import not_started
+from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
 from aksp.errors import AkspError, Forbidden
 from aksp.kube import objects

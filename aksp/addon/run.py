@@ -15,26 +15,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aksp.addon import leader, logs, names
-from aksp.addon.certificate_folder import CertificateFolder
-from aksp.addon.certificate_secret import CertificateSecret, ClusterSecret
-from aksp.addon.certificates import utc_now
-from aksp.addon.checkin_record import CheckInRecord
-from aksp.addon.configuration import Configuration
-from aksp.addon.decision import Decision, Disagreement
-from aksp.addon.denials import Denials
-from aksp.addon.events import Events
-from aksp.addon.leader import CheckIns
-from aksp.addon.metrics import Metrics
-from aksp.addon.operations import Operations
-from aksp.addon.owners import Owners
-from aksp.addon.policies import Standing
+from aksp.addon import names
+from aksp.addon.checkins import leader
+from aksp.addon.checkins.checkin_record import CheckInRecord
+from aksp.addon.checkins.leader import CheckIns
+from aksp.addon.in_force.configuration import Configuration
+from aksp.addon.in_force.policies import Standing
+from aksp.addon.in_force.rules import kinds_in_force
 from aksp.addon.reconciler import Reconciler
-from aksp.addon.reviewer import Reviewer
-from aksp.addon.rules import kinds_in_force
-from aksp.addon.server import Limits, Listener, loop_factory, serve
-from aksp.addon.tls import Served, Source
-from aksp.addon.webhook import Health, Webhook
+from aksp.addon.record import logs
+from aksp.addon.record.denials import Denials
+from aksp.addon.record.events import Events
+from aksp.addon.record.metrics import Metrics
+from aksp.addon.review.decision import Decision, Disagreement
+from aksp.addon.review.owners import Owners
+from aksp.addon.review.reviewer import Reviewer
+from aksp.addon.webhook.asgi import Health, Webhook
+from aksp.addon.webhook.certificate_folder import CertificateFolder
+from aksp.addon.webhook.certificate_secret import CertificateSecret, ClusterSecret
+from aksp.addon.webhook.certificates import utc_now
+from aksp.addon.webhook.operations import Operations
+from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
+from aksp.addon.webhook.tls import Served, Source
 from aksp.engine import Engine
 from aksp.errors import AkspError, EngineError, InvalidInput
 from aksp.kube.config import connect

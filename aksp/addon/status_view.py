@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from aksp.addon import checkin_record, names
-from aksp.addon.checkin_record import Failure
-from aksp.addon.configuration import PATH, read_intention
-from aksp.addon.deviations import deviations, digest, webhook_of, written
-from aksp.addon.problems import Reason
-from aksp.addon.status import RULES_PENDING
+from aksp.addon import names
+from aksp.addon.checkins import checkin_record
+from aksp.addon.checkins.checkin_record import Failure
+from aksp.addon.checkins.status import RULES_PENDING
+from aksp.addon.in_force.configuration import PATH, read_intention
+from aksp.addon.in_force.deviations import deviations, digest, webhook_of, written
+from aksp.addon.in_force.problems import Reason
 from aksp.errors import Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection

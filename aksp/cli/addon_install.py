@@ -41,7 +41,7 @@ def enable_in(
         if dry_run:
             _print(settings, as_json)
             return
-        from aksp.addon.installation import install
+        from aksp.addon.install.installation import install
 
         install(connection, settings, typer.echo)
     note(f"the add-on judges this cluster as /clusters/{name}; assignments at that scope, and at /, reach it")
@@ -50,7 +50,7 @@ def enable_in(
 
 def disable_in(where: ClusterChoice, namespace: str | None, *, keep_data: bool) -> None:
     """Delete the add-on's objects. Raises AkspError."""
-    from aksp.addon.installation import installed_in, uninstall
+    from aksp.addon.install.installation import installed_in, uninstall
     from aksp.addon.names import NAMESPACE
 
     deleted: list[str] = []
@@ -81,7 +81,7 @@ def read_ca(path: Path | None) -> str | None:
 
 def _kinds(workspace: str | None, connection: Connection | None) -> tuple[Listed, ...]:
     """The kinds of all definitions: bundled, the workspace's and, asked for, the cluster's own."""
-    from aksp.addon.installation import cluster_definitions, listed_kinds
+    from aksp.addon.install.installation import cluster_definitions, listed_kinds
     from aksp.engine import Engine
     from aksp.kube.kinds import Discovery
     from aksp.store.cluster import ClusterStore
@@ -138,7 +138,7 @@ def _assigned(definitions: Sequence[Definition], assignments: Iterable[Assignmen
 
 
 def _print(settings: Settings, as_json: bool) -> None:
-    from aksp.addon.manifests import everything
+    from aksp.addon.install.manifests import everything
     from aksp.yaml_writer import to_yaml
 
     documents = everything(settings)

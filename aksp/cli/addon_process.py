@@ -117,7 +117,7 @@ def check_in(
     cluster_name: ClusterNameOption = None,
 ) -> None:
     """Scan the cluster once and write statuses and reports; the leader runs it. Prints one line of JSON."""
-    from aksp.addon.checkin import run_check_in
+    from aksp.addon.checkins.checkin import run_check_in
 
     raise typer.Exit(
         run_check_in(kubeconfig=kubeconfig, context=context, cluster_name=cluster_name, namespace=namespace)

@@ -18,7 +18,7 @@ from aksp.report.text import safe
 
 def show(where: ClusterChoice, namespace: str | None, output: ListFormat) -> ExitCode:
     """Print, and give the exit code. Raises ClusterError."""
-    from aksp.addon.installation import installed_in
+    from aksp.addon.install.installation import installed_in
     from aksp.addon.names import NAMESPACE
 
     now = datetime.now(UTC)

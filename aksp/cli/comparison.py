@@ -13,8 +13,8 @@ from aksp.errors import InvalidInput
 from aksp.history import DamagedHistory, History, ScanTarget
 from aksp.model.compliance import ComplianceState, Report, StoredFinding
 from aksp.model.times import rfc3339
-from aksp.report.changes import gist
 from aksp.report.figures import plural
+from aksp.report.table.changes import gist
 from aksp.store.baseline import FILE, read_baseline, write_baseline
 
 #: Scans that a report's chart reaches back.

@@ -35,7 +35,7 @@ from aksp.model.compliance import ComplianceState, Gap, Result, Target, TargetKi
 from aksp.model.json_text import encode
 from aksp.model.resource import Document, Resource
 from aksp.model.scope import Scope
-from aksp.report.explanation import AssignmentExplanation, Case, Explanation, ResourceExplanation, distinct
+from aksp.report.explain.explanation import AssignmentExplanation, Case, Explanation, ResourceExplanation, distinct
 from aksp.report.interface import Style
 from aksp.runners import as_it_is, in_json
 from aksp.scan import Scan, ScanResult
@@ -354,13 +354,13 @@ def _stands(
 def _write(explanation: Explanation, request: ExplainRequest) -> None:
     style = on_stdout(request.color, Style())
     if request.output is ExplainFormat.TABLE:
-        from aksp.report.explanation_text import render_explanation
+        from aksp.report.explain.text import render_explanation
 
         out = io.StringIO()
         render_explanation(explanation, out, style)
         say(out.getvalue().removesuffix("\n"))
         return
-    from aksp.report.explanation_wire import explanation_wire
+    from aksp.report.explain.wire import explanation_wire
     from aksp.yaml_writer import to_yaml
 
     document = explanation_wire(explanation)

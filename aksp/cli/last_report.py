@@ -39,7 +39,7 @@ def refuse_filters(*, files: Sequence[str], namespaces: Sequence[str], selector:
 
 def last_report(choice: ClusterChoice, notes: Notes, *, now: datetime | None = None) -> Report:
     """The report, with its age told as a note. Raises ClusterError, InvalidInput."""
-    from aksp.addon.reports import read_report
+    from aksp.addon.checkins.reports import read_report
     from aksp.catalog.folder import bundled
 
     with choice.connected(notes.note) as connection:

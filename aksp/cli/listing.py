@@ -41,9 +41,9 @@ def print_list(
 
 def _lines(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """A table's lines, without a rule. A cell that is wider than a column may be moves the rest of its row."""
-    from aksp.report.blocks import Column, Grid, Row, Span
-    from aksp.report.layout import GAP, fit
-    from aksp.report.plain import row_lines
+    from aksp.report.table.blocks import Column, Grid, Row, Span
+    from aksp.report.table.layout import GAP, fit
+    from aksp.report.table.plain import row_lines
     from aksp.report.text import safe
 
     grid = Grid(

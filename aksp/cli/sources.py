@@ -9,7 +9,7 @@ from aksp.engine import Engine
 from aksp.inventory.lines import FileSource
 from aksp.model.compliance import Result
 from aksp.model.resource import Resource
-from aksp.report.excerpt import Excerpt, Text
+from aksp.report.explain.excerpt import Excerpt, Text
 from aksp.yaml_writer import to_yaml
 
 #: kubectl keeps the whole object in it, once more.

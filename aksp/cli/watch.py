@@ -28,10 +28,11 @@ from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, NothingToJudge
 from aksp.model.compliance import Report
 from aksp.model.scope import Scope
-from aksp.report import events, live, summary
+from aksp.report import events
 from aksp.report.figures import compliance_words, plural
 from aksp.report.interface import GroupBy, Show
-from aksp.report.plain import draw_plain
+from aksp.report.table import live, summary
+from aksp.report.table.plain import draw_plain
 from aksp.runners import as_it_is, in_json, parted
 from aksp.workspace import Workspace, prepare
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from aksp.model.compliance import Result, SourceLocation
 from aksp.model.resource import Container
-from aksp.report.blocks import Cell, Line, Tone, cell, span
 from aksp.report.figures import plural
 from aksp.report.groups import Group, GroupedSubject
+from aksp.report.table.blocks import Cell, Line, Tone, cell, span
 
 #: How many places of one row are named; the rest is counted.
 MOST_PLACES: Final = 4

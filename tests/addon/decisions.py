@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from aksp.addon.decision import Decision, Outcome, ReviewRequest, Violation
-from aksp.addon.refusals import refusals
+from aksp.addon.review.decision import Decision, Outcome, ReviewRequest, Violation
+from aksp.addon.review.refusals import refusals
 from aksp.errors import ClusterError
 from aksp.kube import faults
 from aksp.kube.connection import Connection

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aksp.addon import certificates
-from aksp.addon.answer import Answer
-from aksp.addon.asking import Unjudged
-from aksp.addon.protocol import Limits
-from aksp.addon.server import Listener, serve
-from aksp.addon.tls import server_context
-from aksp.addon.webhook import Health, ReviewLimits, Webhook
+from aksp.addon.review.answer import Answer
+from aksp.addon.review.asking import Unjudged
+from aksp.addon.webhook import certificates
+from aksp.addon.webhook.asgi import Health, ReviewLimits, Webhook
+from aksp.addon.webhook.protocol import Limits
+from aksp.addon.webhook.server import Listener, serve
+from aksp.addon.webhook.tls import server_context
 
 NAME = "aksp.kube-system.svc"
 NOW = datetime.now(UTC)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aksp.addon.asking import HEAD_BYTES, request_of
+from aksp.addon.review.asking import HEAD_BYTES, request_of
 from tests.engine.reviews import pod, review
 
 WHOLE = review(pod())

@@ -15,11 +15,11 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon.decision import Decision
-from aksp.addon.owners import Owners
-from aksp.addon.policies import stand
-from aksp.addon.reviewer import Reviewer
-from aksp.addon.server import loop_factory
+from aksp.addon.in_force.policies import stand
+from aksp.addon.review.decision import Decision
+from aksp.addon.review.owners import Owners
+from aksp.addon.review.reviewer import Reviewer
+from aksp.addon.webhook.server import loop_factory
 from aksp.engine import Engine
 from aksp.kube.connection import Connection
 from aksp.model.scope import Scope

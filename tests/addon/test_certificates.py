@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from aksp.addon import certificates, tls
-from aksp.addon.certificate_folder import CertificateFolder
-from aksp.addon.certificate_secret import GRACE, SETTLE, CertificateSecret
-from aksp.addon.certificates import Pair
-from aksp.addon.tls import Material, Served, server_context
+from aksp.addon.webhook import certificates, tls
+from aksp.addon.webhook.certificate_folder import CertificateFolder
+from aksp.addon.webhook.certificate_secret import GRACE, SETTLE, CertificateSecret
+from aksp.addon.webhook.certificates import Pair
+from aksp.addon.webhook.tls import Material, Served, server_context
 from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube.faults import AlreadyExists, Conflict, ServerFault
 from tests.addon.https import trusting

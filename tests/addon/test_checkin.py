@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon import checkin
-from aksp.addon.checkin import check_in
+from aksp.addon.checkins import checkin
+from aksp.addon.checkins.checkin import check_in
+from aksp.addon.checkins.status_writer import StatusWriter
+from aksp.addon.checkins.summary import Summary
+from aksp.addon.in_force.rules import rules_for
 from aksp.addon.names import NAME
 from aksp.addon.names import WEBHOOK as WEBHOOK_NAME
-from aksp.addon.rules import rules_for
-from aksp.addon.status_writer import StatusWriter
-from aksp.addon.summary import Summary
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden
 from aksp.kube.connection import Connection

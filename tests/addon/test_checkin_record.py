@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon.checkin_record import FAILED, LAST, CheckInRecord, cause_of, read
+from aksp.addon.checkins.checkin_record import FAILED, LAST, CheckInRecord, cause_of, read
 from aksp.kube.connection import Connection, Response
 from aksp.kube.faults import Unreachable
 from tests.addon.custom import merged

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from aksp.addon import names
-from aksp.addon.configuration import MISSING_SECONDS, PATH, Configuration, intention_path
-from aksp.addon.deviations import deviations, written
-from aksp.addon.manifests import manifests
-from aksp.addon.metrics import PARTS
+from aksp.addon.in_force.configuration import MISSING_SECONDS, PATH, Configuration, intention_path
+from aksp.addon.in_force.deviations import deviations, written
+from aksp.addon.install.manifests import manifests
+from aksp.addon.record.metrics import PARTS
 from aksp.addon.settings import Settings
 from aksp.errors import ClusterError
 from aksp.kube import faults

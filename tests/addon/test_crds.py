@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aksp.addon import names
-from aksp.addon.crds import crds
+from aksp.addon.install.crds import crds
 from aksp.store import documents
 
 BY_KIND = {one["spec"]["names"]["kind"]: one for one in crds()}

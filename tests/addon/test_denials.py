@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.denials import OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name, merged
-from aksp.addon.denials import _denial as denial_of_refusal
-from aksp.addon.refusals import cut
+from aksp.addon.record.denials import OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name, merged
+from aksp.addon.record.denials import _denial as denial_of_refusal
+from aksp.addon.review.refusals import cut
 from aksp.errors import Forbidden
 from aksp.kube import faults
 from aksp.model.resource import Container, Owner, Resource
@@ -376,7 +376,7 @@ def test_each_assignment_has_a_denial_for_the_others(cluster: Cluster, clock: Cl
 
 @pytest.mark.parametrize("assignment", ["a" * 253, "a" * 39 + "." + "b" * 20, "x" * 39 + "-y"])
 def test_names_are_names_whatever_the_assignment_is_called(assignment: str) -> None:
-    from aksp.addon.events import _SUBDOMAIN
+    from aksp.addon.record.events import _SUBDOMAIN
 
     name = denial_name(DenialKey(assignment=assignment, namespace="shop", kind="Deployment", name="web"))
 

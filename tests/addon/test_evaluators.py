@@ -15,7 +15,8 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon import logs, reviewer
+from aksp.addon.record import logs
+from aksp.addon.review import reviewer
 from aksp.addon.run import AddOn, RunSettings
 from aksp.engine import Admission, Engine
 from aksp.kube.connection import Connection

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aksp.addon import events as module
-from aksp.addon.events import NAMESPACE_BURST, Events
+from aksp.addon.record import events as module
+from aksp.addon.record.events import NAMESPACE_BURST, Events
 from aksp.kube import faults
 from aksp.model.resource import Resource
 from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result

@@ -23,11 +23,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aksp.addon.owners import Owners
-from aksp.addon.policies import stand
-from aksp.addon.reviewer import Reviewer
-from aksp.addon.server import loop_factory
-from aksp.addon.webhook import ReviewLimits
+from aksp.addon.in_force.policies import stand
+from aksp.addon.review.owners import Owners
+from aksp.addon.review.reviewer import Reviewer
+from aksp.addon.webhook.asgi import ReviewLimits
+from aksp.addon.webhook.server import loop_factory
 from aksp.engine import Engine
 from aksp.kube.connection import Connection
 from aksp.model.scope import Scope

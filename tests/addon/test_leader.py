@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aksp.addon import leader
-from aksp.addon.leader import CheckIns
+from aksp.addon.checkins import leader
+from aksp.addon.checkins.leader import CheckIns
 
 DONE = 'print(\'{"evaluation": "1"}\')'
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aksp.addon import logs
+from aksp.addon.record import logs
 from aksp.errors import InvalidInput
 from tests.addon.decisions import allowed, changed, refused, result
 

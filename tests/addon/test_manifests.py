@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from aksp.addon import certificates, names
-from aksp.addon.installation import listed_kinds
-from aksp.addon.manifests import manifests, removable
+from aksp.addon import names
+from aksp.addon.install.installation import listed_kinds
+from aksp.addon.install.manifests import manifests, removable
 from aksp.addon.settings import Listed, Settings, seconds
+from aksp.addon.webhook import certificates
 from aksp.catalog.folder import bundled
 from aksp.errors import InvalidInput
 from aksp.model.definition import Definition, ResourceKind

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from aksp.addon.metrics import Metrics
+from aksp.addon.record.metrics import Metrics
 from aksp.model.resource import Resource
 from tests.addon.decisions import Clock, allowed, changed, refused
 

@@ -18,11 +18,11 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon import wording
-from aksp.addon.decision import Decision, Outcome, Violation
-from aksp.addon.owners import Owners
-from aksp.addon.policies import Standing, stand
-from aksp.addon.reviewer import Reviewer
+from aksp.addon.in_force.policies import Standing, stand
+from aksp.addon.review import wording
+from aksp.addon.review.decision import Decision, Outcome, Violation
+from aksp.addon.review.owners import Owners
+from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
 from aksp.inventory.cluster import Cluster
 from aksp.kube.connection import Connection

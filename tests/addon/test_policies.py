@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.policies import InForce, Standing, stand
+from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.compliance.judgement import Task
 from aksp.engine import Engine
 from aksp.model.definition import RegoModule

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-from aksp.addon.protocol import Limits, LingeringTransport
+from aksp.addon.webhook.protocol import Limits, LingeringTransport
 
 
 class Transport:

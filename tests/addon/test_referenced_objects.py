@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from aksp.addon.compiled import Compiled
-from aksp.addon.policies import Standing
-from aksp.addon.referenced_objects import ReferencedObjects
+from aksp.addon.in_force.compiled import Compiled
+from aksp.addon.in_force.policies import Standing
+from aksp.addon.in_force.referenced_objects import ReferencedObjects
 from aksp.compliance.judgement import Task
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.reports import LARGEST_REPORT_BYTES, PAUSE_SECONDS, TRIES, publish, read_report
+from aksp.addon.checkins.reports import LARGEST_REPORT_BYTES, PAUSE_SECONDS, TRIES, publish, read_report
 from aksp.errors import AkspError, ClusterError, Forbidden, InvalidInput
 from aksp.model.compliance import Finding, Report
 from tests.addon.stored import API, OPEN_REPORTS, POLICY_REPORTS, REPORTS, Stored
@@ -166,7 +166,7 @@ def test_a_report_that_cannot_be_read_says_why_and_where(
 
 def test_a_few_bytes_cannot_fill_the_memory_of_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     assert LARGEST_REPORT_BYTES < 2 << 30
-    monkeypatch.setattr("aksp.addon.reports.LARGEST_REPORT_BYTES", 1 << 20)
+    monkeypatch.setattr("aksp.addon.checkins.reports.LARGEST_REPORT_BYTES", 1 << 20)
     cluster = Stored(REPORTS)
     written(cluster, SCENARIOS["gaps"]())
     cluster.objects[FIRST]["spec"]["data"] = _data(b" " * (2 << 20))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aksp.addon import review, wording
-from aksp.addon.decision import Outcome, ReviewRequest
+from aksp.addon.review import review, wording
+from aksp.addon.review.decision import Outcome, ReviewRequest
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan
 from aksp.model.assignment import EnforcementMode, ExemptedResource, Exemption, ExemptionCategory

@@ -14,13 +14,13 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon import decision_cache, wording
-from aksp.addon import review as review_module
-from aksp.addon.asking import WORDS, Unjudged
-from aksp.addon.decision import Decision
-from aksp.addon.owners import Owners
-from aksp.addon.policies import Standing, stand
-from aksp.addon.reviewer import Reviewer
+from aksp.addon.in_force.policies import Standing, stand
+from aksp.addon.review import decision_cache, wording
+from aksp.addon.review import review as review_module
+from aksp.addon.review.asking import WORDS, Unjudged
+from aksp.addon.review.decision import Decision
+from aksp.addon.review.owners import Owners
+from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
 from aksp.errors import Forbidden
 from aksp.kube.connection import Connection

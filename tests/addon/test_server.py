@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from aksp.addon import certificates
-from aksp.addon.answer import Answer
-from aksp.addon.protocol import Http
-from aksp.addon.server import Listener, loop_factory, serve
-from aksp.addon.tls import server_context
+from aksp.addon.review.answer import Answer
+from aksp.addon.webhook import certificates
+from aksp.addon.webhook.protocol import Http
+from aksp.addon.webhook.server import Listener, loop_factory, serve
+from aksp.addon.webhook.tls import server_context
 from aksp.errors import InvalidInput
 from tests.addon.https import AUTHORITY, CONTEXT, NAME, NOW, QUICK, SERVING, Client, echo, request, serving, trusting
 

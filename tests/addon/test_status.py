@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.definitions import DefinitionInForce
-from aksp.addon.policies import ExemptionInForce, InForce
-from aksp.addon.problems import Reason
-from aksp.addon.status import (
+from aksp.addon.checkins.status import (
     LONGEST,
     Evaluation,
     assignment_status,
@@ -20,7 +17,10 @@ from aksp.addon.status import (
     not_started,
     patch_of,
 )
-from aksp.addon.webhook_coverage import WebhookCoverage
+from aksp.addon.checkins.webhook_coverage import WebhookCoverage
+from aksp.addon.in_force.definitions import DefinitionInForce
+from aksp.addon.in_force.policies import ExemptionInForce, InForce
+from aksp.addon.in_force.problems import Reason
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
 from tests.addon.custom import assigned, condition, defined, exempted, merged

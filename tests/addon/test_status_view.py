@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from aksp.addon import names
-from aksp.addon.checkin_record import FAILED, LAST
-from aksp.addon.deviations import whole
-from aksp.addon.manifests import manifests
+from aksp.addon.checkins.checkin_record import FAILED, LAST
+from aksp.addon.in_force.deviations import whole
+from aksp.addon.install.manifests import manifests
 from aksp.addon.settings import Settings
 from aksp.addon.status_view import AddonStatus, InstalledObjects, overview
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.answer import Answer
-from aksp.addon.asking import Unjudged
-from aksp.addon.operations import Operations
-from aksp.addon.server import loop_factory
-from aksp.addon.webhook import Health, ReviewLimits
+from aksp.addon.review.answer import Answer
+from aksp.addon.review.asking import Unjudged
+from aksp.addon.webhook.asgi import Health, ReviewLimits
+from aksp.addon.webhook.operations import Operations
+from aksp.addon.webhook.server import loop_factory
 from tests.addon.https import QUICK, Client, Reply, echo, request, serving
 
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon.configuration import PATH
+from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
+from aksp.addon.in_force.configuration import PATH
+from aksp.addon.in_force.rules import webhook_rules
 from aksp.addon.names import WEBHOOK
-from aksp.addon.rules import webhook_rules
-from aksp.addon.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.compliance.plan import Ready
 from aksp.errors import ClusterError
 from aksp.kube.connection import Connection

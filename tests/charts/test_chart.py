@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from aksp import __version__
-from aksp.addon import certificates
-from aksp.addon.crds import crds
-from aksp.addon.installation import label, listed_kinds
-from aksp.addon.manifests import everything
+from aksp.addon.install.crds import crds
+from aksp.addon.install.installation import label, listed_kinds
+from aksp.addon.install.manifests import everything
 from aksp.addon.settings import Settings
+from aksp.addon.webhook import certificates
 from aksp.catalog.folder import bundled
 from aksp.yaml_writer import to_yaml
 from tests.charts.helm import CHART, Helm, helm

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aksp.addon.reports import publish
+from aksp.addon.checkins.reports import publish
 from aksp.cli.last_report import ages
 from aksp.kube import faults
 from aksp.model.compliance import Report

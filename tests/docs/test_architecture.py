@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.docs.pages import ROOT, code, table
+from tests.docs.pages import ROOT, table
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
@@ -28,12 +28,6 @@ def test_the_table_of_folders_is_the_tree() -> None:
     assert len(named) == len(set(named))
     assert set(named) == _folders()
     assert all(row[1].endswith(".") for row in rows)
-
-
-def test_every_module_of_the_add_on_has_one_place() -> None:
-    rows = table(ARCHITECTURE, "Modules of `aksp/addon`", "What they do")
-    named = [name for cell, _ in rows for name in code(cell)]
-    assert sorted(named) == sorted({file.stem for file in (ROOT / "aksp" / "addon").glob("*.py")} - {"__init__"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

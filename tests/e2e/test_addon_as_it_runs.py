@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksp.addon import certificates
-from aksp.addon.certificates import Pair
+from aksp.addon.webhook import certificates
+from aksp.addon.webhook.certificates import Pair
 from tests.e2e.addon import WEBHOOK, AddOn, refusal, until
 from tests.e2e.command import Aksp
 from tests.e2e.confined import NOBODY, Confined, standing

@@ -153,7 +153,7 @@ def test_a_hostile_policy_is_in_error_and_the_others_answer_in_time(
 def test_a_certificate_that_is_replaced_fails_no_request(addon: AddOn, tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
-    from aksp.addon.certificates import issue, make_authority
+    from aksp.addon.webhook.certificates import issue, make_authority
 
     now = datetime.now(UTC)
     old, new = make_authority(now), make_authority(now)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aksp.addon.denials import OTHERS, PER_NAMESPACE
+from aksp.addon.record.denials import OTHERS, PER_NAMESPACE
 from tests.docs.pages import ROOT, blocks
 from tests.e2e.addon import GROUP, AddOn, free_port, refusal, until
 from tests.e2e.command import Aksp

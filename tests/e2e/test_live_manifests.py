@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from aksp.addon import names
-from aksp.addon.crds import crds
-from aksp.addon.installation import label, listed_kinds
-from aksp.addon.manifests import manifests
+from aksp.addon.install.crds import crds
+from aksp.addon.install.installation import label, listed_kinds
+from aksp.addon.install.manifests import manifests
+from aksp.addon.install.workload import pod_spec
 from aksp.addon.settings import Settings
-from aksp.addon.workload import pod_spec
 from aksp.catalog.custom import resource_of
 from aksp.catalog.folder import as_json, bundled
 from tests.docs.pages import PAGES, ROOT, blocks

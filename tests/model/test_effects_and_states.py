@@ -11,7 +11,7 @@ import pytest
 
 from aksp.model.compliance import PRECEDENCE, ComplianceState
 from aksp.model.effect import UNKNOWN_EFFECT, Effect
-from aksp.report.blocks import STATE_TONES
+from aksp.report.table.blocks import STATE_TONES
 from tests.sources import PACKAGE, modules
 
 _NAMES = re.compile(rf"(?<![A-Za-z])(?:{'|'.join([*Effect, *ComplianceState])})(?![A-Za-z])")

@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksp.report.excerpt import AROUND, Excerpt, Text
+from aksp.report.explain.excerpt import AROUND, Excerpt, Text
 
 TEXT = """\
 # a comment

@@ -8,7 +8,7 @@ import pytest
 
 from aksp.model.compliance import Gap
 from aksp.report.interface import GroupBy, Show, Style
-from aksp.report.job_summary import LIMIT_BYTES, job_summary
+from aksp.report.pipeline.job_summary import LIMIT_BYTES, job_summary
 
 from .render import render
 from .scenarios import SCENARIOS, many, pod

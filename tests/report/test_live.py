@@ -15,7 +15,7 @@ from aksp.model.compliance import ComplianceState, Finding, Gap, Report
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Resource
 from aksp.report import events
-from aksp.report.live import ScreenState, screen
+from aksp.report.table.live import ScreenState, screen
 from aksp.report.text import width_of
 from tests.docs.pages import ROOT, code, table
 from tests.report import scenarios

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from aksp.addon.metrics import Metrics
+from aksp.addon.record.metrics import Metrics
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
 from tests.results import changed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aksp.model.compliance import Gap, KnownLocation, Result
 from aksp.model.resource import Owner, Resource
 from aksp.report.interface import Style
-from aksp.report.repository import PlaceKind, file_path, gap_place, object_path, place_of
+from aksp.report.pipeline.repository import PlaceKind, file_path, gap_place, object_path, place_of
 from tests.results import changed
 
 from .scenarios import CLUSTER, FILES, SCENARIOS, Line, pod

@@ -17,7 +17,7 @@ from sarif_pydantic import Sarif  # type: ignore[import-untyped]
 from aksp.model.compliance import ComplianceState, Report
 from aksp.report.formats.sarif import category, split, write_sarif
 from aksp.report.interface import Style
-from aksp.report.unique_findings import MOST_LISTED, unique_findings
+from aksp.report.pipeline.unique_findings import MOST_LISTED, unique_findings
 
 from .render import render
 from .scenarios import CLUSTER, FILES, RULES, SCENARIOS, Line, many, pod

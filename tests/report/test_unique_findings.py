@@ -7,7 +7,7 @@ from dataclasses import replace
 from aksp.model.compliance import ComplianceState, Result
 from aksp.model.resource import Owner
 from aksp.report.parse import NamedExemption
-from aksp.report.unique_findings import MOST_LISTED, other_gaps, unique_findings, waiver
+from aksp.report.pipeline.unique_findings import MOST_LISTED, other_gaps, unique_findings, waiver
 from tests.results import changed
 
 from .scenarios import LEGACY, MESH, SCENARIOS, many, pod

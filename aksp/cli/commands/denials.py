@@ -45,7 +45,7 @@ def denials(
 
     The add-on keeps it for seven days, refusals of one workload by one assignment as one.
     """
-    from aksp.addon.denials import last_time
+    from aksp.addon.record.denials import last_time
 
     limit = datetime.now(UTC) - duration("--since", since) if since is not None else None
     with ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig).connected() as connection:
@@ -73,7 +73,7 @@ def denials(
 
 
 def _list(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
-    from aksp.addon.denials import collection_path
+    from aksp.addon.record.denials import collection_path
     from aksp.errors import ClusterError
     from aksp.kube.faults import NotServed
     from aksp.kube.objects import list_all
@@ -94,7 +94,7 @@ def _nothing(since: str | None, namespace: str | None, assignment: str | None) -
 
 
 def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]:
-    from aksp.addon.denials import first_time, last_time
+    from aksp.addon.record.denials import first_time, last_time
     from aksp.report.text import safe
 
     spec = _spec(document)

@@ -11,8 +11,8 @@ from aksp.model.json_text import encode
 from aksp.report import wire
 from aksp.report.fields import NAMED, OBJECTS
 from aksp.report.interface import Format, Style
+from aksp.report.pipeline.unique_findings import other_gaps
 from aksp.report.text import safe
-from aksp.report.unique_findings import other_gaps
 
 #: The fields of a result in JSON, flattened.
 COLUMNS = tuple(field.name for field in NAMED)

@@ -11,10 +11,10 @@ from typing import Final, TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
-from aksp.report.annotations import Annotation, annotate, escape, gist
 from aksp.report.figures import plural
 from aksp.report.interface import Format, Style
-from aksp.report.repository import PlaceKind
+from aksp.report.pipeline.annotations import Annotation, annotate, escape, gist
+from aksp.report.pipeline.repository import PlaceKind
 from aksp.report.text import safe
 
 #: Annotations of one kind that GitHub shows of a step.

@@ -15,9 +15,9 @@ from aksp import runners
 from aksp.compliance.fingerprints import LENGTH
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.interface import Format, Style
-from aksp.report.repository import Place, gap_place, place_of
+from aksp.report.pipeline.repository import Place, gap_place, place_of
+from aksp.report.pipeline.unique_findings import UniqueFinding, also_at, gap_text, other_gaps, unique_findings
 from aksp.report.text import safe
-from aksp.report.unique_findings import UniqueFinding, also_at, gap_text, other_gaps, unique_findings
 
 # GitLab's worst is "blocker"; "critical" is one below.
 _SEVERITIES: Final = {"critical": "blocker", "high": "critical", "medium": "major", "low": "minor"}

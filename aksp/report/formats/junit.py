@@ -17,9 +17,9 @@ from aksp.model.compliance import AssignmentSummary, ComplianceState, PolicyResu
 from aksp.model.times import rfc3339
 from aksp.report.figures import value_text
 from aksp.report.interface import Format, Style
-from aksp.report.repository import Place, PlaceKind, in_file, place_of
+from aksp.report.pipeline.repository import Place, PlaceKind, in_file, place_of
+from aksp.report.pipeline.unique_findings import advice_on, gap_text, other_gaps, waiver
 from aksp.report.text import safe
-from aksp.report.unique_findings import advice_on, gap_text, other_gaps, waiver
 
 #: The suite of what could not be judged.
 GAPS: Final = "gaps"

@@ -7,10 +7,10 @@ from typing import TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
-from aksp.report.blocks import Cell, Grid, Line, Paragraph, Span, Tone, in_columns
 from aksp.report.formats.table import blocks
 from aksp.report.interface import Format, Style
-from aksp.report.layout import text_of
+from aksp.report.table.blocks import Cell, Grid, Line, Paragraph, Span, Tone, in_columns
+from aksp.report.table.layout import text_of
 
 # What means something inside a line of Markdown. A backslash takes the meaning from punctuation;
 # < and & would begin HTML and must be entities.

@@ -1,6 +1,6 @@
 """Prometheus: metrics of a scan, for node_exporter's textfile collector.
 
-By Prometheus' text-based exposition format. Names that the add-on has too (aksp.addon.metrics) mean the same here.
+By Prometheus' text-based exposition format. Names that the add-on has too (aksp.addon.record.metrics) mean the same here.
 Labels are bounded: assignments, definitions, effects, states, and the namespaces in which something was found; never
 objects or images. Every series names its target, so that a folder may hold a file for each of several clusters.
 """

@@ -17,10 +17,17 @@ from aksp.model.resource import Container, Resource
 from aksp.model.times import rfc3339
 from aksp.report.figures import one_decimal
 from aksp.report.interface import Format, Style
-from aksp.report.repository import Place, PlaceKind, in_file, place_of
-from aksp.report.sarif_rules import sarif_rules
+from aksp.report.pipeline.repository import Place, PlaceKind, in_file, place_of
+from aksp.report.pipeline.sarif_rules import sarif_rules
+from aksp.report.pipeline.unique_findings import (
+    MOST_LISTED,
+    UniqueFinding,
+    gap_text,
+    other_places,
+    unique_findings,
+    waiver,
+)
 from aksp.report.text import safe
-from aksp.report.unique_findings import MOST_LISTED, UniqueFinding, gap_text, other_places, unique_findings, waiver
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 #: Results of one run that GitHub takes.

@@ -7,11 +7,12 @@ from typing import TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
-from aksp.report import changes, findings, summary, wire
-from aksp.report.blocks import Block
+from aksp.report import wire
 from aksp.report.interface import Format, Style
-from aksp.report.plain import draw_plain
-from aksp.report.terminal import draw_rich
+from aksp.report.table import changes, findings, summary
+from aksp.report.table.blocks import Block
+from aksp.report.table.plain import draw_plain
+from aksp.report.table.terminal import draw_rich
 
 
 def render_table(report: Report, out: TextIO, style: Style) -> None:

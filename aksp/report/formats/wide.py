@@ -6,9 +6,9 @@ from typing import TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
-from aksp.report.blocks import Grid, in_columns
 from aksp.report.formats.table import blocks, draw
 from aksp.report.interface import Format, Style
+from aksp.report.table.blocks import Grid, in_columns
 
 
 def render_wide(report: Report, out: TextIO, style: Style) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, TargetKind
 from aksp.model.times import rfc3339
-from aksp.report import changes, summary
-from aksp.report.blocks import Grid
 from aksp.report.figures import one_decimal, plural, total
 from aksp.report.html import timeline
 from aksp.report.html.rows import Rows
 from aksp.report.interface import GroupBy, Show, Style
-from aksp.report.layout import text_of
+from aksp.report.table import changes, summary
+from aksp.report.table.blocks import Grid
+from aksp.report.table.layout import text_of
 from aksp.report.text import safe
 
 if TYPE_CHECKING:

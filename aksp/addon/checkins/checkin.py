@@ -1,0 +1,297 @@
+"""One check-in: what is in force is read, the cluster scanned, statuses and reports written.
+
+It runs in a process of its own (``aksp addon check-in``), which the leader starts: a scan takes
+nothing from admission, and its memory is given back. It remembers nothing; what a PolicyAssignment
+has in force stands in its status.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from aksp.addon.checkins.status import (
+    Evaluation,
+    Status,
+    assignment_status,
+    definition_status,
+    exemption_status,
+)
+from aksp.addon.checkins.status_writer import StatusWriter, collection
+from aksp.addon.checkins.summary import AssignmentOutcome, Summary
+from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
+from aksp.addon.in_force.documents import Seen, status_of
+from aksp.addon.in_force.policies import InForce, Standing, stand
+from aksp.addon.in_force.problems import Reason, sentence
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
+from aksp.engine import Engine
+from aksp.errors import AkspError, ClusterError, ExitCode
+from aksp.inventory.cluster import Cluster
+from aksp.inventory.interface import NAMESPACE, Inventory, Page, Wanted
+from aksp.kube import objects
+from aksp.kube.connection import Connection
+from aksp.kube.faults import NotServed
+from aksp.model.compliance import ComplianceState, Gap, Report, Target, TargetKind
+from aksp.model.definition import ResourceKind
+from aksp.model.scope import Scope
+from aksp.report.figures import plural
+from aksp.scan import Scan
+
+#: Writes a report, and gives what could not be written.
+Publish = Callable[[Report, str], Sequence[str]]
+
+
+def check_in(
+    connection: Connection,
+    engine: Engine,
+    *,
+    cluster_name: str,
+    namespace: str,
+    now: datetime,
+    inventory: Inventory | None = None,
+    publish: Publish | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Summary:
+    """Read, scan, write. ``namespace`` is where the add-on runs, ``now`` when the evaluation is said to be made.
+
+    Raises ClusterError when the custom resources cannot be read. A scan that fails is told in the
+    summary, and in the statuses, whose states stay.
+    """
+    began = clock()
+    evaluation = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    documents = {plural: _listed(connection, plural) for plural in (DEFINITIONS, ASSIGNMENTS, EXEMPTIONS)}
+    scope = Scope.cluster(cluster_name)
+    standing = stand(
+        engine,
+        definitions=list(documents[DEFINITIONS].values()),
+        assignments=list(documents[ASSIGNMENTS].values()),
+        exemptions=list(documents[EXEMPTIONS].values()),
+        cluster=scope,
+        now=now,
+    )
+    writing = _Writing(connection, documents, now)
+    writing.before_the_scan(standing)
+
+    heard = _Heard(inventory or Cluster(engine, connection))
+    target = Target(kind=TargetKind.CLUSTER, name=cluster_name, scope=str(scope), server=connection.server)
+    failure, report, notes = "", None, list(standing.plan.notes)
+    try:
+        outcome = Scan(standing.plan, engine).run(heard, target, now)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        report = replace(outcome.report, gaps=[*_policy_gaps(standing), *outcome.report.gaps])
+        notes += outcome.notes
+    except AkspError as error:
+        failure = f"nothing could be scanned: {sentence(error)}"
+
+    found = _evaluations(standing, report, heard, now, failure)
+    outcomes = writing.after_the_scan(standing, found)
+    problems = writing.problems
+    if report is not None:
+        problems += (publish or _publisher(connection, namespace))(report, evaluation)
+    results = _result_counts(report)
+    return Summary(
+        evaluation=evaluation,
+        started_at=now,
+        seconds=clock() - began,
+        assignments=[replace(one, violations=results[one.name, ComplianceState.NON_COMPLIANT]) for one in outcomes],
+        violations=sum(count for (_, state), count in results.items() if state is ComplianceState.NON_COMPLIANT),
+        gaps=len(report.gaps) if report else 0,
+        policy_errors={name: count for (name, state), count in results.items() if state is ComplianceState.ERROR},
+        problems=problems,
+        notes=notes,
+        failure=failure,
+    )
+
+
+def run_check_in(
+    *, kubeconfig: str | None, context: str | None, cluster_name: str | None = None, namespace: str
+) -> ExitCode:
+    """Connect, check in, and print the summary as one line of JSON. Raises AkspError.
+
+    The exit code is CLUSTER when nothing could be scanned, else OK: states are no failure here.
+    """
+    from aksp.kube.config import connect
+
+    # As in `aksp compliance`: hundreds of thousands of small objects without cycles.
+    gc.disable()
+    now = datetime.now(UTC).replace(microsecond=0)
+    with connect(context, kubeconfig) as connection, Engine() as engine:
+        summary = check_in(
+            connection, engine, cluster_name=cluster_name or connection.name, namespace=namespace, now=now
+        )
+    sys.stdout.write(json.dumps(summary.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+    return ExitCode.CLUSTER if summary.failure else ExitCode.OK
+
+
+class _Heard:
+    """An inventory that remembers which kinds could not be listed, and why."""
+
+    def __init__(self, inner: Inventory) -> None:
+        self._inner = inner
+        self.failed: dict[ResourceKind, list[str]] = {}
+
+    def pages(self, wanted: Wanted) -> Iterator[Page]:
+        for page in self._inner.pages(wanted):
+            if page.failed is not None:
+                self.failed.setdefault(page.failed, []).extend(gap.message for gap in page.gaps)
+            yield page
+
+
+class _Writing:
+    """The statuses of one check-in."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        documents: Mapping[str, dict[str, Mapping[str, Any]]],
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._statuses = StatusWriter(connection)
+        self._documents = documents
+        self._now = now
+
+    @property
+    def problems(self) -> list[str]:
+        return self._statuses.problems
+
+    def before_the_scan(self, standing: Standing) -> None:
+        """What needs no scan, so that nobody waits for it to read what is wrong, or that a change is applied."""
+        for one in standing.definitions:
+            self._write(DEFINITIONS, one, definition_status)
+        for other in standing.exemptions:
+            self._write(EXEMPTIONS, other, exemption_status)
+        questions = CoverageReader(self._connection)
+        for assignment in standing.assignments:
+            document = self._documents[ASSIGNMENTS][assignment.name]
+            if status_of(document).get("observedGeneration") != assignment.generation or not _has_been_applied(
+                document
+            ):
+                status = assignment_status(assignment, document, self._now, asked=_asked(questions, assignment))
+                self._documents[ASSIGNMENTS][assignment.name] = self._statuses.write(ASSIGNMENTS, document, status)
+
+    def _write(
+        self,
+        plural: str,
+        one: Any,
+        make: Callable[[Any, Mapping[str, Any], datetime], Status],
+    ) -> None:
+        document = self._documents[plural][one.name]
+        self._statuses.write(plural, document, make(one, document, self._now))
+
+    def after_the_scan(self, standing: Standing, found: Mapping[str, Evaluation]) -> list[AssignmentOutcome]:
+        """What became of each assignment. The webhook's rules may have been written during the scan."""
+        questions = CoverageReader(self._connection)
+        return [self._assignment(one, found[one.name], _asked(questions, one)) for one in standing.assignments]
+
+    def _assignment(self, one: InForce, evaluation: Evaluation, asked: WebhookCoverage) -> AssignmentOutcome:
+        document = self._documents[ASSIGNMENTS][one.name]
+        status = assignment_status(one, document, self._now, evaluation=evaluation, asked=asked)
+        self._statuses.write(ASSIGNMENTS, document, status)
+        return AssignmentOutcome(
+            name=one.name,
+            state=status["state"],
+            effect=status.get("effect"),
+            generation=one.generation,
+            applied_generation=one.applied_generation,
+            applied=one.problem is None,
+            compliance_percent=status.get("compliancePercent"),
+            counts=status.get("counts"),
+            violations=0,
+            errors=[*([one.problem] if one.problem else []), *evaluation.errors],
+        )
+
+
+def _has_been_applied(document: Mapping[str, Any]) -> bool:
+    """Whether a check-in has looked at it, and not just the watch that first saw it."""
+    return any(
+        isinstance(condition, Mapping) and condition.get("type") == "Applied" and condition.get("status") != "Unknown"
+        for condition in status_of(document).get("conditions") or ()
+    )
+
+
+def _listed(connection: Connection, plural: str) -> dict[str, Mapping[str, Any]]:
+    """The custom resources of a kind by name."""
+    try:
+        found = objects.list_all(connection, collection(plural))
+    except NotServed as error:
+        raise ClusterError(
+            f"this cluster has no {plural}: the add-on is not enabled",
+            where=connection.server,
+            hint="`aksp addon enable` installs them",
+        ) from error
+    return {Seen.of(document).name: document for document in found}
+
+
+def _asked(questions: CoverageReader, one: InForce) -> WebhookCoverage:
+    """Of an assignment that is not in force nobody asks whether it is enforced."""
+    return questions.about(one.ready) if one.ready is not None and one.ready.refuses else WebhookCoverage.YES
+
+
+def _publisher(connection: Connection, namespace: str) -> Publish:
+    from aksp.addon.checkins.reports import publish
+
+    return lambda report, evaluation: publish(connection, report, namespace=namespace, evaluation=evaluation)
+
+
+def _policy_gaps(standing: Standing) -> list[Gap]:
+    """A gap for every document that is not in force as it stands: nothing was judged by what it says now."""
+    gaps = [
+        Gap(
+            reason=str(one.reason or Reason.INVALID_DEFINITION),
+            message=f"assignment {one.name}: {one.problem or one.note}",
+        )
+        for one in standing.assignments
+        if (one.problem or one.note) and one.reason is not Reason.NOT_IN_SCOPE
+    ]
+    return gaps + [
+        Gap(reason="InvalidExemption", message=one.problem)
+        for one in standing.exemptions
+        if one.problem and one.reason is Reason.INVALID
+    ]
+
+
+def _result_counts(report: Report | None) -> Counter[tuple[str, ComplianceState]]:
+    """How many results there are by assignment and state."""
+    return Counter((result.assignment.name, result.state) for result in report.results) if report else Counter()
+
+
+def _evaluations(
+    standing: Standing, report: Report | None, heard: _Heard, now: datetime, failure: str
+) -> dict[str, Evaluation]:
+    """What the scan found, by assignment."""
+    if report is None:
+        return {one.name: Evaluation(at=now, failure=failure) for one in standing.assignments}
+    summaries = {summary.name: summary for summary in report.assignments}
+    faults: dict[str, Counter[str]] = {}
+    for result in report.results:
+        if result.state is ComplianceState.ERROR:
+            faults.setdefault(result.assignment.name, Counter())[result.finding.message] += 1
+    found = {}
+    for one in standing.assignments:
+        errors: list[str] = []
+        if one.ready is not None and one.ready.effect.judges:
+            selecting = () if one.ready.selection.namespace_selector.empty else (NAMESPACE,)
+            needed = (*one.ready.selection.kinds, *one.ready.definition.requires_inventory, *selecting)
+            errors += [
+                message
+                for kind, messages in heard.failed.items()
+                if any(own.covers(kind.group, kind.kind) for own in needed)
+                for message in messages
+            ]
+            errors += [
+                f"{message} ({plural(count, 'resource')})"
+                for message, count in sorted(faults.get(one.name, Counter()).items())
+            ]
+        found[one.name] = Evaluation(at=now, summary=summaries.get(one.name), errors=errors)
+    return found

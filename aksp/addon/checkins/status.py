@@ -1,0 +1,293 @@
+"""The statuses of the custom resources, as JSON values. Pure.
+
+A status is built whole, from what is in force, what a scan found and the status before (which it
+goes on from where nothing new is known); ``patch_of`` makes of it what a merge patch needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from aksp.addon.checkins.webhook_coverage import WebhookCoverage
+from aksp.addon.in_force.definitions import DefinitionInForce
+from aksp.addon.in_force.documents import Seen, status_of
+from aksp.addon.in_force.policies import ExemptionInForce, InForce
+from aksp.compliance.nothing import disabled
+from aksp.model.assignment import EnforcementMode
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
+from aksp.model.times import rfc3339
+from aksp.report.figures import one_decimal, plural
+
+#: Characters of the longest message; a condition may have 32,768 (metav1.Condition).
+LONGEST = 1024
+#: Reason of ``Enforced`` while the API server does not ask about all that an assignment judges.
+RULES_PENDING = "RulesPending"
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """What one scan found of one assignment. ``errors`` are what could not be judged, a sentence each.
+
+    ``summary`` is None when the scan failed: then ``failure`` says why.
+    """
+
+    at: datetime
+    summary: AssignmentSummary | None = None
+    errors: Sequence[str] = ()
+    failure: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether all that there was could be judged, or at least some; also when there was nothing."""
+        return self.summary is not None and (self.summary.compliance_percent is not None or not self.errors)
+
+
+def not_started(document: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a PolicyAssignment when it is first seen."""
+    seen = Seen.of(document)
+    waiting = ("Unknown", ComplianceState.NOT_STARTED.value, "it waits for the first check-in")
+    return {
+        "observedGeneration": seen.generation,
+        "state": ComplianceState.NOT_STARTED.value,
+        "message": "it waits for the first check-in",
+        "lastCheckIn": rfc3339(now),
+        "conditions": _conditions(document, now, Applied=waiting, Evaluated=waiting, Enforced=waiting),
+    }
+
+
+def assignment_status(
+    one: InForce,
+    document: Mapping[str, Any],
+    now: datetime,
+    *,
+    evaluation: Evaluation | None = None,
+    asked: WebhookCoverage = WebhookCoverage.YES,
+) -> Status:
+    """The status of a PolicyAssignment. Without an evaluation, before the scan: the states stay.
+
+    ``asked``: whether the API server asks about what it judges.
+    """
+    before = status_of(document)
+    seen = Seen.of(document)
+    status: Status = {"observedGeneration": one.generation, "lastCheckIn": rfc3339(now)}
+    status["appliedGeneration"] = one.applied_generation
+    # What once was good is kept while the newest version is not, also if it is not in force just now.
+    kept = one.applied_spec if one.ready else seen.applied_spec if one.problem else None
+    status["appliedSpec"] = kept if _has_no_null(kept) else None
+    status["effect"] = one.ready.effect.value if one.ready else None
+    status |= _state(one, before, evaluation)
+    errors = list(evaluation.errors) if evaluation else []
+    applied = _applied(one)
+    enforced = _enforced(one, asked)
+    waiting = enforced[2] if enforced[1] == RULES_PENDING else ""
+    idle = evaluation.summary.message if one.ready and evaluation and evaluation.summary and not errors else ""
+    status["message"] = _message(applied[2], [waiting, idle, *errors], evaluation.failure if evaluation else "")
+    kept_evaluated = _kept(one, before) if evaluation is None else None
+    status["conditions"] = _conditions(
+        document,
+        now,
+        Applied=applied,
+        Evaluated=_evaluated(one, kept_evaluated, evaluation),
+        Enforced=enforced,
+    )
+    if kept_evaluated is not None and "observedGeneration" in kept_evaluated:
+        # What was scanned is still the version from before.
+        status["conditions"][1]["observedGeneration"] = kept_evaluated["observedGeneration"]
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def definition_status(one: DefinitionInForce, document: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a PolicyDefinition."""
+    kept = one.applied_spec if one.definition else Seen.of(document).applied_spec if one.problem else None
+    applied = ("True", "Applied", "")
+    if one.problem:
+        applied = (
+            "False",
+            str(one.reason),
+            _bounded(f"{one.problem}. {_stays(one.applied_generation, one.definition)}"),
+        )
+    status: Status = {
+        "observedGeneration": one.generation,
+        "appliedGeneration": one.applied_generation,
+        "appliedSpec": kept if _has_no_null(kept) else None,
+        "lastCheckIn": rfc3339(now),
+        "message": applied[2],
+        "conditions": _conditions(document, now, Applied=applied),
+    }
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def exemption_status(one: ExemptionInForce, document: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a PolicyExemption."""
+    applied = ("False", str(one.reason), _bounded(one.problem)) if one.problem else ("True", "Applied", "")
+    return {
+        "observedGeneration": one.generation,
+        "lastCheckIn": rfc3339(now),
+        "message": applied[2],
+        "conditions": _conditions(document, now, Applied=applied),
+    }
+
+
+def patch_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch (RFC 7386) that makes one object of another: null for what is gone."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        patch[key] = patch_of(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return patch
+
+
+def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> Status:
+    """State, figures and when they were found: the scan's, else those from before, else NotStarted."""
+    summary = evaluation.summary if evaluation else None
+    if one.ready is None or not one.ready.effect.judges:
+        return {"state": ComplianceState.NOT_STARTED.value}
+    if evaluation is None or summary is None or not evaluation.judged:
+        known = {
+            name: before[name] for name in ("state", "compliancePercent", "counts", "lastEvaluated") if name in before
+        }
+        return {"state": ComplianceState.NOT_STARTED.value, **known}
+    percent = one_decimal(summary.compliance_percent)
+    return {
+        "state": summary.state.value,
+        **({} if percent is None else {"compliancePercent": percent}),
+        "counts": counts_of(summary.counts),
+        "lastEvaluated": rfc3339(evaluation.at),
+    }
+
+
+def counts_of(counts: Counts) -> dict[str, dict[str, int]]:
+    """Counts as in a report: every state is there."""
+    return {
+        "resources": {state.value: counts.resources.get(state, 0) for state in ComplianceState},
+        "containers": {state.value: counts.containers.get(state, 0) for state in ComplianceState},
+    }
+
+
+_Condition = tuple[str, str, str]
+
+
+def _applied(one: InForce) -> _Condition:
+    if one.problem is None:
+        return "True", "Applied", _bounded(one.note)
+    if one.reason == "NotInScope":
+        return "False", str(one.reason), _bounded(one.problem)
+    return "False", str(one.reason), _bounded(f"{one.problem}. {_stays(one.applied_generation, one.ready)}")
+
+
+def _stays(generation: int | None, good: object) -> str:
+    if good is None:
+        return "Nothing of it is in force"
+    version = f" (generation {generation})" if generation else ""
+    return f"Its last good version{version} stays in force"
+
+
+def _kept(one: InForce, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The condition of the last scan, for as long as the next one lasts; None when there is none to keep."""
+    if one.ready is None or not one.ready.effect.judges or not before.get("lastEvaluated"):
+        return None
+    known = (c for c in before.get("conditions") or () if isinstance(c, Mapping) and c.get("type") == "Evaluated")
+    return next(known, None)
+
+
+def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluation | None) -> _Condition:
+    if one.ready is None:
+        return "False", "NotApplied", "nothing of it is in force"
+    if not one.ready.effect.judges:
+        return "False", one.ready.effect.value, disabled(one.ready.effect)
+    if evaluation is None:
+        if kept is not None:
+            return str(kept.get("status")), str(kept.get("reason")), str(kept.get("message"))
+        return "Unknown", ComplianceState.NOT_STARTED.value, "it waits for the scan of this check-in"
+    if evaluation.summary is None:
+        return "False", "ScanFailed", _bounded(evaluation.failure)
+    if not evaluation.judged:
+        return "False", "ListFailed", _listed(evaluation.errors)
+    if evaluation.errors:
+        return "True", "WithErrors", _listed(evaluation.errors)
+    if evaluation.summary.compliance_percent is None:
+        return "True", "NothingJudged", _bounded(evaluation.summary.message)
+    return "True", "Evaluated", ""
+
+
+def _enforced(one: InForce, asked: WebhookCoverage) -> _Condition:
+    ready = one.ready
+    if ready is None:
+        return "False", "NotApplied", "nothing of it is in force"
+    if not ready.effect.judges:
+        return "False", ready.effect.value, disabled(ready.effect)
+    if not ready.effect.refuses:
+        return "False", f"Effect{ready.effect.value}", f"its effect {ready.effect.value} refuses nothing"
+    if ready.assignment.enforcement_mode is not EnforcementMode.DEFAULT:
+        return "False", "DoNotEnforce", "its enforcementMode is DoNotEnforce"
+    match asked:
+        case WebhookCoverage.YES:
+            return "True", "Enforced", ""
+        case WebhookCoverage.NOT_YET:
+            return "False", RULES_PENDING, "nothing is refused yet: the webhook's rules are still to be written"
+        case WebhookCoverage.PARTLY:
+            return "False", RULES_PENDING, "not all is refused yet: the webhook has rules for some of its kinds only"
+        case WebhookCoverage.NOT_SERVED:
+            return "False", "KindNotServed", "the cluster serves none of its kinds, so there is nothing to refuse"
+        case WebhookCoverage.NO_WEBHOOK:
+            return "False", "WebhookMissing", "the webhook is not configured: `aksp addon enable` does it"
+        case WebhookCoverage.UNKNOWN:
+            return "Unknown", "WebhookUnknown", "whether the webhook is configured could not be found out"
+    assert_never(asked)
+
+
+def _conditions(document: Mapping[str, Any], now: datetime, **conditions: _Condition) -> list[dict[str, Any]]:
+    """metav1.Conditions. lastTransitionTime changes only with the status."""
+    known = {c.get("type"): c for c in status_of(document).get("conditions") or () if isinstance(c, Mapping)}
+    made = []
+    for kind, (status, reason, message) in conditions.items():
+        old = known.get(kind, {})
+        since = old.get("lastTransitionTime") if old.get("status") == status else None
+        made.append(
+            {
+                "type": kind,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": since or rfc3339(now),
+                "observedGeneration": Seen.of(document).generation,
+            }
+        )
+    return made
+
+
+def _message(applied: str, errors: Sequence[str], failure: str) -> str:
+    return _listed([part for part in (applied, failure, *errors) if part])
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    """Sentences one after the other, as many as find room, and how many more there are."""
+    text = ""
+    for at, sentence in enumerate(sentences):
+        longer = f"{text}; {sentence}" if text else sentence
+        left = len(sentences) - at - 1
+        room = LONGEST - (len(f"; and {plural(left, 'more error')}") if left else 0)
+        if len(longer) > room:
+            if not text:
+                rest = f"; and {plural(left, 'more error')}" if left else ""
+                return _bounded(sentence, LONGEST - len(rest)) + rest
+            return f"{text}; and {plural(left + 1, 'more error')}"
+        text = longer
+    return text
+
+
+def _bounded(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _has_no_null(value: Any) -> bool:
+    """Whether a merge patch can carry it: null removes, so a version that holds one is kept only in memory."""
+    if isinstance(value, Mapping):
+        return all(entry is not None and _has_no_null(entry) for entry in value.values())
+    if isinstance(value, list):
+        return all(entry is not None and _has_no_null(entry) for entry in value)
+    return True

@@ -1,0 +1,185 @@
+"""The definitions that assignments of a cluster may name: the bundled ones and its PolicyDefinitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from aksp.addon.in_force.compiled import Compiled
+from aksp.addon.in_force.documents import Seen, by_name
+from aksp.addon.in_force.problems import Reason, Wrong, as_wrong, sentence
+from aksp.catalog.custom import definition_from_resource
+from aksp.catalog.folder import bundled
+from aksp.catalog.interface import Catalogs
+from aksp.errors import InvalidInput
+from aksp.model.definition import Definition, ResourceKind
+
+KIND = "PolicyDefinition"
+#: Reasons that do not come from the document's own text, and may have gone.
+_PASSING = (Reason.NAME_TAKEN, Reason.ENGINE_FAILED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DefinitionInForce:
+    """One PolicyDefinition: the version seen, and the version in force, if any.
+
+    ``policy`` is the id of its Rego in the engine. ``problem`` says what is wrong with the version
+    seen; then ``definition`` is the last good one, or None.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    spec: Any
+    definition: Definition | None = None
+    policy: str = ""
+    applied_generation: int | None = None
+    applied_spec: Mapping[str, Any] | None = None
+    problem: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A definition in force, the id of its Rego and the kinds that this compares with.
+
+    ``note`` says what is wrong with its newest version.
+    """
+
+    definition: Definition
+    policy: str
+    compared: tuple[ResourceKind, ...]
+    note: str = ""
+
+    @property
+    def in_engine(self) -> Definition:
+        """The definition as the engine knows it: its slug is the policy's id."""
+        return replace(self.definition, slug=self.policy, requires_inventory=self.compared)
+
+
+@cache
+def built_in() -> tuple[Definition, ...]:
+    """The bundled definitions, read once."""
+    return tuple(bundled())
+
+
+class Definitions:
+    """The definitions of one standing, by what assignments call them."""
+
+    def __init__(
+        self, compiled: Compiled, documents: Sequence[Mapping[str, Any]], before: Sequence[DefinitionInForce] = ()
+    ) -> None:
+        self._compiled = compiled
+        self._before = {one.name: one for one in before}
+        #: Lower-case names, GUIDs and Azure's ids, and whose they are.
+        self._names = {name: f"the bundled {own.slug}" for own in built_in() for name in _names(own)}
+        found: dict[str, DefinitionInForce] = {}
+        # Who came first keeps a name that two give themselves.
+        for seen in sorted(map(Seen.of, by_name(documents)), key=lambda seen: (seen.created, seen.name)):
+            found[seen.name] = self._claimed(self._read(seen))
+        self.records = [found[name] for name in sorted(found)]
+        own = [one.definition for one in self.records if one.definition is not None]
+        self._catalog = Catalogs([built_in(), own])
+
+    def _read(self, seen: Seen) -> DefinitionInForce:
+        """A document's newest version, else the last good one."""
+        before = self._before.get(seen.name)
+        if before is not None and before.uid != seen.uid:
+            before = None
+        if before is not None and before.spec == seen.spec and before.reason not in _PASSING:
+            self._keep(before)
+            return replace(before, generation=seen.generation)
+        fresh = DefinitionInForce(name=seen.name, uid=seen.uid, generation=seen.generation, spec=seen.spec)
+        try:
+            if taken := self._names.get(seen.name.lower()):
+                raise Wrong(Reason.NAME_TAKEN, f"its name is that of {taken}: give it another metadata.name")
+            return self._applied(fresh, seen.document(KIND), seen.generation)
+        except Wrong as wrong:
+            fresh = replace(fresh, problem=wrong.message, reason=wrong.reason)
+        if fresh.reason is Reason.NAME_TAKEN:
+            return fresh
+        if before is not None and before.definition is not None:
+            self._keep(before)
+            return replace(
+                before, generation=seen.generation, spec=seen.spec, problem=fresh.problem, reason=fresh.reason
+            )
+        if seen.applied_spec is not None and seen.applied_spec != seen.spec:
+            try:
+                return self._applied(fresh, seen.document(KIND, seen.applied_spec), seen.applied_generation)
+            except Wrong:
+                pass  # what is wrong with the newest version is told
+        return fresh
+
+    def _applied(self, fresh: DefinitionInForce, document: dict[str, Any], generation: int | None) -> DefinitionInForce:
+        origin = f"{KIND.lower()}/{fresh.name}"
+        with as_wrong(Reason.INVALID_DEFINITION, origin):
+            definition = definition_from_resource(document, origin)
+            policy = self._compiled.id_of(definition)
+        return replace(
+            fresh,
+            definition=definition,
+            policy=policy,
+            applied_generation=generation,
+            applied_spec=document["spec"],
+        )
+
+    def _keep(self, before: DefinitionInForce) -> None:
+        if before.definition is not None:
+            self._compiled.keep(before.policy)
+
+    def _claimed(self, one: DefinitionInForce) -> DefinitionInForce:
+        """The same, unless one of its names is another's: then an assignment could mean either."""
+        if one.definition is None:
+            return one
+        names = _names(one.definition)
+        for name in sorted(names):
+            if taken := self._names.get(name):
+                problem = (
+                    f"its name {name!r} is that of {taken}: give it another metadata.name, spec.name or azurePolicyId"
+                )
+                return replace(
+                    one,
+                    definition=None,
+                    policy="",
+                    applied_generation=None,
+                    applied_spec=None,
+                    problem=problem,
+                    reason=Reason.NAME_TAKEN,
+                )
+        self._names.update(dict.fromkeys(names, f"the PolicyDefinition {one.name}"))
+        return one
+
+    def rule(self, identifier: str) -> Rule:
+        """The definition that an assignment names, compiled. Raises Wrong."""
+        try:
+            definition = self._catalog.get(identifier)
+        except InvalidInput as error:
+            raise self._missing(identifier, error) from error
+        record = next((one for one in self.records if one.definition is definition), None)
+        if record is None:
+            with as_wrong(Reason.INVALID_DEFINITION):
+                return self._rule(definition, self._compiled.id_of(definition))
+        note = ""
+        if record.problem:
+            version = (
+                f"generation {record.applied_generation}" if record.applied_generation else "the last good version"
+            )
+            note = f"definition {record.name} is wrong in its newest version, and {version} stays in force: {record.problem}"
+        return self._rule(definition, record.policy, note)
+
+    def _rule(self, definition: Definition, policy: str, note: str = "") -> Rule:
+        return Rule(definition=definition, policy=policy, compared=self._compiled.compared(policy), note=note)
+
+    def _missing(self, identifier: str, error: InvalidInput) -> Wrong:
+        wanted = identifier.rstrip("/").rpartition("/")[2].lower()
+        for one in self.records:
+            named = one.spec.get("name") if isinstance(one.spec, Mapping) else None
+            if wanted in (one.name, str(named).lower()):
+                return Wrong(Reason.INVALID_DEFINITION, f"definition {one.name} is wrong: {one.problem}")
+        return Wrong(Reason.DEFINITION_NOT_FOUND, sentence(error))
+
+
+def _names(definition: Definition) -> set[str]:
+    return {name.lower() for name in (definition.slug, definition.name, definition.azure_policy_id or "") if name}

@@ -1,0 +1,216 @@
+"""What is in force in a cluster, made from its custom resources, and what is wrong with the rest.
+
+Whatever is wrong with one document concerns that one alone. A PolicyAssignment or PolicyDefinition
+whose newest version is wrong stays in force as in its last good version: the one in memory, else the
+one that its status keeps (``appliedSpec``). A wrong PolicyExemption counts for nothing: its last good
+version may be just what the new one was to narrow, and a waiver that nobody can read must not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from aksp.addon.in_force.compiled import Compiled
+from aksp.addon.in_force.definitions import DefinitionInForce, Definitions
+from aksp.addon.in_force.documents import Seen, by_name
+from aksp.addon.in_force.problems import Reason, Wrong, as_wrong
+from aksp.compliance.exemptions import by_assignment
+from aksp.compliance.plan import Plan, Ready, reaches
+from aksp.engine import Engine
+from aksp.model.assignment import Assignment, Exemption
+from aksp.model.scope import Scope
+from aksp.store.documents import assignment_from, exemption_from
+from aksp.workspace import admission_only, check_regexes, idle, plan_of, ready_for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InForce:
+    """One PolicyAssignment: the version seen, and what is in force of it, if anything.
+
+    ``problem`` says what is wrong with the version seen; then ``ready`` is the last good one, or
+    None. ``note`` is what to know although it is in force. ``ready.key.definition`` is the
+    definition's slug, ``ready.definition.slug`` the id of its Rego in the engine: not the same
+    after a definition has changed.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    applied_generation: int | None = None
+    applied_spec: Mapping[str, Any] | None = None
+    ready: Ready | None = None
+    problem: str | None = None
+    reason: Reason | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExemptionInForce:
+    """One PolicyExemption; with a ``problem`` it counts for nothing, and ``exemption`` is None if it cannot be read."""
+
+    name: str
+    generation: int
+    exemption: Exemption | None = None
+    problem: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What is in force, by name. After ``valid_until``, the next end of an exemption, it must be made anew."""
+
+    plan: Plan
+    assignments: Sequence[InForce]
+    definitions: Sequence[DefinitionInForce]
+    exemptions: Sequence[ExemptionInForce]
+    valid_until: datetime | None
+    compiled: Compiled = field(repr=False)
+
+
+def stand(
+    engine: Engine,
+    *,
+    definitions: Sequence[Mapping[str, Any]],
+    assignments: Sequence[Mapping[str, Any]],
+    exemptions: Sequence[Mapping[str, Any]],
+    cluster: Scope,
+    now: datetime,
+    previous: Standing | None = None,
+) -> Standing:
+    """Make the custom resources ready to judge by, compiled in the engine.
+
+    ``previous`` is the last standing of the same engine: what has not changed since is taken from
+    it, and it remembers the last good versions. Documents that are wrong raise nothing.
+    """
+    compiled = Compiled(engine, previous.compiled if previous else None)
+    rules = Definitions(compiled, definitions, previous.definitions if previous else ())
+    seen = [Seen.of(document) for document in by_name(assignments)]
+    names = {one.name for one in seen}
+    waivers = [_exemption(Seen.of(document), names, now) for document in by_name(exemptions)]
+    waiving = [one.exemption for one in waivers if one.exemption is not None and one.problem is None]
+    work = _Work(
+        engine=engine,
+        compiled=compiled,
+        rules=rules,
+        exemptions=by_assignment(waiving),
+        cluster=cluster,
+        now=now,
+        before={one.name: one for one in previous.assignments} if previous and previous.plan.target == cluster else {},
+    )
+    standing = [work.assignment(one) for one in seen]
+    return Standing(
+        plan=plan_of(
+            cluster,
+            [one.ready for one in standing if one.ready is not None],
+            notes=[one.problem for one in waivers if one.problem],
+        ),
+        assignments=standing,
+        definitions=rules.records,
+        exemptions=waivers,
+        valid_until=min((e.expires_on for e in waiving if e.expires_on is not None), default=None),
+        compiled=compiled,
+    )
+
+
+def _exemption(seen: Seen, assignments: set[str], now: datetime) -> ExemptionInForce:
+    """What becomes of one exemption."""
+    one = ExemptionInForce(name=seen.name, generation=seen.generation)
+    try:
+        origin = f"policyexemption/{seen.name}"
+        with as_wrong(Reason.INVALID, origin):
+            exemption = exemption_from(seen.document("PolicyExemption"), origin)
+    except Wrong as wrong:
+        return replace(
+            one, problem=f"exemption {seen.name} is wrong, so it does nothing: {wrong.message}", reason=wrong.reason
+        )
+    problem = idle(exemption, assignments, now)
+    reason = None
+    if problem:
+        reason = Reason.NO_SUCH_ASSIGNMENT if exemption.assignment not in assignments else Reason.EXPIRED
+    return replace(one, exemption=exemption, problem=problem, reason=reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """The making of one standing."""
+
+    engine: Engine
+    compiled: Compiled
+    rules: Definitions
+    exemptions: Mapping[str, Sequence[Exemption]]
+    cluster: Scope
+    now: datetime
+    before: Mapping[str, InForce]
+
+    def assignment(self, seen: Seen) -> InForce:
+        """What is in force of one assignment."""
+        before = self.before.get(seen.name)
+        if before is not None and before.uid != seen.uid:
+            before = None
+        one = InForce(name=seen.name, uid=seen.uid, generation=seen.generation)
+        try:
+            return self._applied(one, seen.document("PolicyAssignment"), seen.generation, before)
+        except Wrong as wrong:
+            # The assignment itself says it, and need not say whose it is.
+            message = wrong.message.removeprefix(f"assignment {seen.name!r}: ")
+            one = replace(one, problem=message, reason=wrong.reason)
+        if one.reason is Reason.NOT_IN_SCOPE:
+            return one
+        return self._last_good(one, seen, before)
+
+    def _last_good(self, one: InForce, seen: Seen, before: InForce | None) -> InForce:
+        """The last good version, by the definition as it is now, else as it was judged before."""
+        spec, generation = seen.applied_spec, seen.applied_generation
+        if before is not None and before.applied_spec is not None:
+            spec, generation = before.applied_spec, before.applied_generation
+        if spec is not None and spec != seen.spec:
+            try:
+                return self._applied(one, seen.document("PolicyAssignment", spec), generation, before)
+            except Wrong as wrong:
+                if wrong.reason is Reason.NOT_IN_SCOPE:
+                    return one
+        if before is None or before.ready is None:
+            return one
+        self.compiled.keep(before.ready.definition.slug)
+        return replace(
+            one,
+            applied_generation=before.applied_generation,
+            applied_spec=before.applied_spec,
+            ready=self._waived(before.ready),
+        )
+
+    def _applied(
+        self, one: InForce, document: dict[str, Any], generation: int | None, before: InForce | None
+    ) -> InForce:
+        """A version of the document, in force. Raises Wrong."""
+        origin = f"policyassignment/{one.name}"
+        with as_wrong(Reason.INVALID_DOCUMENT, origin):
+            assignment = assignment_from(document, origin)
+        if not reaches(assignment, self.cluster):
+            raise Wrong(
+                Reason.NOT_IN_SCOPE,
+                f"its scope {assignment.scope} does not reach this cluster, {self.cluster}: correct spec.scope, or"
+                " leave it if the assignment is another cluster's",
+            )
+        ready, note = self._ready(assignment, before)
+        return replace(one, applied_generation=generation, applied_spec=document["spec"], ready=ready, note=note)
+
+    def _ready(self, assignment: Assignment, before: InForce | None) -> tuple[Ready, str]:
+        rule = self.rules.rule(assignment.definition_id)
+        known = before.ready if before is not None else None
+        if known is not None and known.assignment == assignment and known.definition == rule.in_engine:
+            return self._waived(known), rule.note
+        with as_wrong(Reason.INVALID_PARAMETERS, assignment.origin):
+            ready = ready_for(assignment, rule.definition, (), self.cluster, self.now)
+            check_regexes(self.engine, [(assignment, rule.definition)])
+        return self._waived(
+            replace(ready, definition=rule.in_engine, not_started=admission_only(self.engine, rule.policy))
+        ), rule.note
+
+    def _waived(self, ready: Ready) -> Ready:
+        """With the exemptions as they are now; the same object when they are the same."""
+        exemptions = tuple(self.exemptions.get(ready.assignment.name, ()))
+        return ready if ready.exemptions == exemptions else replace(ready, exemptions=exemptions)

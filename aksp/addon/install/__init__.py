@@ -1,0 +1,1 @@
+"""What `aksp addon enable` applies, and how it is put there and taken away."""

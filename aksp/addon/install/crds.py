@@ -1,0 +1,394 @@
+"""The custom resources' definitions.
+
+They take every document that aksp.store.documents and aksp.catalog.custom read, and refuse what can
+be told from a field by itself. What needs the definition (parameters) or the engine (Rego) shows in
+the status. ``charts/aksp/files/crds`` holds the same as YAML.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aksp.addon import names
+from aksp.addon.install.schema import (
+    Schema,
+    anything,
+    array,
+    free,
+    mapping,
+    named,
+    number,
+    optional,
+    text,
+    time,
+    whole,
+)
+from aksp.model.assignment import EnforcementMode, ExemptionCategory
+from aksp.model.compliance import ComplianceState
+
+#: How long a scope may be, and how many there may be: the API server bounds what checking them may cost.
+_LONGEST_SCOPE, _MOST_SCOPES = 2048, 500
+
+
+def crds() -> list[dict[str, Any]]:
+    """All CustomResourceDefinitions, in the order to be applied."""
+    return [_definitions(), _assignments(), _exemptions(), _denials(), _reports()]
+
+
+def _scope(description: str) -> Schema:
+    """What aksp.model.scope.Scope.parse takes; empty is ``/``."""
+    return text(
+        description,
+        maxLength=_LONGEST_SCOPE,
+        # Starts with a slash, and no segment is empty or blank.
+        pattern=r"^(/+([^/]*[^/\s][^/]*(/[^/]*[^/\s][^/]*)*/*)?)?$",
+        **{
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!self.matches('(?i)^/+clusters(/|$)')"
+                    " || self.matches('(?i)^/+clusters/[^/]+(/namespaces/[^/]+)?/*$')",
+                    "message": "expected /clusters/NAME or /clusters/NAME/namespaces/NAMESPACE",
+                }
+            ]
+        },
+    )
+
+
+def _status(fields: dict[str, Schema], conditions: str) -> Schema:
+    """A status; the conditions are metav1.Condition."""
+    condition = mapping(
+        "One observation.",
+        {
+            "type": text(conditions),
+            "status": text("Whether it is so.", enum=["True", "False", "Unknown"]),
+            "reason": text("Why, as one word."),
+            "message": text("Why, in words."),
+            "lastTransitionTime": time("When `status` last changed."),
+            "observedGeneration": optional(whole("The generation that it is about.")),
+        },
+        ["type", "status", "reason", "message", "lastTransitionTime"],
+    )
+    listed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    return mapping(
+        "What the add-on observed; it alone writes here.",
+        {
+            "observedGeneration": optional(whole("The generation that was last looked at.")),
+            **fields,
+            "message": optional(text("What is the matter, and what to do next.")),
+            "lastCheckIn": optional(time("When the add-on last checked in.")),
+            "conditions": array("Observations.", condition, **listed),
+        },
+    )
+
+
+def _in_force() -> dict[str, Schema]:
+    return {
+        "appliedGeneration": optional(whole("The generation in force; absent when none is.")),
+        "appliedSpec": optional(free("The spec in force, kept while a later one is wrong.")),
+    }
+
+
+def _definitions() -> dict[str, Any]:
+    info = mapping(
+        "Where the Rego is.",
+        {
+            "sourceType": text("In a cluster there are no files beside the document.", enum=["Base64Encoded"]),
+            "content": text("A Gatekeeper ConstraintTemplate as YAML, in base64.", minLength=1),
+        },
+        ["sourceType", "content"],
+    )
+    details = free("What is judged and with which Rego.", required=["templateInfo", "kinds"])
+    details["properties"] = {
+        "templateInfo": info,
+        "kinds": {**array("The kinds to judge.", anything("A kind, or apiGroups and kinds.")), "minItems": 1},
+    }
+    then = free("The effect, and what it is about.", required=["details"], properties={"details": details})
+    spec = mapping(
+        "The `properties` of an Azure Policy definition.",
+        {
+            "name": text("Its GUID in Azure; the object's name when there is none."),
+            "displayName": text("What people call it."),
+            "description": text("What it demands, and why."),
+            "policyType": text("BuiltIn or Custom."),
+            "mode": text("Microsoft.Kubernetes.Data.", pattern=r"^(?i:Microsoft\.Kubernetes\.Data)$"),
+            "version": anything("Its version."),
+            "versions": anything("Versions that Azure keeps."),
+            "metadata": optional(free("category, version, severity, remediation and more.")),
+            "parameters": optional(
+                named(
+                    "Its parameters by name.",
+                    free("A parameter.", required=["type"], properties={"type": text("Its type.")}),
+                )
+            ),
+            "policyRule": free("When, and then what.", required=["then"], properties={"then": then}),
+        },
+        ["policyRule"],
+    )
+    return _crd(
+        "PolicyDefinition",
+        names.DEFINITIONS,
+        ["poldef"],
+        "A rule with typed parameters that assignments put to work.",
+        spec,
+        status=_status(_in_force(), "Applied: this generation's Rego compiles and is in use."),
+        columns=[("Display name", ".spec.displayName"), _APPLIED, _MESSAGE],
+    )
+
+
+def _assignments() -> dict[str, Any]:
+    message = mapping(
+        "What a developer reads who is refused.",
+        {
+            "message": text("The text."),
+            "policyDefinitionReferenceId": optional(text("A member of an initiative; without meaning here.")),
+        },
+        ["message"],
+    )
+    value = mapping("A parameter's value.", {"value": anything("The value, of the parameter's type.")}, ["value"])
+    spec = mapping(
+        "A definition put to work at a scope.",
+        {
+            "policyDefinitionId": text(
+                "A definition: by name, GUID, Azure resource id or Azure policy name.", pattern=r"\S"
+            ),
+            "displayName": optional(text("A title.")),
+            "description": optional(text("A reason.")),
+            "scope": optional(_scope("How far it reaches: /, /clusters/NAME, /clusters/NAME/namespaces/NAMESPACE.")),
+            "notScopes": optional(
+                array("Scopes that are left out.", _scope("A scope below the assignment's."), maxItems=_MOST_SCOPES)
+            ),
+            "parameters": optional(named("Values of the definition's parameters, by name.", value)),
+            # With a default null is one way to leave it out, and so is "".
+            "enforcementMode": text(
+                "DoNotEnforce reports compliance and refuses nothing.",
+                enum=[*map(str, EnforcementMode), ""],
+                default=str(EnforcementMode.DEFAULT),
+            ),
+            "nonComplianceMessages": optional(array("The last one counts.", message)),
+            "metadata": optional(free("Anything.")),
+        },
+        ["policyDefinitionId"],
+    )
+    numbers = named("How many, by state.", whole("How many."))
+    counts = {
+        "resources": {**numbers, "description": "Resources by state."},
+        "containers": {**numbers, "description": "Containers by state."},
+    }
+    status = _status(
+        {
+            **_in_force(),
+            "state": text("Its compliance state.", enum=[str(state) for state in ComplianceState]),
+            "compliancePercent": optional(number("Of the resources judged, in percent.", minimum=0, maximum=100)),
+            "counts": optional(mapping("What was judged.", counts)),
+            "effect": optional(text("The effect in force.")),
+            "lastEvaluated": optional(time("When the cluster was last scanned for it.")),
+        },
+        "Applied: this generation is in force. Evaluated: the cluster was scanned. Enforced: violations are refused.",
+    )
+    return _crd(
+        "PolicyAssignment",
+        names.ASSIGNMENTS,
+        ["polassign"],
+        "A definition put to work at a scope, with values for its parameters.",
+        spec,
+        status=status,
+        columns=[
+            ("Definition", ".spec.policyDefinitionId"),
+            ("Effect", ".status.effect"),
+            ("Mode", ".spec.enforcementMode"),
+            ("State", ".status.state"),
+            ("Compliance", ".status.compliancePercent", "number"),
+            ("Non-compliant", f".status.counts.resources.{ComplianceState.NON_COMPLIANT}", "integer"),
+            ("Containers", f".status.counts.containers.{ComplianceState.NON_COMPLIANT}", "integer", 1),
+            ("Checked-in", ".status.lastCheckIn", "date"),
+            _MESSAGE,
+        ],
+    )
+
+
+def _exemptions() -> dict[str, Any]:
+    words = {
+        "namespace": "Its namespace.",
+        "kind": "Its kind, or that of the workload that made it.",
+        "name": "Its name, or that of the workload that made it.",
+        "container": "The container's name.",
+        "image": "The container's image, as written.",
+    }
+    resource = mapping(
+        "Patterns with *, ? and […]; every one that is given must match.",
+        {field: optional(text(description)) for field, description in words.items()},
+        minProperties=1,
+    )
+    spec = mapping(
+        "An assignment's findings waived.",
+        {
+            "policyAssignmentId": text("The assignment's name.", pattern=r"\S"),
+            "policyDefinitionReferenceIds": optional(
+                array("Members of an initiative: none, as assignments are of one definition.", text("A member."))
+            )
+            | {"maxItems": 0},
+            "exemptionCategory": text(
+                "Waiver: the risk is accepted. Mitigated: it is met in another way.",
+                enum=[str(category) for category in ExemptionCategory],
+            ),
+            # Not format date-time: a day, and Azure's seven digits of a second, are fine too.
+            "expiresOn": optional(
+                text("From then on it does nothing; RFC 3339, or a day.", pattern="^[0-9]{4}-?W?[0-9]{2}")
+            ),
+            "displayName": optional(text("A title, shown in reports.")),
+            "description": optional(text("Why, shown in reports.")),
+            "metadata": optional(free("Anything; requestedBy, else approvedBy, else createdBy is shown.")),
+            "scope": optional(_scope("Where it holds.")),
+            "resources": optional(
+                array("What it holds for; without the field everything in the scope.", resource, minItems=1)
+            ),
+        },
+        ["policyAssignmentId", "exemptionCategory"],
+    )
+    return _crd(
+        "PolicyExemption",
+        names.EXEMPTIONS,
+        ["polexempt"],
+        "An assignment's findings waived for a scope, resources or containers, until a date.",
+        spec,
+        status=_status({}, "Applied: it counts now."),
+        columns=[
+            ("Assignment", ".spec.policyAssignmentId"),
+            ("Category", ".spec.exemptionCategory"),
+            ("Expires", ".spec.expiresOn"),
+            _APPLIED,
+            _MESSAGE,
+        ],
+    )
+
+
+def _denials() -> dict[str, Any]:
+    resource = mapping(
+        "The object that was refused.",
+        {field: text(f"Its {field}.") for field in ("apiVersion", "kind", "namespace", "name")},
+        ["apiVersion", "kind"],
+    )
+    workload = mapping("What made the object.", {"kind": text("Its kind."), "name": text("Its name.")})
+    container = mapping("A container.", {"name": text("Its name."), "image": text("Its image, as written.")})
+    spec = mapping(
+        "Who was refused, when, and why; written by the add-on.",
+        {
+            "assignment": text("The assignment that refused."),
+            "definition": text("Its definition."),
+            "operation": text("CREATE or UPDATE."),
+            "user": text("Who asked, the last time."),
+            "resource": resource,
+            "workload": optional(workload),
+            "containers": array("The containers that it was about.", container),
+            "message": text("What was answered, the last time."),
+            "count": whole("How often.", minimum=1),
+            "firstTime": time("The first time."),
+            "lastTime": time("The last time."),
+        },
+        ["assignment", "resource", "message", "count", "lastTime"],
+    )
+    return _crd(
+        "PolicyDenial",
+        names.DENIALS,
+        ["poldenial"],
+        "Requests that an assignment refused, for one workload.",
+        spec,
+        scope="Namespaced",
+        columns=[
+            ("Assignment", ".spec.assignment"),
+            ("Workload", ".spec.workload.name"),
+            ("Kind", ".spec.workload.kind", "string", 1),
+            ("Object", ".spec.resource.name", "string", 1),
+            ("User", ".spec.user"),
+            ("Count", ".spec.count", "integer"),
+            ("Last", ".spec.lastTime", "date"),
+            ("Message", ".spec.message", "string", 1),
+        ],
+    )
+
+
+def _reports() -> dict[str, Any]:
+    spec = mapping(
+        "A part of the last report; written by the add-on.",
+        {
+            "evaluatedAt": time("When the cluster was judged."),
+            "evaluation": text("Which evaluation: all parts of one report have the same."),
+            "part": whole("Which part this is, from 0.", minimum=0),
+            "parts": whole("How many parts there are.", minimum=1),
+            "encoding": text("How data is written.", enum=["gzip+base64"]),
+            "data": text("Part of the JSON of `aksp compliance -o json`."),
+        },
+        ["evaluatedAt", "evaluation", "part", "parts", "encoding", "data"],
+    )
+    return _crd(
+        "ComplianceReport",
+        names.REPORTS,
+        ["compreport"],
+        "The add-on's last report, for `aksp compliance --from addon`.",
+        spec,
+        columns=[
+            ("Evaluated", ".spec.evaluatedAt", "date"),
+            ("Part", ".spec.part", "integer"),
+            ("Parts", ".spec.parts", "integer"),
+        ],
+    )
+
+
+Column = tuple[str, str] | tuple[str, str, str] | tuple[str, str, str, int]
+_APPLIED: Column = ("Applied", '.status.conditions[?(@.type=="Applied")].status')
+_MESSAGE: Column = ("Message", ".status.message", "string", 1)
+
+
+def _crd(
+    kind: str,
+    plural: str,
+    short: list[str],
+    description: str,
+    spec: Schema,
+    *,
+    columns: list[Column],
+    status: Schema | None = None,
+    scope: str = "Cluster",
+) -> dict[str, Any]:
+    fields: dict[str, Schema] = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        "spec": spec,
+    }
+    version: dict[str, Any] = {
+        "name": names.VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": mapping(description, fields | ({"status": status} if status else {}), ["spec"])},
+        "additionalPrinterColumns": [
+            *map(_column, columns),
+            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+        ],
+    }
+    if status:
+        version["subresources"] = {"status": {}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{names.GROUP}", "labels": dict(names.MANAGED_BY)},
+        "spec": {
+            "group": names.GROUP,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": short,
+                "categories": ["aksp", "policy"],
+            },
+            "scope": scope,
+            "versions": [version],
+        },
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    name, path, kind, priority = (*column, "string", 0)[:4] if len(column) == 2 else (*column, 0)[:4]
+    found = {"name": name, "type": kind, "jsonPath": path}
+    return found | ({"priority": priority} if priority else {})

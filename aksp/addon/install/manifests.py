@@ -1,0 +1,110 @@
+"""The objects that `aksp addon enable` applies; the chart under ``charts/aksp`` makes the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aksp.addon import names
+from aksp.addon.install import rbac, workload
+from aksp.addon.install.crds import crds
+from aksp.addon.settings import Settings, made
+
+Document = dict[str, Any]
+
+
+def everything(settings: Settings) -> list[Document]:
+    """The CustomResourceDefinitions, then `manifests`."""
+    return [*crds(), *manifests(settings)]
+
+
+def manifests(settings: Settings) -> list[Document]:
+    """All objects but the CustomResourceDefinitions, in the order to be applied.
+
+    The webhook comes last: by then there is somebody to answer, and it has no rules before the
+    add-on writes them. They, the CA bundle, the certificate and what the Lease says are the running
+    add-on's own.
+    """
+    secret = None if settings.cert_secret else names.SECRET
+    found: list[Document] = []
+    if settings.create_namespace and settings.namespace != names.NAMESPACE:
+        found.append(_namespace(settings))
+    found += [
+        made("v1", "ServiceAccount", names.NAME, settings.namespace, automountServiceAccountToken=False),
+        rbac.cluster_role(settings.kinds),
+        rbac.cluster_role_binding(settings.namespace),
+        rbac.role(settings.namespace, secret),
+        rbac.role_binding(settings.namespace),
+        made("coordination.k8s.io/v1", "Lease", names.LEASE, settings.namespace),
+    ]
+    if secret:
+        found.append(made("v1", "Secret", secret, settings.namespace, type="Opaque"))
+    if settings.webhook_url is None:
+        found += [workload.service(settings), workload.network_policy(settings), workload.deployment(settings)]
+        # One replica could never be drained.
+        found += [workload.disruption_budget(settings)] if settings.replicas > 1 else []
+    return [*found, _intention(settings), _webhook(settings)]
+
+
+def removable(namespace: str) -> list[Document]:
+    """Whatever `manifests` may have made, in the order to be deleted. A namespace is nobody's alone, and stays.
+
+    First what the webhook configuration is to be, so that nobody makes it again, then the configuration: from then on
+    nothing asks the add-on.
+    """
+    webhook, intention, *others = reversed(manifests(Settings(namespace=namespace)))
+    return [intention, webhook, *others]
+
+
+def _namespace(settings: Settings) -> Document:
+    found = made("v1", "Namespace", settings.namespace)
+    found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
+    return found
+
+
+def _intention(settings: Settings) -> Document:
+    """What the running add-on keeps the webhook configuration at, and `aksp addon status` compares it with."""
+    text = json.dumps(_webhook(settings), sort_keys=True, separators=(",", ":"))
+    data = {names.WEBHOOK_KEY: text}
+    if settings.client_ca:
+        data[names.CLIENT_CA_KEY] = settings.client_ca
+    return made("v1", "ConfigMap", names.CONFIG_MAP, settings.namespace, data=data)
+
+
+def _webhook(settings: Settings) -> Document:
+    """The webhook, without rules and CA bundle: the running add-on owns those, by server-side apply.
+
+    So an add-on that never came up can block nothing.
+    """
+    service = {"namespace": settings.namespace, "name": names.NAME, "path": names.ADMIT_PATH, "port": 443}
+    client = {"url": settings.webhook_url} if settings.webhook_url else {"service": service}
+    found = made(
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        names.NAME,
+        webhooks=[
+            {
+                "name": names.WEBHOOK,
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": client,
+                "failurePolicy": settings.failure_policy,
+                "matchPolicy": "Equivalent",
+                # Whatever happens to the add-on, these can be repaired.
+                "namespaceSelector": {
+                    "matchExpressions": [
+                        {
+                            "key": "kubernetes.io/metadata.name",
+                            "operator": "NotIn",
+                            "values": settings.unwatched_namespaces,
+                        }
+                    ]
+                },
+                # A refusal is remembered, but for a dry run.
+                "sideEffects": "NoneOnDryRun",
+                "timeoutSeconds": 3,
+            }
+        ],
+    )
+    if settings.inject_ca_from:
+        found["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from": settings.inject_ca_from}
+    return found

@@ -1,0 +1,91 @@
+"""What the add-on may do: list the kinds that rules are about, write its own objects, and nothing more.
+
+Every rule is a list of names; there is no ``*``. The only Secret that it can read is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aksp.addon import names
+from aksp.addon.review.owners import WORKLOADS
+from aksp.addon.settings import Listed, made
+
+_GROUP = "rbac.authorization.k8s.io"
+_WRITE = ["create", "delete", "get", "list", "patch", "update"]
+
+
+def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
+    """Rights in the whole cluster."""
+    own = [names.DEFINITIONS, names.ASSIGNMENTS, names.EXEMPTIONS]
+    rules = [
+        _rule([names.GROUP], own, ["get", "list", "watch"]),
+        _rule([names.GROUP], [f"{plural}/status" for plural in own], ["get", "patch", "update"]),
+        _rule([names.GROUP], [names.DENIALS, names.REPORTS], _WRITE),
+        # `create` counts for server-side apply alone, which names what it makes: a POST does not, and is refused.
+        # `list` and `watch` count for a field selector that names it.
+        _rule(
+            ["admissionregistration.k8s.io"],
+            ["validatingwebhookconfigurations"],
+            ["create", "get", "list", "patch", "update", "watch"],
+            [names.NAME],
+        ),
+        # Whether documents went because somebody deleted them, or their kind.
+        _rule(
+            ["apiextensions.k8s.io"],
+            ["customresourcedefinitions"],
+            ["get"],
+            [f"{plural}.{names.GROUP}" for plural in own],
+        ),
+        _rule([""], ["events"], ["create", "patch"]),
+        # Whether the workload that is exempted has made a Pod.
+        *(_rule([group], list(plurals), ["get"]) for group, plurals in WORKLOADS.items()),
+        # Reports of the Policy Working Group, where the cluster has them.
+        _rule(["wgpolicyk8s.io"], ["clusterpolicyreports", "policyreports"], _WRITE),
+        _rule(["openreports.io"], ["clusterreports", "reports"], _WRITE),
+    ]
+    for kind in sorted(kinds):
+        rules.append(_rule([kind.group], [kind.plural], ["list", "watch"] if kind.watched else ["list"]))
+    return made(f"{_GROUP}/v1", "ClusterRole", names.CLUSTER_ROLE, rules=rules)
+
+
+def role(namespace: str, secret: str | None) -> dict[str, Any]:
+    """Rights in the add-on's namespace: its Lease, and its Secret unless somebody else makes the certificate.
+
+    What the webhook configuration is to be it may only read.
+    """
+    verbs = ["get", "patch", "update"]
+    rules = [
+        _rule(["coordination.k8s.io"], ["leases"], verbs, [names.LEASE]),
+        _rule([""], ["configmaps"], ["get"], [names.CONFIG_MAP]),
+    ]
+    if secret:
+        rules.append(_rule([""], ["secrets"], verbs, [secret]))
+    return made(f"{_GROUP}/v1", "Role", names.CLUSTER_ROLE, namespace, rules=rules)
+
+
+def cluster_role_binding(namespace: str) -> dict[str, Any]:
+    """The ClusterRole, given to the add-on's ServiceAccount."""
+    return _binding("ClusterRoleBinding", "ClusterRole", None, namespace)
+
+
+def role_binding(namespace: str) -> dict[str, Any]:
+    """The Role, given to the add-on's ServiceAccount."""
+    return _binding("RoleBinding", "Role", namespace, namespace)
+
+
+def _binding(kind: str, of: str, inside: str | None, account: str) -> dict[str, Any]:
+    return made(
+        f"{_GROUP}/v1",
+        kind,
+        names.CLUSTER_ROLE,
+        inside,
+        roleRef={"apiGroup": _GROUP, "kind": of, "name": names.CLUSTER_ROLE},
+        subjects=[{"kind": "ServiceAccount", "name": names.NAME, "namespace": account}],
+    )
+
+
+def _rule(groups: list[str], resources: list[str], verbs: list[str], only: list[str] | None = None) -> dict[str, Any]:
+    rule = {"apiGroups": groups, "resources": resources, "verbs": list(verbs)}
+    return rule | ({"resourceNames": only} if only else {})

@@ -1,0 +1,1 @@
+"""What is told of reviews: PolicyDenials, Events, metrics and logs."""

@@ -1,0 +1,332 @@
+"""What was refused, remembered in the cluster: one PolicyDenial for an assignment and a workload, with a count.
+
+A namespace has so many of its own and no more, so that a storm of names, or of reviews that nobody but an attacker has
+asked for, fills no etcd and pushes out nothing: what comes later is folded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from aksp.addon import names
+from aksp.addon.record.outbox import PENDING, Outbox
+from aksp.addon.review.decision import Decision, Refusal
+from aksp.addon.review.refusals import cut
+from aksp.errors import ClusterError
+from aksp.kube import faults, objects
+from aksp.kube.connection import Connection
+from aksp.kube.fetch import ONCE, Backoff
+from aksp.model.assignment import API_VERSION
+from aksp.model.resource import Container, Owner, Resource
+from aksp.model.times import moment, rfc3339
+from aksp.report.figures import plural
+
+_log = logging.getLogger(__name__)
+
+KIND = "PolicyDenial"
+RETENTION = timedelta(days=7)
+PER_NAMESPACE = 100
+"""How many denials a namespace has of its own; whoever is refused beyond that is counted in one for each assignment."""
+OTHERS = "(others)"
+"""The name in such a denial: it is nobody's, and no object can have it."""
+COUNTED_SECONDS = 30.0
+"""How long a replica goes by its own count of a namespace's denials: other replicas write too."""
+TRIES = 5
+"""How often a denial is read again when other replicas write it at the same time."""
+LONGEST_NAME = 512
+"""Bytes of a name, an image, a user: admission happens before anybody has checked most of them."""
+MOST_CONTAINERS = 50
+ASSIGNMENT_LABEL = f"{names.GROUP}/assignment"
+
+
+class DenialsApi(Protocol):
+    """What this needs of `aksp.kube.objects`."""
+
+    def get(self, connection: Connection, path: str, *, backoff: Backoff = ...) -> dict[str, Any] | None:
+        """The object, None when there is none."""
+
+    def create(
+        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = ...
+    ) -> dict[str, Any]:
+        """POST. Conflict when there is one of the name."""
+
+    def replace(
+        self, connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = ...
+    ) -> dict[str, Any]:
+        """PUT. Conflict when it has changed since it was read, NotServed when it is gone."""
+
+    def delete(self, connection: Connection, path: str) -> bool:
+        """False when there was none."""
+
+    def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
+        """All objects of a list."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DenialKey:
+    """Refusals with the same key are one PolicyDenial. ``kind`` and ``name`` are the workload's, else the object's."""
+
+    assignment: str
+    namespace: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Denial:
+    """Refusals with one key: how many and when, and everything else of the last one."""
+
+    assignment: str
+    definition: str
+    operation: str
+    user: str
+    resource: Resource
+    workload: Owner | None
+    containers: tuple[Container, ...]
+    message: str
+    first: datetime
+    last: datetime
+    count: int = 1
+
+    def and_then(self, newer: Denial) -> Denial:
+        """The two as one."""
+        return replace(
+            newer, count=self.count + newer.count, first=min(self.first, newer.first), last=max(self.last, newer.last)
+        )
+
+
+class Denials:
+    """Writes PolicyDenials; `record` only takes note, a thread writes once a second.
+
+    Denials of objects without a namespace are in ``namespace``, the add-on's own. ``more`` goes to the `Outbox`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        namespace: str = names.NAMESPACE,
+        api: DenialsApi = objects,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        **more: Any,
+    ) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._api = api
+        self._now = now
+        self._counts: dict[str, tuple[int, datetime]] = {}
+        """How many denials of their own namespaces have, and when they were counted."""
+        self._outbox: Outbox[DenialKey, Denial] = Outbox(
+            "denials",
+            write=self._write,
+            merge=Denial.and_then,
+            share=lambda key: key.namespace,
+            folded=others_of,
+            **more,
+        )
+        self.turn, self.start, self.close = self._outbox.turn, self._outbox.start, self._outbox.close
+
+    @property
+    def lost(self) -> int:
+        """How many refusals will never be written; the log says why."""
+        return self._outbox.lost
+
+    def record(self, decision: Decision) -> None:
+        """Take note of a refusal. A dry run refused nothing, and leaves nothing behind in the cluster."""
+        request = decision.request
+        if decision.outcome.allowed or request.dry_run:
+            return
+        moment = self._now().replace(microsecond=0)
+        for refusal in decision.outcome.refusals:
+            denial = _denial(refusal, decision, moment)
+            subject = denial.workload
+            key = DenialKey(
+                assignment=refusal.assignment,
+                namespace=request.resource.namespace or self._namespace,
+                # Kinds of other groups may have the same name (Service: Knative's).
+                kind=subject.kind if subject else f"{request.resource.kind}.{request.resource.group}",
+                name=subject.name if subject else denial.resource.name,
+            )
+            self._outbox.put(key, denial)
+
+    def prune(self, now: datetime | None = None) -> int:
+        """Delete denials that are older than 7 days; how many. The leader's work.
+
+        A cluster that refuses is told in the log: nothing else depends on it.
+        """
+        try:
+            return self._prune(now or self._now())
+        except ClusterError as error:
+            _log.warning("old denials cannot be deleted now: %s", error)
+            return 0
+
+    def _prune(self, now: datetime) -> int:
+        found = self._api.list_all(self._connection, collection_path())
+        limit = now - RETENTION
+        removed = self._delete([each for each in found if last_time(each) < limit])
+        if removed:
+            _log.info("%s older than %d days deleted", plural(removed, "denial"), RETENTION.days)
+        return removed
+
+    def _delete(self, found: Sequence[Mapping[str, Any]]) -> int:
+        return sum(self._api.delete(self._connection, _path(each)) for each in found)
+
+    def _write(self, key: DenialKey, denial: Denial) -> None:
+        if key.name == OTHERS:
+            denial = replace(denial, workload=None, resource=replace(denial.resource, name=OTHERS))
+        name = denial_name(key)
+        collection = collection_path(key.namespace)
+        path = f"{collection}/{name}"
+        for attempt in range(1, TRIES + 1):
+            known = self._api.get(self._connection, path, backoff=ONCE)
+            if known is None and key.name != OTHERS and not self._room(key.namespace):
+                self._write(others_of(key), denial)
+                return
+            try:
+                if known is None:
+                    new = document(name, key.namespace, denial)
+                    self._api.create(self._connection, collection, new, backoff=ONCE)
+                else:
+                    self._api.replace(self._connection, path, merged(known, denial), backoff=ONCE)
+            except faults.Conflict:
+                if attempt == TRIES:
+                    raise
+            except faults.NotServed:
+                # One that is there is deleted by another replica in this moment; else the namespace or the kind is gone.
+                if known is None or attempt == TRIES:
+                    raise
+            else:
+                return
+
+    def _room(self, namespace: str) -> bool:
+        """Whether a namespace may have one more denial of its own. What is there is never pushed out."""
+        now = self._now()
+        counted = self._counts.get(namespace)
+        if counted is None or not timedelta() <= now - counted[1] < timedelta(seconds=COUNTED_SECONDS):
+            found = self._api.list_all(self._connection, collection_path(namespace))
+            own = sum((each.get("spec") or {}).get("resource", {}).get("name") != OTHERS for each in found)
+            if len(self._counts) >= PENDING:
+                self._counts.clear()
+            counted = self._counts[namespace] = own, now
+        if counted[0] >= PER_NAMESPACE:
+            return False
+        self._counts[namespace] = counted[0] + 1, counted[1]
+        return True
+
+
+def others_of(key: DenialKey) -> DenialKey:
+    """The key of the denial that stands for all for whom a namespace has no room."""
+    return DenialKey(assignment=key.assignment, namespace=key.namespace, kind="", name=OTHERS)
+
+
+def collection_path(namespace: str | None = None) -> str:
+    """The path of the PolicyDenials of one namespace, or of all."""
+    inside = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/apis/{names.GROUP}/{names.VERSION}{inside}/{names.DENIALS}"
+
+
+def denial_name(key: DenialKey) -> str:
+    """``<assignment, cut to 40>-<10 hex digits>``: the same in every replica."""
+    digest = hashlib.sha256("\0".join((key.assignment, key.namespace, key.kind, key.name)).encode("utf-8", "replace"))
+    return f"{key.assignment[:40].rstrip('-.')}-{digest.hexdigest()[:10]}"
+
+
+def document(name: str, namespace: str, denial: Denial) -> dict[str, Any]:
+    """The custom resource of a denial."""
+    labels = {**names.MANAGED_BY, ASSIGNMENT_LABEL: denial.assignment[:63].rstrip("-_.")}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": _spec(denial),
+    }
+
+
+def merged(known: Mapping[str, Any], denial: Denial) -> dict[str, Any]:
+    """The custom resource with a denial added. What another replica wrote of a later refusal stays."""
+    spec = known.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    told = _spec(denial)
+    before = spec.get("count")
+    first = moment(spec.get("firstTime"))
+    last = moment(spec.get("lastTime"))
+    result = {**told, **spec} if last is not None and last > denial.last else told
+    result["count"] = (before if isinstance(before, int) and before > 0 else 0) + denial.count
+    result["firstTime"] = rfc3339(min(first or denial.first, denial.first))
+    return {**known, "spec": result}
+
+
+def last_time(found: Mapping[str, Any]) -> datetime:
+    """When a PolicyDenial last grew; what has no time is taken for the oldest."""
+    return _time(found, "lastTime")
+
+
+def first_time(found: Mapping[str, Any]) -> datetime:
+    """When it began."""
+    return _time(found, "firstTime")
+
+
+def _time(found: Mapping[str, Any], field: str) -> datetime:
+    spec = found.get("spec")
+    said = moment(spec.get(field)) if isinstance(spec, Mapping) else None
+    created = (found.get("metadata") or {}).get("creationTimestamp")
+    return said or moment(created) or datetime.fromtimestamp(0, UTC)
+
+
+def _denial(refusal: Refusal, decision: Decision, moment: datetime) -> Denial:
+    request = decision.request
+    return Denial(
+        assignment=refusal.assignment,
+        definition=refusal.definition,
+        operation=request.operation,
+        user=request.user,
+        resource=request.resource,
+        workload=request.workload,
+        containers=refusal.containers,
+        message=refusal.message,
+        first=moment,
+        last=moment,
+    )
+
+
+def _spec(denial: Denial) -> dict[str, Any]:
+    resource = denial.resource
+    shown = denial.containers if len(denial.containers) <= MOST_CONTAINERS else denial.containers[: MOST_CONTAINERS - 1]
+    containers = [{"name": _name(c.name), "image": _name(c.image)} for c in shown]
+    if len(shown) < len(denial.containers):
+        containers.append({"name": f"… and {len(denial.containers) - len(shown)} more", "image": ""})
+    return {
+        "assignment": denial.assignment,
+        "definition": denial.definition,
+        "operation": denial.operation,
+        "user": _name(denial.user),
+        "resource": {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "namespace": resource.namespace,
+            "name": _name(resource.name),
+        },
+        **(
+            {"workload": {"kind": denial.workload.kind, "name": _name(denial.workload.name)}} if denial.workload else {}
+        ),
+        "containers": containers,
+        "message": cut(denial.message),
+        "count": denial.count,
+        "firstTime": rfc3339(denial.first),
+        "lastTime": rfc3339(denial.last),
+    }
+
+
+def _name(text: str) -> str:
+    return cut(text, LONGEST_NAME)
+
+
+def _path(found: Mapping[str, Any]) -> str:
+    metadata = found["metadata"]
+    return f"{collection_path(metadata['namespace'])}/{quote(metadata['name'], safe='')}"

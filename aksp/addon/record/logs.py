@@ -1,0 +1,181 @@
+"""The log: a line of JSON for each record, on standard error, and what a refusal's line says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, TextIO
+
+from aksp.addon.review.decision import RULE, Decision, Disagreement, ReviewRequest
+from aksp.errors import InvalidInput
+from aksp.model.resource import Container, Resource
+from aksp.model.times import rfc3339
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+#: One encoder for all lines: `json.dumps` makes one for each when it has options.
+_ENCODED: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_REFUSALS: Final = logging.getLogger("aksp.refusals")
+_UNJUDGED: Final = logging.getLogger("aksp.unjudged")
+_EVALUATORS: Final = logging.getLogger("aksp.evaluators")
+#: Containers of a refusal, and reasons, that a line names.
+MOST_CONTAINERS: Final = 100
+MOST_ERRORS: Final = 20
+#: What every record has; whatever else it has came with `extra`.
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+#: Loggers that tell every connection and every request.
+_TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
+
+
+class JsonLines(logging.Formatter):
+    """A record as a line of JSON.
+
+    ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, the extra fields by their names, and for an exception
+    ``error`` (its type and text) and ``traceback``. ASCII alone: no terminal that shows it can be steered by it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": rfc3339(datetime.fromtimestamp(record.created, UTC), "milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name, value in vars(record).items():
+            if name not in _STANDARD and name not in line:
+                line[name] = value
+        if record.exc_info and record.exc_info[0] is not None:
+            kind, error, _ = record.exc_info
+            line["error"] = f"{kind.__name__}: {error}"
+            line["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        return _ENCODED(line)
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes lines of JSON."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(JsonLines())
+
+    def tell(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
+        """Write an info line without a record, which would cost as much as all else in a review that was decided before."""
+        line = _ENCODED(
+            {
+                "time": rfc3339(datetime.now(UTC), "milliseconds"),
+                "level": "info",
+                "logger": logger,
+                "message": message,
+                **fields,
+            }
+        )
+        # As in a handler, what cannot be written stops nobody.
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+            self.stream.write(line + self.terminator)
+            self.stream.flush()
+
+
+#: Where lines go since `configure`.
+_lines: Lines | None = None
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Log from this level on, to ``stream`` (standard error). Raises InvalidInput for a level that there is not.
+
+    Replaces what was configured before. Give uvicorn ``log_config=None``: then its records come here, too.
+    """
+    if level.lower() not in LEVELS:
+        raise InvalidInput(f"there is no log level {level!r}", hint=f"one of {', '.join(LEVELS)}")
+    global _lines
+    _lines = handler = Lines(stream or sys.stderr)
+    root = logging.getLogger()
+    for former in list(root.handlers):
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(True)
+    # Thread and caller stay in the records, though no line has them: aksp.kube.config tells the words of exec plugins by
+    # them. A refusal's line makes no record.
+
+
+def refusal(decision: Decision) -> None:
+    """Log a refusal: who asked for what, and which assignments refuse which containers. Nothing for what is allowed."""
+    if decision.outcome.allowed or not _REFUSALS.isEnabledFor(logging.INFO):
+        return
+    request = decision.request
+    refused = decision.outcome.refusals
+    containers = dict.fromkeys(container for each in refused for container in each.containers)
+    fields = {
+        "user": request.user,
+        "assignments": [each.assignment for each in refused],
+        "operation": request.operation,
+        "object": _object(request),
+        "workload": {"kind": request.workload.kind, "name": request.workload.name} if request.workload else None,
+        "containers": [_container(container) for container in islice(containers, MOST_CONTAINERS)],
+        **({"moreContainers": len(containers) - MOST_CONTAINERS} if len(containers) > MOST_CONTAINERS else {}),
+        "uid": request.uid,
+        "dryRun": request.dry_run,
+    }
+    if _lines is not None:
+        _lines.tell(_REFUSALS.name, decision.outcome.message, fields)
+    else:
+        _REFUSALS.info("%s", decision.outcome.message, extra=fields)
+
+
+def unjudged(decision: Decision) -> None:
+    """Warn of what could not be judged, of whom and of what. Nothing when all was."""
+    request, errors = decision.request, decision.outcome.errors
+    if not (decision.unjudged or errors):
+        return
+    _UNJUDGED.warning(
+        "%s",
+        "could not be judged: " + "; ".join(dict.fromkeys(why for _, why in errors[:MOST_ERRORS])),
+        extra={
+            "reason": decision.unjudged or RULE,
+            "allowed": decision.outcome.allowed,
+            "user": request.user,
+            "assignments": list(dict.fromkeys(name for name, _ in errors)),
+            "operation": request.operation,
+            "object": _object(request),
+            "uid": request.uid,
+        },
+    )
+
+
+def disagreement(one: Disagreement) -> None:
+    """Tell that the evaluators found different things, of which policy and in which object."""
+    _EVALUATORS.error(
+        "%s",
+        f"the evaluators disagree, which is a bug of aksp: {one.message}; topdown's result counts",
+        extra={"policy": one.policy, "assignment": one.assignment, "object": _named(one.resource)},
+    )
+
+
+def _object(request: ReviewRequest) -> dict[str, str]:
+    return {
+        **_named(request.resource),
+        **({"subresource": request.sub_resource} if request.sub_resource else {}),
+    }
+
+
+def _named(resource: Resource) -> dict[str, str]:
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "namespace": resource.namespace,
+        # `name` alone would be the logger's; within an object it may stand.
+        "name": resource.name,
+    }
+
+
+def _container(container: Container) -> dict[str, str]:
+    return {"name": container.name, "type": container.type, "image": container.image}

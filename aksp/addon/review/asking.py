@@ -1,0 +1,112 @@
+"""What a review says of itself before its object: enough to answer one that is too large, or too late, to be judged.
+
+An API server writes uid, kind, name, namespace, operation and user before the object (k8s.io/api/admission/v1,
+AdmissionRequest), so the first bytes tell who asks for what.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from aksp.addon.review.decision import ReviewRequest
+from aksp.model.kinds import api_version
+from aksp.model.resource import Owner, Resource
+
+#: Bytes of a review that are read for this. A user with many groups takes some thousands.
+HEAD_BYTES = 64 << 10
+
+
+class Unjudged(StrEnum):
+    """Why a whole review was not judged."""
+
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too-large"
+    TOO_MANY = "too-many"
+    UNREADABLE = "unreadable"
+    FAILED = "failed"
+
+
+#: In the words of the answer.
+WORDS = {
+    Unjudged.TIMEOUT: "the review could not be answered in time",
+    Unjudged.TOO_LARGE: "the review is too large",
+    Unjudged.TOO_MANY: "too many reviews at once",
+    Unjudged.UNREADABLE: "the review cannot be read",
+    Unjudged.FAILED: "the review has failed; see the add-on's log",
+}
+
+
+def request_of(head: bytes) -> ReviewRequest | None:
+    """The request by the first bytes of a review; None when they do not tell its uid, operation and kind."""
+    text = head[:HEAD_BYTES].decode("utf-8", "replace")
+    whole = _members(text, 0, within="request")
+    if (whole.get("apiVersion"), whole.get("kind")) != ("admission.k8s.io/v1", "AdmissionReview"):
+        return None
+    found = whole.get("request")
+    if not isinstance(found, dict):
+        return None
+    kind, user = _mapping(found.get("kind")), _mapping(found.get("userInfo"))
+    uid, operation, name = found.get("uid"), found.get("operation"), kind.get("kind")
+    if not (_text(uid) and _text(operation) and _text(name)):
+        return None
+    group = _text(kind.get("group"))
+    resource = Resource(
+        api_version=api_version(group, _text(kind.get("version"))),
+        kind=_text(name),
+        namespace=_text(found.get("namespace")) if name != "Namespace" or group else "",
+        name=_text(found.get("name")),
+    )
+    return ReviewRequest(
+        uid=_text(uid),
+        operation=_text(operation),
+        user=_text(user.get("username")),
+        resource=resource,
+        sub_resource=_text(found.get("subResource")),
+        workload=Owner(kind=resource.kind, name=resource.name),
+    )
+
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def _members(text: str, at: int, within: str = "") -> dict[str, Any]:
+    """The members of a JSON object up to the first that is not whole; the one named ``within`` is read likewise."""
+    found: dict[str, Any] = {}
+    try:
+        at = _skip(text, at)
+        if text[at] != "{":
+            return found
+        while text[at] in "{,":
+            name, at = _DECODER.raw_decode(text, _skip(text, at + 1))
+            at = _skip(text, at)
+            if text[at] != ":" or not isinstance(name, str):
+                return found
+            at = _skip(text, at + 1)
+            if name == within:
+                found[name] = _members(text, at)
+                return found
+            if name in ("object", "oldObject"):
+                return found
+            found[name], at = _DECODER.raw_decode(text, at)
+            at = _skip(text, at)
+    except (ValueError, IndexError, RecursionError):
+        pass
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,266 @@
+"""From what was found in one object under review to the answer. Pure.
+
+What an assignment does about a violation (Azure: "Understand Azure Policy effects"):
+``EnforceRegoPolicy`` and ``Deny`` refuse it, ``Audit`` and ``Warn`` admit it with a warning, and with
+``DoNotEnforce`` it is only reported. A change to an object which violated in the same way before is not
+refused: else no controller could touch what was there before the assignment, not even to remove a
+finalizer. To be deleted already permits nothing more: with a finalizer such an object runs on.
+
+A workload is admitted as it is, with a warning when the Pods of its template would be refused:
+nobody should see a deployment succeed and no Pod appear without a word. Where the definition's
+``source`` is ``All`` or ``Generated`` the workload itself is refused (Gatekeeper: ``match.source``);
+with ``Generated`` its Pods then are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aksp.addon.review import wording
+from aksp.addon.review.decision import Outcome, ReviewRequest, Violation
+from aksp.addon.review.refusals import refusals
+from aksp.compliance import results
+from aksp.compliance.judgement import Fault, Task
+from aksp.compliance.plan import MatchSource, Plan, Ready
+from aksp.model.assignment import EnforcementMode
+from aksp.model.compliance import ComplianceState, Finding, Result
+from aksp.model.json_text import encode
+from aksp.model.resource import Document, Owner, Problem
+
+#: States of the Pods of a template that are told.
+_TOLD = (ComplianceState.ERROR, ComplianceState.NON_COMPLIANT)
+Found = Mapping[tuple[int, int], Sequence[Finding]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What one request is judged by: the object, and the Pods that it would make if it is a workload.
+
+    ``before`` are the numbers of the same in the object's old version. With ``derived`` another workload
+    made this one.
+    """
+
+    documents: Sequence[Document]
+    new: Sequence[int]
+    before: Sequence[int] = ()
+    derived: bool = False
+
+    @property
+    def fit(self) -> bool:
+        """Whether nothing is wrong with the documents themselves."""
+        return not any(document.problems for document in self.documents)
+
+
+def subject_of(documents: Sequence[Document], old: Collection[int]) -> Subject:
+    """The documents of a review, sorted into new and old."""
+    new = [at for at in range(len(documents)) if at not in old]
+    derived = bool(new) and documents[new[0]].owner is not None
+    return Subject(documents=documents, new=new, before=sorted(old), derived=derived)
+
+
+def owned(subject: Subject, owner: Owner | None, *, derived: bool) -> Subject:
+    """The subject with another owner of what is new than the one that is written in it."""
+    documents = list(subject.documents)
+    for at in subject.new:
+        if documents[at].owner != owner:
+            documents[at] = replace(documents[at], owner=owner)
+    return replace(subject, documents=documents, derived=derived)
+
+
+def leans(plan: Plan, subject: Subject, found: Found) -> bool:
+    """Whether an exemption applies to what is new because of the owner that is written in it."""
+    if not any(ready.exemptions for ready in plan.ready):
+        return False
+
+    def exempt(of: Subject) -> int:
+        made = [result for at in of.new for result in results_of(plan, of, at, found, ())]
+        return sum(result.state is ComplianceState.EXEMPT for result in made)
+
+    return exempt(subject) > exempt(owned(subject, None, derived=subject.derived))
+
+
+def _judges(ready: Ready, subject: Subject, at: int) -> bool:
+    """Whether an assignment judges one of the documents.
+
+    What a workload makes is no news to its own controller: a ReplicaSet's template is its Deployment's. Only an
+    assignment that judges no Pods but those of templates has to look at each.
+    """
+    document = subject.documents[at]
+    if ready.source is MatchSource.GENERATED:
+        return document.parent is not None and ready.selection.selects(document)
+    return not (document.parent and subject.derived) and ready.selection.selects(document)
+
+
+def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None) -> list[Task]:
+    """The tasks: all assignments over what is new, and those that refuse over what it was before.
+
+    With ``only``, the numbers of some assignments, the others have nothing to do.
+    """
+    return [
+        Task(
+            policy=ready.definition.slug,
+            parameters=ready.values,
+            documents=[at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
+            if only is None or number in only
+            else (),
+        )
+        for number, ready in enumerate(plan.ready)
+    ]
+
+
+def _before(ready: Ready, subject: Subject) -> Sequence[int]:
+    """The documents of the old version that it is asked about: those whose violations would refuse the new one."""
+    if not ready.refuses:
+        return ()
+    return [
+        at for at in subject.before if ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template
+    ]
+
+
+def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[Result]:
+    """The results of one document, by the evaluator's own core: states, exemptions, exclusions."""
+    document = subject.documents[at]
+    problems: dict[int, list[Problem]] = {}
+    for fault in faults:
+        if fault.document == at:
+            problems.setdefault(fault.task, []).append(Problem(message=fault.message))
+    if document.problems:
+        # What is wrong with the document itself is a fault of every assignment that selects it.
+        for number, ready in enumerate(plan.ready):
+            if _judges(ready, subject, at):
+                problems.setdefault(number, []).extend(document.problems)
+    mine = {number: findings for (number, one), findings in found.items() if one == at}
+    for number, ready in enumerate(plan.ready):
+        if _judges(ready, subject, at) and (why := ready.selection.undecided(document)) is not None:
+            # Whether it is judged at all cannot be told, so what was found does not count.
+            mine.pop(number, None)
+            problems.setdefault(number, []).append(Problem(message=why))
+    made: list[Result] = []
+    for number in sorted({*mine, *problems}):
+        made += results.results_of(plan.ready[number], document, mine.get(number, ()), problems.get(number, ()))
+    return sorted(made, key=results.order)
+
+
+def refused(plan: Plan, results: Sequence[Result]) -> list[Result]:
+    """The violations among results for which a request would be refused."""
+    refusing = {ready.key.name for ready in plan.ready if ready.refuses}
+    return [r for r in results if r.state is ComplianceState.NON_COMPLIANT and r.assignment.name in refusing]
+
+
+def identity(assignment: str, finding: Finding) -> tuple[Any, ...]:
+    """What makes a violation the same one before and after a change: not its place in a list."""
+    return assignment, finding.message, finding.container, encode(finding.observed, sort_keys=True)
+
+
+def decide(
+    request: ReviewRequest,
+    plan: Plan,
+    *,
+    own: Sequence[Result],
+    template: Sequence[Result] = (),
+    before: Collection[tuple[Any, ...]] = (),
+    unready: Mapping[str, str] | None = None,
+    cut: Collection[str] = (),
+    uncompared: Mapping[str, str] | None = None,
+    fail_closed: bool = False,
+    doubt: str = "",
+    words: Callable[[Result, Ready], str] = wording.violation,
+) -> Outcome:
+    """The answer. ``own`` are the object's results, ``template`` those of the Pods that it would make.
+
+    ``before`` are the identities of what the old version violated already, ``unready`` the
+    assignments that could not be asked, and why. ``cut`` are those that may have found more if they had looked for it,
+    ``uncompared`` those of which it is not known what the old version violated, and why. With ``fail_closed`` an
+    assignment that refuses and could not be judged refuses too. ``doubt`` says why an exemption that seems to apply
+    does not.
+    """
+    by_name = {ready.key.name: ready for ready in plan.ready}
+    generated = [r for r in template if by_name[r.assignment.name].source is not MatchSource.ORIGINAL]
+    template = [r for r in template if by_name[r.assignment.name].source is MatchSource.ORIGINAL]
+    own = [*own, *generated]
+    violations = [r for r in own if r.state is ComplianceState.NON_COMPLIANT]
+    errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
+    errors += (unready or {}).items()
+    new = refused(plan, own)
+    if before:
+        new = [r for r in new if identity(r.assignment.name, r.finding) not in before]
+    unknown: Mapping[str, None] = {}
+    if uncompared:
+        unknown = dict.fromkeys(r.assignment.name for r in new if r.assignment.name in uncompared)
+        errors += [(name, f"what was there before: {uncompared[name]}") for name in unknown]
+        new = [r for r in new if r.assignment.name not in unknown]
+    of_pods = {id(r) for r in generated}
+
+    def line(result: Result) -> str:
+        words_of = words(result, by_name[result.assignment.name])
+        return f"this {request.resource.kind}'s Pods: {words_of}" if id(result) in of_pods else words_of
+
+    # The words for thousands of violations would take longer than to find them, and most would be left out.
+    lines = [line(r) for r in new[: wording.ENOUGH]]
+    ids = {id(r) for r in new}
+    notes = []
+    for name, message in errors:
+        if fail_closed and by_name[name].refuses:
+            lines.append(wording.unjudged(name, message))
+        else:
+            # First, since warnings are cut, and whether something was judged is told by nothing else.
+            notes.append(wording.unjudged(name, message))
+    noted = [
+        r
+        for r in violations
+        if id(r) not in ids and r.assignment.name not in unknown and _told(by_name[r.assignment.name])
+    ]
+    notes += [_warning(line(r), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
+    more = max(0, len(noted) - wording.ENOUGH)
+    told = [r for r in template if r.state in _TOLD and _told(by_name[r.assignment.name])]
+    notes += _of_template(request, told[: wording.ENOUGH], by_name)
+    more += max(0, len(told) - wording.ENOUGH)
+    if doubt and (lines or notes):
+        (lines or notes).append(wording.doubt(doubt))
+    message = wording.refusal(lines, max(0, len(new) - wording.ENOUGH), cut=_any_of(new, cut))
+    by = tuple(map(_violation, new))
+    return Outcome(
+        allowed=not lines,
+        message=message,
+        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *told], cut)),
+        refused_by=by,
+        violations=tuple(map(_violation, violations)),
+        errors=tuple(errors),
+        refusals=refusals(message, by, errors) if lines else (),
+    )
+
+
+def _any_of(results: Iterable[Result], names: Collection[str]) -> bool:
+    return any(result.assignment.name in names for result in results)
+
+
+def _violation(result: Result) -> Violation:
+    return Violation(assignment=result.assignment, finding=result.finding)
+
+
+def _told(ready: Ready) -> bool:
+    """Whether whoever asks hears of it.
+
+    DoNotEnforce is for finding out without a word, and so is an effect like Audit where the definition says ``warn: false``.
+    """
+    if ready.warns is False and not ready.effect.warns:
+        return False
+    return ready.assignment.enforcement_mode is EnforcementMode.DEFAULT
+
+
+def _warning(line: str, ready: Ready) -> str:
+    return f"not refused, as it was so before: {line}" if ready.refuses else line
+
+
+def _of_template(request: ReviewRequest, template: Sequence[Result], by_name: Mapping[str, Ready]) -> list[str]:
+    notes = []
+    for result in template:
+        ready = by_name[result.assignment.name]
+        if result.state is ComplianceState.ERROR:
+            notes.append(wording.unjudged(result.assignment.name, result.finding.message))
+        else:
+            will = "Pods will be refused" if ready.refuses else "Pods do not comply"
+            notes.append(f"this {request.resource.kind}'s {will}: {wording.violation(result, ready)}")
+    return notes

@@ -1,0 +1,510 @@
+"""Reviews as they come in: bytes to the engine, its findings to a decision, the decision to bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from threading import get_ident
+from time import monotonic, perf_counter
+from typing import Any
+
+from aksp.addon.review import review, wording
+from aksp.addon.review.answer import Answer, failure
+from aksp.addon.review.asking import WORDS, Unjudged, request_of
+from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRequest
+from aksp.addon.review.decision_cache import DecisionCache, ending, response
+from aksp.addon.review.owners import Owners, Unconfirmed
+from aksp.compliance.containers import Attribution, Findings
+from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.plan import MatchSource, Plan, Ready
+from aksp.engine import (
+    Admission,
+    AdmissionRecord,
+    BadReview,
+    Batch,
+    Engine,
+    EngineDied,
+    Outdated,
+    RequestRecord,
+    StandingTask,
+)
+from aksp.inventory.interface import documents_of, within_namespaces
+from aksp.model.compliance import Result
+from aksp.model.kinds import api_version
+from aksp.model.resource import Document, Owner, Problem, Resource, workload_of
+
+#: Operations that rules are about; anything else is allowed unread.
+_JUDGED = ("CREATE", "UPDATE")
+#: A request, what follows from it, and the response after its uid.
+_Made = tuple[ReviewRequest, Outcome, bytes]
+#: What follows, and whether from the engine's answer alone.
+_Concluded = tuple[_Made, bool]
+_ALLOWED = Outcome(allowed=True)
+#: Findings that are remembered with the words for them, before all are forgotten.
+_REMEMBERED = 1000
+#: Bytes of a review, or of what was found in it, that are more than a moment's work: some 10 ms.
+_MOMENT = 128 << 10
+#: Seconds after which it is asked whether the time is over.
+_LONG = 1.0
+#: Seconds that judging may take when nobody says when it ends, and that it gets however late it begins: an ordinary
+#: review takes 1 ms.
+_SECONDS = 1.2
+_LEAST = 0.05
+#: Seconds of these that are left for making the answer of a large review: the engine finds tens of thousands of violations.
+_CONCLUDING = 0.2
+#: One of so many reviews is judged by both evaluators: the first, and each so many later.
+SAMPLED = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoliciesInForce:
+    """What requests are judged by. ``unready`` has the assignments that cannot be asked, and why.
+
+    ``name`` is the engine's for the plan's tasks, ``namespaces`` the labels of those that assignments select by.
+    """
+
+    plan: Plan
+    decisions: DecisionCache
+    unready: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class _Words:
+    """Findings of the last reviews, and what is said of them: replicas break the same rules in the same words."""
+
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self._lines: dict[tuple[int, int], str] = {}
+        self._ready: dict[int, Ready] = {}
+
+    def __call__(self, result: Result, ready: Ready) -> str:
+        key = (id(result.finding), id(ready))
+        line = self._lines.get(key)
+        if line is None:
+            line = wording.violation(result, ready)
+            # Only what lives as long as this does has an identity for as long.
+            if self.findings.keeps(result.finding):
+                self._ready[id(ready)] = ready
+                self._lines[key] = line
+        return line
+
+
+class Reviewer:
+    """Answers AdmissionReviews by what is in force. Used by one event loop; ``use`` by any one other thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        owners: Owners,
+        fail_closed: bool,
+        decided: Callable[[Decision], None],
+        disagreed: Callable[[Disagreement], None],
+    ) -> None:
+        self._engine = engine
+        self._owners = owners
+        self._fail_closed = fail_closed
+        self._decided = decided
+        self._disagreed = disagreed
+        self._asked = count()
+        self._force: PoliciesInForce | None = None
+        self._former = ""
+        self._words = _Words()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aksp-large-review")
+        #: Held while a large review is judged: one after the other, each with both cores, takes no longer for all.
+        self._turn = asyncio.Lock()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to judge by."""
+        return self._force is not None
+
+    def use(
+        self,
+        plan: Plan,
+        unready: Mapping[str, str] | None = None,
+        namespaces: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Judge by this from the next request on."""
+        name = self._engine.stand([_standing(ready, unready or {}) for ready in plan.ready])
+        before, self._force = (
+            self._force,
+            PoliciesInForce(
+                plan=plan,
+                decisions=DecisionCache(plan),
+                unready=unready or {},
+                name=name,
+                namespaces=namespaces or {},
+            ),
+        )
+        # Reviews under way may still name the last one.
+        if self._former:
+            self._engine.forget(self._former)
+        self._former = before.name if before else ""
+
+    async def __call__(self, body: bytes, until: float | None = None) -> Answer:
+        """The answer to one AdmissionReview, whatever it holds. Judging ends at ``until``, a moment of `monotonic`."""
+        began = perf_counter()
+        if until is None:
+            until = monotonic() + _SECONDS
+        force = self._force
+        if force is None:
+            return failure(503, "aksp: the assignments are not loaded yet")
+        if len(self._words.findings) > _REMEMBERED:
+            self._words = _Words()
+        try:
+            try:
+                if len(body) <= _MOMENT:
+                    request, outcome, rest = await self._quickly(force, body, until)
+                else:
+                    try:
+                        async with asyncio.timeout(max(0.0, until - monotonic())):
+                            await self._turn.acquire()
+                    except TimeoutError:
+                        return self.unjudged(body, Unjudged.TOO_MANY) or failure(503, "aksp: too many large reviews")
+                    try:
+                        request, outcome, rest = await self._quickly(force, body, until)
+                    finally:
+                        self._turn.release()
+            except (EngineDied, Outdated):
+                request, outcome, rest = await asyncio.to_thread(self._carefully, force, body)
+        except BadReview as error:
+            return self.unjudged(body, Unjudged.UNREADABLE) or failure(400, f"aksp: {error.what}")
+        seconds = perf_counter() - began
+        if seconds > _LONG:
+            # When the time is over it is cancelled here: what the API server is not told was never decided.
+            await asyncio.sleep(0.001)
+        self._decided(Decision(request=request, outcome=outcome, seconds=seconds))
+        return Answer(status=200, body=response(request.uid, rest))
+
+    def unjudged(self, head: bytes, reason: Unjudged) -> Answer | None:
+        """The answer to a review that was not judged, by its first bytes: a warning, or a refusal.
+
+        None when they do not tell who asks for what, or when there is nothing to judge by.
+        """
+        force, request = self._force, request_of(head)
+        if force is None or request is None:
+            return None
+        why = WORDS[reason]
+        outcome = _ALLOWED
+        if request.operation in _JUDGED:
+            # Labels are in the object, which nobody has read.
+            document = Document(resource=request.resource, problems=(Problem(message=why, path="metadata.labels"),))
+            asked = {ready.key.name: why for ready in force.plan.ready if ready.selection.selects(document)}
+            outcome = review.decide(request, force.plan, own=(), unready=asked, fail_closed=self._fail_closed)
+            if not asked:
+                outcome = replace(_ALLOWED, warnings=(f"could not be judged: {why}",))
+        self._decided(Decision(request=request, outcome=outcome, unjudged=reason.value))
+        return Answer(status=200, body=response(request.uid, ending(outcome)))
+
+    async def _aside(self, work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """Do in the one thread for large reviews what is more than a moment's work."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments, **more))
+
+    async def _quickly(self, force: PoliciesInForce, body: bytes, until: float) -> _Made:
+        """One request to the engine for all of it."""
+        large = len(body) > _MOMENT
+        begin = partial(
+            self._engine.begin_admission,
+            force.name,
+            body,
+            seconds=_left(until - _CONCLUDING if large else until),
+            compare=next(self._asked) % SAMPLED == 0,
+        )
+        # The engine takes a large one piece by piece.
+        admission = await self._aside(begin) if large else begin()
+        if admission is None:
+            raise EngineDied("the engine is not running")
+        try:
+            answer: AdmissionRecord = await _awaited(admission.answer)
+        except BaseException:
+            # It keeps its exception, whose traceback has this frame, which has it: a cycle, and the review in it.
+            del admission
+            raise
+        made = await self._made(force, admission, answer, until)
+        for one in answer.get("disagreements", ()):
+            ready = force.plan.ready[one["t"]]
+            self._disagreed(
+                Disagreement(
+                    assignment=ready.key.name, policy=ready.definition.slug, resource=made[0].resource, message=one["m"]
+                )
+            )
+        return made
+
+    async def _made(self, force: PoliciesInForce, admission: Admission, answer: AdmissionRecord, until: float) -> _Made:
+        """What follows from the engine's answer, or followed before."""
+        # What depends on more than on the answer: who was not asked, and why.
+        regular = not admission.skipped and not force.unready
+        trusted = self._owners.trusts(answer["request"]["user"])
+        if regular and (known := force.decisions.find(answer, trusted=trusted)) is not None:
+            return known.applied(answer["request"], answer["names"]), known.outcome, known.answer
+        concluded: _Concluded | None = None
+        if len(answer["body"]) > _MOMENT:
+            concluded = await self._aside(self._concluded, force, admission, answer, _Words(), until, aside=True)
+        else:
+            concluded = self._concluded(force, admission, answer, self._words, until)
+        if concluded is None:
+            concluded = await asyncio.to_thread(self._concluded, force, admission, answer, _Words(), until, aside=True)
+            assert concluded is not None
+        made, lasting = concluded
+        request, outcome, _ = made
+        if regular and lasting:
+            force.decisions.keep(answer, request, outcome, trusted=trusted)
+        return made
+
+    def _concluded(
+        self,
+        force: PoliciesInForce,
+        admission: Admission,
+        answer: AdmissionRecord,
+        words: _Words,
+        until: float,
+        *,
+        aside: bool = False,
+    ) -> _Concluded | None:
+        """What follows from the engine's answer, and whether it does so from nothing else.
+
+        None when more has to be asked, and this is not ``aside``, in a thread that may wait.
+        """
+        trusted = self._owners.trusts(answer["request"]["user"])
+        regular = not admission.skipped and not force.unready
+        batch, judgement = self._engine.admitted(admission, answer)
+        subject, request, written = self._known(batch, force)
+        if not judgement.hits and not judgement.faults and regular and subject.fit:
+            return _made(request, _ALLOWED), True
+        asked = {*(hit.task for hit in judgement.hits), *(fault.task for fault in judgement.faults), *admission.skipped}
+        tasks = review.tasks_for(force.plan, subject, asked) if request.operation in _JUDGED else ()
+        judgement = _selected(judgement, tasks, admission.skipped)
+        attribution = Attribution(words.findings, subject.documents, judgement)
+        unclear = bool(attribution.unclear(tasks))
+        if unclear:
+            if not aside:
+                return None
+            self._attribute(admission.body, tasks, attribution, until)
+        doubt = ""
+        if request.operation in _JUDGED and review.leans(force.plan, written, attribution.found):
+            if trusted and not aside:
+                return None
+            subject, request, doubt = self._confirmed(written, subject, request)
+        outcome = self._outcome(force, subject, request, judgement, attribution, words, doubt)
+        # An owner that could not be confirmed now may be in a moment.
+        settled = not (trusted and doubt)
+        return _made(request, outcome), settled and not unclear and not judgement.faults and subject.fit
+
+    def _confirmed(
+        self, written: review.Subject, subject: review.Subject, request: ReviewRequest
+    ) -> tuple[review.Subject, ReviewRequest, str]:
+        """The subject with the owner that it really has, and why that is not the one that is ``written``."""
+        if not self._owners.trusts(request.user):
+            return subject, request, f"{request.user or 'who asks'} is no controller's account"
+        workload, doubt = None, ""
+        if request.owner is not None and request.workload is not None:
+            try:
+                workload = self._owners.confirm(request.owner, request.workload)
+            except Unconfirmed as error:
+                doubt = str(error)
+            else:
+                request = replace(request, workload=workload)
+        if workload is None:
+            request = replace(request, owner=None, workload=_itself(request.resource))
+        return review.owned(written, workload, derived=written.derived), request, doubt
+
+    def _attribute(self, body: bytes, tasks: Sequence[Task], attribution: Attribution, until: float) -> None:
+        """Ask about violations that name no container; the engine loads the review once more for that.
+
+        Those of which it cannot be told in time stay with the Pod.
+        """
+        batch = self._engine.loaded(self._engine.begin_review(body))
+        for number, task in attribution.unclear(tasks):
+            attribution.isolated(number, self._engine.isolate(batch, task, seconds=_left(until)))
+        self._engine.release(batch)
+
+    def _carefully(self, force: PoliciesInForce, body: bytes) -> _Made:
+        """After the engine died: one task at a time, so that the one at fault is found."""
+
+        def choose(batch: Batch) -> Sequence[Task]:
+            subject, request, _ = self._known(batch, force)
+            if request.operation not in _JUDGED:
+                return []
+            return [
+                replace(task, documents=[]) if ready.key.name in force.unready else task
+                for task, ready in zip(review.tasks_for(force.plan, subject), force.plan.ready, strict=True)
+            ]
+
+        batch, tasks, judgement = self._engine.recover(body, choose)
+        subject, request, written = self._known(batch, force)
+        attribution = Attribution(Findings(), subject.documents, judgement)
+        for number, task in attribution.unclear(tasks):
+            attribution.isolated(number, self._engine.isolate(batch, task))
+        self._engine.release(batch)
+        doubt = ""
+        if request.operation in _JUDGED and review.leans(force.plan, written, attribution.found):
+            subject, request, doubt = self._confirmed(written, subject, request)
+        return _made(request, self._outcome(force, subject, request, judgement, attribution, _Words(), doubt))
+
+    def _known(self, batch: Batch, force: PoliciesInForce) -> tuple[review.Subject, ReviewRequest, review.Subject]:
+        """The subject, its owner left out where anybody could have written it; the request; and the subject as written."""
+        assert batch.request is not None
+        trusted = self._owners.trusts(batch.request["user"])
+        written, request = _subject(batch, force, trusted)
+        return written if trusted else review.owned(written, None, derived=False), request, written
+
+    def _outcome(
+        self,
+        force: PoliciesInForce,
+        subject: review.Subject,
+        request: ReviewRequest,
+        judgement: Judgement,
+        attribution: Attribution,
+        words: _Words,
+        doubt: str = "",
+    ) -> Outcome:
+        def results(at: int) -> list[Result]:
+            return review.results_of(force.plan, subject, at, attribution.found, judgement.faults)
+
+        if request.operation not in _JUDGED or not subject.new:
+            return _ALLOWED
+        names = [ready.key.name for ready in force.plan.ready]
+        own, *templates = (results(at) for at in subject.new)
+        before = [result for at in subject.before for result in results(at)] if own or any(templates) else []
+        return review.decide(
+            request,
+            force.plan,
+            own=own,
+            template=[one for template in templates for one in template],
+            before={review.identity(r.assignment.name, r.finding) for r in before},
+            unready=_unready(force, subject),
+            cut={names[hit.task] for hit in judgement.hits if hit.cut},
+            uncompared={names[one.task]: one.message for one in judgement.faults if one.document in subject.before},
+            fail_closed=self._fail_closed,
+            doubt=doubt,
+            words=words,
+        )
+
+
+def _made(request: ReviewRequest, outcome: Outcome) -> _Made:
+    return request, outcome, ending(outcome)
+
+
+def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
+    """The answer, to be awaited. Where the loop itself completes it, nothing has to be passed between threads."""
+    loop = asyncio.get_running_loop()
+    mine = get_ident()
+    awaited: asyncio.Future[Any] = loop.create_future()
+
+    # None of these may hold the answer, which holds them: a cycle for each review.
+    def take(done: Future[Any]) -> None:
+        if awaited.done():
+            return
+        if (error := done.exception()) is not None:
+            awaited.set_exception(error)
+        else:
+            awaited.set_result(done.result())
+
+    def tell(done: Future[Any]) -> None:
+        if get_ident() == mine:
+            take(done)
+        else:
+            loop.call_soon_threadsafe(take, done)
+
+    answer.add_done_callback(tell)
+    return awaited
+
+
+def _left(until: float) -> float:
+    return max(_LEAST, until - monotonic())
+
+
+def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
+    return StandingTask(
+        policy=ready.definition.slug,
+        parameters=ready.values,
+        kinds=() if ready.key.name in unready else [f"{kind.group}/{kind.kind}" for kind in ready.selection.kinds],
+        before=ready.refuses,
+        before_template=ready.refuses and ready.source is not MatchSource.ORIGINAL,
+        # An exemption may be for all that was found first.
+        enough=0 if ready.exemptions else wording.ENOUGH,
+    )
+
+
+def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
+    """What tasks found in what they select, and faults of those that were not asked."""
+    return Judgement(
+        findings=judgement.findings,
+        hits=[hit for hit in judgement.hits if tasks and hit.document in tasks[hit.task].documents],
+        faults=[
+            *(fault for fault in judgement.faults if tasks and fault.document in tasks[fault.task].documents),
+            *(
+                Fault(task=number, document=document, message=why)
+                for number, why in skipped.items()
+                if tasks
+                for document in tasks[number].documents
+            ),
+        ],
+        evaluations=judgement.evaluations,
+    )
+
+
+def _subject(batch: Batch, force: PoliciesInForce, trusted: bool) -> tuple[review.Subject, ReviewRequest]:
+    documents = documents_of(batch.documents)
+    if force.namespaces:
+        documents = within_namespaces(documents, force.namespaces)
+    subject = review.subject_of(documents, {at for at, record in enumerate(batch.documents) if record.get("old")})
+    assert batch.request is not None
+    return subject, _request(batch.request, batch, subject, trusted)
+
+
+def _unready(force: PoliciesInForce, subject: review.Subject) -> dict[str, str]:
+    """The assignments that select the object and cannot be asked."""
+    if not force.unready:
+        return {}
+    document = subject.documents[subject.new[0]]
+    return {
+        ready.key.name: force.unready[ready.key.name]
+        for ready in force.plan.ready
+        if ready.key.name in force.unready and ready.selection.selects(document)
+    }
+
+
+def _itself(resource: Resource) -> Owner:
+    return Owner(kind=resource.kind, name=resource.name)
+
+
+def _request(record: RequestRecord, batch: Batch, subject: review.Subject, trusted: bool) -> ReviewRequest:
+    document = subject.documents[subject.new[0]] if subject.new else None
+    owner, workload = None, None
+    if document is not None and subject.new:
+        reference = batch.documents[subject.new[0]].get("owner")
+        if reference is not None and trusted:
+            owner = Resource(
+                api_version=reference["apiVersion"],
+                kind=reference["kind"],
+                namespace=document.resource.namespace,
+                name=reference["name"],
+                uid=reference.get("uid", ""),
+            )
+            workload = workload_of(owner.kind, owner.name, document.labels)
+        else:
+            workload = _itself(document.resource)
+    return ReviewRequest(
+        uid=record["uid"],
+        operation=record["operation"],
+        user=record["user"],
+        resource=document.resource
+        if document is not None
+        else Resource(
+            api_version=api_version(record["group"], record["version"]),
+            kind=record["kindName"],
+            namespace=record["namespace"],
+            name=record["name"],
+        ),
+        sub_resource=record["subResource"],
+        dry_run=record["dryRun"],
+        owner=owner,
+        workload=workload,
+    )

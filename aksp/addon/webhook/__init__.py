@@ -1,0 +1,1 @@
+"""Sockets, TLS, HTTP and its limits, and what operators read."""

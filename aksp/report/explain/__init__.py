@@ -1,0 +1,1 @@
+"""Explanations: one resource by all assignments, or one assignment by all resources."""

@@ -1,0 +1,1 @@
+"""What the formats of pipelines and code hosts share: findings told once, at their place in a repository."""

@@ -1,0 +1,119 @@
+"""Annotations: what the log of a pipeline tells line by line, the most serious first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from aksp.model.compliance import ComplianceState, Report, Result, SourceLocation
+from aksp.report.interface import Style
+from aksp.report.pipeline.repository import Place, PlaceKind, in_file
+from aksp.report.pipeline.unique_findings import (
+    UniqueFinding,
+    advice_on,
+    also_at,
+    gap_text,
+    other_gaps,
+    severity_rank,
+    unique_findings,
+)
+from aksp.report.table import summary
+from aksp.report.table.layout import text_of
+from aksp.report.text import safe
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Annotation:
+    """One of them. Its texts are one line each and safe to print; ``code`` is the definition, or a gap's reason.
+
+    ``source`` is where it is written, None for what is in no file. Its line is looked up by ``place``.
+    """
+
+    title: str
+    code: str
+    message: str
+    source: SourceLocation | None
+    finding: UniqueFinding | None = None
+
+    def place(self, style: Style) -> Place | None:
+        """Where it is written; None when it is in no file."""
+        return in_file(self.source, style) if self.source else None
+
+    def told(self, style: Style) -> str:
+        """The message, and where else it is written. Looks these lines up."""
+        return self.message + (also_at(self.finding, style) if self.finding else "")
+
+    def told_at(self, place: Place, style: Style) -> str:
+        """The message with its place, for where no reader could open the file."""
+        file = "standard input" if place.origin is PlaceKind.STDIN else safe(place.path)
+        return f"{file}, line {place.line}: {self.told(style)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Annotations:
+    """Errors are what would be refused at admission; warnings are the gaps, and what is audited or warned of."""
+
+    errors: Sequence[Annotation]
+    warnings: Sequence[Annotation]
+
+
+def annotate(report: Report) -> Annotations:
+    """All of a report: by severity, then in the report's order. Gaps are the first warnings: nothing hides them."""
+    enforced = {line.name for line in report.assignments if line.enforced}
+    found = [one for one in unique_findings(report.results) if one.first.state is not ComplianceState.EXEMPT]
+    found.sort(key=lambda one: severity_rank(one.first.assignment.severity))
+    gaps = (
+        Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap), source=gap.source)
+        for gap in other_gaps(report)
+    )
+    describe = _describer(report)
+    return Annotations(
+        errors=_once(describe(one) for one in found if one.first.assignment.name in enforced),
+        warnings=[*gaps, *_once(describe(one) for one in found if one.first.assignment.name not in enforced)],
+    )
+
+
+def _once(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """What keeps an object from being judged is the same for all assignments, and told once, by the names of all."""
+    told: dict[Hashable, Annotation] = {}
+    for at, one in enumerate(annotations):
+        assert one.finding is not None
+        error = one.finding.first.state is ComplianceState.ERROR
+        key: Hashable = (one.message, tuple(one.finding.sources)) if error else at
+        told[key] = replace(told[key], title=f"{told[key].title}, {one.title}") if key in told else one
+    return list(told.values())
+
+
+def gist(report: Report) -> str:
+    """The report in a sentence or two."""
+    return text_of(summary.closing(report).lines[0])
+
+
+def _describer(report: Report) -> Callable[[UniqueFinding], Annotation]:
+    def describe(finding: UniqueFinding) -> Annotation:
+        first = finding.first
+        return Annotation(
+            title=safe(first.assignment.name),
+            code=safe(first.assignment.definition),
+            message=_sentences(finding.text, _field(first), advice_on(report, first)),
+            source=first.source,
+            finding=finding,
+        )
+
+    return describe
+
+
+def escape(text: str, escapes: Sequence[tuple[str, str]]) -> str:
+    """Write some characters otherwise, one after the other in the order given."""
+    for char, escaped in escapes:
+        text = text.replace(char, escaped)
+    return text
+
+
+def _field(result: Result) -> str:
+    path = result.finding.path
+    return safe(f"Field: {path}") if path else ""
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in texts if text)

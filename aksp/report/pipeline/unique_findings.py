@@ -1,0 +1,154 @@
+"""Findings as readers know them that remember: one per fingerprint, however many replicas have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from aksp.compliance.fingerprints import fingerprints
+from aksp.model.assignment import Exemption
+from aksp.model.compliance import ComplianceState, Gap, Report, Result, SourceLocation
+from aksp.model.resource import Container, Resource
+from aksp.model.times import day
+from aksp.report.figures import plural
+from aksp.report.interface import Style
+from aksp.report.parse import NamedExemption
+from aksp.report.pipeline.repository import Place, in_file
+from aksp.report.text import safe
+
+#: How many resources of one finding are listed; the rest is counted. GitHub takes 1,000 locations of a result.
+MOST_LISTED: Final = 1_000
+#: How many further places of one finding a sentence names.
+MOST_NAMED: Final = 3
+
+_SEVERITIES: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
+_CONTAINERS: Final = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
+
+
+@dataclass(kw_only=True, slots=True)
+class UniqueFinding:
+    """One finding of a workload or a resource.
+
+    ``first`` stands for all of them; ``resources`` are those that have it, ``sources`` where they are written, and
+    ``count`` the number of the resources when they are more than are listed. ``exempt`` counts those besides that are exempt from it.
+    """
+
+    fingerprint: str
+    first: Result
+    resources: list[Resource] = field(default_factory=list)
+    sources: dict[SourceLocation, None] = field(default_factory=dict)
+    count: int = 0
+    exempt: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count a result with this fingerprint. A more serious one than before stands for all from now on."""
+        if result.state is not self.first.state:
+            if result.state.attention > self.first.state.attention:
+                self.exempt += result.state is ComplianceState.EXEMPT
+                return
+            self.exempt += self.count if self.first.state is ComplianceState.EXEMPT else 0
+            self.first, self.resources, self.sources, self.count = result, [], {}, 0
+        self.count += 1
+        if len(self.resources) < MOST_LISTED:
+            self.resources.append(result.resource)
+            if result.source is not None:
+                self.sources[result.source] = None
+
+    @property
+    def text(self) -> str:
+        """What was found where, on one line, safe to print."""
+        first = self.first
+        message = first.finding.message or "no reason is given"
+        if first.state is ComplianceState.ERROR:
+            message = f"could not be judged: {message}"
+        elif first.state is ComplianceState.CONFLICTING:
+            message = f"in conflict: {message}"
+        kind = first.resource.kind.lower() or "resource"
+        notes = [plural(self.count, kind)] if self.count > 1 else []
+        if self.exempt:
+            notes.append(f"{self.exempt} more {'is' if self.exempt == 1 else 'are'} exempt")
+        note = f" ({', '.join(notes)})" if notes else ""
+        return safe(f"{subject(first)}: {message}{note}")
+
+
+def unique_findings(results: Iterable[Result]) -> Sequence[UniqueFinding]:
+    """Everything that does not comply, could not be judged, conflicts or is exempt, as it first appears.
+
+    ``results`` are a report's, in its order.
+    """
+    found: dict[str, UniqueFinding] = {}
+    counted = (one for one in results if one.state is not ComplianceState.COMPLIANT)
+    for result, fingerprint in fingerprints(counted):
+        if not result.state.is_finding:
+            continue
+        known = found.get(fingerprint)
+        if known is None:
+            known = found[fingerprint] = UniqueFinding(fingerprint=fingerprint, first=result)
+        known.add(result)
+    return list(found.values())
+
+
+def subject(result: Result) -> str:
+    """The workload or the resource, and the container: ``Deployment shop/web, init container setup``. Not yet safe."""
+    resource, owner = result.resource, result.owner
+    kind, name = (owner.kind, owner.name) if owner else (resource.kind, resource.name)
+    where = f"{kind} {resource.namespace}/{name}" if resource.namespace else f"{kind} {name}"
+    container = result.finding.container
+    return f"{where}, {container_words(container)}" if container else where
+
+
+def other_places(one: UniqueFinding, style: Style) -> list[Place]:
+    """Where else it is written than at its first place. Looks their lines up."""
+    return list(dict.fromkeys(in_file(source, style) for source in one.sources))[1:]
+
+
+def also_at(one: UniqueFinding, style: Style) -> str:
+    """The other places for readers that show one place of a finding: a sentence, safe to print; empty for none."""
+    listed = islice(one.sources, 1, 1 + MOST_NAMED)
+    texts = list(dict.fromkeys(f"{place.path}:{place.line}" for place in (in_file(each, style) for each in listed)))
+    more = len(one.sources) - 1 - MOST_NAMED
+    rest = f" and {more:,} more places" if more > 0 else ""
+    return safe(f" Also at {', '.join(texts)}{rest}.") if texts else ""
+
+
+def container_words(container: Container) -> str:
+    """``container web``, or what kind of container it is."""
+    return f"{_CONTAINERS.get(container.type, 'container')} {container.name}"
+
+
+def severity_rank(severity: str) -> int:
+    """0 for critical, and so on; what is none of the five comes last."""
+    return _SEVERITIES.get(severity.lower(), len(_SEVERITIES))
+
+
+def advice_on(report: Report, result: Result) -> str:
+    """What to do about a violation, on one line, safe to print; empty for what is none, or where nobody says."""
+    rule = report.rules.get(result.assignment.definition)
+    return safe(rule.remediation.strip()) if rule and result.state is ComplianceState.NON_COMPLIANT else ""
+
+
+def waiver(exemption: Exemption) -> str:
+    """An exemption on one line, safe to print: its name, category, end and reason, as far as they are known."""
+    if isinstance(exemption, NamedExemption):
+        return safe(exemption.name)
+    until = f"until {day(exemption.expires_on)}" if exemption.expires_on else "no end date"
+    why = ": ".join(dict.fromkeys(text for text in (exemption.display_name, exemption.description) if text))
+    by = f", requested by {exemption.requested_by}" if exemption.requested_by else ""
+    reason = f" ({why})" if why else ""
+    return safe(f"{exemption.name}: {exemption.category.value}, {until}{by}{reason}")
+
+
+def other_gaps(report: Report) -> Sequence[Gap]:
+    """The gaps that are not told by a result in state Error already."""
+    if not report.gaps:
+        return ()
+    failed = {result.resource for result in report.results if result.state is ComplianceState.ERROR}
+    return [gap for gap in report.gaps if gap.resource is None or gap.resource not in failed]
+
+
+def gap_text(gap: Gap) -> str:
+    """A gap on one line, safe to print."""
+    about = f"{gap.resource}: " if gap.resource is not None and str(gap.resource) not in gap.message else ""
+    return safe(f"could not be judged: {about}{gap.message}")

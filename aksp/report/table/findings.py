@@ -1,0 +1,124 @@
+"""The middle of a report for people: a row per container that does not comply, and what is exempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from aksp.model.assignment import Exemption
+from aksp.model.compliance import ComplianceState, Result
+from aksp.model.times import day
+from aksp.report.fields import WIDE, ResultField
+from aksp.report.figures import value_text
+from aksp.report.groups import Section, sections
+from aksp.report.interface import GroupBy
+from aksp.report.parse import NamedExemption
+from aksp.report.subjects import container_cell, heading_cell, reason_cell, where_cell
+from aksp.report.table.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span, Tone, cell, span
+
+
+def findings(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
+    """Every result that is not exempt, a grid for each section."""
+    for section in sections((each for each in results if not _exempt(each)), group_by):
+        title = "Findings"
+        if group_by == GroupBy.ASSIGNMENT:
+            title = f"Findings of {section.title}"
+        elif group_by == GroupBy.NAMESPACE:
+            title = f"Findings in {section.title}"
+        yield _grid(
+            title,
+            "REASON",
+            section,
+            _reason,
+            with_namespace=group_by != GroupBy.NAMESPACE,
+            with_policy=group_by != GroupBy.ASSIGNMENT,
+        )
+
+
+def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
+    """The exempt results with their exemptions, explained where they first appear."""
+    by = GroupBy.NONE if group_by == GroupBy.NONE else GroupBy.OWNER
+    explained: set[str] = set()
+
+    def reason(result: Result) -> Cell:
+        exemption = result.exemption
+        assert exemption is not None  # what _exempt says
+        explain = exemption.name not in explained
+        explained.add(exemption.name)
+        return _exemption(exemption, explain=explain)
+
+    for section in sections(filter(_exempt, results), by):
+        yield _grid("Exempt", "EXEMPTION", section, reason)
+
+
+def flat(results: Iterable[Result]) -> Grid:
+    """Every result with all its fields in a row, the exempt ones too."""
+    rows = tuple(Row(cells=tuple(_flat_cell(field, result) for field in WIDE)) for result in results)
+    columns = tuple(Column(header=field.header) for field in WIDE)
+    return Grid(title=(Span("Results", Tone.STRONG),), columns=columns, rows=rows)
+
+
+def _exempt(result: Result) -> bool:
+    return result.state is ComplianceState.EXEMPT and result.exemption is not None
+
+
+def _grid(
+    title: str,
+    last: str,
+    section: Section,
+    reason: Callable[[Result], Cell],
+    *,
+    with_namespace: bool = True,
+    with_policy: bool = True,
+) -> Grid:
+    """A row per finding, below the resource that it is about."""
+    rows = []
+    for subject in section.subjects:
+        heading = heading_cell(subject, with_namespace=with_namespace)
+        for group in subject.groups.values():
+            first = group.first
+            policy = (tuple((span(name),) for name in group.assignments),) if with_policy else ()
+            why = (*reason(first), *where_cell(group, subject))
+            rows.append(Row(cells=(container_cell(first.finding.container), *policy, why), heading=heading))
+            heading = ()
+    headers = ("CONTAINER", "POLICY", last) if with_policy else ("CONTAINER", last)
+    return Grid(
+        title=(span(title, Tone.STRONG),),
+        columns=tuple(Column(header=header) for header in headers),
+        rows=tuple(rows),
+        headings="RESOURCE",
+    )
+
+
+def _reason(result: Result) -> Cell:
+    """Why; a state other than NonCompliant is named first."""
+    reason = reason_cell(result)
+    if result.state is ComplianceState.NON_COMPLIANT:
+        return reason
+    state = Span(result.state.value, STATE_TONES[result.state])
+    if not reason:
+        return ((state,),)
+    return ((state, Span(": "), *reason[0]), *reason[1:])
+
+
+def _exemption(exemption: Exemption, *, explain: bool) -> Cell:
+    """Name, category and end; then why and who, once."""
+    if isinstance(exemption, NamedExemption):
+        return ((span(exemption.name, Tone.WAIVED),),)
+    until = f"until {day(exemption.expires_on)}" if exemption.expires_on else "no end date"
+    name: Line = (span(exemption.name, Tone.WAIVED), Span(f": {exemption.category.value}, {until}"))
+    if not explain:
+        return (name,)
+    why = ": ".join(dict.fromkeys(text for text in (exemption.display_name, exemption.description) if text))
+    lines = [name]
+    if why:
+        lines.append((span(why),))
+    if exemption.requested_by:
+        lines.append((span(f"requested by {exemption.requested_by}", Tone.MUTED),))
+    return tuple(lines)
+
+
+def _flat_cell(field: ResultField, result: Result) -> Cell:
+    text = value_text(field.read(result))
+    if not text:
+        return cell("-", Tone.MUTED)
+    return cell(text, STATE_TONES[result.state] if field.name == "state" else Tone.PLAIN)

@@ -1,0 +1,179 @@
+"""The top and the end of a report for people: what was judged, each assignment, the gaps, the gist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, TargetKind
+from aksp.model.times import rfc3339
+from aksp.report.figures import compliance_words, percent_cell, plural, total
+from aksp.report.table import layout
+from aksp.report.table.blocks import STATE_TONES, Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
+
+_TARGETS = {TargetKind.CLUSTER: "Cluster", TargetKind.MANIFESTS: "Manifests"}
+
+
+def heading(report: Report) -> Paragraph:
+    """The target, its overall state, and how many resources and containers are in which state."""
+    target = report.target
+    where: Line = (span(f"{_TARGETS[target.kind]} {target.name}", Tone.STRONG),)
+    if target.server:
+        where += (span(f"  {target.server}", Tone.MUTED),)
+    if "/namespaces/" in target.scope:
+        where += (span(f"  {target.scope}", Tone.MUTED),)
+    evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
+    percent = Span(f"  {compliance_words(report.compliance_percent)}")
+    if not total(report.counts.resources):
+        return Paragraph(lines=(where, (_state(report.state), percent, evaluated)), hang=2)
+    lines: list[Line] = [where, (_state(report.state), percent, evaluated), ()]
+    lines.append((Span("Resources   "), *_tally(report.counts.resources)))
+    if total(report.counts.containers):
+        lines.append((Span("Containers  "), *_tally(report.counts.containers)))
+    return Paragraph(lines=tuple(lines), hang=12)
+
+
+def assignments(report: Report, width: int | None) -> Grid:
+    """A line per assignment. The definition is a column where there is room, else a second line."""
+    differ = any(each.name != each.definition for each in report.assignments)
+    spacious = _assignments(report, definition=differ)
+    return spacious if not differ or layout.fits(spacious, width) else _assignments(report, definition=False)
+
+
+def gaps(report: Report) -> Grid:
+    """What could not be judged."""
+    rows = []
+    for gap in report.gaps:
+        message: list[Line] = [(span(gap.message),)]
+        if gap.resource is not None and str(gap.resource) not in gap.message:
+            message.insert(0, (span(str(gap.resource)),))
+        rows.append(Row(cells=(cell(gap.reason, Tone.FAULT), tuple(message))))
+    return Grid(
+        title=(Span("Could not be judged", Tone.STRONG),),
+        columns=(Column(header="GAP"), Column(header="WHAT")),
+        rows=tuple(rows),
+    )
+
+
+def closing(report: Report) -> Paragraph:
+    """The gist in one sentence, or two when something was not judged."""
+    counts = report.counts.resources
+    whole, bad = total(counts), counts.get(ComplianceState.NON_COMPLIANT, 0)
+    unjudged = _unjudged(report)
+    if not report.assignments:
+        gist, tone = "No assignment applies here, so nothing was judged. `aksp assign` makes one.", Tone.STRONG
+    elif not whole:
+        why = "" if unjudged else ": no resource matches these assignments"
+        gist, tone = f"Nothing was judged{why}.", Tone.STRONG
+    elif bad:
+        gist, tone = f"{bad} of {plural(whole, 'resource')} {'does' if bad == 1 else 'do'} not comply.", Tone.BAD
+    elif unjudged and not _complying(report):
+        gist, tone = "Nothing could be judged.", Tone.FAULT
+    elif unjudged:
+        gist, tone = "Everything that could be judged complies.", Tone.FAULT
+    elif counts.get(ComplianceState.EXEMPT, 0):
+        gist, tone = "Everything that was judged complies or is exempt.", Tone.GOOD
+    else:
+        gist, tone = "Everything that was judged complies.", Tone.GOOD
+    line: Line = (Span(gist, tone),)
+    if unjudged and report.assignments:
+        line += (Span(f" Not judged: {unjudged}.", Tone.FAULT),)
+    return Paragraph(lines=(line,))
+
+
+def _complying(report: Report) -> bool:
+    """Whether any resource was judged by any assignment without an Error."""
+    return any(
+        line.counts.resources.get(state, 0)
+        for line in report.assignments
+        for state in (ComplianceState.COMPLIANT, ComplianceState.EXEMPT)
+    )
+
+
+def _unjudged(report: Report) -> str:
+    """As in ``2 resources in error, 1 gap``; empty when all was judged.
+
+    Counted from the results: in the counts another assignment's Compliant comes before Error.
+    """
+    parts = []
+    for state in (ComplianceState.ERROR, ComplianceState.CONFLICTING):
+        if number := len({each.resource for each in report.results if each.state is state}):
+            parts.append(f"{plural(number, 'resource')} {state.words}")
+    if report.gaps:
+        parts.append(plural(len(report.gaps), "gap"))
+    return ", ".join(parts)
+
+
+def _assignments(report: Report, *, definition: bool) -> Grid:
+    columns = [
+        Column(header="ASSIGNMENT"),
+        Column(header="EFFECT"),
+        Column(header="STATE"),
+        Column(header="%", right=True),
+        Column(header="RESOURCES", right=True),
+        Column(header="CONTAINERS", right=True),
+    ]
+    if definition:
+        columns.insert(1, Column(header="DEFINITION"))
+    rows = []
+    for each in report.assignments:
+        name: Cell = ((span(each.name),),)
+        if not definition and each.definition != each.name:
+            name += ((span(each.definition, Tone.MUTED),),)
+        percent = each.compliance_percent
+        state: Cell = ((_state(each.state),),)
+        # An assignment in Error has a gap, where there is more room.
+        if each.message and each.state is ComplianceState.NOT_STARTED:
+            state += ((span(each.message, Tone.MUTED),),)
+        cells = [
+            name,
+            _effect(each),
+            state,
+            cell(percent_cell(percent), Tone.MUTED) if percent is None else cell(percent_cell(percent)),
+            _share(each.counts.resources),
+            _share(each.counts.containers),
+        ]
+        if definition:
+            cells.insert(1, cell(each.definition))
+        rows.append(Row(cells=tuple(cells)))
+    exempt = "+exempt" if _any_exempt(report) else ""
+    note = f"  resources and containers: non-compliant{exempt}/all"
+    title = (Span("Assignments", Tone.STRONG), Span(note, Tone.MUTED))
+    return Grid(title=title, columns=tuple(columns), rows=tuple(rows))
+
+
+def _effect(summary: AssignmentSummary) -> Cell:
+    effect: Cell = ((span(summary.effect),),)
+    if summary.enforcement_mode != "Default":
+        effect += ((span(summary.enforcement_mode, Tone.FAULT),),)
+    return effect
+
+
+def _share(counts: Mapping[ComplianceState, int]) -> Cell:
+    """Non-compliant of all, as in ``3/316``; beside it how many of all are exempt: ``3+1/316``."""
+    whole = total(counts)
+    if not whole:
+        return cell("-", Tone.MUTED)
+    exempt = counts.get(ComplianceState.EXEMPT, 0)
+    waived = (Span(f"+{exempt}", Tone.WAIVED),) if exempt else ()
+    return ((Span(f"{counts.get(ComplianceState.NON_COMPLIANT, 0)}"), *waived, Span(f"/{whole}")),)
+
+
+def _any_exempt(report: Report) -> bool:
+    return any(
+        counts.get(ComplianceState.EXEMPT, 0)
+        for each in report.assignments
+        for counts in (each.counts.resources, each.counts.containers)
+    )
+
+
+def _tally(counts: Mapping[ComplianceState, int]) -> Line:
+    """As in ``310: 302 NonCompliant, 8 Compliant``, the states that occur."""
+    spans = [Span(f"{total(counts)}: ")]
+    for state in ComplianceState:
+        if number := counts.get(state, 0):
+            spans += [Span(f"{number} {state.value}", STATE_TONES[state]), Span(", ")]
+    return tuple(spans[:-1])
+
+
+def _state(state: ComplianceState) -> Span:
+    return Span(state.value, STATE_TONES[state])

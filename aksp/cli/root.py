@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -13,27 +14,53 @@ from typer.core import TyperGroup
 from aksp import __version__
 from aksp.cli import commands
 
-#: The modules of the commands by name, in the order in which help lists them.
-COMMANDS = {
-    module.__name__.rpartition(".")[2]: module
-    for module in sorted(
-        (import_module(f"{commands.__name__}.{found.name}") for found in iter_modules(commands.__path__)),
-        key=lambda module: module.PLACE,
-    )
-}
+
+class Commands(Mapping[str, Any]):
+    """The commands by name, in the order in which help lists them. Each is imported and made when it is asked for.
+
+    A command line needs one of them; to make all takes longer than most of them run.
+    """
+
+    def __init__(self) -> None:
+        self._names = frozenset(found.name for found in iter_modules(commands.__path__))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return _made(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names, key=lambda name: _module(name).PLACE))
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-class OrderedGroup(TyperGroup):
-    """Lists the commands as they are used, not as they are made."""
+class CommandGroup(TyperGroup):
+    """Has all commands, and makes those that are asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names of the commands."""
-        return list(COMMANDS)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = Commands()  # type: ignore[assignment] # nobody adds a command
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{commands.__name__}.{name}")
+
+
+@cache
+def _made(name: str) -> Any:
+    module, one = _module(name), typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    if hasattr(module, "app"):
+        one.add_typer(module.app, name=name)
+    else:
+        one.command(name)(getattr(module, name))
+    return typer.main.get_group(one).commands[name]
 
 
 app = typer.Typer(
     name="aksp",
-    cls=OrderedGroup,
+    cls=CommandGroup,
     help="Azure Policy for AKS on any terminal, for any Kubernetes cluster.",
     no_args_is_help=True,
     # Rich help would cost a third of a second for no more words.
@@ -41,11 +68,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name, _module in COMMANDS.items():
-    if hasattr(_module, "app"):
-        app.add_typer(_module.app, name=_name)
-    else:
-        app.command(_name)(getattr(_module, _name))
 
 
 def _version(value: bool) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import typer
 
 from aksp.cli import commands
-from aksp.cli.root import COMMANDS, app
+from aksp.cli.root import app
 from aksp.report import formats
 from aksp.report.registry import DEFAULT, FORMATS
 from tests.sources import modules
@@ -22,10 +25,22 @@ def _files(package: object) -> set[str]:
 
 def test_each_module_of_commands_is_a_command_in_its_place() -> None:
     group = typer.main.get_command(app)
-    assert _files(commands) == set(COMMANDS)
-    assert group.list_commands(typer.Context(group)) == list(COMMANDS)  # type: ignore[attr-defined]
-    places = [module.PLACE for module in COMMANDS.values()]
+    listed = group.list_commands(typer.Context(group))  # type: ignore[attr-defined]
+    assert _files(commands) == set(listed)
+    assert all(group.get_command(typer.Context(group), name).name == name for name in listed)  # type: ignore[attr-defined]
+    places = [import_module(f"{commands.__name__}.{name}").PLACE for name in listed]
     assert places == sorted(set(places))
+
+
+def test_a_command_line_imports_its_command_alone() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import sys; from aksp.cli.app import main; main(['version']); print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    imported = {name.rpartition(".")[2] for name in found.split() if name.startswith(f"{commands.__name__}.")}
+    assert imported == {"version"}
 
 
 @pytest.mark.parametrize("name", FORMATS)

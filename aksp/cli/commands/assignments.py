@@ -173,7 +173,10 @@ def delete_assignments(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", help="The assignments' names.", autocompletion=candidates.assignments, show_default=False
+            metavar="[NAME]...",
+            help="The assignments' names.",
+            autocompletion=candidates.assignments,
+            show_default=False,
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Delete every assignment there is.")] = False,

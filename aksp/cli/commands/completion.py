@@ -19,7 +19,9 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="The shell.", show_default=False)]) -> None:
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish|powershell", help="The shell.", show_default=False)],
+) -> None:
     """Print the script by which a shell completes commands, options and names.
 
     For bash, add this line to ~/.bashrc: source <(aksp completion bash). For zsh, to ~/.zshrc after compinit:

@@ -35,7 +35,8 @@ def _formats() -> str:
 
 def compliance(
     path: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH", help="Manifests to judge, as with -f.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Manifests to judge, as with -f.", show_default=False),
     ] = None,
     cluster: ClusterOption = None,
     filename: Annotated[

@@ -11,7 +11,7 @@ PLACE = 110
 
 def help(  # noqa: A001 - a command's function is named like it
     ctx: typer.Context,
-    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", show_default=False)] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", show_default=False)] = None,
 ) -> None:
     """Show the help of a command.
 

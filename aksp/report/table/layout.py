@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aksp.report.table.blocks import Cell, Grid, Line, Paragraph, Row, Span, Tone
@@ -43,12 +44,13 @@ class FittedGrid:
 
 def fit(grid: Grid, width: int | None) -> FittedGrid:
     """Choose the columns' widths and wrap the cells; without a width nothing wraps, and long cells overflow."""
-    natural = _natural(grid)
+    texts = _texts(grid)
+    natural = _natural(texts)
     whole = _fits(grid, natural, width)
     if width is None:
         widths = tuple(min(each, WIDEST) for each in natural)
     else:
-        widths = natural if whole else _share(grid, natural, max(width, NARROWEST))
+        widths = natural if whole else _share(grid, texts, max(width, NARROWEST))
     rows = tuple(
         Row(
             cells=row.cells
@@ -66,7 +68,7 @@ def fit(grid: Grid, width: int | None) -> FittedGrid:
 
 def fits(grid: Grid, width: int | None) -> bool:
     """Whether a grid needs no wrapping."""
-    return _fits(grid, _natural(grid), width)
+    return _fits(grid, _natural(_texts(grid)), width)
 
 
 def fit_paragraph(paragraph: Paragraph, width: int | None) -> list[Line]:
@@ -87,7 +89,7 @@ def fit_paragraph(paragraph: Paragraph, width: int | None) -> list[Line]:
 
 def text_of(line: Line) -> str:
     """A line without its tones."""
-    return "".join(span.text for span in line)
+    return line[0].text if len(line) == 1 else "".join(span.text for span in line)
 
 
 def _indent(grid: Grid) -> int:
@@ -107,25 +109,30 @@ def _heading(cell: Cell, width: int | None) -> Cell:
     return tuple(fit_paragraph(Paragraph(lines=(line,), hang=_HANG), width))
 
 
-def _natural(grid: Grid) -> tuple[int, ...]:
-    widths = [width_of(column.header) for column in grid.columns]
+def _texts(grid: Grid) -> list[set[str]]:
+    """The different lines of each column: names come back in many rows, and are measured once."""
+    texts = [{column.header} for column in grid.columns]
     for row in grid.rows:
-        for at, cell in enumerate(row.cells):
-            for line in cell:
-                widths[at] = max(widths[at], width_of(text_of(line)))
-    return tuple(widths)
+        for column, cell in zip(texts, row.cells, strict=True):
+            column.update(map(text_of, cell))
+    return texts
 
 
-def _share(grid: Grid, natural: tuple[int, ...], width: int) -> tuple[int, ...]:
+def _natural(texts: Sequence[set[str]]) -> tuple[int, ...]:
+    return tuple(max(map(width_of, column)) for column in texts)
+
+
+def _share(grid: Grid, texts: Sequence[set[str]], width: int) -> tuple[int, ...]:
     """Widths that fit, for a grid that does not fit as it is.
 
     Every column gets its longest word, the last its good share of the room, and then the columns
     that lack least get all they need. What remains is the last column's, where the long texts are.
     """
+    natural = _natural(texts)
     room = width - _indent(grid) - GAP * (len(natural) - 1)
-    words = _longest_words(grid)
+    words = tuple(max(width_of(word) for line in column for word in line.split(" ")) for column in texts)
     caps = (tuple(min(word, cap) for word in words) for cap in range(_LONGEST_WORD, 0, -1))
-    widths = list(_tight(grid, next((each for each in caps if sum(each) <= room), words)))
+    widths = list(_tight(grid, texts, next((each for each in caps if sum(each) <= room), words)))
     last = len(widths) - 1
     widths[last] = max(widths[last], min(natural[last], int(room * _LAST_SHARE), room - sum(widths[:last])))
     for at in sorted(range(last), key=lambda at: natural[at] - widths[at]):
@@ -136,22 +143,13 @@ def _share(grid: Grid, natural: tuple[int, ...], width: int) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def _tight(grid: Grid, widths: tuple[int, ...]) -> tuple[int, ...]:
+def _tight(grid: Grid, texts: Sequence[set[str]], widths: tuple[int, ...]) -> tuple[int, ...]:
     """Widths without what no line uses once a long word had to break."""
     tight = [width_of(column.header[:width]) for column, width in zip(grid.columns, widths, strict=True)]
     for at, width in enumerate(widths):
-        for line in {text_of(line) for row in grid.rows for line in row.cells[at]}:
+        for line in texts[at] - {grid.columns[at].header}:
             tight[at] = max([tight[at], *(width_of(line[start:end]) for start, end in wrap(line, width))])
     return tuple(tight)
-
-
-def _longest_words(grid: Grid) -> tuple[int, ...]:
-    longest = [width_of(column.header) for column in grid.columns]
-    for row in grid.rows:
-        for at, cell in enumerate(row.cells):
-            for line in cell:
-                longest[at] = max([longest[at], *(width_of(word) for word in text_of(line).split(" "))])
-    return tuple(longest)
 
 
 def _wrap_cell(cell: Cell, width: int) -> Cell:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Final
 
 from aksp.model.definition import Definition, Parameter, ParameterType
 
@@ -33,6 +33,18 @@ class ParameterFault:
 
     def __str__(self) -> str:
         return f"parameter {self.parameter!r}: {self.problem}" if self.parameter else self.problem
+
+
+_JSON_TYPES: Final[Mapping[ParameterType, str]] = {
+    ParameterType.STRING: "string",
+    ParameterType.DATE_TIME: "string",
+    ParameterType.ARRAY: "array",
+    ParameterType.BOOLEAN: "boolean",
+    ParameterType.INTEGER: "integer",
+    ParameterType.FLOAT: "number",
+    ParameterType.OBJECT: "object",
+}
+_PYTHON_TYPES: Final[Mapping[str, type]] = {"string": str, "array": list, "boolean": bool, "object": dict}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -120,10 +132,10 @@ def effective(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any
 
 def value_problem(parameter: Parameter, value: Any) -> str | None:
     """Why a value does not fit a parameter, or None."""
-    schema: dict[str, Any] = dict(_schema_of(parameter.type))
-    if parameter.schema:
-        schema = {**parameter.schema, **schema}
-    problem = schema_problem(schema, value)
+    kind = _JSON_TYPES[parameter.type]
+    problem = None if _is_a(value, kind) else f"{_shown(value)} is not of type {kind}"
+    if problem is None and parameter.schema:
+        problem = schema_problem({**parameter.schema, "type": kind}, value)
     if problem is None and parameter.allowed_values and value not in parameter.allowed_values:
         hint = nearest(value, map(str, parameter.allowed_values)) if isinstance(value, str) else ""
         allowed = ", ".join(map(str, parameter.allowed_values))
@@ -138,27 +150,18 @@ def value_problem(parameter: Parameter, value: Any) -> str | None:
     return problem
 
 
-def _schema_of(kind: ParameterType) -> Mapping[str, Any]:
+def _is_a(value: Any, kind: str) -> bool:
+    """Whether a value has a type of JSON Schema. Here, since its package takes longer to import than a small scan to run."""
     match kind:
-        case ParameterType.STRING | ParameterType.DATE_TIME:
-            return {"type": "string"}
-        case ParameterType.ARRAY:
-            return {"type": "array"}
-        case ParameterType.BOOLEAN:
-            return {"type": "boolean"}
-        case ParameterType.INTEGER:
-            return {"type": "integer"}
-        case ParameterType.FLOAT:
-            return {"type": "number"}
-        case ParameterType.OBJECT:
-            return {"type": "object"}
+        case "integer" | "number" if not isinstance(value, bool):
+            whole = kind == "integer"
+            return isinstance(value, int) or (isinstance(value, float) and (value.is_integer() or not whole))
         case _:
-            assert_never(kind)
+            return isinstance(value, _PYTHON_TYPES.get(kind, ()))
 
 
 def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
     """Why a value does not fit a JSON Schema, or None."""
-    # jsonschema takes longer to import than a small scan to run.
     from jsonschema import Draft201909Validator, FormatChecker, SchemaError
     from referencing import Registry
     from referencing.exceptions import Unresolvable

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from jsonschema import Draft201909Validator
 
 from aksp.catalog.folder import bundled
 from aksp.compliance import parameters
@@ -41,6 +42,18 @@ def test_a_value_must_have_the_type_of_its_parameter(kind: ParameterType, fits: 
 
     assert [value_problem(one, value) for value in fits] == [None] * len(fits)
     assert all(value_problem(one, value) for value in does_not)
+
+
+@pytest.mark.parametrize("kind", T)
+def test_types_are_those_of_json_schema(kind: T) -> None:
+    # Any of them has the same meaning in a schema of its own, which the package reads.
+    for value in ("", "1", 0, 1, 1.0, 1.5, float("inf"), True, False, None, [], [1], {}, {"a": 1}):
+        with_a_schema = value_problem(parameter("x", kind, schema={"title": "any"}), value)
+        assert with_a_schema == value_problem(parameter("x", kind), value)
+        named = {T.DATE_TIME: "string", T.FLOAT: "number"}.get(kind, kind.value.lower())
+        assert ("is not of type" in (with_a_schema or "")) == (
+            not Draft201909Validator({"type": named}).is_valid(value)
+        )
 
 
 def test_allowed_values_are_all_that_is_allowed_and_the_nearest_is_named() -> None:

@@ -23,10 +23,6 @@ NOT_RUN = {
     ("README.md", "make demo"): "sets up an environment of its own; tests/docs runs what it runs, examples/demo.sh",
     ("README.md", "pip install .            # the command"): "installs from a package index; `make wheel` does it",
     (
-        "README.md",
-        "make lint    # ruff, mypy, import-linter, gofmt, go vet, staticcheck",
-    ): "tests/docs looks for targets",
-    (
         "docs/addon.md",
         "docker build -t registry.example.com/aksp:0.1.0 .",
     ): "builds an image, and pushes it to a registry",

@@ -22,6 +22,12 @@ def _common() -> Any:
     return decode_held(read_file(BUNDLED / "lib" / "common.json"))
 
 
+def unavailable() -> list[dict[str, str]]:
+    """The built-ins of Azure's that no definition here stands for, each with the reason."""
+    found: list[dict[str, str]] = decode_held(read_file(BUNDLED / "lib" / "unavailable.json"))
+    return found
+
+
 def joined(document: Any, origin: str) -> Any:
     """A definition's document as Azure has it: ``properties.common`` is replaced by the parameters and the rule it stands for.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aksp.catalog.common import unavailable
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition
@@ -66,7 +67,8 @@ class Catalogs:
     def get(self, identifier: str) -> Definition:
         """A definition by slug, GUID, Azure id or Azure policy name, in any case.
 
-        Raises InvalidPolicy for one that cannot be loaded, InvalidInput, naming the nearest, for one not there.
+        Raises InvalidPolicy for one that cannot be loaded, InvalidInput, naming the nearest, for one not there, and with
+        the reason for one of Azure's that cannot be had.
         """
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
         definitions = self._load()
@@ -76,12 +78,21 @@ class Catalogs:
         for one in self._broken:
             if wanted == one.slug.lower():
                 raise one.error
+        for missing in unavailable():
+            if wanted in (missing["id"], missing["name"].lower()):
+                raise InvalidInput(
+                    f"Azure's {missing['name']} cannot be had: {missing['reason']}", hint=missing["instead"]
+                )
         unknown = [one.slug for one in self._broken]
         beside = f"; {', '.join(unknown)} cannot be loaded" if unknown else ""
-        raise InvalidInput(
-            f"there is no definition {identifier!r}",
-            hint=f"{nearest(wanted, definitions)} (`aksp definitions` lists all{beside})",
+        near = nearest(wanted, definitions)
+        # There are too many to name them all.
+        hint = (
+            f"{near} (`aksp definitions` lists all{beside})"
+            if near.startswith("did")
+            else f"`aksp definitions` lists all{beside}"
         )
+        raise InvalidInput(f"there is no definition {identifier!r}", hint=hint)
 
 
 def _names(definition: Definition) -> list[str]:

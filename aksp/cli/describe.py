@@ -59,7 +59,7 @@ def _standing(definition: Definition) -> list[str]:
 
 def _match(definition: Definition) -> list[tuple[str, str]]:
     """What else decides what is judged, as far as the definition says more than the usual parameters do."""
-    usual = ("namespaces", "excludedNamespaces", "labelSelector")
+    usual = ("namespaces", "excludedNamespaces", "labelSelector", "source", "warn")
     fields = {
         "Scope": definition.object_scope,
         "Names": definition.object_name,

@@ -2,14 +2,14 @@
 package allowed_sysctls
 
 import data.lib.containers
-import data.lib.sysctls
+import data.lib.names
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
 	some i
 	sysctl := input.review.object.spec.securityContext.sysctls[i]
 	name := object.get(sysctl, "name", null)
-	not sysctls.listed(name, input.parameters.allowedSysctls)
+	not names.listed(name, input.parameters.allowedSysctls)
 	containers.judged
 	msg := message(name)
 	details := {

@@ -2,7 +2,7 @@
 package forbidden_sysctls
 
 import data.lib.containers
-import data.lib.sysctls
+import data.lib.names
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
@@ -21,7 +21,7 @@ violation contains {"msg": msg, "details": details} if {
 
 complies(name) if {
 	is_string(name)
-	not sysctls.listed(dotted(name), [dotted(entry) | some entry in input.parameters.forbiddenSysctls])
+	not names.listed(dotted(name), [dotted(entry) | some entry in input.parameters.forbiddenSysctls])
 }
 
 # dotted: / may stand for . in names of sysctls.

@@ -6,3 +6,8 @@ windows if input.review.object.spec.os.name == "windows"
 
 # Root in a user namespace is not root on the node.
 in_user_namespace if input.review.object.spec.hostUsers == false
+
+# What a Pod that does not say its operating system says by the node that it asks for.
+for_windows if windows
+
+for_windows if input.review.object.spec.nodeSelector["kubernetes.io/os"] == "windows"

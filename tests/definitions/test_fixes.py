@@ -20,17 +20,24 @@ FIXING = {
     "allowed-container-ports",
     "allowed-images",
     "allowed-proc-mount-types",
+    "allowed-external-ips",
+    "allowed-pull-policies",
     "apparmor-profiles",
     "block-host-namespaces",
+    "disruption-budgets",
+    "forbidden-capabilities",
     "host-network-ports",
     "https-ingress",
     "internal-load-balancers",
+    "no-automounted-tokens",
+    "no-container-administrator",
     "no-host-process",
     "no-privilege-escalation",
     "no-privileged",
     "no-probe-hosts",
     "read-only-root-filesystem",
     "required-labels",
+    "reserved-labels",
     "resource-limits",
     "run-as-non-root",
     "seccomp-profiles",
@@ -49,17 +56,25 @@ def _fixed(sample: Sample, results: list[Result]) -> list[Any]:
         change = patch(result)
         if change is None:
             continue
-        (at,) = [at for at, one in enumerate(objects) if _same(one, result)]
+        (at,) = [at for at, one in enumerate(objects) if _same(_held(one), result)]
         for given in ("name", "generateName", "namespace"):
             change["metadata"].pop(given, None)
-        objects[at] = patched(objects[at], change, kind=objects[at]["kind"])
+        changed = patched(_held(objects[at]), change, kind=_held(objects[at])["kind"])
+        review = objects[at].get("request")
+        objects[at] = {**objects[at], "request": {**review, "object": changed}} if review else changed
     return objects
+
+
+def _held(document: Any) -> Any:
+    """The object of a review, or the document itself."""
+    return document["request"]["object"] if "request" in document else document
 
 
 def _same(document: Any, result: Result) -> bool:
     metadata, resource = document["metadata"], result.resource
+    clustered = document["kind"] == "Node"
     name = metadata.get("name") or metadata["generateName"] + "*"
-    return (document["kind"], metadata.get("namespace", "default"), name) == (
+    return (document["kind"], "" if clustered else metadata.get("namespace", "default"), name) == (
         resource.kind,
         resource.namespace,
         resource.name,

@@ -1,5 +1,5 @@
-# Names of sysctls in lists: as they are, or beginnings followed by *.
-package lib.sysctls
+# Names in lists: as they are, or beginnings followed by *.
+package lib.names
 
 listed(name, entries) if name in entries
 

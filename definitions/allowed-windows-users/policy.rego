@@ -1,0 +1,32 @@
+# Users of Windows containers.
+package allowed_windows_users
+
+import data.lib.containers
+import data.lib.names
+import data.lib.pods
+
+violation contains {"msg": msg, "details": details} if {
+	pods.for_windows
+	some field in ["containers", "initContainers", "ephemeralContainers"]
+	some i
+	container := input.review.object.spec[field][i]
+	user := user_of(container)
+	not names.listed(lower(user), allowed)
+	not containers.excluded(container)
+	msg := sprintf("user %s is not allowed", [user])
+	details := {
+		"container": containers.identity(container, field),
+		"path": sprintf("spec.%s[%v].securityContext.windowsOptions.runAsUserName", [field, i]),
+		"observed": user,
+		"expected": concat(", ", input.parameters.allowedUserNames),
+	}
+}
+
+user_of(container) := user if {
+	user := container.securityContext.windowsOptions.runAsUserName
+	user != null
+} else := input.review.object.spec.securityContext.windowsOptions.runAsUserName if {
+	input.review.object.spec.securityContext.windowsOptions.runAsUserName
+} else := "ContainerUser"
+
+allowed := [lower(name) | some name in input.parameters.allowedUserNames]

@@ -1,0 +1,47 @@
+# No administrators in Windows containers.
+package no_container_administrator
+
+import data.lib.containers
+import data.lib.pods
+
+violation contains {"msg": msg, "details": details} if {
+	pods.for_windows
+	some field in ["containers", "initContainers", "ephemeralContainers"]
+	some i
+	container := input.review.object.spec[field][i]
+	user := user_of(container)
+	msg := fault(user, container)
+	not containers.excluded(container)
+	path := sprintf("spec.%s[%v].securityContext.windowsOptions.runAsUserName", [field, i])
+	details := {
+		"container": containers.identity(container, field),
+		"path": path,
+		"observed": user,
+		"expected": "ContainerUser, or another user",
+		"fix": {path: "ContainerUser"},
+	}
+}
+
+user_of(container) := user if {
+	user := container.securityContext.windowsOptions.runAsUserName
+	user != null
+} else := input.review.object.spec.securityContext.windowsOptions.runAsUserName if {
+	input.review.object.spec.securityContext.windowsOptions.runAsUserName
+} else := null
+
+fault(user, _) := sprintf("runs as %s", [user]) if {
+	user != null
+	lower(user) == "containeradministrator"
+}
+
+fault(null, container) := "runAsUserName is not set, and the user of the image may be ContainerAdministrator" if {
+	not non_root(container)
+	not startswith(container.image, "mcr.microsoft.com/windows/nanoserver")
+}
+
+non_root(container) if container.securityContext.runAsNonRoot
+
+non_root(container) if {
+	object.get(container, ["securityContext", "runAsNonRoot"], null) == null
+	input.review.object.spec.securityContext.runAsNonRoot
+}

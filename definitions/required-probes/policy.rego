@@ -1,0 +1,29 @@
+# Probes, so that Kubernetes knows what to restart and what not to send requests to.
+package required_probes
+
+import data.lib.containers
+
+violation contains {"msg": msg, "details": details} if {
+	judged
+	some i
+	some probe in input.parameters.requiredProbes
+	container := input.review.object.spec.containers[i]
+	not probed(i, probe)
+	not containers.excluded(container)
+	msg := sprintf("%s is missing", [probe])
+	details := {
+		"container": containers.identity(container, "containers"),
+		"path": sprintf("spec.containers[%v].%s", [i, probe]),
+		"observed": null,
+		"expected": "a probe by httpGet, tcpSocket, grpc or exec",
+	}
+}
+
+probed(i, probe) if {
+	some handler in ["httpGet", "tcpSocket", "grpc", "exec"]
+	input.review.object.spec.containers[i][probe][handler] != null
+}
+
+judged if input.parameters.judgeJobs
+
+judged if object.get(input.review.object.spec, "restartPolicy", "Always") == "Always"

@@ -1,4 +1,5 @@
-"""Makes docs/cli.md and docs/aksp.1 from the commands themselves, and what the report's JSON Schema says of a result.
+"""Makes docs/cli.md and docs/aksp.1 from the commands themselves, the table of docs/catalogue.md from the definitions, and
+what the report's JSON Schema says of a result.
 
 Run it with the Python of the virtual environment, from anywhere: ``.venv/bin/python docs/reference.py``.
 """
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 
 from aksp import __version__  # noqa: E402
+from aksp.catalog.folder import bundled  # noqa: E402
 from aksp.cli import root  # noqa: E402
 from aksp.cli.commands.assign import AssignGroup  # noqa: E402
 from aksp.errors import EXIT_MEANINGS  # noqa: E402
@@ -29,6 +31,7 @@ from aksp.report.registry import FORMATS  # noqa: E402
 
 PAGE = ROOT / "docs" / "cli.md"
 MANUAL = ROOT / "docs" / "aksp.1"
+CATALOGUE = ROOT / "docs" / "catalogue.md"
 SCHEMA = ROOT / "aksp" / "report" / "report.schema.json"
 WIDTH = 120
 ENVIRONMENT = (
@@ -96,6 +99,17 @@ def schema() -> str:
     parts["resource"] = _closed({one.key: one.schema for one in OBJECTS["resource"]})
     parts["result"] = _closed(properties)
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def catalogue() -> str:
+    """docs/catalogue.md with the definitions that there are in its table; the rest of it as it is."""
+    before, _, rest = CATALOGUE.read_text(encoding="utf-8").partition("| Name |")
+    rows = ["| Name | What it demands | In Azure | Judges | Severity |", "|---|---|---|---|---|"]
+    for one in bundled():
+        kinds = ", ".join(dict.fromkeys(kind.kind for kind in one.kinds))
+        azure = ", ".join(f"{each.name}" for each in one.azure) or "-"
+        rows.append(f"| `{one.slug}` | {_cell(one.display_name)} | {azure} | {kinds} | {one.severity} |")
+    return before + "\n".join(rows) + "\n\n" + rest.partition("\n\n")[2]
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:
@@ -316,6 +330,6 @@ def _roff(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in ((PAGE, markdown()), (MANUAL, manual()), (SCHEMA, schema())):
+    for path, text in ((PAGE, markdown()), (MANUAL, manual()), (CATALOGUE, catalogue()), (SCHEMA, schema())):
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(ROOT))

@@ -27,6 +27,10 @@ def test_the_manual_is_what_the_commands_say() -> None:
     assert reference.MANUAL.read_text(encoding="utf-8") == reference.manual(), AGAIN
 
 
+def test_the_table_of_the_catalogue_is_what_the_definitions_say() -> None:
+    assert reference.CATALOGUE.read_text(encoding="utf-8") == reference.catalogue(), AGAIN
+
+
 def test_the_schema_of_a_result_is_what_the_table_of_fields_says() -> None:
     assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema(), AGAIN
 

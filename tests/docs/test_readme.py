@@ -35,21 +35,6 @@ def test_the_readme_is_short_and_names_every_command() -> None:
     assert sorted(named) == sorted(root.command().commands)
 
 
-def test_definitions_are_those_of_the_catalogue() -> None:
-    rows = table(CATALOGUE, "Name", "In Azure", "Judges", "Severity", "Its own options")
-    common = common_options()
-    assert rows == [
-        [
-            f"`{one.slug}`",
-            one.azure_policy_id or "-",
-            ", ".join(dict.fromkeys(kind.kind for kind in one.kinds)),
-            one.severity,
-            ", ".join(f"`{shown(option)}`" for option in assign_options(one.slug) if option.opts[-1] not in common),
-        ]
-        for one in bundled()
-    ]
-
-
 @cache
 def assign_options(slug: str) -> list[Any]:
     """The options of one definition's command, in the order of its help."""
@@ -62,12 +47,6 @@ def assign_options(slug: str) -> list[Any]:
 def common_options() -> set[str]:
     """The options that every definition's command has."""
     return set.intersection(*({option.opts[-1] for option in assign_options(one.slug)} for one in bundled()))
-
-
-def shown(option: Any) -> str:
-    if option.is_flag:
-        return "/".join([*option.opts, *option.secondary_opts])
-    return f"{option.opts[-1]} {option.metavar}"
 
 
 def test_common_options_are_those_of_assign() -> None:

@@ -1,4 +1,4 @@
-"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,unlike,live,engine,startup,admission,big,many,reports] [--quick]`.
+"""The benchmark: `make bench`, or `python bench/run.py [--only manifests,unlike,catalogue,live,engine,startup,admission,big,many,reports] [--quick]`.
 
 A full run writes bench/RESULTS.md; anything less only prints, unless --out names a file. The peers and the control
 plane are built on the first run. Measure on a quiet machine: a full run takes about half an hour on two cores.
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import results, setting, subjects
 from bench.measure import CommandFailed
 from bench.results import Section
-from bench.scenarios import admission, big, engine, live, manifests, many, reports, startup, unlike
+from bench.scenarios import admission, big, catalogue, engine, live, manifests, many, reports, startup, unlike
 from bench.setting import Setting
 from tests.testbed.build import BuildError, cache_folder
 from tests.testbed.client import ApiError
@@ -25,6 +25,7 @@ from tests.testbed.process import ProcessDied
 SCENARIOS: Mapping[str, Callable[[Setting], Section]] = {
     "manifests": manifests.run,
     "unlike": unlike.run,
+    "catalogue": catalogue.run,
     "live": live.run,
     "engine": engine.run,
     "startup": startup.run,

@@ -53,11 +53,10 @@ def aksp_executable() -> Path | None:
     return found if os.access(found, os.X_OK) else None
 
 
-def write_workspace(folder: Path, slugs: Iterable[str]) -> Path:
-    """Writes an aksp workspace that assigns these definitions at `/`."""
-    values = parameters()
+def write_workspace(folder: Path, values: Mapping[str, Mapping[str, object]]) -> Path:
+    """Writes an aksp workspace that assigns these definitions at `/`, with the values of their parameters."""
     (folder / "assignments").mkdir(parents=True, exist_ok=True)
-    for slug in slugs:
+    for slug, given in values.items():
         document = {
             "apiVersion": "policy.aksp.io/v1alpha1",
             "kind": "PolicyAssignment",
@@ -65,7 +64,7 @@ def write_workspace(folder: Path, slugs: Iterable[str]) -> Path:
             "spec": {
                 "policyDefinitionId": slug,
                 "scope": "/",
-                "parameters": {name: {"value": value} for name, value in values[slug].items()},
+                "parameters": {name: {"value": value} for name, value in given.items()},
             },
         }
         (folder / "assignments" / f"{slug}.yaml").write_text(json.dumps(document, indent=2) + "\n")

@@ -19,6 +19,7 @@ DEFINITIONS = ROOT / "definitions"
 PARAMETERS = ROOT / "bench" / "parameters.json"
 
 Object = dict[str, Any]
+_ABSENT = object()
 
 
 def constraint_template(slug: str, definitions: Path = DEFINITIONS) -> Object:
@@ -47,7 +48,7 @@ def constraint(slug: str, given: Mapping[str, Any], definitions: Path = DEFINITI
     if unknown := given.keys() - declared.keys():
         raise ValueError(f"{slug} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(declared)}")
     values = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each} | dict(given)
-    details = {key: _resolved(value, values) for key, value in properties["policyRule"]["then"]["details"].items()}
+    details = _resolved(properties["policyRule"]["then"]["details"], values)
     match: Object = {"kinds": [{"apiGroups": details["apiGroups"], "kinds": details["kinds"]}]}
     match |= {key: details[key] for key in ("namespaces", "excludedNamespaces", "labelSelector") if details.get(key)}
     return {
@@ -89,14 +90,16 @@ def kind(slug: str) -> str:
 def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
     """A value with `[parameters('x')]` replaced, the one expression that the built-in definitions use."""
     if isinstance(value, dict):
-        return {key: _resolved(item, values) for key, item in value.items()}
+        # A parameter that is optional and not given is not there at all.
+        found = {key: _resolved(item, values) for key, item in value.items()}
+        return {key: item for key, item in found.items() if item is not _ABSENT}
     if isinstance(value, list):
         return [_resolved(item, values) for item in value]
     if isinstance(value, str) and value.startswith("["):
-        found = re.fullmatch(r"\[parameters\('(\w+)'\)\]", value)
-        if not found:
+        match = re.fullmatch(r"\[parameters\('(\w+)'\)\]", value)
+        if not match:
             raise ValueError(f"cannot resolve the expression {value}")
-        return values[found[1]]
+        return values.get(match[1], _ABSENT)
     return value
 
 

@@ -66,7 +66,9 @@ def run(setting: Setting) -> Section:
 
 def _evaluate(setting: Setting, label: str, slugs: Sequence[str], processors: int) -> Command:
     stem = label.replace(" ", "-").replace(",", "")
-    workspace = subjects.write_workspace(setting.scratch / f"workspace-{stem}", slugs)
+    workspace = subjects.write_workspace(
+        setting.scratch / f"workspace-{stem}", {one: subjects.parameters()[one] for one in slugs}
+    )
     script = str(subjects.ROOT / "bench" / "evaluate.py")
     return Command(
         label=label,
@@ -78,7 +80,9 @@ def _evaluate(setting: Setting, label: str, slugs: Sequence[str], processors: in
 
 def _scan(setting: Setting, slugs: Sequence[str], pods: int) -> Command:
     assert setting.aksp
-    workspace = subjects.write_workspace(setting.scratch / "workspace-scan", slugs)
+    workspace = subjects.write_workspace(
+        setting.scratch / "workspace-scan", {one: subjects.parameters()[one] for one in slugs}
+    )
     path = setting.manifests("json", pods=pods)
     report = setting.scratch / f"scan-{pods}.json"
     return subjects.aksp(f"{pods:,} Pods", setting.aksp, workspace, ("-f", str(path)), report)

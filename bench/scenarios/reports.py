@@ -111,7 +111,9 @@ def _large(setting: Setting) -> Mapping[str, Series]:
             metadata = {"name": f"web-{number}", "namespace": f"ns-{number % 50}"}
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
             out.write(f"---\n{compact(pod)}\n")
-    workspace = subjects.write_workspace(setting.scratch / "workspace-large", ["allowed-images"])
+    workspace = subjects.write_workspace(
+        setting.scratch / "workspace-large", {"allowed-images": subjects.parameters()["allowed-images"]}
+    )
     return interleaved([(_command(setting, "html", workspace, path), 1)])
 
 

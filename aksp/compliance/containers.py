@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any
 
@@ -129,8 +129,8 @@ def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
 class Attribution:
     """Findings by (task, document) of one judgement, each with the container that it is about.
 
-    ``unclear`` are the tasks with documents whose violations name no container: their findings
-    are known once ``isolated`` has got the records of the engine's isolate for each of them.
+    ``unclear`` are the tasks with documents whose violations name no container: ``settle`` asks the engine's isolate
+    about them.
     """
 
     def __init__(self, findings: Findings, documents: Sequence[Document], judgement: Judgement) -> None:
@@ -163,16 +163,17 @@ class Attribution:
             for number, documents in self._unclear.items()
         ]
 
-    def isolated(self, number: int, records: Iterable[IsolatedRecord]) -> None:
-        """Attribute a task's unclear violations.
+    def settle(self, tasks: Sequence[Task], isolate: Callable[[Task], Iterable[IsolatedRecord]]) -> None:
+        """Attribute the unclear violations.
 
         Errors on a copy are errors of the copy unless the original had them too.
         """
-        for one in records:
-            at = one["d"]
-            self.found[number, at] = attribute(
-                [self._records[n] for n in self._hits[number, at]], self._documents[at], one, self._findings
-            )
+        for number, task in self.unclear(tasks):
+            for one in isolate(task):
+                at = one["d"]
+                self.found[number, at] = attribute(
+                    [self._records[n] for n in self._hits[number, at]], self._documents[at], one, self._findings
+                )
 
 
 def attribute(

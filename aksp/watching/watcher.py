@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Protocol
 
 from aksp.compliance.comparing import missing
+from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import documents_of, within_namespaces
@@ -73,7 +74,7 @@ class Watcher:
         self._target = target
         self._now = now
         self._clock = clock
-        self._judge = Judge(plan, engine)
+        self._judge = Judge(engine)
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
         self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
         #: The assignments for which other objects count: to their rules, or to what they select.
@@ -187,7 +188,7 @@ class Watcher:
 
     def _judge_own(self, listing: FollowedList, batch: Batch, documents: Sequence[Document]) -> None:
         """Judge objects by the rules that look at nothing else, and note those that others are about."""
-        chosen = self._judge.tasks(documents)
+        chosen = choose(self._plan, documents)
         own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]
         compares: dict[int, list[int]] = {}
         for number in sorted(self._comparing):
@@ -291,15 +292,8 @@ class Watcher:
                 if (one := self._ledger.get(key)) is not None and one.document.resource in at_resource
             }
             tasks = [
-                replace(
-                    task,
-                    documents=[
-                        at
-                        for at, (_, one) in known.items()
-                        if number in asked(one) and ready.selection.selects(documents[at])
-                    ],
-                )
-                for number, (ready, task) in enumerate(zip(self._plan.ready, self._judge.tasks(()), strict=True))
+                replace(task, documents=[at for at in task.documents if at in known and number in asked(known[at][1])])
+                for number, task in enumerate(choose(self._plan, documents))
             ]
             verdicts = self._judge.verdicts(batch, documents, tasks)
             self._engine.release(batch)

@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from aksp.addon.review import wording
 from aksp.addon.review.decision import Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
 from aksp.compliance import results
+from aksp.compliance.evaluation import counted, tasks_of
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.json_text import encode
-from aksp.model.resource import Document, Owner, Problem
+from aksp.model.resource import Document, Owner
 
 #: States of the Pods of a template that are told.
 _TOLD = (ComplianceState.ERROR, ComplianceState.NON_COMPLIANT)
@@ -98,16 +100,13 @@ def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None)
 
     With ``only``, the numbers of some assignments, the others have nothing to do.
     """
-    return [
-        Task(
-            policy=ready.definition.slug,
-            parameters=ready.values,
-            documents=[at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
-            if only is None or number in only
-            else (),
-        )
-        for number, ready in enumerate(plan.ready)
-    ]
+
+    def chosen(number: int, ready: Ready) -> Sequence[int]:
+        if only is not None and number not in only:
+            return ()
+        return [at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
+
+    return tasks_of(plan, chosen)
 
 
 def _before(ready: Ready, subject: Subject) -> Sequence[int]:
@@ -122,24 +121,14 @@ def _before(ready: Ready, subject: Subject) -> Sequence[int]:
 def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[Result]:
     """The results of one document, by the evaluator's own core: states, exemptions, exclusions."""
     document = subject.documents[at]
-    problems: dict[int, list[Problem]] = {}
-    for fault in faults:
-        if fault.document == at:
-            problems.setdefault(fault.task, []).append(Problem(message=fault.message))
-    if document.problems:
-        # What is wrong with the document itself is a fault of every assignment that selects it.
-        for number, ready in enumerate(plan.ready):
-            if _judges(ready, subject, at):
-                problems.setdefault(number, []).extend(document.problems)
-    mine = {number: findings for (number, one), findings in found.items() if one == at}
-    for number, ready in enumerate(plan.ready):
-        if _judges(ready, subject, at) and (why := ready.selection.undecided(document)) is not None:
-            # Whether it is judged at all cannot be told, so what was found does not count.
-            mine.pop(number, None)
-            problems.setdefault(number, []).append(Problem(message=why))
+    tasks = tasks_of(plan, lambda _, ready: [at] if _judges(ready, subject, at) else [])
+    mine = {pair: findings for pair, findings in found.items() if pair[1] == at}
+    own = [fault for fault in faults if fault.document == at]
     made: list[Result] = []
-    for number in sorted({*mine, *problems}):
-        made += results.results_of(plan.ready[number], document, mine.get(number, ()), problems.get(number, ()))
+    for (number, _), findings, problems in sorted(
+        counted(plan, subject.documents, tasks, mine, own), key=itemgetter(0)
+    ):
+        made += results.results_of(plan.ready[number], document, findings, problems)
     return sorted(made, key=results.order)
 
 

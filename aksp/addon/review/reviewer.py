@@ -320,8 +320,7 @@ class Reviewer:
         Those of which it cannot be told in time stay with the Pod.
         """
         batch = self._engine.loaded(self._engine.begin_review(body))
-        for number, task in attribution.unclear(tasks):
-            attribution.isolated(number, self._engine.isolate(batch, task, seconds=_left(until)))
+        attribution.settle(tasks, lambda task: self._engine.isolate(batch, task, seconds=_left(until)))
         self._engine.release(batch)
 
     def _carefully(self, force: PoliciesInForce, body: bytes) -> _Made:
@@ -339,8 +338,7 @@ class Reviewer:
         batch, tasks, judgement = self._engine.recover(body, choose)
         subject, request, written = self._known(batch, force)
         attribution = Attribution(Findings(), subject.documents, judgement)
-        for number, task in attribution.unclear(tasks):
-            attribution.isolated(number, self._engine.isolate(batch, task))
+        attribution.settle(tasks, partial(self._engine.isolate, batch))
         self._engine.release(batch)
         doubt = ""
         if request.operation in _JUDGED and review.leans(force.plan, written, attribution.found):

@@ -182,17 +182,29 @@ def decide(
         new = [r for r in new if r.assignment.name not in unknown]
     of_pods = {id(r) for r in generated}
 
-    def line(result: Result) -> str:
-        words_of = words(result, by_name[result.assignment.name])
-        return f"this {request.resource.kind}'s Pods: {words_of}" if id(result) in of_pods else words_of
+    #: The lines of the refusal, for those that tell of it by assignment.
+    by_assignment: dict[str, list[str]] = {}
+
+    def told(name: str, line: str) -> str:
+        by_assignment.setdefault(name, []).append(wording.unnamed(name, line))
+        return line
+
+    def own_words(result: Result) -> str:
+        return words(result, by_name[result.assignment.name])
+
+    def line(result: Result, own: str) -> str:
+        return f"this {request.resource.kind}'s Pods: {own}" if id(result) in of_pods else own
 
     # The words for thousands of violations would take longer than to find them, and most would be left out.
-    lines = [line(r) for r in new[: wording.ENOUGH]]
+    lines = [line(r, told(r.assignment.name, own_words(r))) for r in new[: wording.ENOUGH]]
+    for r in new[wording.ENOUGH :]:
+        if r.assignment.name not in by_assignment:
+            told(r.assignment.name, own_words(r))
     ids = {id(r) for r in new}
     notes = []
     for name, message in errors:
         if fail_closed and by_name[name].refuses:
-            lines.append(wording.unjudged(name, message))
+            lines.append(told(name, wording.unjudged(name, message)))
         else:
             # First, since warnings are cut, and whether something was judged is told by nothing else.
             notes.append(wording.unjudged(name, message))
@@ -201,11 +213,11 @@ def decide(
         for r in violations
         if id(r) not in ids and r.assignment.name not in unknown and _told(by_name[r.assignment.name])
     ]
-    notes += [_warning(line(r), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
+    notes += [_warning(line(r, own_words(r)), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
     more = max(0, len(noted) - wording.ENOUGH)
-    told = [r for r in template if r.state in _TOLD and _told(by_name[r.assignment.name])]
-    notes += _of_template(request, told[: wording.ENOUGH], by_name)
-    more += max(0, len(told) - wording.ENOUGH)
+    of_template = [r for r in template if r.state in _TOLD and _told(by_name[r.assignment.name])]
+    notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
+    more += max(0, len(of_template) - wording.ENOUGH)
     if doubt and (lines or notes):
         (lines or notes).append(wording.doubt(doubt))
     message = wording.refusal(lines, max(0, len(new) - wording.ENOUGH), cut=_any_of(new, cut))
@@ -213,11 +225,11 @@ def decide(
     return Outcome(
         allowed=not lines,
         message=message,
-        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *told], cut)),
+        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *of_template], cut)),
         refused_by=by,
         violations=tuple(map(_violation, violations)),
         errors=tuple(errors),
-        refusals=refusals(message, by, errors) if lines else (),
+        refusals=refusals(by, by_assignment),
     )
 
 

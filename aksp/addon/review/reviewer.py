@@ -19,7 +19,7 @@ from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRe
 from aksp.addon.review.decision_cache import DecisionCache, ending, response
 from aksp.addon.review.owners import Owners, Unconfirmed
 from aksp.compliance.containers import Attribution, Findings
-from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.judgement import Judgement, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.engine import (
     Admission,
@@ -32,7 +32,8 @@ from aksp.engine import (
     RequestRecord,
     StandingTask,
 )
-from aksp.inventory.interface import documents_of, within_namespaces
+from aksp.engine.judging import with_skipped
+from aksp.inventory.interface import documents_of, names_of, within_namespaces
 from aksp.model.compliance import Result
 from aksp.model.kinds import api_version
 from aksp.model.resource import Document, Owner, Problem, Resource, workload_of
@@ -422,7 +423,7 @@ def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
     return StandingTask(
         policy=ready.definition.slug,
         parameters=ready.values,
-        kinds=() if ready.key.name in unready else [f"{kind.group}/{kind.kind}" for kind in ready.selection.kinds],
+        kinds=() if ready.key.name in unready else names_of(ready.selection.kinds),
         before=ready.refuses,
         before_template=ready.refuses and ready.source is not MatchSource.ORIGINAL,
         # An exemption may be for all that was found first.
@@ -432,20 +433,13 @@ def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
 
 def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
     """What tasks found in what they select, and faults of those that were not asked."""
-    return Judgement(
-        findings=judgement.findings,
-        hits=[hit for hit in judgement.hits if tasks and hit.document in tasks[hit.task].documents],
-        faults=[
-            *(fault for fault in judgement.faults if tasks and fault.document in tasks[fault.task].documents),
-            *(
-                Fault(task=number, document=document, message=why)
-                for number, why in skipped.items()
-                if tasks
-                for document in tasks[number].documents
-            ),
-        ],
-        evaluations=judgement.evaluations,
+    chosen = {(number, at) for number, task in enumerate(tasks) for at in task.documents}
+    mine = replace(
+        judgement,
+        hits=[hit for hit in judgement.hits if (hit.task, hit.document) in chosen],
+        faults=[fault for fault in judgement.faults if (fault.task, fault.document) in chosen],
     )
+    return with_skipped(mine, tasks, skipped if tasks else {})
 
 
 def _subject(batch: Batch, force: PoliciesInForce, trusted: bool) -> tuple[review.Subject, ReviewRequest]:

@@ -23,7 +23,6 @@ class Findings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._places: dict[str, tuple[bool, Any]] = {}
-        self._ids: set[int] = set()
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
@@ -33,10 +32,6 @@ class Findings:
     def or_new(self) -> Findings:
         """These, or new ones once they are too many, so that a long scan or watch does not grow by what it knows."""
         return self if len(self) <= MOST_FINDINGS else Findings()
-
-    def keeps(self, finding: Finding) -> bool:
-        """Whether a finding is one of these, and so lives as long."""
-        return id(finding) in self._ids
 
     def clear(self, record: FindingRecord, document: Document) -> bool:
         """Whether a violation itself says where it is, by its path or its container."""
@@ -55,7 +50,6 @@ class Findings:
         finding = self._known.get(key)
         if finding is None:
             finding = self._known[key] = _make(record["msg"], _details(details), document.template, container)
-            self._ids.add(id(finding))
         return finding
 
     def _place(self, details: str) -> tuple[bool, Any]:

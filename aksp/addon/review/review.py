@@ -14,7 +14,7 @@ with ``Generated`` its Pods then are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
@@ -155,7 +155,6 @@ def decide(
     uncompared: Mapping[str, str] | None = None,
     fail_closed: bool = False,
     doubt: str = "",
-    words: Callable[[Result, Ready], str] = wording.violation,
 ) -> Outcome:
     """The answer. ``own`` are the object's results, ``template`` those of the Pods that it would make.
 
@@ -190,7 +189,7 @@ def decide(
         return line
 
     def own_words(result: Result) -> str:
-        return words(result, by_name[result.assignment.name])
+        return wording.violation(result, by_name[result.assignment.name])
 
     def line(result: Result, own: str) -> str:
         return f"this {request.resource.kind}'s Pods: {own}" if id(result) in of_pods else own

@@ -29,8 +29,8 @@ from aksp.engine import (
     Engine,
     EngineDied,
     Outdated,
+    RegisteredTask,
     RequestRecord,
-    StandingTask,
 )
 from aksp.engine.judging import with_skipped
 from aksp.inventory.interface import documents_of, names_of, within_namespaces
@@ -109,7 +109,7 @@ class Reviewer:
         namespaces: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Judge by this from the next request on."""
-        name = self._engine.stand([_standing(ready, unready or {}) for ready in plan.ready])
+        name = self._engine.register([_registered(ready, unready or {}) for ready in plan.ready])
         before, self._force = (
             self._force,
             PoliciesInForce(
@@ -391,8 +391,8 @@ def _left(until: float) -> float:
     return max(_LEAST, until - monotonic())
 
 
-def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
-    return StandingTask(
+def _registered(ready: Ready, unready: Mapping[str, str]) -> RegisteredTask:
+    return RegisteredTask(
         policy=ready.definition.slug,
         parameters=ready.values,
         kinds=() if ready.key.name in unready else names_of(ready.selection.kinds),

@@ -9,14 +9,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from aksp import __version__
 from aksp.compliance.assess import Tally
 from aksp.compliance.comparing import missing, overlooked
-from aksp.compliance.containers import Attribution, Findings
-from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.containers import Findings
+from aksp.compliance.evaluation import choose, findings_of
+from aksp.compliance.judgement import Task
 from aksp.compliance.nothing import INTERRUPTED, idle, no_assignment
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
@@ -29,7 +31,7 @@ from aksp.inventory.interface import (
     namespace_labels,
     within_namespaces,
 )
-from aksp.model.compliance import Finding, Gap, Report, Result, Target
+from aksp.model.compliance import Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 
@@ -217,7 +219,7 @@ class Scan:
         if self._by_namespace:
             page = replace(page, documents=within_namespaces(page.documents, self._namespace_labels))
         self._pass_by(page.documents)
-        tasks = self._list.choose(page.documents)
+        tasks = choose(self._plan, page.documents)
         self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(batch, tasks)))
 
     def _pass_by(self, documents: Sequence[Document]) -> None:
@@ -240,9 +242,10 @@ class Scan:
         assert page.batch is not None
         judgement = self._engine.finish(page.batch, tasks, waiting.started)
         self._findings = self._findings.or_new()
-        found, faults = findings_of(self._engine, self._findings, page.batch, page.documents, tasks, judgement)
+        isolate = partial(self._engine.isolate, page.batch)
+        found = findings_of(self._findings, page.documents, tasks, judgement, isolate)
         self._evaluations += judgement.evaluations
-        self._list.add(page.documents, tasks, found, faults, page.sources)
+        self._list.add(page.documents, tasks, found, judgement.faults, page.sources)
 
     def _end_of_list(self) -> None:
         while self._waiting:
@@ -327,21 +330,6 @@ def wanted_of(plan: Plan) -> Wanted:
 def compared_kinds(plan: Plan) -> list[ResourceKind]:
     """The kinds that the rules of a plan compare with."""
     return _unique(kind for one in plan.ready for kind in one.definition.requires_inventory)
-
-
-def findings_of(
-    engine: Engine,
-    known: Findings,
-    batch: Batch,
-    documents: Sequence[Document],
-    tasks: Sequence[Task],
-    judgement: Judgement,
-) -> tuple[dict[tuple[int, int], list[Finding]], list[Fault]]:
-    """Findings by task and document; those that name no container are asked for again."""
-    attribution = Attribution(known, documents, judgement)
-    for number, task in attribution.unclear(tasks):
-        attribution.isolated(number, engine.isolate(batch, task))
-    return attribution.found, list(judgement.faults)
 
 
 def unreached(plan: Plan, matched: Sequence[int], failed: Collection[ResourceKind]) -> dict[str, str]:

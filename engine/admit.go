@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// standing is a set of tasks that reviews are judged by, kept until it is
+// taskSet is a set of tasks that reviews are judged by, kept until it is
 // dropped: a review names it, and need not repeat parameters.
-type standing struct {
+type taskSet struct {
 	jobs     []job
 	policies []string
 	kinds    [][]string // of each task, as "group/kind"; either may be *
@@ -19,7 +19,7 @@ type standing struct {
 	template []bool     // whether it judges the Pod of the template that was there before, too
 }
 
-type standRequest struct {
+type registerRequest struct {
 	Set   string `json:"set"`
 	Tasks []struct {
 		task
@@ -32,15 +32,15 @@ type standRequest struct {
 	Drop       bool `json:"drop"`       // the set is not needed any more
 }
 
-// stand keeps a set of tasks, or drops one.
-func (e *Engine) stand(r standRequest) (any, error) {
+// register keeps a set of tasks, or drops one.
+func (e *Engine) register(r registerRequest) (any, error) {
 	if r.Drop {
 		e.mu.Lock()
-		delete(e.standing, r.Set)
+		delete(e.taskSets, r.Set)
 		e.mu.Unlock()
 		return struct{}{}, nil
 	}
-	kept := &standing{}
+	kept := &taskSet{}
 	for _, one := range r.Tasks {
 		made, err := e.job(one.task, r.DeadlineMS)
 		if err != nil {
@@ -55,12 +55,12 @@ func (e *Engine) stand(r standRequest) (any, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.standing[r.Set] = kept
+	e.taskSets[r.Set] = kept
 	return struct{}{}, nil
 }
 
 // about tells whether a task is about a document's kind.
-func (s *standing) about(task int, d *Document) bool {
+func (s *taskSet) about(task int, d *Document) bool {
 	group := groupOf(d.APIVersion)
 	for _, kind := range s.kinds[task] {
 		if kind == group+"/"+d.Kind {
@@ -76,7 +76,7 @@ func (s *standing) about(task int, d *Document) bool {
 }
 
 // judgesBefore tells whether a task judges a document of what was there before.
-func (s *standing) judgesBefore(task int, d *Document) bool {
+func (s *taskSet) judgesBefore(task int, d *Document) bool {
 	if d.Parent != nil {
 		return s.template[task]
 	}
@@ -97,7 +97,7 @@ type admitAnswer struct {
 	Request       Request        `json:"request"`
 	Names         []identity     `json:"names"` // of each document
 	Disagreements []disagreement `json:"disagreements,omitempty"`
-	matter        matter
+	key           cacheKey
 }
 
 // identity is what tells a document from others that are alike.
@@ -108,14 +108,16 @@ type identity struct {
 	OwnerUID     string `json:"ownerUid,omitempty"`
 }
 
-type matter struct {
-	Operation string     `json:"operation"`
-	Documents []likeness `json:"documents"`
+// cacheKey is what reviews have in common from which the same follows: the client
+// remembers its decision by these bytes.
+type cacheKey struct {
+	Operation string             `json:"operation"`
+	Documents []cacheKeyDocument `json:"documents"`
 	judgeAnswer
 }
 
-// likeness is a document's record without its identity and its place.
-type likeness struct {
+// cacheKeyDocument is a document's record without its identity and its place.
+type cacheKeyDocument struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"`
 	Namespace  string            `json:"namespace"`
@@ -129,17 +131,17 @@ type likeness struct {
 }
 
 // body is the second part of the answer.
-func (a admitAnswer) body() ([]byte, error) { return json.Marshal(a.matter) }
+func (a admitAnswer) body() ([]byte, error) { return json.Marshal(a.key) }
 
 // apart divides what is known of a document.
-func apart(d *Document) (identity, likeness) {
+func apart(d *Document) (identity, cacheKeyDocument) {
 	who := identity{Name: d.Name, GenerateName: d.GenerateName, UID: d.UID}
 	owner := d.Owner
 	if owner != nil {
 		who.OwnerUID = owner.UID
 		owner = &Owner{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name}
 	}
-	return who, likeness{
+	return who, cacheKeyDocument{
 		APIVersion: d.APIVersion, Kind: d.Kind, Namespace: d.Namespace, Labels: d.Labels, Owner: owner, Containers: d.Containers,
 		Parent: d.Parent, Template: d.Template, Old: d.Old, Problems: d.Problems,
 	}
@@ -163,7 +165,7 @@ func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
 		return nil, errors.New("budgetMs must be positive")
 	}
 	e.mu.Lock()
-	set, ok := e.standing[r.Set]
+	set, ok := e.taskSets[r.Set]
 	e.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("unknown set %q", r.Set)
@@ -241,19 +243,19 @@ func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
 		Request:       found.Request,
 		Names:         make([]identity, len(batch.documents)),
 		Disagreements: differ,
-		matter: matter{
-			Operation: found.Operation, Documents: make([]likeness, len(batch.documents)), judgeAnswer: judged,
+		key: cacheKey{
+			Operation: found.Operation, Documents: make([]cacheKeyDocument, len(batch.documents)), judgeAnswer: judged,
 		},
 	}
 	for d, document := range batch.documents {
-		answer.Names[d], answer.matter.Documents[d] = apart(document)
+		answer.Names[d], answer.key.Documents[d] = apart(document)
 	}
 	return answer, nil
 }
 
 // unchanged tells whether a task finds the same, in the same containers, in what
 // there is now and in what there was before: then some of it tells all.
-func (s *standing) unchanged(task int, batch *Batch) bool {
+func (s *taskSet) unchanged(task int, batch *Batch) bool {
 	for d, document := range batch.documents {
 		if !document.Old || !s.about(task, document) || !s.judgesBefore(task, document) {
 			continue
@@ -291,7 +293,7 @@ func (p *Policy) alike(a, b *Document) bool {
 // order is that in which tasks are asked: first those that refuse, since by
 // them it is decided; last those whose policies ran into their deadline lately,
 // so that they take no time from the others.
-func (s *standing) order() []int {
+func (s *taskSet) order() []int {
 	var ranks [4][]int
 	for t := range s.jobs {
 		rank := 0

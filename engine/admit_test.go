@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-func standing1(t *testing.T, e *Engine, tasks string) {
+func register1(t *testing.T, e *Engine, tasks string) {
 	t.Helper()
-	var request standRequest
+	var request registerRequest
 	if err := json.Unmarshal([]byte(`{"set":"s","deadlineMs":1000,"tasks":`+tasks+`}`), &request); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.stand(request); err != nil {
+	if _, err := e.register(request); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -43,30 +43,30 @@ violation contains {"msg": "privileged"} if input.review.object.spec.containers[
 func TestAdmitJudgesTheKindsOfATaskAndTheOldVersionWhereItIsWanted(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true},{"policy":"p","kinds":["*/Pod"]},{"policy":"p","kinds":["/Service"]},{"policy":"p","kinds":["*/*"]}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true},{"policy":"p","kinds":["*/Pod"]},{"policy":"p","kinds":["/Service"]},{"policy":"p","kinds":["*/*"]}]`)
 	answer := admitted(t, e, privileged())
 	var hits [][2]int
-	for _, one := range answer.matter.Hits {
+	for _, one := range answer.key.Hits {
 		hits = append(hits, [2]int{one.Task, one.Document})
 	}
 	equal(t, "hits", hits, [][2]int{{0, 0}, {1, 0}, {3, 0}, {0, 1}})
 	equal(t, "request", answer.Request.UID, "1")
-	equal(t, "documents", len(answer.matter.Documents), 2)
+	equal(t, "documents", len(answer.key.Documents), 2)
 	equal(t, "batches kept", len(e.batches), 0)
 }
 
 func TestAdmitLeavesOutTasksThatAreToBeSkipped(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
-	equal(t, "hits", len(admitted(t, e, privileged(), 0).matter.Hits), 0)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+	equal(t, "hits", len(admitted(t, e, privileged(), 0).key.Hits), 0)
 }
 
-func TestAdmitKnowsOnlySetsThatStand(t *testing.T) {
+func TestAdmitKnowsOnlySetsThatAreRegistered(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
-	if _, err := e.stand(standRequest{Set: "s", Drop: true}); err != nil {
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+	if _, err := e.register(registerRequest{Set: "s", Drop: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.admit(admitRequest{Set: "s", BudgetMS: 5000}, Frame{Body: []byte(privileged()), begun: time.Now()}); err == nil {
@@ -77,7 +77,7 @@ func TestAdmitKnowsOnlySetsThatStand(t *testing.T) {
 func TestAdmitRefusesWhatIsNoReview(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
 	_, err := e.admit(admitRequest{Set: "s", BudgetMS: 5000}, Frame{Body: []byte(`{"kind":"Pod"}`), begun: time.Now()})
 	var coded *codedError
 	if !errors.As(err, &coded) || coded.code != "BadReview" {
@@ -89,8 +89,8 @@ func TestAPolicyThatReadsMoreIsServedAtOnce(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
 	admittedBefore := func() int {
-		standing1(t, e, `[{"policy":"q","kinds":["/Pod"]}]`)
-		return len(admitted(t, e, privileged()).matter.Hits)
+		register1(t, e, `[{"policy":"q","kinds":["/Pod"]}]`)
+		return len(admitted(t, e, privileged()).key.Hits)
 	}
 	install(t, e, "q", "v1", `package rule
 violation contains {"msg": "image"} if input.review.object.spec.containers[_].image == "i"`)
@@ -100,8 +100,8 @@ violation contains {"msg": "image"} if input.review.object.spec.containers[_].im
 func TestWhatFollowsFromReviewsThatDifferOnlyInWhoAndWhichIsTheSameText(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", privilegedRego)
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true}]`)
-	matterOf := func(body string) string {
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true}]`)
+	keyOfReview := func(body string) string {
 		text, err := admitted(t, e, body).body()
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func TestWhatFollowsFromReviewsThatDifferOnlyInWhoAndWhichIsTheSameText(t *testi
 		"dry run":   {one, strings.Replace(one, `"uid":"1"`, `"uid":"1","dryRun":true`, 1)},
 		"owner uid": {owned, strings.ReplaceAll(owned, `"o"`, `"p"`)},
 	} {
-		equal(t, what, matterOf(pair[1]), matterOf(pair[0]))
+		equal(t, what, keyOfReview(pair[1]), keyOfReview(pair[0]))
 	}
 	for what, pair := range map[string][2]string{
 		"operation": {one, strings.Replace(one, `"UPDATE"`, `"CREATE"`, 1)},
@@ -129,7 +129,7 @@ func TestWhatFollowsFromReviewsThatDifferOnlyInWhoAndWhichIsTheSameText(t *testi
 		"before":    {one, strings.Replace(one, `"privileged":true`, `"privileged":false`, 1)},
 		"owner":     {owned, strings.ReplaceAll(owned, `"web-1"`, `"web-2"`)},
 	} {
-		if matterOf(pair[0]) == matterOf(pair[1]) {
+		if keyOfReview(pair[0]) == keyOfReview(pair[1]) {
 			t.Errorf("%s: the same text for what is not alike", what)
 		}
 	}
@@ -168,7 +168,7 @@ func TestWhoeverRefusesLooksForAllWhereTheOldVersionIsCompared(t *testing.T) {
 	for _, id := range []string{"p", "q", "r"} { // each remembers for itself
 		install(t, e, id, "v1", eachPrivileged)
 	}
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true,"enough":10},{"policy":"q","kinds":["/Pod"],"enough":10},{"policy":"r","kinds":["/Pod"]}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true,"enough":10},{"policy":"q","kinds":["/Pod"],"enough":10},{"policy":"r","kinds":["/Pod"]}]`)
 	for _, containers := range []int{30, 5000} { // a small review and a large one
 		// In this order: what is found whole is remembered for the next time.
 		for _, old := range []bool{false, true} {
@@ -177,7 +177,7 @@ func TestWhoeverRefusesLooksForAllWhereTheOldVersionIsCompared(t *testing.T) {
 				want[0] = containers
 			}
 			counts := make([]int, 3)
-			for _, one := range admittedWithin(t, e, manyPrivileged(containers, old), 5000).matter.Hits {
+			for _, one := range admittedWithin(t, e, manyPrivileged(containers, old), 5000).key.Hits {
 				counts[one.Task] = len(one.Findings)
 				if one.Cut != (counts[one.Task] < containers) {
 					t.Errorf("%d of %d, and cut is %v", counts[one.Task], containers, one.Cut)
@@ -193,7 +193,7 @@ func TestAReviewEndsInTimeAndWhatWasFoundByThenStands(t *testing.T) {
 	install(t, e, "p", "v1", eachPrivileged)
 	install(t, e, "q", "v1", strings.Replace(endless, "package p", "package q", 1))
 	tasks := `[{"policy":"q","kinds":["/Pod"],"before":true},{"policy":"q","kinds":["/Pod"],"before":true},{"policy":"p","kinds":["/Pod"],"before":true}]`
-	standing1(t, e, tasks)
+	register1(t, e, tasks)
 	for _, containers := range []int{30, 2500} {
 		began := time.Now()
 		admittedWithin(t, e, manyPrivileged(containers, false), 300)
@@ -202,22 +202,22 @@ func TestAReviewEndsInTimeAndWhatWasFoundByThenStands(t *testing.T) {
 		}
 		// The first time the endless ones come first; then they come last.
 		answer := admittedWithin(t, e, manyPrivileged(containers, false), 1500)
-		equal(t, fmt.Sprintf("hits of %d containers", containers), len(answer.matter.Hits), 1)
+		equal(t, fmt.Sprintf("hits of %d containers", containers), len(answer.key.Hits), 1)
 		// On a slow machine the third does not end either: what it found stands all the same.
-		equal(t, "faults of the endless ones", len(answer.matter.Faults) >= 2, true)
+		equal(t, "faults of the endless ones", len(answer.key.Faults) >= 2, true)
 	}
 	late := admittedWithin(t, e, manyPrivileged(31, false), 1)
-	equal(t, "hits and faults, when it is too late", len(late.matter.Hits)+len(late.matter.Faults) >= 2, true)
+	equal(t, "hits and faults, when it is too late", len(late.key.Hits)+len(late.key.Faults) >= 2, true)
 }
 
 func TestASmallReviewWaitsForNoLargeOne(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", eachPrivileged)
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
 	for range cap(e.slots) {
 		e.slots <- struct{}{} // all cores evaluate
 	}
-	equal(t, "hits", len(admittedWithin(t, e, manyPrivileged(3, false), 5000).matter.Hits), 1)
+	equal(t, "hits", len(admittedWithin(t, e, manyPrivileged(3, false), 5000).key.Hits), 1)
 }
 
 func TestWhatWasThereBeforeIsJudgedOnlyByThoseWhoFindSomethingNow(t *testing.T) {
@@ -227,13 +227,13 @@ func TestWhatWasThereBeforeIsJudgedOnlyByThoseWhoFindSomethingNow(t *testing.T) 
 	slow := strings.Replace(body, "if {", "if {\n\tcount(input.review.object.spec.containers) == 0", 1)
 	install(t, e, "quiet", "v1", "package p\n"+slow)
 	install(t, e, "loud", "v1", "package q\n"+slow+"\nviolation contains {\"msg\": \"bad\"} if count(input.review.object.spec.containers) > 0")
-	standing1(t, e, `[{"policy":"quiet","kinds":["/Pod"],"before":true},{"policy":"loud","kinds":["/Pod"],"before":true}]`)
+	register1(t, e, `[{"policy":"quiet","kinds":["/Pod"],"before":true},{"policy":"loud","kinds":["/Pod"],"before":true}]`)
 	for _, containers := range []int{30, 2500} { // a small review and a large one
 		answer := admittedWithin(t, e, manyPrivileged(containers, true), 1000)
-		equal(t, "hits", len(answer.matter.Hits), 1)
-		equal(t, "faults", len(answer.matter.Faults), 1)
-		equal(t, "the task at fault", answer.matter.Faults[0].Task, 1)
-		equal(t, "the document", answer.matter.Documents[answer.matter.Faults[0].Document].Old, true)
+		equal(t, "hits", len(answer.key.Hits), 1)
+		equal(t, "faults", len(answer.key.Faults), 1)
+		equal(t, "the task at fault", answer.key.Faults[0].Task, 1)
+		equal(t, "the document", answer.key.Documents[answer.key.Faults[0].Document].Old, true)
 	}
 }
 
@@ -254,7 +254,7 @@ func TestWhereARuleSeesTheSameInBothItIsAskedOnceAndSomeTellAll(t *testing.T) {
 	install(t, e, "p", "v1", eachPrivileged)
 	install(t, e, "asking", "v1", eachPrivileged+"\nviolation contains {\"msg\": \"x\"} if input.review.userInfo.username == \"nobody\"")
 	install(t, e, "clock", "v1", eachPrivileged+"\nviolation contains {\"msg\": \"x\"} if time.now_ns() < 0")
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true,"enough":10},{"policy":"asking","kinds":["/Pod"],"before":true,"enough":10},{"policy":"clock","kinds":["/Pod"],"before":true,"enough":10}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true,"enough":10},{"policy":"asking","kinds":["/Pod"],"before":true,"enough":10},{"policy":"clock","kinds":["/Pod"],"before":true,"enough":10}]`)
 	const all = 1500
 	for _, one := range []struct {
 		name, what, by string
@@ -268,7 +268,7 @@ func TestWhereARuleSeesTheSameInBothItIsAskedOnceAndSomeTellAll(t *testing.T) {
 		{"another list", `{"name":"c0","image":"i","securityContext":{"privileged":true}},`, ``, []int{all - 1, all}, all - 1},
 	} {
 		found := map[[2]int]int{}
-		for _, hit := range admittedWithin(t, e, changed(all, one.what, one.by), 10_000).matter.Hits {
+		for _, hit := range admittedWithin(t, e, changed(all, one.what, one.by), 10_000).key.Hits {
 			found[[2]int{hit.Task, hit.Document}] = len(hit.Findings)
 		}
 		equal(t, one.name, []int{found[[2]int{0, 0}], found[[2]int{0, 1}]}, one.want)
@@ -281,12 +281,12 @@ func TestWhereARuleSeesTheSameInBothItIsAskedOnceAndSomeTellAll(t *testing.T) {
 func TestWhatKeepsARuleFromFindingAllIsToldOnceWhereItSeesTheSame(t *testing.T) {
 	e := newEngine()
 	install(t, e, "loud", "v1", "package p\nviolation contains {\"msg\": \"bad\"} if input.review.object.spec.containers\n"+strings.TrimPrefix(endless, "package p\n"))
-	standing1(t, e, `[{"policy":"loud","kinds":["/Pod"],"before":true}]`)
+	register1(t, e, `[{"policy":"loud","kinds":["/Pod"],"before":true}]`)
 	for _, containers := range []int{30, 2500} { // a small review and a large one
 		for by, want := range map[string]int{`"c0"`: 1, `"other"`: 2} {
 			answer := admittedWithin(t, e, changed(containers, `"c0"`, by), 3000)
-			equal(t, fmt.Sprintf("faults of %d containers, the first of which is %s", containers, by), len(answer.matter.Faults), want)
-			equal(t, "hits", len(answer.matter.Hits), 2)
+			equal(t, fmt.Sprintf("faults of %d containers, the first of which is %s", containers, by), len(answer.key.Faults), want)
+			equal(t, "hits", len(answer.key.Hits), 2)
 		}
 	}
 }
@@ -304,19 +304,19 @@ func TestWhatThePodHadBeforeAdditionsIsLookedForOnlyAsFarAsItIsCompared(t *testi
 	endlessWithoutToken := strings.Replace(strings.TrimPrefix(endless, "package p\n"), "if {", "if {\n\tnot input.review.object.spec.volumes", 1)
 	install(t, e, "p", "v1", eachPrivileged+"\n"+endlessWithoutToken)
 	install(t, e, "q", "v1", strings.Replace(eachPrivileged, "violation", "violation contains {\"msg\": \"a volume\"} if input.review.object.spec.volumes\nviolation", 1))
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"enough":10}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"],"enough":10}]`)
 	for _, containers := range []int{30, 5000} { // a small review and a large one
 		began := time.Now()
 		answer := admittedWithin(t, e, manyInTemplate(containers), 5000)
-		equal(t, "hits", len(answer.matter.Hits), 1)
-		equal(t, "faults", len(answer.matter.Faults), 0)
+		equal(t, "hits", len(answer.key.Hits), 1)
+		equal(t, "faults", len(answer.key.Faults), 0)
 		if took := time.Since(began); took > testDeadline/2 {
 			t.Errorf("%d containers took %s", containers, took)
 		}
 	}
-	standing1(t, e, `[{"policy":"q","kinds":["/Pod"],"enough":10}]`)
+	register1(t, e, `[{"policy":"q","kinds":["/Pod"],"enough":10}]`)
 	var added []string
-	for _, one := range admittedWithin(t, e, manyInTemplate(30), 5000).matter.Findings {
+	for _, one := range admittedWithin(t, e, manyInTemplate(30), 5000).key.Findings {
 		if strings.Contains(one.Msg, "the API server adds") {
 			added = append(added, strings.SplitN(one.Msg, " (", 2)[0])
 		}

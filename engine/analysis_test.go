@@ -109,7 +109,7 @@ func TestTheInventoryIsSeenHoweverItIsReached(t *testing.T) {
 	} {
 		policy := compiled(t, "v1", "package p\nviolation contains {\"msg\": \"x\"} if { "+body+" }\nf(x) if x.cluster")
 		equal(t, body, policy.useInventory, true)
-		equal(t, body+": remembered", policy.sight != nil, false)
+		equal(t, body+": remembered", policy.visible != nil, false)
 	}
 	equal(t, "rules of its own", compiled(t, "v1", "package p\nviolation contains {\"msg\": \"x\"} if data.p.a\na := 1").useInventory, false)
 }

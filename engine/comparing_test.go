@@ -39,12 +39,12 @@ func wronglyPlanned(t *testing.T) *Engine {
 	install(t, e, "p", "v1", privilegedRego)
 	e.policies["p"].program = compiled(t, "v1", `package wrong
 violation contains {"msg": "wrong"} if input.review.object.spec.containers[_].securityContext.privileged == false`).program
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"],"before":true}]`)
 	return e
 }
 
 func judgedAs(answer admitAnswer) string {
-	found, faults := messages(answer.matter.judgeAnswer)
+	found, faults := messages(answer.key.judgeAnswer)
 	return fmt.Sprint(found, faults)
 }
 
@@ -79,9 +79,9 @@ func TestWhatIsRememberedWronglyIsADisagreement(t *testing.T) {
 		evaluatedBy(t, by)
 		e := newEngine()
 		install(t, e, "p", "v1", privilegedRego)
-		standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+		register1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
 		admitted(t, e, created(privilegedPod))
-		for _, known := range e.standing["s"].jobs[0].memo.outcomes {
+		for _, known := range e.taskSets["s"].jobs[0].memo.outcomes {
 			known.findings = nil
 		}
 		equal(t, "remembered", judgedAs(admitted(t, e, created(privilegedPod))), "[] []")
@@ -104,7 +104,7 @@ func TestWhatCannotBeComparedIsNoDisagreement(t *testing.T) {
 	} {
 		e := newEngine()
 		install(t, e, "p", "v1", "package p\n"+rules)
-		standing1(t, e, fmt.Sprintf(`[{"policy":"p","kinds":["/Pod"],"enough":%d}]`, enough))
+		register1(t, e, fmt.Sprintf(`[{"policy":"p","kinds":["/Pod"],"enough":%d}]`, enough))
 		equal(t, rules, compared1(t, e, created(privilegedPod)).Disagreements, nil)
 	}
 }
@@ -116,7 +116,7 @@ func TestAComparisonThatTakesLongIsGivenUpAndCountsForNothing(t *testing.T) {
 	install(t, e, "p", "v1", eachItem+never)
 	slow := e.policies["p"]
 	slow.program = compiled(t, "v1", "package quick\nviolation contains {\"msg\": \"quick\"} if true").program
-	standing1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
+	register1(t, e, `[{"policy":"p","kinds":["/Pod"]}]`)
 	begun := time.Now()
 	answer := compared1(t, e, created(privilegedPod))
 	if took := time.Since(begun); took > 10*comparingTime {

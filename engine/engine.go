@@ -17,7 +17,7 @@ type Engine struct {
 	mu        sync.Mutex
 	policies  map[string]*Policy
 	batches   map[string]*Batch
-	standing  map[string]*standing
+	taskSets  map[string]*taskSet
 	inventory *Inventory
 	trees     map[string]*trees // what to parse along, by format, until policies change
 	slots     chan struct{}
@@ -32,7 +32,7 @@ func newEngine() *Engine {
 	e := &Engine{
 		policies:  map[string]*Policy{},
 		batches:   map[string]*Batch{},
-		standing:  map[string]*standing{},
+		taskSets:  map[string]*taskSet{},
 		inventory: newInventory(),
 		trees:     map[string]*trees{},
 		slots:     make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -75,8 +75,8 @@ func (e *Engine) handle(op string, frame Frame) (result any, err error) {
 		return decode(frame, func(r loadRequest) (any, error) { return e.gather(r, frame.Body) })
 	case "judge":
 		return decode(frame, e.judge)
-	case "stand":
-		return decode(frame, e.stand)
+	case "register":
+		return decode(frame, e.register)
 	case "admit":
 		return decode(frame, func(r admitRequest) (any, error) { return e.admit(r, frame) })
 	case "isolate":

@@ -295,7 +295,7 @@ violation contains {"msg": "x"} if count([x | some x in numbers.range(1, 2000); 
 		if want := map[string]int{byPlan: 0, byTopdown: 1}[by]; len(faults) != want {
 			t.Errorf("%s: %v", by, faults)
 		}
-		e.policies["good"].sight = nil
+		e.policies["good"].visible = nil
 		for range 3 {
 			found, faults := messages(judgedWithin(t, e, "good", 60_000, 0))
 			equal(t, "found", found, []string{"0: good"})

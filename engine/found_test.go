@@ -127,16 +127,16 @@ func TestBuiltInDefinitionsTellTheirViolations(t *testing.T) {
 func TestWhatIsFoundInALargeReviewDependsOnNoEarlierOne(t *testing.T) {
 	e := newEngine()
 	install(t, e, "p", "v1", strings.Replace(eachPrivileged, "package rule", "package p", 1)+strings.Replace(never, "if {", "if {\n\tcount(input.review.object.spec.containers) > 5000", 1))
-	var request standRequest
+	var request registerRequest
 	if err := json.Unmarshal([]byte(`{"set":"s","deadlineMs":50,"tasks":[{"policy":"p","kinds":["/Pod"]}]}`), &request); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.stand(request); err != nil {
+	if _, err := e.register(request); err != nil {
 		t.Fatal(err)
 	}
 	compliant := strings.ReplaceAll(manyPrivileged(6000, false), "true", "false")
 	for range maxTrips + 1 {
-		equal(t, "hits", len(admittedWithin(t, e, compliant, 5000).matter.Hits), 0)
+		equal(t, "hits", len(admittedWithin(t, e, compliant, 5000).key.Hits), 0)
 	}
-	equal(t, "hits", len(admittedWithin(t, e, manyPrivileged(6000, false), 5000).matter.Hits), 1)
+	equal(t, "hits", len(admittedWithin(t, e, manyPrivileged(6000, false), 5000).key.Hits), 1)
 }

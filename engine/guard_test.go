@@ -66,7 +66,7 @@ violation contains {"msg": "x"} if count({x | some i in numbers.range(1, 100000)
 violation contains {"msg": "slow"} if count([i | some i in numbers.range(1, 20000); i % 7 == 8]) == 0`)
 	loaded(t, e, strings.Repeat(thing, 4))
 	// Without memory of outcomes, so that each is evaluated beside the huge one.
-	e.policies["slow"].sight = nil
+	e.policies["slow"].visible = nil
 	var together sync.WaitGroup
 	together.Go(func() {
 		_, faults := messages(judgedWithin(t, e, "huge", 60000, 0))

@@ -86,17 +86,17 @@ func rememberable(limit int64) int64 {
 	return min(limit/rememberedShare, mostRemembered)
 }
 
-// sight is what a policy can see of a review: parts of the object, and whether
+// visibleFields are what a policy can see of a review: parts of the object, and whether
 // the object's name and namespace beside it.
-type sight struct {
+type visibleFields struct {
 	object          *sortedReads
 	name, namespace bool
 }
 
-// sightOf is nil for a policy whose outcomes are not worth remembering, or must
+// visibleFieldsOf is nil for a policy whose outcomes are not worth remembering, or must
 // not be: it sees whole documents, what is unique to each, other documents, or
 // something that is not in its input at all.
-func sightOf(policy *Policy, review *Reads) *sight {
+func visibleFieldsOf(policy *Policy, review *Reads) *visibleFields {
 	if !policy.pure || policy.useInventory || policy.reads.whole || review == nil || review.whole || review.any != nil {
 		return nil
 	}
@@ -110,7 +110,7 @@ func sightOf(policy *Policy, review *Reads) *sight {
 			}
 		}
 	}
-	return &sight{
+	return &visibleFields{
 		object:    sorted(policy.reads),
 		name:      review.keys["name"] != nil,
 		namespace: review.keys["namespace"] != nil,
@@ -135,7 +135,7 @@ func pure(compiler *ast.Compiler) bool {
 
 // key writes all that the policy can see of a document; equal keys mean equal
 // outcomes.
-func (s *sight) key(into []byte, d *Document) []byte {
+func (s *visibleFields) key(into []byte, d *Document) []byte {
 	into = appendText(into, d.APIVersion)
 	into = appendText(into, d.Kind)
 	if s.name {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func keyOf(t *testing.T, s *sight, text string) string {
+func keyOf(t *testing.T, s *visibleFields, text string) string {
 	t.Helper()
 	return string(s.key(nil, documentOf(native(t, text).(map[string]any))))
 }
@@ -19,7 +19,7 @@ func TestKeysDifferWhereverAPolicyCouldSeeADifference(t *testing.T) {
 		`{"b": null}`, `["a", null]`, `{"a": [], "b": []}`, `{"a": [[]], "b": []}`, `{"a\u0000": "b"}`, `"a\u0000b"`, `{"a": "b\u0000b"}`, `{"a": "\u0001b"}`, `{"": ""}`,
 	}
 	for _, reads := range []*Reads{reading("spec"), reading("spec.*"), reading("spec.*", "spec.a.*", "spec.a")} {
-		s := &sight{object: sorted(reads)}
+		s := &visibleFields{object: sorted(reads)}
 		seen := map[string]string{}
 		for _, value := range append(values, "absent") {
 			text := `{"spec": ` + value + `}`
@@ -42,7 +42,7 @@ func TestKeysDifferWhereverAPolicyCouldSeeADifference(t *testing.T) {
 }
 
 func TestKeysAreAlikeWhereNoDifferenceCanBeSeen(t *testing.T) {
-	s := &sight{object: sorted(reading("spec.a.*.b", "spec.c"))}
+	s := &visibleFields{object: sorted(reading("spec.a.*.b", "spec.c"))}
 	base := keyOf(t, s, `{"spec": {"a": [{"b": 1}], "c": {"x": 1, "y": 2}}}`)
 	equal(t, "key", keyOf(t, s, `{"metadata": {"name": "other"}, "spec": {"d": 1, "a": [{"b": 1, "z": 2}], "c": {"y": 2, "x": 1}}}`), base)
 	reads := reading("spec.a.*.b", "spec.c")
@@ -55,7 +55,7 @@ func TestKeysAreAlikeWhereNoDifferenceCanBeSeen(t *testing.T) {
 }
 
 func TestKeysTellKindsAndWhatReviewsSayBesides(t *testing.T) {
-	plain, full := &sight{object: sorted(reading("spec"))}, &sight{object: sorted(reading("spec")), name: true, namespace: true}
+	plain, full := &visibleFields{object: sorted(reading("spec"))}, &visibleFields{object: sorted(reading("spec")), name: true, namespace: true}
 	one, other := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ab", "namespace": "c"}}`, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "bc"}}`
 	equal(t, "alike", keyOf(t, plain, one) == keyOf(t, plain, other), true)
 	equal(t, "apart", keyOf(t, full, one) == keyOf(t, full, other), false)
@@ -66,7 +66,7 @@ func TestKeysTellKindsAndWhatReviewsSayBesides(t *testing.T) {
 }
 
 func TestKeysTellWhatTheAPIServerAdds(t *testing.T) {
-	s := &sight{object: sorted(reading("spec.a"))}
+	s := &visibleFields{object: sorted(reading("spec.a"))}
 	key := func(plain, object string, what ...string) string {
 		d := documentOf(native(t, `{"apiVersion": "v1", "kind": "Pod", "spec": `+object+`}`).(map[string]any))
 		d.plain = native(t, `{"spec": `+plain+`}`).(map[string]any)
@@ -101,7 +101,7 @@ func TestOnlyPoliciesWhoseOutcomesComeBackAreRemembered(t *testing.T) {
 		`input.review.object.spec.a with input.parameters as 1`: false,
 	} {
 		policy := compiled(t, "v1", "package p\nviolation contains {\"msg\": \"x\"} if { "+body+" }")
-		equal(t, body, policy.sight != nil, want)
+		equal(t, body, policy.visible != nil, want)
 	}
 }
 
@@ -120,7 +120,7 @@ violation contains {"msg": sprintf("%v in %v", [c.image, input.review.namespace]
 		e := newEngine()
 		install(t, e, "p", "v1", source)
 		if !remembers {
-			e.policies["p"].sight = nil
+			e.policies["p"].visible = nil
 		}
 		loaded(t, e, text.String())
 		for _, parameters := range []string{`{"image": "i1"}`, `{"image": "i2"}`, `{"image": "i1"}`} {

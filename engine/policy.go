@@ -25,7 +25,7 @@ type Policy struct {
 	compiler     *ast.Compiler
 	query        ast.Body
 	reads        *Reads
-	sight        *sight
+	visible      *visibleFields
 	request      *Reads // of an AdmissionRequest, nil for nothing
 	audit        string // what can be found without a request
 	useInventory bool
@@ -71,7 +71,7 @@ func (p *Policy) with(text string) (*parameterSet, error) {
 		}
 	}
 	set.unusual = !plan.Usual(set.native)
-	if p.sight != nil {
+	if p.visible != nil {
 		set.memo = newMemo()
 	}
 	if p.sets == nil || len(p.sets) >= maxParameterSets {
@@ -230,7 +230,7 @@ func compilePolicy(r compileRequest) (*Policy, []PolicyFault) {
 	policy.request, policy.audit = requestOf(sees.review), sees.audit
 	policy.reads.settle()
 	policy.pure = pure(compiler)
-	policy.sight = sightOf(policy, sees.review)
+	policy.visible = visibleFieldsOf(policy, sees.review)
 	if evaluator != byTopdown {
 		if indexed := indexedComprehension(compiler); indexed != nil {
 			policy.unplanned = fmt.Sprintf("OPA indexes the comprehension at %s:%d", indexed.File, indexed.Row)

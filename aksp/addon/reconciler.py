@@ -11,10 +11,8 @@ from typing import Any, Protocol
 
 from aksp.addon.checkins.status import not_started
 from aksp.addon.in_force.configuration import COLLECTION, Configuration
-from aksp.addon.in_force.namespaces import Namespaces
 from aksp.addon.in_force.policies import Standing, stand
 from aksp.addon.in_force.referenced_objects import ReferencedObjects
-from aksp.addon.in_force.resources import Resources
 from aksp.addon.in_force.rules import webhook_rules
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, NAME, NAMESPACE, VERSION
 from aksp.addon.review.reviewer import Reviewer
@@ -25,6 +23,7 @@ from aksp.kube.connection import Connection
 from aksp.kube.faults import Conflict, NotServed
 from aksp.kube.kinds import Discovery
 from aksp.kube.watch import Watch
+from aksp.live.objects import FollowedObjects
 from aksp.model.scope import Scope
 
 _log = logging.getLogger("aksp.addon.reconciler")
@@ -88,9 +87,9 @@ class Reconciler:
         self._again: float | None = None
         """Seconds until another look at the webhook configuration, when it may not wait."""
         self._unready: dict[str, str] = {}
-        self.resources = Resources(connection, changed=self.change, troubled=self._trouble)
-        self._compared = ReferencedObjects(connection, engine, troubled=self._trouble)
-        self._namespaces = Namespaces(connection, changed=self.change, troubled=self._trouble)
+        paths = {plural: f"/apis/{GROUP}/{VERSION}/{plural}" for plural in (DEFINITIONS, ASSIGNMENTS, EXEMPTIONS)}
+        self.resources = FollowedObjects(connection, paths, changed=self.change, troubled=self._trouble)
+        self._referenced = ReferencedObjects(connection, engine, changed=self.change)
         self._configuration = Configuration(connection, namespace)
         self._watch = Watch(
             connection,
@@ -120,8 +119,7 @@ class Reconciler:
             self._wake.notify()
         self.resources.stop()
         self._watch.stop()
-        self._compared.stop()
-        self._namespaces.stop()
+        self._referenced.stop()
         if self._thread.is_alive():
             self._thread.join(2.0)
 
@@ -234,8 +232,8 @@ class Reconciler:
         return found is not None and not found["metadata"].get("deletionTimestamp")
 
     def _use(self, standing: Standing) -> None:
-        self._unready = self._compared.follow(standing)
-        self._reviewer.use(standing.plan, self._unready, self._namespaces.follow(standing))
+        self._unready = self._referenced.follow(standing)
+        self._reviewer.use(standing.plan, self._unready, self._referenced.namespace_labels)
 
     def _announce(self, assignments: list[dict[str, Any]]) -> None:
         """Say of what has never been looked at that it is not started: nothing is not a state."""

@@ -207,7 +207,7 @@ def _judged(
     kinds: Sequence[tuple[str, str]],
 ) -> tuple[Sequence[Result], Sequence[Gap], Mapping[str, Mapping[str, str]]]:
     """Results, Compliant ones too, gaps, and the labels of Namespaces that decide. Only assignments about the kinds are compiled, and fetch what they need."""
-    relevant = [one for one in ready if any(_about(one, *kind) for kind in kinds)]
+    relevant = [one for one in ready if any(one.selection.about_kind(*kind) for kind in kinds)]
     plan = plan_of(Scope(target.scope), relevant)
     if not plan.ready:
         gaps = [gap for page in subject.pages(Wanted(kinds=())) for gap in page.gaps]
@@ -270,10 +270,6 @@ def _only_container(documents: Sequence[Document], name: str) -> list[Document]:
     if name not in names:
         raise InvalidInput(f"-c {name}: there is no such container", hint=nearest(name, names))
     return [replace(one, containers=tuple(c for c in one.containers if c.name == name)) for one in documents]
-
-
-def _about(ready: Ready, group: str, kind: str) -> bool:
-    return any(one.kind in (kind, "*") and one.group in (group, "*") for one in ready.selection.kinds)
 
 
 def _known_kinds(ready: Sequence[Ready]) -> list[tuple[str, str]]:

@@ -57,7 +57,7 @@ class _Terminated(Exception):
 def follow(request: ComplianceRequest) -> ExitCode:
     """Watch until q or Ctrl-C. The exit code of q is that of the last state. Raises AkspError, KeyboardInterrupt."""
     from aksp.inventory.cluster import absent_namespaces
-    from aksp.inventory.watched import Watched
+    from aksp.live.source import LiveSource
     from aksp.scan import wanted_of
     from aksp.watching.watcher import Watcher
 
@@ -74,7 +74,7 @@ def follow(request: ComplianceRequest) -> ExitCode:
             )
         plan = prepare(engine, plan)
         notes.all(plan.notes)
-        source = Watched(
+        source = LiveSource(
             engine,
             connection,
             wanted_of(plan),

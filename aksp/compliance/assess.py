@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import pairwise
 
+from aksp.compliance.evaluation import counted
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.nothing import idle
 from aksp.compliance.plan import BrokenAssignment, Plan, Ready
@@ -85,17 +86,6 @@ class Tally:
             self._faults.setdefault(fault, []).extend(resources)
         self.matched = [mine + theirs for mine, theirs in zip(self.matched, other.matched, strict=True)]
 
-    def choose(self, documents: Sequence[Document]) -> list[Task]:
-        """The tasks for a page: for each assignment in force, the documents that it selects."""
-        return [
-            Task(
-                policy=ready.definition.slug,
-                parameters=ready.values,
-                documents=_askable(ready, documents),
-            )
-            for ready in self.plan.ready
-        ]
-
     def add(
         self,
         documents: Sequence[Document],
@@ -106,33 +96,14 @@ class Tally:
     ) -> None:
         """Count a page.
 
-        ``found`` has the findings by (task, document); documents with problems of their own are
-        faults of every task that selects them, and so are those of which it cannot be told whether it does;
-        then what was found does not count. ``sources`` are the documents' places in files.
+        ``found`` has the findings by (task, document), ``sources`` are the documents' places in files.
         """
-        problems: dict[tuple[int, int], list[Problem]] = {}
-        for fault in faults:
-            problems.setdefault((fault.task, fault.document), []).append(Problem(message=fault.message))
-        unfit = [at for at, document in enumerate(documents) if document.problems]
-        for number, task in enumerate(tasks):
-            chosen = set(task.documents) if unfit else ()
-            for at in unfit:
-                if at in chosen:
-                    problems.setdefault((number, at), []).extend(documents[at].problems)
-        undecided = self._undecided(documents, tasks)
-        if undecided:
-            found = {pair: findings for pair, findings in found.items() if pair not in undecided}
-            for pair, why in undecided.items():
-                problems.setdefault(pair, []).append(Problem(message=why))
-
         before = len(self._own)
         verdicts: list[dict[int, _Verdict]] = [{} for _ in tasks]
         # Replicas share their findings, and so the states of their containers.
         alike: dict[tuple[int, int, tuple[Container, ...]], _Verdict] = {}
-        for pair in {**dict.fromkeys(found), **dict.fromkeys(problems)}:
-            number, at = pair
-            ready, document, findings = self.plan.ready[number], documents[at], found.get(pair, ())
-            wrong = problems.get(pair, ())
+        for (number, at), findings, wrong in counted(self.plan, documents, tasks, found, faults):
+            ready, document = self.plan.ready[number], documents[at]
             waived = self._results_of(ready, document, findings, wrong, sources[at] if sources else None)
             key = (number, id(findings), document.containers)
             verdict = None if wrong or waived else alike.get(key)
@@ -150,16 +121,6 @@ class Tally:
         self._count_resources(tasks, _slots(documents), verdicts)
         self._count_containers(tasks, documents, verdicts)
         self.documents += len(documents)
-
-    def _undecided(self, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[tuple[int, int], str]:
-        """Of which documents it cannot be told whether an assignment selects them, and why."""
-        return {
-            (number, at): why
-            for number, task in enumerate(tasks)
-            if not (selection := self.plan.ready[number].selection).namespace_selector.empty
-            for at in task.documents
-            if (why := selection.undecided(documents[at])) is not None
-        }
 
     def _count_resources(
         self, tasks: Sequence[Task], slots: Sequence[int], verdicts: Sequence[Mapping[int, _Verdict]]
@@ -316,12 +277,6 @@ class Tally:
             if any(one > other for one, other in pairwise(map(order, run))):
                 run.sort(key=order)
         return list(merge(*runs, key=order)) if len(runs) > 1 else [*runs, []][0]
-
-
-def _askable(ready: Ready, documents: Sequence[Document]) -> list[int]:
-    """The documents that an assignment selects; what no scan can judge can be judged of AdmissionReviews."""
-    chosen = ready.selection.choose(documents)
-    return [at for at in chosen if documents[at].reviewed] if ready.not_started else chosen
 
 
 def _verdict(

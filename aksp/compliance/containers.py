@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any
 
@@ -23,7 +23,6 @@ class Findings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._places: dict[str, tuple[bool, Any]] = {}
-        self._ids: set[int] = set()
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
@@ -33,10 +32,6 @@ class Findings:
     def or_new(self) -> Findings:
         """These, or new ones once they are too many, so that a long scan or watch does not grow by what it knows."""
         return self if len(self) <= MOST_FINDINGS else Findings()
-
-    def keeps(self, finding: Finding) -> bool:
-        """Whether a finding is one of these, and so lives as long."""
-        return id(finding) in self._ids
 
     def clear(self, record: FindingRecord, document: Document) -> bool:
         """Whether a violation itself says where it is, by its path or its container."""
@@ -55,7 +50,6 @@ class Findings:
         finding = self._known.get(key)
         if finding is None:
             finding = self._known[key] = _make(record["msg"], _details(details), document.template, container)
-            self._ids.add(id(finding))
         return finding
 
     def _place(self, details: str) -> tuple[bool, Any]:
@@ -129,8 +123,8 @@ def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
 class Attribution:
     """Findings by (task, document) of one judgement, each with the container that it is about.
 
-    ``unclear`` are the tasks with documents whose violations name no container: their findings
-    are known once ``isolated`` has got the records of the engine's isolate for each of them.
+    ``unclear`` are the tasks with documents whose violations name no container: ``settle`` asks the engine's isolate
+    about them.
     """
 
     def __init__(self, findings: Findings, documents: Sequence[Document], judgement: Judgement) -> None:
@@ -163,16 +157,17 @@ class Attribution:
             for number, documents in self._unclear.items()
         ]
 
-    def isolated(self, number: int, records: Iterable[IsolatedRecord]) -> None:
-        """Attribute a task's unclear violations.
+    def settle(self, tasks: Sequence[Task], isolate: Callable[[Task], Iterable[IsolatedRecord]]) -> None:
+        """Attribute the unclear violations.
 
         Errors on a copy are errors of the copy unless the original had them too.
         """
-        for one in records:
-            at = one["d"]
-            self.found[number, at] = attribute(
-                [self._records[n] for n in self._hits[number, at]], self._documents[at], one, self._findings
-            )
+        for number, task in self.unclear(tasks):
+            for one in isolate(task):
+                at = one["d"]
+                self.found[number, at] = attribute(
+                    [self._records[n] for n in self._hits[number, at]], self._documents[at], one, self._findings
+                )
 
 
 def attribute(

@@ -25,7 +25,7 @@ def resolved_kinds(written: Iterable[ResourceKind], resolve: Callable[[Any], Any
 
 def judges_pods(kinds: Iterable[ResourceKind]) -> bool:
     """Whether Pods are among these kinds, so that a rule about them is about containers."""
-    return any(kind.kind in ("Pod", "*") and kind.group in ("", "*") for kind in kinds)
+    return any(kind.covers("", "Pod") for kind in kinds)
 
 
 def _kinds(group: str, value: Any) -> Iterator[ResourceKind]:

@@ -242,8 +242,12 @@ class Selection:
         kind = (resource.api_version, resource.kind)
         known = self._kinds_seen.get(kind)
         if known is None:
-            known = self._kinds_seen[kind] = self._has_kind(*kind)
+            known = self._kinds_seen[kind] = self.about_kind(resource.group, resource.kind)
         return known
+
+    def about_kind(self, group: str, kind: str) -> bool:
+        """Whether it is about a kind."""
+        return any(one.covers(group, kind) for one in self.kinds)
 
     def selects(self, document: Document) -> bool:
         """Whether it selects a document."""
@@ -289,10 +293,6 @@ class Selection:
         return (
             f"its namespaceSelector cannot be decided: the labels of the Namespace {resource.namespace} are not known"
         )
-
-    def _has_kind(self, api_version: str, kind: str) -> bool:
-        group = api_version.rpartition("/")[0]
-        return any(k.kind in (kind, "*") and k.group in (group, "*") for k in self.kinds)
 
     def _outside(self, namespace: str, itself: bool) -> Rejection | None:
         """Why what lies in a namespace, or in none, is not selected, whatever it is; ``itself`` for the Namespace."""

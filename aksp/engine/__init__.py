@@ -20,8 +20,8 @@ from aksp.engine.records import (
     OwnerRecord,
     PolicyFault,
     ProblemRecord,
+    RegisteredTask,
     RequestRecord,
-    StandingTask,
 )
 
 __all__ = [
@@ -45,6 +45,6 @@ __all__ = [
     "PolicyFault",
     "ProblemRecord",
     "RequestRecord",
-    "StandingTask",
+    "RegisteredTask",
     "engine_binary",
 ]

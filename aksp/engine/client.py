@@ -26,7 +26,7 @@ from aksp.engine.records import (
     Loading,
     PolicyFault,
     ProblemRecord,
-    StandingTask,
+    RegisteredTask,
     batch_of,
     reviewed,
 )
@@ -112,7 +112,7 @@ class Engine:
         self._unplanned: dict[str, str] = {}
         self._inventory: list[Batch] = []
         self._cached = CachedObjects()
-        self._standing: dict[str, Sequence[StandingTask]] = {}
+        self._task_sets: dict[str, Sequence[RegisteredTask]] = {}
         #: Held while a policy that brings the engine down is looked for.
         self._search = threading.RLock()
         #: Held while a judgement is begun; with _searching set only the one who searches may.
@@ -384,21 +384,21 @@ class Engine:
         """The judgement of a batch whose answer has come, with the faults of tasks that were not asked."""
         return with_skipped(judgement_of(answer), tasks, batch.skipped)
 
-    def stand(self, tasks: Sequence[StandingTask]) -> str:
+    def register(self, tasks: Sequence[RegisteredTask]) -> str:
         """Keep tasks that reviews are judged by; the set's name, for begin_admission(), until forget()."""
         with self._life:
             name = f"s{next(self._ids)}"
-            self._call("stand", self._stand_header(name, tasks))
-            self._standing[name] = tasks
+            self._call("register", self._register_header(name, tasks))
+            self._task_sets[name] = tasks
         return name
 
     def forget(self, name: str) -> None:
         """Let a set of tasks go."""
         with self._life:
-            if self._standing.pop(name, None) is not None:
-                self._call("stand", {"set": name, "drop": True})
+            if self._task_sets.pop(name, None) is not None:
+                self._call("register", {"set": name, "drop": True})
 
-    def _stand_header(self, name: str, tasks: Sequence[StandingTask]) -> dict[str, Any]:
+    def _register_header(self, name: str, tasks: Sequence[RegisteredTask]) -> dict[str, Any]:
         wanted = [
             {
                 "policy": t.policy,
@@ -421,7 +421,7 @@ class Engine:
         while a policy that brought one down is looked for: see recover(). The answer fails with
         EngineDied, with BadReview, and with Outdated.
         """
-        process, tasks = self._process, self._standing.get(name)
+        process, tasks = self._process, self._task_sets.get(name)
         if process is None or tasks is None:
             return None
         unasked = self._unasked
@@ -724,8 +724,8 @@ class Engine:
             self._once(process, "inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
         if self._cached:
             self._once(process, "store", *self._cached.replay())
-        for name, tasks in self._standing.items():
-            self._once(process, "stand", self._stand_header(name, tasks))
+        for name, tasks in self._task_sets.items():
+            self._once(process, "register", self._register_header(name, tasks))
 
     def _call(
         self, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"", *, within: float | None = None

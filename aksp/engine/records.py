@@ -169,7 +169,7 @@ class Loading:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StandingTask:
+class RegisteredTask:
     """One policy with one set of parameters, over all reviews of some kinds ("group/kind", either may be *).
 
     With ``before``, as for tasks that refuse, it also judges what was there before an update, with

@@ -55,6 +55,9 @@ class Wanted:
         return any(one.covers(group, kind) for one in self.whole)
 
 
+NOTHING = Wanted(kinds=())
+
+
 def names_of(kinds: Sequence[ResourceKind]) -> list[str]:
     """Kinds as the engine writes them."""
     return [f"{kind.group}/{kind.kind}" for kind in kinds]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from aksp.compliance.assess import Tally
 from aksp.compliance.containers import Findings
+from aksp.compliance.evaluation import findings_of
 from aksp.compliance.judgement import Task
-from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.model.compliance import Finding
 from aksp.model.resource import Document
-from aksp.scan import findings_of
 from aksp.watching.ledger import ObjectVerdict
 
 # Nearly every object complies: these are shared by all that do.
@@ -20,16 +19,11 @@ _NO_FAULTS: Mapping[int, Sequence[str]] = {}
 
 
 class Judge:
-    """A plan and the engine."""
+    """The engine, and what it found last."""
 
-    def __init__(self, plan: Plan, engine: Engine) -> None:
-        self._tally = Tally(plan)
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._findings = Findings()
-
-    def tasks(self, documents: Sequence[Document]) -> list[Task]:
-        """A task for each assignment, over the documents that it selects."""
-        return self._tally.choose(documents)
 
     def verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, ObjectVerdict]:
         """What tasks say of the documents that they are about, as a scan would have it."""
@@ -41,12 +35,12 @@ class Judge:
             return {}
         judgement = self._engine.judge(batch, tasks)
         self._findings = self._findings.or_new()
-        found, faults = findings_of(self._engine, self._findings, batch, documents, tasks, judgement)
+        found = findings_of(self._findings, documents, tasks, judgement, partial(self._engine.isolate, batch))
         findings_at: dict[int, dict[int, Sequence[Finding]]] = {}
         for (number, at), findings in found.items():
             findings_at.setdefault(at, {})[number] = findings
         faults_at: dict[int, dict[int, list[str]]] = {}
-        for fault in faults:
+        for fault in judgement.faults:
             faults_at.setdefault(fault.document, {}).setdefault(fault.task, []).append(fault.message)
         return {
             at: ObjectVerdict(

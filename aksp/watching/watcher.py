@@ -7,29 +7,29 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from aksp.compliance.comparing import missing
+from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.inventory.interface import NAMESPACE, documents_of, namespace_labels, within_namespaces
+from aksp.inventory.interface import documents_of, within_namespaces
 from aksp.inventory.texts import list_of, text_of
-from aksp.inventory.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
+from aksp.live.state import LiveState
+from aksp.live.updates import FollowedList, Key, ObjectsChanged, Update
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Document
-from aksp.scan import compared_kinds, report_of, unreached
-from aksp.watching.compared import ReferentialInventory, Texts
+from aksp.scan import report_of, unreached
 from aksp.watching.judge import Judge
 from aksp.watching.ledger import JudgedObject, Ledger, ObjectVerdict, ResultChange, ResultKey
+from aksp.watching.texts import Texts
 
 #: Objects that are judged anew at once when what they are compared with has changed.
 CHUNK = 500
 #: Seconds after which objects that a rule failed on are judged again: it may just have taken too long.
 RETRY_SECONDS = 60.0
-#: Gaps of one listing that are told at most, of unreadable objects.
-MOST_GAPS = 100
 
 ObjectKey = tuple[FollowedList, Key]
 
@@ -38,7 +38,7 @@ _NOT_ASKED = ObjectVerdict()
 
 
 class WatchSource(Protocol):
-    """Where the objects come from: aksp.inventory.watched."""
+    """Where the objects come from: aksp.live.source."""
 
     @property
     def listings(self) -> Sequence[FollowedList]:
@@ -48,7 +48,7 @@ class WatchSource(Protocol):
         """What has come; waits so long for something to come."""
 
     def unnamed(self) -> Sequence[Update]:
-        """Lost or Missing, of the listings that can never be followed."""
+        """Lost or KindNotServed, of the listings that can never be followed."""
 
 
 class Watcher:
@@ -74,18 +74,16 @@ class Watcher:
         self._target = target
         self._now = now
         self._clock = clock
-        self._judge = Judge(plan, engine)
+        self._judge = Judge(engine)
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
         self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
-        self._referential = compared_kinds(plan)
         #: The assignments for which other objects count: to their rules, or to what they select.
         self._comparing = frozenset(
             n
             for n, one in enumerate(plan.ready)
             if one.definition.requires_inventory or not one.selection.namespace_selector.empty
         )
-        self._namespace_labels: dict[str, Mapping[str, str]] = {}
-        self._compared = ReferentialInventory(engine)
+        self._state = LiveState(engine, source.listings)
         self._texts = Texts()
         #: Why the assignments that compare are not asked, by their numbers.
         self._withheld: dict[int, str | None] = {}
@@ -95,12 +93,6 @@ class Watcher:
         self._faulty: set[ObjectKey] = set()
         self._rests_until = 0.0
         self._retries_at = 0.0
-        #: The objects of each listing, with the number of the list that last had them.
-        self._known: dict[FollowedList, dict[Key, int]] = {listing: {} for listing in source.listings}
-        self._lists: dict[FollowedList, int] = dict.fromkeys(source.listings, 0)
-        self._gaps: dict[FollowedList, list[Gap]] = {listing: [] for listing in source.listings}
-        self._lost: dict[FollowedList, Gap] = {}
-        self._settled: set[FollowedList] = set()
         self._told: Sequence[Gap] = ()
         #: Results that have come or changed since the beginning, the newest last.
         self._recent: dict[ResultKey, Result] = {}
@@ -109,27 +101,24 @@ class Watcher:
         self.revision = 0
         #: When what is counted last changed, since everything had come.
         self.changed_at: datetime | None = None
-        #: Listings that a cluster does not serve.
-        self._unserved: set[FollowedList] = set()
-        #: Listings that have come whole at least once.
-        self._listed: set[FollowedList] = set()
         for each in source.unnamed():
             self._apply(each)
 
     @property
     def objects(self) -> int:
         """How many objects are watched."""
-        return len({(one.kind, key) for one, known in self._known.items() for key in known})
+        return len({(one.kind, key) for one, known in self._state.known.items() for key in known})
 
     @property
     def kinds(self) -> Sequence[ResourceKind]:
         """The kinds that are watched and that there are, lost ones left out."""
-        return list(dict.fromkeys(one.kind for one in self._known if one in self._settled and one not in self._lost))
+        state = self._state
+        return list(dict.fromkeys(one.kind for one in state.known if one in state.settled and one not in state.lost))
 
     @property
     def lost(self) -> bool:
         """Whether something cannot be watched now."""
-        return bool(self._lost)
+        return bool(self._state.lost)
 
     @property
     def found(self) -> int:
@@ -140,7 +129,7 @@ class Watcher:
         """Take up what has come, waiting so long for it; what has changed by it, in a report's order.
 
         Nothing counts as changed until each list has come, or failed; then everything has been added. Raises what
-        Watched.take raises.
+        LiveSource.take raises.
         """
         for update in self._source.take(seconds):
             self._apply(update)
@@ -172,81 +161,34 @@ class Watcher:
         # There is something left to count only before everything has come.
         self._ledger.settle()
         tally = self._ledger.tally()
-        failed = {listing.kind for listing in self._lost}
+        failed = {listing.kind for listing in self._state.lost}
         absent = unreached(self._plan, tally.matched, failed)
         return report_of(self._plan, tally, self._target, self._now(), self._current_gaps(), absent, results)
 
     def _current_gaps(self) -> list[Gap]:
-        gaps = [*(gap for each in self._gaps.values() for gap in each), *self._lost.values()]
+        state = self._state
+        gaps = [*(gap for each in state.gaps.values() for gap in each), *(lost.gap for lost in state.lost.values())]
         return list(dict.fromkeys(gaps))
 
     # What comes
 
     def _apply(self, update: Update) -> None:
-        match update:
-            case ObjectsChanged():
-                self._take(update)
-            case Lost(listing=listing, gap=gap):
-                self._lost[listing] = gap
-                self._settled.add(listing)
-                self._unserved.discard(listing)
-            case KindNotServed(listing=listing):
-                self._lost.pop(listing, None)
-                self._unserved.add(listing)
-                self._gaps[listing] = []
-                self._settled.add(listing)
-                self._drop(listing, list(self._known[listing]))
-            case Settled(listing=listing):
-                self._lost.pop(listing, None)
-            case _:
-                assert_never(update)
-
-    def _take(self, update: ObjectsChanged) -> None:
-        listing = update.listing
-        if update.begins:
-            self._lists[listing] += 1
-            self._gaps[listing] = []
-        self._gaps[listing] = list(dict.fromkeys([*self._gaps[listing], *update.gaps]))[:MOST_GAPS]
-        known, number = self._known[listing], self._lists[listing]
-        known.update((_key(document), number) for document in update.documents)
-        if update.batch is not None:
-            if self._by_namespace and listing.kind == NAMESPACE:
-                self._take_namespaces(update.batch)
-            if any(one.covers(listing.kind.group, listing.kind.kind) for one in self._referential):
-                texts = [text_of(update.batch, at) for at in range(len(update.documents))]
-                self._compared.put(listing, update.documents, texts)
+        listing, gone = update.listing, self._state.apply(update)
+        if isinstance(update, ObjectsChanged) and update.batch is not None:
             if listing.judged:
                 self._judge_own(listing, update.batch, update.documents)
             self._engine.release(update.batch)
-        self._drop(listing, update.gone)
-        if update.ends:
-            self._drop(listing, [key for key, last in known.items() if last != number])
-            self._settled.add(listing)
-            self._listed.add(listing)
-            self._unserved.discard(listing)
-
-    def _take_namespaces(self, batch: Batch) -> None:
-        labels = namespace_labels(batch.documents)
-        if any(self._namespace_labels.get(name) != own for name, own in labels.items()):
-            self._namespace_labels |= labels
-            self._compared.changed = True
-
-    def _drop(self, listing: FollowedList, keys: Collection[Key]) -> None:
-        for key in keys:
-            if listing.kind == NAMESPACE and self._namespace_labels.pop(key[1], None) is not None:
-                self._compared.changed = True
-            self._known[listing].pop(key, None)
+        for key in gone:
             self._ledger.drop((listing, key))
             for those in (self._relative, self._pending, self._faulty):
                 those.discard((listing, key))
             self._texts.drop((listing, key))
-        self._compared.drop(listing, keys)
 
     # Judging
 
     def _judge_own(self, listing: FollowedList, batch: Batch, documents: Sequence[Document]) -> None:
         """Judge objects by the rules that look at nothing else, and note those that others are about."""
-        chosen = self._judge.tasks(documents)
+        chosen = choose(self._plan, documents)
         own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]
         compares: dict[int, list[int]] = {}
         for number in sorted(self._comparing):
@@ -305,14 +247,14 @@ class Watcher:
 
     def _compare(self) -> None:
         """Let the rules that compare judge what has changed; all, when what they compare with has."""
-        if not self._comparing or not all(one in self._settled for one in self._known if one.compared):
+        if not self._comparing or not all(one in self._state.settled for one in self._state.known if one.compared):
             return
         if self._clock() < self._rests_until:
             return
         began = self._clock()
         self._withhold()
-        if self._compared.changed:
-            self._compared.changed = False
+        if self._state.changed:
+            self._state.changed = False
             self._pending |= self._relative
         self.revision += bool(self._pending)
         for key, one, compared in self._judged_again(sorted(self._pending, key=_in_order), lambda one: one.compares):
@@ -323,10 +265,8 @@ class Watcher:
 
     def _withhold(self) -> None:
         """Do not ask rules whose objects to compare with cannot be had; ask them once these can."""
-        failed = {
-            one.kind: "" for one in self._lost if one.compared and one not in self._listed and not self._partly(one)
-        }
-        unserved = {one.kind for one in self._unserved if one.compared}
+        # A gap tells why they failed.
+        failed, unserved = dict.fromkeys(self._state.failed, ""), self._state.unserved_kinds
         for number in self._comparing:
             definition = self._plan.ready[number].definition
             why = missing(definition, failed, unserved)
@@ -334,10 +274,6 @@ class Watcher:
                 self._engine.withhold(definition.slug, why)
                 self._pending |= self._relative
             self._withheld[number] = why
-
-    def _partly(self, listing: FollowedList) -> bool:
-        """Whether rules can still compare with the objects of some namespaces, when those of all cannot be had."""
-        return not listing.judged and any(one.kind == listing.kind and one.namespace is not None for one in self._known)
 
     def _judged_again(
         self, keys: Sequence[ObjectKey], asked: Callable[[JudgedObject], Collection[int]]
@@ -348,7 +284,7 @@ class Watcher:
             batch = self._engine.load_list(list_of([self._texts.get(key) for key in some]))
             documents = documents_of(batch.documents)
             if self._by_namespace:
-                documents = within_namespaces(documents, self._namespace_labels)
+                documents = within_namespaces(documents, self._state.namespace_labels)
             at_resource = {document.resource: at for at, document in enumerate(documents)}
             known = {
                 at_resource[one.document.resource]: (key, one)
@@ -356,15 +292,8 @@ class Watcher:
                 if (one := self._ledger.get(key)) is not None and one.document.resource in at_resource
             }
             tasks = [
-                replace(
-                    task,
-                    documents=[
-                        at
-                        for at, (_, one) in known.items()
-                        if number in asked(one) and ready.selection.selects(documents[at])
-                    ],
-                )
-                for number, (ready, task) in enumerate(zip(self._plan.ready, self._judge.tasks(()), strict=True))
+                replace(task, documents=[at for at in task.documents if at in known and number in asked(known[at][1])])
+                for number, task in enumerate(choose(self._plan, documents))
             ]
             verdicts = self._judge.verdicts(batch, documents, tasks)
             self._engine.release(batch)
@@ -387,7 +316,7 @@ class Watcher:
         self._ledger.renew(self._plan)
 
     def _settle(self, now: datetime) -> list[Event]:
-        if not self.synced and (self._pending or not self._settled.issuperset(self._known)):
+        if not self.synced and (self._pending or not self._state.settled.issuperset(self._state.known)):
             # Nobody asks what has changed, and each page would count everything anew.
             return []
         moved = self._ledger.stale

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from aksp.addon.review import wording
 from aksp.addon.review.decision import Decision, Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
 from aksp.errors import ClusterError
@@ -159,9 +160,24 @@ def refused_by(
         refused_by=by,
         violations=by,
         errors=errors,
-        refusals=refusals(message, by, errors),
+        refusals=refusals(by, _lines(by, message, errors)),
     )
     return Decision(request=request(**more), outcome=outcome, seconds=0.004)
+
+
+def _lines(by: Sequence[Violation], message: str, errors: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+    """The lines of an answer by assignment; where it has none, the rules' own words."""
+    answered: dict[str, list[str]] = {}
+    for line in message.split("\n"):
+        for name in dict.fromkeys([one.assignment.name for one in by] + [name for name, _ in errors]):
+            if line.startswith(f"[{name}] "):
+                answered.setdefault(name, []).append(wording.unnamed(name, line))
+    lines: dict[str, list[str]] = {}
+    for one in by:
+        name, container = one.assignment.name, one.finding.container
+        where = f"{container.type} {container.name}: " if container is not None else ""
+        lines[name] = list(dict.fromkeys([*lines.get(name, []), where + one.finding.message]))
+    return {**lines, **answered}
 
 
 def changed(decision: Decision, **fields: Any) -> Decision:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from aksp.addon.in_force.compiled import Compiled
 from aksp.addon.in_force.policies import Standing
@@ -13,11 +17,12 @@ from aksp.addon.in_force.referenced_objects import ReferencedObjects
 from aksp.compliance.judgement import Task
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine
+from aksp.errors import EngineError
 from aksp.kube.config import connect
 from aksp.model.definition import RegoModule, ResourceKind
 from tests.compliance.builders import SERVICE, definition, plan, ready
-from tests.inventory.test_watched import Server, listed, thing
 from tests.kube.apiserver import ApiServer, Reply, document, kubeconfig, status
+from tests.live.test_source import SOON, Answer, Server, event, listed, thing
 
 OLD_INGRESS = ResourceKind(group="extensions", kind="Ingress")
 INGRESS = ResourceKind(group="networking.k8s.io", kind="Ingress")
@@ -28,14 +33,20 @@ def comparing(name: str, *kinds: ResourceKind) -> Ready:
 
 
 @contextmanager
-def compared(folder: Path, lists: Mapping[str, Reply]) -> Iterator[tuple[ReferencedObjects, Engine]]:
-    server = Server({"/apis": document({"groups": []}), **lists})
+def compared(
+    folder: Path,
+    lists: Mapping[str, Answer | Reply],
+    *,
+    events: dict[str, Sequence[bytes]] | None = None,
+    changed: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[ReferencedObjects, Engine]]:
+    server = Server({"/apis": document({"groups": []}), **lists}, events)
     with (
         ApiServer(server.answer) as api,
         connect(None, kubeconfig(folder, api.url)) as connection,
         Engine() as engine,
     ):
-        one = ReferencedObjects(connection, engine, troubled=lambda error: None)
+        one = ReferencedObjects(connection, engine, changed=changed)
         try:
             yield one, engine
         finally:
@@ -81,8 +92,11 @@ violation contains {"msg": version} if data.inventory.namespace.shop[version].In
 
 def versions(*served: str) -> dict[str, Reply]:
     lists = {
-        f"/apis/networking.k8s.io/{version}/ingresses": listed(thing(f"i-{version}"), kind="Ingress")
-        for version in served
+        f"/apis/networking.k8s.io/{one}/ingresses": document(
+            {"kind": "IngressList", "apiVersion": f"networking.k8s.io/{one}", "metadata": {"resourceVersion": "5"}}
+            | {"items": [thing(f"i-{one}")]}
+        )
+        for one in served
     }
     kinds = {"resources": [{"name": "ingresses", "kind": "Ingress", "namespaced": True, "verbs": ["list", "watch"]}]}
     groups = {"groups": [{"name": "networking.k8s.io", "versions": [{"version": one} for one in served]}]}
@@ -118,3 +132,52 @@ def test_an_assignment_that_looks_up_a_version_that_is_not_served_is_told(tmp_pa
 
     assert list(lacking) == ["beta"]
     assert "serves no kind Ingress in networking.k8s.io/v1beta1" in lacking["beta"]
+
+
+def until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + SOON
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_labels_of_namespaces_are_followed_while_an_assignment_selects_by_them(tmp_path: Path) -> None:
+    selecting = ready("honest", of=definition("honest", namespace_selector={"matchLabels": {"env": "prod"}}))
+    told: list[int] = []
+
+    def space(env: str) -> dict[str, Any]:
+        return {"metadata": {"name": "shop", "labels": {"env": env}, "resourceVersion": "7"}}
+
+    changes: dict[str, Sequence[bytes]] = {"/api/v1/namespaces": [event("MODIFIED", space("test"), "Namespace")]}
+    lists = {"/api/v1/namespaces": listed(space("prod"), kind="Namespace")}
+    with compared(tmp_path, lists, events=changes, changed=lambda: told.append(1)) as (one, engine):
+        assert one.follow(standing(engine, selecting)) == {}
+        until(lambda: one.namespace_labels == {"shop": {"env": "test"}})
+        assert told
+        assert one.follow(standing(engine, comparing("none"))) == {}
+        assert one.namespace_labels == {}
+
+
+def test_what_cannot_be_read_is_not_compared_with_until_it_can(tmp_path: Path) -> None:
+    answers = iter([document({"kind": "Pod", "metadata": {}})])
+    fine = listed(thing("s"), kind="Service")
+    with compared(tmp_path, {"/api/v1/services": lambda request: next(answers, fine)}) as (one, engine):
+        asked = standing(engine, comparing("services", SERVICE))
+        assert "cannot be read" in one.follow(asked)["services"]
+        assert one.follow(asked) == {}
+
+
+def test_what_is_lost_on_its_way_to_the_engine_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [EngineError("killed")]
+    put = Engine.put_inventory
+
+    def failing(engine: Engine, objects: Sequence[bytes]) -> None:
+        if failures:
+            raise failures.pop()
+        put(engine, objects)
+
+    monkeypatch.setattr(Engine, "put_inventory", failing)
+    with compared(tmp_path, versions("v1")) as (one, engine):
+        asked = standing(engine, comparing("v1", V1))
+        until(lambda: one.follow(asked) == {})
+        assert not failures and seen(engine) == ["networking.k8s.io/v1"]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.compliance.assess import Tally
+from aksp.compliance.evaluation import choose
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan, Ready
 from aksp.model.assignment import EnforcementMode, ExemptedResource, Exemption, ExemptionCategory
@@ -148,7 +149,7 @@ def add(tally: Tally, world: World, start: int, end: int) -> None:
         for f in world.faults
         if start <= f.document < end
     ]
-    tally.add(page, tally.choose(page), found, faults)
+    tally.add(page, choose(tally.plan, page), found, faults)
 
 
 def nonzero(counts: Mapping[S, int]) -> dict[S, int]:
@@ -298,7 +299,7 @@ def test_an_error_is_an_error_of_the_pod_and_of_its_containers() -> None:
 def test_many_errors_of_one_kind_are_one_gap_that_says_how_many() -> None:
     tally = Tally(plan(ready()))
     page = [pod("one"), pod("two"), pod("three")]
-    tally.add(page, tally.choose(page), {}, [Fault(task=0, document=at, message="too slow") for at in range(3)])
+    tally.add(page, choose(tally.plan, page), {}, [Fault(task=0, document=at, message="too slow") for at in range(3)])
     (gap,) = tally.error_gaps()
 
     assert gap.message == "assignment rule: too slow (3 resources, the first Pod shop/one)"
@@ -370,7 +371,7 @@ def test_an_effect_that_refuses_is_enforced(effect: str, enforced: bool) -> None
 def test_a_disabled_assignment_is_listed_as_not_started_without_percentage() -> None:
     tally = Tally(plan(ready("b"), disabled=[ready("a", parameters={"effect": "Disabled"})]))
     page = [pod()]
-    tally.add(page, tally.choose(page), {}, [])
+    tally.add(page, choose(tally.plan, page), {}, [])
 
     assert [(line.name, line.state, line.compliance_percent, line.message) for line in tally.summaries()] == [
         ("a", S.NOT_STARTED, None, "its effect is Disabled"),
@@ -384,7 +385,7 @@ def test_an_assignment_that_no_scan_can_judge_judges_nothing_and_says_why() -> N
     asked = replace(ready("a"), not_started="judged at admission only")
     tally = Tally(plan(asked, ready("b")))
     page = [pod()]
-    tasks = tally.choose(page)
+    tasks = choose(tally.plan, page)
     tally.add(page, tasks, {}, [])
 
     assert [list(task.documents) for task in tasks] == [[], [0]]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aksp.compliance.judgement import Judgement, Task
-from aksp.engine import BadReview, Batch, Engine, Outdated, StandingTask
+from aksp.engine import BadReview, Batch, Engine, Outdated, RegisteredTask
 from aksp.errors import EngineError
 from tests.compliance.builders import module
 from tests.engine.hostile import HONEST, compile_rule, judge, task, violations
@@ -125,7 +125,9 @@ def test_reviews_that_come_in_one_round_of_the_loop_are_one_write_and_later_ones
 
     async def ask(engine: Engine) -> list[bool]:
         await asyncio.to_thread(engine.attach, asyncio.get_running_loop())
-        name = await asyncio.to_thread(engine.stand, [StandingTask(policy="honest", parameters={}, kinds=["/Pod"])])
+        name = await asyncio.to_thread(
+            engine.register, [RegisteredTask(policy="honest", parameters={}, kinds=["/Pod"])]
+        )
         monkeypatch.setattr(os, "write", noting)
         bodies = [review(pod(f"web-{number}", privileged=number % 2 == 0)) for number in range(6)]
         # The last one is larger than what is copied to be written with others.

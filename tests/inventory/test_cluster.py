@@ -11,8 +11,8 @@ from aksp.inventory.interface import Page, Wanted
 from aksp.kube.config import connect
 from aksp.model.definition import ResourceKind
 from tests.compliance.builders import POD, SERVICE
-from tests.inventory.test_watched import listed, thing
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
+from tests.live.test_source import listed, thing
 
 ANY_SERVICE = ResourceKind(group="*", kind="Service")
 KNATIVE = ResourceKind(group="serving.example", kind="Service")

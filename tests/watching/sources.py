@@ -11,7 +11,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.texts import list_of
-from aksp.inventory.updates import FollowedList, Key, Lost, ObjectsChanged, Update
+from aksp.live.updates import FollowedList, Key, Lost, ObjectsChanged, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.scan import wanted_of

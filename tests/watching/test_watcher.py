@@ -16,7 +16,7 @@ from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan, Ready, make_ready
 from aksp.compliance.results import order
 from aksp.engine import Batch, Engine
-from aksp.inventory.updates import KindNotServed, Lost, ObjectsChanged, Settled
+from aksp.live.updates import KindNotServed, Lost, ObjectsChanged, Settled
 from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target, TargetKind
 from aksp.model.definition import ResourceKind
@@ -119,7 +119,7 @@ def ingress(name: str, namespace: str, host: str) -> Thing:
 
 
 @dataclass
-class Watched:
+class LiveSource:
     """A watcher, the cluster before it, and clocks that stand still unless they are set."""
 
     watcher: Watcher
@@ -150,12 +150,12 @@ class Watched:
 
 
 @contextmanager
-def watching(judged: Plan, **more: Any) -> Iterator[Watched]:
+def watching(judged: Plan, **more: Any) -> Iterator[LiveSource]:
     with Engine() as engine:
         prepare(engine, judged)
         cluster = Cluster(engine, judged)
         watcher = Watcher(judged, engine, cluster, TARGET, now=lambda: one.now, clock=lambda: one.seconds, **more)
-        one = Watched(watcher, cluster, judged)
+        one = LiveSource(watcher, cluster, judged)
         yield one
 
 
@@ -167,7 +167,7 @@ def told(events: list[Event]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-Step = Callable[[Watched], None]
+Step = Callable[[LiveSource], None]
 NAMES, NAMESPACES = st.sampled_from(["web", "db", "waived"]), st.sampled_from(["shop", "blog"])
 PODS = st.builds(
     pod,
@@ -195,7 +195,7 @@ def delete(thing: Thing) -> Step:
 def missed(thing: Thing) -> Step:
     """Something that happens while the watch is away, and that only the next list tells."""
 
-    def step(one: Watched) -> None:
+    def step(one: LiveSource) -> None:
         waiting = list(one.cluster._waiting)
         one.cluster.put(thing)
         one.cluster._waiting = waiting
@@ -204,11 +204,11 @@ def missed(thing: Thing) -> Step:
     return step
 
 
-def look(one: Watched) -> None:
+def look(one: LiveSource) -> None:
     """The watcher takes up what has come until now; else several changes come at once."""
 
 
-def later(one: Watched) -> None:
+def later(one: LiveSource) -> None:
     one.now = TOMORROW
 
 
@@ -439,7 +439,7 @@ def test_what_is_compared_is_not_judged_before_everything_to_compare_with_has_co
         assert one.watcher.report().counts.resources[S.COMPLIANT] == 1
 
 
-def states(one: Watched) -> dict[str, int]:
+def states(one: LiveSource) -> dict[str, int]:
     counts = one.watcher.report().counts.resources
     return {state.value: number for state, number in counts.items() if number}
 
@@ -508,7 +508,7 @@ def test_an_object_is_there_to_compare_with_as_long_as_some_list_has_it() -> Non
     with watching(comparing()) as one:
         listing = one.cluster.listing(SERVICE)
         other = replace(listing, namespace="shop")
-        one.watcher._known[other], one.watcher._lists[other], one.watcher._gaps[other] = {}, 0, []
+        one.watcher._state.add(other)
         one.cluster.put(good(), service("web"))
         one.cluster.tell(one.cluster._told(other, [service("web")], begins=True, ends=True))
         one.begin()
@@ -586,12 +586,7 @@ def test_a_long_watch_does_not_grow() -> None:
             one.step()
         watcher = one.watcher
         kept = [watcher._recent, watcher._relative, watcher._pending, watcher._texts._texts]
-        kept += [
-            watcher._compared._holders,
-            watcher._compared._named,
-            *watcher._known.values(),
-            *watcher._ledger._results,
-        ]
+        kept += [*watcher._state.known.values(), *watcher._ledger._results]
 
         assert not any(kept) and len(watcher._ledger) == 0
         assert one.watcher._engine._cached.replay()[1] == b""

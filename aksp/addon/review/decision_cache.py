@@ -53,9 +53,7 @@ class DecisionCache:
 
     def __init__(self, plan: Plan) -> None:
         self._by_name = any(
-            ready.exemptions
-            or ready.selection.name
-            or any(kind.kind in ("Namespace", "*") for kind in ready.selection.kinds)
+            ready.exemptions or ready.selection.name or ready.selection.about_kind("", "Namespace")
             for ready in plan.ready
         )
         self._known: OrderedDict[Any, CachedDecision] = OrderedDict()

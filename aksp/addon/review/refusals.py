@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from aksp.addon.review import wording
 from aksp.addon.review.decision import Refusal, Violation
 from aksp.model.resource import Container
 
@@ -13,32 +12,26 @@ LONGEST_MESSAGE = 1024
 MORE = "…"
 
 
-def refusals(message: str, refused_by: Sequence[Violation], errors: Sequence[tuple[str, str]]) -> tuple[Refusal, ...]:
-    """Who refuses, in the order of the answer, which is ``message``; none when it is refused by no assignment."""
-    told = message.split("\n")
-    by_name: dict[str, list[str]] = {}
+def refusals(refused_by: Sequence[Violation], lines: Mapping[str, Sequence[str]]) -> tuple[Refusal, ...]:
+    """Who refuses, in the order of the answer; none when it is refused by no assignment.
+
+    ``lines`` are those of the answer, without its name, of each assignment that refuses: also of those that refuse
+    because they could not be judged.
+    """
     containers: dict[str, dict[Container, None]] = {}
     definitions: dict[str, str] = {}
     for violation in refused_by:
-        name, finding = violation.assignment.name, violation.finding
+        name, container = violation.assignment.name, violation.finding.container
         definitions[name] = violation.assignment.definition
-        found = containers.setdefault(name, {})
-        if finding.container is not None:
-            found[finding.container] = None
-        by_name.setdefault(name, []).append(_words(finding.message, finding.container))
-    for name, error in errors:
-        # Only with --fail-closed does the answer itself hold such a line; else it is a warning.
-        if wording.unjudged(name, error) in told:
-            definitions.setdefault(name, "")
-            by_name.setdefault(name, []).append(f"could not be judged: {error}")
+        containers.setdefault(name, {}).update({} if container is None else {container: None})
     return tuple(
         Refusal(
             assignment=name,
-            definition=definitions[name],
+            definition=definitions.get(name, ""),
             containers=tuple(containers.get(name, ())),
-            message=cut("; ".join(_answered(told, name) or dict.fromkeys(words))),
+            message=cut("; ".join(lines[name])),
         )
-        for name, words in by_name.items()
+        for name in lines
     )
 
 
@@ -49,13 +42,3 @@ def cut(text: str, longest: int = LONGEST_MESSAGE) -> str:
     if len(encoded) <= longest:
         return encoded.decode("utf-8")
     return encoded[: longest - len(MORE.encode())].decode("utf-8", "ignore") + MORE
-
-
-def _answered(told: list[str], name: str) -> list[str]:
-    """The lines of the answer that are the assignment's: they have path, observed and expected too."""
-    prefix = f"[{name}] "
-    return [line.removeprefix(prefix) for line in told if line.startswith(prefix)]
-
-
-def _words(message: str, container: Container | None) -> str:
-    return f"{container.type} {container.name}: {message}" if container is not None else message

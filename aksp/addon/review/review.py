@@ -14,20 +14,22 @@ with ``Generated`` its Pods then are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from aksp.addon.review import wording
 from aksp.addon.review.decision import Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
 from aksp.compliance import results
+from aksp.compliance.evaluation import counted, tasks_of
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.json_text import encode
-from aksp.model.resource import Document, Owner, Problem
+from aksp.model.resource import Document, Owner
 
 #: States of the Pods of a template that are told.
 _TOLD = (ComplianceState.ERROR, ComplianceState.NON_COMPLIANT)
@@ -98,16 +100,13 @@ def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None)
 
     With ``only``, the numbers of some assignments, the others have nothing to do.
     """
-    return [
-        Task(
-            policy=ready.definition.slug,
-            parameters=ready.values,
-            documents=[at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
-            if only is None or number in only
-            else (),
-        )
-        for number, ready in enumerate(plan.ready)
-    ]
+
+    def chosen(number: int, ready: Ready) -> Sequence[int]:
+        if only is not None and number not in only:
+            return ()
+        return [at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
+
+    return tasks_of(plan, chosen)
 
 
 def _before(ready: Ready, subject: Subject) -> Sequence[int]:
@@ -122,24 +121,14 @@ def _before(ready: Ready, subject: Subject) -> Sequence[int]:
 def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[Result]:
     """The results of one document, by the evaluator's own core: states, exemptions, exclusions."""
     document = subject.documents[at]
-    problems: dict[int, list[Problem]] = {}
-    for fault in faults:
-        if fault.document == at:
-            problems.setdefault(fault.task, []).append(Problem(message=fault.message))
-    if document.problems:
-        # What is wrong with the document itself is a fault of every assignment that selects it.
-        for number, ready in enumerate(plan.ready):
-            if _judges(ready, subject, at):
-                problems.setdefault(number, []).extend(document.problems)
-    mine = {number: findings for (number, one), findings in found.items() if one == at}
-    for number, ready in enumerate(plan.ready):
-        if _judges(ready, subject, at) and (why := ready.selection.undecided(document)) is not None:
-            # Whether it is judged at all cannot be told, so what was found does not count.
-            mine.pop(number, None)
-            problems.setdefault(number, []).append(Problem(message=why))
+    tasks = tasks_of(plan, lambda _, ready: [at] if _judges(ready, subject, at) else [])
+    mine = {pair: findings for pair, findings in found.items() if pair[1] == at}
+    own = [fault for fault in faults if fault.document == at]
     made: list[Result] = []
-    for number in sorted({*mine, *problems}):
-        made += results.results_of(plan.ready[number], document, mine.get(number, ()), problems.get(number, ()))
+    for (number, _), findings, problems in sorted(
+        counted(plan, subject.documents, tasks, mine, own), key=itemgetter(0)
+    ):
+        made += results.results_of(plan.ready[number], document, findings, problems)
     return sorted(made, key=results.order)
 
 
@@ -166,7 +155,6 @@ def decide(
     uncompared: Mapping[str, str] | None = None,
     fail_closed: bool = False,
     doubt: str = "",
-    words: Callable[[Result, Ready], str] = wording.violation,
 ) -> Outcome:
     """The answer. ``own`` are the object's results, ``template`` those of the Pods that it would make.
 
@@ -193,17 +181,29 @@ def decide(
         new = [r for r in new if r.assignment.name not in unknown]
     of_pods = {id(r) for r in generated}
 
-    def line(result: Result) -> str:
-        words_of = words(result, by_name[result.assignment.name])
-        return f"this {request.resource.kind}'s Pods: {words_of}" if id(result) in of_pods else words_of
+    #: The lines of the refusal, for those that tell of it by assignment.
+    by_assignment: dict[str, list[str]] = {}
+
+    def told(name: str, line: str) -> str:
+        by_assignment.setdefault(name, []).append(wording.unnamed(name, line))
+        return line
+
+    def own_words(result: Result) -> str:
+        return wording.violation(result, by_name[result.assignment.name])
+
+    def line(result: Result, own: str) -> str:
+        return f"this {request.resource.kind}'s Pods: {own}" if id(result) in of_pods else own
 
     # The words for thousands of violations would take longer than to find them, and most would be left out.
-    lines = [line(r) for r in new[: wording.ENOUGH]]
+    lines = [line(r, told(r.assignment.name, own_words(r))) for r in new[: wording.ENOUGH]]
+    for r in new[wording.ENOUGH :]:
+        if r.assignment.name not in by_assignment:
+            told(r.assignment.name, own_words(r))
     ids = {id(r) for r in new}
     notes = []
     for name, message in errors:
         if fail_closed and by_name[name].refuses:
-            lines.append(wording.unjudged(name, message))
+            lines.append(told(name, wording.unjudged(name, message)))
         else:
             # First, since warnings are cut, and whether something was judged is told by nothing else.
             notes.append(wording.unjudged(name, message))
@@ -212,11 +212,11 @@ def decide(
         for r in violations
         if id(r) not in ids and r.assignment.name not in unknown and _told(by_name[r.assignment.name])
     ]
-    notes += [_warning(line(r), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
+    notes += [_warning(line(r, own_words(r)), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
     more = max(0, len(noted) - wording.ENOUGH)
-    told = [r for r in template if r.state in _TOLD and _told(by_name[r.assignment.name])]
-    notes += _of_template(request, told[: wording.ENOUGH], by_name)
-    more += max(0, len(told) - wording.ENOUGH)
+    of_template = [r for r in template if r.state in _TOLD and _told(by_name[r.assignment.name])]
+    notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
+    more += max(0, len(of_template) - wording.ENOUGH)
     if doubt and (lines or notes):
         (lines or notes).append(wording.doubt(doubt))
     message = wording.refusal(lines, max(0, len(new) - wording.ENOUGH), cut=_any_of(new, cut))
@@ -224,11 +224,11 @@ def decide(
     return Outcome(
         allowed=not lines,
         message=message,
-        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *told], cut)),
+        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *of_template], cut)),
         refused_by=by,
         violations=tuple(map(_violation, violations)),
         errors=tuple(errors),
-        refusals=refusals(message, by, errors) if lines else (),
+        refusals=refusals(by, by_assignment),
     )
 
 

@@ -19,7 +19,7 @@ from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRe
 from aksp.addon.review.decision_cache import DecisionCache, ending, response
 from aksp.addon.review.owners import Owners, Unconfirmed
 from aksp.compliance.containers import Attribution, Findings
-from aksp.compliance.judgement import Fault, Judgement, Task
+from aksp.compliance.judgement import Judgement, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.engine import (
     Admission,
@@ -29,10 +29,11 @@ from aksp.engine import (
     Engine,
     EngineDied,
     Outdated,
+    RegisteredTask,
     RequestRecord,
-    StandingTask,
 )
-from aksp.inventory.interface import documents_of, within_namespaces
+from aksp.engine.judging import with_skipped
+from aksp.inventory.interface import documents_of, names_of, within_namespaces
 from aksp.model.compliance import Result
 from aksp.model.kinds import api_version
 from aksp.model.resource import Document, Owner, Problem, Resource, workload_of
@@ -44,8 +45,6 @@ _Made = tuple[ReviewRequest, Outcome, bytes]
 #: What follows, and whether from the engine's answer alone.
 _Concluded = tuple[_Made, bool]
 _ALLOWED = Outcome(allowed=True)
-#: Findings that are remembered with the words for them, before all are forgotten.
-_REMEMBERED = 1000
 #: Bytes of a review, or of what was found in it, that are more than a moment's work: some 10 ms.
 _MOMENT = 128 << 10
 #: Seconds after which it is asked whether the time is over.
@@ -74,26 +73,6 @@ class PoliciesInForce:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-class _Words:
-    """Findings of the last reviews, and what is said of them: replicas break the same rules in the same words."""
-
-    def __init__(self) -> None:
-        self.findings = Findings()
-        self._lines: dict[tuple[int, int], str] = {}
-        self._ready: dict[int, Ready] = {}
-
-    def __call__(self, result: Result, ready: Ready) -> str:
-        key = (id(result.finding), id(ready))
-        line = self._lines.get(key)
-        if line is None:
-            line = wording.violation(result, ready)
-            # Only what lives as long as this does has an identity for as long.
-            if self.findings.keeps(result.finding):
-                self._ready[id(ready)] = ready
-                self._lines[key] = line
-        return line
-
-
 class Reviewer:
     """Answers AdmissionReviews by what is in force. Used by one event loop; ``use`` by any one other thread."""
 
@@ -114,7 +93,6 @@ class Reviewer:
         self._asked = count()
         self._force: PoliciesInForce | None = None
         self._former = ""
-        self._words = _Words()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aksp-large-review")
         #: Held while a large review is judged: one after the other, each with both cores, takes no longer for all.
         self._turn = asyncio.Lock()
@@ -131,7 +109,7 @@ class Reviewer:
         namespaces: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Judge by this from the next request on."""
-        name = self._engine.stand([_standing(ready, unready or {}) for ready in plan.ready])
+        name = self._engine.register([_registered(ready, unready or {}) for ready in plan.ready])
         before, self._force = (
             self._force,
             PoliciesInForce(
@@ -155,8 +133,6 @@ class Reviewer:
         force = self._force
         if force is None:
             return failure(503, "aksp: the assignments are not loaded yet")
-        if len(self._words.findings) > _REMEMBERED:
-            self._words = _Words()
         try:
             try:
                 if len(body) <= _MOMENT:
@@ -245,11 +221,11 @@ class Reviewer:
             return known.applied(answer["request"], answer["names"]), known.outcome, known.answer
         concluded: _Concluded | None = None
         if len(answer["body"]) > _MOMENT:
-            concluded = await self._aside(self._concluded, force, admission, answer, _Words(), until, aside=True)
+            concluded = await self._aside(self._concluded, force, admission, answer, until, aside=True)
         else:
-            concluded = self._concluded(force, admission, answer, self._words, until)
+            concluded = self._concluded(force, admission, answer, until)
         if concluded is None:
-            concluded = await asyncio.to_thread(self._concluded, force, admission, answer, _Words(), until, aside=True)
+            concluded = await asyncio.to_thread(self._concluded, force, admission, answer, until, aside=True)
             assert concluded is not None
         made, lasting = concluded
         request, outcome, _ = made
@@ -262,7 +238,6 @@ class Reviewer:
         force: PoliciesInForce,
         admission: Admission,
         answer: AdmissionRecord,
-        words: _Words,
         until: float,
         *,
         aside: bool = False,
@@ -280,7 +255,7 @@ class Reviewer:
         asked = {*(hit.task for hit in judgement.hits), *(fault.task for fault in judgement.faults), *admission.skipped}
         tasks = review.tasks_for(force.plan, subject, asked) if request.operation in _JUDGED else ()
         judgement = _selected(judgement, tasks, admission.skipped)
-        attribution = Attribution(words.findings, subject.documents, judgement)
+        attribution = Attribution(Findings(), subject.documents, judgement)
         unclear = bool(attribution.unclear(tasks))
         if unclear:
             if not aside:
@@ -291,7 +266,7 @@ class Reviewer:
             if trusted and not aside:
                 return None
             subject, request, doubt = self._confirmed(written, subject, request)
-        outcome = self._outcome(force, subject, request, judgement, attribution, words, doubt)
+        outcome = self._outcome(force, subject, request, judgement, attribution, doubt)
         # An owner that could not be confirmed now may be in a moment.
         settled = not (trusted and doubt)
         return _made(request, outcome), settled and not unclear and not judgement.faults and subject.fit
@@ -320,8 +295,7 @@ class Reviewer:
         Those of which it cannot be told in time stay with the Pod.
         """
         batch = self._engine.loaded(self._engine.begin_review(body))
-        for number, task in attribution.unclear(tasks):
-            attribution.isolated(number, self._engine.isolate(batch, task, seconds=_left(until)))
+        attribution.settle(tasks, lambda task: self._engine.isolate(batch, task, seconds=_left(until)))
         self._engine.release(batch)
 
     def _carefully(self, force: PoliciesInForce, body: bytes) -> _Made:
@@ -339,13 +313,12 @@ class Reviewer:
         batch, tasks, judgement = self._engine.recover(body, choose)
         subject, request, written = self._known(batch, force)
         attribution = Attribution(Findings(), subject.documents, judgement)
-        for number, task in attribution.unclear(tasks):
-            attribution.isolated(number, self._engine.isolate(batch, task))
+        attribution.settle(tasks, partial(self._engine.isolate, batch))
         self._engine.release(batch)
         doubt = ""
         if request.operation in _JUDGED and review.leans(force.plan, written, attribution.found):
             subject, request, doubt = self._confirmed(written, subject, request)
-        return _made(request, self._outcome(force, subject, request, judgement, attribution, _Words(), doubt))
+        return _made(request, self._outcome(force, subject, request, judgement, attribution, doubt))
 
     def _known(self, batch: Batch, force: PoliciesInForce) -> tuple[review.Subject, ReviewRequest, review.Subject]:
         """The subject, its owner left out where anybody could have written it; the request; and the subject as written."""
@@ -361,7 +334,6 @@ class Reviewer:
         request: ReviewRequest,
         judgement: Judgement,
         attribution: Attribution,
-        words: _Words,
         doubt: str = "",
     ) -> Outcome:
         def results(at: int) -> list[Result]:
@@ -383,7 +355,6 @@ class Reviewer:
             uncompared={names[one.task]: one.message for one in judgement.faults if one.document in subject.before},
             fail_closed=self._fail_closed,
             doubt=doubt,
-            words=words,
         )
 
 
@@ -420,11 +391,11 @@ def _left(until: float) -> float:
     return max(_LEAST, until - monotonic())
 
 
-def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
-    return StandingTask(
+def _registered(ready: Ready, unready: Mapping[str, str]) -> RegisteredTask:
+    return RegisteredTask(
         policy=ready.definition.slug,
         parameters=ready.values,
-        kinds=() if ready.key.name in unready else [f"{kind.group}/{kind.kind}" for kind in ready.selection.kinds],
+        kinds=() if ready.key.name in unready else names_of(ready.selection.kinds),
         before=ready.refuses,
         before_template=ready.refuses and ready.source is not MatchSource.ORIGINAL,
         # An exemption may be for all that was found first.
@@ -434,20 +405,13 @@ def _standing(ready: Ready, unready: Mapping[str, str]) -> StandingTask:
 
 def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
     """What tasks found in what they select, and faults of those that were not asked."""
-    return Judgement(
-        findings=judgement.findings,
-        hits=[hit for hit in judgement.hits if tasks and hit.document in tasks[hit.task].documents],
-        faults=[
-            *(fault for fault in judgement.faults if tasks and fault.document in tasks[fault.task].documents),
-            *(
-                Fault(task=number, document=document, message=why)
-                for number, why in skipped.items()
-                if tasks
-                for document in tasks[number].documents
-            ),
-        ],
-        evaluations=judgement.evaluations,
+    chosen = {(number, at) for number, task in enumerate(tasks) for at in task.documents}
+    mine = replace(
+        judgement,
+        hits=[hit for hit in judgement.hits if (hit.task, hit.document) in chosen],
+        faults=[fault for fault in judgement.faults if (fault.task, fault.document) in chosen],
     )
+    return with_skipped(mine, tasks, skipped if tasks else {})
 
 
 def _subject(batch: Batch, force: PoliciesInForce, trusted: bool) -> tuple[review.Subject, ReviewRequest]:

@@ -49,6 +49,11 @@ def unjudged(assignment: str, message: str) -> str:
     return shortened(safe(f"[{assignment}] could not be judged: {message}"), LONGEST_LINE)
 
 
+def unnamed(assignment: str, line: str) -> str:
+    """A line of a violation, or of what could not be judged, for where the assignment is told besides."""
+    return line.removeprefix(safe(f"[{assignment}] "))
+
+
 def doubt(why: str) -> str:
     """Why an exemption by workload does not apply."""
     return shortened(safe(f"its owner does not count for exemptions: {why}"), LONGEST_LINE)

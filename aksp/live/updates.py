@@ -27,6 +27,11 @@ class FollowedList:
     judged: bool = True
     compared: bool = False
 
+    @property
+    def named(self) -> bool:
+        """Whether it can be asked for: a kind with a ``*`` in it cannot."""
+        return "*" not in (self.kind.group, self.kind.kind)
+
     def __str__(self) -> str:
         return name_of(self.kind) + (f" of {self.namespace}" if self.namespace else "")
 
@@ -50,10 +55,11 @@ class ObjectsChanged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lost:
-    """A listing cannot be followed now; what is known of it may be old. It is tried again."""
+    """A listing cannot be followed now; what is known of it may be old. It is tried again. ``why`` is the bare reason."""
 
     listing: FollowedList
     gap: Gap
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

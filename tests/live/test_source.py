@@ -15,14 +15,14 @@ import pytest
 
 from aksp.engine import Engine
 from aksp.errors import Forbidden, InvalidInput
-from aksp.inventory.inbox import Inbox
 from aksp.inventory.interface import Wanted, documents_of
 from aksp.inventory.texts import list_of, text_of
-from aksp.inventory.updates import KindNotServed, Lost, ObjectsChanged, Settled, Update
-from aksp.inventory.watched import Watched
 from aksp.kube import faults
 from aksp.kube.config import connect
 from aksp.kube.fetch import Backoff
+from aksp.live.inbox import Inbox
+from aksp.live.source import LiveSource
+from aksp.live.updates import KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.definition import ResourceKind
 from tests.compliance.builders import POD, SERVICE
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
@@ -71,7 +71,7 @@ class Server:
 class Taken:
     """Updates as they are taken, batches released."""
 
-    def __init__(self, watched: Watched, engine: Engine) -> None:
+    def __init__(self, watched: LiveSource, engine: Engine) -> None:
         self.watched, self.all = watched, list[Update]()
         self._engine = engine
 
@@ -95,7 +95,7 @@ def following(
 ) -> Iterator[Taken]:  # fmt: skip
     with ApiServer(server.answer) as api, connect(None, kubeconfig(folder, api.url)) as connection:
         wanted = Wanted(kinds=kinds, whole=whole)
-        watched = Watched(
+        watched = LiveSource(
             engine, connection, wanted, backoff=Backoff(first=0.01, sleep=time.sleep, longest=0.05), **more
         )
         try:
@@ -242,7 +242,7 @@ def test_a_cluster_that_is_not_there_ends_the_watch(engine: Engine, tmp_path: Pa
     backoff = Backoff(sleep=lambda seconds: None)
     with (
         connect(None, kubeconfig(tmp_path, "http://127.0.0.1:1")) as connection,
-        Watched(engine, connection, Wanted(kinds=[POD]), backoff=backoff) as watched,
+        LiveSource(engine, connection, Wanted(kinds=[POD]), backoff=backoff) as watched,
         pytest.raises(faults.Unreachable),
     ):
         Taken(watched, engine).until(lambda seen: False)
@@ -341,7 +341,7 @@ def test_a_kind_of_any_group_that_rules_compare_with_is_followed_in_each(engine:
 def test_the_watches_end_at_once_however_much_is_waiting(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aksp.inventory.watched.WAITING_BYTES", 100)
+    monkeypatch.setattr("aksp.live.source.WAITING_BYTES", 100)
     server = Server({"/api/v1/pods": listed(*(thing(f"pod-{n}") for n in range(9)), **{"continue": "more"})})
     with following(engine, tmp_path, server):
         time.sleep(0.3)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from aksp.engine import Batch, Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
-from aksp.inventory.cluster import every_kind, gap_of, in_any_version
-from aksp.inventory.inbox import Inbox
-from aksp.inventory.interface import Wanted, documents_of
+from aksp.inventory.cluster import gap_of
+from aksp.inventory.interface import NOTHING, Wanted, documents_of
 from aksp.inventory.texts import list_of
-from aksp.inventory.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.kube import lists
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault
 from aksp.kube.fetch import Backoff
-from aksp.kube.kinds import KINDS, Discovery, list_path
+from aksp.kube.kinds import Discovery, list_path
 from aksp.kube.watch import RESUMING, Watch
+from aksp.live.inbox import Inbox
+from aksp.live.listings import Listings
+from aksp.live.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import Gap
-from aksp.model.definition import ResourceKind
 
 #: Bytes of what has come and is not yet taken, at which the watches wait.
 WAITING_BYTES = 16 << 20
@@ -52,55 +52,70 @@ class _Trouble:
     synced: bool
 
 
-class Watched:
+#: None: the listing is followed, again or for the first time.
+_Item = _Page | _Event | _Trouble | None
+
+
+class LiveSource:
     """The objects of a cluster, for as long as the ``with`` block lasts. ``namespaces`` empty means all.
 
-    Each list is followed in a thread of its own; what comes is taken in
-    one thread, with ``take``, and the threads wait when too much is waiting.
+    Each list is followed in a thread of its own; what comes is taken in one thread, with ``take``, and the threads wait
+    when too much is waiting. With ``patient`` a cluster that answers nothing is told like any other fault.
     """
 
     def __init__(
         self,
         engine: Engine,
         connection: Connection,
-        wanted: Wanted,
+        wanted: Wanted = NOTHING,
         *,
         namespaces: Sequence[str] = (),
         selector: str | None = None,
         chunk_size: int = lists.PAGE_LIMIT,
         backoff: Backoff = RESUMING,
+        patient: bool = False,
     ) -> None:
         self._engine = engine
         self._connection = connection
-        self._wanted = wanted
         self._namespaces = tuple(dict.fromkeys(namespaces))
         self._selector = selector
         self._chunk_size = chunk_size
         self._backoff = backoff
-        self._inbox: Inbox[tuple[FollowedList, _Page | _Event | _Trouble | None]] = Inbox(WAITING_BYTES)
-        self._watches: list[Watch] = []
-        self._answered = False
+        self._inbox: Inbox[tuple[FollowedList, Watch, _Item]] = Inbox(WAITING_BYTES)
+        self._watches: dict[FollowedList, Watch] = {}
+        self._answered = patient
         self._first: ClusterError | None = None
         self._failed: set[FollowedList] = set()
-        #: Kinds of any group that could not be looked up, and why.
-        self._unnamed: dict[ResourceKind, ClusterError] = {}
-        self.listings = tuple(self._listings())
+        listings = Listings(connection, wanted, namespaces=self._namespaces, selected=bool(selector))
+        self.listings, self._unnamed = listings.all, listings.unnamed
 
     def __enter__(self) -> Self:
-        for listing in self.listings:
-            if "*" in (listing.kind.group, listing.kind.kind):
-                continue
-            watch = self._watch(listing)
-            self._watches.append(watch)
-            watch.start()
+        self.follow(self.listings)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Follow nothing any more, and take nothing."""
         self._inbox.close()
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.cancel()
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.stop()
+
+    def unnamed(self) -> Sequence[Update]:
+        """The listings that cannot be followed, since nobody can say what they are about."""
+        return self._unnamed
+
+    def follow(self, listings: Collection[FollowedList]) -> None:
+        """Follow these lists from now on, and no others."""
+        for listing in self._watches.keys() - set(listings):
+            self._watches.pop(listing).stop()
+        for listing in listings:
+            if listing.named and listing not in self._watches:
+                self._watches[listing] = self._watch(listing)
+                self._watches[listing].start()
 
     def take(self, seconds: float) -> list[Update]:
         """What has come, in order within each listing; waits so long for something to come.
@@ -110,7 +125,9 @@ class Watched:
         """
         updates: list[Update] = []
         events: dict[FollowedList, dict[Key, bytes]] = {}
-        for listing, one in self._inbox.take(seconds, TAKEN_BYTES):
+        for listing, watch, one in self._inbox.take(seconds, TAKEN_BYTES):
+            if self._watches.get(listing) is not watch:
+                continue
             if isinstance(one, _Event):
                 # Of two changes of one object the later is what it is now.
                 events.setdefault(listing, {})[one.key] = one.text
@@ -130,77 +147,6 @@ class Watched:
             updates += self._changes(listing, changed)
         return updates
 
-    def unnamed(self) -> list[Update]:
-        """The listings that cannot be followed, since nobody can say what they are about."""
-        updates: list[Update] = []
-        for listing in self.listings:
-            if "*" not in (listing.kind.group, listing.kind.kind):
-                continue
-            error = self._unnamed.get(listing.kind)
-            if isinstance(error, NotServed):
-                updates.append(KindNotServed(listing=listing))
-            else:
-                gap = gap_of(listing.kind, "could not be listed", error) if error else every_kind(listing.kind)
-                updates.append(Lost(listing=listing, gap=gap))
-        return updates
-
-    # Which lists
-
-    def _listings(self) -> Iterator[FollowedList]:
-        """As a scan asks for them: what -n and -l leave out is not judged, but rules compare with it."""
-        for kind in self._kinds():
-            compared = self._wanted.needs_whole(kind.group, kind.kind)
-            namespaced = self._namespaced(kind)
-            if kind.version:
-                # Rules compare with these; what is judged is followed without a version.
-                yield FollowedList(kind=kind, judged=False, compared=True)
-                within = self._namespaces if namespaced else ()
-                yield from (FollowedList(kind=kind, namespace=one, judged=False, compared=True) for one in within)
-                continue
-            if compared and (self._selector or (self._namespaces and namespaced)):
-                yield FollowedList(kind=kind, judged=False, compared=True)
-            if self._namespaces and not namespaced:
-                continue
-            for namespace in self._namespaces or (None,):
-                yield FollowedList(kind=kind, namespace=namespace, compared=compared)
-
-    def _kinds(self) -> list[ResourceKind]:
-        """The kinds wanted; those of any group, which rules compare with, as they are in each."""
-        kinds: list[ResourceKind] = []
-        for kind in self._wanted.kinds:
-            if kind.group == "*" and kind in self._wanted.whole:
-                try:
-                    named = Discovery(self._connection).named(kind.kind)
-                    kinds += [ResourceKind(group=one.group, kind=one.kind) for one in named]
-                    continue
-                except ClusterError as error:
-                    self._unnamed[kind] = error
-            if not self._followed(kind):
-                kinds.append(kind)
-        return list(dict.fromkeys(kinds))
-
-    def _followed(self, kind: ResourceKind) -> bool:
-        """Whether a kind in a version is the one that is followed without a version."""
-        if not kind.version or in_any_version(kind) not in self._wanted.kinds:
-            return False
-        discovery = Discovery(self._connection)
-        try:
-            served = discovery.find(kind.group, kind.kind)
-            return discovery.find(kind.group, kind.kind, kind.version) == served
-        except ClusterError:
-            # Its own watch meets the same, and tells.
-            return False
-
-    def _namespaced(self, kind: ResourceKind) -> bool:
-        known = KINDS.get((kind.group, kind.kind))
-        if known is not None or not self._namespaces:
-            return known is None or known.namespaced
-        try:
-            return Discovery(self._connection).find(kind.group, kind.kind, kind.version).namespaced
-        except ClusterError:
-            # Its watch meets the same, and tells.
-            return True
-
     def _watch(self, listing: FollowedList) -> Watch:
         def locate() -> str:
             served = Discovery(self._connection).find(listing.kind.group, listing.kind.kind, listing.kind.version)
@@ -208,26 +154,26 @@ class Watched:
                 raise NotServed(f"{listing} is in no namespace")
             return list_path(served, listing.namespace)
 
+        def put(one: _Item, size: int = 0) -> None:
+            self._inbox.put((listing, watch, one), size)
+
         def changed(what: str, thing: dict[str, Any]) -> None:
             metadata = thing["metadata"]
             text = b"" if what == "DELETED" else json.dumps(thing).encode()
-            self._put(listing, _Event((metadata.get("namespace", ""), metadata["name"]), text), len(text) + EVENT_BYTES)
+            put(_Event((metadata.get("namespace", ""), metadata["name"]), text), len(text) + EVENT_BYTES)
 
         watch = Watch(
             self._connection,
             locate,
             changed=changed,
-            paged=lambda page: self._put(listing, _Page(page), len(page.body)),
+            paged=lambda page: put(_Page(page), len(page.body)),
             limit=self._chunk_size,
-            troubled=lambda error: self._put(listing, _Trouble(error, watch.synced.is_set())),
-            settled=lambda: self._put(listing, None),
+            troubled=lambda error: put(_Trouble(error, watch.synced.is_set())),
+            settled=lambda: put(None),
             backoff=self._backoff,
             label_selector=self._selector if listing.judged else None,
         )
         return watch
-
-    def _put(self, listing: FollowedList, one: _Page | _Event | _Trouble | None, size: int = 0) -> None:
-        self._inbox.put((listing, one), size)
 
     # What has come
 
@@ -283,7 +229,8 @@ class Watched:
             self._failed.add(listing)
             if len(self._failed) == len(self._watches):
                 raise self._first
-        return Lost(listing=listing, gap=gap_of(listing.kind, self._what(listing, synced=synced), error))
+        gap = gap_of(listing.kind, self._what(listing, synced=synced), error)
+        return Lost(listing=listing, gap=gap, why=error.what)
 
     def _what(self, listing: FollowedList, *, synced: bool) -> str:
         if not listing.judged and self._namespaces:

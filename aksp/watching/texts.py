@@ -1,0 +1,27 @@
+"""The texts of objects that are judged again though they have not changed."""
+
+from __future__ import annotations
+
+import zlib
+
+from aksp.live.updates import FollowedList, Key
+
+
+class Texts:
+    """Objects as JSON, small: those that are judged again though they have not changed."""
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[FollowedList, Key], bytes] = {}
+
+    def put(self, key: tuple[FollowedList, Key], text: bytes) -> None:
+        """Keep an object as it is now."""
+        # A fifth of its size, at the speed at which it comes.
+        self._texts[key] = zlib.compress(text, 1)
+
+    def drop(self, key: tuple[FollowedList, Key]) -> None:
+        """Forget an object."""
+        self._texts.pop(key, None)
+
+    def get(self, key: tuple[FollowedList, Key]) -> bytes:
+        """One object."""
+        return zlib.decompress(self._texts[key])

@@ -15,6 +15,8 @@ from aksp.cli.comparison import BaselineOptions, Comparison
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
 from aksp.cli.progress import Notes, progress_bar
+from aksp.compliance.exemptions import unneeded
+from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
@@ -24,6 +26,8 @@ from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
 from aksp.workspace import Workspace, prepare, workspace_root
 
+#: Exemptions that a note names.
+_NAMED = 10
 #: Kubernetes' names of namespaces: RFC 1123 labels.
 NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -168,6 +172,7 @@ def _manifests(
     with progress_bar(notes, len(inventory.files)) as progress:
         result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
     notes.all(inventory.notes)
+    _tell_unneeded(request, plan, result, notes)
     return result
 
 
@@ -193,7 +198,26 @@ def _cluster(
             on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
         )
         with progress_bar(notes, None) as progress:
-            return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+            result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+        _tell_unneeded(request, plan, result, notes)
+        return result
+
+
+def _tell_unneeded(request: ComplianceRequest, plan: Plan, result: ScanResult, notes: Notes) -> None:
+    """Tell which exemptions waive nothing. Of a part of the target, or of one with gaps, that cannot be said."""
+    if request.namespaces or request.selector or result.interrupted or result.report.gaps:
+        return
+    here = (each for one in plan.ready if not one.not_started for each in one.exemptions)
+    idle = unneeded((one for one in here if one.scope.meets(plan.target)), result.report.results)
+    if idle:
+        names = ", ".join(one.name for one in idle[:_NAMED]) + (
+            f" and {len(idle) - _NAMED} more" * (len(idle) > _NAMED)
+        )
+        many = len(idle) > 1
+        notes.note(
+            f"exemption{'s' * many} {names} waive{'s' * (not many)} nothing here: what {'they cover' if many else 'it covers'}"
+            " complies, or is not there"
+        )
 
 
 def exit_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode:

@@ -150,15 +150,15 @@ def test_a_definition_of_the_workspace_can_be_assigned_by_guid(workspace: Worksp
 
 def test_exemptions_that_do_nothing_or_soon_will_are_noted(workspace: Workspace) -> None:
     assign(workspace)
-    exempt(workspace, "lasting", "one", expiresOn="2026-06-16T00:00:00Z")
-    exempt(workspace, "ending", "one", expiresOn="2026-06-15T12:00:00Z")
+    exempt(workspace, "lasting", "one", expiresOn="2026-06-20T00:00:00Z")
+    exempt(workspace, "ending", "one", expiresOn="2026-06-10T00:00:00Z")
     exempt(workspace, "ended", "one", expiresOn="2026-05-31T00:00:00Z")
     exempt(workspace, "orphan", "gone")
     plan = workspace.plan(None, NOW)
 
     assert [exemption.name for exemption in plan.ready[0].exemptions] == ["ending", "lasting"]
     assert len(plan.notes) == 3
-    assert any("ending of one ends in 14 days, on 2026-06-15T12:00:00Z" in note for note in plan.notes)
+    assert any("ending of one ends in 9 days, on 2026-06-10T00:00:00Z" in note for note in plan.notes)
     assert any("ended expired on 2026-05-31" in note for note in plan.notes)
     assert any("there is no assignment 'gone'" in note for note in plan.notes)
 

@@ -155,6 +155,12 @@ class _Fields:
             raise self._not(name, "a list")
         return (_Fields(each, f"{self._path(name)}[{at}]") for at, each in enumerate(listed))
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        listed = self.any(name)
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            raise self._not(name, "a list of texts")
+        return tuple(listed)
+
     def any(self, name: str) -> Any:
         try:
             return self._values[name]
@@ -242,6 +248,8 @@ def _target(fields: _Fields) -> Target:
         name=fields.text("name"),
         scope=fields.text("scope"),
         server=fields.optional_text("server"),
+        # Reports from before there were filters have none.
+        filters=fields.texts("filters") if fields.has("filters") else (),
     )
 
 

@@ -60,7 +60,7 @@ class DamagedHistory(InvalidInput):
 class ScanTarget:
     """What makes scans comparable: the target, and which part of it was looked at.
 
-    ``filters`` are the namespaces and the selector, as the command line names them; empty for all.
+    ``filters`` are the options that left something out, as the command line names them; empty for all.
     """
 
     kind: TargetKind
@@ -69,10 +69,10 @@ class ScanTarget:
     filters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, report: Report, filters: Sequence[str] = ()) -> ScanTarget:
+    def of(cls, report: Report) -> ScanTarget:
         """The subject of a report."""
         target = report.target
-        return cls(kind=target.kind, name=target.name, scope=target.scope, filters=tuple(filters))
+        return cls(kind=target.kind, name=target.name, scope=target.scope, filters=target.filters)
 
     @classmethod
     def parse(cls, text: str) -> ScanTarget:

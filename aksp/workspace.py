@@ -13,7 +13,7 @@ from aksp.catalog.folder import Folder
 from aksp.catalog.interface import Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent
-from aksp.compliance.exemptions import by_assignment
+from aksp.compliance.exemptions import SOON, by_assignment, ends_within
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Audit
 from aksp.compliance.nothing import ADMISSION_ONLY
@@ -26,6 +26,7 @@ from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import Definition, RegoModule
 from aksp.model.effect import Effect
 from aksp.model.scope import Scope
+from aksp.model.times import rfc3339
 from aksp.store.files import Files
 from aksp.store.interface import Store
 
@@ -103,7 +104,7 @@ class Workspace:
             broken=broken,
             notes=[
                 *(f"a definition cannot be loaded: {text}" for text in unused),
-                *(note for exemption in exemptions if (note := idle(exemption, names, now))),
+                *(note for one in exemptions if (note := idle(one, names, now) or ending(one, now))),
             ],
         )
 
@@ -180,6 +181,18 @@ def idle(exemption: Exemption, assignments: Collection[str], now: datetime) -> s
         assert exemption.expires_on is not None
         return f"exemption {exemption.name} expired on {exemption.expires_on:%Y-%m-%d}, so it does nothing"
     return None
+
+
+def ending(exemption: Exemption, now: datetime) -> str | None:
+    """That an exemption ends soon, as a note, or None."""
+    if exemption.expires_on is None or not ends_within(exemption, SOON, now):
+        return None
+    days = (exemption.expires_on - now).days
+    left = "today" if not days else f"in {days} day{'s' if days > 1 else ''}"
+    return (
+        f"exemption {exemption.name} of {exemption.assignment} ends {left}, on {rfc3339(exemption.expires_on)}:"
+        " what it waives counts again from then on"
+    )
 
 
 def check_parameters(assignment: Assignment, definition: Definition) -> None:

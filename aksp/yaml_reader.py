@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -109,6 +110,31 @@ def read_yaml(text: str, where: str) -> list[tuple[Any, Node]]:
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(getattr(error, "reason", "") or "not YAML")
         raise InvalidInput(f"invalid YAML: {problem}", where=f"{where}{line}") from error
+
+
+def line_of(node: Node, path: str) -> int:
+    """The line of a field such as ``spec.resources[0].name``; where it is not there, that of what should have it."""
+    import yaml
+
+    line: int = node.start_mark.line + 1
+    rest = path
+    while rest:
+        if isinstance(node, yaml.SequenceNode):
+            at = re.match(r"\[(\d+)\]\.?", rest)
+            if at is None or int(at[1]) >= len(node.value):
+                return line
+            node, rest = node.value[int(at[1])], rest[at.end() :]
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        # Keys may have dots: the longest that fits.
+        fitting = [(key, value) for key, value in pairs if re.match(rf"{re.escape(key.value)}(?:$|[.\[])", rest)]
+        if not fitting:
+            return line
+        key, node = max(fitting, key=lambda pair: len(pair[0].value))
+        rest = rest[len(key.value) :].removeprefix(".")
+        line = key.start_mark.line + 1
+    return line
 
 
 def _check_size(events: Any, where: str) -> None:

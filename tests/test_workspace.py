@@ -148,27 +148,29 @@ def test_a_definition_of_the_workspace_can_be_assigned_by_guid(workspace: Worksp
 # Exemptions
 
 
-def test_exemptions_that_do_nothing_are_noted(workspace: Workspace) -> None:
+def test_exemptions_that_do_nothing_or_soon_will_are_noted(workspace: Workspace) -> None:
     assign(workspace)
-    exempt(workspace, "lasting", "one", expiresOn="2026-06-02T00:00:00Z")
+    exempt(workspace, "lasting", "one", expiresOn="2026-06-20T00:00:00Z")
+    exempt(workspace, "ending", "one", expiresOn="2026-06-10T00:00:00Z")
     exempt(workspace, "ended", "one", expiresOn="2026-05-31T00:00:00Z")
     exempt(workspace, "orphan", "gone")
     plan = workspace.plan(None, NOW)
 
-    assert [exemption.name for exemption in plan.ready[0].exemptions] == ["lasting"]
-    assert len(plan.notes) == 2
+    assert [exemption.name for exemption in plan.ready[0].exemptions] == ["ending", "lasting"]
+    assert len(plan.notes) == 3
+    assert any("ending of one ends in 9 days, on 2026-06-10T00:00:00Z" in note for note in plan.notes)
     assert any("ended expired on 2026-05-31" in note for note in plan.notes)
     assert any("there is no assignment 'gone'" in note for note in plan.notes)
 
 
-def test_a_malformed_exemption_ends_the_run_with_file_and_field(workspace: Workspace) -> None:
+def test_a_malformed_exemption_ends_the_run_with_file_line_and_field(workspace: Workspace) -> None:
     assign(workspace)
     exempt(workspace, "bad", "one", exemptionCategory="Forever")
     with pytest.raises(InvalidInput, match=r"spec\.exemptionCategory") as error:
         workspace.plan(None, NOW)
 
     assert error.value.exit_code is ExitCode.INVALID
-    assert str(error.value.where).endswith("exemptions/bad.yaml")
+    assert str(error.value.where).endswith("exemptions/bad.yaml:6")
 
 
 def test_an_exemption_of_an_assignment_that_is_there_does_something_until_it_ends() -> None:

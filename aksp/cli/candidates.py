@@ -86,6 +86,18 @@ def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
     return []
 
 
+def exemptions(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The exemptions of the workspace. A cluster is not asked, as for assignments."""
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    if str(ctx.params.get("store") or "files") != "files":
+        return []
+    with contextlib.suppress(AkspError, OSError):
+        return [(one.name, one.assignment) for one in Workspace.open(_workspace(ctx)).store.exemptions()]
+    return []
+
+
 def formats(ctx: typer.Context, incomplete: str) -> Candidates:
     """The formats of a report, and ci. Behind the = a shell completes files by itself."""
     from aksp.cli.ci import CI

@@ -72,6 +72,19 @@ class ClusterChoice:
         return Target(kind=TargetKind.CLUSTER, name=name, scope=str(Scope.cluster(name)), server=connection.server)
 
 
+def scope_of(scope: str | None, choice: ClusterChoice) -> Scope:
+    """The scope that --scope or --cluster gives; everywhere without both. Raises InvalidInput."""
+    from aksp.errors import InvalidInput
+    from aksp.model.scope import EVERYWHERE, Scope
+
+    if scope and choice.cluster:
+        raise InvalidInput("--scope and --cluster are two ways to say the same", hint="give one of them")
+    try:
+        return Scope.cluster(choice.name()) if choice.cluster else Scope.parse(scope) if scope else EVERYWHERE
+    except ValueError as error:
+        raise InvalidInput(str(error)) from error
+
+
 def unknown_cluster(scope: Scope, kubeconfig: str | None) -> str | None:
     """That no kubeconfig context is the cluster that a scope names, which may still come; None when one is."""
     from aksp.errors import ClusterError

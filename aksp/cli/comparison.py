@@ -46,7 +46,6 @@ class Comparison:
 
     options: BaselineOptions
     workspace: Path
-    filters: Sequence[str]
     notes: Notes
     baseline: Mapping[str, StoredFinding] = field(default_factory=dict)
     report: Report | None = None
@@ -74,8 +73,13 @@ class Comparison:
         bad = ComplianceState.NON_COMPLIANT
         return [one for key, one in self.found.items() if one.state is bad and key not in self.baseline]
 
-    def prepare(self) -> None:
-        """Read the baseline, before any work is done. Raises InvalidInput."""
+    def prepare(self, chosen: Sequence[str] = ()) -> None:
+        """Read the baseline, before any work is done; ``chosen`` are options that leave assignments out. Raises InvalidInput."""
+        if self.options.write_baseline and chosen and self.options.baseline is None:
+            raise InvalidInput(
+                f"--write-baseline with {chosen[0]} would forget what is known of all other assignments",
+                hint="give --baseline FILE for a baseline of these alone",
+            )
         if self.options.known:
             self.baseline = read_baseline(self.file)
 
@@ -93,7 +97,7 @@ class Comparison:
         return report
 
     def _with_past(self, report: Report) -> Report:
-        history, subject = History(self.workspace), ScanTarget.of(report, self.filters)
+        history, subject = History(self.workspace), ScanTarget.of(report)
         try:
             past = history.snapshots(subject, PAST)
             before = history.findings(subject) if self.options.diff else {}
@@ -120,8 +124,12 @@ class Comparison:
         return replace(report, past=past, changes=changes)
 
     def _tell(self) -> None:
+        assert self.report is not None  # begin comes first
         known = sum(1 for key in self.baseline if key in self.found)
-        gone = len(self.baseline) - known
+        lines = {line.name for line in self.report.assignments}
+        # What was left out is not known to be gone.
+        some = bool(self.report.target.filters)
+        gone = sum(not some or one.assignment in lines for one in self.baseline.values()) - known
         self.notes.note(
             f"baseline {self.file}: {plural(len(self.new), 'new violation')}, {known} known, {gone} no longer found"
         )
@@ -142,7 +150,7 @@ class Comparison:
             count = write_baseline(self.file, self.report, sorted(self.found.values(), key=order))
             self.notes.note(f"{plural(count, 'violation')} written to {self.file}")
         if self.options.history and self.report.assignments:
-            history, subject = History(self.workspace), ScanTarget.of(self.report, self.filters)
+            history, subject = History(self.workspace), ScanTarget.of(self.report)
             try:
                 try:
                     history.record(subject, self.report, self.found.values())

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.comparison import BaselineOptions, Comparison
+from aksp.cli.filters import Filters
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
 from aksp.cli.progress import Notes, progress_bar
+from aksp.compliance.exemptions import unneeded
+from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
@@ -24,6 +27,8 @@ from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
 from aksp.workspace import Workspace, prepare, workspace_root
 
+#: Exemptions that a note names.
+_NAMED = 10
 #: Kubernetes' names of namespaces: RFC 1123 labels.
 NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -37,8 +42,7 @@ class ComplianceRequest:
     recursive: bool
     outputs: Sequence[str]
     source: ReportSource
-    namespaces: Sequence[str]
-    selector: str | None
+    filters: Filters
     show: Show
     group_by: GroupBy
     fail_on: FailOn
@@ -80,6 +84,9 @@ def evaluate(request: ComplianceRequest) -> ExitCode:
     if not report.assignments:
         notes.note(
             f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be"
+            if not request.filters.of_assignments
+            else f"of what is assigned in {workspace.root} nothing that reaches {report.target.scope} is chosen by"
+            f" {' '.join(request.filters.of_assignments)}"
         )
     if outcome.interrupted:
         return ExitCode.INTERRUPTED
@@ -91,7 +98,7 @@ def begun(request: ComplianceRequest) -> tuple[Notes, Outputs]:
     """What is told besides, and where to, once the options are checked that need no cluster. Raises InvalidInput."""
     notes = Notes(quiet=request.quiet)
     outputs = Outputs.parse(request.outputs, notes)
-    _check_namespaces(request.namespaces)
+    _check_namespaces(request.filters.namespaces)
     return notes, outputs
 
 
@@ -99,7 +106,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> ExitCod
     """Write the outputs of the add-on's last report. Needs neither a workspace nor the engine."""
     from aksp.cli.last_report import last_report, refuse_filters
 
-    refuse_filters(files=request.files, namespaces=request.namespaces, selector=request.selector, show=request.show)
+    refuse_filters(files=request.files, filters=request.filters.words, show=request.show)
     if request.compared.diff:
         raise InvalidInput(
             "--diff compares scans, and --from addon does not scan",
@@ -118,11 +125,8 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> ExitCod
 
 def _comparison(request: ComplianceRequest, root: Path, notes: Notes) -> Comparison:
     """What this scan is held against. Raises InvalidInput for a baseline that cannot be read."""
-    filters = [f"-n {name}" for name in sorted(set(request.namespaces))]
-    if request.selector:
-        filters.append(f"-l {request.selector}")
-    comparison = Comparison(options=request.compared, workspace=root, filters=filters, notes=notes)
-    comparison.prepare()
+    comparison = Comparison(options=request.compared, workspace=root, notes=notes)
+    comparison.prepare(request.filters.of_assignments)
     return comparison
 
 
@@ -145,29 +149,35 @@ def _manifests(
             "--context and --kubeconfig name a cluster, and -f judges manifests",
             hint="add --cluster to judge the manifests by what reaches that cluster",
         )
-    if len(request.namespaces) > 1:
+    if len(request.filters.namespaces) > 1:
         raise InvalidInput("-n is given more than once, and manifests can be filtered by one namespace")
     try:
-        selector = Selector.parse_text(request.selector) if request.selector else None
+        selector = Selector.parse_text(request.filters.selector) if request.filters.selector else None
     except ValueError as error:
         raise InvalidInput(f"-l: {error}") from error
     scope = Scope.cluster(request.where.name()) if request.where.cluster else None
-    plan = prepare(engine, workspace.plan(scope, now))
+    plan = _plan(request, workspace, engine, scope, now)
     notes.all(plan.notes)
     inventory = Manifests(
         engine,
         request.files,
         recursive=request.recursive,
-        namespace=next(iter(request.namespaces), None),
+        namespace=next(iter(request.filters.namespaces), None),
         selector=selector,
         custom_workloads=request.custom_workloads,
         exclude=request.exclude,
         workspace=workspace.root,
     )
-    target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
+    target = Target(
+        kind=TargetKind.MANIFESTS,
+        name=" ".join(request.files),
+        scope=str(scope or "/"),
+        filters=request.filters.words,
+    )
     with progress_bar(notes, len(inventory.files)) as progress:
         result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
     notes.all(inventory.notes)
+    _tell_unneeded(request, plan, result, notes)
     return result
 
 
@@ -181,19 +191,43 @@ def _cluster(
     warming = threading.Thread(target=warm, daemon=True)
     warming.start()
     with request.where.connected(notes.note) as connection:
-        target = request.where.target(connection)
-        plan = prepare(engine, workspace.plan(Scope(target.scope), now))
+        target = replace(request.where.target(connection), filters=request.filters.words)
+        plan = _plan(request, workspace, engine, Scope(target.scope), now)
         notes.all(plan.notes)
         inventory = Cluster(
             engine,
             connection,
-            namespaces=request.namespaces,
-            selector=request.selector,
+            namespaces=request.filters.namespaces,
+            selector=request.filters.selector,
             chunk_size=request.chunk_size,
             on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
         )
         with progress_bar(notes, None) as progress:
-            return Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+            result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+        _tell_unneeded(request, plan, result, notes)
+        return result
+
+
+def _plan(request: ComplianceRequest, workspace: Workspace, engine: Engine, scope: Scope | None, now: datetime) -> Plan:
+    """What is judged, ready to be."""
+    return prepare(engine, request.filters.chosen(workspace.plan(scope, now), workspace))
+
+
+def _tell_unneeded(request: ComplianceRequest, plan: Plan, result: ScanResult, notes: Notes) -> None:
+    """Tell which exemptions waive nothing. Of a part of the target, or of one with gaps, that cannot be said."""
+    if request.filters.namespaces or request.filters.selector or result.interrupted or result.report.gaps:
+        return
+    here = (each for one in plan.ready if not one.not_started for each in one.exemptions)
+    idle = unneeded((one for one in here if one.scope.meets(plan.target)), result.report.results)
+    if idle:
+        names = ", ".join(one.name for one in idle[:_NAMED]) + (
+            f" and {len(idle) - _NAMED} more" * (len(idle) > _NAMED)
+        )
+        many = len(idle) > 1
+        notes.note(
+            f"exemption{'s' * many} {names} waive{'s' * (not many)} nothing here: what {'they cover' if many else 'it covers'}"
+            " complies, or is not there"
+        )
 
 
 def exit_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode:

@@ -18,13 +18,13 @@ SYNC_INTERVAL = timedelta(minutes=5)
 STALE_AFTER = 3 * SYNC_INTERVAL
 
 
-def refuse_filters(*, files: Sequence[str], namespaces: Sequence[str], selector: str | None, show: Show) -> None:
+def refuse_filters(*, files: Sequence[str], filters: Sequence[str], show: Show) -> None:
     """Raise InvalidInput for options that a report which is already made cannot follow."""
     scan = "leave out --from addon to scan the cluster now"
     if files:
         raise InvalidInput("-f judges manifests, and --from addon is about a cluster", hint="give one of the two")
-    if namespaces or selector:
-        option = "-n" if namespaces else "-l"
+    if filters:
+        option = filters[0].partition(" ")[0]
         raise InvalidInput(
             f"{option} does not combine with --from addon: the add-on counts the whole cluster, and its counts cannot"
             " be told apart afterwards",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aksp.cli.ci import say
@@ -14,6 +14,7 @@ from aksp.cli.options import ListFormat, StoreKind
 if TYPE_CHECKING:
     from aksp.model.definition import Definition
     from aksp.store.cluster import ClusterStore
+    from aksp.store.interface import Store
 
 
 @contextmanager
@@ -34,6 +35,78 @@ def refuse_cluster_options(store: StoreKind, context: str | None, kubeconfig: st
             f"{'--context' if context else '--kubeconfig'} names a cluster, and the store is the workspace's files",
             hint="add --store cluster",
         )
+
+
+@contextmanager
+def store_of(kind: StoreKind, choice: ClusterChoice, workspace: str | None) -> Iterator[Store]:
+    """The store that is meant. Raises InvalidInput for a workspace that is named and not there, or ClusterError."""
+    from aksp.workspace import Workspace
+
+    with ExitStack() as stack:
+        if kind is StoreKind.CLUSTER:
+            yield stack.enter_context(cluster_store(choice))
+        else:
+            yield Workspace.open(workspace).store
+
+
+def show(
+    kind: str, name: str, output: ListFormat, store: StoreKind, choice: ClusterChoice, workspace: str | None
+) -> None:
+    """Print the document of a kind and name. Raises InvalidInput when there is none."""
+    from aksp.compliance.parameters import nearest
+    from aksp.errors import InvalidInput
+    from aksp.store.cluster import label, without_server_fields
+    from aksp.store.documents import WORDS, document_of
+    from aksp.workspace import Workspace
+
+    found: dict[str, Any]
+    if store is StoreKind.CLUSTER:
+        with cluster_store(choice) as cluster:
+            found = {d["metadata"]["name"]: without_server_fields(d) for d in cluster.documents(kind)}
+            place = f"cluster {cluster.name}"
+    else:
+        opened = Workspace.open(workspace)
+        listed = opened.store.assignments() if kind == "PolicyAssignment" else opened.store.exemptions()
+        found = {one.name: document_of(one) for one in listed}
+        place = str(opened.root)
+    if name not in found:
+        raise InvalidInput(f"there is no {WORDS[kind]} {name!r} in {place}", hint=nearest(name, found))
+    print_document(output, found[name], label(found[name]))
+
+
+def delete(
+    kind: str,
+    names: Sequence[str],
+    store: StoreKind,
+    choice: ClusterChoice,
+    workspace: str | None,
+    *,
+    every: bool,
+) -> None:
+    """Delete those of a kind that are named, or every one; a name that is not there is told before any is deleted."""
+    from aksp.compliance.parameters import nearest
+    from aksp.errors import InvalidInput
+    from aksp.model.assignment import API_VERSION
+    from aksp.store.documents import WORDS
+
+    word, typed = WORDS[kind], f"{kind.lower()}.{API_VERSION.partition('/')[0]}"
+    if bool(names) == every:
+        raise InvalidInput(f"give the names of {word}s, or --all" if not names else "--all needs no names")
+    with store_of(store, choice, workspace) as kept:
+        wanted = list(dict.fromkeys(name.removeprefix(f"{typed}/") for name in names))
+        # Of one name the store itself tells, and needs no right to list.
+        if len(wanted) != 1:
+            listed = kept.assignments() if kind == "PolicyAssignment" else kept.exemptions()
+            known = [one.name for one in listed]
+            for name in wanted:
+                if name not in known:
+                    hint = nearest(name, known)
+                    raise InvalidInput(f"there is no {word} {name!r}, so none was deleted", hint=hint)
+            wanted = wanted or known
+        for name in wanted:
+            say(f'{typed} "{name}" deleted ({kept.delete(name, kind)})')
+        if not wanted:
+            say(f"there is no {word}, so nothing was deleted")
 
 
 def own_resource(definition: Definition) -> dict[str, Any] | None:

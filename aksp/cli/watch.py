@@ -65,8 +65,8 @@ def follow(request: ComplianceRequest) -> ExitCode:
     _refuse(request)
     workspace = Workspace.open(request.workspace)
     with request.where.connected(notes.note) as connection, Engine() as engine:
-        target = request.where.target(connection)
-        plan = workspace.plan(Scope(target.scope), _now())
+        target = replace(request.where.target(connection), filters=request.filters.words)
+        plan = request.filters.chosen(workspace.plan(Scope(target.scope), _now()), workspace)
         if no_assignment(plan, target) is not None:
             raise NothingToJudge(
                 f"nothing is in force in {workspace.root} that reaches {target.scope}, so there is nothing to watch",
@@ -78,12 +78,12 @@ def follow(request: ComplianceRequest) -> ExitCode:
             engine,
             connection,
             wanted_of(plan),
-            namespaces=request.namespaces,
-            selector=request.selector,
+            namespaces=request.filters.namespaces,
+            selector=request.filters.selector,
             chunk_size=request.chunk_size,
         )
         # They may come while one watches.
-        notes.all([f"{gap.message} yet" for gap in absent_namespaces(connection, request.namespaces)])
+        notes.all([f"{gap.message} yet" for gap in absent_namespaces(connection, request.filters.namespaces)])
         watcher = Watcher(plan, engine, source, target, now=_now, collect_compliant=request.show is Show.ALL)
         with source:
             if _on_screen(request):
@@ -91,10 +91,10 @@ def follow(request: ComplianceRequest) -> ExitCode:
             else:
                 _tell(watcher, notes, as_json=list(request.outputs) == ["json"])
         report = watcher.report()
-        report = replace(report, gaps=[*report.gaps, *absent_namespaces(connection, request.namespaces)])
+        report = replace(report, gaps=[*report.gaps, *absent_namespaces(connection, request.filters.namespaces)])
     if _on_screen(request):
         draw_plain([summary.heading(report), summary.closing(report)], sys.stdout, width=_width(), color=False)
-    comparison = Comparison(options=BaselineOptions(), workspace=workspace.root, filters=(), notes=notes, report=report)
+    comparison = Comparison(options=BaselineOptions(), workspace=workspace.root, notes=notes, report=report)
     return exit_code(request, comparison)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
 from aksp.model.assignment import ExemptedResource, Exemption
+from aksp.model.compliance import Result
 from aksp.model.resource import Container, Document, Owner, Resource
 from aksp.model.scope import Scope
 
+#: How long before its end an exemption is told to end.
+SOON: Final = timedelta(days=14)
 _FIELDS: Final = ("name", "image", "container", "namespace", "kind")
 _EQUALS, _STARTS, _ENDS = "equals", "starts", "ends"
 #: A field, one of the three, and a text.
@@ -23,6 +27,19 @@ def by_assignment(exemptions: Iterable[Exemption]) -> dict[str, list[Exemption]]
     for exemption in exemptions:
         found.setdefault(exemption.assignment, []).append(exemption)
     return found
+
+
+def ends_within(exemption: Exemption, period: timedelta, now: datetime) -> bool:
+    """Whether it is in force now, and no longer so after a period."""
+    return not exemption.expired(now) and exemption.expires_on is not None and exemption.expires_on - now <= period
+
+
+def unneeded(exemptions: Iterable[Exemption], results: Iterable[Result]) -> list[Exemption]:
+    """The exemptions that no result names: nothing was found that they would waive, or others waive it."""
+    waived = {
+        shared.exemption.name for shared in {id(one.shared): one.shared for one in results}.values() if shared.exemption
+    }
+    return [one for one in exemptions if one.name not in waived]
 
 
 def covers(exemption: Exemption, document: Document, container: Container | None, target: Scope) -> bool:

@@ -196,7 +196,7 @@ def assignment_cluster(assignment: Assignment) -> Scope:
 
 def reaches(assignment: Assignment, target: Scope) -> bool:
     """Whether an assignment has anything to do with a target, or with part of it."""
-    return assignment.scope.covers(target) or target.covers(assignment.scope)
+    return assignment.scope.meets(target)
 
 
 def _names(what: str, value: Any) -> tuple[str, ...]:

@@ -79,12 +79,16 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """What was evaluated; server is the API server's URL, None for files."""
+    """What was evaluated; server is the API server's URL, None for files.
+
+    ``filters`` are the options that left a part of it, or of what is assigned, out; empty for all.
+    """
 
     kind: TargetKind
     name: str
     scope: str
     server: str | None = None
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -55,6 +55,10 @@ class Scope:
         mine = self.key
         return other.key[: len(mine)] == mine
 
+    def meets(self, other: Scope) -> bool:
+        """Whether anything lies under both: one of them covers the other."""
+        return self.covers(other) or other.covers(self)
+
     def __str__(self) -> str:
         return self.path
 

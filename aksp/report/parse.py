@@ -7,10 +7,12 @@ an assignment's severity only when it has results.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from aksp.errors import InvalidInput
@@ -32,8 +34,11 @@ from aksp.model.compliance import (
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
 from aksp.report.fields import NAMED, OBJECTS, ResultField
+from aksp.yaml_reader import open_regular
 
 KIND: Final = "ComplianceReport"
+#: Bytes of the longest file, some two million results.
+_LONGEST: Final = 1 << 30
 _Word = TypeVar("_Word", bound=StrEnum)
 _Part = TypeVar("_Part")
 _OTHERS: Final = tuple(field for field in NAMED if field.within != "resource")
@@ -69,6 +74,29 @@ def report_from(document: Mapping[str, Any]) -> Report:
         results=results,
         gaps=tuple(_gap(each) for each in head.items("gaps")),
     )
+
+
+def read_report(path: str) -> Report:
+    """The report in a file of ``-o json``, or in one from standard input for ``-``. Raises InvalidInput."""
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(_LONGEST + 1)
+        else:
+            with open_regular(Path(path)) as stream:
+                data = stream.read(_LONGEST + 1)
+        if len(data) > _LONGEST:
+            raise InvalidInput(f"is longer than {_LONGEST >> 30} GiB", where=path)
+        document = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidInput(
+            f"cannot be read as a report: {reason}", where=path, hint="`aksp compliance -o json=FILE` writes one"
+        ) from error
+    try:
+        return report_from(document)
+    except InvalidInput as error:
+        hint = error.hint or "it may be damaged: `aksp compliance -o json=FILE` writes one"
+        raise InvalidInput(error.what, where=path, hint=hint) from error
 
 
 class _Fields:
@@ -126,6 +154,12 @@ class _Fields:
         if not isinstance(listed, list):
             raise self._not(name, "a list")
         return (_Fields(each, f"{self._path(name)}[{at}]") for at, each in enumerate(listed))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        listed = self.any(name)
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            raise self._not(name, "a list of texts")
+        return tuple(listed)
 
     def any(self, name: str) -> Any:
         try:
@@ -214,6 +248,8 @@ def _target(fields: _Fields) -> Target:
         name=fields.text("name"),
         scope=fields.text("scope"),
         server=fields.optional_text("server"),
+        # Reports from before there were filters have none.
+        filters=fields.texts("filters") if fields.has("filters") else (),
     )
 
 

@@ -24,6 +24,7 @@ class TargetWire(TypedDict):
     name: str
     scope: str
     server: str | None
+    filters: list[str]
 
 
 class CountsWire(TypedDict):
@@ -80,6 +81,7 @@ def head(report: Report) -> HeadWire:
             "name": target.name,
             "scope": target.scope,
             "server": target.server,
+            "filters": list(target.filters),
         },
         "state": report.state.value,
         "compliancePercent": one_decimal(report.compliance_percent),

@@ -12,7 +12,14 @@ from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.model.assignment import API_VERSION, Assignment, Exemption
-from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
+from aksp.store.documents import (
+    WORDS,
+    assignment_document,
+    assignment_from,
+    document_of,
+    exemption_document,
+    exemption_from,
+)
 from aksp.store.interface import ApplyResult
 
 #: The kinds of documents and their plurals.
@@ -65,14 +72,14 @@ class ClusterStore:
                 objects.list_all(self._connection, _path(kind))
         return found
 
-    def save(self, assignment: Assignment, *, replace: bool) -> tuple[ApplyResult, str]:
-        """Keep an assignment; what became of it, and its name in the cluster.
+    def save(self, one: Assignment | Exemption, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep an assignment or an exemption; what became of it, and in which cluster.
 
         The same content again changes nothing; other content needs replace, else InvalidInput.
         """
-        document = assignment_document(assignment)
+        document = document_of(one)
         (change,) = self.save_all([document], replace=replace)
-        return change, f"{label(document)} in cluster {self.name}"
+        return change, f"cluster {self.name}"
 
     def save_all(self, documents: Sequence[Mapping[str, Any]], *, replace: bool) -> list[ApplyResult]:
         """Keep several documents, in their order, after a look at all of them. As `save`."""
@@ -100,17 +107,17 @@ class ClusterStore:
 
     def _taken(self, document: Mapping[str, Any]) -> InvalidInput:
         return InvalidInput(
-            f"{_WORDS[document['kind']]} {_name(document)!r} is in cluster {self.name} with other content",
+            f"{WORDS[document['kind']]} {_name(document)!r} is in cluster {self.name} with other content",
             where=label(document),
             hint="give --replace to overwrite it"
-            + (", or another --name" if document["kind"] == "PolicyAssignment" else ""),
+            + ("" if document["kind"] == "PolicyDefinition" else ", or another --name"),
         )
 
-    def delete(self, name: str) -> str:
-        """Remove an assignment and say where it was. Raises InvalidInput when there is none."""
-        if not self.remove("PolicyAssignment", name):
-            known = [_name(document) for document in self.documents("PolicyAssignment")]
-            raise InvalidInput(f"there is no assignment {name!r} in cluster {self.name}", hint=nearest(name, known))
+    def delete(self, name: str, kind: str = "PolicyAssignment") -> str:
+        """Remove a document and say where it was. Raises InvalidInput when there is none."""
+        if not self.remove(kind, name):
+            known = [_name(document) for document in self.documents(kind)]
+            raise InvalidInput(f"there is no {WORDS[kind]} {name!r} in cluster {self.name}", hint=nearest(name, known))
         return f"cluster {self.name}"
 
     def apply(
@@ -167,9 +174,6 @@ class ClusterStore:
                 where=place,
                 hint=f"ask for the right to {verb} {PLURALS[kind]}.{API_VERSION.partition('/')[0]}",
             ) from error
-
-
-_WORDS = {"PolicyDefinition": "definition", "PolicyExemption": "exemption", "PolicyAssignment": "assignment"}
 
 
 def label(document: Mapping[str, Any]) -> str:

@@ -35,8 +35,19 @@ _EXEMPTION_FIELDS = (
 _RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
 
 
+#: What the kinds of documents are called in messages.
+WORDS = {"PolicyDefinition": "definition", "PolicyExemption": "exemption", "PolicyAssignment": "assignment"}
+
 #: RFC 3339, where the time and its offset may be left out.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII)
+
+
+class WrongField(InvalidInput):
+    """A field of a document cannot be used; ``field`` is its path, as in ``spec.resources[0].name``."""
+
+    def __init__(self, what: str, *, field: str, where: str, hint: str | None = None) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.field = field
 
 
 class _SpecFields:
@@ -49,12 +60,15 @@ class _SpecFields:
         self._value = value
         for key in value:
             if key not in known:
-                raise InvalidInput(f"{path}.{key} is not a known field", where=origin, hint=nearest(str(key), known))
+                field = f"{path}.{key}"
+                raise WrongField(
+                    f"{field} is not a known field", field=field, where=origin, hint=nearest(str(key), known)
+                )
 
     def wrong(self, key: str, expected: str, got: Any) -> InvalidInput:
         field = f"{self.path}.{key}" if key else self.path
         found = "missing" if got is None else f"{got!r}"
-        return InvalidInput(f"{field} is {found}, expected {expected}", where=self.origin)
+        return WrongField(f"{field} is {found}, expected {expected}", field=field, where=self.origin)
 
     def text(self, key: str, *, required: bool = False) -> str:
         value = self._value.get(key)
@@ -109,7 +123,8 @@ class _SpecFields:
         try:
             return Scope.parse(text)
         except ValueError as error:
-            raise InvalidInput(f"{self.path}.{key}: {error}", where=self.origin) from error
+            field = f"{self.path}.{key}"
+            raise WrongField(f"{field}: {error}", field=field, where=self.origin) from error
 
     def time(self, key: str) -> datetime | None:
         value = self._value.get(key)
@@ -137,13 +152,19 @@ def _head(document: Any, origin: str, kind: str) -> tuple[str, Any]:
     if not isinstance(document, Mapping):
         raise InvalidInput("not a mapping", where=origin)
     if document.get("apiVersion") != API_VERSION:
-        raise InvalidInput(f"apiVersion is {document.get('apiVersion')!r}, expected {API_VERSION}", where=origin)
+        raise WrongField(
+            f"apiVersion is {document.get('apiVersion')!r}, expected {API_VERSION}", field="apiVersion", where=origin
+        )
     if document.get("kind") != kind:
-        raise InvalidInput(f"kind is {document.get('kind')!r}, expected {kind}", where=origin)
+        raise WrongField(f"kind is {document.get('kind')!r}, expected {kind}", field="kind", where=origin)
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidInput(f"metadata.name is {name!r}, expected lower-case letters, digits, - and .", where=origin)
+        raise WrongField(
+            f"metadata.name is {name!r}, expected lower-case letters, digits, - and .",
+            field="metadata.name",
+            where=origin,
+        )
     return name, document.get("spec")
 
 
@@ -154,7 +175,8 @@ def assignment_from(document: Any, origin: str) -> Assignment:
     parameters: dict[str, Any] = {}
     for key, entry in fields.mapping("parameters").items():
         if not isinstance(entry, Mapping) or set(entry) != {"value"}:
-            raise InvalidInput(f"spec.parameters.{key} is {entry!r}, expected {{value: …}}", where=origin)
+            field = f"spec.parameters.{key}"
+            raise WrongField(f"{field} is {entry!r}, expected {{value: …}}", field=field, where=origin)
         parameters[str(key)] = entry["value"]
     mode = fields.text("enforcementMode") or EnforcementMode.DEFAULT.value
     if mode not in tuple(EnforcementMode):
@@ -199,6 +221,11 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
 
 
+def document_of(one: Assignment | Exemption) -> dict[str, Any]:
+    """What is assigned, or exempt, as a document."""
+    return assignment_document(one) if isinstance(one, Assignment) else exemption_document(one)
+
+
 def exemption_from(document: Any, origin: str) -> Exemption:
     """Read a PolicyExemption. Raises InvalidInput that names the field."""
     name, spec = _head(document, origin, "PolicyExemption")
@@ -207,15 +234,17 @@ def exemption_from(document: Any, origin: str) -> Exemption:
     if category not in tuple(ExemptionCategory):
         raise fields.wrong("exemptionCategory", " or ".join(ExemptionCategory), category)
     if fields.array("policyDefinitionReferenceIds"):
-        raise InvalidInput(
+        raise WrongField(
             "spec.policyDefinitionReferenceIds names members of an initiative, and the assignment is of one definition",
+            field="spec.policyDefinitionReferenceIds",
             where=origin,
             hint="leave the field out",
         )
     resources = fields.array("resources")
     if not resources and spec.get("resources") is not None:
-        raise InvalidInput(
+        raise WrongField(
             "spec.resources is empty: it exempts nothing",
+            field="spec.resources",
             where=origin,
             hint="name what is exempt, or leave the field out to exempt everything in the scope",
         )
@@ -260,7 +289,10 @@ def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
     fields = _SpecFields(entry, origin, path, _RESOURCE_FIELDS)
     given = {key: fields.text(key) or None for key in _RESOURCE_FIELDS}
     if not any(given.values()):
-        raise InvalidInput(
-            f"{path} is empty, so it would exempt everything", where=origin, hint="leave resources out to mean that"
+        raise WrongField(
+            f"{path} is empty, so it would exempt everything",
+            field=path,
+            where=origin,
+            hint="leave resources out to mean that",
         )
     return ExemptedResource(**given)

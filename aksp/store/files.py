@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
 from aksp.store.atomic_file import AtomicFile
-from aksp.store.documents import assignment_document, assignment_from, exemption_from
+from aksp.store.documents import WORDS, WrongField, assignment_from, document_of, exemption_from
 from aksp.store.interface import ApplyResult
-from aksp.yaml_reader import read_file, read_yaml
+from aksp.yaml_reader import line_of, read_file, read_yaml
 from aksp.yaml_writer import to_yaml
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
 
 
 class _Named(Protocol):
@@ -28,6 +30,8 @@ class _Named(Protocol):
 
 T = TypeVar("T", bound=_Named)
 
+#: The folder of each kind.
+_FOLDERS: Final = {"PolicyAssignment": "assignments", "PolicyExemption": "exemptions"}
 #: How often a name is tried that others take and free at the same time.
 _TRIES: Final = 50
 
@@ -55,8 +59,12 @@ class Files:
                 if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
                     continue  # it was deleted meanwhile
                 raise
-            for document in documents:
-                one = read(document, str(path))
+            for document, node in documents:
+                try:
+                    one = read(document, str(path))
+                except WrongField as error:
+                    line = line_of(node, error.field)
+                    raise InvalidInput(error.what, where=f"{path}:{line}", hint=error.hint) from error
                 if (other := found.get(one.name)) is not None:
                     raise InvalidInput(
                         f"metadata.name {one.name!r} is there already, in {other.origin}", where=str(path)
@@ -76,16 +84,18 @@ class Files:
             path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith(".")
         )
 
-    def save(self, assignment: Assignment, *, replace: bool) -> tuple[ApplyResult, str]:
-        """Keep an assignment in its own file; what became of it, and the file's path.
+    def save(self, one: Assignment | Exemption, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep an assignment or an exemption in its own file; what became of it, and the file's path.
 
         The same content again changes nothing; other content needs replace. Of several that keep a new name at once
         one is first, and it is there to the others. Raises InvalidInput.
         """
-        text = to_yaml(assignment_document(replaced(assignment, origin="")))
-        new = self.root / "assignments" / f"{assignment.name}.yaml"
+        document = document_of(one)
+        kind, name = document["kind"], one.name
+        text = to_yaml(document)
+        new = self.root / _FOLDERS[kind] / f"{name}.yaml"
         for _ in range(_TRIES):
-            existing = {one.name: one for one in self.assignments()}.get(assignment.name)
+            existing = self._known(kind).get(name)
             if existing is None:
                 try:
                     write_beside(new, text, new=True)
@@ -96,53 +106,58 @@ class Files:
                     # Somebody was quicker, unless the file is there all the time.
                     time.sleep(0.01)
                     continue
-            if assignment_document(existing) == assignment_document(assignment):
+            if document_of(existing) == document:
                 return ApplyResult.UNCHANGED, existing.origin
             if not replace:
                 raise InvalidInput(
-                    f"assignment {assignment.name!r} exists with other content",
+                    f"{WORDS[kind]} {name!r} exists with other content",
                     where=existing.origin,
                     hint="give --replace to overwrite it, or another --name",
                 )
-            path = self._own_file(existing)
+            path = self._own_file(existing, kind)
             write_beside(path, text)
             return ApplyResult.CONFIGURED, str(path)
         raise InvalidInput(
-            f"the file is there, and does not hold assignment {assignment.name!r}",
+            f"the file is there, and does not hold {WORDS[kind]} {name!r}",
             where=str(new),
             hint="rename it, or give another --name",
         )
 
-    def delete(self, name: str) -> str:
-        """Remove an assignment's file and give its path. Raises InvalidInput when there is none."""
-        found = {one.name: one for one in self.assignments()}
+    def delete(self, name: str, kind: str = "PolicyAssignment") -> str:
+        """Remove the file of one and give its path. Raises InvalidInput when there is none."""
+        found = self._known(kind)
         if name not in found:
-            raise InvalidInput(f"there is no assignment {name!r} in {self.root}", hint=nearest(name, found))
-        path = self._own_file(found[name])
+            raise InvalidInput(f"there is no {WORDS[kind]} {name!r} in {self.root}", hint=nearest(name, found))
+        path = self._own_file(found[name], kind)
         try:
             path.unlink()
         except FileNotFoundError as error:
-            raise InvalidInput(f"assignment {name!r} was deleted meanwhile", where=str(path)) from error
+            raise InvalidInput(f"{WORDS[kind]} {name!r} was deleted meanwhile", where=str(path)) from error
         except OSError as error:
             raise InvalidInput(f"cannot be deleted: {error.strerror}", where=str(path)) from error
         return str(path)
 
-    def _own_file(self, assignment: Assignment) -> Path:
-        """The file of an assignment, in which it must be alone."""
+    def _known(self, kind: str) -> dict[str, Assignment | Exemption]:
+        """All of a kind by name."""
+        listed = self.assignments() if kind == "PolicyAssignment" else self.exemptions()
+        return {one.name: one for one in listed}
+
+    def _own_file(self, wanted: Assignment | Exemption, kind: str) -> Path:
+        """The file of one, in which it must be alone."""
         others = [
-            one.name for one in self.assignments() if one.origin == assignment.origin and one.name != assignment.name
+            name for name, one in self._known(kind).items() if one.origin == wanted.origin and name != wanted.name
         ]
         if others:
             raise InvalidInput(
-                f"the file holds other assignments too: {', '.join(others)}",
-                where=assignment.origin,
+                f"the file holds other {WORDS[kind]}s too: {', '.join(others)}",
+                where=wanted.origin,
                 hint="edit it by hand",
             )
-        return Path(assignment.origin)
+        return Path(wanted.origin)
 
 
-def _documents(path: Path) -> list[Any]:
-    return [document for document, _ in read_yaml(read_file(path), str(path)) if document is not None]
+def _documents(path: Path) -> list[tuple[Any, Node]]:
+    return [(document, node) for document, node in read_yaml(read_file(path), str(path)) if document is not None]
 
 
 def write_beside(path: Path, text: str, *, new: bool = False) -> None:

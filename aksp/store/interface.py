@@ -26,8 +26,8 @@ class Store(Protocol):
     def exemptions(self) -> Sequence[Exemption]:
         """All exemptions, by name. Raises InvalidInput for one that is wrong."""
 
-    def save(self, assignment: Assignment, *, replace: bool) -> tuple[ApplyResult, str]:
-        """Keep an assignment; what became of it, and where. Raises InvalidInput when the name is taken by another."""
+    def save(self, one: Assignment | Exemption, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep one; what became of it, and where. Raises InvalidInput when the name is taken by another of its kind."""
 
-    def delete(self, name: str) -> str:
-        """Remove an assignment and say where it was. Raises InvalidInput when there is none."""
+    def delete(self, name: str, kind: str = "PolicyAssignment") -> str:
+        """Remove the one of a name and say where it was. Raises InvalidInput when there is none."""

@@ -284,12 +284,12 @@ def test_an_expired_exemption_does_nothing_and_is_noted(assigned: Aksp) -> None:
     assert "aksp: note: exemption waived expired on 2020-01-01" in run.err
 
 
-def test_a_malformed_exemption_is_exit_2_with_file_and_field(assigned: Aksp) -> None:
+def test_a_malformed_exemption_is_exit_2_with_file_line_and_field(assigned: Aksp) -> None:
     exempt(assigned, expiresOn="soon")
     run = assigned.judge(assigned.put("pod.json", BAD))
 
     assert (run.code, run.out) == (2, "")
-    assert "exemptions/waived.yaml: spec.expiresOn is 'soon'" in run.err
+    assert "exemptions/waived.yaml:1: spec.expiresOn is 'soon'" in run.err
 
 
 # A definition of one's own

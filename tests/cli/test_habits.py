@@ -164,7 +164,7 @@ def test_many_are_deleted_by_names_as_they_are_printed(three: Aksp) -> None:
 def test_all_are_deleted_when_that_is_asked_for(three: Aksp) -> None:
     assert three.done("assignments", "delete", "--all").out.count(" deleted (") == 3
     assert left(three) == []
-    assert three.done("assignments", "delete", "--all").out == "nothing is assigned, so nothing was deleted\n"
+    assert three.done("assignments", "delete", "--all").out == "there is no assignment, so nothing was deleted\n"
 
 
 @pytest.mark.parametrize("given", [["one", "gone"], [], ["one", "--all"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -217,6 +218,56 @@ def test_pages_counted_apart_and_merged_are_as_one(world: World, data: st.DataOb
     assert merged.summaries() == whole.summaries()
     assert merged.error_gaps() == whole.error_gaps()
     assert merged.results == whole.results
+
+
+@given(worlds(), EXEMPTIONS)
+def test_an_exemption_never_worsens_a_state(world: World, more: list[Exemption]) -> None:
+    def with_exemptions(exemptions: Sequence[Exemption]) -> World:
+        first, *others = world.plan.ready
+        waiving = replace(first, exemptions=exemptions)
+        return replace(world, plan=replace(world.plan, ready=[waiving, *others]))
+
+    before, after = tally_of(with_exemptions(())), tally_of(with_exemptions(more))
+
+    for was, now in zip(
+        [before.counts(), *(one.counts for one in before.summaries())],
+        [after.counts(), *(one.counts for one in after.summaries())],
+        strict=True,
+    ):
+        for old, new in ((was.resources, now.resources), (was.containers, now.containers)):
+            assert sum(old.values()) == sum(new.values())
+            assert all(new[state] >= old[state] for state in S if state is not S.NON_COMPLIANT)
+    assert after.state().attention >= before.state().attention
+    assert (after.percent() or 0) >= (before.percent() or 0)
+    changed = Counter(numbers(after).rows)
+    changed.subtract(numbers(before).rows)
+    assert {row[1] for row, count in changed.items() if count > 0} <= {S.EXEMPT}
+    assert {row[1] for row, count in changed.items() if count < 0} <= {S.NON_COMPLIANT}
+
+
+@given(worlds(), st.randoms())
+def test_the_roll_up_does_not_depend_on_the_order(world: World, random: Random) -> None:
+    order = list(range(len(world.plan.ready)))
+    # A workload and the Pod of its template stay together.
+    units = [
+        [at, at + 1] if at + 1 < len(world.documents) and world.documents[at + 1].parent else [at]
+        for at, document in enumerate(world.documents)
+        if not document.parent
+    ]
+    random.shuffle(order)
+    random.shuffle(units)
+    places = [at for unit in units for at in unit]
+    shuffled = World(
+        replace(world.plan, ready=[world.plan.ready[at] for at in order]),
+        [world.documents[at] for at in places],
+        {(order.index(task), places.index(at)): found for (task, at), found in world.found.items()},
+        [replace(one, task=order.index(one.task), document=places.index(one.document)) for one in world.faults],
+    )
+    one, other = tally_of(world), tally_of(shuffled)
+
+    assert (one.counts(), one.state(), one.percent()) == (other.counts(), other.state(), other.percent())
+    assert one.summaries() == other.summaries()
+    assert numbers(one).rows == numbers(other).rows
 
 
 @given(worlds())

@@ -67,6 +67,7 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     DOCS / "definitions.md": None,
     DOCS / "baselines-and-history.md": repository,
     DOCS / "ci.md": repository,
+    DOCS / "exemptions.md": repository,
 }
 
 

@@ -45,7 +45,7 @@ def test_json_is_valid_by_the_schema(scenario: str, show: Show) -> None:
 def test_keys_have_the_order_of_the_contract() -> None:
     report = json.loads(render(SCENARIOS["violations"](), "json"))
     assert list(report) == list(SCHEMA["properties"])
-    assert list(report["target"]) == ["kind", "name", "scope", "server"]
+    assert list(report["target"]) == ["kind", "name", "scope", "server", "filters"]
     assert list(report["assignments"][0]) == list(SCHEMA["$defs"]["assignment"]["properties"])
     assert list(report["results"][0]) == list(SCHEMA["$defs"]["result"]["properties"])
     assert list(report["counts"]["resources"]) == SCHEMA["$defs"]["state"]["enum"]

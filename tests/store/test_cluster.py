@@ -77,7 +77,7 @@ def test_what_is_saved_is_read_again(store: ClusterStore, server: Objects) -> No
     store.save_all([exemption_document(WAIVED)], replace=False)
     store.save_all([DEFINITION], replace=False)
 
-    assert where == "policyassignment.policy.aksp.io/images in cluster prod"
+    assert where == "cluster prod"
     assert store.assignments() == [replace(IMAGES, origin="policyassignment.policy.aksp.io/images")]
     assert store.exemptions() == [replace(WAIVED, origin="policyexemption.policy.aksp.io/waived")]
     assert [one["spec"] for one in store.documents("PolicyDefinition")] == [DEFINITION["spec"]]

@@ -450,3 +450,54 @@ def test_values_that_json_has_not_are_refused(value: str, store: Files) -> None:
     put(store, to_yaml(assignment()) + f"  metadata: {{x: [{value}]}}\n")
     told = str(refused(store.assignments))
     assert "one.yaml:7: invalid YAML: " in told if "!!" in value else "spec.metadata.x[0] is " in told
+
+
+# Exemptions
+
+WAIVED = Exemption(
+    name="waived",
+    assignment="images",
+    category=ExemptionCategory.WAIVER,
+    expires_on=datetime(2030, 1, 1, tzinfo=UTC),
+    resources=(ExemptedResource(namespace="shop", container="web"),),
+)
+
+
+def test_an_exemption_is_kept_beside_an_assignment_of_its_name(store: Files) -> None:
+    store.save(replace(PLAIN, name="waived"), replace=False)
+    _, where = store.save(WAIVED, replace=False)
+    assert Path(where) == store.root / "exemptions" / "waived.yaml"
+    assert store.exemptions() == [replace(WAIVED, origin=where)]
+    assert store.save(WAIVED, replace=False)[0] is ApplyResult.UNCHANGED
+    longer = replace(WAIVED, expires_on=None)
+    assert "exemption 'waived' exists with other content" in refused(lambda: store.save(longer, replace=False)).what
+    assert store.save(longer, replace=True) == (ApplyResult.CONFIGURED, where)
+    assert store.delete("waived", "PolicyExemption") == where
+    assert store.exemptions() == [] and [one.name for one in store.assignments()] == ["waived"]
+    error = refused(lambda: store.delete("waived", "PolicyExemption"))
+    assert error.what == f"there is no exemption 'waived' in {store.root}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        ("exemptionCategory: Forever", 6),
+        ("exemptionCategory: Waiver\n  resources:\n  - namespace: a\n  - name: [1]", 9),
+        ("exemptionCategory: Waiver\n  resources:\n  - namespace: a\n  - pod: a\n    name: b", 9),
+        ("exemptionCategory: Waiver\n  resources: [{name: a}, {}]", 7),
+        ("exemptionCategory: Waiver\n  metadata:\n    a.b:\n      c: .nan", 9),
+        ("scope: /", 5),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_line(spec: str, line: int, store: Files) -> None:
+    head = "apiVersion: policy.aksp.io/v1alpha1\nkind: PolicyExemption\nmetadata: {name: x}\n"
+    path = put(store, f"{head}spec:\n  policyAssignmentId: a\n  {spec}\n", folder="exemptions")
+    error = refused(store.exemptions)
+    # A field that is missing is named at what should have it.
+    assert error.where == f"{path}:{line if 'scope' not in spec else 4}"
+
+
+def test_a_wrong_field_of_a_second_document_is_named_with_its_line(store: Files) -> None:
+    path = put(store, f"{to_yaml(assignment('a'))}---\n{to_yaml(assignment('b', notScope=[]))}")
+    lines = path.read_text().splitlines()
+    assert refused(store.assignments).where == f"{path}:{lines.index('  notScope: []') + 1}"

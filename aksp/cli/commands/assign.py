@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say, tell
-from aksp.cli.clusters import ClusterChoice, unknown_cluster
+from aksp.cli.clusters import ClusterChoice, scope_of, unknown_cluster
 from aksp.cli.options import (
     COMMON_PARAMETERS,
     ClusterOption,
@@ -317,15 +317,11 @@ def _document(definition: Definition, given: Mapping[str, Any], options: Mapping
     mode = next((m for m in EnforcementMode if m.lower() == options["enforcement_mode"].lower()), None)
     if mode is None:
         raise InvalidInput(f"--enforcement-mode {options['enforcement_mode']!r} is not Default or DoNotEnforce")
-    if options["scope"] and options["cluster"]:
-        raise InvalidInput("--scope and --cluster are two ways to say the same", hint="give one of them")
+    scope = scope_of(options["scope"], _choice(options))
     try:
-        scope = Scope.parse(options["scope"]) if options["scope"] else Scope("/")
         not_scopes = tuple(Scope.parse(text) for text in options["not_scope"] or ())
     except ValueError as error:
         raise InvalidInput(str(error)) from error
-    if options["cluster"]:
-        scope = Scope.cluster(_choice(options).name())
     return Assignment(
         name=name,
         definition_id=definition.slug,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aksp.cli import candidates
-from aksp.cli.ci import note, say
+from aksp.cli.ci import note
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.listing import print_document, print_list
+from aksp.cli.listing import print_list
 from aksp.cli.options import (
     ContextOption,
     KubeconfigOption,
@@ -22,10 +21,9 @@ from aksp.cli.options import (
     WorkspaceOption,
     refuse_ignored,
 )
-from aksp.cli.stores import cluster_store, refuse_cluster_options
+from aksp.cli.stores import cluster_store, delete, refuse_cluster_options, show
 
 if TYPE_CHECKING:
-    from aksp.store.interface import Store
     from aksp.workspace import Workspace
 
 PLACE = 30
@@ -35,8 +33,7 @@ NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The assignment's name.", autocompletion=candidates.assignments)
 ]
 
-#: What -o name prints before a name.
-_KIND = "policyassignment.policy.aksp.io/"
+_KIND = "PolicyAssignment"
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
 
 
@@ -64,6 +61,7 @@ def list_assignments(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the assignments."""
+    from aksp.store.cluster import label
     from aksp.store.documents import assignment_document
     from aksp.workspace import Workspace
 
@@ -73,6 +71,7 @@ def list_assignments(
         _list_cluster(opened, output, ClusterChoice(context=context, kubeconfig=kubeconfig))
         return
     found = opened.store.assignments()
+    documents = [assignment_document(a) for a in found]
     wide = output is ListFormat.WIDE
 
     print_list(
@@ -89,8 +88,8 @@ def list_assignments(
             ]
             for a in found
         ),
-        documents=[assignment_document(a) for a in found],
-        names=[f"{_KIND}{a.name}" for a in found],
+        documents=documents,
+        names=[label(document) for document in documents],
         empty=f"Nothing is assigned in {opened.root}. `aksp assign` lists what can be.",
     )
 
@@ -147,25 +146,8 @@ def show_assignment(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show one assignment's document."""
-    from aksp.compliance.parameters import nearest
-    from aksp.errors import InvalidInput
-    from aksp.store.cluster import without_server_fields
-    from aksp.store.documents import assignment_document
-    from aksp.workspace import Workspace
-
     refuse_cluster_options(store, context, kubeconfig)
-    found: dict[str, Any]
-    if store is StoreKind.CLUSTER:
-        with cluster_store(ClusterChoice(context=context, kubeconfig=kubeconfig)) as cluster:
-            found = {d["metadata"]["name"]: without_server_fields(d) for d in cluster.documents("PolicyAssignment")}
-            place = f"cluster {cluster.name}"
-    else:
-        opened = Workspace.open(workspace)
-        found = {a.name: assignment_document(a) for a in opened.store.assignments()}
-        place = str(opened.root)
-    if name not in found:
-        raise InvalidInput(f"there is no assignment {name!r} in {place}", hint=nearest(name, found))
-    print_document(output, found[name], f"{_KIND}{name}")
+    show(_KIND, name, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
 
 
 @app.command("delete")
@@ -189,29 +171,5 @@ def delete_assignments(
 
     A name that is not there is told before any is deleted. Names may be as `aksp assignments -o name` prints them.
     """
-    from aksp.compliance.parameters import nearest
-    from aksp.errors import InvalidInput
-    from aksp.workspace import Workspace
-
     refuse_cluster_options(store, context, kubeconfig)
-    if bool(names) == every:
-        raise InvalidInput("give the names of assignments, or --all" if not names else "--all needs no names")
-    with ExitStack() as stack:
-        kept: Store = (
-            stack.enter_context(cluster_store(ClusterChoice(context=context, kubeconfig=kubeconfig)))
-            if store is StoreKind.CLUSTER
-            else Workspace.open(workspace).store
-        )
-        wanted = list(dict.fromkeys(name.removeprefix(_KIND) for name in names or ()))
-        # Of one name the store itself tells, and needs no right to list.
-        if len(wanted) != 1:
-            known = [one.name for one in kept.assignments()]
-            for name in wanted:
-                if name not in known:
-                    hint = nearest(name, known)
-                    raise InvalidInput(f"there is no assignment {name!r}, so none was deleted", hint=hint)
-            wanted = wanted or known
-        for name in wanted:
-            say(f'policyassignment.policy.aksp.io "{name}" deleted ({kept.delete(name)})')
-        if not wanted:
-            say("nothing is assigned, so nothing was deleted")
+    delete(_KIND, names or (), store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace, every=every)

@@ -78,6 +78,30 @@ def compliance(
         str | None,
         typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
     ] = None,
+    assignment: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only this assignment; repeatable, patterns. What is left out has no state.",
+            autocompletion=candidates.assignments,
+        ),
+    ] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SLUG",
+            help="Only assignments of this definition; repeatable.",
+            autocompletion=candidates.definitions,
+        ),
+    ] = None,
+    severity: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SEVERITY",
+            help="Only assignments of this severity: critical, high, medium or low; repeatable.",
+            autocompletion=candidates.severities,
+        ),
+    ] = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     show: Annotated[
@@ -124,16 +148,23 @@ def compliance(
 
     Everything is judged by the assignments of the workspace. Without -f it is the current cluster. With --from addon
     nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster.
+
+    Example: `aksp compliance -n shop --severity high,critical -o table -o html=report.html`
     """
     from aksp.cli.comparison import BaselineOptions
     from aksp.cli.evaluation import ComplianceRequest, evaluate
+    from aksp.cli.filters import Filters
 
     request = ComplianceRequest(
         where=ClusterChoice(
             cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
         ),
         files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or ["table"]),
-        source=source, namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,
+        source=source,
+        filters=Filters(
+            namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,
+            assignments=tuple(assignment or ()), definitions=tuple(definition or ()), severities=tuple(severity or ()),
+        ),
         show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
         color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace, custom_workloads=custom_workloads,
         exclude=tuple(exclude or ()),

@@ -118,6 +118,7 @@ def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style:
             "enforcementMode": line.enforcement_mode,
             "scope": line.scope,
             "state": line.state.value,
+            **({"filters": " ".join(report.target.filters)} if report.target.filters else {}),
         }
         yield "    <properties>\n"
         for name, value in properties.items():

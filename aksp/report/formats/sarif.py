@@ -82,10 +82,14 @@ def split(found: Sequence[UniqueFinding], limit: int) -> Sequence[Sequence[Uniqu
 
 
 def category(target: Target) -> str:
-    """What tells one target's results from another's in a repository: ``aksp/cluster/prod/``."""
+    """What tells one target's results from another's in a repository: ``aksp/cluster/prod/``.
+
+    Results of a part have one of their own, or what was left out would pass for fixed.
+    """
+    part = f"{safe(' '.join(target.filters)).replace('/', '%2F')}/" if target.filters else ""
     if target.kind is TargetKind.CLUSTER:
-        return f"aksp/cluster/{safe(target.name)}/"
-    return f"aksp/manifests/{safe(target.name).removeprefix('./').strip('/')}/".replace("//", "/")
+        return f"aksp/cluster/{safe(target.name)}/{part}"
+    return f"aksp/manifests/{safe(target.name).removeprefix('./').strip('/')}/{part}".replace("//", "/")
 
 
 def _rules(report: Report, found: Sequence[UniqueFinding]) -> _Rules:
@@ -127,6 +131,7 @@ def _run(report: Report, rules: _Rules, number: int, style: Style) -> dict[str, 
             "target": safe(report.target.name),
             "state": report.state.value,
             "compliancePercent": one_decimal(report.compliance_percent),
+            **({"filters": safe(" ".join(report.target.filters))} if report.target.filters else {}),
         },
     }
 

@@ -62,6 +62,7 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
         "kind": "Cluster" if target.kind is TargetKind.CLUSTER else "Manifests",
         "server": safe(target.server or ""),
         "scope": safe(target.scope),
+        "filters": safe(" ".join(target.filters)),
         "version": safe(report.version),
         "evaluated": rfc3339(report.evaluated_at),
         "state": report.state.value,

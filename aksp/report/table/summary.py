@@ -21,11 +21,14 @@ def heading(report: Report) -> Paragraph:
         where += (span(f"  {target.server}", Tone.MUTED),)
     if "/namespaces/" in target.scope:
         where += (span(f"  {target.scope}", Tone.MUTED),)
+    first: tuple[Line, ...] = (where,)
+    if target.filters:
+        first += ((span(f"Only {' '.join(target.filters)}: what this leaves out has no state", Tone.FAULT),),)
     evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
     percent = Span(f"  {compliance_words(report.compliance_percent)}")
     if not total(report.counts.resources):
-        return Paragraph(lines=(where, (_state(report.state), percent, evaluated)), hang=2)
-    lines: list[Line] = [where, (_state(report.state), percent, evaluated), ()]
+        return Paragraph(lines=(*first, (_state(report.state), percent, evaluated)), hang=2)
+    lines: list[Line] = [*first, (_state(report.state), percent, evaluated), ()]
     lines.append((Span("Resources   "), *_tally(report.counts.resources)))
     if total(report.counts.containers):
         lines.append((Span("Containers  "), *_tally(report.counts.containers)))

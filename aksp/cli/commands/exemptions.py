@@ -1,0 +1,147 @@
+"""``aksp exemptions``: what is exempt, in the workspace or in a cluster."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.listing import print_list
+from aksp.cli.options import (
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    StoreKind,
+    StoreOption,
+    WorkspaceOption,
+    duration,
+    refuse_ignored,
+)
+from aksp.cli.stores import delete, refuse_cluster_options, show, store_of
+
+if TYPE_CHECKING:
+    from aksp.model.assignment import Exemption
+
+PLACE = 36
+
+app = typer.Typer(help="The exemptions of the workspace, or of a cluster.", invoke_without_command=True)
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The exemption's name.", autocompletion=candidates.exemptions)
+]
+ExpiringOption = Annotated[
+    str | None,
+    typer.Option("--expiring", metavar="DURATION", help="Only those that end within this time, as in 30d."),
+]
+
+_KIND = "PolicyExemption"
+_HEADERS = ("NAME", "ASSIGNMENT", "CATEGORY", "ENDS", "STATUS", "COVERS")
+
+
+@app.callback()
+def exemptions(
+    ctx: typer.Context,
+    expiring: ExpiringOption = None,
+    output: OutputOption = ListFormat.TABLE,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The exemptions of the workspace, or of a cluster."""
+    refuse_ignored(ctx)
+    if ctx.invoked_subcommand is None:
+        list_exemptions(expiring, output, store, context, kubeconfig, workspace)
+
+
+@app.command("list")
+def list_exemptions(
+    expiring: ExpiringOption = None,
+    output: OutputOption = ListFormat.TABLE,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the exemptions, and whether they are in force.
+
+    Example: `aksp exemptions --expiring 30d`
+    """
+    from aksp.cli.covered import covers_words
+    from aksp.compliance.exemptions import ends_within
+    from aksp.model.times import rfc3339
+    from aksp.store.cluster import label
+    from aksp.store.documents import document_of
+
+    refuse_cluster_options(store, context, kubeconfig)
+    within = duration("--expiring", expiring) if expiring else None
+    now = datetime.now(UTC)
+    with store_of(store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace) as kept:
+        assigned = {one.name for one in kept.assignments()}
+        found = [one for one in kept.exemptions() if within is None or ends_within(one, within, now)]
+    wide = output is ListFormat.WIDE
+    documents = [document_of(one) for one in found]
+    print_list(
+        output,
+        headers=[*_HEADERS, *(["SCOPE", "REQUESTED BY", "REASON", "FROM"] if wide else [])],
+        rows=(
+            [
+                one.name,
+                one.assignment,
+                one.category.value,
+                rfc3339(one.expires_on) if one.expires_on else "never",
+                _status(one, now, known=one.assignment in assigned),
+                covers_words(one),
+                *([str(one.scope), one.requested_by, one.description or one.display_name, one.origin] if wide else []),
+            ]
+            for one in found
+        ),
+        documents=documents,
+        names=[label(document) for document in documents],
+        empty=f"No exemption ends within {expiring}." if expiring else "Nothing is exempt. `aksp exempt` makes it so.",
+    )
+
+
+def _status(exemption: Exemption, now: datetime, *, known: bool) -> str:
+    if not known:
+        return "no such assignment"
+    return "expired" if exemption.expired(now) else "in force"
+
+
+@app.command("show")
+def show_exemption(
+    name: NameArgument,
+    output: OutputOption = ListFormat.YAML,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show one exemption's document."""
+    refuse_cluster_options(store, context, kubeconfig)
+    show(_KIND, name, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
+
+
+@app.command("delete")
+def delete_exemptions(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="The exemptions' names.", autocompletion=candidates.exemptions, show_default=False
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Delete every exemption there is.")] = False,
+    store: StoreOption = StoreKind.FILES,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Delete exemptions.
+
+    A name that is not there is told before any is deleted. Names may be as `aksp exemptions -o name` prints them.
+    """
+    refuse_cluster_options(store, context, kubeconfig)
+    delete(_KIND, names or (), store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace, every=every)

@@ -1,0 +1,80 @@
+"""The options by which a run is about a part: of the target, or of what is assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from aksp.compliance.chosen import Chosen
+from aksp.compliance.parameters import nearest
+from aksp.compliance.plan import Plan
+from aksp.errors import InvalidInput, InvalidPolicy
+from aksp.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """What was given to -n, -l, --assignment, --definition and --severity."""
+
+    namespaces: Sequence[str] = ()
+    selector: str | None = None
+    assignments: Sequence[str] = ()
+    definitions: Sequence[str] = ()
+    severities: Sequence[str] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """As the command line names them, so that a report and the history say what it is about."""
+        found = [f"-n {name}" for name in sorted(set(self.namespaces))]
+        if self.selector:
+            found.append(f"-l {self.selector}")
+        return (*found, *self.of_assignments)
+
+    @property
+    def of_assignments(self) -> tuple[str, ...]:
+        """Those that choose from what is assigned."""
+        options = (
+            ("--assignment", self.assignments),
+            ("--definition", self.definitions),
+            ("--severity", self.severities),
+        )
+        return tuple(f"{option} {','.join(sorted(set(_parts(given))))}" for option, given in options if given)
+
+    def chosen(self, plan: Plan, workspace: Workspace) -> Plan:
+        """The plan with the assignments that are chosen. Raises InvalidInput for names that nothing has."""
+        if not self.of_assignments:
+            return plan
+        assignments, severities = _parts(self.assignments), [one.lower() for one in _parts(self.severities)]
+        known = [one.name for one in workspace.store.assignments()]
+        for pattern in assignments:
+            if not any(fnmatchcase(name, pattern) for name in known):
+                raise InvalidInput(
+                    f"--assignment {pattern}: there is no such assignment in {workspace.root}",
+                    hint=nearest(pattern, known),
+                )
+        there = {one.severity.lower() for one in workspace.catalog}
+        for severity in severities:
+            if severity not in there:
+                raise InvalidInput(
+                    f"--severity {severity}: no definition has this severity", hint=nearest(severity, there)
+                )
+        chosen = Chosen(
+            assignments=assignments,
+            definitions=[slug for name in _parts(self.definitions) for slug in _slugs(workspace, name)],
+            severities=severities,
+        )
+        return chosen.of(plan)
+
+
+def _slugs(workspace: Workspace, name: str) -> list[str]:
+    """What a plan calls a definition that is given by any of its names."""
+    try:
+        return [workspace.catalog.get(name).slug]
+    except InvalidPolicy:
+        return [name]  # one that cannot be loaded is called as it is assigned
+
+
+def _parts(given: Sequence[str]) -> list[str]:
+    """Values that are given one by one or with commas between."""
+    return [part for text in given for part in text.split(",") if part]

@@ -91,12 +91,15 @@ def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: _resolved(item, values) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolved(item, values) for item in value]
+        found = [_resolved(item, values) for item in value]
+        # An entry that stands for a list is its entries.
+        return [one for item in found for one in (item if isinstance(item, list) else [item])]
     if isinstance(value, str) and value.startswith("["):
-        found = re.fullmatch(r"\[parameters\('(\w+)'\)\]", value)
-        if not found:
+        matched = re.fullmatch(r"\[parameters\('(\w+)'\)\]", value)
+        if not matched:
             raise ValueError(f"cannot resolve the expression {value}")
-        return values[found[1]]
+        # One that is optional and not given is not there.
+        return values.get(matched[1])
     return value
 
 

@@ -86,7 +86,7 @@ def test_a_default_of_a_common_parameter_may_be_another(tmp_path: Path) -> None:
     ],
 )
 def test_a_selector_tells_what_it_selects(kinds: list[str], told: str, tmp_path: Path) -> None:
-    write(tmp_path, made=asking(kinds, NAMES, {}))
+    write(tmp_path, made=asking(kinds, NAMES, {"kind": {"type": "String"}}))
 
     assert loaded(tmp_path).parameters["labelSelector"].description.startswith(told)
 

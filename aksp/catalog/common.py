@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aksp.catalog.document import Reader
+from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidPolicy
 from aksp.model.json_text import decode_held
@@ -31,7 +32,7 @@ def unavailable() -> list[dict[str, str]]:
 def joined(document: Any, origin: str) -> Any:
     """A definition's document as Azure has it: ``properties.common`` is replaced by the parameters and the rule it stands for.
 
-    ``common`` has ``apiGroups``, ``kinds`` and the names of common ``parameters``. Whatever parameter the rule does not
+    ``common`` has ``apiGroups``, ``kinds``, the names of common ``parameters``, and ``defaults`` of theirs that differ. Whatever parameter the rule does not
     use otherwise is a value for the Rego. A parameter that the document has itself stays its own. Raises InvalidPolicy.
     """
     properties = Reader(document, origin).object("properties")
@@ -41,8 +42,9 @@ def joined(document: Any, origin: str) -> Any:
         raise InvalidPolicy(
             "properties has both policyRule and common", where=origin, hint="common makes the policyRule"
         )
-    asked = properties.object("common").only(("apiGroups", "kinds", "parameters"))
+    asked = properties.object("common").only(("apiGroups", "kinds", "parameters", "defaults"))
     kinds, shared, own = asked.texts("kinds"), _common(), properties.mapping("parameters")
+    defaults = asked.mapping("defaults")
     parameters = dict(own)
     for name in asked.texts("parameters"):
         if name not in shared["parameters"]:
@@ -51,7 +53,11 @@ def joined(document: Any, origin: str) -> Any:
                 where=origin,
                 hint=nearest(name, list(shared["parameters"])),
             )
-        parameters.setdefault(name, _about(kinds, shared["parameters"][name]))
+        default = {"defaultValue": defaults[name]} if name in defaults else {}
+        parameters.setdefault(name, {**_about(kinds, shared["parameters"][name]), **default})
+    for name in defaults:
+        if name not in asked.texts("parameters"):
+            raise InvalidPolicy(f"{asked.path}.defaults names {name!r}, which is not in its parameters", where=origin)
     then = shared["policyRule"]["then"]
     used = {"effect", *then["details"]}
     details = {
@@ -73,7 +79,8 @@ def joined(document: Any, origin: str) -> Any:
 def _about(kinds: Any, parameter: Any) -> Any:
     """The parameter with the kinds that it is about in its description."""
     metadata = parameter["metadata"]
-    told = metadata["description"].replace("{kinds}", " and ".join(map(_plural, kinds)))
+    named = "objects" if any(map(is_expression, kinds)) else " and ".join(map(_plural, kinds))
+    told = metadata["description"].replace("{kinds}", named)
     return {**parameter, "metadata": {**metadata, "description": told}}
 
 

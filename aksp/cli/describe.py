@@ -23,7 +23,7 @@ def describe_definition(definition: Definition, *, unplanned: str = "", rego: bo
         *_match(definition),
     ]
     lines = [f"{name + ':':<14}{value}" for name, value in fields]
-    lines += ["", textwrap.fill(definition.description, 80)]
+    lines += ["", textwrap.fill(definition.description, 80, break_on_hyphens=False)]
     if definition.remediation:
         lines += ["", textwrap.fill("To comply: " + definition.remediation, 80)]
     lines += _standing(definition)

@@ -94,7 +94,9 @@ def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
         found = {key: _resolved(item, values) for key, item in value.items()}
         return {key: item for key, item in found.items() if item is not _ABSENT}
     if isinstance(value, list):
-        return [_resolved(item, values) for item in value]
+        items = [_resolved(item, values) for item in value]
+        # An entry that stands for a list is its entries.
+        return [one for item in items for one in (item if isinstance(item, list) else [item])]
     if isinstance(value, str) and value.startswith("["):
         match = re.fullmatch(r"\[parameters\('(\w+)'\)\]", value)
         if not match:

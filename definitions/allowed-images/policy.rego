@@ -3,6 +3,7 @@ package allowed_images
 
 import data.lib.containers
 import data.lib.fixes
+import data.lib.images
 import data.lib.types
 
 violation contains {"msg": message(image), "details": details} if {
@@ -62,99 +63,28 @@ allowed(image) if {
 
 allowed(image) if {
 	is_string(image)
-	repository := canonical(image)
+	repository := images.canonical(image)
 	some registry in registries
 	startswith(repository, registry)
 }
 
-# canonical is host/path/ in full, without tag and digest, of an image that a container runtime can read. Ending in a
-# slash, it has a registry as a prefix only where whole segments are equal.
-canonical(image) := sprintf("%s/%s/", [host, path]) if {
-	not long(image)
-	not regex.match("^[a-f0-9]{64}$", image)
-	[host, name] := split_host(image)
-	some [_, path] in regex.find_all_string_submatch_n(name_form, official(host, name), 1)
-	regex.match(host_form, host)
-	count(path) <= 255
-}
-
-# long is an image that no container runtime can read: a name has at most 255 characters, a tag 128, a digest 135, and
-# what is before the name is a host. To take it apart would take seconds, and it would fill any message.
-long(image) if {
-	is_string(image)
-	count(image) > 1024
-}
-
-observed(image) := shortened(image) if long(image)
+observed(image) := shortened(image) if images.long(image)
 
 else := image
 
 shortened(image) := sprintf("%s… (%d characters)", [substring(image, 0, 80), count(image)])
 
-# The grammar of github.com/distribution/reference, by which the kubelet and container runtimes read images.
-name_form := concat("", [
-	`^([a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)`,
-	`(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?`,
-	`(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$`,
-])
-
-host_form := `^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::[0-9]+)?$`
-
-# official images of the Docker Hub may be written without library/.
-official("docker.io", name) := concat("", ["library/", name]) if not contains(name, "/")
-
-else := name
-
-official(host, name) := name if host != "docker.io"
-
-split_host(name) := [host_name(first), substring(name, count(first) + 1, -1)] if {
-	first := split(name, "/")[0]
-	first != name
-	is_host(first)
-}
-
-split_host(name) := ["docker.io", name] if not is_host(split(name, "/")[0])
-
-split_host(name) := ["docker.io", name] if not contains(name, "/")
-
-# What is before the first slash is a host, unless it can only be the first part of a name.
-is_host(segment) if regex.match(`[.:A-Z]|^localhost$`, segment)
-
-# Hosts have no case, and the Docker Hub has two names.
-host_name(host) := "docker.io" if lower(host) == "index.docker.io"
-
-else := lower(host)
-
-registries contains sprintf("%s/", [host_name(registry)]) if {
-	some entry in input.parameters.allowedRegistries
-	registry := trim_right(entry, "/")
-	not contains(registry, "/")
-	is_host(registry)
-}
-
-registries contains sprintf("%s/%s/", split_host(registry)) if {
-	some entry in input.parameters.allowedRegistries
-	registry := trim_right(entry, "/")
-	contains(registry, "/")
-}
-
-registries contains sprintf("docker.io/%s/", [registry]) if {
-	some entry in input.parameters.allowedRegistries
-	registry := trim_right(entry, "/")
-	registry != ""
-	not contains(registry, "/")
-	not is_host(registry)
-}
+registries := images.prefixes(input.parameters.allowedRegistries)
 
 # moved is the same image, by path, tag and digest, in the only registry that is allowed. Where several are, one would
 # be a guess; names of the Docker Hub have two parts, so that what others call it need not fit there.
 moved(image) := other if {
 	[entry] := input.parameters.allowedRegistries
 	registry := trim_right(entry, "/")
-	is_host(split(registry, "/")[0])
-	host_name(split(registry, "/")[0]) != "docker.io"
+	images.is_host(split(registry, "/")[0])
+	images.host_name(split(registry, "/")[0]) != "docker.io"
 	is_string(image)
-	not long(image)
+	not images.long(image)
 	rest := image_path(image)
 	regex.match(`^[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?(?:@[a-z0-9]+:[a-f0-9]+)?$`, rest)
 	other := concat("/", [registry, rest])
@@ -162,7 +92,7 @@ moved(image) := other if {
 }
 
 # A host alone is no image.
-image_path(image) := image if not is_host(split(image, "/")[0])
+image_path(image) := image if not images.is_host(split(image, "/")[0])
 
 else := image if {
 	not contains(image, "/")
@@ -172,11 +102,11 @@ else := image if {
 else := substring(image, count(split(image, "/")[0]) + 1, -1) if contains(image, "/")
 
 message(image) := sprintf("image %s is too long for an image reference", [shortened(image)]) if {
-	long(image)
+	images.long(image)
 } else := sprintf("image %s is no image reference", [image]) if {
 	is_string(image)
 	image != ""
-	not canonical(image)
+	not images.canonical(image)
 } else := sprintf("image %s %s", [image, fault]) if {
 	is_string(image)
 	image != ""

@@ -14,7 +14,9 @@ from aksp.catalog.interface import BrokenDefinition
 from aksp.model.definition import Definition
 from tests.catalog.documents import document, write
 
-NAMES = ["effect", "excludedNamespaces", "namespaces", "labelSelector", "excludedContainers", "excludedImages"]
+NAMES = [
+    "effect", "source", "warn", "excludedNamespaces", "namespaces", "labelSelector", "excludedContainers", "excludedImages",
+]  # fmt: skip
 LIMIT = {"type": "Integer", "defaultValue": 3}
 
 
@@ -65,16 +67,26 @@ def test_a_parameter_of_its_own_stays_and_is_used_by_the_rule(tmp_path: Path) ->
     assert "effect" not in definition.values
 
 
+def test_a_default_of_a_common_parameter_may_be_another(tmp_path: Path) -> None:
+    made = asking(["Pod"], NAMES, {})
+    made["properties"]["common"]["defaults"] = {"effect": "Warn"}
+    write(tmp_path, made=made)
+    effect = loaded(tmp_path).parameters["effect"]
+
+    assert (effect.default, effect.allowed_values[0]) == ("Warn", "EnforceRegoPolicy")
+
+
 @pytest.mark.parametrize(
     ("kinds", "told"),
     [
         (["Pod"], "Only Pods with"),
         (["Ingress"], "Only Ingresses with"),
         (["NetworkPolicy", "Gateway"], "Only NetworkPolicies and Gateways with"),
+        (["[parameters('kind')]"], "Only objects with"),
     ],
 )
 def test_a_selector_tells_what_it_selects(kinds: list[str], told: str, tmp_path: Path) -> None:
-    write(tmp_path, made=asking(kinds, NAMES, {}))
+    write(tmp_path, made=asking(kinds, NAMES, {"kind": {"type": "String"}}))
 
     assert loaded(tmp_path).parameters["labelSelector"].description.startswith(told)
 
@@ -87,6 +99,7 @@ def test_a_selector_tells_what_it_selects(kinds: list[str], told: str, tmp_path:
         ({"properties.common": {"kinds": ["Pod"], "parameters": ["effects"]}}, "names 'effects'"),
         ({"properties.common": {"kinds": ["Pod"], "parameter": []}}, "properties.common.parameter is not known"),
         ({"properties.common": {"parameters": ["effect"]}}, "names no kind"),
+        ({"properties.common": {"kinds": ["Pod"], "defaults": {"effect": "Warn"}}}, "defaults names 'effect'"),
     ],
 )
 def test_what_cannot_be_joined_is_told(changes: dict[str, Any], told: str, tmp_path: Path) -> None:

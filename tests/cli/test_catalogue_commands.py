@@ -35,7 +35,7 @@ def test_definitions_are_listed_in_every_format(aksp: Aksp) -> None:
 @pytest.mark.parametrize(
     ("arguments", "slugs"),
     [
-        (["--kind", "service"], ["allowed-service-ports", "internal-load-balancers"]),
+        (["--kind", "service", "--severity", "high"], ["allowed-external-ips", "internal-load-balancers"]),
         (["--kind", "Ingress", "--category", "kubernetes service"], ["https-ingress", "unique-ingress-hosts"]),
         (["--category", "other"], []),
     ],

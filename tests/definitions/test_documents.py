@@ -82,7 +82,15 @@ SYSTEM_NAMESPACES = ["kube-system", "gatekeeper-system", "azure-arc", "azure-ext
 #: What asks for definitions.
 STANDARDS = ("PSS baseline: ", "PSS restricted: ", "CIS Kubernetes 5.", "NSA/CISA: ", "AKS Deployment Safeguards")
 #: Definitions that compare an object with others.
-COMPARING = {"disruption-budgets", "https-ingress", "unique-ingress-hosts", "unique-service-selectors"}
+COMPARING = {
+    "disruption-budgets",
+    "https-ingress",
+    "required-autoscalers",
+    "required-disruption-budgets",
+    "required-network-policies",
+    "unique-ingress-hosts",
+    "unique-service-selectors",
+}
 #: Definitions that know objects by kind and name, or by what they compare with texts of their own.
 NAMING = {"forbidden-kinds", "no-cluster-admin", "no-default-namespace"}
 EACH = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)

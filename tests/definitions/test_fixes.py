@@ -24,18 +24,24 @@ FIXING = {
     "allowed-pull-policies",
     "apparmor-profiles",
     "block-host-namespaces",
+    "cron-job-settings",
     "disruption-budgets",
     "forbidden-capabilities",
+    "grace-periods",
     "host-network-ports",
     "https-ingress",
     "internal-load-balancers",
+    "minimum-replicas",
+    "namespace-pod-security",
     "no-automounted-tokens",
     "no-container-administrator",
     "no-host-process",
+    "no-node-ports",
     "no-privilege-escalation",
     "no-privileged",
     "no-probe-hosts",
     "read-only-root-filesystem",
+    "required-job-ttl",
     "required-labels",
     "reserved-labels",
     "resource-limits",
@@ -72,7 +78,7 @@ def _held(document: Any) -> Any:
 
 def _same(document: Any, result: Result) -> bool:
     metadata, resource = document["metadata"], result.resource
-    clustered = document["kind"] == "Node"
+    clustered = document["kind"] in ("Namespace", "Node")
     name = metadata.get("name") or metadata["generateName"] + "*"
     return (document["kind"], "" if clustered else metadata.get("namespace", "default"), name) == (
         resource.kind,

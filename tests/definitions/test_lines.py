@@ -33,14 +33,24 @@ def _without_a_line(definition: Definition) -> Iterator[tuple[str, Definition]]:
 
 
 def _outcomes(engine: Engine, definition: Definition, samples: list[Sample]) -> list[list[object]]:
+    if definition.requires_inventory:
+        # The objects to compare with last as long as their engine.
+        return [_outcome(definition, sample) for sample in samples]
     prepare(engine, plan_of(definition, samples[0].parameters))
+    return [_judged(engine, definition, sample) for sample in samples]
+
+
+def _outcome(definition: Definition, sample: Sample) -> list[object]:
+    with Engine() as engine:
+        prepare(engine, plan_of(definition, sample.parameters))
+        return _judged(engine, definition, sample)
+
+
+def _judged(engine: Engine, definition: Definition, sample: Sample) -> list[object]:
     target = Target(kind=TargetKind.MANIFESTS, name="samples", scope="/")
-    outcomes: list[list[object]] = []
-    for sample in samples:
-        plan = plan_of(definition, sample.parameters)
-        report = Scan(plan, engine).run(Manifests(engine, [str(sample.path)]), target, NOW).report
-        outcomes.append([(one.state, one.resource, one.finding, one.finding.fix) for one in report.results])
-    return outcomes
+    plan = plan_of(definition, sample.parameters)
+    report = Scan(plan, engine).run(Manifests(engine, [str(sample.path)]), target, NOW).report
+    return [(one.state, one.resource, one.finding, one.finding.fix) for one in report.results]
 
 
 @pytest.mark.parametrize("definition", JUDGED, ids=lambda one: one.slug)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -103,71 +102,32 @@ func (s *shelf) put(path []string, object map[string]any) {
 	next.put(path[1:], object)
 }
 
-// drop removes what lies at a path, and what is empty then: it must look as if
-// it had never been there. The first levels stay. It tells how many objects
-// went.
-func (s *shelf) drop(path []string) int {
+// drop removes the object at a path, and what is empty then: it must look as if
+// it had never been there. The first levels stay. It tells whether there was one.
+func (s *shelf) drop(path []string) bool {
 	next := s.below[path[0]]
-	if next == nil {
-		return 0
+	if next == nil || len(path) > 1 && !next.drop(path[1:]) {
+		return false
 	}
-	gone := 0
-	if len(path) == 1 {
-		gone = next.objects()
-	} else {
-		gone = next.drop(path[1:])
-	}
-	if gone > 0 {
-		s.value, s.object = nil, nil
-	}
-	if len(path) == 1 || next.below != nil && len(next.below) == 0 {
+	s.value, s.object = nil, nil
+	if len(path) == 1 || len(next.below) == 0 {
 		delete(s.below, path[0])
 	}
-	return gone
+	return true
 }
 
-func (s *shelf) objects() int {
-	if s.below == nil {
-		return 1
-	}
-	total := 0
-	for _, one := range s.below {
-		total += one.objects()
-	}
-	return total
-}
-
-// place is the path of an object; without a name, of all of its kind there.
-func place(apiVersion, kind, namespace string, name ...string) []string {
-	path := []string{"cluster", apiVersion, kind}
+// place is the path of an object.
+func place(apiVersion, kind, namespace, name string) []string {
 	if namespace != "" {
-		path = []string{"namespace", namespace, apiVersion, kind}
+		return []string{"namespace", namespace, apiVersion, kind, name}
 	}
-	return append(path, name...)
+	return []string{"cluster", apiVersion, kind, name}
 }
 
-// versions are those of a group that there are objects of, in a namespace or,
-// with none, outside all.
-func (i *Inventory) versions(group, namespace string) []string {
-	at := i.root.below["cluster"]
-	if namespace != "" {
-		at = i.root.below["namespace"].below[namespace]
-	}
-	var out []string
-	if at != nil {
-		for version := range at.below {
-			if groupOf(version) == group {
-				out = append(out, version)
-			}
-		}
-	}
-	return out
-}
-
-// drop removes a path below the root; the first level stays even when empty.
-func (i *Inventory) drop(path []string) int {
+// drop removes an object; the first level stays even when empty.
+func (i *Inventory) drop(path []string) bool {
 	gone := i.root.below[path[0]].drop(path[1:])
-	if gone > 0 {
+	if gone {
 		i.root.value, i.root.object, i.store = nil, nil, nil
 		i.changes++
 	}
@@ -178,29 +138,6 @@ func (i *Inventory) put(d *Document) {
 	i.root.put(place(d.APIVersion, d.Kind, d.Namespace, d.Name), d.object)
 	i.store = nil
 	i.changes++
-}
-
-// dropKind removes all objects of a kind, as "group/kind" of every version, as
-// "group/version/kind" of one.
-func (i *Inventory) dropKind(name string) int {
-	gone := 0
-	group, kind := cutKind(name)
-	only, kind, one := strings.Cut(kind, "/")
-	if !one {
-		only, kind = "", only
-	}
-	namespaces := []string{""}
-	for namespace := range i.root.below["namespace"].below {
-		namespaces = append(namespaces, namespace)
-	}
-	for _, namespace := range namespaces {
-		for _, version := range i.versions(group, namespace) {
-			if !one || versionOf(version) == only {
-				gone += i.drop(place(version, kind, namespace))
-			}
-		}
-	}
-	return gone
 }
 
 type inventoryRequest struct {
@@ -234,18 +171,15 @@ func (e *Engine) addToInventory(r inventoryRequest) (any, error) {
 	return map[string]any{"added": added}, nil
 }
 
-// storeRequest changes single objects: whole kinds and single ones go, then
-// others come.
+// storeRequest changes single objects: some go, then others come.
 type storeRequest struct {
-	Set    []string    `json:"set"`   // kinds, as "group/kind" or "group/version/kind"
 	Parts  []int       `json:"parts"` // lengths of objects in the body
 	Remove []storedKey `json:"remove"`
 }
 
-// storedKey names an object; without a version, of every version of its group.
+// storedKey names an object.
 type storedKey struct {
 	APIVersion string `json:"apiVersion"`
-	Group      string `json:"group,omitempty"`
 	Kind       string `json:"kind"`
 	Namespace  string `json:"namespace"`
 	Name       string `json:"name"`
@@ -268,16 +202,9 @@ func (e *Engine) storeObjects(r storeRequest, body []byte) (any, error) {
 	e.inventory.mu.Lock()
 	defer e.inventory.mu.Unlock()
 	removed := 0
-	for _, kind := range r.Set {
-		removed += e.inventory.dropKind(kind)
-	}
 	for _, key := range r.Remove {
-		versions := []string{key.APIVersion}
-		if key.APIVersion == "" {
-			versions = e.inventory.versions(key.Group, key.Namespace)
-		}
-		for _, version := range versions {
-			removed += e.inventory.drop(place(version, key.Kind, key.Namespace, key.Name))
+		if e.inventory.drop(place(key.APIVersion, key.Kind, key.Namespace, key.Name)) {
+			removed++
 		}
 	}
 	stored := make([]storedKey, len(documents))

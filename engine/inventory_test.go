@@ -62,7 +62,7 @@ func TestWhatIsRemovedLeavesNothingBehind(t *testing.T) {
 	full := inventoryOf(t, e)
 	stores(t, e, storeRequest{}, ingress("other", "c", "x"))
 	key := func(namespace, name string) storedKey {
-		return storedKey{Group: "networking.k8s.io", Kind: "Ingress", Namespace: namespace, Name: name}
+		return storedKey{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Namespace: namespace, Name: name}
 	}
 	equal(t, "removed", stores(t, e, storeRequest{Remove: []storedKey{key("other", "c"), key("other", "c"), key("none", "c"), key("shop", "c"), key("", "a")}})["removed"].(int), 1)
 	equal(t, "as before", inventoryOf(t, e), full)
@@ -72,29 +72,13 @@ func TestWhatIsRemovedLeavesNothingBehind(t *testing.T) {
 	equal(t, "at last", inventoryOf(t, e), nothingStored)
 }
 
-func TestSettingAKindReplacesAllOfItInEveryVersionAndNothingElse(t *testing.T) {
-	e := newEngine()
-	older := strings.Replace(ingress("shop", "a", "old"), "/v1", "/v1beta1", 1)
-	stores(t, e, storeRequest{}, older, ingress("far", "b", "old"), `{"apiVersion": "v1", "kind": "Ingress", "metadata": {"name": "core"}}`)
-	answer := stores(t, e, storeRequest{Set: []string{"networking.k8s.io/Ingress", "/Service"}}, ingress("shop", "c", "new"))
-	equal(t, "removed", answer["removed"].(int), 2)
-	found := inventoryOf(t, e)
-	contains(t, "inventory", found, `"core"`)
-	contains(t, "inventory", found, `"new"`)
-	if strings.Contains(found, "old") || strings.Contains(found, "far") || strings.Contains(found, "v1beta1") {
-		t.Error(found)
-	}
-	stores(t, e, storeRequest{Set: []string{"networking.k8s.io/Ingress", "/Ingress"}})
-	equal(t, "at last", inventoryOf(t, e), nothingStored)
-}
-
 func TestAnObjectThatCannotBeStoredChangesNothing(t *testing.T) {
 	e := newEngine()
 	stores(t, e, storeRequest{}, ingress("shop", "a", "x"))
 	before := inventoryOf(t, e)
 	for _, bad := range []string{`{`, `[]`, `{}`, `{"apiVersion": "v1", "kind": "Service"}`, `{"kind": "Service", "metadata": {"name": "a"}}`, `{"apiVersion": 1, "kind": "Service", "metadata": {"name": "a"}}`} {
 		good := ingress("shop", "b", "x")
-		_, err := e.storeObjects(storeRequest{Set: []string{"networking.k8s.io/Ingress"}, Parts: []int{len(good), len(bad)}}, []byte(good+bad))
+		_, err := e.storeObjects(storeRequest{Remove: []storedKey{{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Namespace: "shop", Name: "a"}}, Parts: []int{len(good), len(bad)}}, []byte(good+bad))
 		if err == nil {
 			t.Fatal(bad)
 		}
@@ -129,6 +113,10 @@ func TestRulesSeeEachChangeAndRememberNoneOfThem(t *testing.T) {
 			e := newEngine()
 			install(t, e, "p", "v1", source)
 			loaded(t, e, thing)
+			both := []storedKey{
+				{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Namespace: "shop", Name: "a"},
+				{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Namespace: "shop", Name: "b"},
+			}
 			for _, want := range [][]string{{"a"}, {"b"}, {}, {"a"}} {
 				objects := make([]string, len(want))
 				expected := []string{}
@@ -136,7 +124,7 @@ func TestRulesSeeEachChangeAndRememberNoneOfThem(t *testing.T) {
 					objects[i] = ingress("shop", one, "x")
 					expected = append(expected, "0: "+one)
 				}
-				stores(t, e, storeRequest{Set: []string{"networking.k8s.io/Ingress"}}, objects...)
+				stores(t, e, storeRequest{Remove: both}, objects...)
 				found, faults := messages(judged(t, e, "p", ""))
 				equal(t, "found", append([]string{}, found...), expected)
 				equal(t, "faults", faults, nil)
@@ -202,5 +190,5 @@ func TestStoreIsAnOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "answer", fmt.Sprint(answer), "map[removed:0 stored:[{networking.k8s.io/v1  Ingress shop a}]]")
+	equal(t, "answer", fmt.Sprint(answer), "map[removed:0 stored:[{networking.k8s.io/v1 Ingress shop a}]]")
 }

@@ -20,46 +20,18 @@ class CachedObjects:
         """The request that gives all of them to a new engine: its header and its body."""
         return stored(list(self._objects.values()))
 
-    def changed(
-        self,
-        answer: Mapping[str, Any],
-        objects: Sequence[bytes],
-        kinds: Sequence[str],
-        keys: Sequence[Mapping[str, str]],
-    ) -> None:
-        """Note what the engine has just done: whole kinds and keys gone, then objects put."""
-        if kinds:
-            gone = frozenset(kinds)
-            self._objects = {at: raw for at, raw in self._objects.items() if gone.isdisjoint(_kinds(*at[:2]))}
+    def changed(self, answer: Mapping[str, Any], objects: Sequence[bytes], keys: Sequence[Mapping[str, str]]) -> None:
+        """Note what the engine has just done: objects of these keys gone, then others put."""
         for key in keys:
-            for at in self._named(key):
-                self._objects.pop(at, None)
+            self._objects.pop(_name(key), None)
         for one, raw in zip(answer["stored"], objects, strict=True):
-            self._objects[one["apiVersion"], one["kind"], one["namespace"], one["name"]] = raw
-
-    def _named(self, key: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
-        rest = (key["kind"], key.get("namespace", ""), key["name"])
-        version = key.get("apiVersion", "")
-        if version:
-            return [(version, *rest)]
-        group = key.get("group", "")
-        return [at for at in self._objects if at[1:] == rest and _group(at[0]) == group]
+            self._objects[_name(one)] = raw
 
 
-def stored(
-    objects: Sequence[bytes], *, kinds: Sequence[str] = (), keys: Sequence[Mapping[str, str]] = ()
-) -> tuple[dict[str, Any], bytes]:
+def stored(objects: Sequence[bytes], keys: Sequence[Mapping[str, str]] = ()) -> tuple[dict[str, Any], bytes]:
     """The header and the body of a request to store (engine/README.md)."""
-    header = {"set": list(kinds), "remove": [dict(key) for key in keys], "parts": [len(raw) for raw in objects]}
-    return header, b"".join(objects)
+    return {"remove": [dict(key) for key in keys], "parts": [len(raw) for raw in objects]}, b"".join(objects)
 
 
-def _kinds(version: str, kind: str) -> tuple[str, str]:
-    """What an object is called by with others of its kind: of all versions, and of its own."""
-    group = _group(version)
-    return f"{group}/{kind}", f"{version}/{kind}" if group else f"/{version}/{kind}"
-
-
-def _group(version: str) -> str:
-    group, slash, _ = version.partition("/")
-    return group if slash else ""
+def _name(key: Mapping[str, str]) -> tuple[str, str, str, str]:
+    return key["apiVersion"], key["kind"], key.get("namespace", ""), key["name"]

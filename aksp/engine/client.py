@@ -334,29 +334,21 @@ class Engine:
                 # A new engine gets the whole inventory, this batch included.
                 self._revive()
 
-    def set_inventory(self, kinds: Sequence[str], objects: Sequence[bytes]) -> None:
-        """Let referential rules see these objects (JSON) in place of all there are of the kinds.
-
-        These are "group/kind", or "group/version/kind" for the objects of one version.
+    def put_inventory(self, objects: Sequence[bytes]) -> None:
+        """Let referential rules see these objects (JSON), in place of those of their names.
 
         Raises EngineError, and changes nothing, when one is no Kubernetes object.
         """
-        self._store(objects, kinds=kinds)
-
-    def put_inventory(self, objects: Sequence[bytes]) -> None:
-        """Let referential rules see these objects (JSON), in place of those of their names. Raises as set_inventory."""
-        self._store(objects)
+        self._store(objects=objects)
 
     def drop_inventory(self, keys: Sequence[Mapping[str, str]]) -> None:
-        """Take objects out again: apiVersion (or group, for all versions), kind, namespace and name of each."""
-        self._store((), keys=keys)
+        """Take objects out again: apiVersion, kind, namespace and name of each."""
+        self._store(keys=keys)
 
-    def _store(
-        self, objects: Sequence[bytes], *, kinds: Sequence[str] = (), keys: Sequence[Mapping[str, str]] = ()
-    ) -> None:
+    def _store(self, *, objects: Sequence[bytes] = (), keys: Sequence[Mapping[str, str]] = ()) -> None:
         with self._life:
-            answer, _ = self._call("store", *stored(objects, kinds=kinds, keys=keys))
-            self._cached.changed(answer, objects, kinds, keys)
+            answer, _ = self._call("store", *stored(objects, keys))
+            self._cached.changed(answer, objects, keys)
 
     # Judging
 

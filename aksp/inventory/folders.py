@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksp.errors import InvalidInput
+from aksp.yaml_reader import read_file
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -95,12 +96,7 @@ class Folders:
         sources: list[tuple[str, str, Sequence[str]]] = [(start, "--exclude", self._exclude)]
         for place in dict.fromkeys((start, os.getcwd())):
             file = Path(place, IGNORE_FILE)
-            try:
-                listed = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no UTF-8"
-                raise InvalidInput(f"cannot be read: {reason}", where=str(file)) from error
-            sources.append((place, str(file), listed))
+            sources.append((place, str(file), read_file(file).splitlines() if file.is_file() else []))
         for place, where, lines in sources:
             if not lines:
                 continue

@@ -26,6 +26,7 @@ import os
 from collections.abc import Mapping
 
 from aksp.errors import ClusterError, Forbidden
+from aksp.model.fields import mapping
 
 FAULT_TRIES = 5
 """Attempts in all when the server answers 429, 5xx or something broken."""
@@ -292,12 +293,11 @@ def _status(body: bytes) -> Mapping[str, object]:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return document if isinstance(document, dict) else {}
+    return mapping(document)
 
 
 def _details(body: bytes) -> Mapping[str, object]:
-    details = _status(body).get("details")
-    return details if isinstance(details, dict) else {}
+    return mapping(_status(body).get("details"))
 
 
 def status_message(body: bytes) -> str:

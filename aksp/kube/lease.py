@@ -25,6 +25,7 @@ from aksp.kube import faults
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import decoded
 from aksp.kube.watch import Troubled, log
+from aksp.model.fields import spec_of, text
 from aksp.model.times import rfc3339
 
 JITTER = 1.2
@@ -218,7 +219,7 @@ class Lease:
         found = self._read()
         if found is None:
             raise self._missing()
-        if self._seen is None or _spec(found) != _spec(self._seen):
+        if self._seen is None or spec_of(found) != spec_of(self._seen):
             self._seen_at = self._clock()
         self._seen = found
         holder = _holder(found)
@@ -228,7 +229,7 @@ class Lease:
 
     def _fresh(self, now: float) -> bool:
         """Whether the record last seen still binds everybody."""
-        seconds = _spec(self._seen or {}).get("leaseDurationSeconds")
+        seconds = spec_of(self._seen or {}).get("leaseDurationSeconds")
         known = seconds if isinstance(seconds, int) and seconds > 0 else self._duration
         return now < self._seen_at + known
 
@@ -248,7 +249,7 @@ class Lease:
 
     def _put(self, lease: Mapping[str, Any], holder: str, *, releasing: bool = False) -> str:
         # With its resourceVersion: if it is no longer the one we saw, Conflict.
-        document = {**lease, "spec": {**_spec(lease), **self._record(_spec(lease), holder)}}
+        document = {**lease, "spec": {**spec_of(lease), **self._record(spec_of(lease), holder)}}
         if releasing:
             self._write(document, timeout=RELEASE_SECONDS)
         else:
@@ -310,11 +311,5 @@ class Lease:
         return failure
 
 
-def _spec(lease: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = lease.get("spec")
-    return spec if isinstance(spec, Mapping) else {}
-
-
 def _holder(lease: Mapping[str, Any]) -> str:
-    holder = _spec(lease).get("holderIdentity")
-    return holder if isinstance(holder, str) else ""
+    return text(spec_of(lease).get("holderIdentity"))

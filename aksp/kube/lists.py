@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from aksp.errors import InvalidInput
 from aksp.kube import faults
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, OnRetry, decoded, fetch
+from aksp.model.fields import metadata_of
 
 PAGE_LIMIT = 500
 """Objects per page: kubectl's --chunk-size."""
@@ -166,7 +167,7 @@ def _read(body: bytes, *, number: int, restart: bool, where: str) -> ListPage:
     )
 
 
-def _metadata(body: bytes, where: str) -> dict[str, Any]:
+def _metadata(body: bytes, where: str) -> Mapping[str, Any]:
     """The list's own metadata.
 
     The API server writes built-in lists as kind, apiVersion, metadata, items: what stands before the items is enough.
@@ -180,5 +181,4 @@ def _metadata(body: bytes, where: str) -> dict[str, Any]:
             head = {}
         if isinstance(metadata := head.get("metadata"), dict):
             return metadata
-    metadata = decoded(body, where=where).get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
+    return metadata_of(decoded(body, where=where))

@@ -29,6 +29,7 @@ from aksp.kube.connection import Cancellation, Connection, Response
 from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json, repeated, untouched
 from aksp.kube.kinds import Discovery, Kind, list_path
 from aksp.kube.lists import list_pages
+from aksp.model.fields import metadata_of
 
 APPLY = "application/apply-patch+yaml"
 """JSON is YAML; the API server takes no other type for server-side apply."""
@@ -52,9 +53,9 @@ def collection_path(discovery: Discovery, document: Mapping[str, Any]) -> str:
     group, _, version = api_version.rpartition("/")
     # The plural and whether there are namespaces are the same in all versions of a kind; the version is the document's.
     served = changed(discovery.find(group, kind), version=version)
-    namespace = _metadata(document).get("namespace")
+    namespace = metadata_of(document).get("namespace")
     if served.namespaced and not (isinstance(namespace, str) and namespace):
-        raise InvalidInput(f"a {kind} needs metadata.namespace", where=_metadata(document).get("name"))
+        raise InvalidInput(f"a {kind} needs metadata.namespace", where=metadata_of(document).get("name"))
     return list_path(served, namespace)
 
 
@@ -64,7 +65,7 @@ def object_path(discovery: Discovery, document: Mapping[str, Any], *, subresourc
     Raises NotServed when the cluster does not know the kind (a new `Discovery` after its CustomResourceDefinition has
     been installed), InvalidInput for a document without apiVersion, kind, metadata.name or a namespace that it needs.
     """
-    name = _metadata(document).get("name")
+    name = metadata_of(document).get("name")
     if not (isinstance(name, str) and name):
         raise InvalidInput(f"a {document.get('kind') or 'document'} needs metadata.name")
     path = f"{collection_path(discovery, document)}/{quote(name, safe='')}"
@@ -104,7 +105,7 @@ def apply(
     if dry_run:
         query["dryRun"] = "All"
     # The managed fields of an object that was read are not ours to send; the API server refuses them.
-    metadata = {name: value for name, value in _metadata(document).items() if name != "managedFields"}
+    metadata = {name: value for name, value in metadata_of(document).items() if name != "managedFields"}
     body = _encoded({**document, "metadata": metadata})
     return _written(connection, "PATCH", path, body=body, content_type=APPLY, query=query, backoff=backoff)
 
@@ -235,11 +236,6 @@ def _written(
         return decoded(answer.body, where=where)
 
     return repeated(attempt, path=path, backoff=backoff, twice=twice)
-
-
-def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = document.get("metadata")
-    return metadata if isinstance(metadata, Mapping) else {}
 
 
 def _encoded(document: Mapping[str, Any]) -> bytes:

@@ -345,7 +345,7 @@ def admitted(engine: Engine, asked: Iterable[Asked], cluster: Memory) -> dict[st
         disagreed=lambda one: pytest.fail(one.message),
     )  # fmt: skip
     reviewer.use(in_force(engine).plan)
-    engine.set_inventory(["networking.k8s.io/Ingress"], ingresses)
+    engine.put_inventory(ingresses)
 
     async def ask() -> None:
         for one in asked:

@@ -28,7 +28,7 @@ from aksp.addon.checkins.status import (
 from aksp.addon.checkins.status_writer import StatusWriter, collection
 from aksp.addon.checkins.summary import AssignmentOutcome, Summary
 from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
-from aksp.addon.in_force.documents import Seen, status_of
+from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
@@ -41,6 +41,7 @@ from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
 from aksp.model.compliance import ComplianceState, Gap, Report, Target, TargetKind
 from aksp.model.definition import ResourceKind
+from aksp.model.fields import status_of
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.scan import Scan

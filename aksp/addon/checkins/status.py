@@ -13,11 +13,12 @@ from typing import Any, assert_never
 
 from aksp.addon.checkins.webhook_coverage import WebhookCoverage
 from aksp.addon.in_force.definitions import DefinitionInForce
-from aksp.addon.in_force.documents import Seen, status_of
+from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import ExemptionInForce, InForce
 from aksp.compliance.nothing import disabled
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
+from aksp.model.fields import status_of
 from aksp.model.times import rfc3339
 from aksp.report.figures import one_decimal, plural
 

@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 from aksp.addon.checkins.status import Status, patch_of
-from aksp.addon.in_force.documents import Seen, status_of
+from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.problems import sentence
 from aksp.addon.names import GROUP, VERSION
 from aksp.errors import ClusterError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import Conflict, NotServed, ServerFault, Unreachable
+from aksp.model.fields import status_of
 
 #: Writes in a row that met no working API server; the others are left for the next check-in.
 PATIENCE = 3

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aksp.model.assignment import API_VERSION
+from aksp.model.fields import metadata_of, status_of, whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +28,17 @@ class Seen:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Seen:
         """Read what the API server guarantees, and take nothing else for granted."""
-        metadata = _mapping(document.get("metadata"))
+        metadata = metadata_of(document)
         status = status_of(document)
         applied = status.get("appliedSpec")
         return cls(
             name=str(metadata.get("name") or ""),
             uid=str(metadata.get("uid") or ""),
-            generation=_number(metadata.get("generation")) or 0,
+            generation=whole(metadata.get("generation")) or 0,
             created=str(metadata.get("creationTimestamp") or ""),
             spec=document.get("spec"),
             applied_spec=applied if isinstance(applied, Mapping) else None,
-            applied_generation=_number(status.get("appliedGeneration")),
+            applied_generation=whole(status.get("appliedGeneration")),
         )
 
     def document(self, kind: str, spec: Any = None) -> dict[str, Any]:
@@ -50,19 +51,6 @@ class Seen:
         }
 
 
-def status_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A document's status; empty when it has none."""
-    return _mapping(document.get("status"))
-
-
 def by_name(documents: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The documents in the order of their names."""
-    return sorted(documents, key=lambda document: str(_mapping(document.get("metadata")).get("name") or ""))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return sorted(documents, key=lambda document: str(metadata_of(document).get("name") or ""))

@@ -23,6 +23,7 @@ from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import ONCE, Backoff
 from aksp.model.assignment import API_VERSION
+from aksp.model.fields import metadata_of, spec_of
 from aksp.model.resource import Container, Owner, Resource
 from aksp.model.times import moment, rfc3339
 from aksp.report.figures import plural
@@ -250,9 +251,7 @@ def document(name: str, namespace: str, denial: Denial) -> dict[str, Any]:
 
 def merged(known: Mapping[str, Any], denial: Denial) -> dict[str, Any]:
     """The custom resource with a denial added. What another replica wrote of a later refusal stays."""
-    spec = known.get("spec")
-    spec = spec if isinstance(spec, Mapping) else {}
-    told = _spec(denial)
+    spec, told = spec_of(known), _spec(denial)
     before = spec.get("count")
     first = moment(spec.get("firstTime"))
     last = moment(spec.get("lastTime"))
@@ -273,10 +272,8 @@ def first_time(found: Mapping[str, Any]) -> datetime:
 
 
 def _time(found: Mapping[str, Any], field: str) -> datetime:
-    spec = found.get("spec")
-    said = moment(spec.get(field)) if isinstance(spec, Mapping) else None
-    created = (found.get("metadata") or {}).get("creationTimestamp")
-    return said or moment(created) or datetime.fromtimestamp(0, UTC)
+    created = metadata_of(found).get("creationTimestamp")
+    return moment(spec_of(found).get(field)) or moment(created) or datetime.fromtimestamp(0, UTC)
 
 
 def _denial(refusal: Refusal, decision: Decision, moment: datetime) -> Denial:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from aksp.addon.review.decision import ReviewRequest
+from aksp.model import fields
 from aksp.model.kinds import api_version
 from aksp.model.resource import Owner, Resource
 
@@ -49,23 +49,23 @@ def request_of(head: bytes) -> ReviewRequest | None:
     found = whole.get("request")
     if not isinstance(found, dict):
         return None
-    kind, user = _mapping(found.get("kind")), _mapping(found.get("userInfo"))
+    kind, user = fields.mapping(found.get("kind")), fields.mapping(found.get("userInfo"))
     uid, operation, name = found.get("uid"), found.get("operation"), kind.get("kind")
-    if not (_text(uid) and _text(operation) and _text(name)):
+    if not (fields.text(uid) and fields.text(operation) and fields.text(name)):
         return None
-    group = _text(kind.get("group"))
+    group = fields.text(kind.get("group"))
     resource = Resource(
-        api_version=api_version(group, _text(kind.get("version"))),
-        kind=_text(name),
-        namespace=_text(found.get("namespace")) if name != "Namespace" or group else "",
-        name=_text(found.get("name")),
+        api_version=api_version(group, fields.text(kind.get("version"))),
+        kind=fields.text(name),
+        namespace=fields.text(found.get("namespace")) if name != "Namespace" or group else "",
+        name=fields.text(found.get("name")),
     )
     return ReviewRequest(
-        uid=_text(uid),
-        operation=_text(operation),
-        user=_text(user.get("username")),
+        uid=fields.text(uid),
+        operation=fields.text(operation),
+        user=fields.text(user.get("username")),
         resource=resource,
-        sub_resource=_text(found.get("subResource")),
+        sub_resource=fields.text(found.get("subResource")),
         workload=Owner(kind=resource.kind, name=resource.name),
     )
 
@@ -102,11 +102,3 @@ def _members(text: str, at: int, within: str = "") -> dict[str, Any]:
 def _skip(text: str, at: int) -> int:
     space = _SPACE.match(text, at)
     return space.end() if space else at
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

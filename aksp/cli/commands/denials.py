@@ -18,9 +18,11 @@ from aksp.cli.options import (
     OutputOption,
     duration,
 )
+from aksp.model.fields import mapping, spec_of
 
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection
+
 
 PLACE = 90
 
@@ -54,7 +56,7 @@ def denials(
         (
             _document(each)
             for each in found
-            if (assignment is None or _spec(each).get("assignment") == assignment)
+            if (assignment is None or spec_of(each).get("assignment") == assignment)
             and (limit is None or last_time(each) >= limit)
         ),
         key=lambda each: (-last_time(each).timestamp(), each["metadata"]["namespace"], each["metadata"]["name"]),
@@ -97,7 +99,7 @@ def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]
     from aksp.addon.record.denials import first_time, last_time
     from aksp.report.text import safe
 
-    spec = _spec(document)
+    spec = spec_of(document)
     count = spec.get("count")
     containers = spec.get("containers")
     shown = [
@@ -121,10 +123,8 @@ def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]
 
 def _workload(spec: Mapping[str, Any]) -> str:
     """``namespace/Kind/name``, without the namespace where there is none."""
-    resource = spec.get("resource")
-    resource = resource if isinstance(resource, Mapping) else {}
-    workload = spec.get("workload")
-    subject = workload if isinstance(workload, Mapping) else resource
+    resource = mapping(spec.get("resource"))
+    subject = mapping(spec.get("workload")) or resource
     return "/".join(str(part) for part in (resource.get("namespace"), subject.get("kind"), subject.get("name")) if part)
 
 
@@ -149,8 +149,3 @@ def _document(found: Mapping[str, Any]) -> dict[str, Any]:
     """The custom resource without what only the API server needs."""
     metadata = {name: value for name, value in (found.get("metadata") or {}).items() if name != "managedFields"}
     return {**found, "metadata": {"namespace": "", "name": "", **metadata}}
-
-
-def _spec(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = document.get("spec")
-    return spec if isinstance(spec, Mapping) else {}

@@ -68,6 +68,8 @@ class Workspace:
     root: Path
     store: Store
     catalog: Catalogs
+    assumed: Assignment | None = None
+    """An assignment that is taken for all that there is."""
 
     @classmethod
     def open(cls, given: str | None = None, *, new: bool = False) -> Workspace:
@@ -84,7 +86,7 @@ class Workspace:
         Assignments of a definition that cannot be loaded, or cannot be understood, are broken. Raises InvalidInput for
         an assignment or an exemption that is wrong.
         """
-        assignments, exemptions = self.store.assignments(), self.store.exemptions()
+        assignments, exemptions = self._documents()
         names = {assignment.name for assignment in assignments}
         waived = by_assignment(exemptions)
         ready, broken = [], []
@@ -107,6 +109,16 @@ class Workspace:
                 *(note for one in exemptions if (note := idle(one, names, now) or ending(one, now))),
             ],
         )
+
+    def assuming(self, assignment: Assignment) -> Workspace:
+        """The workspace as it would be with one assignment alone."""
+        return replace(self, assumed=assignment)
+
+    def _documents(self) -> tuple[Sequence[Assignment], Sequence[Exemption]]:
+        exemptions = self.store.exemptions()
+        if self.assumed is None:
+            return self.store.assignments(), exemptions
+        return [self.assumed], [one for one in exemptions if one.assignment == self.assumed.name]
 
     def effect_of(self, assignment: Assignment) -> str:
         """An assignment's effect, to be shown; ``?`` when its definition cannot tell."""

@@ -21,7 +21,8 @@ from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
-from aksp.model.compliance import ComplianceState, Target, TargetKind
+from aksp.model.assignment import Assignment
+from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
@@ -54,10 +55,22 @@ class ComplianceRequest:
     compared: BaselineOptions
     custom_workloads: bool = True
     exclude: Sequence[str] = ()
+    what_if: Assignment | None = None
+    """An assignment to judge by in place of all that there are."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options that leave something out, as the command line names them."""
+        return (*self.filters.words, *([f"--what-if {self.what_if.name}"] if self.what_if else []))
 
 
 def evaluate(request: ComplianceRequest) -> ExitCode:
     """Judge, write the outputs, and give the exit code."""
+    return judge(request)[0]
+
+
+def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
+    """Judge, write the outputs, and give the exit code and the report."""
     # A report is hundreds of thousands of small objects without cycles, which the collector would
     # walk again and again; the process ends with it.
     gc.disable()
@@ -66,7 +79,9 @@ def evaluate(request: ComplianceRequest) -> ExitCode:
         return _last(request, outputs, notes)
     now = datetime.now(UTC).replace(microsecond=0)
     compliant = request.show is Show.ALL or outputs.need_compliant
-    workspace = Workspace.open(request.workspace)
+    workspace = Workspace.open(request.workspace, new=request.what_if is not None)
+    if request.what_if is not None:
+        workspace = workspace.assuming(request.what_if)
     comparison = _comparison(request, workspace.root, notes)
     with outputs, Engine() as engine:
         outcome = (
@@ -81,7 +96,7 @@ def evaluate(request: ComplianceRequest) -> ExitCode:
         outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
     for note in outcome.notes:
         notes.note(note)
-    if not report.assignments:
+    if not report.assignments and request.what_if is None:
         notes.note(
             f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be"
             if not request.filters.of_assignments
@@ -89,9 +104,9 @@ def evaluate(request: ComplianceRequest) -> ExitCode:
             f" {' '.join(request.filters.of_assignments)}"
         )
     if outcome.interrupted:
-        return ExitCode.INTERRUPTED
+        return ExitCode.INTERRUPTED, report
     comparison.end()
-    return exit_code(request, comparison)
+    return exit_code(request, comparison), report
 
 
 def begun(request: ComplianceRequest) -> tuple[Notes, Outputs]:
@@ -102,7 +117,7 @@ def begun(request: ComplianceRequest) -> tuple[Notes, Outputs]:
     return notes, outputs
 
 
-def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> ExitCode:
+def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[ExitCode, Report]:
     """Write the outputs of the add-on's last report. Needs neither a workspace nor the engine."""
     from aksp.cli.last_report import last_report, refuse_filters
 
@@ -120,7 +135,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> ExitCod
         report = last_report(request.where, notes)
         outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
     comparison.end()
-    return exit_code(request, comparison)
+    return exit_code(request, comparison), report
 
 
 def _comparison(request: ComplianceRequest, root: Path, notes: Notes) -> Comparison:
@@ -172,7 +187,7 @@ def _manifests(
         kind=TargetKind.MANIFESTS,
         name=" ".join(request.files),
         scope=str(scope or "/"),
-        filters=request.filters.words,
+        filters=request.words,
     )
     with progress_bar(notes, len(inventory.files)) as progress:
         result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
@@ -191,7 +206,7 @@ def _cluster(
     warming = threading.Thread(target=warm, daemon=True)
     warming.start()
     with request.where.connected(notes.note) as connection:
-        target = replace(request.where.target(connection), filters=request.filters.words)
+        target = replace(request.where.target(connection), filters=request.words)
         plan = _plan(request, workspace, engine, Scope(target.scope), now)
         notes.all(plan.notes)
         inventory = Cluster(

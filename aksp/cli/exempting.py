@@ -20,6 +20,7 @@ from aksp.model.assignment import Assignment, ExemptedResource, Exemption, Exemp
 from aksp.model.scope import Scope
 from aksp.report.parse import read_report
 from aksp.report.selecting import entries, selection
+from aksp.report.text import safe
 from aksp.store.cluster import label
 from aksp.store.documents import NAME, document_of
 from aksp.workspace import Workspace
@@ -63,7 +64,7 @@ def exempt(request: ExemptRequest) -> None:
         lines = []
         for one, document in zip(made, documents, strict=True):
             change, where = kept.save(one, replace=request.replace)
-            lines.append(f"{label(document)} {change} ({where}): {covers_words(one)}")
+            lines.append(f"{label(document)} {change} ({where}): {safe(covers_words(one))}")
     if request.output is not None:
         print_documents(request.output, documents)
     else:

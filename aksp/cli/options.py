@@ -196,7 +196,8 @@ COMMON_PARAMETERS = {
 }
 _TAKEN = {
     *COMMON_PARAMETERS.values(), "--name", "--display-name", "--description", "--message", "--enforcement-mode",
-    "--scope", "--cluster", "--not-scope", "--no-default-exclusions", "--replace", "--dry-run", "--output",
+    "--scope", "--cluster", "--not-scope", "--no-default-exclusions", "--replace", "--dry-run", "--what-if", "--filename",
+    "--recursive", "--output",
     "--workspace", "--store", "--context", "--kubeconfig", "--help", "--debug",
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from aksp.cli.options import (
     ContextOption,
     KubeconfigOption,
     ListFormat,
+    RecursiveOption,
     StoreKind,
     StoreOption,
     WorkspaceOption,
@@ -84,7 +85,9 @@ app = typer.Typer(
 def assign(workspace: WorkspaceOption = None) -> None:
     """Assign a definition.
 
-    `aksp assign SLUG --help` shows its options.
+    `aksp assign SLUG --help` shows its options. With --what-if nothing is assigned: it says what would become non-compliant.
+
+    Example: `aksp assign allowed-images --registry contoso.azurecr.io --what-if -f deploy`
     """
 
 
@@ -169,9 +172,28 @@ def _common(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the assignment of this name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print, write nothing.")] = False,
+    what_if: Annotated[
+        bool,
+        typer.Option(
+            "--what-if",
+            help="Assign nothing: judge the cluster, or -f, by it alone, and end as a scan would (exit 0 or 1).",
+        ),
+    ] = False,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="With --what-if: judge manifests; repeatable."),
+    ] = None,
+    recursive: RecursiveOption = False,
     output: Annotated[
-        ListFormat | None,
-        typer.Option("--output", "-o", metavar="FORMAT", help="Print the document: yaml, json or name."),
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT",
+            help="Print the document: yaml, json or name. With --what-if: a report, FORMAT[=FILE] as of"
+            " `aksp compliance`, repeatable.",
+            autocompletion=candidates.formats,
+        ),
     ] = None,
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
@@ -239,7 +261,9 @@ def _assign(
     from aksp.store.documents import assignment_document
     from aksp.workspace import Workspace, check_parameters, check_regexes, check_resolves, compile_definition
 
-    refuse_cluster_options(options["store"], options["context"], options["kubeconfig"])
+    if not options["what_if"]:
+        refuse_cluster_options(options["store"], options["context"], options["kubeconfig"])
+    _refuse_mixed(options)
     opened = Workspace.open(options["workspace"] or outer_workspace, new=True)
     assignment = _document(definition, given, options)
     check_parameters(assignment, definition)
@@ -257,11 +281,20 @@ def _assign(
     unknown = unknown_cluster(assignment.scope, options["kubeconfig"]) if options["store"] is StoreKind.FILES else None
     for warning in [*advice(definition, assignment.parameters), *([unknown] if unknown else [])]:
         tell(f"aksp: warning: {warning}")
+    if options["what_if"]:
+        from aksp.cli.what_if import what_if
+
+        raise typer.Exit(
+            what_if(
+                assignment, where=_choice(options), files=options["filename"] or (), recursive=options["recursive"],
+                outputs=options["output"] or (), workspace=options["workspace"] or outer_workspace,
+            )
+        )  # fmt: skip
     documents = [assignment_document(assignment)]
     if options["store"] is StoreKind.CLUSTER and (own := own_resource(definition)) is not None:
         # The add-on brings aksp's own definitions, and knows no workspace.
         documents.insert(0, own)
-    output: ListFormat | None = options["output"]
+    output = ListFormat(options["output"][0]) if options["output"] else None
     if options["dry_run"]:
         print_documents(output or ListFormat.YAML, documents)
         return
@@ -274,6 +307,29 @@ def _assign(
         print_documents(output, documents)
     else:
         say("\n".join(lines))
+
+
+def _refuse_mixed(options: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for options that go with --what-if alone, or not with it."""
+    from aksp.errors import InvalidInput
+
+    if options["what_if"]:
+        for option, given in (
+            ("--dry-run", options["dry_run"]),
+            ("--store cluster", options["store"] is StoreKind.CLUSTER),
+        ):
+            if given:
+                raise InvalidInput(
+                    f"{option} does not combine with --what-if, which writes nothing and judges by the workspace",
+                    hint=f"leave out {option}",
+                )
+        return
+    if options["filename"] or options["recursive"]:
+        raise InvalidInput("-f and -R say what --what-if judges", hint="add --what-if")
+    wrong = [one for one in options["output"] or () if one not in tuple(ListFormat)]
+    if wrong or len(options["output"] or ()) > 1:
+        what = wrong[0] if wrong else " -o ".join(options["output"])
+        raise InvalidInput(f"-o {what}: the document is printed as yaml, json or name", hint="reports need --what-if")
 
 
 def _keep_in_cluster(

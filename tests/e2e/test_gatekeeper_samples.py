@@ -1,4 +1,4 @@
-"""Every definition about Pods, as a ConstraintTemplate, finds the same in gator as aksp does, with the same messages."""
+"""What is exported finds the same in gator as aksp does, in the samples of every definition about Pods, with the same messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from aksp.compliance.kinds import judges_pods
 from aksp.model.compliance import ComplianceState
-from bench.peers.gatekeeper import constraint, constraint_template
 from tests.definitions.samples import SAMPLES, Sample, errors, judged
+from tests.e2e.command import Aksp
 from tests.e2e.test_gatekeeper import gator
 
 __all__ = ["gator"]
@@ -29,14 +29,6 @@ def _pods(sample: Sample) -> list[dict[str, Any]]:
     return [{**one, "metadata": {**one["metadata"], "namespace": _place(sample)}} for one in pods]
 
 
-def _given(sample: Sample) -> dict[str, Any]:
-    """Its constraint, which judges the namespace with its objects alone."""
-    made = constraint(sample.definition.slug, sample.parameters)
-    match = {**made["spec"]["match"], "namespaces": [_place(sample)]}
-    match.pop("excludedNamespaces", None)
-    return {**made, "metadata": {"name": _place(sample)}, "spec": {**made["spec"], "match": match}}
-
-
 def test_gator_finds_in_the_samples_what_aksp_finds(gator: Path, tmp_path: Path) -> None:
     samples = [
         one
@@ -46,24 +38,27 @@ def test_gator_finds_in_the_samples_what_aksp_finds(gator: Path, tmp_path: Path)
         and str(one) not in OTHERWISE
         and not errors(judged(one.path).report)
     ]
-    objects = [constraint_template(slug) for slug in sorted({one.definition.slug for one in samples})]
-    objects += [each for one in samples for each in (_given(one), *_pods(one))]
-    path = tmp_path / "all.yaml"
-    path.write_text("\n---\n".join(map(json.dumps, objects)), encoding="utf-8")
-    run = subprocess.run([gator, "test", "-f", path, "-o", "json"], capture_output=True, text=True, check=False)
+    aksp = Aksp(folder=tmp_path)
+    for one in samples:
+        scope = f"/clusters/c/namespaces/{_place(one)}"
+        aksp.assign(one.definition.slug, _place(one), scope=scope, parameters={**one.parameters, "effect": "Deny"})
+    exported = aksp.run("export", "gatekeeper", "--cluster", "c", "-o", str(tmp_path / "bundle"))
+    assert exported.code == 0, exported.stderr
+    path = tmp_path / "pods.yaml"
+    path.write_text("\n---\n".join(json.dumps(pod) for one in samples for pod in _pods(one)), encoding="utf-8")
+    command = [str(gator), "test", "-f", str(path), "-f", str(tmp_path / "bundle"), "-o", "json"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode in (0, 1) and not run.stderr, run.stderr
     found: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for one in json.loads(run.stdout):
         metadata = one["violatingObject"]["metadata"]
+        assert one["enforcementAction"] == "deny"
         found[metadata["namespace"]].add((metadata["name"], one["msg"]))
 
-    expected = {
-        _place(one): {
-            (result.resource.name, result.finding.message)
-            for result in judged(one.path).report.results
-            if result.state is ComplianceState.NON_COMPLIANT and result.resource.kind == "Pod"
-        }
-        for one in samples
-    }
+    expected: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for result in aksp.judge("-f", str(path), "--cluster", "c").report["results"]:
+        if result["state"] == ComplianceState.NON_COMPLIANT:
+            resource = result["resource"]
+            expected[resource["namespace"]].add((resource["name"], result["message"]))
     assert len(samples) > 100 and sum(map(len, expected.values())) > 150
-    assert {place: found[place] for place in expected} == expected
+    assert found == expected

@@ -31,24 +31,27 @@ _LONGEST: Final = 512
 _REMEMBERED: Final = 1 << 13
 
 
-def to_yaml(value: Any) -> str:
+def to_yaml(value: Any, *, literal: bool = False) -> str:
     """A mapping, or a list of values, as lines of YAML; readable, and escaped where something does not print.
 
+    With ``literal`` texts of several lines, such as Rego, stand as they are (``|``), where they can.
     Half a surrogate pair, as in a file name that is no UTF-8, cannot be written in YAML and becomes a question mark.
     """
     lines: list[str] = []
-    _block(value, "", lines)
+    _block(value, "", lines, literal)
     return "\n".join(lines) + "\n"
 
 
-def _block(value: Any, indent: str, lines: list[str]) -> None:
+def _block(value: Any, indent: str, lines: list[str], literal: bool) -> None:
     """The lines of a mapping or a list that has something in it."""
     if isinstance(value, list | tuple):
         for item in value:
             if _nested(item):
                 at = len(lines)
-                _block(item, f"{indent}  ", lines)
+                _block(item, f"{indent}  ", lines, literal)
                 lines[at] = f"{indent}- {lines[at][len(indent) + 2 :]}"
+            elif literal and _stands(item):
+                lines += _literal(f"{indent}- ", item, indent)
             else:
                 lines.append(f"{indent}- {_flow(item)}")
         return
@@ -57,14 +60,36 @@ def _block(value: Any, indent: str, lines: list[str]) -> None:
         if len(name) > LONGEST_KEY:
             lines.append(f"{indent}? {name}")
             at = len(lines)
-            _block(item, f"{indent}  ", lines) if _nested(item) else lines.append(f"{indent}  {_flow(item)}")
+            _block(item, f"{indent}  ", lines, literal) if _nested(item) else lines.append(f"{indent}  {_flow(item)}")
             lines[at] = f"{indent}: {lines[at][len(indent) + 2 :]}"
         elif _nested(item):
             lines.append(f"{indent}{name}:")
             # A list stands under its key, not to the right of it, as PyYAML and kubectl write it.
-            _block(item, indent if isinstance(item, list | tuple) else f"{indent}  ", lines)
+            _block(item, indent if isinstance(item, list | tuple) else f"{indent}  ", lines, literal)
+        elif literal and _stands(item):
+            lines += _literal(f"{indent}{name}: ", item, indent)
         else:
             lines.append(f"{indent}{name}: {_flow(item)}")
+
+
+def _stands(item: Any) -> bool:
+    """Whether a text can stand as it is: of several lines, all of which print, with no indent or blanks that YAML would lose."""
+    if (
+        not isinstance(item, str)
+        or "\n" not in item[:-1]
+        or item[0].isspace()
+        or item.endswith("\n\n")
+        or commands(item)
+    ):
+        return False
+    return all(line.replace("\t", "").isprintable() and (line.strip() or not line) for line in item.split("\n"))
+
+
+def _literal(head: str, text: str, indent: str) -> list[str]:
+    """The lines of a text that stands as it is, below its key."""
+    mark = "|" if text.endswith("\n") else "|-"
+    body = text.removesuffix("\n").split("\n")
+    return [f"{head}{mark}", *(f"{indent}  {line}" if line else "" for line in body)]
 
 
 def _nested(value: Any) -> bool:

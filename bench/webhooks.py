@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -139,6 +139,33 @@ def _settled(plane: ControlPlane) -> bool:
 @contextmanager
 def gatekeeper_webhook(plane: ControlPlane, scratch: Path) -> Iterator[Webhook]:
     """Gatekeeper as a process, with the same Rego, parameters and selection as constraints."""
+    with gatekeeper_process(plane, scratch) as webhook:
+        given = subjects.parameters().items()
+        apply_to_gatekeeper(
+            plane,
+            webhook,
+            [gatekeeper.constraint_template(slug) for slug, _ in given],
+            [gatekeeper.constraint(slug, each) for slug, each in given],
+        )
+        yield webhook
+
+
+def apply_to_gatekeeper(
+    plane: ControlPlane,
+    webhook: Webhook,
+    templates: Sequence[Mapping[str, Any]],
+    constraints: Sequence[Mapping[str, Any]],
+) -> None:
+    """Templates, and constraints once their kinds are served."""
+    plane.apply(templates)
+    kinds = {each["spec"]["crd"]["spec"]["names"]["kind"] for each in templates}
+    _until(lambda: all(_served(plane, kind) for kind in kinds), webhook.process)
+    plane.apply(constraints)
+
+
+@contextmanager
+def gatekeeper_process(plane: ControlPlane, scratch: Path, *more: str) -> Iterator[Webhook]:
+    """Gatekeeper as a process, with nothing to enforce yet. ``more`` are further flags."""
     folder = binaries()
     module = subprocess.run(
         ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/open-policy-agent/gatekeeper/v3"],
@@ -157,7 +184,7 @@ def gatekeeper_webhook(plane: ControlPlane, scratch: Path) -> Iterator[Webhook]:
         "--host=127.0.0.1", f"--port={port}", f"--cert-dir={certificates}", f"--api-cache-dir={cache}",
         f"--health-addr=127.0.0.1:{health}", f"--prometheus-port={metrics}",
         "--default-create-vap-for-templates=false", "--default-create-vap-binding-for-constraints=false",
-        "--enable-generator-resource-expansion=false", "--shutdown-delay=0",
+        "--enable-generator-resource-expansion=false", "--shutdown-delay=0", *more,
     ]  # fmt: skip
     process = Process(
         "gatekeeper",
@@ -169,11 +196,6 @@ def gatekeeper_webhook(plane: ControlPlane, scratch: Path) -> Iterator[Webhook]:
     try:
         # A kind is served a moment after its CustomResourceDefinition is there.
         _until(lambda: plane.client.raw("GET", "/apis/templates.gatekeeper.sh/v1")[0] == 200, process)
-        for slug, given in subjects.parameters().items():
-            plane.apply([gatekeeper.constraint_template(slug)])
-            kind = gatekeeper.kind(slug)
-            _until(lambda kind=kind: _served(plane, kind), process)  # type: ignore[misc]
-            plane.apply([gatekeeper.constraint(slug, given)])
         url = f"https://127.0.0.1:{port}/v1/admit"
         yield Webhook(name="Gatekeeper", url=url, ca=certificates / "ca.crt", process=process)
     finally:

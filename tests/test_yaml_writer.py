@@ -52,3 +52,16 @@ def test_structures_look_as_pyyaml_writes_them() -> None:
 @pytest.mark.parametrize("text", ["on", "No", "1e3", "0x1F", "2026-09-01", "~", "null", "=", "12:30:45", "1_000", ".5"])
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     assert yaml.safe_load(to_yaml({"key": text, "list": [text]})) == {"key": text, "list": [text]}
+
+
+LINES = st.lists(st.text(alphabet="ab \t#:-|'\"%é☃\x07\\", max_size=6), max_size=5).map("\n".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(LINES | TRICKY, min_size=1), LINES)
+def test_texts_of_several_lines_stand_as_they_are_and_are_read_again(texts: list[str], one: str) -> None:
+    value = {"libs": texts, "rule": {"rego": one}, "again": [{"rego": one}]}
+    assert yaml.safe_load(to_yaml(value, literal=True)) == value
+    source = "package a\n\nviolation if {\n\tinput.x # why\n}\n"
+    text = to_yaml({"spec": {"rego": source, "libs": [source]}}, literal=True)
+    assert text.count("\n      \tinput.x # why\n") == 0 and "\n    \tinput.x # why\n" in text

@@ -163,12 +163,19 @@ def _list_of(kind: type, value: Any, otherwise: InvalidPolicy) -> list[Any]:
 
 
 def template_of(slug: str, modules: tuple[RegoModule, ...], origin: str) -> str:
-    """The ConstraintTemplate, as YAML, that `template_from` reads these modules from.
+    """The ConstraintTemplate, as YAML, that `template_from` reads these modules from. Raises as `template_document`."""
+    import yaml
+
+    kind = "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", slug))
+    # In a cluster the text is compared with what was stored before.
+    return yaml.safe_dump(template_document(kind, slug, modules, origin), sort_keys=False, allow_unicode=True)
+
+
+def template_document(kind: str, slug: str, modules: tuple[RegoModule, ...], origin: str) -> dict[str, Any]:
+    """The ConstraintTemplate of the modules of a definition, with this kind of constraints.
 
     A template's Rego has one version. Raises InvalidPolicy for modules of several.
     """
-    import yaml
-
     versions = sorted({module.version for module in modules})
     if len(versions) != 1:
         raise InvalidPolicy(
@@ -180,19 +187,16 @@ def template_of(slug: str, modules: tuple[RegoModule, ...], origin: str) -> str:
     source: dict[str, Any] = {"version": versions[0], "rego": rule}
     if libraries:
         source["libs"] = libraries
-    # Gatekeeper wants the template named as the kind in lower case.
-    kind = "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", slug))
-    template = {
+    return {
         "apiVersion": "templates.gatekeeper.sh/v1",
         "kind": "ConstraintTemplate",
+        # Gatekeeper wants it named as the kind in lower case.
         "metadata": {"name": kind.lower()},
         "spec": {
             "crd": {"spec": {"names": {"kind": kind}}},
             "targets": [{"target": TARGET, "code": [{"engine": "Rego", "source": source}]}],
         },
     }
-    # In a cluster the text is compared with what was stored before.
-    return yaml.safe_dump(template, sort_keys=False, allow_unicode=True)
 
 
 def _modules(source: Any, origin: str, places: _Places, name: str) -> tuple[RegoModule, ...]:

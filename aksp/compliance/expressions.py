@@ -31,6 +31,12 @@ def is_expression(text: str) -> bool:
     return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
 
 
+def parameter_named(value: Any) -> str | None:
+    """The parameter that a value is, as ``[parameters('x')]``; None for any other value."""
+    match = _PLAIN.fullmatch(value) if isinstance(value, str) else None
+    return match["name"] if match is not None and not match["path"] else None
+
+
 def has_expression(value: Any) -> bool:
     """Whether anything within a JSON value is to be replaced."""
     if isinstance(value, Mapping):

@@ -62,6 +62,16 @@ class Ready:
         return self.effect.refuses and self.assignment.enforcement_mode is EnforcementMode.DEFAULT
 
     @property
+    def tells(self) -> bool:
+        """Whether whoever asks hears of a violation that is not refused.
+
+        DoNotEnforce is for finding out without a word, and so is an effect like Audit where the definition says ``warn: false``.
+        """
+        return self.assignment.enforcement_mode is EnforcementMode.DEFAULT and (
+            self.warns is not False or self.effect.warns
+        )
+
+    @property
     def has_exclusions(self) -> bool:
         """Whether the parameters leave any container out."""
         return bool(self.excluded_containers or self.excluded_images)

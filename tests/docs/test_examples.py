@@ -65,6 +65,7 @@ def repository(shell: Shell) -> None:
 SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     README: None,
     DOCS / "definitions.md": None,
+    DOCS / "gatekeeper.md": None,
     DOCS / "baselines-and-history.md": repository,
     DOCS / "ci.md": repository,
     DOCS / "exemptions.md": repository,

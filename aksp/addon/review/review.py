@@ -26,7 +26,6 @@ from aksp.compliance import results
 from aksp.compliance.evaluation import counted, tasks_of
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
-from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.json_text import encode
 from aksp.model.resource import Document, Owner
@@ -210,11 +209,11 @@ def decide(
     noted = [
         r
         for r in violations
-        if id(r) not in ids and r.assignment.name not in unknown and _told(by_name[r.assignment.name])
+        if id(r) not in ids and r.assignment.name not in unknown and by_name[r.assignment.name].tells
     ]
     notes += [_warning(line(r, own_words(r)), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
     more = max(0, len(noted) - wording.ENOUGH)
-    of_template = [r for r in template if r.state in _TOLD and _told(by_name[r.assignment.name])]
+    of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
     notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
     more += max(0, len(of_template) - wording.ENOUGH)
     if doubt and (lines or notes):
@@ -238,16 +237,6 @@ def _any_of(results: Iterable[Result], names: Collection[str]) -> bool:
 
 def _violation(result: Result) -> Violation:
     return Violation(assignment=result.assignment, finding=result.finding)
-
-
-def _told(ready: Ready) -> bool:
-    """Whether whoever asks hears of it.
-
-    DoNotEnforce is for finding out without a word, and so is an effect like Audit where the definition says ``warn: false``.
-    """
-    if ready.warns is False and not ready.effect.warns:
-        return False
-    return ready.assignment.enforcement_mode is EnforcementMode.DEFAULT
 
 
 def _warning(line: str, ready: Ready) -> str:

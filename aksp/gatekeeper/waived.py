@@ -1,0 +1,92 @@
+"""Exemptions as Gatekeeper can have them: it excludes namespaces, and no single object or container, without an end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from aksp.compliance.plan import Ready
+from aksp.model.assignment import ExemptedResource, Exemption
+from aksp.model.scope import EVERYWHERE, Scope
+from aksp.model.times import rfc3339
+
+_PATTERN: Final = re.compile(r"\*?[-a-z0-9]+\*?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waived:
+    """What the exemptions of an assignment become.
+
+    ``namespaces`` are excluded; ``everything`` is an exemption of all that the assignment judges. ``until`` is when the
+    first exemption ends that was expressed: the exclusion does not.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    everything: str = ""
+    expressed: tuple[str, ...] = ()
+    not_expressed: tuple[str, ...] = ()
+    until: str = ""
+    lost: tuple[str, ...] = ()
+
+
+def waived(ready: Ready, cluster: Scope | None) -> Waived:
+    """The exemptions of an assignment in a cluster, None being any."""
+    namespaces: list[str] = []
+    expressed: list[Exemption] = []
+    not_expressed: list[str] = []
+    lost: list[str] = []
+    everything = ""
+    judges_namespaces = any(one.covers("", "Namespace") for one in ready.selection.kinds)
+    for exemption in ready.exemptions:
+        own, why = _namespaces(exemption, cluster)
+        if own and judges_namespaces:
+            own, why = [], "it is for what is in a namespace, and excludedNamespaces leave the Namespace itself out too"
+        if own is None:
+            everything = everything or exemption.name
+        elif own:
+            namespaces += own
+            expressed.append(exemption)
+        if why:
+            not_expressed.append(exemption.name)
+            lost.append(f"exemption {exemption.name} is not expressed, what it waives is refused and reported: {why}")
+        elif (own is None or own) and exemption.expires_on is not None:
+            end = rfc3339(exemption.expires_on, "auto")
+            lost.append(
+                f"exemption {exemption.name} ends on {end}, and what is excluded for it stays so: export again then"
+            )
+    ends = [one.expires_on for one in expressed if one.expires_on is not None]
+    return Waived(
+        namespaces=tuple(dict.fromkeys(namespaces)),
+        everything=everything,
+        expressed=tuple(one.name for one in expressed),
+        not_expressed=tuple(not_expressed),
+        until=rfc3339(min(ends), "auto") if ends else "",
+        lost=tuple(lost),
+    )
+
+
+def _namespaces(exemption: Exemption, cluster: Scope | None) -> tuple[list[str] | None, str]:
+    """The namespaces that an exemption waives, None for everything, and why something of it cannot be expressed."""
+    scope = exemption.scope
+    if cluster is None and scope != EVERYWHERE:
+        return [], f"its scope is {scope}: name the cluster with --cluster"
+    whole = cluster is None or scope.covers(cluster)
+    if not whole and (cluster is None or not cluster.covers(scope)):
+        return [], ""  # it is about another cluster
+    own = None if whole else scope.key[-1]
+    if not exemption.resources:
+        return (None if own is None else [own]), ""
+    found = [entry.namespace for entry in exemption.resources if _is_namespace(entry) and entry.namespace]
+    others = sum(not _is_namespace(entry) for entry in exemption.resources)
+    if own is not None:
+        found = [own] if any(fnmatchcase(own, one) for one in found) else []
+    return found, f"{others} of its resources are no namespaces" if others else ""
+
+
+def _is_namespace(entry: ExemptedResource) -> bool:
+    """Whether an entry names nothing but namespaces, by a pattern that Gatekeeper takes, too."""
+    others: Sequence[str | None] = (entry.kind, entry.name, entry.container, entry.image)
+    return not any(one is not None for one in others) and bool(_PATTERN.fullmatch(entry.namespace or ""))

@@ -1,0 +1,64 @@
+"""What is exported finds the same in gator as aksp does, in the samples of every definition about Pods, with the same messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from aksp.compliance.kinds import judges_pods
+from aksp.model.compliance import ComplianceState
+from tests.definitions.samples import SAMPLES, Sample, errors, judged
+from tests.e2e.command import Aksp
+from tests.e2e.test_gatekeeper import gator
+
+__all__ = ["gator"]
+
+#: gator judges manifests as they are written: the API server makes host ports of the ports of a Pod in the network of its node.
+OTHERWISE = {"host-network-ports/noncompliant-network-of-the-node"}
+
+
+def _place(sample: Sample) -> str:
+    return f"{sample.definition.slug}.{sample.path.stem}".replace(".", "-x-")
+
+
+def _pods(sample: Sample) -> list[dict[str, Any]]:
+    pods = [one for one in sample.objects if one["kind"] == "Pod" and "name" in one["metadata"]]
+    return [{**one, "metadata": {**one["metadata"], "namespace": _place(sample)}} for one in pods]
+
+
+def test_gator_finds_in_the_samples_what_aksp_finds(gator: Path, tmp_path: Path) -> None:
+    samples = [
+        one
+        for one in SAMPLES
+        if judges_pods(one.definition.kinds)
+        and _pods(one)
+        and str(one) not in OTHERWISE
+        and not errors(judged(one.path).report)
+    ]
+    aksp = Aksp(folder=tmp_path)
+    for one in samples:
+        scope = f"/clusters/c/namespaces/{_place(one)}"
+        aksp.assign(one.definition.slug, _place(one), scope=scope, parameters={**one.parameters, "effect": "Deny"})
+    exported = aksp.run("export", "gatekeeper", "--cluster", "c", "-o", str(tmp_path / "bundle"))
+    assert exported.code == 0, exported.stderr
+    path = tmp_path / "pods.yaml"
+    path.write_text("\n---\n".join(json.dumps(pod) for one in samples for pod in _pods(one)), encoding="utf-8")
+    command = [str(gator), "test", "-f", str(path), "-f", str(tmp_path / "bundle"), "-o", "json"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode in (0, 1) and not run.stderr, run.stderr
+    found: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for one in json.loads(run.stdout):
+        metadata = one["violatingObject"]["metadata"]
+        assert one["enforcementAction"] == "deny"
+        found[metadata["namespace"]].add((metadata["name"], one["msg"]))
+
+    expected: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for result in aksp.judge("-f", str(path), "--cluster", "c").report["results"]:
+        if result["state"] == ComplianceState.NON_COMPLIANT:
+            resource = result["resource"]
+            expected[resource["namespace"]].add((resource["name"], result["message"]))
+    assert len(samples) > 100 and sum(map(len, expected.values())) > 150
+    assert found == expected

@@ -325,7 +325,8 @@ def _roff(text: str) -> str:
     text = (
         text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga").replace("^", "\\(ha")
     )
-    text = text.replace("~", "\\(ti").replace('"', "\\(dq")
+    # A long pattern may be broken after its bars.
+    text = text.replace("~", "\\(ti").replace('"', "\\(dq").replace("|", "|\\:")
     return "".join(one if ord(one) < 128 else f"\\[u{ord(one):04X}]" for one in re.sub(r"\s+", " ", text))
 
 

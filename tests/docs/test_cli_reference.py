@@ -95,7 +95,7 @@ def test_every_variable_of_the_environment_is_read_somewhere() -> None:
     ("text", "markdown", "roff"),
     [
         ("a *.yaml file", r"a \*.yaml file", r"a *.yaml file"),
-        ("`*.yaml` or a|b", r"`*.yaml` or a\|b", r"\fB*.yaml\fR or a|b"),
+        ("`*.yaml` or a|b", r"`*.yaml` or a\|b", r"\fB*.yaml\fR or a|\:b"),
         ("<b> [x](y) _z_", r"\<b> \[x\](y) \_z\_", r"<b> [x](y) _z_"),
         (".aksp/ is found", ".aksp/ is found", r"\&.aksp/ is found"),
         ("'quoted' -f C:\\x", r"'quoted' -f C:\\x", r"\(aqquoted\(aq \-f C:\ex"),

@@ -99,7 +99,7 @@ def test_every_variable_of_the_environment_is_read_somewhere() -> None:
     ],
 )
 def test_text_is_printed_as_it_is(text: str, markdown: str, roff: str) -> None:
-    assert reference._cell(text) == markdown
+    assert reference.cell(text) == markdown
     assert reference._inline(text) == roff
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from aksp.catalog.folder import bundled
 from aksp.cli import root
 from aksp.cli.commands.assign import AssignGroup
+from aksp.cli.describe import judged
 from aksp.cli.options import FailOn, ListFormat
 from aksp.errors import EXIT_MEANINGS, ExitCode
 from aksp.model.compliance import ComplianceState
@@ -59,7 +60,7 @@ def test_definitions_are_those_of_the_catalogue() -> None:
         [
             f"`{one.slug}`",
             one.azure_policy_id or "-",
-            ", ".join(dict.fromkeys(kind.kind for kind in one.kinds)),
+            judged(one),
             one.severity,
             ", ".join(f"`{shown(option)}`" for option in assign_options(one.slug) if option.opts[-1] not in common),
         ]

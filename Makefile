@@ -67,6 +67,7 @@ golden: $(VENV)/.installed
 docs: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/catalogue.py
 
 bench: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python bench/run.py

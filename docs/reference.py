@@ -1,5 +1,4 @@
-"""Makes docs/cli.md and docs/aksp.1 from the commands themselves, the table of docs/catalogue.md from the definitions, and
-what the report's JSON Schema says of a result.
+"""Makes docs/cli.md and docs/aksp.1 from the commands themselves, and what the report's JSON Schema says of a result.
 
 Run it with the Python of the virtual environment, from anywhere: ``.venv/bin/python docs/reference.py``.
 """
@@ -22,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 
 
 from aksp import __version__  # noqa: E402
-from aksp.catalog.folder import bundled  # noqa: E402
 from aksp.cli import root  # noqa: E402
 from aksp.cli.commands.assign import AssignGroup  # noqa: E402
 from aksp.errors import EXIT_MEANINGS  # noqa: E402
@@ -31,7 +29,6 @@ from aksp.report.registry import FORMATS  # noqa: E402
 
 PAGE = ROOT / "docs" / "cli.md"
 MANUAL = ROOT / "docs" / "aksp.1"
-CATALOGUE = ROOT / "docs" / "catalogue.md"
 SCHEMA = ROOT / "aksp" / "report" / "report.schema.json"
 WIDTH = 120
 ENVIRONMENT = (
@@ -101,17 +98,6 @@ def schema() -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def catalogue() -> str:
-    """docs/catalogue.md with the definitions that there are in its table; the rest of it as it is."""
-    before, _, rest = CATALOGUE.read_text(encoding="utf-8").partition("| Name |")
-    rows = ["| Name | What it demands | In Azure | Judges | Severity |", "|---|---|---|---|---|"]
-    for one in bundled():
-        kinds = ", ".join(dict.fromkeys(kind.kind for kind in one.kinds))
-        azure = ", ".join(f"{each.name}" for each in one.azure) or "-"
-        rows.append(f"| `{one.slug}` | {_cell(one.display_name)} | {azure} | {kinds} | {one.severity} |")
-    return before + "\n".join(rows) + "\n\n" + rest.partition("\n\n")[2]
-
-
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}
 
@@ -178,15 +164,15 @@ def markdown() -> str:
     parts = [
         "# Command line",
         "<!-- Made from the code by `make docs`; changes belong into the code. -->",
-        _fill(
+        filled(
             "Every command, argument and option of `aksp`. Options are named as kubectl names them. `--help` or `-h` "
             "shows the same for one command; `--debug` may stand anywhere."
         ),
-        _fill(
+        filled(
             "Installed beside kubectl, `aksp` is a plugin of it: `kubectl aksp` takes the same commands, and the shell's "
             "completion of kubectl completes them (kubectl 1.26 or later)."
         ),
-        _fill(
+        filled(
             "`aksp --install-completion` sets up completion for bash, zsh, fish or PowerShell: commands, options, contexts "
             "of the kubeconfig, definitions, assignments of the workspace, and formats. A key press reads files, and asks "
             "no cluster. With the command the manual page aksp(1) is installed, which says what this page says."
@@ -194,11 +180,11 @@ def markdown() -> str:
         _table(
             "Command",
             "What it does",
-            [(f"[`{one.path}`](#{_anchor(one.path)})", _cell(one.summary)) for one in found[1:]],
+            [(f"[`{one.path}`](#{_anchor(one.path)})", cell(one.summary)) for one in found[1:]],
         ),
     ]
     for one in found:
-        parts += [f"## {one.path}", f"```text\n{one.usage}\n```", _prose(one.help)]
+        parts += [f"## {one.path}", f"```text\n{one.usage}\n```", prose(one.help)]
         if one.arguments:
             parts.append(_options("Argument", one.arguments))
         if one.options:
@@ -206,34 +192,34 @@ def markdown() -> str:
         for title, text, lines in one.groups:
             parts.append(f"### {title}")
             if text:
-                parts.append(_prose(text))
+                parts.append(prose(text))
             parts.append(_options("Option", lines) if lines else "It has no options of its own.")
     parts += [
         "## Report formats",
-        _fill("`aksp compliance -o FORMAT[=FILE]`, any number of them, at most one without a file."),
-        _table("Format", "What it is", [(f"`{one.name}`", _cell(one.description)) for one in FORMATS.values()]),
+        filled("`aksp compliance -o FORMAT[=FILE]`, any number of them, at most one without a file."),
+        _table("Format", "What it is", [(f"`{one.name}`", cell(one.description)) for one in FORMATS.values()]),
         "## Exit codes",
-        _table("Code", "Meaning", [(str(int(code)), _cell(text)) for code, text in EXIT_MEANINGS.items()]),
-        _fill("5, 3 and 2 end the run. Of the rest 1 beats 4 beats 0."),
+        _table("Code", "Meaning", [(str(int(code)), cell(text)) for code, text in EXIT_MEANINGS.items()]),
+        filled("5, 3 and 2 end the run. Of the rest 1 beats 4 beats 0."),
         "## Environment variables",
         _table(
             "Variable",
             "Meaning",
-            [(", ".join(f"`{name}`" for name in names.split(", ")), _cell(text)) for names, text in ENVIRONMENT],
+            [(", ".join(f"`{name}`" for name in names.split(", ")), cell(text)) for names, text in ENVIRONMENT],
         ),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _options(head: str, lines: Sequence[Line]) -> str:
-    return _table(head, "Meaning", [(f"`{_bar(one.names)}`", _cell(one.meaning)) for one in lines])
+    return _table(head, "Meaning", [(f"`{_bar(one.names)}`", cell(one.meaning)) for one in lines])
 
 
 def _table(first: str, second: str, rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join([f"| {first} | {second} |", "|---|---|", *(f"| {left} | {right} |" for left, right in rows)])
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     return _bar(_escaped(" ".join(text.split())))
 
 
@@ -241,11 +227,11 @@ def _bar(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _prose(text: str) -> str:
-    return "\n\n".join(_fill(_escaped(" ".join(one.split()))) for one in text.split("\n\n"))
+def prose(text: str) -> str:
+    return "\n\n".join(filled(_escaped(" ".join(one.split()))) for one in text.split("\n\n"))
 
 
-def _fill(text: str) -> str:
+def filled(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
@@ -331,6 +317,6 @@ def _roff(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in ((PAGE, markdown()), (MANUAL, manual()), (CATALOGUE, catalogue()), (SCHEMA, schema())):
+    for path, text in ((PAGE, markdown()), (MANUAL, manual()), (SCHEMA, schema())):
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(ROOT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,12 @@ def joined(document: Any, origin: str) -> Any:
             "properties has both policyRule and common", where=origin, hint="common makes the policyRule"
         )
     asked = properties.object("common").only(("apiGroups", "kinds", "parameters", "defaults"))
-    kinds, shared, own = asked.texts("kinds"), _common(), properties.mapping("parameters")
-    defaults = asked.mapping("defaults")
+    shared, own, defaults = _common(), properties.mapping("parameters"), asked.mapping("defaults")
+    entries = asked.array("kinds")
+    paired = any(isinstance(one, Mapping) for one in entries)
+    kinds = (
+        [kind for pair in asked.objects("kinds") for kind in pair.texts("kinds")] if paired else asked.texts("kinds")
+    )
     parameters = dict(own)
     for name in asked.texts("parameters"):
         if name not in shared["parameters"]:
@@ -66,9 +71,12 @@ def joined(document: Any, origin: str) -> Any:
         for key, value in then["details"].items()
         if key not in shared["parameters"] or key in parameters
     }
+    if paired:
+        del details["apiGroups"]
+    else:
+        details["apiGroups"] = list(asked.texts("apiGroups"))
     details |= {
-        "apiGroups": list(asked.texts("apiGroups")),
-        "kinds": list(kinds),
+        "kinds": list(entries),
         "values": {name: f"[parameters('{name}')]" for name in parameters if name not in used},
     }
     rule = {**shared["policyRule"], "then": {**then, "details": details}}
@@ -79,7 +87,7 @@ def joined(document: Any, origin: str) -> Any:
 def _about(kinds: Any, parameter: Any) -> Any:
     """The parameter with the kinds that it is about in its description."""
     metadata = parameter["metadata"]
-    named = "objects" if any(map(is_expression, kinds)) else " and ".join(map(_plural, kinds))
+    named = "objects" if len(kinds) > 4 or any(map(is_expression, kinds)) else " and ".join(map(_plural, kinds))
     told = metadata["description"].replace("{kinds}", named)
     return {**parameter, "metadata": {**metadata, "description": told}}
 

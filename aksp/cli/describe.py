@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import textwrap
 
-from aksp.cli.options import option_of
+from aksp.cli.options import long_default, option_of
+from aksp.compliance.expressions import is_expression
 from aksp.model.definition import Definition, Parameter
 
 
@@ -19,7 +20,7 @@ def describe_definition(definition: Definition, *, unplanned: str = "", rego: bo
         ("Category", definition.category),
         ("Version", definition.version),
         ("Severity", definition.severity),
-        ("Judges", ", ".join(dict.fromkeys(kind.kind for kind in definition.kinds))),
+        ("Judges", judged(definition)),
         *_match(definition),
     ]
     lines = [f"{name + ':':<14}{value}" for name, value in fields]
@@ -41,6 +42,12 @@ def describe_definition(definition: Definition, *, unplanned: str = "", rego: bo
         for module in definition.modules:
             lines += ["", f"# {module.name} (Rego {module.version})", module.source.rstrip()]
     return "\n".join(lines)
+
+
+def judged(definition: Definition) -> str:
+    """The kinds that it judges, in words; of many the first."""
+    kinds = list(dict.fromkeys("any" if is_expression(kind.kind) else kind.kind for kind in definition.kinds))
+    return ", ".join(kinds if len(kinds) <= 6 else [*kinds[:3], f"{len(kinds) - 3} more"])
 
 
 def _standing(definition: Definition) -> list[str]:
@@ -80,7 +87,7 @@ def _match(definition: Definition) -> list[tuple[str, str]]:
 def _parameter(parameter: Parameter) -> list[str]:
     default = "required" if parameter.required else "optional"
     if parameter.has_default:
-        default = f"default {json.dumps(parameter.default)}"
+        default = long_default(parameter) or f"default {json.dumps(parameter.default)}"
     head = f"  {option_of(parameter)}  ({parameter.name}, {parameter.type}, {default})"
     lines = textwrap.wrap(head, 80, initial_indent="", subsequent_indent="      ")
     if parameter.allowed_values:

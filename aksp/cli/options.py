@@ -202,6 +202,14 @@ _TAKEN = {
 }  # fmt: skip
 
 
+def long_default(parameter: Parameter) -> str:
+    """How many entries a default has that is too long to show; empty for all others."""
+    default = parameter.default
+    if isinstance(default, list | dict) and len(str(default)) > 500:
+        return f"default: {len(default)} entries"
+    return ""
+
+
 def option_of(parameter: Parameter) -> str:
     """The option of `aksp assign` that sets a parameter: its document's, or one made of its name."""
     if parameter.name in COMMON_PARAMETERS:

@@ -49,7 +49,9 @@ def constraint(slug: str, given: Mapping[str, Any], definitions: Path = DEFINITI
         raise ValueError(f"{slug} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(declared)}")
     values = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each} | dict(given)
     details = _resolved(properties["policyRule"]["then"]["details"], values)
-    match: Object = {"kinds": [{"apiGroups": details["apiGroups"], "kinds": details["kinds"]}]}
+    paired = isinstance(details["kinds"][0], dict)
+    kinds = details["kinds"] if paired else [{"apiGroups": details["apiGroups"], "kinds": details["kinds"]}]
+    match: Object = {"kinds": kinds}
     match |= {key: details[key] for key in ("namespaces", "excludedNamespaces", "labelSelector") if details.get(key)}
     return {
         "apiVersion": "constraints.gatekeeper.sh/v1beta1",

@@ -50,6 +50,17 @@ def test_the_document_has_the_parameters_and_a_rule_that_uses_them(tmp_path: Pat
     assert definition.effect == "[parameters('effect')]"
 
 
+def test_kinds_may_be_paired_with_their_groups(tmp_path: Path) -> None:
+    made = asking(["Pod"], NAMES, {})
+    made["properties"]["common"] = {
+        "kinds": [{"apiGroups": ["apps"], "kinds": ["Deployment"]}, {"apiGroups": ["batch"], "kinds": ["Job"]}],
+        "parameters": NAMES,
+    }
+    write(tmp_path, made=made)
+
+    assert [(one.group, one.kind) for one in loaded(tmp_path).kinds] == [("apps", "Deployment"), ("batch", "Job")]
+
+
 def test_what_no_parameter_is_there_for_is_not_in_the_rule(tmp_path: Path) -> None:
     folder = write(tmp_path, made=asking(["Pod"], ["effect"], {}))
     details = as_json(folder / "definition.json")["properties"]["policyRule"]["then"]["details"]

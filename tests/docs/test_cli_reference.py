@@ -27,10 +27,6 @@ def test_the_manual_is_what_the_commands_say() -> None:
     assert reference.MANUAL.read_text(encoding="utf-8") == reference.manual(), AGAIN
 
 
-def test_the_table_of_the_catalogue_is_what_the_definitions_say() -> None:
-    assert reference.CATALOGUE.read_text(encoding="utf-8") == reference.catalogue(), AGAIN
-
-
 def test_the_schema_of_a_result_is_what_the_table_of_fields_says() -> None:
     assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema(), AGAIN
 
@@ -103,7 +99,7 @@ def test_every_variable_of_the_environment_is_read_somewhere() -> None:
     ],
 )
 def test_text_is_printed_as_it_is(text: str, markdown: str, roff: str) -> None:
-    assert reference._cell(text) == markdown
+    assert reference.cell(text) == markdown
     assert reference._inline(text) == roff
 
 

@@ -16,7 +16,7 @@ from aksp.report.registry import FORMATS
 from tests.docs.pages import README, ROOT, blocks, code, prose, table
 
 DOCS = ROOT / "docs"
-CATALOGUE = DOCS / "catalogue.md"
+ASSIGN = DOCS / "assign.md"
 
 
 def test_exit_codes_are_those_of_the_code() -> None:
@@ -50,7 +50,7 @@ def common_options() -> set[str]:
 
 
 def test_common_options_are_those_of_assign() -> None:
-    written = {name for cell, _ in table(CATALOGUE, "Option", "Meaning") for name in code(cell)}
+    written = {name for cell, _ in table(ASSIGN, "Option", "Meaning") for name in code(cell)}
     long = {
         max(option.opts, key=len) for option in assign_options("no-privileged") if option.opts[-1] in common_options()
     }
@@ -60,12 +60,12 @@ def test_common_options_are_those_of_assign() -> None:
 def test_the_default_exclusions_are_named() -> None:
     defaults = {tuple(one.parameters["excludedNamespaces"].default) for one in bundled()}
     assert len(defaults) == 1
-    meaning = next(text for cell, text in table(CATALOGUE, "Option", "Meaning") if "--exclude-namespace" in cell)
+    meaning = next(text for cell, text in table(ASSIGN, "Option", "Meaning") if "--exclude-namespace" in cell)
     assert tuple(code(meaning)) == next(iter(defaults))
 
 
 def test_effects_are_those_of_the_model() -> None:
-    assert [code(cell)[0] for cell, _ in table(CATALOGUE, "Effect", "A violation")] == list(Effect)
+    assert [code(cell)[0] for cell, _ in table(ASSIGN, "Effect", "A violation")] == list(Effect)
 
 
 def test_states_are_those_of_the_model_in_their_order() -> None:

@@ -11,6 +11,7 @@ from aksp.addon import names
 from aksp.addon.install.crds import crds
 from aksp.addon.install.manifests import Document, manifests, removable
 from aksp.addon.settings import Listed, Settings
+from aksp.catalog.folder import is_bundled
 from aksp.compliance.expressions import is_expression
 from aksp.errors import ClusterError, InvalidInput
 from aksp.inventory.interface import NAMESPACE
@@ -63,13 +64,19 @@ def listed_kinds(
     if any(definition.namespace_selector for definition in definitions):
         compared.add(NAMESPACE)
     wanted = {kind for definition in definitions for kind in definition.kinds} | compared | set(assigned)
+    # What comes with aksp is also about kinds that clusters no longer have, or not all have.
+    expected = {kind for definition in definitions if is_bundled(definition) for kind in definition.kinds}
     found: dict[tuple[str, str], Listed] = {}
     for kind in sorted(wanted, key=lambda kind: (kind.group, kind.kind)):
-        for plural in _plurals(kind, discovery, note):
+        for plural in _plurals(kind, discovery, _silent if kind in expected else note):
             key = kind.group, plural
             watched = kind in compared or (key in found and found[key].watched)
             found[key] = Listed(group=kind.group, plural=plural, watched=watched)
     return tuple(found[key] for key in sorted(found))
+
+
+def _silent(_: str) -> None:
+    """Tell nothing."""
 
 
 def _each_group(kind: ResourceKind, discovery: Discovery | None) -> list[ResourceKind]:

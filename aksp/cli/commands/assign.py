@@ -23,6 +23,7 @@ from aksp.cli.options import (
     StoreKind,
     StoreOption,
     WorkspaceOption,
+    long_default,
     option_of,
 )
 from aksp.model.effect import Effect
@@ -230,7 +231,7 @@ def _annotation(parameter: Parameter) -> Any:
     elif not parameter.has_default:
         notes.append("optional")
     elif parameter.default not in ("", [], {}, None):
-        notes.append(f"default {_shown_default(parameter)}")
+        notes.append(long_default(parameter) or f"default {_shown_default(parameter)}")
     if parameter.type is ParameterType.ARRAY:
         notes.append("repeatable")
     metavar = (parameter.metavar or parameter.type.upper()) if kind is not bool else None

@@ -83,6 +83,7 @@ def list_definitions(
 ) -> None:
     """List the definitions."""
     from aksp.catalog.folder import as_json
+    from aksp.cli.describe import judged
     from aksp.workspace import Workspace, problem_of
 
     catalog = Workspace.open(workspace).catalog
@@ -104,7 +105,7 @@ def list_definitions(
         rows=[
             [
                 d.slug,
-                ",".join(dict.fromkeys(k.kind for k in d.kinds)),
+                judged(d).replace(", ", ","),
                 d.severity,
                 d.display_name,
                 *([d.category, d.version, d.name] if wide else []),

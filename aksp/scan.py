@@ -70,7 +70,7 @@ class Interrupts:
         self._before: Any = None
 
     def __enter__(self) -> Interrupts:
-        # Only the main thread may take signals, and whoever takes them already knows why.
+        # Only the main thread may handle signals, and a handler that is not Python's default is left alone.
         if threading.current_thread() is threading.main_thread() and (
             signal.getsignal(signal.SIGINT) is signal.default_int_handler
         ):
@@ -175,7 +175,7 @@ class Scan:
             return
         if self._by_namespace:
             self._namespace_labels |= namespace_labels(page.batch.documents)
-        # Rules compare with what -n and -l leave out too, so the batch is asked, not the documents.
+        # Rules also compare with objects that -n and -l leave out. The batch has those, page.documents does not.
         if self._referential and any(
             one.covers(d["apiVersion"].rpartition("/")[0], d["kind"])
             for d in page.batch.documents
@@ -196,7 +196,7 @@ class Scan:
             self._held.append(page)
             return
         self._start(page)
-        # One page is judged while the next is loaded; more would only hold memory.
+        # One page is judged while the next is loaded. More pages at once would take memory and save no time.
         while len(self._waiting) > 1:
             self._finish(self._waiting.pop(0))
 
@@ -321,7 +321,7 @@ def wanted_of(plan: Plan) -> Wanted:
     by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
     first = [NAMESPACE] if by_namespace else []
     whole = _unique([*first, *compared_kinds(plan)])
-    # Of what no scan can judge only AdmissionReviews among manifests are judged, and nobody asks for these.
+    # Rules that need an admission request judge only AdmissionReviews in files, which are read whatever is wanted.
     judged = [one for one in plan.ready if not one.not_started]
     kinds = _unique([*first, *(kind for one in judged for kind in one.selection.kinds), *whole])
     return Wanted(kinds=kinds, whole=whole)

@@ -198,8 +198,8 @@ class AddOn:
     def _listening(self, ports: Sequence[int]) -> None:
         """Only who can answer, and knows whom the API server is to trust, may have itself asked."""
         _log.info("listening", extra={"ports": list(ports)})
-        # What is there now stays: it need not be gone through again and again for cycles. They are looked for as often
-        # as ever, since a connection that is closed is one, with its buffers.
+        # What is in memory now stays, so the garbage collector need not visit it again. It goes on collecting the rest: a
+        # closed connection is a cycle that holds its buffers.
         gc.collect()
         gc.freeze()
         self._lease.start()

@@ -242,7 +242,7 @@ class Process:
 
     def kill(self, why: str) -> None:
         """Stop it at once; all answers under way are EngineDied."""
-        # One that is dead already was not ended by this.
+        # A process that had already ended was not ended by this kill.
         self._stopped = self._stopped or not self.dead
         self._fail(why)
         self._end_it()

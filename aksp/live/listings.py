@@ -80,7 +80,7 @@ class Listings:
             served = self._discovery.find(kind.group, kind.kind)
             return self._discovery.find(kind.group, kind.kind, kind.version) == served
         except ClusterError:
-            # Its own watch meets the same, and tells.
+            # The watch of this kind gets the same error, and reports it.
             return False
 
     def _namespaced(self, kind: ResourceKind) -> bool:
@@ -90,5 +90,5 @@ class Listings:
         try:
             return self._discovery.find(kind.group, kind.kind, kind.version).namespaced
         except ClusterError:
-            # Its watch meets the same, and tells.
+            # The watch of this kind gets the same error, and reports it.
             return True

@@ -23,9 +23,9 @@ from aksp.live.listings import Listings
 from aksp.live.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import Gap
 
-#: Bytes of what has come and is not yet taken, at which the watches wait.
+#: Bytes that may wait to be taken before the threads of the watches have to wait.
 WAITING_BYTES = 16 << 20
-#: What a change takes at least.
+#: Bytes that a change counts at least.
 EVENT_BYTES = 256
 #: Bytes of changes that are taken at once: so much is judged before the next look at the clock.
 TAKEN_BYTES = 2 << 20
@@ -205,7 +205,7 @@ class LiveSource:
             return
         batch = self._engine.load_list(list_of(texts))
         documents = documents_of(batch.documents)
-        # What can no longer be read is not what it was.
+        # An object that can no longer be read is taken out: what is known of it is old.
         there = {(one.resource.namespace, one.resource.name) for one in documents}
         gone += [key for key, text in changed.items() if text and key not in there]
         yield ObjectsChanged(

@@ -15,7 +15,7 @@ class Texts:
 
     def put(self, key: tuple[FollowedList, Key], text: bytes) -> None:
         """Keep an object as it is now."""
-        # A fifth of its size, at the speed at which it comes.
+        # Level 1: a fifth of the size, at the speed at which objects arrive.
         self._texts[key] = zlib.compress(text, 1)
 
     def drop(self, key: tuple[FollowedList, Key]) -> None:

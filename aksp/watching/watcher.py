@@ -97,9 +97,9 @@ class Watcher:
         #: Results that have come or changed since the beginning, the newest last.
         self._recent: dict[ResultKey, Result] = {}
         self.synced = False
-        #: Another number whenever something may have changed.
+        #: Incremented whenever something may have changed.
         self.revision = 0
-        #: When what is counted last changed, since everything had come.
+        #: When the counts last changed, after the first complete report.
         self.changed_at: datetime | None = None
         for each in source.unnamed():
             self._apply(each)
@@ -158,7 +158,7 @@ class Watcher:
         return self._report(newest)
 
     def _report(self, results: Sequence[Result] | None) -> Report:
-        # There is something left to count only before everything has come.
+        # Something can be uncounted here only before the first lists are complete.
         self._ledger.settle()
         tally = self._ledger.tally()
         failed = {listing.kind for listing in self._state.lost}
@@ -199,10 +199,10 @@ class Watcher:
             key = listing, _key(document)
             before = self._ledger.get(key)
             numbers = tuple(compares.get(at, ()))
-            # Until it is compared anew what was said last holds, as long as the same rules are about it.
+            # Until it is compared again the last outcome counts, if the same rules are about it.
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
-                # Nothing selects by labels any more.
+                # Labels are not needed after selection.
                 document=replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
                 compares=numbers,
@@ -260,7 +260,7 @@ class Watcher:
         for key, one, compared in self._judged_again(sorted(self._pending, key=_in_order), lambda one: one.compares):
             self._put(key, replace(one, compared=compared))
         self._pending.clear()
-        # Half of the time is for what else comes, however much there is to compare.
+        # Comparing takes at most half of the time; the other half is for new updates.
         self._rests_until = 2 * self._clock() - began
 
     def _withhold(self) -> None:
@@ -317,7 +317,7 @@ class Watcher:
 
     def _settle(self, now: datetime) -> list[Event]:
         if not self.synced and (self._pending or not self._state.settled.issuperset(self._state.known)):
-            # Nobody asks what has changed, and each page would count everything anew.
+            # Before the first complete report no changes are told, and counting after each page would be wasted.
             return []
         moved = self._ledger.stale
         turns = self._ledger.settle()

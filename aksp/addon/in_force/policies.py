@@ -154,7 +154,7 @@ class _Work:
         try:
             return self._applied(one, seen.document("PolicyAssignment"), seen.generation, before)
         except Wrong as wrong:
-            # The assignment itself says it, and need not say whose it is.
+            # The message is written to the assignment's own status, so it need not name the assignment.
             message = wrong.message.removeprefix(f"assignment {seen.name!r}: ")
             one = replace(one, problem=message, reason=wrong.reason)
         if one.reason is Reason.NOT_IN_SCOPE:

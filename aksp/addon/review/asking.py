@@ -30,7 +30,7 @@ class Unjudged(StrEnum):
     FAILED = "failed"
 
 
-#: In the words of the answer.
+#: How an answer says it.
 WORDS = {
     Unjudged.TIMEOUT: "the review could not be answered in time",
     Unjudged.TOO_LARGE: "the review is too large",

@@ -38,19 +38,19 @@ from aksp.model.compliance import Result
 from aksp.model.kinds import api_version
 from aksp.model.resource import Document, Owner, Problem, Resource, workload_of
 
-#: Operations that rules are about; anything else is allowed unread.
+#: Operations that are judged; a review of any other one is allowed.
 _JUDGED = ("CREATE", "UPDATE")
-#: A request, what follows from it, and the response after its uid.
+#: A request, its outcome, and the bytes of the response after the uid.
 _Made = tuple[ReviewRequest, Outcome, bytes]
-#: What follows, and whether from the engine's answer alone.
+#: The same, and whether it follows from the engine's answer alone, so that it may be remembered.
 _Concluded = tuple[_Made, bool]
 _ALLOWED = Outcome(allowed=True)
-#: Bytes of a review, or of what was found in it, that are more than a moment's work: some 10 ms.
+#: Bytes of a review, or of its findings, from which on handling it takes more than some 10 ms.
 _MOMENT = 128 << 10
-#: Seconds after which it is asked whether the time is over.
+#: Seconds after which it is checked whether the request was cancelled.
 _LONG = 1.0
-#: Seconds that judging may take when nobody says when it ends, and that it gets however late it begins: an ordinary
-#: review takes 1 ms.
+#: Seconds that judging may take without an end from the caller, and the least that it gets: an ordinary review takes
+#: 1 ms.
 _SECONDS = 1.2
 _LEAST = 0.05
 #: Seconds of these that are left for making the answer of a large review: the engine finds tens of thousands of violations.
@@ -153,7 +153,7 @@ class Reviewer:
             return self.unjudged(body, Unjudged.UNREADABLE) or failure(400, f"aksp: {error.what}")
         seconds = perf_counter() - began
         if seconds > _LONG:
-            # When the time is over it is cancelled here: what the API server is not told was never decided.
+            # A request whose time is over is cancelled here, so that no decision is recorded that the API server does not get.
             await asyncio.sleep(0.001)
         self._decided(Decision(request=request, outcome=outcome, seconds=seconds))
         return Answer(status=200, body=response(request.uid, rest))
@@ -169,7 +169,7 @@ class Reviewer:
         why = WORDS[reason]
         outcome = _ALLOWED
         if request.operation in _JUDGED:
-            # Labels are in the object, which nobody has read.
+            # Labels are in the object, which was not read.
             document = Document(resource=request.resource, problems=(Problem(message=why, path="metadata.labels"),))
             asked = {ready.key.name: why for ready in force.plan.ready if ready.selection.selects(document)}
             outcome = review.decide(request, force.plan, own=(), unready=asked, fail_closed=self._fail_closed)
@@ -192,14 +192,14 @@ class Reviewer:
             seconds=_left(until - _CONCLUDING if large else until),
             compare=next(self._asked) % SAMPLED == 0,
         )
-        # The engine takes a large one piece by piece.
+        # Sending a large review takes long, so another thread does it.
         admission = await self._aside(begin) if large else begin()
         if admission is None:
             raise EngineDied("the engine is not running")
         try:
             answer: AdmissionRecord = await _awaited(admission.answer)
         except BaseException:
-            # It keeps its exception, whose traceback has this frame, which has it: a cycle, and the review in it.
+            # The exception's traceback holds this frame, and with it the review: without this a cycle would keep both in memory.
             del admission
             raise
         made = await self._made(force, admission, answer, until)
@@ -214,7 +214,7 @@ class Reviewer:
 
     async def _made(self, force: PoliciesInForce, admission: Admission, answer: AdmissionRecord, until: float) -> _Made:
         """What follows from the engine's answer, or followed before."""
-        # What depends on more than on the answer: who was not asked, and why.
+        # With assignments that were not asked, the decision depends on more than the engine's answer.
         regular = not admission.skipped and not force.unready
         trusted = self._owners.trusts(answer["request"]["user"])
         if regular and (known := force.decisions.find(answer, trusted=trusted)) is not None:
@@ -267,7 +267,7 @@ class Reviewer:
                 return None
             subject, request, doubt = self._confirmed(written, subject, request)
         outcome = self._outcome(force, subject, request, judgement, attribution, doubt)
-        # An owner that could not be confirmed now may be in a moment.
+        # An owner that could not be confirmed now may be confirmed for the next review.
         settled = not (trusted and doubt)
         return _made(request, outcome), settled and not unclear and not judgement.faults and subject.fit
 
@@ -368,7 +368,7 @@ def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
     mine = get_ident()
     awaited: asyncio.Future[Any] = loop.create_future()
 
-    # None of these may hold the answer, which holds them: a cycle for each review.
+    # The answer holds these functions, so they may not hold the answer: it would be a cycle for each review.
     def take(done: Future[Any]) -> None:
         if awaited.done():
             return
@@ -398,7 +398,7 @@ def _registered(ready: Ready, unready: Mapping[str, str]) -> RegisteredTask:
         kinds=() if ready.key.name in unready else names_of(ready.selection.kinds),
         before=ready.refuses,
         before_template=ready.refuses and ready.source is not MatchSource.ORIGINAL,
-        # An exemption may be for all that was found first.
+        # With exemptions all violations are needed: the first ones may all be exempt.
         enough=0 if ready.exemptions else wording.ENOUGH,
     )
 

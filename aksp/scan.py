@@ -24,7 +24,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import (
     NAMESPACE,
-    Inventory,
+    ObjectSource,
     Page,
     Wanted,
     names_of,
@@ -133,7 +133,9 @@ class Scan:
         self._by_namespace = [one for one in plan.ready if not one.selection.namespace_selector.empty]
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
 
-    def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> ScanResult:
+    def run(
+        self, inventory: ObjectSource, target: Target, now: datetime, progress: Progress | None = None
+    ) -> ScanResult:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
         interrupted = False
         with Interrupts() as interrupts:

@@ -13,7 +13,7 @@ from aksp.addon.checkins.status import not_started
 from aksp.addon.in_force.configuration import COLLECTION, Configuration
 from aksp.addon.in_force.policies import Standing, stand
 from aksp.addon.in_force.referenced_objects import ReferencedObjects
-from aksp.addon.in_force.rules import webhook_rules
+from aksp.addon.in_force.webhook_rules import webhook_rules
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, NAME, NAMESPACE, VERSION
 from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine

@@ -21,7 +21,7 @@ from aksp.addon.checkins.checkin_record import CheckInRecord
 from aksp.addon.checkins.leader import CheckIns
 from aksp.addon.in_force.configuration import Configuration
 from aksp.addon.in_force.policies import Standing
-from aksp.addon.in_force.rules import kinds_in_force
+from aksp.addon.in_force.webhook_rules import kinds_in_force
 from aksp.addon.reconciler import Reconciler
 from aksp.addon.record import logs
 from aksp.addon.record.denials import Denials

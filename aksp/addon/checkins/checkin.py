@@ -35,7 +35,7 @@ from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
 from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import NAMESPACE, Inventory, Page, Wanted
+from aksp.inventory.interface import NAMESPACE, ObjectSource, Page, Wanted
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
@@ -57,7 +57,7 @@ def check_in(
     cluster_name: str,
     namespace: str,
     now: datetime,
-    inventory: Inventory | None = None,
+    inventory: ObjectSource | None = None,
     publish: Publish | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
@@ -137,7 +137,7 @@ def run_check_in(
 class _Heard:
     """An inventory that remembers which kinds could not be listed, and why."""
 
-    def __init__(self, inner: Inventory) -> None:
+    def __init__(self, inner: ObjectSource) -> None:
         self._inner = inner
         self.failed: dict[ResourceKind, list[str]] = {}
 

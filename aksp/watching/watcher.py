@@ -14,9 +14,10 @@ from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import documents_of, within_namespaces
+from aksp.inventory.listings import WantedList
 from aksp.inventory.texts import list_of, text_of
 from aksp.live.state import LiveState
-from aksp.live.updates import FollowedList, Key, ObjectsChanged, Update
+from aksp.live.updates import Key, ObjectsChanged, Update
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
@@ -31,7 +32,7 @@ CHUNK = 500
 #: Seconds after which objects that a rule failed on are judged again: it may just have taken too long.
 RETRY_SECONDS = 60.0
 
-ObjectKey = tuple[FollowedList, Key]
+ObjectKey = tuple[WantedList, Key]
 
 _NO_LABELS: Mapping[str, str] = {}
 _NOT_ASKED = ObjectVerdict()
@@ -41,7 +42,7 @@ class WatchSource(Protocol):
     """Where the objects come from: aksp.live.source."""
 
     @property
-    def listings(self) -> Sequence[FollowedList]:
+    def listings(self) -> Sequence[WantedList]:
         """Everything that is followed."""
 
     def take(self, seconds: float) -> Sequence[Update]:
@@ -186,7 +187,7 @@ class Watcher:
 
     # Judging
 
-    def _judge_own(self, listing: FollowedList, batch: Batch, documents: Sequence[Document]) -> None:
+    def _judge_own(self, listing: WantedList, batch: Batch, documents: Sequence[Document]) -> None:
         """Judge objects by the rules that look at nothing else, and note those that others are about."""
         chosen = choose(self._plan, documents)
         own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]

@@ -40,13 +40,17 @@ Progress = Callable[[Page], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScanResult:
-    """A report, whether it is all, and what a user should know besides."""
+    """A report, whether it is all, and what a user should know besides.
+
+    ``failed`` are the kinds that could not be listed, and what the gaps say of each.
+    """
 
     report: Report
     interrupted: bool
     evaluations: int
     notes: Sequence[str]
     namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    failed: Mapping[ResourceKind, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ class Scan:
         self._held: list[Page] = []
         self._gaps: list[Gap] = []
         self._list_gaps: list[Gap] = []
-        self._failed: list[ResourceKind] = []
+        self._failed: dict[ResourceKind, list[str]] = {}
         self._unserved: list[ResourceKind] = []
         #: The versions that manifests have of what rules compare with, by group and kind.
         self._written: dict[tuple[str, str], set[str]] = {}
@@ -158,6 +162,7 @@ class Scan:
             interrupted=interrupted,
             evaluations=self._evaluations,
             namespace_labels=self._namespace_labels,
+            failed=self._failed,
             notes=self._unmatched(unreached),
         )
 
@@ -170,7 +175,7 @@ class Scan:
             return
         self._list_gaps += page.gaps
         if page.failed is not None:
-            self._failed.append(page.failed)
+            self._failed.setdefault(page.failed, []).extend(gap.message for gap in page.gaps)
         if page.unserved is not None:
             self._unserved.append(page.unserved)
         if page.batch is None:

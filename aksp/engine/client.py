@@ -1,4 +1,8 @@
-"""The engine as the rest of aksp knows it: policies, documents, judgements."""
+"""The engine as the rest of aksp knows it: policies, documents, judgements.
+
+Longer than other modules: all of it shares the locks under which a process that has died is replaced, and what the next
+one is given.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The engine's process: started, asked, watched, ended."""
+"""The engine's process: started, asked, watched, ended.
+
+Longer than other modules: answers are read by a thread or by an event loop, and both share the process's state.
+"""
 
 from __future__ import annotations
 

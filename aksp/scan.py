@@ -24,7 +24,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import (
     NAMESPACE,
-    Inventory,
+    ObjectSource,
     Page,
     Wanted,
     names_of,
@@ -40,13 +40,17 @@ Progress = Callable[[Page], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScanResult:
-    """A report, whether it is all, and what a user should know besides."""
+    """A report, whether it is all, and what a user should know besides.
+
+    ``failed`` are the kinds that could not be listed, and what the gaps say of each.
+    """
 
     report: Report
     interrupted: bool
     evaluations: int
     notes: Sequence[str]
     namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    failed: Mapping[ResourceKind, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -70,7 +74,7 @@ class Interrupts:
         self._before: Any = None
 
     def __enter__(self) -> Interrupts:
-        # Only the main thread may take signals, and whoever takes them already knows why.
+        # Only the main thread may handle signals, and a handler that is not Python's default is left alone.
         if threading.current_thread() is threading.main_thread() and (
             signal.getsignal(signal.SIGINT) is signal.default_int_handler
         ):
@@ -121,7 +125,7 @@ class Scan:
         self._held: list[Page] = []
         self._gaps: list[Gap] = []
         self._list_gaps: list[Gap] = []
-        self._failed: list[ResourceKind] = []
+        self._failed: dict[ResourceKind, list[str]] = {}
         self._unserved: list[ResourceKind] = []
         #: The versions that manifests have of what rules compare with, by group and kind.
         self._written: dict[tuple[str, str], set[str]] = {}
@@ -133,7 +137,9 @@ class Scan:
         self._by_namespace = [one for one in plan.ready if not one.selection.namespace_selector.empty]
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
 
-    def run(self, inventory: Inventory, target: Target, now: datetime, progress: Progress | None = None) -> ScanResult:
+    def run(
+        self, inventory: ObjectSource, target: Target, now: datetime, progress: Progress | None = None
+    ) -> ScanResult:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
         interrupted = False
         with Interrupts() as interrupts:
@@ -156,6 +162,7 @@ class Scan:
             interrupted=interrupted,
             evaluations=self._evaluations,
             namespace_labels=self._namespace_labels,
+            failed=self._failed,
             notes=self._unmatched(unreached),
         )
 
@@ -168,14 +175,14 @@ class Scan:
             return
         self._list_gaps += page.gaps
         if page.failed is not None:
-            self._failed.append(page.failed)
+            self._failed.setdefault(page.failed, []).extend(gap.message for gap in page.gaps)
         if page.unserved is not None:
             self._unserved.append(page.unserved)
         if page.batch is None:
             return
         if self._by_namespace:
             self._namespace_labels |= namespace_labels(page.batch.documents)
-        # Rules compare with what -n and -l leave out too, so the batch is asked, not the documents.
+        # Rules also compare with objects that -n and -l leave out. The batch has those, page.documents does not.
         if self._referential and any(
             one.covers(d["apiVersion"].rpartition("/")[0], d["kind"])
             for d in page.batch.documents
@@ -196,7 +203,7 @@ class Scan:
             self._held.append(page)
             return
         self._start(page)
-        # One page is judged while the next is loaded; more would only hold memory.
+        # One page is judged while the next is loaded. More pages at once would take memory and save no time.
         while len(self._waiting) > 1:
             self._finish(self._waiting.pop(0))
 
@@ -321,7 +328,7 @@ def wanted_of(plan: Plan) -> Wanted:
     by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
     first = [NAMESPACE] if by_namespace else []
     whole = _unique([*first, *compared_kinds(plan)])
-    # Of what no scan can judge only AdmissionReviews among manifests are judged, and nobody asks for these.
+    # Rules that need an admission request judge only AdmissionReviews in files, which are read whatever is wanted.
     judged = [one for one in plan.ready if not one.not_started]
     kinds = _unique([*first, *(kind for one in judged for kind in one.selection.kinds), *whole])
     return Wanted(kinds=kinds, whole=whole)

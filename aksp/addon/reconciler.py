@@ -13,7 +13,7 @@ from aksp.addon.checkins.status import not_started
 from aksp.addon.in_force.configuration import COLLECTION, Configuration
 from aksp.addon.in_force.policies import Standing, stand
 from aksp.addon.in_force.referenced_objects import ReferencedObjects
-from aksp.addon.in_force.rules import webhook_rules
+from aksp.addon.in_force.webhook_rules import webhook_rules
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, NAME, NAMESPACE, VERSION
 from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
@@ -28,7 +28,7 @@ from aksp.model.scope import Scope
 
 _log = logging.getLogger("aksp.addon.reconciler")
 
-#: Seconds between looks at what nobody tells of: the ConfigMap that the webhook configuration follows.
+#: Seconds between reads of what is not watched: the ConfigMap that the webhook configuration follows.
 LOOK_SECONDS = 60.0
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: Seconds until what failed is tried again.
@@ -47,7 +47,7 @@ class Bundle(Protocol):
 
 
 class Reconciler:
-    """Stands anew after each change.
+    """Brings what is in force up to date after each change.
 
     ``stood`` is told when what is in force, or what is wrong, may have changed, ``published`` when the
     API server has been given other rules or CAs, ``repaired`` what somebody had changed in the webhook

@@ -21,7 +21,7 @@ from aksp.addon.checkins.checkin_record import CheckInRecord
 from aksp.addon.checkins.leader import CheckIns
 from aksp.addon.in_force.configuration import Configuration
 from aksp.addon.in_force.policies import Standing
-from aksp.addon.in_force.rules import kinds_in_force
+from aksp.addon.in_force.webhook_rules import kinds_in_force
 from aksp.addon.reconciler import Reconciler
 from aksp.addon.record import logs
 from aksp.addon.record.denials import Denials
@@ -198,8 +198,8 @@ class AddOn:
     def _listening(self, ports: Sequence[int]) -> None:
         """Only who can answer, and knows whom the API server is to trust, may have itself asked."""
         _log.info("listening", extra={"ports": list(ports)})
-        # What is there now stays: it need not be gone through again and again for cycles. They are looked for as often
-        # as ever, since a connection that is closed is one, with its buffers.
+        # What is in memory now stays, so the garbage collector need not visit it again. It goes on collecting the rest: a
+        # closed connection is a cycle that holds its buffers.
         gc.collect()
         gc.freeze()
         self._lease.start()

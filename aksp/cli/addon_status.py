@@ -11,7 +11,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.listing import print_document, print_list
 from aksp.cli.options import ListFormat
 from aksp.errors import ExitCode
-from aksp.model.times import moment
+from aksp.model.times import age, moment
 from aksp.report.figures import plural
 from aksp.report.text import safe
 
@@ -54,7 +54,7 @@ def _head(found: AddonStatus, now: datetime) -> list[str]:
         if found.replicas is not None
         else f"outside the cluster, at {found.webhook}"
     )
-    leader = f"{found.leader}, renewed {_age(found.renewed, now)} ago" if found.leader else "none"
+    leader = f"{found.leader}, renewed {age(now, moment(found.renewed))} ago" if found.leader else "none"
     excluded = ", ".join(found.excluded_namespaces) or "none"
     return [
         f"Add-on:    {where}",
@@ -66,11 +66,13 @@ def _head(found: AddonStatus, now: datetime) -> list[str]:
 
 
 def _check_in(found: AddonStatus, now: datetime) -> str:
-    last = f"{_age(found.last_check_in, now)} ago" if found.last_check_in else "none yet"
+    last = f"{age(now, moment(found.last_check_in))} ago" if found.last_check_in else "none yet"
     if (failed := found.failed_check_in) is None:
         return last
-    times = f"for {_age(failed.since, now)}, " if failed.times > 1 else ""
-    return f"failed {_age(failed.last, now)} ago ({times}{plural(failed.times, 'time')}); the last good one: {last}"
+    times = f"for {age(now, moment(failed.since))}, " if failed.times > 1 else ""
+    return (
+        f"failed {age(now, moment(failed.last))} ago ({times}{plural(failed.times, 'time')}); the last good one: {last}"
+    )
 
 
 def _asked_for(rules: Sequence[str]) -> str:
@@ -91,20 +93,8 @@ def _row(line: AssignmentLine, now: datetime, wide: bool) -> list[str]:
         line.effect or "-",
         str(line.generation),
         "-" if line.applied_generation is None else str(line.applied_generation),
-        "never" if line.last_check_in is None else f"{_age(line.last_check_in, now)} ago",
+        "never" if line.last_check_in is None else f"{age(now, moment(line.last_check_in))} ago",
         *([line.definition, line.enforcement_mode] if wide else []),
         line.message,
     ]
     return [safe(cell) for cell in row]
-
-
-def _age(text: str | None, now: datetime) -> str:
-    """How long ago, as kubectl writes it: 12s, 5m, 3h, 2d."""
-    then = moment(text)
-    if then is None:
-        return "?"
-    gone = max(0, int((now - then).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if gone >= 2 * size:
-            return f"{gone // size}{unit}"
-    return f"{gone}s"

@@ -23,9 +23,9 @@ from aksp.compliance.plan import Plan, Ready, reaches
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import Inventory, Wanted, within_namespaces
+from aksp.inventory.interface import ObjectSource, Wanted, within_namespaces
 from aksp.inventory.manifests import Manifests
-from aksp.inventory.subject import LiveSubject, SubjectInventory, WrittenSubject
+from aksp.inventory.subject import LiveSubject, SubjectSource, WrittenSubject
 from aksp.kube.config import IN_CLUSTER, current_context
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import KINDS, Discovery, Kind
@@ -99,7 +99,7 @@ class ExplainContext:
         definition = self.workspace.definition_of(assignment)
         return ready_for(assignment, definition, self.exemptions, target, self.now)
 
-    def judge(self, plan: Plan, inventory: Inventory, target: Target, *, compliant: bool = False) -> ScanResult:
+    def judge(self, plan: Plan, inventory: ObjectSource, target: Target, *, compliant: bool = False) -> ScanResult:
         """Scan an inventory, as ``aksp compliance`` does."""
         plan = prepare(self.engine, plan)
         outcome = Scan(plan, self.engine, collect_compliant=compliant).run(inventory, target, self.now)
@@ -202,7 +202,7 @@ def _manifests(context: ExplainContext, namespace: str | None) -> Manifests:
 def _judged(
     context: ExplainContext,
     ready: Sequence[Ready],
-    subject: SubjectInventory,
+    subject: SubjectSource,
     target: Target,
     kinds: Sequence[tuple[str, str]],
 ) -> tuple[Sequence[Result], Sequence[Gap], Mapping[str, Mapping[str, str]]]:
@@ -327,7 +327,7 @@ def _stands(
     context: ExplainContext,
     assignment: Assignment,
     scope: Scope | None,
-    inventory: Inventory | None,
+    inventory: ObjectSource | None,
     target: Target | None,
 ) -> AssignmentExplanation:
     ready = context.ready_for(assignment, scope)

@@ -139,7 +139,7 @@ class Tally:
             for at, verdict in verdicts[number].items():
                 states.setdefault(slots[at], []).append(verdict.state)
             if len(reached) < len(task.documents):
-                # A workload and the Pod of its template, both judged: the one may comply.
+                # A workload and its template's Pod are one resource, and one of the two may comply.
                 for at in task.documents:
                     if slots[at] in states and at not in verdicts[number]:
                         states[slots[at]].append(_COMPLIANT)
@@ -257,7 +257,7 @@ class Tally:
             for problem, names in wrong.items()
         ]
         for (assignment, message), resources in sorted(self._faults.items()):
-            # Not the first that was counted: that depends on how the list was cut into pages.
+            # The smallest, not the first counted: which is counted first depends on the pages of the list.
             first = min(resources, key=lambda one: (one.namespace, one.kind, one.name))
             only = first if len(resources) == 1 else None
             where = "" if only else f" ({len(resources)} resources, the first {first})"

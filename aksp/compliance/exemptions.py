@@ -70,7 +70,7 @@ class Waivers:
             if not exemption.resources:
                 self._by_scope.setdefault(exemption.scope.key, []).append(at)
             for entry in exemption.resources:
-                # What the fewest others say too tells most; no text at all tells nothing.
+                # Index by the field whose text the fewest other exemptions share. An empty prefix or suffix matches every text, so it comes last.
                 told = min(_literals(entry), key=lambda one: (one[1] != _EQUALS and not one[2], shared[one]))
                 self._by_text.setdefault(told, []).append(at)
                 self._lengths.setdefault(told[:2], set()).add(len(told[2]))
@@ -110,7 +110,7 @@ def _literal(field: str, pattern: str) -> _Literal:
     if not wildcards:
         return field, _EQUALS, pattern
     start, end = pattern[: wildcards[0]], pattern[wildcards[-1] + 1 :]
-    # Where the set of a [ ends is for fnmatch to say.
+    # Only fnmatch knows where a set that begins with [ ends.
     return (field, _STARTS, start) if len(start) >= len(end) or "[" in pattern else (field, _ENDS, end)
 
 

@@ -22,7 +22,7 @@ from aksp.model.compliance import ComplianceState, Result
 from aksp.model.resource import Container, Document
 from aksp.model.scope import Scope
 
-#: What leaves a resource out besides the tests of a selection.
+#: Reasons to leave a resource out that are no test of a selection.
 DISABLED = "effect"
 
 

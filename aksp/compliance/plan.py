@@ -166,7 +166,7 @@ def make_ready(
     )
 
 
-#: What a definition says for assignments to resolve, and what stands for it where parameters decide.
+#: Fields of a definition that may hold expressions, and a value to check the rest with where a parameter decides.
 _RESOLVED: Mapping[str, Any] = {
     "effect": Effect.AUDIT.value,
     "object_scope": None,
@@ -184,7 +184,7 @@ _RESOLVED: Mapping[str, Any] = {
 def check_fixed(definition: Definition) -> None:
     """Raise ValueError for what is wrong with a definition whatever its parameters are."""
     parts = {name: getattr(definition, name) for name in _RESOLVED}
-    # What takes a parameter is absent then, whichever it is; one that there is not is told.
+    # A field that takes a parameter without a value is absent; an unknown parameter is an error.
     resolve([*parts.values(), *((one.group, one.kind) for one in definition.kinds)], {}, definition.parameters)
     decided = {name: _RESOLVED[name] for name, value in parts.items() if has_expression(value)}
     kinds = tuple(one for one in definition.kinds if not has_expression((one.group, one.kind))) or (_ANY,)

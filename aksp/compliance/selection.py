@@ -258,7 +258,7 @@ class Selection:
         if not self.about(document):
             return _OTHER_KIND
         resource = document.resource
-        # A Namespace is in itself, as in Gatekeeper's matching.
+        # A Namespace counts as lying in itself, as in Gatekeeper's matching.
         own = resource.is_namespace
         place = (resource.name if own else resource.namespace, own)
         if place in self._namespaces_seen:

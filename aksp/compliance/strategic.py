@@ -94,7 +94,7 @@ def _placed(content: dict[str, Any], way: tuple[Step, ...], value: Any, keys: Ma
     here = content
     for at, step in enumerate(way[:-1]):
         if isinstance(step, int):
-            # The entry was found with the list that it is in; a list within a list has no name.
+            # The entry is found by the name of its list; a list directly within a list has none.
             if at == 0 or isinstance(way[at - 1], int):
                 return False
             continue

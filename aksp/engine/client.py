@@ -1,4 +1,8 @@
-"""The engine as the rest of aksp knows it: policies, documents, judgements."""
+"""The engine as the rest of aksp knows it: policies, documents, judgements.
+
+Longer than other modules: all of it shares the locks under which a process that has died is replaced, and what the next
+one is given.
+"""
 
 from __future__ import annotations
 
@@ -475,7 +479,7 @@ class Engine:
                 tasks = choose(batch)
                 try:
                     judged = self._judge_carefully(batch, tasks, suspected=suspected)
-                    # The last task may have been the one: nobody else is to find a dead engine.
+                    # The last task may have killed the engine. It is started again before others use it.
                     self._ready(batch)
                     return batch, tasks, judged
                 except Outdated:
@@ -570,7 +574,7 @@ class Engine:
             self._revive()
             if len(self._poisoned) == known:
                 break
-            # The engine has told which policy it was: without that one all may be well.
+            # The engine said which policy it was. Without that policy the others may succeed.
             suspected = False
         parts: list[tuple[int, Judgement]] = []
         why = dict(skipped(tasks, self._unasked))
@@ -640,7 +644,7 @@ class Engine:
         self._open = False
         process = self._process
         if process is not None:
-            # Whoever holds the lock may wait for an answer.
+            # Without the lock: its holder may be waiting for an answer.
             process.kill("the engine was closed")
         with self._life:
             self._end()
@@ -703,7 +707,7 @@ class Engine:
             process = self._started()
             if self._loop is not None:
                 process.attach(self._loop)
-            # Only now: nobody may ask an engine that knows but half.
+            # Only now, so that no request reaches an engine that does not have everything yet.
             self._process = process
             return process
 

@@ -1,4 +1,7 @@
-"""The engine's process: started, asked, watched, ended."""
+"""The engine's process: started, asked, watched, ended.
+
+Longer than other modules: answers are read by a thread or by an event loop, and both share the process's state.
+"""
 
 from __future__ import annotations
 
@@ -242,7 +245,7 @@ class Process:
 
     def kill(self, why: str) -> None:
         """Stop it at once; all answers under way are EngineDied."""
-        # One that is dead already was not ended by this.
+        # A process that had already ended was not ended by this kill.
         self._stopped = self._stopped or not self.dead
         self._fail(why)
         self._end_it()

@@ -10,11 +10,11 @@ from aksp.compliance.nothing import no_namespace
 from aksp.engine import Engine
 from aksp.errors import ClusterError, EngineError, Forbidden
 from aksp.inventory.interface import Page, Wanted, documents_of
+from aksp.inventory.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault
 from aksp.kube.fetch import OnRetry
-from aksp.kube.kinds import Discovery, list_path
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
@@ -50,74 +50,54 @@ class Cluster:
 
         Raises ClusterError when the cluster answers nothing at all.
         """
-        discovery = Discovery(self._connection)
-        for kind in wanted.kinds:
-            yield from self._or_gap(kind, "could not be listed", self._kind(discovery, kind, wanted))
+        listings = Listings(self._connection, wanted, namespaces=self._namespaces, selected=bool(self._selector))
+        finished: set[ResourceKind] = set()
+        for listing in listings.all:
+            if listing.kind not in finished:
+                yield from self._listing(listings, listing, wanted, finished)
         if self._first is not None and not self._answered:
             raise self._first
         unseen = [name for name in self._namespaces if name in self._unseen]
         if gaps := absent_namespaces(self._connection, unseen):
             yield Page(listing="namespaces", gaps=gaps)
 
-    def _or_gap(self, kind: ResourceKind, what: str, pages: Iterator[Page]) -> Iterator[Page]:
-        """The pages, then a gap if they break off."""
+    def _listing(
+        self, listings: Listings, listing: WantedList, wanted: Wanted, finished: set[ResourceKind]
+    ) -> Iterator[Page]:
+        """The pages of one list, then a gap if it breaks off. Kinds whose other lists are not to be read are ``finished``."""
+        kind, located = listing.kind, False
+        whole = not listing.judged and listing.namespace is None
+        partly = whole and any(one.kind == kind and one.namespace for one in listings.all)
+        name = f"{name_of(kind)}{', all' if whole else ''} {listing.namespace or ''}"
         try:
-            yield from pages
+            if not listing.named:
+                if kind in listings.errors:
+                    raise listings.errors[kind]
+                yield Page(listing=name, gaps=[every_kind(kind)], failed=kind)
+                return
+            path, located = listing.path(listings.discovery), True
+            for page in self._list(path, name, self._selector if listing.judged else None, wanted):
+                if page.batch is not None and page.documents and listing.judged:
+                    self._unseen.discard(listing.namespace or "")
+                # Rules compare with objects that are not themselves to be judged, whatever -n and -l say.
+                yield page if listing.judged else replace(page, documents=())
+            if whole and kind.version:
+                finished.add(kind)
         except NotServed:
             # No such kind, no such objects: what an assignment then misses is told as unmatched.
             self._answered = True
-            yield Page(listing=name_of(kind), unserved=kind)
+            finished.add(kind)
+            yield Page(listing=name, unserved=kind)
         except ClusterError as error:
             if not self._answered and not isinstance(error, Forbidden | ServerFault):
                 raise
             self._first = self._first or error
-            yield Page(listing=name_of(kind), gaps=[gap_of(kind, what, error)], failed=kind)
-
-    def _kind(self, discovery: Discovery, kind: ResourceKind, wanted: Wanted) -> Iterator[Page]:
-        if kind.group == "*" and kind in wanted.whole:
-            for one in discovery.named(kind.kind):
-                own = ResourceKind(group=one.group, kind=one.kind)
-                if own not in wanted.kinds:
-                    yield from self._or_gap(own, "could not be listed", self._kind(discovery, own, wanted))
-            return
-        if "*" in (kind.group, kind.kind):
-            yield Page(listing=name_of(kind), gaps=[every_kind(kind)], failed=kind)
-            return
-        served = discovery.find(kind.group, kind.kind, kind.version)
-        if kind.version and in_any_version(kind) in wanted.kinds and served == discovery.find(kind.group, kind.kind):
-            return
-        if wanted.needs_whole(kind.group, kind.kind) and (self._selector or (self._namespaces and served.namespaced)):
-            # Rules compare with objects that are not themselves to be judged, whatever -n and -l say.
-            compared = self._list(list_path(served), f"{name_of(kind)}, all", None, wanted)
-            unseen = "can be compared only with those in the namespaces given, as all of them could not be listed"
-            failed = False
-            for page in self._or_gap(kind, unseen if self._namespaces else "could not be listed", compared):
-                failed = page.failed is not None
-                # In the namespaces given rules still compare.
-                yield replace(page, documents=(), failed=None if self._namespaces else page.failed)
-            if failed and not self._namespaces:
-                # The same list with a selector would be refused the same way.
-                return
-            if kind.version and not failed:
-                return
-        # A kind without namespaces is listed once, and not at all when namespaces were asked for.
-        if self._namespaces and not served.namespaced:
-            return
-        for namespace in self._namespaces or (None,):
-            pages = self._list(
-                list_path(served, namespace),
-                f"{name_of(kind)} {namespace or ''}",
-                None if kind.version else self._selector,
-                wanted,
-            )
-            for page in self._or_gap(kind, "could not be listed", pages):
-                if kind.version:
-                    # Rules compare with these; what is judged is listed without a version.
-                    yield replace(page, documents=())
-                    continue
-                if page.batch is not None and page.documents:
-                    self._unseen.discard(namespace or "")
-                yield page
+            if not located or (whole and not partly):
+                # A list with a selector would be refused the same way.
+                finished.add(kind)
+            # In the namespaces given rules still compare.
+            gap = gap_of(kind, PARTLY if partly else "could not be listed", error)
+            yield Page(listing=name, gaps=[gap], failed=None if partly else kind)
 
     def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
         pages = list_pages(
@@ -153,26 +133,3 @@ def absent_namespaces(connection: Connection, names: Iterable[str]) -> list[Gap]
             # Many may list Pods of their namespace and not read it; what failed besides has a gap of its own.
             continue
     return gaps
-
-
-def name_of(kind: ResourceKind) -> str:
-    """As kubectl writes it: ``Pod``, ``Ingress.networking.k8s.io``, ``Ingress.v1beta1.networking.k8s.io``."""
-    return ".".join(part for part in (kind.kind, kind.version, kind.group) if part)
-
-
-def in_any_version(kind: ResourceKind) -> ResourceKind:
-    """The kind in whichever version it is served."""
-    return replace(kind, version="")
-
-
-def every_kind(kind: ResourceKind) -> Gap:
-    """The gap that a kind with a ``*`` in it makes."""
-    message = f"an assignment is about every kind ({kind.group}/{kind.kind}), and a scan of a cluster needs their names"
-    return Gap(reason="UnknownKind", message=message)
-
-
-def gap_of(kind: ResourceKind, what: str, error: ClusterError) -> Gap:
-    """The gap that an error makes; what as in ``could not be listed``."""
-    reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
-    hint = f" ({error.hint})" if error.hint else ""
-    return Gap(reason=reason, message=f"{name_of(kind)} {what}: {error.what}{hint}")

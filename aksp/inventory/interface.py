@@ -63,7 +63,7 @@ def names_of(kinds: Sequence[ResourceKind]) -> list[str]:
     return [f"{kind.group}/{kind.kind}" for kind in kinds]
 
 
-class Inventory(Protocol):
+class ObjectSource(Protocol):
     """A source of objects."""
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:

@@ -29,7 +29,7 @@ Object = dict[str, Any]
 _PAGE = 500
 
 
-class SubjectInventory(Protocol):
+class SubjectSource(Protocol):
     """An inventory of one thing to be explained; what it found is known once its pages have been taken."""
 
     documents: list[Document]

@@ -129,7 +129,7 @@ def _document(path: Path) -> Mapping[str, Any] | None:
     except FileNotFoundError:
         return None
     except NoFile as error:
-        # What a pipe brings is there once, and the file is read again for every cluster and every new token.
+        # The file is read again for every cluster and every new token, and a pipe can be read only once.
         hint = "write it to a file, and name that"
         raise KubeconfigError(f"cannot read the kubeconfig: {error.strerror}", where=str(path), hint=hint) from error
     except (OSError, ValueError) as error:

@@ -132,7 +132,7 @@ class Lease:
                 self._tell(outcome.fault)
             if outcome.holder == self.identity and outcome.fault is None:
                 self._until = outcome.began + self._renew
-                # An answer that came too late: another may count on our silence by now. The next one tells.
+                # An answer that came too late does not count: another candidate may already take the lease.
                 if not self._leading and self._clock() < self._until:
                     self._lead()
             elif outcome.holder is not None and outcome.holder != self.identity:
@@ -198,10 +198,10 @@ class Lease:
         try:
             return _Outcome(began=began, holder=self._acquired(began))
         except faults.Conflict:
-            # Somebody else was quicker: no fault. Next time we see who.
+            # Another candidate wrote first. This is no failure; the next attempt reads who holds it.
             return _Outcome(began=began, holder=None)
         except faults.NotServed:
-            # It is nobody's, and who makes a new one knows of no holder.
+            # The Lease was deleted: nobody holds it.
             return _Outcome(began=began, holder="", fault=self._missing())
         except ClusterError as fault:
             return _Outcome(began=began, holder=None, fault=fault)
@@ -212,7 +212,7 @@ class Lease:
         """Acquire or renew if that is allowed; who holds it then."""
         if self._seen is not None and _holder(self._seen) == self.identity and self._fresh(began):
             try:
-                # Nobody else may have it: no need to read it first.
+                # While it is ours nobody else writes it, so it need not be read first.
                 return self._put(self._seen, self.identity)
             except faults.Conflict:
                 pass  # somebody has written to it all the same, perhaps an annotation: read it

@@ -125,14 +125,14 @@ class Watch:
                 self._follow()
             except faults.Expired as gone:
                 self._version = None
-                # The first time this is the usual course, above all after an API server was away. A list that is too
-                # old at once must not be read in a loop.
+                # Once is normal, above all after a restart of the API server. If a fresh list is too old again,
+                # wait, so that the list is not read in a loop.
                 if self._expired:
                     self._pause(gone)
                 self._expired = True
             except ClusterError as fault:
                 if isinstance(fault, faults.NotServed):
-                    # Not installed, or no longer: if it comes back, what there was is not what there is.
+                    # The kind is not installed. When it is, its list must be read anew.
                     self._version = None
                 self._pause(fault)
             except Exception as error:  # noqa: BLE001 - whatever it is, a watch that ends in silence is worse

@@ -9,23 +9,22 @@ from typing import Any, Self
 
 from aksp.engine import Batch, Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
-from aksp.inventory.cluster import gap_of
 from aksp.inventory.interface import NOTHING, Wanted, documents_of
+from aksp.inventory.listings import PARTLY, Listings, WantedList, every_kind, gap_of
 from aksp.inventory.texts import list_of
 from aksp.kube import lists
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault
 from aksp.kube.fetch import Backoff
-from aksp.kube.kinds import Discovery, list_path
+from aksp.kube.kinds import Discovery
 from aksp.kube.watch import RESUMING, Watch
 from aksp.live.inbox import Inbox
-from aksp.live.listings import Listings
-from aksp.live.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
+from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import Gap
 
-#: Bytes of what has come and is not yet taken, at which the watches wait.
+#: Bytes that may wait to be taken before the threads of the watches have to wait.
 WAITING_BYTES = 16 << 20
-#: What a change takes at least.
+#: Bytes that a change counts at least.
 EVENT_BYTES = 256
 #: Bytes of changes that are taken at once: so much is judged before the next look at the clock.
 TAKEN_BYTES = 2 << 20
@@ -81,13 +80,14 @@ class LiveSource:
         self._selector = selector
         self._chunk_size = chunk_size
         self._backoff = backoff
-        self._inbox: Inbox[tuple[FollowedList, Watch, _Item]] = Inbox(WAITING_BYTES)
-        self._watches: dict[FollowedList, Watch] = {}
+        self._inbox: Inbox[tuple[WantedList, Watch, _Item]] = Inbox(WAITING_BYTES)
+        self._watches: dict[WantedList, Watch] = {}
         self._answered = patient
         self._first: ClusterError | None = None
-        self._failed: set[FollowedList] = set()
+        self._failed: set[WantedList] = set()
         listings = Listings(connection, wanted, namespaces=self._namespaces, selected=bool(selector))
-        self.listings, self._unnamed = listings.all, listings.unnamed
+        self.listings = listings.all
+        self._unnamed = unnamed(listings)
 
     def __enter__(self) -> Self:
         self.follow(self.listings)
@@ -108,7 +108,7 @@ class LiveSource:
         """The listings that cannot be followed, since nobody can say what they are about."""
         return self._unnamed
 
-    def follow(self, listings: Collection[FollowedList]) -> None:
+    def follow(self, listings: Collection[WantedList]) -> None:
         """Follow these lists from now on, and no others."""
         for listing in self._watches.keys() - set(listings):
             self._watches.pop(listing).stop()
@@ -124,7 +124,7 @@ class LiveSource:
         understand.
         """
         updates: list[Update] = []
-        events: dict[FollowedList, dict[Key, bytes]] = {}
+        events: dict[WantedList, dict[Key, bytes]] = {}
         for listing, watch, one in self._inbox.take(seconds, TAKEN_BYTES):
             if self._watches.get(listing) is not watch:
                 continue
@@ -147,13 +147,7 @@ class LiveSource:
             updates += self._changes(listing, changed)
         return updates
 
-    def _watch(self, listing: FollowedList) -> Watch:
-        def locate() -> str:
-            served = Discovery(self._connection).find(listing.kind.group, listing.kind.kind, listing.kind.version)
-            if listing.namespace and not served.namespaced:
-                raise NotServed(f"{listing} is in no namespace")
-            return list_path(served, listing.namespace)
-
+    def _watch(self, listing: WantedList) -> Watch:
         def put(one: _Item, size: int = 0) -> None:
             self._inbox.put((listing, watch, one), size)
 
@@ -164,7 +158,7 @@ class LiveSource:
 
         watch = Watch(
             self._connection,
-            locate,
+            lambda: listing.path(Discovery(self._connection)),
             changed=changed,
             paged=lambda page: put(_Page(page), len(page.body)),
             limit=self._chunk_size,
@@ -177,7 +171,7 @@ class LiveSource:
 
     # What has come
 
-    def _page(self, listing: FollowedList, page: lists.ListPage) -> Update:
+    def _page(self, listing: WantedList, page: lists.ListPage) -> Update:
         begins, ends = page.number == 1, page.continue_token is None
         try:
             batch = self._engine.load_list(page.body)
@@ -197,7 +191,7 @@ class LiveSource:
             ends=ends,
         )
 
-    def _changes(self, listing: FollowedList, changed: dict[Key, bytes]) -> Iterator[Update]:
+    def _changes(self, listing: WantedList, changed: dict[Key, bytes]) -> Iterator[Update]:
         texts = [text for text in changed.values() if text]
         gone = [key for key, text in changed.items() if not text]
         if not texts:
@@ -205,7 +199,7 @@ class LiveSource:
             return
         batch = self._engine.load_list(list_of(texts))
         documents = documents_of(batch.documents)
-        # What can no longer be read is not what it was.
+        # An object that can no longer be read is taken out: what is known of it is old.
         there = {(one.resource.namespace, one.resource.name) for one in documents}
         gone += [key for key, text in changed.items() if text and key not in there]
         yield ObjectsChanged(
@@ -216,7 +210,7 @@ class LiveSource:
             gaps=_unreadable(listing, batch),
         )
 
-    def _trouble(self, listing: FollowedList, error: ClusterError, *, synced: bool) -> Update:
+    def _trouble(self, listing: WantedList, error: ClusterError, *, synced: bool) -> Update:
         if isinstance(error.__cause__, InvalidInput):
             raise error.__cause__
         if isinstance(error, NotServed):
@@ -232,11 +226,28 @@ class LiveSource:
         gap = gap_of(listing.kind, self._what(listing, synced=synced), error)
         return Lost(listing=listing, gap=gap, why=error.what)
 
-    def _what(self, listing: FollowedList, *, synced: bool) -> str:
-        if not listing.judged and self._namespaces:
-            return "can be compared only with those in the namespaces given, as all of them could not be listed"
+    def _what(self, listing: WantedList, *, synced: bool) -> str:
+        if not listing.judged and any(one.kind == listing.kind and one.namespace for one in self._watches):
+            return PARTLY
         return "cannot be watched now, and is tried again" if synced else "could not be listed"
 
 
-def _unreadable(listing: FollowedList, batch: Batch) -> list[Gap]:
+def unnamed(listings: Listings) -> list[Update]:
+    """What is told of the lists that cannot be followed, since nobody can say what they are about."""
+    updates: list[Update] = []
+    for listing in listings.all:
+        error = listings.errors.get(listing.kind)
+        if listing.named:
+            continue
+        if isinstance(error, NotServed):
+            updates.append(KindNotServed(listing=listing))
+        elif error is None:
+            updates.append(Lost(listing=listing, gap=every_kind(listing.kind)))
+        else:
+            gap = gap_of(listing.kind, "could not be listed", error)
+            updates.append(Lost(listing=listing, gap=gap, why=error.what))
+    return updates
+
+
+def _unreadable(listing: WantedList, batch: Batch) -> list[Gap]:
     return [Gap(reason="UnreadableDocument", message=f"{listing}: {each['message']}") for each in batch.problems]

@@ -7,8 +7,9 @@ from typing import assert_never
 
 from aksp.engine import Engine
 from aksp.inventory.interface import NAMESPACE, namespace_labels
+from aksp.inventory.listings import WantedList
 from aksp.inventory.texts import text_of
-from aksp.live.updates import FollowedList, Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
+from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 
@@ -22,32 +23,32 @@ class LiveState:
     ``changed`` tells that what rules compare with, or select by, is not what it was when somebody set it to False.
     """
 
-    def __init__(self, engine: Engine, listings: Iterable[FollowedList] = ()) -> None:
+    def __init__(self, engine: Engine, listings: Iterable[WantedList] = ()) -> None:
         self._engine = engine
         #: The objects of each listing, with the number of the list that last had them.
-        self.known: dict[FollowedList, dict[Key, int]] = {}
-        self._lists: dict[FollowedList, int] = {}
+        self.known: dict[WantedList, dict[Key, int]] = {}
+        self._lists: dict[WantedList, int] = {}
         #: In which apiVersion the objects of a listing are in the engine's inventory.
-        self._versions: dict[FollowedList, str] = {}
+        self._versions: dict[WantedList, str] = {}
         #: What could not be read, and the listings that cannot be followed now.
-        self.gaps: dict[FollowedList, list[Gap]] = {}
-        self.lost: dict[FollowedList, Lost] = {}
+        self.gaps: dict[WantedList, list[Gap]] = {}
+        self.lost: dict[WantedList, Lost] = {}
         #: Listings of kinds that the cluster does not serve, those that have come whole at least once, and those of
         #: which it is known whether they can be had.
-        self.unserved: set[FollowedList] = set()
-        self.listed: set[FollowedList] = set()
-        self.settled: set[FollowedList] = set()
+        self.unserved: set[WantedList] = set()
+        self.listed: set[WantedList] = set()
+        self.settled: set[WantedList] = set()
         #: The labels of the Namespaces that are followed, by name. Replaced, never changed: another thread may read it.
         self.namespace_labels: Mapping[str, Mapping[str, str]] = {}
         self.changed = False
         for listing in listings:
             self.add(listing)
 
-    def add(self, listing: FollowedList) -> None:
+    def add(self, listing: WantedList) -> None:
         """Begin to count a listing."""
         self.known[listing], self.gaps[listing], self._lists[listing] = {}, [], 0
 
-    def remove(self, listing: FollowedList) -> None:
+    def remove(self, listing: WantedList) -> None:
         """Forget a listing that is followed no more, and its objects."""
         self._drop(listing, list(self.known[listing]))
         for one in (self.known, self.gaps, self._lists, self._versions, self.lost):
@@ -91,7 +92,7 @@ class LiveState:
         """The kinds that rules compare with and that the cluster does not serve."""
         return {one.kind for one in self.unserved if one.compared}
 
-    def _partly(self, listing: FollowedList) -> bool:
+    def _partly(self, listing: WantedList) -> bool:
         """Whether rules can still compare with the objects of some namespaces, when those of all cannot be had."""
         return not listing.judged and any(one.kind == listing.kind and one.namespace is not None for one in self.known)
 
@@ -122,7 +123,7 @@ class LiveState:
             self.namespace_labels = {**self.namespace_labels, **labels}
             self.changed = True
 
-    def _put(self, listing: FollowedList, version: str, texts: Sequence[bytes]) -> None:
+    def _put(self, listing: WantedList, version: str, texts: Sequence[bytes]) -> None:
         if self._versions.setdefault(listing, version) != version:
             # The kind is served in another version than before.
             self._take_out(listing, self.known[listing])
@@ -130,7 +131,7 @@ class LiveState:
         self._engine.put_inventory(texts)
         self.changed = True
 
-    def _drop(self, listing: FollowedList, keys: Collection[Key]) -> Collection[Key]:
+    def _drop(self, listing: WantedList, keys: Collection[Key]) -> Collection[Key]:
         known = self.known[listing]
         there = [key for key in keys if key in known]
         # First: when the engine fails they count as there, and are taken out with all others of the list.
@@ -142,7 +143,7 @@ class LiveState:
             self.changed = True
         return there
 
-    def _take_out(self, listing: FollowedList, keys: Iterable[Key]) -> None:
+    def _take_out(self, listing: WantedList, keys: Iterable[Key]) -> None:
         """Take objects out of the engine's inventory, unless another listing has them too."""
         version, kind = self._versions.get(listing), listing.kind.kind
         if version is None:

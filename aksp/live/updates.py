@@ -6,34 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aksp.engine import Batch
-from aksp.inventory.cluster import name_of
+from aksp.inventory.listings import WantedList
 from aksp.model.compliance import Gap
-from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 
 #: Namespace and name of an object, within a listing.
 Key = tuple[str, str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FollowedList:
-    """One list that is followed: of a kind, perhaps of one namespace.
-
-    Its objects are judged, or rules compare with them, or both.
-    """
-
-    kind: ResourceKind
-    namespace: str | None = None
-    judged: bool = True
-    compared: bool = False
-
-    @property
-    def named(self) -> bool:
-        """Whether it can be asked for: a kind with a ``*`` in it cannot."""
-        return "*" not in (self.kind.group, self.kind.kind)
-
-    def __str__(self) -> str:
-        return name_of(self.kind) + (f" of {self.namespace}" if self.namespace else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +22,7 @@ class ObjectsChanged:
     not have since it began is gone.
     """
 
-    listing: FollowedList
+    listing: WantedList
     batch: Batch | None = None
     documents: Sequence[Document] = ()
     gone: Sequence[Key] = ()
@@ -57,7 +35,7 @@ class ObjectsChanged:
 class Lost:
     """A listing cannot be followed now; what is known of it may be old. It is tried again. ``why`` is the bare reason."""
 
-    listing: FollowedList
+    listing: WantedList
     gap: Gap
     why: str = ""
 
@@ -66,14 +44,14 @@ class Lost:
 class KindNotServed:
     """The cluster does not serve the kind: there are no such objects, until it does."""
 
-    listing: FollowedList
+    listing: WantedList
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
     """A listing is followed (again)."""
 
-    listing: FollowedList
+    listing: WantedList
 
 
 Update = ObjectsChanged | Lost | KindNotServed | Settled

@@ -46,3 +46,20 @@ def duration(text: str) -> timedelta:
         return min(sum(parts, timedelta()), longest)
     except OverflowError:
         return longest
+
+
+def age(now: datetime, then: datetime | None) -> str:
+    """As kubectl writes ages (k8s.io/apimachinery, duration.HumanDuration), in at most two units; ``?`` if unknown."""
+    if then is None or then.timestamp() <= 0:
+        return "?"
+    seconds = max(0, int((now - then).total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    return f"{hours}h" if hours < 48 else f"{days}d"

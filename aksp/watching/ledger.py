@@ -13,7 +13,7 @@ from aksp.compliance.results import order
 from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.resource import Document, Resource
 
-#: In how many shares the objects are counted. A change counts one share anew, and adds all of them up.
+#: Objects are divided into so many shares. A change counts its share again and adds up the totals of all shares.
 SHARES = 64
 
 
@@ -44,7 +44,7 @@ class JudgedObject:
         return (self.own,) if self.compared is None else (self.own, self.compared)
 
 
-#: What names one result: what it is about, its message, and its number where even that is the same.
+#: The key of a result: what it is about, its message, and a number if several are equal in both.
 ResultKey = tuple[Hashable, str, int]
 
 

@@ -14,9 +14,10 @@ from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
 from aksp.inventory.interface import documents_of, within_namespaces
+from aksp.inventory.listings import WantedList
 from aksp.inventory.texts import list_of, text_of
 from aksp.live.state import LiveState
-from aksp.live.updates import FollowedList, Key, ObjectsChanged, Update
+from aksp.live.updates import Key, ObjectsChanged, Update
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
@@ -31,7 +32,7 @@ CHUNK = 500
 #: Seconds after which objects that a rule failed on are judged again: it may just have taken too long.
 RETRY_SECONDS = 60.0
 
-ObjectKey = tuple[FollowedList, Key]
+ObjectKey = tuple[WantedList, Key]
 
 _NO_LABELS: Mapping[str, str] = {}
 _NOT_ASKED = ObjectVerdict()
@@ -41,7 +42,7 @@ class WatchSource(Protocol):
     """Where the objects come from: aksp.live.source."""
 
     @property
-    def listings(self) -> Sequence[FollowedList]:
+    def listings(self) -> Sequence[WantedList]:
         """Everything that is followed."""
 
     def take(self, seconds: float) -> Sequence[Update]:
@@ -97,9 +98,9 @@ class Watcher:
         #: Results that have come or changed since the beginning, the newest last.
         self._recent: dict[ResultKey, Result] = {}
         self.synced = False
-        #: Another number whenever something may have changed.
+        #: Incremented whenever something may have changed.
         self.revision = 0
-        #: When what is counted last changed, since everything had come.
+        #: When the counts last changed, after the first complete report.
         self.changed_at: datetime | None = None
         for each in source.unnamed():
             self._apply(each)
@@ -158,7 +159,7 @@ class Watcher:
         return self._report(newest)
 
     def _report(self, results: Sequence[Result] | None) -> Report:
-        # There is something left to count only before everything has come.
+        # Something can be uncounted here only before the first lists are complete.
         self._ledger.settle()
         tally = self._ledger.tally()
         failed = {listing.kind for listing in self._state.lost}
@@ -186,7 +187,7 @@ class Watcher:
 
     # Judging
 
-    def _judge_own(self, listing: FollowedList, batch: Batch, documents: Sequence[Document]) -> None:
+    def _judge_own(self, listing: WantedList, batch: Batch, documents: Sequence[Document]) -> None:
         """Judge objects by the rules that look at nothing else, and note those that others are about."""
         chosen = choose(self._plan, documents)
         own = [replace(task, documents=()) if number in self._comparing else task for number, task in enumerate(chosen)]
@@ -199,10 +200,10 @@ class Watcher:
             key = listing, _key(document)
             before = self._ledger.get(key)
             numbers = tuple(compares.get(at, ()))
-            # Until it is compared anew what was said last holds, as long as the same rules are about it.
+            # Until it is compared again the last outcome counts, if the same rules are about it.
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
-                # Nothing selects by labels any more.
+                # Labels are not needed after selection.
                 document=replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
                 compares=numbers,
@@ -260,7 +261,7 @@ class Watcher:
         for key, one, compared in self._judged_again(sorted(self._pending, key=_in_order), lambda one: one.compares):
             self._put(key, replace(one, compared=compared))
         self._pending.clear()
-        # Half of the time is for what else comes, however much there is to compare.
+        # Comparing takes at most half of the time; the other half is for new updates.
         self._rests_until = 2 * self._clock() - began
 
     def _withhold(self) -> None:
@@ -317,7 +318,7 @@ class Watcher:
 
     def _settle(self, now: datetime) -> list[Event]:
         if not self.synced and (self._pending or not self._state.settled.issuperset(self._state.known)):
-            # Nobody asks what has changed, and each page would count everything anew.
+            # Before the first complete report no changes are told, and counting after each page would be wasted.
             return []
         moved = self._ledger.stale
         turns = self._ledger.settle()

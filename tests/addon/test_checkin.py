@@ -14,7 +14,7 @@ from aksp.addon.checkins import checkin
 from aksp.addon.checkins.checkin import check_in
 from aksp.addon.checkins.status_writer import StatusWriter
 from aksp.addon.checkins.summary import Summary
-from aksp.addon.in_force.rules import rules_for
+from aksp.addon.in_force.webhook_rules import rules_for
 from aksp.addon.names import NAME
 from aksp.addon.names import WEBHOOK as WEBHOOK_NAME
 from aksp.engine import Engine

@@ -8,7 +8,7 @@ import pytest
 
 from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.addon.in_force.configuration import PATH
-from aksp.addon.in_force.rules import webhook_rules
+from aksp.addon.in_force.webhook_rules import webhook_rules
 from aksp.addon.names import WEBHOOK
 from aksp.compliance.plan import Ready
 from aksp.errors import ClusterError

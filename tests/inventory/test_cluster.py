@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aksp.engine import Engine
 from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import Page, Wanted
+from aksp.inventory.interface import NAMESPACE, Page, Wanted
 from aksp.kube.config import connect
 from aksp.model.definition import ResourceKind
 from tests.compliance.builders import POD, SERVICE
@@ -20,6 +20,7 @@ GROUPS = {"groups": [{"name": "serving.example", "versions": [{"version": "v1"}]
 KINDS = {"resources": [{"name": "services", "kind": "Service", "namespaced": True, "verbs": ["list"]}]}
 PODS = listed(thing("p"))
 SERVICES = listed(thing("s"), kind="Service")
+SPACES = listed({"metadata": {"name": "shop"}}, kind="Namespace")
 OTHER = document({"kind": "ServiceList", "apiVersion": "serving.example/v1", "metadata": {}, "items": [thing("k")]})
 
 
@@ -154,3 +155,19 @@ def test_a_version_is_listed_in_the_namespaces_given_where_no_more_may_be_listed
     assert [page.failed for page in found] == [None, None, None]
     assert "can be compared only with those in the namespaces given" in found[1].gaps[0].message
     assert found[2].batch is not None and [one["name"] for one in found[2].batch.documents] == ["s"]
+
+
+def test_objects_without_a_namespace_are_there_to_compare_with_in_a_run_of_some_namespaces(
+    engine: Engine, tmp_path: Path
+) -> None:
+    replies = {"/api/v1/namespaces/shop/pods": PODS, "/api/v1/namespaces": SPACES}
+    with (
+        ApiServer(lambda request: replies.get(request.path, status(404, "not found"))) as api,
+        connect(None, kubeconfig(tmp_path, api.url)) as connection,
+    ):
+        found = list(
+            Cluster(engine, connection, namespaces=["shop"]).pages(Wanted(kinds=[NAMESPACE, POD], whole=[NAMESPACE]))
+        )
+
+    assert [[str(d.resource) for d in page.documents] for page in found] == [[], ["Pod shop/p"]]
+    assert found[0].batch is not None and [one["name"] for one in found[0].batch.documents] == ["shop"]

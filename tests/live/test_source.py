@@ -216,6 +216,20 @@ def test_namespaces_and_labels_select_what_is_judged_but_not_what_is_compared_wi
     ]
 
 
+def test_what_rules_compare_with_is_followed_whole_where_it_lies_in_no_namespace(
+    engine: Engine, tmp_path: Path
+) -> None:
+    node = ResourceKind(group="", kind="Node")
+    lists: dict[str, Answer | Reply] = {"/api/v1/namespaces/shop/pods": listed(), "/api/v1/nodes": status(403, "no")}
+    with following(engine, tmp_path, Server(lists), (POD, node), whole=[node], namespaces=["shop"]) as taken:
+        taken.until(lambda seen: settled(seen) and any(isinstance(one, Lost) for one in seen))
+        listings = [(str(one), one.judged, one.compared) for one in taken.watched.listings]
+        (lost,) = {one.gap.message.partition(":")[0] for one in taken.all if isinstance(one, Lost)}
+
+    assert listings == [("Pod of shop", True, False), ("Node", False, True)]
+    assert lost == "Node could not be listed"
+
+
 def test_a_kind_that_may_not_be_listed_is_lost_and_another_is_not(engine: Engine, tmp_path: Path) -> None:
     server = Server({"/api/v1/pods": listed(thing("a")), "/api/v1/services": status(403, "no")})
     with following(engine, tmp_path, server, (POD, SERVICE)) as taken:

@@ -10,8 +10,9 @@ from typing import Any
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.inventory.interface import Page, Wanted, documents_of
+from aksp.inventory.listings import WantedList
 from aksp.inventory.texts import list_of
-from aksp.live.updates import FollowedList, Key, Lost, ObjectsChanged, Update
+from aksp.live.updates import Key, Lost, ObjectsChanged, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.scan import wanted_of
@@ -33,11 +34,11 @@ class Cluster:
     def __init__(self, engine: Engine, plan: Plan) -> None:
         self._engine = engine
         wanted = wanted_of(plan)
-        self.listings = [FollowedList(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
+        self.listings = [WantedList(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
         self.objects: dict[tuple[ResourceKind, Key], Thing] = {}
         self._waiting: list[Update] = []
 
-    def listing(self, kind: ResourceKind) -> FollowedList:
+    def listing(self, kind: ResourceKind) -> WantedList:
         (found,) = [one for one in self.listings if one.kind == kind]
         return found
 
@@ -75,7 +76,7 @@ class Cluster:
                     self._told(listing, things[number::pages], begins=number == 0, ends=number == pages - 1, gaps=gaps)
                 )
 
-    def _told(self, listing: FollowedList, things: Sequence[Thing], **more: Any) -> ObjectsChanged:
+    def _told(self, listing: WantedList, things: Sequence[Thing], **more: Any) -> ObjectsChanged:
         texts = [json.dumps(thing).encode() for thing in things]
         batch = self._engine.load_list(list_of(texts))
         return ObjectsChanged(listing=listing, batch=batch, documents=documents_of(batch.documents), **more)

@@ -13,7 +13,7 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
 from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import NAMESPACE, Inventory, Page, Wanted
+from aksp.inventory.interface import NAMESPACE, ObjectSource
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
@@ -57,7 +57,7 @@ def check_in(
     cluster_name: str,
     namespace: str,
     now: datetime,
-    inventory: Inventory | None = None,
+    inventory: ObjectSource | None = None,
     publish: Publish | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
@@ -81,19 +81,19 @@ def check_in(
     writing = _Writing(connection, documents, now)
     writing.before_the_scan(standing)
 
-    heard = _Heard(inventory or Cluster(engine, connection))
     target = Target(kind=TargetKind.CLUSTER, name=cluster_name, scope=str(scope), server=connection.server)
     failure, report, notes = "", None, list(standing.plan.notes)
+    failed: Mapping[ResourceKind, Sequence[str]] = {}
     try:
-        outcome = Scan(standing.plan, engine).run(heard, target, now)
+        outcome = Scan(standing.plan, engine).run(inventory or Cluster(engine, connection), target, now)
         if outcome.interrupted:
             raise KeyboardInterrupt
         report = replace(outcome.report, gaps=[*_policy_gaps(standing), *outcome.report.gaps])
-        notes += outcome.notes
+        notes, failed = [*notes, *outcome.notes], outcome.failed
     except AkspError as error:
         failure = f"nothing could be scanned: {sentence(error)}"
 
-    found = _evaluations(standing, report, heard, now, failure)
+    found = _evaluations(standing, report, failed, now, failure)
     outcomes = writing.after_the_scan(standing, found)
     problems = writing.problems
     if report is not None:
@@ -132,20 +132,6 @@ def run_check_in(
     sys.stdout.write(json.dumps(summary.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()
     return ExitCode.CLUSTER if summary.failure else ExitCode.OK
-
-
-class _Heard:
-    """An inventory that remembers which kinds could not be listed, and why."""
-
-    def __init__(self, inner: Inventory) -> None:
-        self._inner = inner
-        self.failed: dict[ResourceKind, list[str]] = {}
-
-    def pages(self, wanted: Wanted) -> Iterator[Page]:
-        for page in self._inner.pages(wanted):
-            if page.failed is not None:
-                self.failed.setdefault(page.failed, []).extend(gap.message for gap in page.gaps)
-            yield page
 
 
 class _Writing:
@@ -268,7 +254,11 @@ def _result_counts(report: Report | None) -> Counter[tuple[str, ComplianceState]
 
 
 def _evaluations(
-    standing: Standing, report: Report | None, heard: _Heard, now: datetime, failure: str
+    standing: Standing,
+    report: Report | None,
+    failed: Mapping[ResourceKind, Sequence[str]],
+    now: datetime,
+    failure: str,
 ) -> dict[str, Evaluation]:
     """What the scan found, by assignment."""
     if report is None:
@@ -286,7 +276,7 @@ def _evaluations(
             needed = (*one.ready.selection.kinds, *one.ready.definition.requires_inventory, *selecting)
             errors += [
                 message
-                for kind, messages in heard.failed.items()
+                for kind, messages in failed.items()
                 if any(own.covers(kind.group, kind.kind) for own in needed)
                 for message in messages
             ]

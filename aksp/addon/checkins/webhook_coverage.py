@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from aksp.addon.in_force.configuration import read_rules
-from aksp.addon.in_force.rules import asked_for, covered, rules_for
+from aksp.addon.in_force.webhook_rules import asked_for, covered, rules_for
 from aksp.compliance.plan import Ready
 from aksp.errors import ClusterError
 from aksp.kube.connection import Connection

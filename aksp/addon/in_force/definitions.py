@@ -17,7 +17,7 @@ from aksp.errors import InvalidInput
 from aksp.model.definition import Definition, ResourceKind
 
 KIND = "PolicyDefinition"
-#: Reasons that do not come from the document's own text, and may have gone.
+#: Reasons that do not lie in the document itself: they may be over at the next try.
 _PASSING = (Reason.NAME_TAKEN, Reason.ENGINE_FAILED)
 
 
@@ -73,10 +73,10 @@ class Definitions:
     ) -> None:
         self._compiled = compiled
         self._before = {one.name: one for one in before}
-        #: Lower-case names, GUIDs and Azure's ids, and whose they are.
+        #: Names, GUIDs and Azure's ids in lower case, each with the definition that has it.
         self._names = {name: f"the bundled {own.slug}" for own in built_in() for name in _names(own)}
         found: dict[str, DefinitionInForce] = {}
-        # Who came first keeps a name that two give themselves.
+        # Of two definitions with one name the older one keeps it.
         for seen in sorted(map(Seen.of, by_name(documents)), key=lambda seen: (seen.created, seen.name)):
             found[seen.name] = self._claimed(self._read(seen))
         self.records = [found[name] for name in sorted(found)]

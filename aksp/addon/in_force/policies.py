@@ -86,7 +86,7 @@ def stand(
     it, and it remembers the last good versions. Documents that are wrong raise nothing.
     """
     compiled = Compiled(engine, previous.compiled if previous else None)
-    rules = Definitions(compiled, definitions, previous.definitions if previous else ())
+    known = Definitions(compiled, definitions, previous.definitions if previous else ())
     seen = [Seen.of(document) for document in by_name(assignments)]
     names = {one.name for one in seen}
     waivers = [_exemption(Seen.of(document), names, now) for document in by_name(exemptions)]
@@ -94,7 +94,7 @@ def stand(
     work = _Work(
         engine=engine,
         compiled=compiled,
-        rules=rules,
+        definitions=known,
         exemptions=by_assignment(waiving),
         cluster=cluster,
         now=now,
@@ -108,7 +108,7 @@ def stand(
             notes=[one.problem for one in waivers if one.problem],
         ),
         assignments=standing,
-        definitions=rules.records,
+        definitions=known.records,
         exemptions=waivers,
         valid_until=min((e.expires_on for e in waiving if e.expires_on is not None), default=None),
         compiled=compiled,
@@ -139,7 +139,7 @@ class _Work:
 
     engine: Engine
     compiled: Compiled
-    rules: Definitions
+    definitions: Definitions
     exemptions: Mapping[str, Sequence[Exemption]]
     cluster: Scope
     now: datetime
@@ -154,7 +154,7 @@ class _Work:
         try:
             return self._applied(one, seen.document("PolicyAssignment"), seen.generation, before)
         except Wrong as wrong:
-            # The assignment itself says it, and need not say whose it is.
+            # The message is written to the assignment's own status, so it need not name the assignment.
             message = wrong.message.removeprefix(f"assignment {seen.name!r}: ")
             one = replace(one, problem=message, reason=wrong.reason)
         if one.reason is Reason.NOT_IN_SCOPE:
@@ -199,7 +199,7 @@ class _Work:
         return replace(one, applied_generation=generation, applied_spec=document["spec"], ready=ready, note=note)
 
     def _ready(self, assignment: Assignment, before: InForce | None) -> tuple[Ready, str]:
-        rule = self.rules.rule(assignment.definition_id)
+        rule = self.definitions.rule(assignment.definition_id)
         known = before.ready if before is not None else None
         if known is not None and known.assignment == assignment and known.definition == rule.in_engine:
             return self._waived(known), rule.note

@@ -10,9 +10,9 @@ from aksp.addon.in_force.policies import Standing
 from aksp.compliance.comparing import missing
 from aksp.engine import Engine
 from aksp.inventory.interface import Wanted
+from aksp.inventory.listings import Listings
 from aksp.kube.connection import Connection
-from aksp.live.listings import Listings
-from aksp.live.source import LiveSource
+from aksp.live.source import LiveSource, unnamed
 from aksp.live.state import LiveState
 from aksp.live.updates import Lost, ObjectsChanged, Update
 from aksp.scan import wanted_of
@@ -63,7 +63,7 @@ class ReferencedObjects:
             for new in wanted - state.known.keys():
                 state.add(new)
             self._source.follow(listings.all)
-            for update in listings.unnamed:
+            for update in unnamed(listings):
                 state.apply(update)
             if listings.all and not self._thread.is_alive():
                 self._thread.start()

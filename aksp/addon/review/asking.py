@@ -1,4 +1,6 @@
-"""What a review says of itself before its object: enough to answer one that is too large, or too late, to be judged.
+"""What a review asks: by the engine's records, or by what stands before its object.
+
+The second is enough to answer a review that is too large, or too late, to be judged.
 
 An API server writes uid, kind, name, namespace, operation and user before the object (k8s.io/api/admission/v1,
 AdmissionRequest), so the first bytes tell who asks for what.
@@ -12,9 +14,10 @@ from enum import StrEnum
 from typing import Any
 
 from aksp.addon.review.decision import ReviewRequest
+from aksp.engine import Batch
 from aksp.model import fields
 from aksp.model.kinds import api_version
-from aksp.model.resource import Owner, Resource
+from aksp.model.resource import Document, Owner, Resource, workload_of
 
 #: Bytes of a review that are read for this. A user with many groups takes some thousands.
 HEAD_BYTES = 64 << 10
@@ -30,7 +33,7 @@ class Unjudged(StrEnum):
     FAILED = "failed"
 
 
-#: In the words of the answer.
+#: How an answer says it.
 WORDS = {
     Unjudged.TIMEOUT: "the review could not be answered in time",
     Unjudged.TOO_LARGE: "the review is too large",
@@ -66,8 +69,53 @@ def request_of(head: bytes) -> ReviewRequest | None:
         user=fields.text(user.get("username")),
         resource=resource,
         sub_resource=fields.text(found.get("subResource")),
-        workload=Owner(kind=resource.kind, name=resource.name),
+        workload=itself(resource),
     )
+
+
+def request_from(batch: Batch, new: tuple[int, Document] | None, trusted: bool) -> ReviewRequest:
+    """The request by the engine's records of the whole review. ``new`` is the object, and its number in the batch.
+
+    Its owner counts only when who asks is ``trusted`` to write owners.
+    """
+    record = batch.request
+    assert record is not None
+    owner, workload = None, None
+    if new is None:
+        resource = Resource(
+            api_version=api_version(record["group"], record["version"]),
+            kind=record["kindName"],
+            namespace=record["namespace"],
+            name=record["name"],
+        )
+    else:
+        at, document = new
+        resource, reference = document.resource, batch.documents[at].get("owner")
+        workload = itself(resource)
+        if reference is not None and trusted:
+            owner = Resource(
+                api_version=reference["apiVersion"],
+                kind=reference["kind"],
+                namespace=resource.namespace,
+                name=reference["name"],
+                uid=reference.get("uid", ""),
+            )
+            workload = workload_of(owner.kind, owner.name, document.labels)
+    return ReviewRequest(
+        uid=record["uid"],
+        operation=record["operation"],
+        user=record["user"],
+        resource=resource,
+        sub_resource=record["subResource"],
+        dry_run=record["dryRun"],
+        owner=owner,
+        workload=workload,
+    )
+
+
+def itself(resource: Resource) -> Owner:
+    """An object that nobody else has made, as a workload."""
+    return Owner(kind=resource.kind, name=resource.name)
 
 
 _DECODER = json.JSONDecoder()

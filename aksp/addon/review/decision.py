@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aksp.model.compliance import AssignmentKey, Finding
 from aksp.model.resource import Container, Owner, Resource
 
-#: The reason of what is not judged because single rules could not be, not the whole review.
+#: The reason given for a single rule that could not be judged, when the review itself could be.
 RULE = "rule"
 
 

@@ -17,7 +17,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import AdmissionRecord, IdentityRecord, RequestRecord
 from aksp.model.resource import Owner, Resource
 
-#: Decisions that are remembered, those last asked for, and bytes of the longest text that is.
+#: How many decisions are remembered (those used last), and the longest key in bytes.
 KEPT = 1000
 LONGEST = 16 << 10
 

@@ -30,7 +30,7 @@ from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.json_text import encode
 from aksp.model.resource import Document, Owner
 
-#: States of the Pods of a template that are told.
+#: States of a template's Pods that the answer mentions.
 _TOLD = (ComplianceState.ERROR, ComplianceState.NON_COMPLIANT)
 Found = Mapping[tuple[int, int], Sequence[Finding]]
 
@@ -85,8 +85,8 @@ def leans(plan: Plan, subject: Subject, found: Found) -> bool:
 def _judges(ready: Ready, subject: Subject, at: int) -> bool:
     """Whether an assignment judges one of the documents.
 
-    What a workload makes is no news to its own controller: a ReplicaSet's template is its Deployment's. Only an
-    assignment that judges no Pods but those of templates has to look at each.
+    The template of a workload that another workload made (a ReplicaSet of a Deployment) is judged on the one that made
+    it, and not again here. Only a definition with source Generated, which judges templates alone, judges each.
     """
     document = subject.documents[at]
     if ready.source is MatchSource.GENERATED:
@@ -204,7 +204,7 @@ def decide(
         if fail_closed and by_name[name].refuses:
             lines.append(told(name, wording.unjudged(name, message)))
         else:
-            # First, since warnings are cut, and whether something was judged is told by nothing else.
+            # First in the list: warnings may be cut at the end, and nothing else says that something was not judged.
             notes.append(wording.unjudged(name, message))
     noted = [
         r

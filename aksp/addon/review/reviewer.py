@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from threading import get_ident
 from time import monotonic, perf_counter
 from typing import Any
 
-from aksp.addon.review import review, wording
+from aksp.addon.review import review
 from aksp.addon.review.answer import Answer, failure
-from aksp.addon.review.asking import WORDS, Unjudged, request_of
+from aksp.addon.review.asking import WORDS, Unjudged, itself, request_from, request_of
 from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRequest
 from aksp.addon.review.decision_cache import DecisionCache, ending, response
 from aksp.addon.review.owners import Owners, Unconfirmed
+from aksp.addon.review.policies import PoliciesInForce, registered
 from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Judgement, Task
-from aksp.compliance.plan import MatchSource, Plan, Ready
+from aksp.compliance.plan import Plan
 from aksp.engine import (
     Admission,
     AdmissionRecord,
@@ -29,48 +30,31 @@ from aksp.engine import (
     Engine,
     EngineDied,
     Outdated,
-    RegisteredTask,
-    RequestRecord,
 )
 from aksp.engine.judging import with_skipped
-from aksp.inventory.interface import documents_of, names_of, within_namespaces
+from aksp.inventory.interface import documents_of, within_namespaces
 from aksp.model.compliance import Result
-from aksp.model.kinds import api_version
-from aksp.model.resource import Document, Owner, Problem, Resource, workload_of
+from aksp.model.resource import Document, Problem
 
-#: Operations that rules are about; anything else is allowed unread.
+#: Operations that are judged; a review of any other one is allowed.
 _JUDGED = ("CREATE", "UPDATE")
-#: A request, what follows from it, and the response after its uid.
+#: A request, its outcome, and the bytes of the response after the uid.
 _Made = tuple[ReviewRequest, Outcome, bytes]
-#: What follows, and whether from the engine's answer alone.
+#: The same, and whether it follows from the engine's answer alone, so that it may be remembered.
 _Concluded = tuple[_Made, bool]
 _ALLOWED = Outcome(allowed=True)
-#: Bytes of a review, or of what was found in it, that are more than a moment's work: some 10 ms.
+#: Bytes of a review, or of its findings, from which on handling it takes more than some 10 ms.
 _MOMENT = 128 << 10
-#: Seconds after which it is asked whether the time is over.
+#: Seconds after which it is checked whether the request was cancelled.
 _LONG = 1.0
-#: Seconds that judging may take when nobody says when it ends, and that it gets however late it begins: an ordinary
-#: review takes 1 ms.
+#: Seconds that judging may take without an end from the caller, and the least that it gets: an ordinary review takes
+#: 1 ms.
 _SECONDS = 1.2
 _LEAST = 0.05
 #: Seconds of these that are left for making the answer of a large review: the engine finds tens of thousands of violations.
 _CONCLUDING = 0.2
 #: One of so many reviews is judged by both evaluators: the first, and each so many later.
 SAMPLED = 1000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PoliciesInForce:
-    """What requests are judged by. ``unready`` has the assignments that cannot be asked, and why.
-
-    ``name`` is the engine's for the plan's tasks, ``namespaces`` the labels of those that assignments select by.
-    """
-
-    plan: Plan
-    decisions: DecisionCache
-    unready: Mapping[str, str] = field(default_factory=dict)
-    name: str = ""
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Reviewer:
@@ -109,7 +93,7 @@ class Reviewer:
         namespaces: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Judge by this from the next request on."""
-        name = self._engine.register([_registered(ready, unready or {}) for ready in plan.ready])
+        name = self._engine.register(registered(plan, unready or {}))
         before, self._force = (
             self._force,
             PoliciesInForce(
@@ -153,7 +137,7 @@ class Reviewer:
             return self.unjudged(body, Unjudged.UNREADABLE) or failure(400, f"aksp: {error.what}")
         seconds = perf_counter() - began
         if seconds > _LONG:
-            # When the time is over it is cancelled here: what the API server is not told was never decided.
+            # A request whose time is over is cancelled here, so that no decision is recorded that the API server does not get.
             await asyncio.sleep(0.001)
         self._decided(Decision(request=request, outcome=outcome, seconds=seconds))
         return Answer(status=200, body=response(request.uid, rest))
@@ -169,7 +153,7 @@ class Reviewer:
         why = WORDS[reason]
         outcome = _ALLOWED
         if request.operation in _JUDGED:
-            # Labels are in the object, which nobody has read.
+            # Labels are in the object, which was not read.
             document = Document(resource=request.resource, problems=(Problem(message=why, path="metadata.labels"),))
             asked = {ready.key.name: why for ready in force.plan.ready if ready.selection.selects(document)}
             outcome = review.decide(request, force.plan, own=(), unready=asked, fail_closed=self._fail_closed)
@@ -192,14 +176,14 @@ class Reviewer:
             seconds=_left(until - _CONCLUDING if large else until),
             compare=next(self._asked) % SAMPLED == 0,
         )
-        # The engine takes a large one piece by piece.
+        # Sending a large review takes long, so another thread does it.
         admission = await self._aside(begin) if large else begin()
         if admission is None:
             raise EngineDied("the engine is not running")
         try:
             answer: AdmissionRecord = await _awaited(admission.answer)
         except BaseException:
-            # It keeps its exception, whose traceback has this frame, which has it: a cycle, and the review in it.
+            # The exception's traceback holds this frame, and with it the review: without this a cycle would keep both in memory.
             del admission
             raise
         made = await self._made(force, admission, answer, until)
@@ -214,7 +198,7 @@ class Reviewer:
 
     async def _made(self, force: PoliciesInForce, admission: Admission, answer: AdmissionRecord, until: float) -> _Made:
         """What follows from the engine's answer, or followed before."""
-        # What depends on more than on the answer: who was not asked, and why.
+        # With assignments that were not asked, the decision depends on more than the engine's answer.
         regular = not admission.skipped and not force.unready
         trusted = self._owners.trusts(answer["request"]["user"])
         if regular and (known := force.decisions.find(answer, trusted=trusted)) is not None:
@@ -267,7 +251,7 @@ class Reviewer:
                 return None
             subject, request, doubt = self._confirmed(written, subject, request)
         outcome = self._outcome(force, subject, request, judgement, attribution, doubt)
-        # An owner that could not be confirmed now may be in a moment.
+        # An owner that could not be confirmed now may be confirmed for the next review.
         settled = not (trusted and doubt)
         return _made(request, outcome), settled and not unclear and not judgement.faults and subject.fit
 
@@ -286,7 +270,7 @@ class Reviewer:
             else:
                 request = replace(request, workload=workload)
         if workload is None:
-            request = replace(request, owner=None, workload=_itself(request.resource))
+            request = replace(request, owner=None, workload=itself(request.resource))
         return review.owned(written, workload, derived=written.derived), request, doubt
 
     def _attribute(self, body: bytes, tasks: Sequence[Task], attribution: Attribution, until: float) -> None:
@@ -350,7 +334,7 @@ class Reviewer:
             own=own,
             template=[one for template in templates for one in template],
             before={review.identity(r.assignment.name, r.finding) for r in before},
-            unready=_unready(force, subject),
+            unready=force.unready_for(subject.documents[subject.new[0]]),
             cut={names[hit.task] for hit in judgement.hits if hit.cut},
             uncompared={names[one.task]: one.message for one in judgement.faults if one.document in subject.before},
             fail_closed=self._fail_closed,
@@ -368,7 +352,7 @@ def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
     mine = get_ident()
     awaited: asyncio.Future[Any] = loop.create_future()
 
-    # None of these may hold the answer, which holds them: a cycle for each review.
+    # The answer holds these functions, so they may not hold the answer: it would be a cycle for each review.
     def take(done: Future[Any]) -> None:
         if awaited.done():
             return
@@ -391,18 +375,6 @@ def _left(until: float) -> float:
     return max(_LEAST, until - monotonic())
 
 
-def _registered(ready: Ready, unready: Mapping[str, str]) -> RegisteredTask:
-    return RegisteredTask(
-        policy=ready.definition.slug,
-        parameters=ready.values,
-        kinds=() if ready.key.name in unready else names_of(ready.selection.kinds),
-        before=ready.refuses,
-        before_template=ready.refuses and ready.source is not MatchSource.ORIGINAL,
-        # An exemption may be for all that was found first.
-        enough=0 if ready.exemptions else wording.ENOUGH,
-    )
-
-
 def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
     """What tasks found in what they select, and faults of those that were not asked."""
     chosen = {(number, at) for number, task in enumerate(tasks) for at in task.documents}
@@ -419,56 +391,5 @@ def _subject(batch: Batch, force: PoliciesInForce, trusted: bool) -> tuple[revie
     if force.namespaces:
         documents = within_namespaces(documents, force.namespaces)
     subject = review.subject_of(documents, {at for at, record in enumerate(batch.documents) if record.get("old")})
-    assert batch.request is not None
-    return subject, _request(batch.request, batch, subject, trusted)
-
-
-def _unready(force: PoliciesInForce, subject: review.Subject) -> dict[str, str]:
-    """The assignments that select the object and cannot be asked."""
-    if not force.unready:
-        return {}
-    document = subject.documents[subject.new[0]]
-    return {
-        ready.key.name: force.unready[ready.key.name]
-        for ready in force.plan.ready
-        if ready.key.name in force.unready and ready.selection.selects(document)
-    }
-
-
-def _itself(resource: Resource) -> Owner:
-    return Owner(kind=resource.kind, name=resource.name)
-
-
-def _request(record: RequestRecord, batch: Batch, subject: review.Subject, trusted: bool) -> ReviewRequest:
-    document = subject.documents[subject.new[0]] if subject.new else None
-    owner, workload = None, None
-    if document is not None and subject.new:
-        reference = batch.documents[subject.new[0]].get("owner")
-        if reference is not None and trusted:
-            owner = Resource(
-                api_version=reference["apiVersion"],
-                kind=reference["kind"],
-                namespace=document.resource.namespace,
-                name=reference["name"],
-                uid=reference.get("uid", ""),
-            )
-            workload = workload_of(owner.kind, owner.name, document.labels)
-        else:
-            workload = _itself(document.resource)
-    return ReviewRequest(
-        uid=record["uid"],
-        operation=record["operation"],
-        user=record["user"],
-        resource=document.resource
-        if document is not None
-        else Resource(
-            api_version=api_version(record["group"], record["version"]),
-            kind=record["kindName"],
-            namespace=record["namespace"],
-            name=record["name"],
-        ),
-        sub_resource=record["subResource"],
-        dry_run=record["dryRun"],
-        owner=owner,
-        workload=workload,
-    )
+    at = subject.new[0] if subject.new else None
+    return subject, request_from(batch, None if at is None else (at, documents[at]), trusted)

@@ -19,6 +19,7 @@ from aksp.cli.options import (
     duration,
 )
 from aksp.model.fields import mapping, spec_of
+from aksp.model.times import age
 
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection
@@ -105,10 +106,10 @@ def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]
     shown = [
         f"{c.get('name', '')}={c.get('image', '')}".rstrip("=") for c in containers or () if isinstance(c, Mapping)
     ]
-    more = [_age(now, first_time(document)), str(spec.get("operation", "")), ", ".join(shown)] if wide else []
+    more = [age(now, first_time(document)), str(spec.get("operation", "")), ", ".join(shown)] if wide else []
     message = str(spec.get("message", ""))
     cells = [
-        _age(now, last_time(document)),
+        age(now, last_time(document)),
         str(count) if isinstance(count, int) else "?",
         str(spec.get("assignment", "")),
         _workload(spec),
@@ -126,23 +127,6 @@ def _workload(spec: Mapping[str, Any]) -> str:
     resource = mapping(spec.get("resource"))
     subject = mapping(spec.get("workload")) or resource
     return "/".join(str(part) for part in (resource.get("namespace"), subject.get("kind"), subject.get("name")) if part)
-
-
-def _age(now: datetime, moment: datetime) -> str:
-    """As kubectl writes ages (k8s.io/apimachinery, duration.HumanDuration), in at most two units."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    if moment.timestamp() <= 0:
-        return "?"
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
-    if hours < 3:
-        return f"{minutes}m"
-    if hours < 8:
-        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
-    return f"{hours}h" if hours < 48 else f"{days}d"
 
 
 def _document(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon.in_force.rules import covered, kinds_in_force, webhook_rules
+from aksp.addon.in_force.webhook_rules import covered, kinds_in_force, webhook_rules
 from aksp.compliance.plan import Plan, Ready
 from aksp.errors import ClusterError
 from aksp.kube.faults import NotServed, ServerFault, Unreachable

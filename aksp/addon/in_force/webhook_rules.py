@@ -17,9 +17,9 @@ from aksp.kube.kinds import KINDS, Discovery, plural_of
 from aksp.model.definition import ResourceKind
 from aksp.model.kinds import WORKLOADS as BUILT_IN_WORKLOADS
 
-#: Whose templates make Pods: reviewed for warnings wherever a rule judges Pods.
+#: Workloads: where a rule judges Pods they are reviewed too, for warnings about their templates.
 WORKLOADS = tuple(ResourceKind(group=one.group, kind=kind) for kind, one in BUILT_IN_WORKLOADS.items())
-#: Where else a Pod's containers come in, or change what they may use (`kubectl debug`, in-place resizing).
+#: Subresources by which containers are added to a Pod, or their resources changed (`kubectl debug`, in-place resizing).
 POD_SUBRESOURCES = ("pods/ephemeralcontainers", "pods/resize")
 OPERATIONS = ("CREATE", "UPDATE")
 

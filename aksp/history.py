@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,41 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from aksp.errors import InvalidInput
+from aksp.history_tables import RENEWALS, VERSION
 from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
 FOLDER: Final = "data"
 FILE: Final = "history.sqlite3"
-#: What user_version says; a file of a later version is left alone.
-VERSION: Final = 2
-
-_SCHEMA: Final = """
-CREATE TABLE scans (
-  id INTEGER PRIMARY KEY, target TEXT NOT NULL, evaluated_at TEXT NOT NULL, aksp TEXT NOT NULL,
-  state TEXT NOT NULL, percent REAL, non_compliant INTEGER NOT NULL
-);
-CREATE INDEX scans_by_target ON scans (target, id);
-CREATE TABLE assignments (
-  scan INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, name TEXT NOT NULL, state TEXT NOT NULL, percent REAL,
-  PRIMARY KEY (scan, name)
-) WITHOUT ROWID;
-CREATE TABLE findings (
-  target TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL, assignment TEXT NOT NULL,
-  namespace TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, container TEXT NOT NULL, path TEXT NOT NULL,
-  message TEXT NOT NULL, PRIMARY KEY (target, fingerprint)
-) WITHOUT ROWID;
-"""
-# Version 1 had no place for a scan that judged nothing; SQLite lets no column lose its NOT NULL.
-_FROM_1: Final = """
-CREATE TABLE newer (
-  id INTEGER PRIMARY KEY, target TEXT NOT NULL, evaluated_at TEXT NOT NULL, aksp TEXT NOT NULL,
-  state TEXT NOT NULL, percent REAL, non_compliant INTEGER NOT NULL
-);
-INSERT INTO newer SELECT id, target, evaluated_at, aksp, state, percent, non_compliant FROM scans;
-DROP TABLE scans;
-ALTER TABLE newer RENAME TO scans;
-CREATE INDEX scans_by_target ON scans (target, id);
-"""
-
 
 #: SQLite's codes for a file that is none of its own, or has other tables.
 _DAMAGE: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH)
@@ -84,6 +54,18 @@ class ScanTarget:
     def key(self) -> str:
         """How the file names it."""
         return json.dumps([self.kind.value, self.name, self.scope, *self.filters])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastScan:
+    """A scan that judged something, with its findings by fingerprint."""
+
+    evaluated_at: datetime
+    state: ComplianceState
+    compliance_percent: float | None
+    findings: Mapping[str, StoredFinding]
+    #: The assignments by which something was judged.
+    judged: frozenset[str]
 
 
 class History:
@@ -141,18 +123,73 @@ class History:
         with self._reading() as database:
             if database is None:
                 return {}
-            rows = database.execute(
-                "SELECT fingerprint, state, assignment, namespace, kind, name, container, path, message"
-                " FROM findings WHERE target = ?",
-                (subject.key,),
+            return _findings(database, subject)
+
+    def scan(self, subject: ScanTarget, *, until: datetime | None = None, back: int = 0) -> PastScan | None:
+        """The last scan of a subject that judged something, at a moment or before it; or ``back`` scans before that.
+
+        None when there is none. Raises InvalidInput for one of which the findings are not known any more.
+        """
+        with self._reading() as database:
+            if database is None:
+                return None
+            row = database.execute(
+                "SELECT id, evaluated_at, state, percent FROM scans WHERE target = ? AND state != ? AND evaluated_at <= ifnull(?, evaluated_at)"
+                " ORDER BY id DESC LIMIT 1 OFFSET ?",
+                (subject.key, ComplianceState.NOT_STARTED.value, until and until.astimezone(UTC).isoformat(), back),
+            ).fetchone()
+            if row is None:
+                return None
+            number, evaluated_at, state, percent = row
+            # A file of an earlier version, which nothing has been written to since, tracks nothing.
+            tracks = self._check(database) == VERSION
+            unknown = database.execute(
+                "SELECT 1 FROM scans WHERE target = ? AND id > ? AND state != ? AND NOT tracked"
+                if tracks
+                else "SELECT 1 FROM scans WHERE target = ? AND id > ? AND state != ?",
+                (subject.key, number, ComplianceState.NOT_STARTED.value),
+            ).fetchone()
+            if unknown:
+                raise InvalidInput(
+                    f"the findings of the scan of {evaluated_at} are not known: it was made by an aksp that kept those of"
+                    " the last scan alone",
+                    hint="compare with a later scan; `aksp history` lists them",
+                )
+            found = _findings(database, subject)
+            undone = (
+                database.execute(
+                    "SELECT fingerprint, c.state, assignment, namespace, kind, name, container, path, message"
+                    " FROM changes c JOIN scans s ON s.id = c.scan WHERE target = ? AND c.scan > ? ORDER BY c.scan DESC",
+                    (subject.key, number),
+                )
+                if tracks
+                else ()
             )
-            return {row[0]: _finding(row) for row in rows}
+            for change in undone:
+                if change[1] is None:
+                    found.pop(change[0], None)
+                else:
+                    found[change[0]] = _finding(change)
+            return PastScan(
+                evaluated_at=datetime.fromisoformat(evaluated_at),
+                state=ComplianceState(state),
+                compliance_percent=percent,
+                findings=found,
+                judged=frozenset(
+                    name
+                    for (name,) in database.execute(
+                        "SELECT name FROM assignments WHERE scan = ? AND percent IS NOT NULL", (number,)
+                    )
+                ),
+            )
 
     def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
         """Add a scan; its findings take the place of those of the one before, unless it judged nothing."""
+        now = {one.fingerprint: one for one in findings}
         with self._writing() as database:
             cursor = database.execute(
-                "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked)"
+                " VALUES (?, ?, ?, ?, ?, ?, 1)",
                 (
                     subject.key,
                     report.evaluated_at.astimezone(UTC).isoformat(),
@@ -168,15 +205,33 @@ class History:
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return
+            self._keep_changes(database, subject, cursor.lastrowid, now)
             database.execute("DELETE FROM findings WHERE target = ?", (subject.key,))
             database.executemany(
                 "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (subject.key, one.fingerprint, one.state.value, *map(_storable, (one.assignment, one.namespace,
-                     one.kind, one.name, one.container, one.path, one.message)))
-                    for one in findings
-                ),
-            )  # fmt: skip
+                ((subject.key, one.fingerprint, one.state.value, *_texts(one)) for one in now.values()),
+            )
+
+    def _keep_changes(
+        self, database: sqlite3.Connection, subject: ScanTarget, number: int | None, now: Mapping[str, StoredFinding]
+    ) -> None:
+        """Keep what a scan changes, unless it is the first that judged something: there is none to go back to."""
+        earlier = database.execute(
+            "SELECT 1 FROM scans WHERE target = ? AND id < ? AND state != ?",
+            (subject.key, number, ComplianceState.NOT_STARTED.value),
+        ).fetchone()
+        if not earlier:
+            return
+        before = _findings(database, subject)
+        changed = [
+            (before[key].state.value if key in before else None, before.get(key) or now[key])
+            for key in before.keys() | now.keys()
+            if key not in before or key not in now or before[key].state is not now[key].state
+        ]
+        database.executemany(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((number, one.fingerprint, state, *_texts(one)) for state, one in changed),
+        )
 
     def forget(self, before: datetime) -> int:
         """Delete the records of scans older than a moment; how many they were. Every target keeps its last one."""
@@ -239,7 +294,7 @@ class History:
             database.execute("BEGIN IMMEDIATE")
             version = self._check(database)
             if version < VERSION:
-                for statement in (_FROM_1 if version else _SCHEMA).split(";"):
+                for statement in RENEWALS[version].split(";"):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -290,6 +345,21 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _findings(database: sqlite3.Connection, subject: ScanTarget) -> dict[str, StoredFinding]:
+    rows = database.execute(
+        "SELECT fingerprint, state, assignment, namespace, kind, name, container, path, message"
+        " FROM findings WHERE target = ?",
+        (subject.key,),
+    )
+    return {row[0]: _finding(row) for row in rows}
+
+
+def _texts(one: StoredFinding) -> Iterator[str]:
+    """What the tables keep of a finding beside its fingerprint and state."""
+    fields = (one.assignment, one.namespace, one.kind, one.name, one.container, one.path, one.message)
+    return map(_storable, fields)
 
 
 def _finding(row: Sequence[str]) -> StoredFinding:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aksp.compliance.changes import remembered
 from aksp.errors import InvalidInput
 from aksp.history import History, ScanTarget
-from aksp.model.compliance import ComplianceState, Report, TargetKind
+from aksp.model.compliance import ComplianceState, Report, StoredFinding, TargetKind
 from tests.report.scenarios import SCENARIOS
 
+S = ComplianceState
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 SHOP = ScanTarget(kind=TargetKind.CLUSTER, name="prod", scope="/clusters/prod", filters=("-n shop",))
 
@@ -134,12 +139,19 @@ def test_a_scan_that_judged_nothing_has_no_percentage_and_leaves_the_findings_of
     assert history.findings(ScanTarget.of(report)) == remembered(report.results)
 
 
+def as_version_2(database: sqlite3.Connection) -> None:
+    database.execute("DROP TABLE changes")
+    database.execute("ALTER TABLE scans DROP COLUMN tracked")
+    database.execute("PRAGMA user_version = 2")
+
+
 def test_a_file_of_the_first_version_keeps_all_its_records(history: History) -> None:
     report = scan(history)
     before = history.snapshots(ScanTarget.of(report), 5)
     findings = history.findings(ScanTarget.of(report))
     with sqlite3.connect(history.file, isolation_level=None) as database:
         # As the first version made it.
+        as_version_2(database)
         database.execute("PRAGMA writable_schema = ON")
         database.execute(
             "UPDATE sqlite_schema SET sql = replace(sql, 'percent REAL, non', 'percent REAL NOT NULL, non')"
@@ -154,3 +166,65 @@ def test_a_file_of_the_first_version_keeps_all_its_records(history: History) -> 
     assert history.snapshots(ScanTarget.of(report), 5)[:-1] == before
     assert history.findings(ScanTarget.of(report)) == findings
     assert history.snapshots(ScanTarget.of(report), 1)[0].compliance_percent is None
+
+
+# The findings of earlier scans
+
+FINDINGS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([S.NON_COMPLIANT, S.EXEMPT, S.ERROR]), max_size=6)
+
+
+def stored(states: Mapping[str, S]) -> dict[str, StoredFinding]:
+    return {
+        key: StoredFinding(
+            fingerprint=key, state=state, assignment="a", namespace="n", kind="Pod", name=key, container="", path="",
+            message="bad",
+        )
+        for key, state in states.items()
+    }  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.none() | FINDINGS, min_size=1, max_size=8), st.integers(0, 7))
+def test_every_earlier_scan_has_the_findings_that_it_had(scans: list[dict[str, S] | None], since: int) -> None:
+    report = SCENARIOS["violations"]()
+    subject = ScanTarget.of(report)
+    with TemporaryDirectory() as folder:
+        history = History(Path(folder))
+        for at, states in enumerate(scans):
+            # None is a scan that judged nothing.
+            state = S.NOT_STARTED if states is None else S.NON_COMPLIANT
+            made = replace(report, state=state, evaluated_at=NOW + timedelta(minutes=at))
+            history.record(subject, made, stored(states or {}).values())
+            other = replace(report, target=replace(report.target, name="other"), evaluated_at=made.evaluated_at)
+            history.record(ScanTarget.of(other), other, stored({"x": S.ERROR}).values())
+        judged = [(at, states) for at, states in enumerate(scans) if states is not None]
+        for back, (at, states) in enumerate(reversed(judged)):
+            found = history.scan(subject, back=back)
+            assert found is not None and found.findings == stored(states)
+            assert found.evaluated_at == NOW + timedelta(minutes=at)
+            assert history.scan(subject, until=found.evaluated_at) == found
+        assert history.scan(subject, back=len(judged)) is None
+        assert history.scan(subject, until=NOW - timedelta(days=1)) is None
+        # What is forgotten takes nothing from what is left.
+        history.forget(NOW + timedelta(minutes=since))
+        for at, states in judged:
+            if at >= since:
+                left = history.scan(subject, until=NOW + timedelta(minutes=at))
+                assert left is not None and left.findings == stored(states)
+
+
+def test_of_scans_by_an_aksp_that_kept_the_last_findings_alone_only_these_are_known(history: History) -> None:
+    subject = ScanTarget.of(scan(history, at=NOW))
+    scan(history, at=NOW + timedelta(hours=1))
+    with sqlite3.connect(history.file, isolation_level=None) as database:
+        as_version_2(database)
+    database.close()
+    last = history.scan(subject)
+    assert last is not None and last.findings == history.findings(subject)
+    with pytest.raises(InvalidInput, match="are not known") as raised:
+        history.scan(subject, back=1)
+    assert raised.value.hint
+    scan(history, "clean", at=NOW + timedelta(hours=2))
+    assert history.scan(subject, back=1) == last
+    with pytest.raises(InvalidInput, match="are not known"):
+        history.scan(subject, until=NOW)

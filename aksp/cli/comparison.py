@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aksp.cli.progress import Notes
-from aksp.compliance.changes import compare, new_results, order, remembered
+from aksp.compliance.changes import compare, judged_by, new_results, order, remembered
 from aksp.errors import InvalidInput
 from aksp.history import DamagedHistory, History, ScanTarget
 from aksp.model.compliance import ComplianceState, Report, StoredFinding
@@ -116,7 +116,13 @@ class Comparison:
             self.notes.note("nothing was judged, so nothing is compared with the scan before")
         elif self.options.diff and judged:
             last = judged[-1]
-            changes = compare(before, self.found, since=last.evaluated_at, percent_before=last.compliance_percent)
+            changes = compare(
+                before,
+                self.found,
+                since=last.evaluated_at,
+                percent_before=last.compliance_percent,
+                judged=judged_by(report),
+            )
             self.notes.note(f"since {rfc3339(last.evaluated_at)}: {gist(changes)}")
         elif self.options.diff:
             kept = "; this one is remembered" if self.options.history else ""

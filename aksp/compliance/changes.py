@@ -7,7 +7,7 @@ from datetime import datetime
 
 from aksp.compliance.fingerprints import fingerprints, identity
 from aksp.compliance.rollup import roll_up
-from aksp.model.compliance import Changes, ComplianceState, FindingChange, Result, StoredFinding
+from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Result, StoredFinding
 
 
 def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
@@ -50,21 +50,27 @@ def compare(
     *,
     since: datetime,
     percent_before: float | None,
+    judged: Collection[str],
 ) -> Changes:
-    """Every finding whose state is another than before."""
+    """Every finding whose state is another than before. ``judged`` are the assignments that have judged something now."""
     changes = [
         FindingChange(finding=finding, before=before[key].state if key in before else None, after=finding.state)
         for key, finding in now.items()
         if key not in before or before[key].state is not finding.state
     ]
     changes += [
-        FindingChange(finding=finding, before=finding.state, after=None)
+        FindingChange(finding=finding, before=finding.state, after=None, judged=finding.assignment in judged)
         for key, finding in before.items()
         if key not in now
     ]
     return Changes(
         since=since, percent_before=percent_before, findings=sorted(changes, key=lambda one: order(one.finding))
     )
+
+
+def judged_by(report: Report) -> frozenset[str]:
+    """The assignments by which a report has judged something."""
+    return frozenset(line.name for line in report.assignments if line.compliance_percent is not None)
 
 
 def order(finding: StoredFinding) -> tuple[str, ...]:

@@ -301,11 +301,15 @@ class StoredFinding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindingChange:
-    """A finding that came, went or changed its state; None where it was, or is, not found."""
+    """A finding that came, went or changed its state; None where it was, or is, not found.
+
+    One that went is resolved where its assignment has ``judged`` something since; else nobody knows.
+    """
 
     finding: StoredFinding
     before: ComplianceState | None
     after: ComplianceState | None
+    judged: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

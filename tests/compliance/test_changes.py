@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aksp.compliance.changes import compare, new_results, remembered
 from aksp.compliance.fingerprints import fingerprints
@@ -39,7 +41,7 @@ def keyed(*results: Result) -> Mapping[str, StoredFinding]:
 
 
 def words(before: Mapping[str, StoredFinding], now: Mapping[str, StoredFinding]) -> list[tuple[S | None, S | None]]:
-    changes = compare(before, now, since=THEN, percent_before=50.0)
+    changes = compare(before, now, since=THEN, percent_before=50.0, judged={"images"})
     return [(one.before, one.after) for one in changes.findings]
 
 
@@ -84,3 +86,36 @@ def test_new_results_leave_out_just_the_violations_that_are_known() -> None:
     error = changed(found("a", S.ERROR), finding=Finding(message="failed"))
     (fingerprint,) = (text for _, text in fingerprints([known]))
     assert new_results([known, new, error], {fingerprint}) == [new, error]
+
+
+def test_what_went_is_resolved_only_where_its_assignment_has_judged_something_since() -> None:
+    before = keyed(found("web-1"))
+    for judged, resolved in (({"images"}, True), ({"other"}, False)):
+        (one,) = compare(before, {}, since=THEN, percent_before=None, judged=judged).findings
+        assert (one.before, one.after, one.judged) == (S.NON_COMPLIANT, None, resolved)
+
+
+STATES = st.dictionaries(st.sampled_from("abcde"), st.sampled_from([S.NON_COMPLIANT, S.EXEMPT, S.ERROR]))
+
+
+def findings(states: Mapping[str, S]) -> dict[str, StoredFinding]:
+    return {
+        key: StoredFinding(
+            fingerprint=key, state=state, assignment="a", namespace="", kind="Pod", name=key, container="", path="",
+            message="",
+        )
+        for key, state in states.items()
+    }  # fmt: skip
+
+
+@given(STATES, STATES)
+def test_the_changes_lead_from_the_one_to_the_other_and_back(before: dict[str, S], after: dict[str, S]) -> None:
+    def changes(one: dict[str, S], other: dict[str, S]) -> dict[str, tuple[S | None, S | None]]:
+        made = compare(findings(one), findings(other), since=THEN, percent_before=None, judged={"a"})
+        return {each.finding.name: (each.before, each.after) for each in made.findings}
+
+    there = changes(before, after)
+    made = {**before, **{key: to for key, (_, to) in there.items() if to}}
+    assert {key: state for key, state in made.items() if there.get(key, (None, state))[1]} == after
+    assert changes(after, before) == {key: (to, of) for key, (of, to) in there.items()}
+    assert changes(before, before) == {}

@@ -19,6 +19,7 @@ from aksp.cli.options import (
     WorkspaceOption,
     duration,
 )
+from aksp.cli.remembered import chosen, title
 
 if TYPE_CHECKING:
     from aksp.history import ScanTarget
@@ -60,7 +61,7 @@ def history(
         _forget(kept, forget)
         return
     name = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig).name() if cluster is not None else None
-    subjects = _chosen(kept.subjects(), name, filename)
+    subjects = chosen(kept.subjects(), name, filename)
     found = [(one, kept.snapshots(one, limit)) for one in subjects]
     if output not in (ListFormat.TABLE, ListFormat.WIDE):
         print_list(
@@ -76,33 +77,6 @@ def history(
             _in_full(one, scans)
     else:
         _overview(found)
-
-
-def title(subject: ScanTarget) -> str:
-    """As in ``cluster prod -n shop``."""
-    return " ".join((subject.kind.value.lower(), subject.name, *subject.filters))
-
-
-def _chosen(subjects: Sequence[ScanTarget], cluster: str | None, files: Sequence[str] | None) -> list[ScanTarget]:
-    """Those that the options name. Raises InvalidInput when they name none."""
-    from aksp.errors import InvalidInput
-    from aksp.model.compliance import TargetKind
-
-    if cluster is None and not files:
-        return list(subjects)
-    wanted = []
-    if cluster is not None:
-        wanted.append((TargetKind.CLUSTER, cluster))
-    if files:
-        wanted.append((TargetKind.MANIFESTS, " ".join(files)))
-    found = [one for one in subjects if (one.kind, one.name) in wanted]
-    if not found:
-        names = ", ".join(dict.fromkeys(title(one) for one in subjects)) or "none yet"
-        raise InvalidInput(
-            f"no scan of {' or '.join(f'{kind.value.lower()} {name}' for kind, name in wanted)} is remembered",
-            hint=f"there are: {names}",
-        )
-    return found
 
 
 def _overview(found: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
 from aksp.report.formats.table import blocks
 from aksp.report.interface import Format, Style
-from aksp.report.table.blocks import Cell, Grid, Line, Paragraph, Span, Tone, in_columns
+from aksp.report.table.blocks import Block, Cell, Grid, Line, Paragraph, Span, Tone, in_columns
 from aksp.report.table.layout import text_of
 
 # What means something inside a line of Markdown. A backslash takes the meaning from punctuation;
@@ -21,7 +22,12 @@ _REFERENCE = re.compile(r"(?<!\w)([@#])(?=\w)")
 
 def render_markdown(report: Report, out: TextIO, style: Style) -> None:
     """Write the table's blocks as headings, lists and pipe tables."""
-    heading, *rest = blocks(report, style, width=None)
+    write_blocks(blocks(report, style, width=None), out)
+
+
+def write_blocks(parts: Iterable[Block], out: TextIO) -> None:
+    """Write blocks, of which the first is a paragraph with the title."""
+    heading, *rest = parts
     assert isinstance(heading, Paragraph)  # the order of blocks
     title, *facts = heading.lines
     out.write(f"## {escape(text_of(title))}\n")

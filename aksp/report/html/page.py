@@ -152,7 +152,7 @@ def _changes(report: Report) -> Grid | str | None:
     """What changed since the scan before: a grid, or a sentence."""
     if report.changes is None:
         return None
-    block = changes.changes(report, report.changes)
+    block = changes.changes(report.changes, report.compliance_percent)
     return block if isinstance(block, Grid) else text_of(block.lines[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report
+from aksp.model.compliance import Changes, ComplianceState, FindingChange
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, one_decimal, plural
 from aksp.report.table.blocks import Block, Cell, Column, Grid, Paragraph, Row, Span, Tone, cell, span
@@ -19,11 +19,11 @@ _GONE = {
 }
 
 
-def changes(report: Report, changes: Changes) -> Block:
+def changes(changes: Changes, percent_now: float | None) -> Block:
     """A row per finding that came, went or changed its state; a sentence when there is none."""
     since = rfc3339(changes.since)
     before = changes.percent_before
-    percent = f"{'nothing judged' if before is None else f'{one_decimal(before)}%'} → {compliance_words(report.compliance_percent)}"
+    percent = f"{'nothing judged' if before is None else f'{one_decimal(before)}%'} → {compliance_words(percent_now)}"
     if not changes.findings:
         return Paragraph(lines=((Span(f"No finding has changed since {since}."),),))
     return Grid(
@@ -37,7 +37,7 @@ def gist(changes: Changes) -> str:
     """As in ``2 new violations, 1 resolved, 1 other change``; ``no change`` for none."""
     bad = ComplianceState.NON_COMPLIANT
     new = sum(1 for one in changes.findings if one.after is bad)
-    resolved = sum(1 for one in changes.findings if one.before is bad and one.after is None)
+    resolved = sum(1 for one in changes.findings if one.before is bad and one.after is None and one.judged)
     other = len(changes.findings) - new - resolved
     parts = [
         *([f"{plural(new, 'new violation')}"] if new else []),
@@ -63,6 +63,8 @@ def _word(change: FindingChange) -> Cell:
     if change.before is None:
         assert change.after is not None  # a change has at least one side
         word, tone = _FOUND.get(change.after, (f"new: {change.after}", Tone.ODD))
+    elif change.after is None and not change.judged:
+        word, tone = f"not judged any more, was {change.before.words}", Tone.FAULT
     elif change.after is None:
         word, tone = _GONE.get(change.before, (f"gone: {change.before}", Tone.MUTED))
     elif change.before is ComplianceState.EXEMPT and change.after is ComplianceState.NON_COMPLIANT:

@@ -1,0 +1,70 @@
+"""``aksp diff``: what changed between two scans, or between two reports."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from aksp.cli.options import (
+    ClusterOption,
+    ColorOption,
+    ColorWhen,
+    KubeconfigOption,
+    WorkspaceOption,
+)
+
+PLACE = 62
+
+
+class DiffFormat(StrEnum):
+    """The outputs of a difference."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def diff(
+    reports: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="BEFORE.json AFTER.json", help="Two reports of -o json.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="Compare with the last scan at this moment or before it: yesterday, 2026-11-28, a time as `aksp history`"
+            " lists them, or 7d. Default: the scan before the last.",
+        ),
+    ] = None,
+    cluster: ClusterOption = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
+    ] = None,
+    output: Annotated[DiffFormat, typer.Option("--output", "-o", help="Output format.")] = DiffFormat.TABLE,
+    fail_on_new: Annotated[bool, typer.Option("--fail-on-new", help="Exit 1 when there are new violations.")] = False,
+    color: ColorOption = ColorWhen.AUTO,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """What is new, what is resolved and what changed its state, per workload.
+
+    It compares the last remembered scan of a target with an earlier one, or two reports in files. Nothing is scanned. A
+    finding whose assignment has judged nothing since is not resolved: it is told apart.
+
+    Example: `aksp diff --cluster prod --since yesterday -o markdown`
+    """
+    from aksp.cli.differing import DiffRequest, differ
+
+    raise typer.Exit(
+        differ(
+            DiffRequest(
+                reports=tuple(reports or ()), since=since, cluster=cluster, files=tuple(filename or ()),
+                output=output.value, fail_on_new=fail_on_new, color=color, kubeconfig=kubeconfig, workspace=workspace,
+            )
+        )
+    )  # fmt: skip

@@ -1,0 +1,169 @@
+"""What ``aksp diff`` does: find the two moments, compare them, and write what changed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from aksp.cli.ci import note, say
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import ColorWhen
+from aksp.cli.outputs import on_stdout
+from aksp.cli.remembered import chosen, title
+from aksp.compliance.changes import compare, judged_by, remembered
+from aksp.errors import ExitCode, InvalidInput
+from aksp.history import History, PastScan, ScanTarget
+from aksp.model import times
+from aksp.model.compliance import Report
+from aksp.model.json_text import encode
+from aksp.report.difference import Difference, Moment, blocks, document
+from aksp.report.figures import plural
+from aksp.report.formats.markdown import write_blocks
+from aksp.report.formats.table import draw
+from aksp.report.interface import Style
+from aksp.report.parse import read_report
+from aksp.runners import as_it_is, in_json
+from aksp.workspace import workspace_root
+from aksp.yaml_writer import to_yaml
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiffRequest:
+    """The command line of one difference."""
+
+    reports: Sequence[str]
+    since: str | None
+    cluster: str | None
+    files: Sequence[str]
+    output: str
+    fail_on_new: bool
+    color: ColorWhen
+    kubeconfig: str | None
+    workspace: str | None
+
+
+def differ(request: DiffRequest) -> ExitCode:
+    """Write what changed; 1 for new violations where that is asked for. Raises InvalidInput."""
+    difference = _of_reports(request) if request.reports else _of_scans(request)
+    _write(difference, request)
+    return ExitCode.NON_COMPLIANT if request.fail_on_new and difference.new_violations else ExitCode.OK
+
+
+def _of_reports(request: DiffRequest) -> Difference:
+    if request.since or request.cluster or request.files:
+        raise InvalidInput("--since, --cluster and -f are about remembered scans, and reports are given")
+    if len(request.reports) != 2:
+        raise InvalidInput("two reports are compared, the earlier one first", hint="aksp diff BEFORE.json AFTER.json")
+    before, after = (read_report(path) for path in request.reports)
+    for path, report in zip(request.reports, (before, after), strict=True):
+        if report.gaps:
+            note(f"{path} has {plural(len(report.gaps), 'gap')}: what could not be judged may pass for new or resolved")
+    if before.evaluated_at > after.evaluated_at:
+        note(f"{request.reports[0]} is the later one: what is called new went, and what is called resolved came")
+    return Difference(
+        before=_moment_of(before),
+        after=_moment_of(after),
+        changes=compare(
+            remembered(before.results),
+            remembered(after.results),
+            since=before.evaluated_at,
+            percent_before=before.compliance_percent,
+            judged=judged_by(after),
+        ),
+    )
+
+
+def _moment_of(report: Report) -> Moment:
+    return Moment(
+        target=title(ScanTarget.of(report)),
+        evaluated_at=report.evaluated_at,
+        state=report.state,
+        compliance_percent=report.compliance_percent,
+    )
+
+
+def _of_scans(request: DiffRequest) -> Difference:
+    history = History(workspace_root(request.workspace))
+    name = (
+        ClusterChoice(cluster=request.cluster, kubeconfig=request.kubeconfig).name()
+        if request.cluster is not None
+        else None
+    )
+    subject = _one(chosen(history.subjects(), name, request.files), history)
+    until = moment(request.since, datetime.now(UTC)) if request.since else None
+    after = history.scan(subject)
+    before = history.scan(subject, until=until) if until else history.scan(subject, back=1)
+    if after is None or before is None:
+        when = f" at or before {times.rfc3339(until)}" if until else " before the last"
+        raise InvalidInput(
+            f"no scan of {title(subject)}{when} is remembered that judged something",
+            hint="`aksp history` lists the scans; `aksp compliance` leaves a record of each",
+        )
+    return Difference(
+        before=_past(subject, before),
+        after=_past(subject, after),
+        changes=compare(
+            before.findings,
+            after.findings,
+            since=before.evaluated_at,
+            percent_before=before.compliance_percent,
+            judged=after.judged,
+        ),
+    )
+
+
+def _one(subjects: Sequence[ScanTarget], history: History) -> ScanTarget:
+    """The one target that is meant: of scans of a whole and of its parts that of the whole."""
+    if not subjects:
+        raise InvalidInput(f"no scan is remembered in {history.file}", hint="`aksp compliance` leaves a record of each")
+    whole = [one for one in subjects if not one.filters]
+    found = whole if len(whole) == 1 else subjects
+    if len(found) > 1:
+        raise InvalidInput(
+            f"several targets are remembered: {', '.join(title(one) for one in found)}",
+            hint="choose one: --cluster NAME, or -f PATH as it was given then",
+        )
+    return found[0]
+
+
+def _past(subject: ScanTarget, scan: PastScan) -> Moment:
+    return Moment(
+        target=title(subject),
+        evaluated_at=scan.evaluated_at,
+        state=scan.state,
+        compliance_percent=scan.compliance_percent,
+    )
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """The moment that --since gives. Raises InvalidInput."""
+    if text == "yesterday":
+        return now - timedelta(days=1)
+    try:
+        return now - times.duration(text)
+    except ValueError:
+        found = times.moment(text)
+    if found is None:
+        raise InvalidInput(
+            f"--since {text}: this is no moment", hint="e.g. yesterday, 7d, 2026-11-28 or 2026-11-28T10:00:00Z"
+        )
+    return found
+
+
+def _write(difference: Difference, request: DiffRequest) -> None:
+    if request.output in ("json", "yaml"):
+        found = document(difference)
+        if request.output == "json":
+            say(encode(found, indent=2), in_json)
+        else:
+            say(to_yaml(found).removesuffix("\n"), as_it_is)
+        return
+    out = io.StringIO()
+    if request.output == "markdown":
+        write_blocks(blocks(difference), out)
+    else:
+        style = on_stdout(request.color, Style())
+        draw(blocks(difference), out, style, width=style.width)
+    say(out.getvalue().removesuffix("\n"))

@@ -1,0 +1,166 @@
+"""``aksp diff``: two remembered scans, or two reports."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from aksp.cli.differing import moment
+from aksp.errors import InvalidInput
+from tests.cli.conftest import Aksp, Run, pod
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def assigned(aksp: Aksp) -> Aksp:
+    aksp.done("assign", "no-privileged")
+    aksp.done("assign", "allowed-images", "--registry", "contoso.azurecr.io")
+    return aksp
+
+
+def scan(aksp: Aksp, *pods: dict[str, Any], out: str = "report.json", more: tuple[str, ...] = ()) -> None:
+    aksp.put("pods.json", {"apiVersion": "v1", "kind": "List", "items": list(pods)})
+    assert aksp("compliance", "-f", "pods.json", "-o", f"json={out}", *more).code in (0, 1, 4)
+
+
+def changes(run: Run) -> list[tuple[str, str, str]]:
+    return [(one["change"], one["name"], one["assignment"]) for one in run.json["changes"]]
+
+
+def remembered_at(aksp: Aksp, *moments: datetime) -> None:
+    """Make the scans of these moments, oldest first."""
+    with sqlite3.connect(aksp.workspace / "data" / "history.sqlite3") as database:
+        for at, moment in enumerate(moments):
+            database.execute(
+                "UPDATE scans SET evaluated_at = ? WHERE id = (SELECT id FROM scans ORDER BY id LIMIT 1 OFFSET ?)",
+                (moment.isoformat(), at),
+            )
+    database.close()
+
+
+def test_it_says_what_is_new_resolved_and_changed(assigned: Aksp) -> None:
+    scan(assigned, pod("a", privileged=True), pod("b", privileged=True), pod("c"))
+    assigned.done(
+        "exempt", "pod/b", "-n", "default", "--assignment", "no-privileged", "--category", "Waiver", "--until", "30d"
+    )
+    scan(assigned, pod("a"), pod("b", privileged=True), pod("c", image="docker.io/x"))
+    run = assigned.done("diff", "-o", "json")
+    assert changes(run) == [
+        ("resolved", "a", "no-privileged"),
+        ("changed", "b", "no-privileged"),
+        ("new", "c", "allowed-images"),
+    ]
+    assert run.json["counts"] == {"new": 1, "resolved": 1, "changed": 1, "notJudged": 0}
+    assert run.json["before"]["target"] == run.json["after"]["target"] == "manifests pods.json"
+    assert yaml.safe_load(assigned.done("diff", "-o", "yaml").out) == run.json
+    for form in ("table", "markdown"):
+        out = assigned.done("diff", "-o", form).out
+        assert "resolved" in out and "now exempt" in out and "1 new violation, 1 resolved, 1 other change." in out
+
+
+def test_the_exit_code_is_0_unless_new_violations_are_to_fail(assigned: Aksp) -> None:
+    scan(assigned, pod("a"))
+    scan(assigned, pod("a", privileged=True))
+    assert assigned("diff").code == 0
+    assert assigned("diff", "--fail-on-new").code == 1
+    scan(assigned, pod("a"))
+    assert assigned("diff", "--fail-on-new").code == 0
+
+
+def test_two_reports_are_compared_as_the_scans_were(assigned: Aksp) -> None:
+    scan(assigned, pod("a", privileged=True), pod("b"), out="one.json")
+    scan(assigned, pod("a"), pod("b", image="docker.io/x"), out="two.json")
+    by_history, by_files = (
+        assigned.done("diff", "-o", "json").json,
+        assigned.done("diff", "one.json", "two.json", "-o", "json").json,
+    )
+    assert by_history["changes"] == by_files["changes"] != []
+    assert assigned.done("diff", "one.json", "one.json").out.rstrip().endswith("No change.")
+    # The other way round what was new is resolved, and that is told.
+    back = assigned("diff", "two.json", "one.json", "-o", "json")
+    assert {one["change"] for one in back.json["changes"]} == {"new", "resolved"}
+
+
+def test_a_day_back_is_the_last_scan_until_then(assigned: Aksp) -> None:
+    for at in range(4):
+        scan(assigned, pod("good"), *(pod(f"p{number}", privileged=True) for number in range(at)))
+    now = datetime.now(UTC)
+    remembered_at(assigned, now - timedelta(days=9), now - timedelta(days=2), now - timedelta(hours=1), now)
+    assert [one[1] for one in changes(assigned.done("diff", "-o", "json"))] == ["p2"]
+    assert [one[1] for one in changes(assigned.done("diff", "--since", "yesterday", "-o", "json"))] == ["p1", "p2"]
+    assert [one[1] for one in changes(assigned.done("diff", "--since", "7d", "-o", "json"))] == ["p0", "p1", "p2"]
+    run = assigned("diff", "--since", "2020-01-01")
+    assert run.code == 2 and "no scan of manifests pods.json at or before 2020-01-01T00:00:00Z is remembered" in run.err
+
+
+def test_what_is_no_longer_assigned_is_not_resolved(assigned: Aksp) -> None:
+    scan(assigned, pod("a", privileged=True), out="one.json")
+    assigned.done("assignments", "delete", "no-privileged")
+    scan(assigned, pod("a", privileged=True), out="two.json")
+    for command in (["diff"], ["diff", "one.json", "two.json"]):
+        assert changes(assigned.done(*command, "-o", "json")) == [("notJudged", "a", "no-privileged")]
+        out = assigned.done(*command).out
+        assert "not judged any more, was not compliant" in out and "resolved" not in out
+
+
+def test_of_a_whole_and_its_parts_the_whole_is_compared(assigned: Aksp) -> None:
+    for privileged in (False, True):
+        scan(assigned, pod("a", privileged=privileged))
+        scan(assigned, pod("a", privileged=privileged), more=("--severity", "high"))
+    assert changes(assigned.done("diff", "-o", "json")) == [("new", "a", "no-privileged")]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["diff"], "no scan is remembered in "),
+        (["diff", "a.json"], "two reports are compared, the earlier one first"),
+        (["diff", "a.json", "b.json"], "a.json: cannot be read as a report: No such file"),
+        (["diff", "a.json", "b.json", "--since", "7d"], "--since, --cluster and -f are about remembered scans"),
+        (["diff", "--cluster", "prod"], "no scan of cluster prod is remembered"),
+    ],
+)
+def test_what_is_not_there_is_an_error(aksp: Aksp, command: list[str], said: str) -> None:
+    run = aksp(*command)
+    assert (run.code, run.out) == (2, "") and said in run.err
+
+
+def test_a_first_scan_and_several_targets_are_errors(assigned: Aksp) -> None:
+    scan(assigned, pod("a"))
+    run = assigned("diff")
+    assert run.code == 2 and "no scan of manifests pods.json before the last is remembered" in run.err
+    assert assigned("compliance", "-f", assigned.put("other.json", pod("x"))).code == 0
+    run = assigned("diff")
+    assert run.code == 2 and "several targets are remembered: manifests other.json, manifests pods.json" in run.err
+    assert assigned("diff", "-f", "other.json").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "then"),
+    [
+        ("yesterday", datetime(2026, 11, 28, 12, tzinfo=UTC)),
+        ("90m", datetime(2026, 11, 29, 10, 30, tzinfo=UTC)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T10:00:00Z", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+    ],
+)
+def test_moments_are_given_as_people_do(text: str, then: datetime) -> None:
+    assert moment(text, NOW) == then
+
+
+def test_what_is_no_moment_is_an_error() -> None:
+    with pytest.raises(InvalidInput, match="this is no moment"):
+        moment("last week", NOW)
+
+
+def test_gaps_of_a_report_are_told(assigned: Aksp) -> None:
+    scan(assigned, pod("a"), out="one.json")
+    assigned.put("broken.yaml", "a: [")
+    assigned("compliance", "-f", "pods.json", "-f", "broken.yaml", "-o", "json=two.json")
+    run = assigned.done("diff", "one.json", "two.json")
+    assert "two.json has 1 gap: what could not be judged may pass for new or resolved" in run.err

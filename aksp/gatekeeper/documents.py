@@ -78,6 +78,8 @@ class Documents:
                 self.configs.append(found)
             case "ExpansionTemplate", "expansion.gatekeeper.sh":
                 self.expansions.append(found)
+            case "SyncSet", "syncset.gatekeeper.sh":
+                pass  # what rules compare with is had without
             case _, "constraints.gatekeeper.sh":
                 self.constraints.append(found)
             case _:

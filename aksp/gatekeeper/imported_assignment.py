@@ -14,6 +14,7 @@ from aksp.gatekeeper.names import OURS
 from aksp.model.assignment import Assignment
 from aksp.model.effect import Effect
 from aksp.model.scope import Scope
+from aksp.store.documents import NAME
 
 _SPEC: Final = ("enforcementAction", "scopedEnforcementActions", "match", "parameters")
 #: Where Gatekeeper enforces: its webhook, its audit, and ValidatingAdmissionPolicies.
@@ -44,11 +45,17 @@ def imported_assignment(
     ``excluded`` are namespaces that Gatekeeper's Config leaves out of everything; ``expanded`` says whether it judges Pods
     of templates.
     """
+    if not NAME.fullmatch(name):
+        raise InvalidInput(
+            f"metadata.name is {name!r}, expected lower-case letters, digits, - and .", where=written.origin
+        )
     spec = _mapping(written, "spec", written.document.get("spec") or {})
     lost = [f"spec.{key} is not known" for key in spec if key not in _SPEC]
     match = _mapping(written, "spec.match", spec.get("match") or {})
     lost += [f"spec.match.{key} is not known" for key in match if key not in MATCH]
     given = {key: match[key] for key in MATCH if match.get(key) not in (None, "", [], {})}
+    if _unnamed(given.get("kinds")):
+        lost.append("spec.match.kinds does not name all its groups and kinds, which a scan of a cluster asks for")
     if expanded and given.get("source") is None:
         given["source"] = "All"
     elif given.get("source") == "All" and not expanded:
@@ -75,6 +82,17 @@ def imported_assignment(
             },
         ),
         lost=lost,
+    )
+
+
+def _unnamed(kinds: Any) -> bool:
+    """Whether kinds are meant that no list of objects can be asked for."""
+    entries = kinds if isinstance(kinds, list) else [{}]
+    return any(
+        not entry.get(key) or "*" in entry[key]
+        for entry in entries
+        if isinstance(entry, Mapping)
+        for key in ("apiGroups", "kinds")
     )
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aksp.catalog.document import MODE, SEVERITIES, definition_from
+from aksp.catalog.folder import LIBRARIES
 from aksp.catalog.template import template_from
+from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted
 from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
 from aksp.model.definition import Definition
 from aksp.model.effect import Effect
+from aksp.store.documents import NAME
 from aksp.yaml_writer import to_yaml
 
 #: The fields of match that differ from constraint to constraint, by Azure's types: the default is what Gatekeeper takes.
@@ -55,7 +58,12 @@ def imported_definition(written: Written) -> ImportedDefinition:
     text = to_yaml(written.document, literal=True)
     template = template_from(text, written.origin)
     kind = _at(written.document, "spec", "crd", "spec", "names", "kind")
-    slug = written.name or str(kind).lower()
+    slug = written.name
+    if slug != str(kind).lower() or not NAME.fullmatch(slug) or slug == LIBRARIES:
+        raise InvalidPolicy(
+            f"metadata.name is {slug!r} and the kind {kind!r}: Gatekeeper wants the kind in lower case",
+            where=written.origin,
+        )
     schema = template.values_schema or {}
     names = _names(schema)
     document = _document(written, str(kind), slug, schema, names)

@@ -18,7 +18,7 @@ from aksp.yaml_reader import read_file
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
 #: The folder of shared modules.
-_LIBRARIES = "lib"
+LIBRARIES = "lib"
 _PACKAGE = re.compile(r"^\s*package\s+lib\.([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -34,7 +34,7 @@ class Folder:
         libraries = self._libraries()
         for folder in sorted(self._root.iterdir()):
             path = folder / "definition.json"
-            if folder.name == _LIBRARIES or not folder.is_dir():
+            if folder.name == LIBRARIES or not folder.is_dir():
                 continue
             if path.exists() or path.is_symlink():
                 yield self._read_or_broken(path, libraries)
@@ -59,14 +59,14 @@ class Folder:
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""
         found: dict[str, RegoModule | InvalidPolicy] = {}
-        for path in sorted((self._root / _LIBRARIES).glob("*.rego")):
+        for path in sorted((self._root / LIBRARIES).glob("*.rego")):
             try:
                 source = _text(path)
             except InvalidPolicy as error:
                 found[path.stem] = error
                 continue
             if match := _PACKAGE.search(source):
-                found[match[1]] = RegoModule(name=f"{_LIBRARIES}/{path.name}", source=source)
+                found[match[1]] = RegoModule(name=f"{LIBRARIES}/{path.name}", source=source)
         return found
 
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:

@@ -1,0 +1,130 @@
+"""Documents of Gatekeeper as definitions and assignments, each checked; what cannot be had is named, and harms no other."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aksp.catalog.folder import is_bundled
+from aksp.catalog.interface import Catalogs
+from aksp.engine import Engine
+from aksp.errors import InvalidInput, InvalidPolicy
+from aksp.gatekeeper.documents import Documents, Written
+from aksp.gatekeeper.imported_assignment import imported_assignment
+from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
+from aksp.gatekeeper.names import shortened
+from aksp.model.assignment import Assignment
+from aksp.model.scope import Scope
+from aksp.workspace import check_parameters, check_resolves, compile_definition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """What is to be written, and what of the documents is not in it."""
+
+    definitions: Sequence[ImportedDefinition]
+    assignments: Sequence[Assignment]
+    lost: Sequence[str]
+
+
+def read_import(engine: Engine, found: Documents, known: Catalogs, scope: Scope, now: datetime) -> Import:
+    """Definitions and assignments of what was found. ``known`` are the definitions that are there already."""
+    lost = list(found.unread)
+    excluded = _excluded(found.configs, lost)
+    definitions: dict[str, ImportedDefinition] = {}
+    refused: dict[str, str] = {}
+    for written in _distinct(found.templates, "ConstraintTemplate", lost):
+        try:
+            one = imported_definition(written)
+            _check_name(one.slug, known)
+            compile_definition(engine, one.definition)
+        except InvalidPolicy as error:
+            refused[written.name] = "its ConstraintTemplate is not imported"
+            lost.append(f"ConstraintTemplate {written.name}: not imported: {_why(error)}")
+            continue
+        definitions[one.slug] = one
+        lost += one.lost
+    constraints = _distinct(found.constraints, "", lost)
+    names = Counter(one.name for one in constraints)
+    assignments = []
+    for written in constraints:
+        kind = str(written.document.get("kind"))
+        called = f"{kind} {written.name}"
+        definition = definitions.get(kind.lower())
+        if definition is None:
+            why = refused.get(kind.lower(), "there is no ConstraintTemplate of its kind among what is imported")
+            lost.append(f"{called}: not imported: {why}")
+            continue
+        name = written.name if names[written.name] == 1 else f"{definition.slug}.{written.name}"
+        try:
+            made = imported_assignment(
+                written,
+                definition,
+                name=shortened(name, name),
+                scope=scope,
+                excluded=excluded,
+                expanded=bool(found.expansions),
+            )
+            check_parameters(made.assignment, definition.definition)
+            check_resolves(made.assignment, definition.definition, now)
+        except InvalidInput as error:
+            lost.append(f"{called}: not imported: {error.what}")
+            continue
+        assignments.append(made.assignment)
+        lost += [f"{called}: {text}" for text in made.lost]
+    return Import(definitions=list(definitions.values()), assignments=assignments, lost=lost)
+
+
+def _why(error: InvalidPolicy) -> str:
+    if "undefined function external_data" in error.what:
+        return "its Rego asks providers for data (external_data), and a rule here asks nobody"
+    return str(error)
+
+
+def _check_name(slug: str, known: Catalogs) -> None:
+    try:
+        there = known.get(slug)
+    except InvalidInput:
+        return
+    if is_bundled(there):
+        raise InvalidPolicy(f"a definition that comes with aksp is called {slug!r}")
+
+
+def _distinct(found: Sequence[Written], kind: str, lost: list[str]) -> list[Written]:
+    """Documents by kind and name; of two that differ the first, and the other is told."""
+    first: dict[tuple[str, str], Written] = {}
+    for one in sorted(found, key=lambda each: (str(each.document.get("kind")), each.name, each.origin)):
+        key = (str(one.document.get("kind")).lower(), one.name)
+        if not one.name:
+            lost.append(f"{one.origin}: {kind or one.document.get('kind')}: not imported: it has no name")
+        elif key not in first:
+            first[key] = one
+        elif _json(first[key].document) != _json(one.document):
+            lost.append(f"{one.document.get('kind')} {one.name}: another one is in {one.origin}, which is not imported")
+    return list(first.values())
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return json.dumps(document, sort_keys=True, default=str)
+
+
+def _excluded(configs: Sequence[Written], lost: list[str]) -> list[str]:
+    """The namespaces that a Config leaves out of webhook and audit; what is left out of one of them is told."""
+    excluded: list[str] = []
+    for config in configs:
+        spec = config.document.get("spec")
+        entries = spec.get("match") if isinstance(spec, Mapping) else None
+        for entry in entries if isinstance(entries, list) else ():
+            namespaces = [str(one) for one in entry.get("excludedNamespaces") or ()]
+            processes = set(entry.get("processes") or ())
+            if "*" in processes or {"webhook", "audit"} <= processes:
+                excluded += namespaces
+            elif processes & {"webhook", "audit"}:
+                (process,) = processes & {"webhook", "audit"}
+                lost.append(
+                    f"Config {config.name}: {', '.join(namespaces)} are left out of the {process} alone: judged"
+                )
+    return excluded

@@ -133,7 +133,7 @@ def test_it_may_make_the_configuration_of_its_name_and_no_other(addon: AddOn) ->
             body = json.dumps({**document, "metadata": {"name": name}}).encode()
             kind = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
             assert client.raw(method, at + query, body, kind)[0] == 403
-        assert client.raw("GET", path)[0] == 403
+        assert client.raw("DELETE", f"{path}/aksp")[0] == 403
         assert client.raw("GET", f"{path}?fieldSelector=metadata.name%3Daksp")[0] == 200
     finally:
         client.close()

@@ -37,7 +37,7 @@ from tests.engine.reviews import review
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TARGET = Target(kind=TargetKind.MANIFESTS, name="files", scope="/")
-GUID = "cf426bb8-b320-4321-8545-1b784a5df3a4"
+GUID = "5dc99dae-cfb2-42cc-8762-9aae02b74e27"
 S = ComplianceState
 Object = dict[str, Any]
 #: Members: what they are called, their definitions, and parameters.

@@ -38,7 +38,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     },
     "azure-deployment-safeguards": {
         "allowedUsers": [], "allowedGroups": [], "labels": ["kubernetes.azure.com"], "reservedTaints": ["CriticalAddonsOnly"],
-        "allowedContainerImagesRegex": r"^contoso\.azurecr\.io/",
+        "allowedContainerImagesRegex": r"^contoso\.azurecr\.io/", "messages": {"example.com/set": "it was set"},
     },
 }  # fmt: skip
 

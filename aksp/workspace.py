@@ -8,25 +8,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from aksp.assigned import ending, idle, judged_for, problem_of, references_of
 from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder
-from aksp.catalog.interface import Catalogs
+from aksp.catalog.interface import Assignable, Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent
-from aksp.compliance.exemptions import SOON, by_assignment, ends_within
+from aksp.compliance.exemptions import by_assignment
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Audit
 from aksp.compliance.nothing import ADMISSION_ONLY
-from aksp.compliance.plan import BrokenAssignment, Plan, Ready, make_ready, reaches
-from aksp.compliance.reach import check_scope, check_selection
-from aksp.compliance.template_values import values_problem
+from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready, reaches
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import Definition, RegoModule
-from aksp.model.effect import Effect
+from aksp.model.effect import MIXED_EFFECT, Effect
+from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
-from aksp.model.times import rfc3339
 from aksp.store.files import Files
 from aksp.store.interface import Store
 
@@ -61,6 +60,13 @@ def workspace_root(
     return user_data_path("aksp", appauthor=False)
 
 
+def catalog_of(root: Path) -> Catalogs:
+    """The definitions and initiatives that come with aksp, and those of a workspace."""
+    folders = [Folder(BUNDLED), Folder(root / "definitions")]
+    # They are read when they are asked for.
+    return Catalogs(folders, (one for folder in folders for one in folder.initiatives()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """One workspace: its documents, and the definitions that they may name."""
@@ -78,7 +84,7 @@ class Workspace:
         Raises InvalidInput when the one that is named is not there, except for ``new``.
         """
         root = workspace_root(given, new=new)
-        return cls(root=root, store=Files(root), catalog=Catalogs([Folder(BUNDLED), Folder(root / "definitions")]))
+        return cls(root=root, store=Files(root), catalog=catalog_of(root))
 
     def plan(self, target: Scope | None, now: datetime) -> Plan:
         """The assignments that reach a target, checked and resolved; None is files without a cluster.
@@ -87,26 +93,31 @@ class Workspace:
         an assignment or an exemption that is wrong.
         """
         assignments, exemptions = self._documents()
-        names = {assignment.name for assignment in assignments}
         waived = by_assignment(exemptions)
-        ready, broken = [], []
+        ready: list[Ready] = []
+        broken: list[BrokenAssignment] = []
+        initiatives: list[AssignedInitiative] = []
         for assignment in assignments:
             if target is not None and not reaches(assignment, target):
                 continue
             try:
-                definition = self.definition_of(assignment)
-                ready.append(ready_for(assignment, definition, waived.get(assignment.name, ()), target, now))
+                found = self.definition_of(assignment)
+                one = judged_for(assignment, found, self.catalog, waived.get(assignment.name, ()), target, now)
+                ready += one.ready
+                broken += one.broken
+                initiatives += [one.initiative] if one.initiative else []
             except InvalidPolicy as error:
                 broken.append(_broken(assignment, error))
-        told = {one.problem for one in broken}
+        told = {each.problem for each in broken}
         unused = [text for one in self.catalog.broken if (text := problem_of(one.error)) not in told]
         return plan_of(
             target or Scope("/"),
             ready,
             broken=broken,
+            initiatives=initiatives,
             notes=[
                 *(f"a definition cannot be loaded: {text}" for text in unused),
-                *(note for one in exemptions if (note := idle(one, names, now) or ending(one, now))),
+                *self._exempt_notes(exemptions, assignments, now),
             ],
         )
 
@@ -120,29 +131,44 @@ class Workspace:
             return self.store.assignments(), exemptions
         return [self.assumed], [one for one in exemptions if one.assignment == self.assumed.name]
 
+    def _exempt_notes(
+        self, exemptions: Sequence[Exemption], assignments: Sequence[Assignment], now: datetime
+    ) -> list[str]:
+        """Notes on the exemptions that do nothing, or soon will not."""
+        references = {one.name: self._references(one) for one in assignments}
+        return [note for one in exemptions if (note := idle(one, references, now) or ending(one, now))]
+
+    def _references(self, assignment: Assignment) -> Collection[str] | None:
+        """The reference ids of the initiative that is assigned; None where it cannot be loaded."""
+        try:
+            found = self.catalog.find(assignment.definition_id)
+        except InvalidInput:
+            return None
+        return references_of(found)
+
     def effect_of(self, assignment: Assignment) -> str:
         """An assignment's effect, to be shown; ``?`` when its definition cannot tell."""
         try:
-            definition = self.definition_of(assignment)
-            return str(resolve(definition.effect, parameters.effective(definition, assignment.parameters)))
+            found = self.definition_of(assignment)
+            if isinstance(found, Initiative):
+                # Overrides are of members, which may differ: what the initiative's own parameter says is shown.
+                return str(parameters.effective(found, assignment.parameters).get("effect", MIXED_EFFECT))
+            if assignment.overridden_effect is not None:
+                return assignment.overridden_effect
+            return str(resolve(found.effect, parameters.effective(found, assignment.parameters)))
         except (InvalidInput, ValueError):
             return "?"
 
-    def definition_of(self, assignment: Assignment) -> Definition:
-        """An assignment's definition. Raises InvalidInput when it is gone."""
+    def definition_of(self, assignment: Assignment) -> Assignable:
+        """An assignment's definition or initiative. Raises InvalidInput when it is gone."""
         try:
-            return self.catalog.get(assignment.definition_id)
+            return self.catalog.find(assignment.definition_id)
         except InvalidPolicy:
             raise
         except InvalidInput as error:
             raise InvalidInput(
                 f"assignment {assignment.name!r}: {error.what}", where=assignment.origin or None, hint=error.hint
             ) from error
-
-
-def problem_of(error: InvalidPolicy) -> str:
-    """What is wrong with a definition, and what may help."""
-    return f"{error} ({error.hint})" if error.hint else str(error)
 
 
 def _broken(assignment: Assignment, error: InvalidPolicy) -> BrokenAssignment:
@@ -154,7 +180,11 @@ def _broken(assignment: Assignment, error: InvalidPolicy) -> BrokenAssignment:
 
 
 def plan_of(
-    target: Scope, ready: Sequence[Ready], notes: Sequence[str] = (), broken: Sequence[BrokenAssignment] = ()
+    target: Scope,
+    ready: Sequence[Ready],
+    notes: Sequence[str] = (),
+    broken: Sequence[BrokenAssignment] = (),
+    initiatives: Sequence[AssignedInitiative] = (),
 ) -> Plan:
     """The plan of assignments that were made ready, those whose effect judges nothing apart."""
     return Plan(
@@ -163,79 +193,8 @@ def plan_of(
         disabled=[one for one in ready if not one.effect.judges],
         broken=broken,
         notes=notes,
+        initiatives=initiatives,
     )
-
-
-def ready_for(
-    assignment: Assignment,
-    definition: Definition,
-    exemptions: Sequence[Exemption],
-    target: Scope | None,
-    now: datetime,
-) -> Ready:
-    """One assignment, checked and resolved.
-
-    Raises InvalidInput for parameters that are wrong, and of it InvalidPolicy where a definition that takes them cannot
-    be understood with them.
-    """
-    check_parameters(assignment, definition)
-    try:
-        return make_ready(assignment, definition, exemptions, target, now)
-    except ValueError as error:
-        raise InvalidPolicy(str(error), where=definition.origin or assignment.origin or assignment.name) from error
-
-
-def idle(exemption: Exemption, assignments: Collection[str], now: datetime) -> str | None:
-    """Why an exemption does nothing, as a note, or None. ``assignments`` are the names that there are."""
-    if exemption.assignment not in assignments:
-        return f"exemption {exemption.name}: there is no assignment {exemption.assignment!r}, so it does nothing"
-    if exemption.expired(now):
-        assert exemption.expires_on is not None
-        return f"exemption {exemption.name} expired on {exemption.expires_on:%Y-%m-%d}, so it does nothing"
-    return None
-
-
-def ending(exemption: Exemption, now: datetime) -> str | None:
-    """That an exemption ends soon, as a note, or None."""
-    if exemption.expires_on is None or not ends_within(exemption, SOON, now):
-        return None
-    days = (exemption.expires_on - now).days
-    left = "today" if not days else f"in {days} day{'s' if days > 1 else ''}"
-    return (
-        f"exemption {exemption.name} of {exemption.assignment} ends {left}, on {rfc3339(exemption.expires_on)}:"
-        " what it waives counts again from then on"
-    )
-
-
-def check_parameters(assignment: Assignment, definition: Definition) -> None:
-    """Raise InvalidInput for parameters that a definition does not take."""
-    found = parameters.faults(definition, assignment.parameters)
-    if found:
-        raise InvalidInput(
-            f"assignment {assignment.name!r}: " + "; ".join(map(str, found)),
-            where=assignment.origin or None,
-            hint="; ".join(fault.hint for fault in found if fault.hint) or None,
-        )
-
-
-def check_resolves(assignment: Assignment, definition: Definition, now: datetime) -> Ready:
-    """The assignment made ready. Raises InvalidInput when it cannot be, which is best known when it is made.
-
-    So are one that can reach nothing, and values that the definition's template does not take.
-    """
-    try:
-        ready = make_ready(assignment, definition, (), None, now)
-    except ValueError as error:
-        raise InvalidInput(f"assignment {assignment.name!r}: {error}", where=definition.origin) from error
-    try:
-        check_scope(assignment)
-        check_selection(ready)
-    except ValueError as error:
-        raise InvalidInput(f"assignment {assignment.name!r} would reach nothing: {error}") from error
-    if definition.values_schema is not None and (found := values_problem(definition.values_schema, ready.values)):
-        problem, hint = found
-        raise InvalidInput(f"assignment {assignment.name!r}: {problem}", where=definition.origin, hint=hint or None)
-    return ready
 
 
 def check_regexes(engine: Engine, checked: Sequence[tuple[Assignment, Definition]]) -> None:
@@ -252,7 +211,7 @@ def check_regexes(engine: Engine, checked: Sequence[tuple[Assignment, Definition
     ):
         if fault is not None:
             raise InvalidInput(
-                f"assignment {assignment.name!r}: parameter {name!r}: {pattern!r} is no RE2 regular expression: {fault}",
+                f"assignment {assignment.full_name!r}: parameter {name!r}: {pattern!r} is no RE2 regular expression: {fault}",
                 where=assignment.origin or None,
                 hint="RE2 has no look-around and no back-references",
             )

@@ -1,36 +1,23 @@
-"""The levels of the Pod Security Standards, as definitions with their parameters."""
+"""The levels of the Pod Security Standards, as the definitions of their initiatives with the parameters given there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-DEFAULT_CAPABILITIES = [
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
-    "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
-]  # fmt: skip
-#: The definitions of each level with their parameters.
-BASELINE: Mapping[str, Mapping[str, Any]] = {
-    "allowed-capabilities": {"allowedCapabilities": DEFAULT_CAPABILITIES},
-    "allowed-host-paths": {},
-    "allowed-proc-mount-types": {},
-    "allowed-sysctls": {},
-    "apparmor-profiles": {},
-    "block-host-namespaces": {},
-    "host-network-ports": {},
-    "no-host-process": {},
-    "no-privileged": {},
-    "no-probe-hosts": {},
-    "seccomp-profiles": {"requireProfile": False},
-    "selinux-options": {},
+from aksp.catalog.folder import bundled_initiatives
+from aksp.compliance.expressions import has_expression
+
+#: The initiative of each level.
+INITIATIVES = {
+    level: next(one for one in bundled_initiatives() if one.slug == f"pod-security-{level}")
+    for level in ("baseline", "restricted")
 }
-RESTRICTED: Mapping[str, Mapping[str, Any]] = {
-    **{slug: given for slug, given in BASELINE.items() if slug != "allowed-host-paths"},
-    "allowed-capabilities": {"allowedCapabilities": ["NET_BIND_SERVICE"], "requiredDropCapabilities": ["ALL"]},
-    "allowed-proc-mount-types": {"allowInUserNamespaces": False},
-    "allowed-volume-types": {},
-    "no-privilege-escalation": {},
-    "run-as-non-root": {},
-    "seccomp-profiles": {},
+#: The definitions of each level with their parameters; what the initiative passes on from its own is not among them.
+LEVELS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    level: {
+        member.definition_id: {name: value for name, value in member.parameters.items() if not has_expression(value)}
+        for member in initiative.members
+    }
+    for level, initiative in INITIATIVES.items()
 }
-LEVELS = {"baseline": BASELINE, "restricted": RESTRICTED}

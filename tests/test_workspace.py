@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from aksp.assigned import idle
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption, ExemptionCategory
 from aksp.model.scope import Scope
-from aksp.workspace import Workspace, check_regexes, compile_definition, idle, prepare, workspace_root
+from aksp.workspace import Workspace, check_regexes, compile_definition, prepare, workspace_root
 from tests.catalog.documents import DETAILS, document, write
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -177,9 +178,9 @@ def test_an_exemption_of_an_assignment_that_is_there_does_something_until_it_end
     ends = datetime(2026, 6, 1, 12, tzinfo=UTC)
     one = Exemption(name="waiver", assignment="one", category=ExemptionCategory.WAIVER, expires_on=ends)
 
-    assert idle(one, {"one"}, NOW) is None
-    assert idle(one, {"one"}, ends) == "exemption waiver expired on 2026-06-01, so it does nothing"
-    assert "there is no assignment 'one'" in (idle(one, {"two"}, NOW) or "")
+    assert idle(one, {"one": ()}, NOW) is None
+    assert idle(one, {"one": ()}, ends) == "exemption waiver expired on 2026-06-01, so it does nothing"
+    assert "there is no assignment 'one'" in (idle(one, {"two": ()}, NOW) or "")
 
 
 # Engine

@@ -29,6 +29,7 @@ MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
 
 #: Plurals of the custom resources; all but PolicyDenial are without a namespace.
 DEFINITIONS: Final = "policydefinitions"
+INITIATIVES: Final = "policysetdefinitions"
 ASSIGNMENTS: Final = "policyassignments"
 EXEMPTIONS: Final = "policyexemptions"
 DENIALS: Final = "policydenials"

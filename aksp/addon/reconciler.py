@@ -14,7 +14,7 @@ from aksp.addon.in_force.configuration import COLLECTION, Configuration
 from aksp.addon.in_force.policies import Standing, stand
 from aksp.addon.in_force.referenced_objects import ReferencedObjects
 from aksp.addon.in_force.webhook_rules import webhook_rules
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, NAME, NAMESPACE, VERSION
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, INITIATIVES, NAME, NAMESPACE, VERSION
 from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
 from aksp.errors import AkspError, Forbidden
@@ -87,7 +87,10 @@ class Reconciler:
         self._again: float | None = None
         """Seconds until another look at the webhook configuration, when it may not wait."""
         self._unready: dict[str, str] = {}
-        paths = {plural: f"/apis/{GROUP}/{VERSION}/{plural}" for plural in (DEFINITIONS, ASSIGNMENTS, EXEMPTIONS)}
+        paths = {
+            plural: f"/apis/{GROUP}/{VERSION}/{plural}"
+            for plural in (DEFINITIONS, INITIATIVES, ASSIGNMENTS, EXEMPTIONS)
+        }
         self.resources = FollowedObjects(connection, paths, changed=self.change, troubled=self._trouble)
         self._referenced = ReferencedObjects(connection, engine, changed=self.change)
         self._configuration = Configuration(connection, namespace)
@@ -193,6 +196,7 @@ class Reconciler:
         standing = stand(
             self._engine,
             definitions=found[DEFINITIONS],
+            initiatives=found[INITIATIVES],
             assignments=found[ASSIGNMENTS],
             exemptions=found[EXEMPTIONS],
             cluster=self._cluster,

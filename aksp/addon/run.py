@@ -261,7 +261,8 @@ class AddOn:
 
     def _stood(self, standing: Standing) -> None:
         self._metrics.name_kinds([kind.kind for kind in kinds_in_force(standing.plan)])
-        self._metrics.keep([one.name for one in standing.assignments])
+        members = [ready.key.name for ready in standing.plan.ready]
+        self._metrics.keep([*(one.name for one in standing.assignments), *members])
         self._check_ins.nudge()
 
     def _repaired(self, parts: Mapping[str, str]) -> None:

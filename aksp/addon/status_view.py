@@ -231,7 +231,7 @@ def overview(namespace: str, found: InstalledObjects, assignments: list[dict[str
 
 def _missing(found: InstalledObjects) -> tuple[str, ...]:
     """The objects that are not there, as kubectl names them."""
-    kinds = [names.DEFINITIONS, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS]
+    kinds = [names.DEFINITIONS, names.INITIATIVES, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS]
     gone = [f"customresourcedefinition/{one}.{names.GROUP}" for one in kinds if one not in found.kinds]
     if found.webhook is None:
         gone.append(f"validatingwebhookconfiguration/{names.NAME}")

@@ -84,6 +84,35 @@ def joined(document: Any, origin: str) -> Any:
     return {**document, "properties": {**rest, "parameters": parameters, "policyRule": rule}}
 
 
+def joined_initiative(document: Any, origin: str) -> Any:
+    """An initiative's document as Azure has it: ``properties.common`` names common parameters that all members take.
+
+    Each becomes a parameter of the initiative, and is passed on to each member that says nothing else of it; a member whose
+    definition has no such parameter names it in ``without``. Raises InvalidPolicy.
+    """
+    properties = Reader(document, origin).object("properties")
+    if not properties.has("common"):
+        return document
+    names = properties.object("common").only(("parameters",)).texts("parameters")
+    parameters = dict(properties.mapping("parameters"))
+    for name in names:
+        if name not in _common()["parameters"]:
+            raise InvalidPolicy(
+                f"{properties.path}.common.parameters names {name!r}, which is no common parameter",
+                where=origin,
+                hint=nearest(name, list(_common()["parameters"])),
+            )
+        parameters.setdefault(name, _about(["object"], _common()["parameters"][name]))
+    members = []
+    for at, member in enumerate(properties.objects("policyDefinitions")):
+        without = member.texts("without")
+        passed = {name: {"value": f"[parameters('{name}')]"} for name in names if name not in without}
+        written = {k: v for k, v in properties.array("policyDefinitions")[at].items() if k != "without"}
+        members.append({**written, "parameters": {**passed, **member.mapping("parameters")}})
+    rest = {key: value for key, value in document["properties"].items() if key != "common"}
+    return {**document, "properties": {**rest, "parameters": parameters, "policyDefinitions": members}}
+
+
 def _about(kinds: Any, parameter: Any) -> Any:
     """The parameter with the kinds that it is about in its description."""
     metadata = parameter["metadata"]

@@ -11,11 +11,18 @@ from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import check_fixed
 from aksp.errors import InvalidPolicy
-from aksp.model.definition import MISSING, AzureDefinition, Definition, Parameter, ParameterType, ResourceKind
+from aksp.model.definition import (
+    MISSING,
+    SEVERITIES,
+    AzureDefinition,
+    Definition,
+    Parameter,
+    ParameterType,
+    ResourceKind,
+)
 
 MODE = "Microsoft.Kubernetes.Data"
 _OPTION = re.compile(r"--[A-Za-z0-9][-\w]*(?:/--[A-Za-z0-9][-\w]*)?")
-SEVERITIES = ("low", "medium", "high", "critical")
 
 #: What an object of the document may have (Azure: "Azure Policy definition structure"; notes on details: "policyRule.then.details").
 PROPERTIES = (
@@ -137,7 +144,7 @@ def definition_of(properties: Reader, *, slug: str, name: str, template: Templat
     details = then.object("details").only(_DETAILS, _REFUSED)
     details.object("templateInfo").only(_TEMPLATE_INFO)
     parameters = {
-        key: _parameter(key, Reader(body, origin, f"{path}.parameters.{key}"))
+        key: parameter_from(key, Reader(body, origin, f"{path}.parameters.{key}"))
         for key, body in properties.mapping("parameters").items()
     }
     kinds = _kinds(details)
@@ -234,7 +241,8 @@ def _groups(metadata: Reader, parameters: Mapping[str, Parameter]) -> tuple[tupl
     return tuple(groups)
 
 
-def _parameter(name: str, body: Reader) -> Parameter:
+def parameter_from(name: str, body: Reader) -> Parameter:
+    """Read one parameter of a definition or an initiative. Raises InvalidPolicy."""
     metadata = Reader(body.only(_PARAMETER).mapping("metadata"), body.origin, f"{body.path}.metadata")
     written = body.text("type")
     kind = next((t for t in ParameterType if t.lower() == written.lower()), None)

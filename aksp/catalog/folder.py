@@ -1,4 +1,7 @@
-"""A folder of definitions: ``<slug>/definition.json`` with its Rego beside it, ``lib/*.rego`` shared."""
+"""A folder of definitions: ``<slug>/definition.json`` with its Rego beside it, ``lib/*.rego`` shared.
+
+Initiatives lie in it as ``initiatives/<slug>.json``.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aksp.catalog.common import BUNDLED, joined
+from aksp.catalog.common import BUNDLED, joined, joined_initiative
 from aksp.catalog.document import Reader, definition_from
+from aksp.catalog.initiatives import initiative_from
 from aksp.catalog.interface import BrokenDefinition
 from aksp.catalog.template import Template, template_from, template_from_base64
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition, RegoModule
+from aksp.model.initiative import Initiative
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
 #: The folder of shared modules.
 LIBRARIES = "lib"
+#: The folder of initiatives.
+INITIATIVES = "initiatives"
 _PACKAGE = re.compile(r"^\s*package\s+lib\.([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -29,12 +36,13 @@ class Folder:
         self._root = root
 
     def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+        """The definitions."""
         if not self._root.is_dir():
             return
         libraries = self._libraries()
         for folder in sorted(self._root.iterdir()):
             path = folder / "definition.json"
-            if folder.name == LIBRARIES or not folder.is_dir():
+            if folder.name in (LIBRARIES, INITIATIVES) or not folder.is_dir():
                 continue
             if path.exists() or path.is_symlink():
                 yield self._read_or_broken(path, libraries)
@@ -47,6 +55,15 @@ class Folder:
                     hint="write one: docs/definitions.md has an example",
                 )
                 yield BrokenDefinition(slug=folder.name, error=error)
+
+    def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
+        """The initiatives, and those that cannot be loaded."""
+        for path in sorted((self._root / INITIATIVES).glob("*.json")):
+            try:
+                document = initiative_as_json(path)
+                yield initiative_from(document, slug=path.stem, origin=str(path))
+            except InvalidPolicy as error:
+                yield BrokenDefinition(slug=path.stem, error=error)
 
     def _read_or_broken(
         self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]
@@ -157,15 +174,33 @@ def bundled() -> list[Definition]:
     return found
 
 
-def is_bundled(definition: Definition) -> bool:
-    """Whether a definition comes with aksp, and so is in every add-on already."""
+def bundled_initiatives() -> list[Initiative]:
+    """The initiatives that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
+    found: list[Initiative] = []
+    for one in Folder(BUNDLED).initiatives():
+        if isinstance(one, BrokenDefinition):
+            raise one.error
+        found.append(one)
+    return found
+
+
+def is_bundled(definition: Definition | Initiative) -> bool:
+    """Whether it comes with aksp, and so is in every add-on already."""
     return Path(definition.origin).is_relative_to(BUNDLED)
 
 
 def as_json(path: Path) -> Any:
     """A definition's document, whole, for ``aksp definitions show -o json``. Raises InvalidPolicy."""
+    return joined(_decoded(path), str(path))
+
+
+def initiative_as_json(path: Path) -> Any:
+    """An initiative's document, whole. Raises InvalidPolicy."""
+    return joined_initiative(_decoded(path), str(path))
+
+
+def _decoded(path: Path) -> Any:
     try:
-        document = decode_held(_text(path))
+        return decode_held(_text(path))
     except (ValueError, RecursionError) as error:
         raise InvalidPolicy(f"not JSON: {error}", where=str(path)) from error
-    return joined(document, str(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,14 +10,22 @@ from aksp.catalog.common import unavailable
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition
+from aksp.model.initiative import Initiative
+
+#: What an assignment may name.
+Assignable = Definition | Initiative
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BrokenDefinition:
-    """A definition that cannot be loaded, by what it would be called, and why."""
+    """A definition or an initiative that cannot be loaded, by what it would be called, and why."""
 
     slug: str
     error: InvalidPolicy
+
+
+class NotHad(InvalidInput):
+    """A definition of Azure's that cannot be had here, with the reason."""
 
 
 class Catalog(Protocol):
@@ -28,15 +36,17 @@ class Catalog(Protocol):
 
 
 class Catalogs:
-    """Several catalogues as one.
+    """Several catalogues as one, with the initiatives of their definitions.
 
-    A definition may not have a name that an earlier one has: an assignment could mean either. Whatever is wrong
-    with one definition concerns it alone.
+    A definition or an initiative may not have a name that an earlier one has: an assignment could mean either. Whatever
+    is wrong with one concerns it alone.
     """
 
-    def __init__(self, catalogs: Sequence[Catalog]) -> None:
+    def __init__(self, catalogs: Sequence[Catalog], initiatives: Iterable[Initiative | BrokenDefinition] = ()) -> None:
         self._catalogs = catalogs
+        self._sets = initiatives
         self._all: dict[str, Definition] | None = None
+        self._initiatives: dict[str, Initiative] = {}
         self._broken: list[BrokenDefinition] = []
 
     def __iter__(self) -> Iterator[Definition]:
@@ -44,24 +54,41 @@ class Catalogs:
         return iter(self._load().values())
 
     @property
+    def initiatives(self) -> Sequence[Initiative]:
+        """The initiatives that can be loaded, by slug."""
+        self._load()
+        return tuple(self._initiatives.values())
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What the definitions that can be loaded may be called, in lower case, and their slugs."""
+        return {name: one.slug for one in self for name in names_of(one)}
+
+    @property
     def broken(self) -> Sequence[BrokenDefinition]:
-        """The definitions that cannot be loaded."""
+        """The definitions and the initiatives that cannot be loaded."""
         self._load()
         return self._broken
 
     def _load(self) -> dict[str, Definition]:
         if self._all is None:
             found: dict[str, Definition] = {}
-            owners: dict[str, Definition] = {}
-            for one in (one for catalog in self._catalogs for one in catalog):
+            sets: dict[str, Initiative] = {}
+            owners: dict[str, Assignable] = {}
+            for one in (*(one for catalog in self._catalogs for one in catalog), *self._sets):
                 if isinstance(one, BrokenDefinition):
                     self._broken.append(one)
-                elif (taken := next((name for name in _names(one) if name in owners), None)) is not None:
+                    continue
+                names = names_of(one)
+                if (taken := next((name for name in names if name in owners), None)) is not None:
                     self._broken.append(BrokenDefinition(slug=one.slug, error=_taken(one, taken, owners[taken])))
+                    continue
+                owners.update(dict.fromkeys(names, one))
+                if isinstance(one, Initiative):
+                    sets[one.slug] = one
                 else:
-                    owners.update(dict.fromkeys(_names(one), one))
                     found[one.slug] = one
-            self._all = dict(sorted(found.items()))
+            self._all, self._initiatives = dict(sorted(found.items())), dict(sorted(sets.items()))
         return self._all
 
     def get(self, identifier: str) -> Definition:
@@ -70,22 +97,31 @@ class Catalogs:
         Raises InvalidPolicy for one that cannot be loaded, InvalidInput, naming the nearest, for one not there, and with
         the reason for one of Azure's that cannot be had.
         """
+        found = self.find(identifier)
+        if isinstance(found, Initiative):
+            raise InvalidInput(
+                f"{identifier!r} is an initiative, and a definition is asked for",
+                hint=f"`aksp initiatives show {found.slug}` shows it and its definitions",
+            )
+        return found
+
+    def find(self, identifier: str) -> Assignable:
+        """A definition or an initiative, as get() finds a definition."""
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
         definitions = self._load()
-        for definition in definitions.values():
-            if wanted in _names(definition):
-                return definition
-        for one in self._broken:
-            if wanted == one.slug.lower():
-                raise one.error
+        everything: list[Assignable] = [*definitions.values(), *self._initiatives.values()]
+        for one in everything:
+            if wanted in names_of(one):
+                return one
+        for broken in self._broken:
+            if wanted == broken.slug.lower():
+                raise broken.error
         for missing in unavailable():
             if wanted in (missing["id"], missing["name"].lower()):
-                raise InvalidInput(
-                    f"Azure's {missing['name']} cannot be had: {missing['reason']}", hint=missing["instead"]
-                )
+                raise NotHad(f"Azure's {missing['name']} cannot be had: {missing['reason']}", hint=missing["instead"])
         unknown = [one.slug for one in self._broken]
         beside = f"; {', '.join(unknown)} cannot be loaded" if unknown else ""
-        near = nearest(wanted, definitions)
+        near = nearest(wanted, [*definitions, *self._initiatives])
         # There are too many to name them all.
         hint = (
             f"{near} (`aksp definitions` lists all{beside})"
@@ -95,22 +131,22 @@ class Catalogs:
         raise InvalidInput(f"there is no definition {identifier!r}", hint=hint)
 
 
-def _names(definition: Definition) -> list[str]:
-    """What assignments may call a definition, in lower case."""
-    of_azure = (name for one in definition.azure for name in (one.id, one.name))
-    names = (definition.slug, definition.name, definition.azure_policy_id, *of_azure)
+def names_of(one: Assignable) -> list[str]:
+    """What assignments may call a definition or an initiative, in lower case."""
+    of_azure = (name for each in one.azure for name in (each.id, each.name))
+    names = (one.slug, one.name, one.azure_policy_id, *of_azure)
     return list(dict.fromkeys(name.lower() for name in names if name))
 
 
-def _taken(definition: Definition, name: str, other: Definition) -> InvalidPolicy:
-    if name == definition.slug.lower():
-        return InvalidPolicy(
-            f"definition {definition.slug!r} is there already, from {other.origin}",
-            where=definition.origin,
-            hint="rename the folder of yours",
-        )
+def _taken(one: Assignable, name: str, other: Assignable) -> InvalidPolicy:
+    what, place = ("initiative", "file") if isinstance(one, Initiative) else ("definition", "folder")
+    whose = "initiative" if isinstance(other, Initiative) else "definition"
+    if name == one.slug.lower():
+        # Where the other is of the same kind, the words are enough.
+        there = f"{what} {one.slug!r} is there already" if what == whose else f"{whose} {other.slug!r} has its name"
+        return InvalidPolicy(f"{there}, from {other.origin}", where=one.origin, hint=f"rename the {place} of yours")
     return InvalidPolicy(
-        f"its name or azurePolicyId {name!r} is that of definition {other.slug!r}, from {other.origin}",
-        where=definition.origin,
-        hint="give it another; without a name it is called after its folder",
+        f"its name or azurePolicyId {name!r} is that of {whose} {other.slug!r}, from {other.origin}",
+        where=one.origin,
+        hint=f"give it another; without a name it is called after its {place}",
     )

@@ -17,6 +17,7 @@ from aksp.errors import AkspError, InvalidInput, InvalidPolicy
 from aksp.kube.connection import Connection
 from aksp.model.assignment import Assignment
 from aksp.model.definition import Definition, ResourceKind
+from aksp.model.initiative import Initiative
 
 
 def enable_in(
@@ -81,21 +82,24 @@ def read_ca(path: Path | None) -> str | None:
 
 def _kinds(workspace: str | None, connection: Connection | None) -> tuple[Listed, ...]:
     """The kinds of all definitions: bundled, the workspace's and, asked for, the cluster's own."""
-    from aksp.addon.install.installation import cluster_definitions, listed_kinds
+    from aksp.addon.install.installation import cluster_definitions, cluster_initiatives, listed_kinds
+    from aksp.assigned import problem_of
     from aksp.engine import Engine
     from aksp.kube.kinds import Discovery
     from aksp.store.cluster import ClusterStore
-    from aksp.workspace import Workspace, compile_definition, problem_of
+    from aksp.workspace import Workspace, compile_definition
 
     opened = Workspace.open(workspace)
     catalog = opened.catalog
     for broken in catalog.broken:
         note(f"definition {broken.slug} cannot be loaded, so its kinds get no rights: {problem_of(broken.error)}")
     definitions = [*catalog]
+    own_initiatives: list[Initiative] = []
     assignments = [*opened.store.assignments()]
     discovery = None
     if connection is not None:
         definitions += cluster_definitions(connection, note)
+        own_initiatives += cluster_initiatives(connection)
         discovery = Discovery(connection)
         with suppress(AkspError):
             # Before the add-on's first time there are none.
@@ -107,27 +111,31 @@ def _kinds(workspace: str | None, connection: Connection | None) -> tuple[Listed
             with suppress(InvalidPolicy):
                 definition = compile_definition(engine, definition)
             compiled.append(definition)
-    return listed_kinds(compiled, discovery, note, _assigned(definitions, assignments))
+    assigned = _assigned(definitions, [*catalog.initiatives, *own_initiatives], assignments)
+    return listed_kinds(compiled, discovery, note, assigned)
 
 
-def _assigned(definitions: Sequence[Definition], assignments: Iterable[Assignment]) -> set[ResourceKind]:
+def _assigned(
+    definitions: Sequence[Definition], initiatives: Sequence[Initiative], assignments: Iterable[Assignment]
+) -> set[ResourceKind]:
     """The kinds that assignments give definitions which take them from parameters."""
     from datetime import UTC, datetime
 
+    from aksp.assigned import judged_for
     from aksp.catalog.interface import Catalogs
     from aksp.compliance.expressions import is_expression
-    from aksp.workspace import ready_for
 
     by_parameter = [one for one in definitions if any(is_expression(f) for k in one.kinds for f in (k.kind, k.group))]
-    catalog = Catalogs([by_parameter])
+    catalog = Catalogs([by_parameter], initiatives)
     found: set[ResourceKind] = set()
     used: set[str] = set()
     for assignment in assignments:
         # Most are of other definitions; those that are wrong are told where they are judged.
         with suppress(InvalidInput):
-            definition = catalog.get(assignment.definition_id)
-            found.update(ready_for(assignment, definition, (), None, datetime.now(UTC)).selection.kinds)
-            used.add(definition.slug)
+            of = catalog.find(assignment.definition_id)
+            for ready in judged_for(assignment, of, catalog, (), None, datetime.now(UTC)).ready:
+                found.update(ready.selection.kinds)
+                used.add(ready.definition.slug)
     for one in by_parameter:
         if one.slug not in used:
             note(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from aksp.catalog.interface import Assignable
     from aksp.model.definition import Definition
 
 #: Set by the scripts of ``aksp completion``; typer makes the name from the command's.
@@ -49,9 +50,27 @@ def catalog(ctx: typer.Context) -> list[Definition]:
         return bundled()
 
 
+def assignable(ctx: typer.Context) -> list[Assignable]:
+    """The definitions and initiatives of the catalogue; where the workspace cannot be read, what comes with aksp."""
+    from aksp.catalog.folder import bundled_initiatives
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    try:
+        initiatives = list(Workspace.open(_workspace(ctx)).catalog.initiatives)
+    except (AkspError, OSError):
+        initiatives = bundled_initiatives()
+    return [*catalog(ctx), *initiatives]
+
+
 def definitions(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The definitions of the catalogue."""
-    return [(one.slug, one.display_name) for one in catalog(ctx)]
+    """The definitions and initiatives of the catalogue."""
+    return [(one.slug, one.display_name) for one in assignable(ctx)]
+
+
+def initiatives(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The initiatives of the catalogue."""
+    return [(one.slug, one.display_name) for one in assignable(ctx) if hasattr(one, "members")]
 
 
 def categories(ctx: typer.Context, incomplete: str) -> Candidates:

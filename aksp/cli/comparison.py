@@ -132,7 +132,7 @@ class Comparison:
     def _tell(self) -> None:
         assert self.report is not None  # begin comes first
         known = sum(1 for key in self.baseline if key in self.found)
-        lines = {line.name for line in self.report.assignments}
+        lines = {line.name for line in self.report.judged}
         # What was left out is not known to be gone.
         some = bool(self.report.target.filters)
         gone = sum(not some or one.assignment in lines for one in self.baseline.values()) - known

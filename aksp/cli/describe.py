@@ -1,13 +1,16 @@
-"""A definition in words, for ``aksp definitions show``."""
+"""A definition or an initiative in words, for ``aksp definitions show`` and ``aksp initiatives show``."""
 
 from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping
 
 from aksp.cli.options import long_default, option_of
 from aksp.compliance.expressions import is_expression
+from aksp.compliance.members import last_segment, unavailable_members
 from aksp.model.definition import Definition, Parameter
+from aksp.model.initiative import Initiative
 
 
 def describe_definition(definition: Definition, *, unplanned: str = "", rego: bool = False) -> str:
@@ -48,6 +51,39 @@ def judged(definition: Definition) -> str:
     """The kinds that it judges, in words; of many the first."""
     kinds = list(dict.fromkeys("any" if is_expression(kind.kind) else kind.kind for kind in definition.kinds))
     return ", ".join(kinds if len(kinds) <= 6 else [*kinds[:3], f"{len(kinds) - 3} more"])
+
+
+def describe_initiative(initiative: Initiative, known: Mapping[str, str]) -> str:
+    """Headed paragraphs, 80 columns. ``known`` has the slugs of the definitions that there are, by all their names."""
+    fields = [
+        ("Name", initiative.slug),
+        ("Display name", initiative.display_name),
+        ("Id", initiative.name),
+        *([("Azure name", initiative.azure_policy_id)] if initiative.azure_policy_id else []),
+        ("Category", initiative.category),
+        ("Version", initiative.version),
+    ]
+    lines = [f"{name + ':':<14}{value}" for name, value in fields]
+    lines += ["", textwrap.fill(initiative.description, 80)]
+    for text in initiative.differences:
+        lines.append(textwrap.fill(text, 80, initial_indent="  - ", subsequent_indent="    "))
+    lines += ["", "Members:"]
+    for one in initiative.members:
+        called = last_segment(one.definition_id)
+        slug = known.get(called.lower())
+        named = one.reference if slug == one.reference else f"{one.reference}: {slug or f'not available ({called})'}"
+        groups = f", in {', '.join(one.groups)}" if one.groups else ""
+        lines.append(textwrap.fill(named + groups, 80, initial_indent="  ", subsequent_indent="      "))
+    if gone := unavailable_members(initiative, known):
+        told = (
+            f"{len(gone)} of {len(initiative.members)} members are not available: no definition here stands for them."
+        )
+        lines += ["", textwrap.fill(f"{told} In reports each is an error, unless its effect is Disabled.", 80)]
+    lines += ["", "Parameters:"]
+    for parameter in initiative.parameters.values():
+        lines += _parameter(parameter)
+    lines += ["", f"Assign it:  aksp assign {initiative.slug} {_example(initiative)}".rstrip()]
+    return "\n".join(lines)
 
 
 def _standing(definition: Definition) -> list[str]:
@@ -101,7 +137,7 @@ def _parameter(parameter: Parameter) -> list[str]:
     return lines
 
 
-def _example(definition: Definition) -> str:
+def _example(definition: Definition | Initiative) -> str:
     needed = [p for p in definition.parameters.values() if p.required]
     needed += [definition.parameters[names[0]] for names in definition.require_any_of]
     return " ".join(f"{option_of(p)} {p.metavar or 'VALUE'}" for p in needed)

@@ -250,7 +250,7 @@ def exit_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode:
     report = comparison.report
     assert report is not None  # it is written by now
     if request.fail_on is not FailOn.NONE and not request.compared.write_baseline:
-        enforced = {line.name for line in report.assignments if line.enforced}
+        enforced = {line.name for line in report.judged if line.enforced}
         broken = (
             (one.assignment for one in comparison.new)
             if request.compared.fail_on_new

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from aksp.assigned import references_of
 from aksp.cli.ci import say
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.covered import Covered, covers_words
@@ -15,8 +16,10 @@ from aksp.cli.options import ListFormat, StoreKind
 from aksp.cli.stores import print_documents, store_of
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
+from aksp.gatekeeper.names import legal
 from aksp.model import times
 from aksp.model.assignment import Assignment, ExemptedResource, Exemption, ExemptionCategory
+from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.report.parse import read_report
 from aksp.report.selecting import entries, selection
@@ -76,19 +79,24 @@ def _from_options(request: ExemptRequest, assigned: Mapping[str, Assignment], op
         raise InvalidInput("--select chooses violations of a report", hint="add --from-report FILE")
     if request.assignment is None:
         raise InvalidInput("--assignment is missing", hint=nearest("", assigned))
-    assignment = _known(request.assignment, assigned)
+    assignment, references = _known(request.assignment, assigned)
     covered = request.covered
     if not covered.named and not request.anywhere:
         raise InvalidInput(
             f"this would exempt everything from {assignment.name}",
             hint="name a resource, -n NAMESPACE, -c CONTAINER or --image IMAGE; --scope / means everything",
         )
+    definition = None
     try:
-        definition = opened.definition_of(assignment)
+        found = opened.definition_of(assignment)
     except InvalidInput:
-        definition = None  # what is assigned in a cluster may be of a definition that is there alone
+        pass  # what is assigned in a cluster may be of a definition that is there alone
+    else:
+        # Members of an initiative may be about several kinds.
+        definition = None if isinstance(found, Initiative) else found
+        _check_members(assignment, references, references_of(found))
     return request.grounds.exemption(
-        request.name or _name(assignment.name, covered), assignment, covered.entries(definition)
+        request.name or _name(request.assignment, covered), assignment, covered.entries(definition), references
     )
 
 
@@ -109,20 +117,29 @@ def _from_report(request: ExemptRequest, assigned: Mapping[str, Assignment]) -> 
         raise InvalidInput(
             "no violation of the report is selected, so there is nothing to exempt", where=request.report
         )
-    return [
-        request.grounds.exemption(
-            request.name if request.name and len(found) == 1 else f"{request.name or 'known'}-{name}",
-            _known(name, assigned),
-            resources,
-        )
-        for name, resources in found.items()
-    ]
+    made = []
+    for name, resources in found.items():
+        assignment, references = _known(name, assigned)
+        alone = request.name if request.name and len(found) == 1 else f"{request.name or 'known'}-{legal(name)}"
+        made.append(request.grounds.exemption(alone, assignment, resources, references))
+    return made
 
 
-def _known(name: str, assigned: Mapping[str, Assignment]) -> Assignment:
-    if name not in assigned:
-        raise InvalidInput(f"there is no assignment {name!r}", hint=nearest(name, assigned))
-    return assigned[name]
+def _check_members(assignment: Assignment, references: Sequence[str], there: Sequence[str]) -> None:
+    known = [one.lower() for one in there]
+    for reference in references:
+        if reference.lower() not in known:
+            raise InvalidInput(
+                f"assignment {assignment.name!r} has no member {reference!r}", hint=nearest(reference, there)
+            )
+
+
+def _known(name: str, assigned: Mapping[str, Assignment]) -> tuple[Assignment, tuple[str, ...]]:
+    """The assignment that is named, and the reference id of the member of its initiative where NAME/REFERENCE is."""
+    own, _, reference = name.partition("/")
+    if own not in assigned:
+        raise InvalidInput(f"there is no assignment {own!r}", hint=nearest(own, assigned))
+    return assigned[own], (reference,) if reference else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +153,9 @@ class Grounds:
     description: str
     metadata: Mapping[str, str]
 
-    def exemption(self, name: str, of: Assignment, resources: Sequence[ExemptedResource]) -> Exemption:
+    def exemption(
+        self, name: str, of: Assignment, resources: Sequence[ExemptedResource], references: tuple[str, ...] = ()
+    ) -> Exemption:
         """An exemption on these grounds. Raises InvalidInput for one that cannot be, or would cover nothing."""
         if not NAME.fullmatch(name):
             raise InvalidInput(f"--name {name!r}: expected lower-case letters, digits, - and .")
@@ -160,6 +179,7 @@ class Grounds:
             description=self.description,
             metadata=self.metadata,
             resources=tuple(resources),
+            references=references,
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from aksp import __version__
+from aksp.assigned import Judged, judged_for, problem_of
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ColorWhen, ExplainFormat
@@ -39,7 +40,7 @@ from aksp.report.explain.explanation import AssignmentExplanation, Case, Explana
 from aksp.report.interface import Style
 from aksp.runners import as_it_is, in_json
 from aksp.scan import Scan, ScanResult
-from aksp.workspace import Workspace, plan_of, prepare, problem_of, ready_for
+from aksp.workspace import Workspace, plan_of, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,21 +84,31 @@ class ExplainContext:
     def ready(self, target: Scope | None) -> list[Ready]:
         """The assignments that reach a target, made ready; None is files without a cluster.
 
-        Those whose definition cannot be loaded are told and left out.
+        Those that cannot be judged are told and left out.
         """
-        ready = []
+        ready: list[Ready] = []
         for one in self.assignments:
             if target is None or reaches(one, target):
                 try:
-                    ready.append(self.ready_for(one, target))
+                    judged = self.judged(one, target)
                 except InvalidPolicy as error:
                     note(f"assignment {one.name} is not judged: {problem_of(error)}")
+                    continue
+                ready += judged.ready
+                for broken in judged.broken:
+                    if not broken.disabled:
+                        note(f"assignment {broken.assignment.full_name} is not judged: {broken.problem}")
         return ready
 
-    def ready_for(self, assignment: Assignment, target: Scope | None) -> Ready:
-        """One assignment, made ready. Raises InvalidInput for one that is wrong."""
-        definition = self.workspace.definition_of(assignment)
-        return ready_for(assignment, definition, self.exemptions, target, self.now)
+    def judged(self, assignment: Assignment, target: Scope | None) -> Judged:
+        """What is judged of one assignment. Raises InvalidInput for one that is wrong."""
+        found = self.workspace.definition_of(assignment)
+        return judged_for(assignment, found, self.workspace.catalog, self.exemptions, target, self.now)
+
+    @property
+    def by_name(self) -> Mapping[str, Assignment]:
+        """The assignments by their names."""
+        return {one.name: one for one in self.assignments}
 
     def judge(self, plan: Plan, inventory: ObjectSource, target: Target, *, compliant: bool = False) -> ScanResult:
         """Scan an inventory, as ``aksp compliance`` does."""
@@ -126,7 +137,8 @@ def answer(request: ExplainRequest) -> None:
         )
         if not context.assignments:
             note(f"nothing is assigned in {workspace.root}: `aksp assign` lists what can be")
-        _write(explain_resource(context) if "/" in request.subject else explain_assignment(context), request)
+        is_resource = "/" in request.subject and request.subject.partition("/")[0] not in context.by_name
+        _write(explain_resource(context) if is_resource else explain_assignment(context), request)
 
 
 def explain_resource(context: ExplainContext) -> ResourceExplanation:
@@ -244,7 +256,7 @@ def _explanation(
         for each, some in zip(stands, found, strict=True)
     ]
     cases.sort(key=_place_among)
-    known = {one.key.name for one in ready}
+    known = {one.assignment.name for one in ready}
     place = _place(Scope(target.scope), first.parent or first.resource)
     return ResourceExplanation(
         version=__version__,
@@ -299,38 +311,40 @@ def _place(target: Scope, resource: Resource) -> Scope:
 
 
 def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
-    """Explain the assignment that is named. Raises InvalidInput when it is not there."""
+    """Explain the assignment that is named, or the member, NAME/REFERENCE. Raises InvalidInput when it is not there."""
     asked = context.request
     if asked.container:
         raise InvalidInput("-c names a container of a resource, and this is an assignment")
-    by_name = {one.name: one for one in context.assignments}
-    if asked.subject not in by_name:
-        known = nearest(asked.subject, by_name)
+    by_name = context.by_name
+    name, _, reference = asked.subject.partition("/")
+    if name not in by_name:
+        known = nearest(name, by_name)
         raise InvalidInput(
             f"there is no assignment {asked.subject!r} in {context.workspace.root}",
             hint=f"{known}{'' if known.endswith('?') else ';'} a resource is written KIND/NAME, as in pod/web-1",
         )
-    assignment = by_name[asked.subject]
+    assignment = by_name[name]
     if asked.files:
         manifests = _manifests(context, asked.namespace)
-        return _stands(context, assignment, asked.written_scope, manifests, asked.written)
+        return _stands(context, assignment, reference, asked.written_scope, manifests, asked.written)
     where = asked.where
     if not where.cluster and not where.context and current_context(where.kubeconfig) is None:
-        return _stands(context, assignment, None, None, None)
+        return _stands(context, assignment, reference, None, None, None)
     with where.connected() as connection:
         target = where.target(connection)
         cluster = Cluster(context.engine, connection, namespaces=[asked.namespace] if asked.namespace else [])
-        return _stands(context, assignment, Scope(target.scope), cluster, target)
+        return _stands(context, assignment, reference, Scope(target.scope), cluster, target)
 
 
 def _stands(
     context: ExplainContext,
     assignment: Assignment,
+    reference: str,
     scope: Scope | None,
     inventory: ObjectSource | None,
     target: Target | None,
 ) -> AssignmentExplanation:
-    ready = context.ready_for(assignment, scope)
+    ready = _one_of(context.judged(assignment, scope), assignment, reference)
     explained = AssignmentExplanation(
         version=__version__,
         evaluated_at=context.now,
@@ -345,6 +359,26 @@ def _stands(
     outcome = context.judge(plan_of(scope or Scope("/"), [ready]), inventory, target)
     (summary,) = outcome.report.assignments
     return replace(explained, target=target, summary=summary, results=outcome.report.results, gaps=outcome.report.gaps)
+
+
+def _one_of(judged: Judged, assignment: Assignment, reference: str) -> Ready:
+    """What is judged of an assignment, or the member of it that is named. Raises InvalidInput."""
+    by_reference = {one.assignment.reference.lower(): one for one in judged.ready}
+    if (found := by_reference.get(reference.lower())) is not None:
+        return found
+    for broken in judged.broken:
+        if reference and broken.assignment.reference.lower() == reference.lower():
+            raise InvalidInput(f"{broken.assignment.full_name} cannot be judged: {broken.problem}")
+    names = [one.assignment.full_name for one in judged.ready]
+    if not reference:
+        raise InvalidInput(
+            f"assignment {assignment.name!r} is of an initiative, and one of its members can be explained",
+            hint=f"members: {', '.join(names)}",
+        )
+    raise InvalidInput(
+        f"assignment {assignment.name!r} has no member {reference!r}",
+        hint=nearest(f"{assignment.name}/{reference}", names),
+    )
 
 
 def _write(explanation: Explanation, request: ExplainRequest) -> None:

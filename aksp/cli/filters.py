@@ -48,7 +48,8 @@ class Filters:
         assignments, severities = _parts(self.assignments), [one.lower() for one in _parts(self.severities)]
         known = [one.name for one in workspace.store.assignments()]
         for pattern in assignments:
-            if not any(fnmatchcase(name, pattern) for name in known):
+            whole = pattern.partition("/")[0]
+            if not any(fnmatchcase(name, whole) for name in known):
                 raise InvalidInput(
                     f"--assignment {pattern}: there is no such assignment in {workspace.root}",
                     hint=nearest(pattern, known),
@@ -70,7 +71,7 @@ class Filters:
 def _slugs(workspace: Workspace, name: str) -> list[str]:
     """What a plan calls a definition that is given by any of its names."""
     try:
-        return [workspace.catalog.get(name).slug]
+        return [workspace.catalog.find(name).slug]
     except InvalidPolicy:
         return [name]  # one that cannot be loaded is called as it is assigned
 

@@ -49,7 +49,7 @@ def last_report(choice: ClusterChoice, notes: Notes, *, now: datetime | None = N
         notes.note(
             "nothing is assigned in the cluster: `aksp assign … --store cluster` does, `aksp sync` sends what is here"
         )
-    named = {each.definition for each in report.assignments}
+    named = {each.definition for each in report.judged}
     return replace(report, rules={each.slug: each.rule for each in bundled() if each.slug in named})
 
 

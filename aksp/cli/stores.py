@@ -12,7 +12,7 @@ from aksp.cli.listing import print_document
 from aksp.cli.options import ListFormat, StoreKind
 
 if TYPE_CHECKING:
-    from aksp.model.definition import Definition
+    from aksp.catalog.interface import Assignable
     from aksp.store.cluster import ClusterStore
     from aksp.store.interface import Store
 
@@ -109,17 +109,22 @@ def delete(
             say(f"there is no {word}, so nothing was deleted")
 
 
-def own_resource(definition: Definition) -> dict[str, Any] | None:
-    """The custom resource of a workspace's own definition; None for one that comes with aksp.
+def own_resource(definition: Assignable) -> dict[str, Any] | None:
+    """The custom resource of a workspace's own definition or initiative; None for one that comes with aksp.
 
     Raises InvalidPolicy for one that a cluster cannot hold.
     """
     from pathlib import Path
 
-    from aksp.catalog.custom import resource_of
-    from aksp.catalog.folder import as_json, is_bundled
+    from aksp.catalog import custom, initiatives
+    from aksp.catalog.folder import as_json, initiative_as_json, is_bundled
+    from aksp.model.initiative import Initiative
 
-    return None if is_bundled(definition) else resource_of(definition, as_json(Path(definition.origin)))
+    if is_bundled(definition):
+        return None
+    if isinstance(definition, Initiative):
+        return initiatives.resource_of(definition, initiative_as_json(Path(definition.origin)))
+    return custom.resource_of(definition, as_json(Path(definition.origin)))
 
 
 def print_documents(output: ListFormat, documents: Sequence[Mapping[str, Any]]) -> None:

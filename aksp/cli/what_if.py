@@ -46,7 +46,7 @@ def what_if(
 
 def _tell_stopped(report: Report) -> None:
     """Say which workloads could no longer start, and what else would be refused."""
-    enforced = {line.name for line in report.assignments if line.enforced}
+    enforced = {line.name for line in report.judged if line.enforced}
     workloads: dict[str, bool] = {}
     others: dict[str, bool] = {}
     for one in report.results:

@@ -8,41 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import merge
 from itertools import pairwise
 
 from aksp.compliance.evaluation import counted
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.nothing import idle
-from aksp.compliance.plan import BrokenAssignment, Plan, Ready
+from aksp.compliance.plan import Plan, Ready
 from aksp.compliance.results import SharedResults, order, results_of
 from aksp.compliance.rollup import percentage, roll_up, state_of
-from aksp.model.assignment import Exemption
+from aksp.compliance.summaries import StateCount, broken_summary, initiative_summary, members_of, ready_summary
+from aksp.model.assignment import Exemption, full_name
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Finding, Gap, Result, SourceLocation
-from aksp.model.effect import UNKNOWN_EFFECT
 from aksp.model.resource import Container, Document, Problem, Resource
 
 _NON_COMPLIANT, _COMPLIANT = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT
 _ERROR, _EXEMPT = ComplianceState.ERROR, ComplianceState.EXEMPT
 _NOTHING = Finding(message="")
 _NO_REASONS: Mapping[str, str] = {}
-
-
-@dataclass(slots=True)
-class _Count:
-    resources: Counter[ComplianceState] = field(default_factory=Counter)
-    containers: Counter[ComplianceState] = field(default_factory=Counter)
-
-    def add(self, other: _Count) -> None:
-        self.resources.update(other.resources)
-        self.containers.update(other.containers)
-
-    def counts(self) -> Counts:
-        return Counts(
-            resources={state: self.resources[state] for state in ComplianceState},
-            containers={state: self.containers[state] for state in ComplianceState},
-        )
 
 
 @dataclass(slots=True)
@@ -63,11 +47,22 @@ class Tally:
         self._shared = SharedResults()
         self.documents = 0
         self._collect_compliant = collect_compliant
-        self._overall = _Count()
-        self._each = [_Count() for _ in plan.ready]
+        everything = tuple(range(len(plan.ready)))
+        self._each = [StateCount() for _ in everything]
+        #: The counts of several assignments together, by their numbers: all, and the members of initiatives and of groups.
+        self._together = {
+            numbers: StateCount()
+            for numbers in (everything, *(together for _, _, together in members_of(plan)))
+            if len(numbers) != 1
+        }
+        self._overall = self._counted(everything)
         self._faults: dict[tuple[str, str], list[Resource]] = {}
         #: How many documents each assignment has judged.
         self.matched = [0] * len(plan.ready)
+
+    def _counted(self, numbers: tuple[int, ...]) -> StateCount:
+        """The count of some assignments."""
+        return self._each[numbers[0]] if len(numbers) == 1 else self._together[numbers]
 
     def fork(self) -> Tally:
         """An empty tally of the same plan, to be merged, or dropped when its list starts anew."""
@@ -79,9 +74,10 @@ class Tally:
         """Add what another tally has counted of other documents."""
         self._runs += [*other._runs, other._own]
         self.documents += other.documents
-        self._overall.add(other._overall)
         for mine, theirs in zip(self._each, other._each, strict=True):
             mine.add(theirs)
+        for numbers, together in self._together.items():
+            together.add(other._together[numbers])
         for fault, resources in other._faults.items():
             self._faults.setdefault(fault, []).extend(resources)
         self.matched = [mine + theirs for mine, theirs in zip(self.matched, other.matched, strict=True)]
@@ -129,12 +125,11 @@ class Tally:
 
         Nearly all documents of a page have no verdict of their own, so they are counted together.
         """
-        judged: Counter[int] = Counter()
-        overall: dict[int, list[ComplianceState]] = {}
+        reached_by: list[set[int]] = []
+        rolled_by: list[dict[int, ComplianceState]] = []
         for number, task in enumerate(tasks):
             self.matched[number] += len(task.documents)
             reached = {slots[at] for at in task.documents}
-            judged.update(reached)
             states: dict[int, list[ComplianceState]] = {}
             for at, verdict in verdicts[number].items():
                 states.setdefault(slots[at], []).append(verdict.state)
@@ -144,46 +139,62 @@ class Tally:
                     if slots[at] in states and at not in verdicts[number]:
                         states[slots[at]].append(_COMPLIANT)
             count = self._each[number].resources
-            count[_COMPLIANT] += len(reached) - len(states)
-            for slot, found in states.items():
-                state = _rolled(found)
+            rolled = {slot: _rolled(found) for slot, found in states.items()}
+            count[_COMPLIANT] += len(reached) - len(rolled)
+            for state in rolled.values():
                 count[state] += 1
-                overall.setdefault(slot, []).append(state)
-        self._overall.resources[_COMPLIANT] += len(judged) - len(overall)
-        for slot, found in overall.items():
-            if len(found) < judged[slot]:
-                found.append(_COMPLIANT)
-            self._overall.resources[_rolled(found)] += 1
+            reached_by.append(reached)
+            rolled_by.append(rolled)
+        for numbers, together in self._together.items():
+            judged: Counter[int] = Counter()
+            found_by: dict[int, list[ComplianceState]] = {}
+            for number in numbers:
+                judged.update(reached_by[number])
+                for slot, state in rolled_by[number].items():
+                    found_by.setdefault(slot, []).append(state)
+            together.resources[_COMPLIANT] += len(judged) - len(found_by)
+            for slot, found in found_by.items():
+                if len(found) < judged[slot]:
+                    found.append(_COMPLIANT)
+                together.resources[_rolled(found)] += 1
 
     def _count_containers(
         self, tasks: Sequence[Task], documents: Sequence[Document], verdicts: Sequence[Mapping[int, _Verdict]]
     ) -> None:
         """Count containers: per assignment, and by the roll-up over all of them."""
         sizes = [len(document.containers) for document in documents]
-        plain: set[int] = set()
-        overall: dict[tuple[int, int], list[ComplianceState]] = {}
+        plain_by: list[list[int]] = []
+        stated_by: list[list[tuple[tuple[int, int], ComplianceState]]] = []
         for number, task in enumerate(tasks):
             ready, count = self.plan.ready[number], self._each[number].containers
-            chosen = [at for at in task.documents if sizes[at]]
-            for at in chosen:
+            plain: list[int] = []
+            stated: list[tuple[tuple[int, int], ComplianceState]] = []
+            for at in task.documents:
+                if not sizes[at]:
+                    continue
                 verdict = verdicts[number].get(at)
                 if verdict is None and not ready.has_exclusions:
-                    plain.add(at)
+                    plain.append(at)
                     continue
                 states = verdict.containers if verdict else _states(ready, documents[at])
-                for index, state in enumerate(states):
-                    if state is not None:
-                        count[state] += 1
-                        overall.setdefault((at, index), []).append(state)
-            if not ready.has_exclusions:
-                count[_COMPLIANT] += sum([sizes[at] for at in chosen if at not in verdicts[number]])
-        touched: Counter[int] = Counter()
-        for (at, _), found in overall.items():
-            touched[at] += 1
-            if at in plain:
-                found.append(_COMPLIANT)
-            self._overall.containers[_rolled(found)] += 1
-        self._overall.containers[_COMPLIANT] += sum([sizes[at] - touched[at] for at in plain])
+                stated += [((at, index), state) for index, state in enumerate(states) if state is not None]
+            count.update(state for _, state in stated)
+            count[_COMPLIANT] += sum([sizes[at] for at in plain])
+            plain_by.append(plain)
+            stated_by.append(stated)
+        for numbers, together in self._together.items():
+            complying = {at for number in numbers for at in plain_by[number]}
+            found_by: dict[tuple[int, int], list[ComplianceState]] = {}
+            for number in numbers:
+                for place, state in stated_by[number]:
+                    found_by.setdefault(place, []).append(state)
+            touched: Counter[int] = Counter()
+            for (at, _), found in found_by.items():
+                touched[at] += 1
+                if at in complying:
+                    found.append(_COMPLIANT)
+                together.containers[_rolled(found)] += 1
+            together.containers[_COMPLIANT] += sum([sizes[at] - touched[at] for at in complying])
 
     def _results_of(
         self,
@@ -237,18 +248,26 @@ class Tally:
         ``unreached`` has the reasons of those whose objects could not be had, by name.
         """
         lines = [
-            _summary(ready, count, unreached.get(ready.key.name) or idle(ready))
+            ready_summary(ready, count, unreached.get(ready.key.name) or idle(ready))
             for ready, count in zip(self.plan.ready, self._each, strict=True)
         ]
-        lines += [_summary(ready, _Count(), idle(ready)) for ready in self.plan.disabled]
-        lines += map(_broken, self.plan.broken)
-        return sorted(lines, key=lambda line: line.name)
+        lines += [ready_summary(ready, StateCount(), idle(ready)) for ready in self.plan.disabled]
+        lines += map(broken_summary, self.plan.broken)
+        sets = {one.assignment.name for one in self.plan.initiatives}
+        by_name = {line.name: line for line in lines if line.assignment not in sets}
+        for assigned in self.plan.initiatives:
+            name = assigned.assignment.name
+            counts = {group: self._counted(numbers) for one, group, numbers in members_of(self.plan) if one == name}
+            members = {line.reference: line for line in lines if line.name == full_name(name, line.reference)}
+            by_name[name] = initiative_summary(assigned, members, counts, unreached)
+        return [by_name[name] for name in sorted(by_name)]
 
     def error_gaps(self) -> list[Gap]:
         """A gap for each distinct error of an assignment, since an error is never silent."""
         wrong: dict[str, list[str]] = {}
         for one in self.plan.broken:
-            wrong.setdefault(one.problem, []).append(one.assignment.name)
+            if not one.disabled:
+                wrong.setdefault(one.problem, []).append(one.assignment.full_name)
         gaps = [
             Gap(
                 reason="InvalidDefinition",
@@ -330,41 +349,3 @@ def _slots(documents: Sequence[Document]) -> list[int]:
     for at, document in enumerate(documents):
         slots.append(slots[-1] if document.parent and slots else at)
     return slots
-
-
-def _broken(one: BrokenAssignment) -> AssignmentSummary:
-    assignment = one.assignment
-    return AssignmentSummary(
-        name=assignment.name,
-        display_name=assignment.display_name or one.definition,
-        definition=one.definition,
-        definition_id=assignment.definition_id,
-        effect=one.effect or UNKNOWN_EFFECT,
-        enforcement_mode=assignment.enforcement_mode.value,
-        scope=str(assignment.scope),
-        severity="medium",
-        state=_ERROR,
-        compliance_percent=None,
-        counts=_Count().counts(),
-        message=one.problem,
-    )
-
-
-def _summary(ready: Ready, count: _Count, idle: str) -> AssignmentSummary:
-    """A line; ``idle`` is the reason to give when nothing was counted."""
-    assignment, definition = ready.assignment, ready.definition
-    state = state_of(count.resources)
-    return AssignmentSummary(
-        name=assignment.name,
-        display_name=assignment.display_name or definition.display_name,
-        definition=definition.slug,
-        definition_id=definition.name,
-        effect=ready.effect.value,
-        enforcement_mode=assignment.enforcement_mode.value,
-        scope=str(assignment.scope),
-        severity=definition.severity,
-        state=state,
-        compliance_percent=percentage(count.resources),
-        counts=count.counts(),
-        message=idle if state is ComplianceState.NOT_STARTED else "",
-    )

@@ -70,7 +70,7 @@ def compare(
 
 def judged_by(report: Report) -> frozenset[str]:
     """The assignments by which a report has judged something."""
-    return frozenset(line.name for line in report.assignments if line.compliance_percent is not None)
+    return frozenset(line.name for line in report.judged if line.compliance_percent is not None)
 
 
 def order(finding: StoredFinding) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ from aksp.model.assignment import Assignment
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """Assignments by name (patterns), definitions by slug, and severities: of what is given all must fit, of each any."""
+    """Assignments by name (patterns), definitions and initiatives by slug, and severities.
+
+    Of what is given all must fit, of each any. Members of an initiative are also called NAME/REFERENCE.
+    """
 
     assignments: Sequence[str] = ()
     definitions: Sequence[str] = ()
@@ -20,24 +23,29 @@ class Chosen:
 
     def of(self, plan: Plan) -> Plan:
         """The plan with what is chosen. What is broken stays where it cannot be told whether it is."""
-        return replace(
-            plan,
-            ready=[one for one in plan.ready if self._has(one)],
-            disabled=[one for one in plan.disabled if self._has(one)],
-            broken=[one for one in plan.broken if self._may_have(one)],
-        )
+        ready = [one for one in plan.ready if self._has(one)]
+        disabled = [one for one in plan.disabled if self._has(one)]
+        broken = [one for one in plan.broken if self._may_have(one)]
+        left = {one.assignment.name for one in [*ready, *disabled]} | {one.assignment.name for one in broken}
+        initiatives = [one for one in plan.initiatives if one.assignment.name in left]
+        return replace(plan, ready=ready, disabled=disabled, broken=broken, initiatives=initiatives)
 
     def _has(self, one: Ready) -> bool:
         return (
             self._named(one.assignment)
-            and (not self.definitions or one.definition.slug in self.definitions)
+            and self._defined(one.assignment, one.definition.slug)
             and (not self.severities or one.definition.severity.lower() in self.severities)
         )
 
     def _may_have(self, one: BrokenAssignment) -> bool:
         # A severity is the definition's, which cannot be read.
-        named = (one.definition, one.assignment.definition_id)
-        return self._named(one.assignment) and (not self.definitions or any(name in self.definitions for name in named))
+        return self._named(one.assignment) and self._defined(
+            one.assignment, one.definition, one.assignment.definition_id
+        )
+
+    def _defined(self, assignment: Assignment, *names: str) -> bool:
+        return not self.definitions or any(name in self.definitions for name in (*names, assignment.initiative))
 
     def _named(self, assignment: Assignment) -> bool:
-        return not self.assignments or any(fnmatchcase(assignment.name, pattern) for pattern in self.assignments)
+        names = (assignment.name, assignment.full_name)
+        return not self.assignments or any(fnmatchcase(name, pattern) for pattern in self.assignments for name in names)

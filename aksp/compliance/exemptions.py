@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from aksp.model.assignment import ExemptedResource, Exemption
+from aksp.model.assignment import Assignment, ExemptedResource, Exemption
 from aksp.model.compliance import Result
 from aksp.model.resource import Container, Document, Owner, Resource
 from aksp.model.scope import Scope
@@ -40,6 +40,11 @@ def unneeded(exemptions: Iterable[Exemption], results: Iterable[Result]) -> list
         shared.exemption.name for shared in {id(one.shared): one.shared for one in results}.values() if shared.exemption
     }
     return [one for one in exemptions if one.name not in waived]
+
+
+def waives(exemption: Exemption, assignment: Assignment) -> bool:
+    """Whether an exemption is from an assignment, or from a member of the initiative that it is of."""
+    return exemption.assignment == assignment.name and exemption.concerns(assignment.reference)
 
 
 def covers(exemption: Exemption, document: Document, container: Container | None, target: Scope) -> bool:

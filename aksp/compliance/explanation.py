@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from aksp.compliance.exemptions import covers
+from aksp.compliance.exemptions import covers, waives
 from aksp.compliance.nothing import disabled
 from aksp.compliance.parameters import as_called_here, effective
 from aksp.compliance.plan import Ready
@@ -144,7 +144,7 @@ def waivers(
     """The exemptions from an assignment, those that count and cover the documents first."""
     found = []
     for exemption in exemptions:
-        if exemption.assignment == ready.assignment.name:
+        if waives(exemption, ready.assignment):
             whole = any(_covers(exemption, one, None, ready) for one in documents)
             containers = dict.fromkeys(
                 c for one in documents for c in one.containers if _covers(exemption, one, c, ready)

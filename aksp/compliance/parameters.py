@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from aksp.model.definition import Definition, Parameter, ParameterType
+from aksp.model.initiative import Initiative
 
 _PORT = re.compile(r"(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?(?:/(?:TCP|UDP|SCTP))?", re.IGNORECASE)
 _QUANTITY = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?0*[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?")
@@ -56,7 +57,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "known: " + ", ".join(names) if names else "there are none"
 
 
-def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFault]:
+def faults(definition: Definition | Initiative, given: Mapping[str, Any]) -> list[ParameterFault]:
     """Everything that is wrong with the values given for a definition's parameters."""
     given = as_called_here(definition, given)
     found: list[ParameterFault] = []
@@ -95,18 +96,18 @@ def faults(definition: Definition, given: Mapping[str, Any]) -> list[ParameterFa
     return found
 
 
-def _ours(definition: Definition, name: str) -> str:
+def _ours(definition: Definition | Initiative, name: str) -> str:
     """That a value is given by both names; empty for a name that Azure does not have either."""
     ours = _azure_names(definition).get(name)
     return f"Azure's {name} is called {ours} here, which is given too" if ours else ""
 
 
-def _azure_names(definition: Definition) -> Mapping[str, str]:
+def _azure_names(definition: Definition | Initiative) -> Mapping[str, str]:
     """What parameters are called in the definitions of Azure's that one stands for, and here."""
     return {theirs: ours for one in definition.azure for theirs, ours in one.parameters.items()}
 
 
-def as_called_here(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
+def as_called_here(definition: Definition | Initiative, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values by the names that parameters have here, and the effect in its own case.
 
     So an assignment of a built-in of Azure's keeps its parameters (catalogue of Azure Policy: labelsList, cpuLimit, …;
@@ -124,7 +125,7 @@ def as_called_here(definition: Definition, given: Mapping[str, Any]) -> dict[str
     return found
 
 
-def effective(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
+def effective(definition: Definition | Initiative, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values given, and the defaults of the others."""
     defaults = {name: p.default for name, p in definition.parameters.items() if p.has_default}
     return {**defaults, **as_called_here(definition, given)}
@@ -329,7 +330,7 @@ def format_problem(form: str, value: Any) -> str | None:
     return None
 
 
-def regexes(definition: Definition, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+def regexes(definition: Definition | Initiative, values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The regular expressions among values, as (parameter, pattern), for the engine to compile."""
     values = as_called_here(definition, values)
     found: list[tuple[str, str]] = []
@@ -346,7 +347,7 @@ def regexes(definition: Definition, values: Mapping[str, Any]) -> list[tuple[str
     return found
 
 
-def advice(definition: Definition, values: Mapping[str, Any]) -> list[str]:
+def advice(definition: Definition | Initiative, values: Mapping[str, Any]) -> list[str]:
     """Warnings about values, by the names here, that are allowed and yet rarely what was meant."""
     notes: list[str] = []
     for name, parameter in definition.parameters.items():

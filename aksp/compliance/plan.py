@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from aksp.compliance.exemptions import Waivers
+from aksp.compliance.exemptions import Waivers, waives
 from aksp.compliance.expressions import has_expression, resolve
 from aksp.compliance.globs import check_glob
 from aksp.compliance.kinds import resolved_kinds
@@ -18,6 +18,7 @@ from aksp.model.assignment import Assignment, EnforcementMode, Exemption
 from aksp.model.compliance import AssignmentKey
 from aksp.model.definition import Definition, ResourceKind
 from aksp.model.effect import Effect
+from aksp.model.initiative import Initiative
 from aksp.model.resource import Container
 from aksp.model.scope import Scope
 
@@ -95,24 +96,43 @@ class Ready:
 class BrokenAssignment:
     """An assignment that cannot be judged since something is wrong with its definition, as ``problem`` says.
 
-    ``effect`` is None when the definition cannot even tell that.
+    ``effect`` is None when the definition cannot even tell that. A member of an initiative is ``unavailable`` when it is one
+    of Azure's definitions, and none here stands for it.
     """
 
     assignment: Assignment
     definition: str
     problem: str
     effect: Effect | None = None
+    unavailable: bool = False
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it would judge nothing if nothing were wrong."""
+        return self.effect is not None and not self.effect.judges
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssignedInitiative:
+    """An assignment of an initiative, before it is taken as one for each member."""
+
+    assignment: Assignment
+    initiative: Initiative
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All assignments that reach a target: those in force, those whose effect judges nothing, and those that are broken."""
+    """All assignments that reach a target: those in force, those whose effect judges nothing, and those that are broken.
+
+    An assignment of an initiative is there as its members, and among ``initiatives``.
+    """
 
     target: Scope
     ready: Sequence[Ready]
     disabled: Sequence[Ready] = ()
     broken: Sequence[BrokenAssignment] = ()
     notes: Sequence[str] = field(default=())
+    initiatives: Sequence[AssignedInitiative] = ()
 
 
 def make_ready(
@@ -129,7 +149,7 @@ def make_ready(
     def resolved(value: Any) -> Any:
         return resolve(value, parameters, optional)
 
-    effect_name = resolved(definition.effect)
+    effect_name = resolved(definition.effect) if assignment.overridden_effect is None else assignment.overridden_effect
     effect = Effect.named(effect_name)
     if effect is None:
         raise ValueError(f"effect {effect_name!r} is not one of {', '.join(Effect)}")
@@ -156,9 +176,14 @@ def make_ready(
         values=_values(resolved(definition.values)),
         selection=selection,
         key=AssignmentKey(
-            name=assignment.name, definition=definition.slug, effect=effect.value, severity=definition.severity
+            assignment=assignment.name,
+            definition=definition.slug,
+            effect=effect.value,
+            severity=definition.severity,
+            initiative=assignment.initiative or None,
+            reference=assignment.reference or None,
         ),
-        exemptions=tuple(e for e in exemptions if e.assignment == assignment.name and not e.expired(now)),
+        exemptions=tuple(e for e in exemptions if waives(e, assignment) and not e.expired(now)),
         excluded_containers=_names("excludedContainers", parameters.get("excludedContainers")),
         excluded_images=_names("excludedImages", parameters.get("excludedImages")),
         source=_one_of("source", MatchSource, resolved(definition.source), MatchSource.ORIGINAL),

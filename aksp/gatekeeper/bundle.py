@@ -34,21 +34,23 @@ class Bundle:
 
 def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> Bundle:
     """The bundle of a plan whose definitions are compiled. Raises InvalidPolicy for two templates of one name."""
-    lost = [f"assignment {one.assignment.name}: {one.problem}" for one in plan.broken]
-    notes = [f"assignment {one.assignment.name}: not exported, its effect is {one.effect}" for one in plan.disabled]
+    lost = [f"assignment {one.assignment.full_name}: {one.problem}" for one in plan.broken]
+    notes = [
+        f"assignment {one.assignment.full_name}: not exported, its effect is {one.effect}" for one in plan.disabled
+    ]
     constraints: list[Object] = []
     used: dict[str, Definition] = {}
     expanded = False
-    for one in sorted(plan.ready, key=lambda ready: ready.assignment.name):
+    for one in sorted(plan.ready, key=lambda ready: ready.assignment.full_name):
         try:
             found = constraint(one, cluster)
             if isinstance(found, Exported):
                 constraint_template(one.definition)  # Rego of several versions makes none
         except (InexpressibleError, InvalidPolicy) as error:
-            lost.append(f"assignment {one.assignment.name}: not exported: {error}")
+            lost.append(f"assignment {one.assignment.full_name}: not exported: {error}")
             continue
         if not isinstance(found, Exported):
-            notes.append(f"assignment {one.assignment.name}: not exported: {found}")
+            notes.append(f"assignment {one.assignment.full_name}: not exported: {found}")
             continue
         constraints.append(found.document)
         used[one.definition.slug] = one.definition

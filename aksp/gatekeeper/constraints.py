@@ -10,7 +10,7 @@ from typing import Any, Final
 from aksp.compliance.globs import matches_glob
 from aksp.compliance.plan import MatchSource, Ready
 from aksp.compliance.selection import ObjectScope
-from aksp.gatekeeper.names import CONSTRAINTS, MANAGED_BY, OURS, kind_of, shortened
+from aksp.gatekeeper.names import CONSTRAINTS, MANAGED_BY, OURS, kind_of, legal, shortened
 from aksp.gatekeeper.waived import Waived, waived
 from aksp.model.definition import ResourceKind
 from aksp.model.scope import EVERYWHERE, Scope
@@ -62,13 +62,13 @@ def constraint(ready: Ready, cluster: Scope | None) -> Exported | str:
         "apiVersion": CONSTRAINTS,
         "kind": kind_of(ready.definition.slug),
         "metadata": {
-            "name": shortened(ready.assignment.name, ready.assignment.name),
+            "name": shortened(legal(ready.assignment.full_name), ready.assignment.full_name),
             "labels": dict(MANAGED_BY),
             "annotations": _annotations(ready, given),
         },
         "spec": {"enforcementAction": _action(ready), "match": match, "parameters": dict(ready.values)},
     }
-    return Exported(document=document, lost=[f"assignment {ready.assignment.name}: {text}" for text in lost])
+    return Exported(document=document, lost=[f"assignment {ready.assignment.full_name}: {text}" for text in lost])
 
 
 def _action(ready: Ready) -> str:
@@ -82,6 +82,8 @@ def _annotations(ready: Ready, given: Waived) -> dict[str, str]:
     assignment = ready.assignment
     found = {
         "assignment": assignment.name,
+        "initiative": assignment.initiative,
+        "reference-id": assignment.reference,
         "definition": ready.definition.slug,
         "display-name": assignment.display_name,
         "description": assignment.description,

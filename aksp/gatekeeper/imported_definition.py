@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aksp.catalog.document import MODE, SEVERITIES, definition_from
+from aksp.catalog.document import MODE, definition_from
 from aksp.catalog.folder import LIBRARIES
 from aksp.catalog.template import template_from
 from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted
 from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
-from aksp.model.definition import Definition
+from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import Effect
 from aksp.store.documents import NAME
 from aksp.yaml_writer import to_yaml

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aksp.assigned import check_parameters, check_resolves
 from aksp.catalog.folder import is_bundled
 from aksp.catalog.interface import Catalogs
 from aksp.engine import Engine
@@ -18,7 +19,7 @@ from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_def
 from aksp.gatekeeper.names import shortened
 from aksp.model.assignment import Assignment
 from aksp.model.scope import Scope
-from aksp.workspace import check_parameters, check_resolves, compile_definition
+from aksp.workspace import compile_definition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,11 @@ def kind_of(slug: str) -> str:
     return shortened("Aksp" + "".join(words), slug, "")
 
 
+def legal(name: str) -> str:
+    """A name of an assignment, or of a member of an initiative, as one that an object may have."""
+    return re.sub(r"[^a-z0-9.-]+", "-", name.lower())
+
+
 def shortened(name: str, text: str, between: str = "-") -> str:
     """A name of at most 63 characters: of a longer one the beginning, and a hash of the whole text that it stands for."""
     if len(name) <= _LONGEST:

@@ -1,4 +1,4 @@
-"""Assignments and exemptions: definitions put to work, and findings waived."""
+"""Assignments and exemptions: definitions and initiatives put to work, and findings waived."""
 
 from __future__ import annotations
 
@@ -21,11 +21,32 @@ class EnforcementMode(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Assignment:
-    """A definition put to work at a scope, with values for its parameters.
+class EffectOverride:
+    """Another effect than the parameters give: of all members, of those with some reference ids, or of all but those.
 
-    ``definition_id`` is the slug or the GUID of a definition. ``origin`` says where the document
-    was read from, for messages.
+    ``selected`` and ``left_out`` are None where the document does not restrict by them.
+    """
+
+    effect: str
+    selected: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] | None = None
+
+    def concerns(self, reference: str) -> bool:
+        """Whether it is about the member with a reference id, in any case; empty for what is no member."""
+        wanted = reference.lower()
+        return (self.selected is None or wanted in map(str.lower, self.selected)) and (
+            self.left_out is None or wanted not in map(str.lower, self.left_out)
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """A definition or an initiative put to work at a scope, with values for its parameters.
+
+    ``definition_id`` is the slug or the GUID of either. ``member_messages`` are the messages to those refused by some
+    member, by reference id; ``non_compliance_message`` is for all others. ``origin`` says where the document was read from,
+    for messages. An assignment of an initiative is judged as one assignment for each member (``aksp.compliance.members``):
+    these have the initiative's slug and the member's ``reference``, which no document has.
     """
 
     name: str
@@ -37,8 +58,27 @@ class Assignment:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     enforcement_mode: EnforcementMode = EnforcementMode.DEFAULT
     non_compliance_message: str = ""
+    member_messages: Mapping[str, str] = field(default_factory=dict)
+    overrides: tuple[EffectOverride, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     origin: str = ""
+    initiative: str = ""
+    reference: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """Its name, with a member's reference id behind a slash."""
+        return full_name(self.name, self.reference)
+
+    @property
+    def overridden_effect(self) -> str | None:
+        """The effect that an override gives it. Azure goes through them in order, so the last one that is about it holds."""
+        return next((one.effect for one in reversed(self.overrides) if one.concerns(self.reference)), None)
+
+
+def full_name(assignment: str, reference: str) -> str:
+    """What reports and answers call an assignment, or a member of the initiative that it is of. No name has a slash."""
+    return f"{assignment}/{reference}" if reference else assignment
 
 
 class ExemptionCategory(StrEnum):
@@ -61,7 +101,10 @@ class ExemptedResource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exemption:
-    """An assignment's findings waived for a scope, resources or containers, until a date."""
+    """An assignment's findings waived for a scope, resources or containers, until a date.
+
+    With ``references`` only those of members of an initiative with these reference ids.
+    """
 
     name: str
     assignment: str
@@ -72,6 +115,7 @@ class Exemption:
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     resources: tuple[ExemptedResource, ...] = ()
+    references: tuple[str, ...] = ()
     origin: str = ""
 
     @property
@@ -82,6 +126,10 @@ class Exemption:
             if isinstance(value, str) and value:
                 return value
         return ""
+
+    def concerns(self, reference: str) -> bool:
+        """Whether it is about a member, by its reference id in any case; empty for what is no member."""
+        return not self.references or reference.lower() in map(str.lower, self.references)
 
     def expired(self, now: datetime) -> bool:
         """Whether it no longer counts. Azure keeps the object and stops honouring it."""

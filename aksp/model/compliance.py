@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
-from aksp.model.assignment import EnforcementMode, Exemption
+from aksp.model.assignment import EnforcementMode, Exemption, full_name
 from aksp.model.effect import Effect
 from aksp.model.resource import Container, Owner, Resource
 
@@ -149,11 +149,26 @@ class KnownLocation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GroupSummary:
+    """What the members of one group of an initiative came to together."""
+
+    name: str
+    display_name: str
+    state: ComplianceState
+    compliance_percent: float | None
+    counts: Counts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AssignmentSummary:
     """One assignment's part of a report.
 
     It is NotStarted when it judged nothing, or in Error when it is broken; then ``message`` says why, and
     compliance_percent is None.
+
+    That of an initiative has ``members``, each with its ``initiative``, ``reference`` and ``group_names``, and ``groups``.
+    While a member is not judged it has no percentage and is not Compliant. A member's ``name`` has its reference id behind
+    a slash.
     """
 
     name: str
@@ -168,10 +183,27 @@ class AssignmentSummary:
     compliance_percent: float | None
     counts: Counts
     message: str = ""
+    initiative: str = ""
+    reference: str = ""
+    group_names: tuple[str, ...] = ()
+    members: Sequence[AssignmentSummary] = ()
+    groups: Sequence[GroupSummary] = ()
+
+    @property
+    def judged(self) -> Sequence[AssignmentSummary]:
+        """The lines of what is judged by one definition each: its members, or itself."""
+        return self.members or (self,)
+
+    @property
+    def assignment(self) -> str:
+        """The name of the assignment itself, or of the one that it is a member in."""
+        return self.name.removesuffix(f"/{self.reference}") if self.reference else self.name
 
     @property
     def enforced(self) -> bool:
-        """Whether a violation would be refused at admission."""
+        """Whether a violation would be refused at admission; of an initiative, that of any member."""
+        if self.members:
+            return any(member.enforced for member in self.members)
         return (
             (effect := Effect.named(self.effect)) is not None
             and effect.refuses
@@ -181,12 +213,22 @@ class AssignmentSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssignmentKey:
-    """What every result of an assignment says of it; shared by its results."""
+    """What every result of an assignment says of it; shared by its results.
 
-    name: str
+    Of an initiative's assignment there is one for each member, with the initiative's slug and the member's reference id.
+    ``name`` is the assignment's, with the reference id behind a slash.
+    """
+
+    assignment: str
     definition: str
     effect: str
     severity: str
+    initiative: str | None = None
+    reference: str | None = None
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", full_name(self.assignment, self.reference or ""))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -346,3 +388,13 @@ class Report:
     rules: Mapping[str, RuleDescriptor] = field(default_factory=dict)
     past: Sequence[Snapshot] = ()
     changes: Changes | None = None
+
+    @property
+    def judged(self) -> Sequence[AssignmentSummary]:
+        """The lines of what is judged by one definition each: of initiatives their members."""
+        return [line for assignment in self.assignments for line in assignment.judged]
+
+    @property
+    def lines(self) -> Sequence[AssignmentSummary]:
+        """All lines: the assignments, each followed by its members."""
+        return [line for assignment in self.assignments for line in (assignment, *assignment.members)]

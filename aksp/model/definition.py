@@ -9,6 +9,9 @@ from typing import Any
 
 from aksp.model.compliance import RuleDescriptor
 
+#: From the least to the most.
+SEVERITIES = ("low", "medium", "high", "critical")
+
 
 class ParameterType(StrEnum):
     """Azure's parameter types; documents may write them in any case."""

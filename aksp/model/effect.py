@@ -7,6 +7,8 @@ from typing import Self
 
 #: Stands for the effect of an assignment whose definition cannot be loaded.
 UNKNOWN_EFFECT = "Unknown"
+#: Stands for the effects of an initiative's members when they are not the same.
+MIXED_EFFECT = "Mixed"
 
 _REFUSED = "where the add-on runs, what does not comply is refused"
 

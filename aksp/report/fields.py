@@ -72,7 +72,23 @@ def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
 
 #: In the order of JSON. A new field is a row here: what is listed above then has it.
 FIELDS: Final = (
-    _field("assignment", "assignment.name", _WORD, "ASSIGNMENT"),
+    _field("assignment", "assignment.assignment", _WORD, "ASSIGNMENT"),
+    _field(
+        "initiative",
+        "assignment.initiative",
+        _OPTIONAL,
+        "INITIATIVE",
+        "initiative",
+        about="Of which initiative the definition is a member, null for an assignment of one definition.",
+    ),
+    _field(
+        "referenceId",
+        "assignment.reference",
+        _OPTIONAL,
+        "REFERENCE",
+        "referenceId",
+        about="Azure's policyDefinitionReferenceId: which member of the initiative it is.",
+    ),
     _field("definition", "assignment.definition", _WORD, "DEFINITION"),
     _field("effect", "assignment.effect", {"$ref": "#/$defs/effect"}, "EFFECT"),
     _field("state", "state.value", {"$ref": "#/$defs/state"}, "STATE"),
@@ -114,7 +130,7 @@ FIELDS: Final = (
 
 # What it is about, by which assignment, what was found.
 _ORDER: Final = (
-    "NAMESPACE KIND NAME OWNER CONTAINER TYPE IMAGE ASSIGNMENT DEFINITION EFFECT SEVERITY STATE "
+    "NAMESPACE KIND NAME OWNER CONTAINER TYPE IMAGE ASSIGNMENT INITIATIVE REFERENCE DEFINITION EFFECT SEVERITY STATE "
     "PATH OBSERVED EXPECTED SOURCE EXEMPTION MESSAGE"
 )
 

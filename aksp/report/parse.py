@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from aksp.errors import InvalidInput
-from aksp.model.assignment import Exemption, ExemptionCategory
+from aksp.model.assignment import Exemption, ExemptionCategory, full_name
 from aksp.model.compliance import (
     AssignmentKey,
     AssignmentSummary,
@@ -24,6 +24,7 @@ from aksp.model.compliance import (
     Counts,
     Finding,
     Gap,
+    GroupSummary,
     KnownLocation,
     Report,
     Result,
@@ -41,6 +42,8 @@ KIND: Final = "ComplianceReport"
 _LONGEST: Final = 1 << 30
 _Word = TypeVar("_Word", bound=StrEnum)
 _Part = TypeVar("_Part")
+#: Fields that reports from before there were initiatives do not have.
+_LATER: Final = ("initiative", "referenceId")
 _OTHERS: Final = tuple(field for field in NAMED if field.within != "resource")
 
 
@@ -191,13 +194,15 @@ class _Results:
         parts: dict[str, dict[str, Any]] = {}
         for field in _OTHERS:
             within = fields.optional_fields(field.within) if field.within else fields
-            if within is not None:
+            if within is not None and field.name in _LATER and not within.has(field.key):
+                parts.setdefault(field.holder, {})[field.attribute] = None
+            elif within is not None:
                 parts.setdefault(field.holder, {})[field.attribute] = _value(within, field)
         key = self._one(AssignmentKey, parts["assignment"])
         self.severities.setdefault(key.name, key.severity)
         container, owner, source = parts.get("finding.container"), parts.get("owner"), parts.get("source")
         finding = {**parts["finding"], "container": Container(**container) if container else None}
-        waived = {**parts["exemption"], "assignment": key.name, "category": ExemptionCategory.WAIVER}
+        waived = {**parts["exemption"], "assignment": key.assignment, "category": ExemptionCategory.WAIVER}
         shared = {
             "assignment": key,
             "state": parts["state"]["value"],
@@ -254,15 +259,42 @@ def _target(fields: _Fields) -> Target:
 
 
 def _summary(fields: _Fields, severities: Mapping[str, str]) -> AssignmentSummary:
-    name = fields.text("name")
+    line = _line(fields, fields.text("name"), fields.text("enforcementMode"), fields.text("scope"), severities)
+    # Reports from before there were initiatives have none.
+    members = fields.items("members") if fields.has("members") else ()
+    groups = fields.items("groups") if fields.has("groups") else ()
+    return replace(
+        line,
+        members=tuple(_member(one, line, severities) for one in members),
+        groups=tuple(_group(one) for one in groups),
+    )
+
+
+def _member(fields: _Fields, of: AssignmentSummary, severities: Mapping[str, str]) -> AssignmentSummary:
+    reference = fields.text("referenceId")
+    line = _line(fields, full_name(of.name, reference), of.enforcement_mode, of.scope, severities)
+    return replace(line, initiative=of.definition, reference=reference, group_names=tuple(fields.texts("groupNames")))
+
+
+def _group(fields: _Fields) -> GroupSummary:
+    return GroupSummary(
+        name=fields.text("name"),
+        display_name=fields.text("displayName"),
+        state=fields.word("state", ComplianceState),
+        compliance_percent=fields.optional_number("compliancePercent"),
+        counts=_counts(fields.fields("counts")),
+    )
+
+
+def _line(fields: _Fields, name: str, mode: str, scope: str, severities: Mapping[str, str]) -> AssignmentSummary:
     return AssignmentSummary(
         name=name,
         display_name=fields.text("displayName"),
         definition=fields.text("definition"),
         definition_id=fields.text("definitionId"),
         effect=fields.text("effect"),
-        enforcement_mode=fields.text("enforcementMode"),
-        scope=fields.text("scope"),
+        enforcement_mode=mode,
+        scope=scope,
         severity=severities.get(name, ""),
         state=fields.word("state", ComplianceState),
         compliance_percent=fields.optional_number("compliancePercent"),

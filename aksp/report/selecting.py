@@ -44,20 +44,24 @@ def entries(results: Iterable[Result], chosen: Mapping[str, Sequence[str]]) -> d
 
 def _chosen(result: Result, chosen: Mapping[str, Sequence[str]]) -> bool:
     values = _selectable(result)
-    return all(any(fnmatchcase(values[field], pattern) for pattern in patterns) for field, patterns in chosen.items())
+    return all(
+        any(fnmatchcase(value, pattern) for pattern in patterns for value in values[field])
+        for field, patterns in chosen.items()
+    )
 
 
-def _selectable(result: Result) -> dict[str, str]:
+def _selectable(result: Result) -> dict[str, tuple[str, ...]]:
+    """What can be selected by; a member of an initiative has its assignment's name, and its own."""
     container, (kind, name) = result.finding.container, _subject(result)
     return {
-        "assignment": result.assignment.name,
-        "definition": result.assignment.definition,
-        "severity": result.assignment.severity,
-        "namespace": result.resource.namespace,
-        "kind": kind,
-        "name": name,
-        "container": container.name if container else "",
-        "image": container.image if container else "",
+        "assignment": (result.assignment.assignment, result.assignment.name),
+        "definition": (result.assignment.definition,),
+        "severity": (result.assignment.severity,),
+        "namespace": (result.resource.namespace,),
+        "kind": (kind,),
+        "name": (name,),
+        "container": (container.name if container else "",),
+        "image": (container.image if container else "",),
     }
 
 

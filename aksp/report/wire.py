@@ -46,6 +46,33 @@ class AssignmentWire(TypedDict):
     compliancePercent: float | None
     message: str
     counts: CountsWire
+    members: list[MemberWire]
+    groups: list[GroupWire]
+
+
+class MemberWire(TypedDict):
+    """One member of an assigned initiative; the mode and the scope are the assignment's."""
+
+    referenceId: str
+    displayName: str
+    definition: str
+    definitionId: str
+    groupNames: list[str]
+    effect: str
+    state: str
+    compliancePercent: float | None
+    message: str
+    counts: CountsWire
+
+
+class GroupWire(TypedDict):
+    """The members of one group together."""
+
+    name: str
+    displayName: str
+    state: str
+    compliancePercent: float | None
+    counts: CountsWire
 
 
 class GapWire(TypedDict):
@@ -120,6 +147,32 @@ def _assignment(summary: AssignmentSummary) -> AssignmentWire:
         "effect": summary.effect,
         "enforcementMode": summary.enforcement_mode,
         "scope": summary.scope,
+        "state": summary.state.value,
+        "compliancePercent": one_decimal(summary.compliance_percent),
+        "message": summary.message,
+        "counts": counts(summary.counts),
+        "members": [_member(member) for member in summary.members],
+        "groups": [
+            {
+                "name": group.name,
+                "displayName": group.display_name,
+                "state": group.state.value,
+                "compliancePercent": one_decimal(group.compliance_percent),
+                "counts": counts(group.counts),
+            }
+            for group in summary.groups
+        ],
+    }
+
+
+def _member(summary: AssignmentSummary) -> MemberWire:
+    return {
+        "referenceId": summary.reference,
+        "displayName": summary.display_name,
+        "definition": summary.definition,
+        "definitionId": summary.definition_id,
+        "groupNames": list(summary.group_names),
+        "effect": summary.effect,
         "state": summary.state.value,
         "compliancePercent": one_decimal(summary.compliance_percent),
         "message": summary.message,

@@ -25,6 +25,7 @@ from aksp.store.interface import ApplyResult
 #: The kinds of documents and their plurals.
 PLURALS = {
     "PolicyDefinition": "policydefinitions",
+    "PolicySetDefinition": "policysetdefinitions",
     "PolicyExemption": "policyexemptions",
     "PolicyAssignment": "policyassignments",
 }

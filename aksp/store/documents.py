@@ -13,6 +13,7 @@ from aksp.errors import InvalidInput
 from aksp.model.assignment import (
     API_VERSION,
     Assignment,
+    EffectOverride,
     EnforcementMode,
     ExemptedResource,
     Exemption,
@@ -26,13 +27,19 @@ NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 _ASSIGNMENT_FIELDS = (
     "policyDefinitionId", "displayName", "description", "scope", "notScopes", "parameters", "enforcementMode",
-    "nonComplianceMessages", "metadata",
+    "nonComplianceMessages", "overrides", "metadata",
 )  # fmt: skip
 _EXEMPTION_FIELDS = (
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
     "description", "metadata", "scope", "resources",
 )  # fmt: skip
 _RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
+_MESSAGE_FIELDS = ("message", "policyDefinitionReferenceId")
+_OVERRIDE_FIELDS = ("kind", "value", "selectors")
+_SELECTOR_FIELDS = ("kind", "in", "notIn")
+#: The kinds of Azure's overrides and of their selectors that mean something here.
+_OVERRIDE = "policyEffect"
+_SELECTOR = "policyDefinitionReferenceId"
 
 
 #: What the kinds of documents are called in messages.
@@ -111,6 +118,12 @@ class _SpecFields:
             raise self.wrong(key, "a list", value)
         return value
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.array(key)
+        if not all(isinstance(entry, str) and entry.strip() for entry in value):
+            raise self.wrong(key, "a list of strings", value)
+        return tuple(value)
+
     def scope(self, key: str) -> Scope:
         return self._scope(key, self.text(key) or "/")
 
@@ -181,11 +194,10 @@ def assignment_from(document: Any, origin: str) -> Assignment:
     mode = fields.text("enforcementMode") or EnforcementMode.DEFAULT.value
     if mode not in tuple(EnforcementMode):
         raise fields.wrong("enforcementMode", " or ".join(EnforcementMode), mode)
-    message = ""
-    for entry in fields.array("nonComplianceMessages"):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("message"), str):
-            raise fields.wrong("nonComplianceMessages", "a list of {message: …}", entry)
-        message = entry["message"]
+    messages: dict[str, str] = {}
+    for at, entry in enumerate(fields.array("nonComplianceMessages")):
+        one = _SpecFields(entry, origin, f"spec.nonComplianceMessages[{at}]", _MESSAGE_FIELDS)
+        messages[one.text("policyDefinitionReferenceId")] = one.text("message", required=True)
     return Assignment(
         name=name,
         definition_id=fields.text("policyDefinitionId", required=True),
@@ -195,7 +207,12 @@ def assignment_from(document: Any, origin: str) -> Assignment:
         not_scopes=fields.scopes("notScopes"),
         parameters=parameters,
         enforcement_mode=EnforcementMode(mode),
-        non_compliance_message=message,
+        non_compliance_message=messages.pop("", ""),
+        member_messages=messages,
+        overrides=tuple(
+            _override(_SpecFields(entry, origin, f"spec.overrides[{at}]", _OVERRIDE_FIELDS))
+            for at, entry in enumerate(fields.array("overrides"))
+        ),
         metadata=fields.mapping("metadata"),
         origin=origin,
     )
@@ -214,8 +231,15 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
     spec["enforcementMode"] = assignment.enforcement_mode.value
     if assignment.parameters:
         spec["parameters"] = {name: {"value": value} for name, value in assignment.parameters.items()}
-    if assignment.non_compliance_message:
-        spec["nonComplianceMessages"] = [{"message": assignment.non_compliance_message}]
+    messages = [{"message": assignment.non_compliance_message}] if assignment.non_compliance_message else []
+    messages += [
+        {"message": text, "policyDefinitionReferenceId": reference}
+        for reference, text in assignment.member_messages.items()
+    ]
+    if messages:
+        spec["nonComplianceMessages"] = messages
+    if assignment.overrides:
+        spec["overrides"] = [_override_document(one) for one in assignment.overrides]
     if assignment.metadata:
         spec["metadata"] = dict(assignment.metadata)
     return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
@@ -226,6 +250,37 @@ def document_of(one: Assignment | Exemption) -> dict[str, Any]:
     return assignment_document(one) if isinstance(one, Assignment) else exemption_document(one)
 
 
+def _override(fields: _SpecFields) -> EffectOverride:
+    if (kind := fields.text("kind", required=True)) != _OVERRIDE:
+        raise fields.wrong("kind", f"{_OVERRIDE}: each definition is there in one version", kind)
+    given: dict[str, tuple[str, ...]] = {}
+    for at, entry in enumerate(fields.array("selectors")):
+        selector = _SpecFields(entry, fields.origin, f"{fields.path}.selectors[{at}]", _SELECTOR_FIELDS)
+        if (kind := selector.text("kind", required=True)) != _SELECTOR:
+            raise selector.wrong("kind", _SELECTOR, kind)
+        listed = {key: selector.texts(key) for key in ("in", "notIn") if selector.array(key)}
+        if len(listed) != 1 or given:
+            raise InvalidInput(
+                f"{selector.path} is not one of in and notIn with reference ids, in the only selector of the override",
+                where=fields.origin,
+                hint="write an override for each",
+            )
+        given = listed
+    return EffectOverride(
+        effect=fields.text("value", required=True), selected=given.get("in"), left_out=given.get("notIn")
+    )
+
+
+def _override_document(override: EffectOverride) -> dict[str, Any]:
+    document: dict[str, Any] = {"kind": _OVERRIDE, "value": override.effect}
+    selectors = [
+        {"kind": _SELECTOR, key: list(references)}
+        for key, references in (("in", override.selected), ("notIn", override.left_out))
+        if references is not None
+    ]
+    return {**document, "selectors": selectors} if selectors else document
+
+
 def exemption_from(document: Any, origin: str) -> Exemption:
     """Read a PolicyExemption. Raises InvalidInput that names the field."""
     name, spec = _head(document, origin, "PolicyExemption")
@@ -233,13 +288,6 @@ def exemption_from(document: Any, origin: str) -> Exemption:
     category = fields.text("exemptionCategory", required=True)
     if category not in tuple(ExemptionCategory):
         raise fields.wrong("exemptionCategory", " or ".join(ExemptionCategory), category)
-    if fields.array("policyDefinitionReferenceIds"):
-        raise WrongField(
-            "spec.policyDefinitionReferenceIds names members of an initiative, and the assignment is of one definition",
-            field="spec.policyDefinitionReferenceIds",
-            where=origin,
-            hint="leave the field out",
-        )
     resources = fields.array("resources")
     if not resources and spec.get("resources") is not None:
         raise WrongField(
@@ -258,6 +306,7 @@ def exemption_from(document: Any, origin: str) -> Exemption:
         description=fields.text("description"),
         metadata=fields.mapping("metadata"),
         resources=tuple(_resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(resources)),
+        references=fields.texts("policyDefinitionReferenceIds"),
         origin=origin,
     )
 
@@ -268,6 +317,8 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
         "policyAssignmentId": exemption.assignment,
         "exemptionCategory": exemption.category.value,
     }
+    if exemption.references:
+        spec["policyDefinitionReferenceIds"] = list(exemption.references)
     if exemption.expires_on is not None:
         spec["expiresOn"] = rfc3339(exemption.expires_on, "auto")
     if exemption.display_name:

@@ -10,7 +10,7 @@ from bench.measure import Command, Series, interleaved
 from bench.peers import build, gatekeeper
 from bench.results import Goal, Section, Table, at_most, ratio, series_table
 from bench.setting import Setting
-from tests.pod_security import RESTRICTED
+from tests.pod_security import LEVELS
 
 Values = Mapping[str, Mapping[str, Any]]
 
@@ -20,7 +20,7 @@ def run(setting: Setting) -> Section:
     pods = setting.scratch / "many-policies.yaml"
     generate.write(fleet.unlike_pods(setting.pods, setting.seed), "yaml", pods)
     sets = {
-        "pod-security-restricted": RESTRICTED,
+        "pod-security-restricted": LEVELS["restricted"],
         "all Pod definitions": _every_pod_definition(),
     }
     tables: list[Table] = []
@@ -59,7 +59,7 @@ def run(setting: Setting) -> Section:
 
 
 def _every_pod_definition() -> Values:
-    given = {**subjects.parameters(), **RESTRICTED}
+    given = {**subjects.parameters(), **LEVELS["restricted"]}
     return {
         one.slug: given.get(one.slug, {})
         for one in bundled()

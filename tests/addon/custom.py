@@ -90,6 +90,7 @@ class Memory:
             f"{ROOT}/policydefinitions": [],
             f"{ROOT}/policyassignments": [],
             f"{ROOT}/policyexemptions": [],
+            f"{ROOT}/policysetdefinitions": [],
             "/api/v1/pods": pods or [],
         }
         self.others: dict[str, dict[str, Any]] = {}

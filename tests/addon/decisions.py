@@ -125,7 +125,7 @@ def result(
     assignment: str = "images", message: str = "image nginx:1 is wrong", container: Container | None = WEB
 ) -> Result:
     return a_result(
-        assignment=AssignmentKey(name=assignment, definition="allowed-images", effect="Deny", severity=""),
+        assignment=AssignmentKey(assignment=assignment, definition="allowed-images", effect="Deny", severity=""),
         state=ComplianceState.NON_COMPLIANT,
         resource=Resource(api_version="v1", kind="Pod", namespace="shop", name="web-5d9-x"),
         finding=Finding(message=message, container=container),

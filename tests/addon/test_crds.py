@@ -42,7 +42,7 @@ def test_names_do_not_collide() -> None:
     short = [name for one in every for name in one["shortNames"]]
     assert len(set(short)) == len(short) == len(every)
     assert {one["plural"] for one in every} == {
-        names.DEFINITIONS, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS
+        names.DEFINITIONS, names.INITIATIVES, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_only_denials_have_a_namespace() -> None:
 
 def test_only_what_the_add_on_judges_by_has_a_status() -> None:
     with_status = {kind for kind, one in BY_KIND.items() if "subresources" in one["spec"]["versions"][0]}
-    assert with_status == {"PolicyDefinition", "PolicyAssignment", "PolicyExemption"}
+    assert with_status == {"PolicyDefinition", "PolicySetDefinition", "PolicyAssignment", "PolicyExemption"}
     assert with_status == {kind for kind in BY_KIND if "status" in schema_of(kind)["properties"]}
 
 

@@ -116,7 +116,7 @@ def test_what_is_wrong_with_one_assignment_concerns_that_one_alone(
     wrong = made.assignments[0]
 
     assert in_force(made) == ["other"]
-    assert (wrong.ready, wrong.applied_generation, wrong.reason) == (None, None, reason)
+    assert (wrong.judged, wrong.applied_generation, wrong.reason) == (None, None, reason)
     assert problem in (wrong.problem or "")
 
 
@@ -130,7 +130,7 @@ def test_an_assignment_that_breaks_stays_in_force_as_it_was(engine: Engine) -> N
     for made in (second, third):
         one = only(made)
         assert (one.generation, one.applied_generation, one.reason) == (2, 1, "InvalidParameters")
-        assert one.ready is not None and one.ready.effect == "Deny"
+        assert [ready.effect for ready in one.ready] == ["Deny"]
         assert one.applied_spec == good["spec"]
 
 
@@ -141,7 +141,7 @@ def test_after_a_restart_the_last_good_version_is_that_of_the_status(engine: Eng
     )
     one = only(standing(engine, bad))
 
-    assert one.ready is not None and one.ready.effect == "Deny"
+    assert [ready.effect for ready in one.ready] == ["Deny"]
     assert (one.generation, one.applied_generation, one.problem is None) == (7, 4, False)
 
 
@@ -155,14 +155,14 @@ def test_a_status_without_a_good_version_brings_nothing_into_force(engine: Engin
         bad = assigned(
             parameters={"effect": "Denny"}, meta={"status": {"appliedSpec": applied, "appliedGeneration": 1}}
         )
-        assert only(standing(engine, bad)).ready is None
+        assert only(standing(engine, bad)).judged is None
 
 
 def test_an_assignment_of_the_same_name_that_was_made_anew_inherits_nothing(engine: Engine) -> None:
     first = standing(engine, assigned())
     bad = assigned(parameters={"effect": "Denny"}, meta={"uid": "another"})
 
-    assert only(standing(engine, bad, previous=first)).ready is None
+    assert only(standing(engine, bad, previous=first)).judged is None
 
 
 def test_an_assignment_that_moves_to_another_cluster_is_in_force_no_more(engine: Engine) -> None:
@@ -218,10 +218,9 @@ def test_a_new_version_that_some_parameters_do_not_fit_leaves_those_assignments_
     )
     stays, after = second.assignments[1], second.assignments[0]
 
-    assert (stays.reason, stays.ready is not None) == ("InvalidParameters", True)
-    assert stays.ready is not None and after.ready is not None
-    assert (stays.ready.definition.slug, after.ready.definition.slug) == ("ours", "ours@2")
-    assert (stays.ready.key.definition, after.ready.key.definition) == ("ours", "ours")
+    assert stays.reason == "InvalidParameters"
+    assert [ready.definition.slug for ready in (*stays.ready, *after.ready)] == ["ours", "ours@2"]
+    assert [ready.key.definition for ready in (*stays.ready, *after.ready)] == ["ours", "ours"]
     assert after.note == ""
 
 
@@ -360,7 +359,11 @@ def test_what_has_not_changed_is_neither_compiled_nor_made_again() -> None:
 
     assert counting.compiled == []
     assert [one.ready for one in second.assignments] == [one.ready for one in first.assignments]
-    assert all(one.ready is two.ready for one, two in zip(second.assignments, first.assignments, strict=True))
+    assert all(
+        mine is theirs
+        for one, two in zip(second.assignments, first.assignments, strict=True)
+        for mine, theirs in zip(one.ready, two.ready, strict=True)
+    )
     assert second.definitions[0].generation == 5
 
 

@@ -21,6 +21,7 @@ from aksp.addon.checkins.webhook_coverage import WebhookCoverage
 from aksp.addon.in_force.definitions import DefinitionInForce
 from aksp.addon.in_force.policies import ExemptionInForce, InForce
 from aksp.addon.in_force.problems import Reason
+from aksp.assigned import Judged
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
 from tests.addon.custom import assigned, condition, defined, exempted, merged
@@ -34,7 +35,7 @@ SPEC = {"policyDefinitionId": "rule"}
 def applied(effect: str = "Deny", **more: Any) -> InForce:
     mode = more.pop("mode", EnforcementMode.DEFAULT)
     made = ready("one", of=definition("rule"), parameters={"effect": effect}, enforcement_mode=mode)
-    fields = {"generation": 2, "applied_generation": 2, "applied_spec": SPEC, "ready": made}
+    fields = {"generation": 2, "applied_generation": 2, "applied_spec": SPEC, "judged": Judged(ready=[made])}
     return InForce(name="one", uid="u", **{**fields, **more})
 
 

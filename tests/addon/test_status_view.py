@@ -20,7 +20,9 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 LEASE = {"spec": {"holderIdentity": "aksp-1", "renewTime": "2026-01-01T11:59:55.000000Z", "leaseDurationSeconds": 15}}
 
 
-KINDS = frozenset({names.DEFINITIONS, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS})
+KINDS = frozenset(
+    {names.DEFINITIONS, names.INITIATIVES, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS}
+)
 THERE = InstalledObjects(webhook=WEBHOOK, intended=WEBHOOK, lease=LEASE, deployment=None, kinds=KINDS, secret=True)
 RULES = [{"apiGroups": ["apps"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}]
 

@@ -44,10 +44,10 @@ def configured(*judged: Ready) -> Configured:
 
 def test_it_is_asked_about_what_the_rules_name() -> None:
     questions = CoverageReader(configured(about(POD)).connection)
-    assert questions.about(about(POD)) is WebhookCoverage.YES
-    assert questions.about(about(POD, SERVICE)) is WebhookCoverage.PARTLY
-    assert questions.about(about(SERVICE)) is WebhookCoverage.NOT_YET
-    assert CoverageReader(configured().connection).about(about(POD)) is WebhookCoverage.NOT_YET
+    assert questions.about([about(POD)]) is WebhookCoverage.YES
+    assert questions.about([about(POD, SERVICE)]) is WebhookCoverage.PARTLY
+    assert questions.about([about(SERVICE)]) is WebhookCoverage.NOT_YET
+    assert CoverageReader(configured().connection).about([about(POD)]) is WebhookCoverage.NOT_YET
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_without_a_configuration_nothing_is_asked(fault: ClusterError | None, as
     cluster = Configured(None)
     if fault is not None:
         cluster.refuse[PATH] = fault
-    assert CoverageReader(cluster.connection).about(about(POD)) is asked
+    assert CoverageReader(cluster.connection).about([about(POD)]) is asked

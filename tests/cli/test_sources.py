@@ -13,7 +13,7 @@ from aksp.model.compliance import AssignmentKey, ComplianceState, Finding
 from aksp.model.resource import Resource
 from tests.results import a_result
 
-KEY = AssignmentKey(name="images", definition="allowed-images", effect="Audit", severity="high")
+KEY = AssignmentKey(assignment="images", definition="allowed-images", effect="Audit", severity="high")
 
 
 def test_all_places_in_a_live_object_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from aksp.model.resource import Container, Owner, Resource
 from tests.results import a_result, changed
 
 S = ComplianceState
-KEY = AssignmentKey(name="images", definition="allowed-images", effect="Deny", severity="high")
+KEY = AssignmentKey(assignment="images", definition="allowed-images", effect="Deny", severity="high")
 WEB = Owner(kind="Deployment", name="web")
 THEN = datetime(2026, 9, 1, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Resul
 from aksp.model.resource import Container, Owner, Resource
 from tests.results import a_result, changed
 
-KEY = AssignmentKey(name="images", definition="allowed-images", effect="Deny", severity="high")
+KEY = AssignmentKey(assignment="images", definition="allowed-images", effect="Deny", severity="high")
 WEB = Container(name="web", type="containers", image="nginx:1")
 
 
@@ -58,7 +58,7 @@ def test_without_a_path_the_message_counts_less_the_pods_name() -> None:
     "other",
     [
         found(path="spec.containers[0].ports[0].hostPort"),
-        found(assignment=replace(KEY, name="others")),
+        found(assignment=replace(KEY, assignment="others")),
         found(owner=Owner(kind="StatefulSet", name="web")),
         found(owner=Owner(kind="Deployment", name="cart")),
         found(finding=Finding(message="x", container=replace(WEB, name="side"), path="spec.containers[0].image")),

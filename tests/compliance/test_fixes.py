@@ -15,7 +15,7 @@ from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Resul
 from aksp.model.resource import Container, Owner, Resource
 from tests.results import a_result
 
-KEY = AssignmentKey(name="rule", definition="rule", effect="Deny", severity="high")
+KEY = AssignmentKey(assignment="rule", definition="rule", effect="Deny", severity="high")
 WEB = Container(name="web", type="containers", image="nginx:1")
 PRIVILEGED = "spec.containers[1].securityContext.privileged"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from aksp.assigned import check_parameters
 from aksp.catalog.folder import bundled
 from aksp.compliance.plan import Plan, make_ready
 from aksp.engine import Engine
@@ -23,7 +24,7 @@ from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.definition import Definition
 from aksp.model.scope import Scope
 from aksp.scan import Scan, ScanResult
-from aksp.workspace import check_parameters, prepare
+from aksp.workspace import prepare
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEFINITIONS = {definition.slug: definition for definition in bundled()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aksp.catalog.folder import bundled
+from aksp.catalog.folder import bundled, bundled_initiatives
 from aksp.cli import root
 from aksp.report.registry import FORMATS
 from docs import reference
@@ -52,7 +52,8 @@ def test_every_command_has_its_section_and_no_other_is_there() -> None:
 
     assert written == visible(root.command(), "aksp")
     assert set(re.findall(r"^### aksp assign (.+)$", reference.markdown(), re.MULTILINE)) == {
-        one.slug for one in bundled()
+        *(one.slug for one in bundled()),
+        *(one.slug for one in bundled_initiatives()),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksp.catalog.folder import bundled
+from aksp.catalog.folder import bundled, bundled_initiatives
 from aksp.cli import root
 from aksp.cli.commands.assign import AssignGroup
 from tests.docs.pages import PAGES, ROOT, blocks, code, named, prose, write_files
@@ -137,7 +137,10 @@ def options() -> set[str]:
             found |= {*option.opts, *option.secondary_opts}
         if isinstance(command, AssignGroup):
             context = command.make_context("assign", [], resilient_parsing=True)
-            below += [command.get_command(context, one.slug) for one in bundled()]
+            below += [
+                command.get_command(context, slug)
+                for slug in [*(one.slug for one in bundled()), *(one.slug for one in bundled_initiatives())]
+            ]
             below.append(command.get_command(context, EXAMPLE))
         else:
             below += getattr(command, "commands", {}).values()

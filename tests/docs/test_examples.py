@@ -71,6 +71,7 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     README: None,
     DOCS / "definitions.md": None,
     DOCS / "gatekeeper.md": None,
+    DOCS / "initiatives.md": None,
     DOCS / "baselines-and-history.md": repository,
     DOCS / "ci.md": repository,
     DOCS / "exemptions.md": repository,

@@ -111,7 +111,13 @@ class AddOn:
         self.port = self.port or free_port()
         ended = self.aksp.run("addon", "enable", "--webhook-url", f"https://127.0.0.1:{self.port}/v1/admit", *options)
         assert ended.code == 0, ended.stderr
-        for plural in ("policydefinitions", "policyassignments", "policyexemptions", "policydenials"):
+        for plural in (
+            "policydefinitions",
+            "policysetdefinitions",
+            "policyassignments",
+            "policyexemptions",
+            "policydenials",
+        ):
             # An API server says 429 while it sets up the storage of a kind that has just been established.
             until(partial(self._served, plural))
 

@@ -1,4 +1,4 @@
-"""The definitions judge Pods as the API server does that enforces the Pod Security Standards."""
+"""The initiatives of Pod security judge Pods as the API server does that enforces the Pod Security Standards."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from aksp.compliance.plan import Plan, make_ready
 from aksp.engine import Engine
 from aksp.inventory.manifests import Manifests
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Result, Target, TargetKind
-from aksp.model.scope import Scope
 from aksp.scan import Scan
-from aksp.workspace import prepare
-from tests.definitions.samples import DEFINITIONS, NOW
+from aksp.workspace import Workspace, prepare
+from tests.definitions.samples import NOW
 from tests.e2e.objects import namespace
 from tests.e2e.pod_security import SORTS, Object, base, specs
 from tests.pod_security import LEVELS
@@ -121,7 +119,7 @@ def _ask(plane: ControlPlane, case: Case) -> None:
 
 def _control(result: Result) -> str:
     of_field = str(result.finding.path).rpartition(".")[2]
-    return OF_FIELD.get(of_field) or CONTROLS[result.assignment.name]
+    return OF_FIELD.get(of_field) or CONTROLS[result.assignment.definition]
 
 
 def _judged(level: str, cases: list[Case], folder: Path) -> dict[str, frozenset[str]]:
@@ -129,20 +127,17 @@ def _judged(level: str, cases: list[Case], folder: Path) -> dict[str, frozenset[
     path = folder / f"{level}.json"
     items = [_pod(f"p{number}", case.spec, case.annotations) for number, case in enumerate(cases)]
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}), encoding="utf-8")
-    ready = [
-        make_ready(
-            Assignment(name=slug, definition_id=slug, parameters={"effect": "Audit", **given}),
-            DEFINITIONS[slug], (), None, NOW,
-        )
-        for slug, given in LEVELS[level].items()
-    ]  # fmt: skip
-    plan = Plan(target=Scope("/"), ready=ready)
+    workspace = Workspace.open(str(folder / "workspace"), new=True)
+    assignment = Assignment(name="level", definition_id=f"pod-security-{level}", parameters={"effect": "Audit"})
+    workspace.store.save(assignment, replace=False)
     found: defaultdict[str, set[str]] = defaultdict(set)
     with Engine() as engine:
-        prepare(engine, plan)
+        plan = prepare(engine, workspace.plan(None, NOW))
         target = Target(kind=TargetKind.MANIFESTS, name=level, scope="/")
         report = Scan(plan, engine).run(Manifests(engine, [str(path)]), target, NOW).report
     assert not report.gaps, report.gaps[:3]
+    (whole,) = report.assignments
+    assert [member.definition for member in whole.members] == list(LEVELS[level])
     for result in report.results:
         assert result.state is ComplianceState.NON_COMPLIANT, result
         found[result.resource.name].add(_control(result))

@@ -22,7 +22,7 @@ from tests.testbed.controlplane import ControlPlane
 pytestmark = pytest.mark.e2e
 
 API = "/apis/policy.aksp.io/v1alpha1"
-PLURALS = ("policydefinitions", "policyexemptions", "policyassignments")
+PLURALS = ("policydefinitions", "policysetdefinitions", "policyexemptions", "policyassignments")
 MERGE = "application/merge-patch+json"
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aksp.assigned import check_parameters
 from aksp.compliance.plan import MatchSource, Ready, make_ready
 from aksp.compliance.template_values import values_problem
 from aksp.errors import InvalidPolicy
@@ -18,7 +19,6 @@ from aksp.gatekeeper.imported_assignment import ImportedAssignment, imported_ass
 from aksp.gatekeeper.imported_definition import imported_definition
 from aksp.model.effect import Effect
 from aksp.model.scope import EVERYWHERE
-from aksp.workspace import check_parameters
 from tests.compliance.builders import NOW
 from tests.compliance.test_match import LABELS, MATCHES, OBJECTS, gatekeeper
 from tests.gatekeeper.builders import LABELS_SCHEMA, constraint, template, written

@@ -24,7 +24,7 @@ def renamed(report: Report, name: str) -> Report:
         results.append(
             changed(
                 each,
-                assignment=replace(each.assignment, name=name, definition=name),
+                assignment=replace(each.assignment, assignment=name, definition=name),
                 resource=replace(each.resource, name=f"{name}{at}", namespace=name),
                 owner=each.owner and replace(each.owner, name=name),
                 finding=replace(

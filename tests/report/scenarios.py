@@ -16,6 +16,7 @@ from aksp.model.compliance import (
     Counts,
     Finding,
     Gap,
+    GroupSummary,
     KnownLocation,
     Report,
     Result,
@@ -33,14 +34,18 @@ CLUSTER = Target(
 )
 FILES = Target(kind=TargetKind.MANIFESTS, name="./deploy", scope="/")
 
-IMAGES = AssignmentKey(name="contoso-images", definition="allowed-images", effect="EnforceRegoPolicy", severity="High")
-PRIVILEGED = AssignmentKey(
-    name="no-privileged", definition="no-privileged", effect="EnforceRegoPolicy", severity="High"
+IMAGES = AssignmentKey(
+    assignment="contoso-images", definition="allowed-images", effect="EnforceRegoPolicy", severity="High"
 )
-LIMITS = AssignmentKey(name="resource-limits", definition="resource-limits", effect="Audit", severity="Medium")
-PORTS = AssignmentKey(name="allowed-service-ports", definition="allowed-service-ports", effect="Warn", severity="Low")
+PRIVILEGED = AssignmentKey(
+    assignment="no-privileged", definition="no-privileged", effect="EnforceRegoPolicy", severity="High"
+)
+LIMITS = AssignmentKey(assignment="resource-limits", definition="resource-limits", effect="Audit", severity="Medium")
+PORTS = AssignmentKey(
+    assignment="allowed-service-ports", definition="allowed-service-ports", effect="Warn", severity="Low"
+)
 INGRESS = AssignmentKey(
-    name="unique-ingress-hosts", definition="unique-ingress-hosts", effect="EnforceRegoPolicy", severity="High"
+    assignment="unique-ingress-hosts", definition="unique-ingress-hosts", effect="EnforceRegoPolicy", severity="High"
 )
 
 RULES = {
@@ -353,10 +358,100 @@ def gaps() -> Report:
     )
 
 
+def initiatives() -> Report:
+    """An initiative of which a member is not available, one that complies, and one definition besides."""
+    images, privileged = (
+        replace(one, assignment="pods", initiative="team-pods", reference=reference)
+        for one, reference in ((IMAGES, "Images"), (PRIVILEGED, "NoPrivileged"))
+    )
+    signed = replace(images, definition="cf426bb8-b320-4321-8545-1b784a5df3a4", reference="Signed")
+    nothing: dict[S, int] = {}
+    members = (
+        summary(
+            images, S.NON_COMPLIANT, 50.0, {S.NON_COMPLIANT: 1, S.COMPLIANT: 1}, {S.NON_COMPLIANT: 1, S.COMPLIANT: 1}
+        ),
+        summary(privileged, S.COMPLIANT, 100.0, {S.COMPLIANT: 2}, {S.COMPLIANT: 2}),
+        summary(signed, S.ERROR, None, nothing, nothing, message="no definition here stands for Azure's cf426bb8"),
+    )
+    in_groups = (("supply",), (), ("supply", "signatures"))
+    whole = replace(
+        summary(
+            IMAGES, S.NON_COMPLIANT, None, {S.NON_COMPLIANT: 1, S.COMPLIANT: 1}, {S.NON_COMPLIANT: 1, S.COMPLIANT: 1}
+        ),
+        name="pods",
+        display_name="What Pods of the team must be",
+        definition="team-pods",
+        message="1 of 3 members not judged: Signed",
+        members=tuple(
+            replace(one, initiative="team-pods", reference=one.name.partition("/")[2], group_names=names)
+            for one, names in zip(members, in_groups, strict=True)
+        ),
+        groups=(
+            GroupSummary(
+                name="supply",
+                display_name="Supply chain",
+                state=S.NON_COMPLIANT,
+                compliance_percent=None,
+                counts=members[0].counts,
+            ),
+            GroupSummary(
+                name="signatures",
+                display_name="Signatures",
+                state=S.ERROR,
+                compliance_percent=None,
+                counts=members[2].counts,
+            ),
+        ),
+    )
+    good = replace(privileged, assignment="calm")
+    calm = replace(
+        summary(PRIVILEGED, S.COMPLIANT, 100.0, {S.COMPLIANT: 2}, {S.COMPLIANT: 2}),
+        name="calm",
+        definition="team-calm",
+        members=(
+            summary(
+                good,
+                S.COMPLIANT,
+                100.0,
+                {S.COMPLIANT: 2},
+                {S.COMPLIANT: 2},
+                initiative="team-calm",
+                reference="NoPrivileged",
+            ),
+        ),
+        groups=(
+            GroupSummary(
+                name="all", display_name="All", state=S.COMPLIANT, compliance_percent=100.0, counts=members[1].counts
+            ),
+        ),
+    )
+    return report(
+        state=S.NON_COMPLIANT,
+        percent=50.0,
+        resources={S.NON_COMPLIANT: 1, S.COMPLIANT: 1},
+        containers={S.NON_COMPLIANT: 1, S.COMPLIANT: 1},
+        assignments=(calm, summary(LIMITS, S.COMPLIANT, 100.0, {S.COMPLIANT: 2}, {S.COMPLIANT: 2}), whole),
+        results=(
+            a_result(
+                assignment=images,
+                state=S.NON_COMPLIANT,
+                resource=pod("shop", "web"),
+                finding=_image("docker.io/library/nginx:latest", "web"),
+            ),
+        ),
+        gaps=(
+            Gap(
+                reason="InvalidDefinition",
+                message="assignment pods/Signed not judged: no definition here stands for Azure's cf426bb8",
+            ),
+        ),
+    )
+
+
 def hostile() -> Report:
     """What an attacker, or simply another language, may put in names and messages."""
     evil = container("web\x1b[2K\rinnocent", "evil.example/\u202egnp.exe\u2066:\u200b1|`<b>`")
-    key = replace(IMAGES, name="[bold red]images[/] | `x`")
+    key = replace(IMAGES, assignment="[bold red]images[/] | `x`")
     return report(
         state=S.NON_COMPLIANT,
         percent=0.04,
@@ -518,7 +613,7 @@ def unmatched() -> Report:
 
 
 SCENARIOS: dict[str, Callable[[], Report]] = {
-    each.__name__: each for each in (clean, violations, gaps, hostile, manifests, empty, unmatched)
+    each.__name__: each for each in (clean, violations, gaps, initiatives, hostile, manifests, empty, unmatched)
 }
 
 

@@ -38,7 +38,7 @@ def test_a_suite_is_an_assignment_and_its_numbers_are_those_of_its_cases(scenari
         names = [(case.classname, case.name) for case in suite]
         assert len(set(names)) == len(names)
     told = {suite.name for suite in whole}
-    assert told - {"gaps"} == {line.name for line in report.assignments}
+    assert told - {"gaps"} == {line.name for line in report.judged}
     numbers = ("tests", "failures", "errors", "skipped")
     assert [getattr(whole, name) for name in numbers] == [sum(getattr(s, name) for s in whole) for name in numbers]
 
@@ -117,7 +117,7 @@ def test_what_xml_forbids_is_written_as_an_escape_wherever_it_stands(text: str) 
     bad = f"a{text}b"
     result = changed(
         report.results[0],
-        assignment=replace(IMAGES, name=bad, definition=bad, effect=bad),
+        assignment=replace(IMAGES, assignment=bad, definition=bad, effect=bad),
         resource=pod(bad, bad),
         finding=Finding(message=bad, container=Container(name=bad, type=bad), path=bad, observed=bad, expected=[bad]),
         source=Line(bad, 1),

@@ -41,7 +41,7 @@ def test_other_formats_say_the_same_too(scenario: str, format: str) -> None:
     assert render(report_from(document(scenario)), format) == render(report, format)
 
 
-@pytest.mark.parametrize("scenario", ["clean", "gaps", "hostile", "manifests", "unmatched"])
+@pytest.mark.parametrize("scenario", ["clean", "gaps", "initiatives", "hostile", "manifests", "unmatched"])
 def test_the_table_says_the_same_where_nothing_is_exempt(scenario: str) -> None:
     assert render(report_from(document(scenario)), "table") == render(SCENARIOS[scenario](), "table")
 

@@ -81,7 +81,7 @@ def test_an_interrupted_scan_is_no_success() -> None:
 def test_label_values_come_back_as_safe_text() -> None:
     report = SCENARIOS["hostile"]()
     name = 'a\\b"c\nd\u202e'
-    key = replace(report.results[0].assignment, name=name)
+    key = replace(report.results[0].assignment, assignment=name)
     found = read(replace(report, results=[changed(each, assignment=key) for each in report.results], assignments=()))
     assert {dict(each)["assignment"] for each in found["aksp_violations"]} == {'a\\b"c d\\u202e'}
 

@@ -23,7 +23,7 @@ CONTAINERS = st.none() | st.builds(
 )
 RESULTS = st.builds(
     lambda assignment, state, container, owner, namespace, name: SharedResult(
-        assignment=AssignmentKey(name=assignment, definition=f"of-{assignment}", effect="Audit", severity="high"),
+        assignment=AssignmentKey(assignment=assignment, definition=f"of-{assignment}", effect="Audit", severity="high"),
         state=state,
         finding=Finding(message="bad", container=container),
         owner=owner,

@@ -15,6 +15,7 @@ from aksp.kube import faults
 ROOT = "/apis/policy.aksp.io/v1alpha1/"
 KINDS = {
     "policydefinitions": "PolicyDefinition",
+    "policysetdefinitions": "PolicySetDefinition",
     "policyexemptions": "PolicyExemption",
     "policyassignments": "PolicyAssignment",
 }

@@ -31,7 +31,8 @@ from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES
+from aksp.compliance.plan import Ready
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
 from aksp.inventory.cluster import Cluster
@@ -45,6 +46,7 @@ from aksp.model.fields import status_of
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.scan import Scan
+from aksp.store.cluster import PLURALS
 
 #: Writes a report, and gives what could not be written.
 Publish = Callable[[Report, str], Sequence[str]]
@@ -68,11 +70,12 @@ def check_in(
     """
     began = clock()
     evaluation = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    documents = {plural: _listed(connection, plural) for plural in (DEFINITIONS, ASSIGNMENTS, EXEMPTIONS)}
+    documents = {plural: _listed(connection, plural) for plural in (DEFINITIONS, INITIATIVES, ASSIGNMENTS, EXEMPTIONS)}
     scope = Scope.cluster(cluster_name)
     standing = stand(
         engine,
         definitions=list(documents[DEFINITIONS].values()),
+        initiatives=list(documents[INITIATIVES].values()),
         assignments=list(documents[ASSIGNMENTS].values()),
         exemptions=list(documents[EXEMPTIONS].values()),
         cluster=scope,
@@ -155,7 +158,7 @@ class _Writing:
     def before_the_scan(self, standing: Standing) -> None:
         """What needs no scan, so that nobody waits for it to read what is wrong, or that a change is applied."""
         for one in standing.definitions:
-            self._write(DEFINITIONS, one, definition_status)
+            self._write(PLURALS[one.kind], one, definition_status)
         for other in standing.exemptions:
             self._write(EXEMPTIONS, other, exemption_status)
         questions = CoverageReader(self._connection)
@@ -222,7 +225,8 @@ def _listed(connection: Connection, plural: str) -> dict[str, Mapping[str, Any]]
 
 def _asked(questions: CoverageReader, one: InForce) -> WebhookCoverage:
     """Of an assignment that is not in force nobody asks whether it is enforced."""
-    return questions.about(one.ready) if one.ready is not None and one.ready.refuses else WebhookCoverage.YES
+    refusing = [ready for ready in one.ready if ready.refuses]
+    return questions.about(refusing) if refusing else WebhookCoverage.YES
 
 
 def _publisher(connection: Connection, namespace: str) -> Publish:
@@ -250,7 +254,13 @@ def _policy_gaps(standing: Standing) -> list[Gap]:
 
 def _result_counts(report: Report | None) -> Counter[tuple[str, ComplianceState]]:
     """How many results there are by assignment and state."""
-    return Counter((result.assignment.name, result.state) for result in report.results) if report else Counter()
+    return Counter((result.assignment.assignment, result.state) for result in report.results) if report else Counter()
+
+
+def _needed(ready: Ready) -> tuple[ResourceKind, ...]:
+    """The kinds that an assignment is about, compares with, or asks for labels."""
+    selecting = () if ready.selection.namespace_selector.empty else (NAMESPACE,)
+    return (*ready.selection.kinds, *ready.definition.requires_inventory, *selecting)
 
 
 def _evaluations(
@@ -267,13 +277,12 @@ def _evaluations(
     faults: dict[str, Counter[str]] = {}
     for result in report.results:
         if result.state is ComplianceState.ERROR:
-            faults.setdefault(result.assignment.name, Counter())[result.finding.message] += 1
+            faults.setdefault(result.assignment.assignment, Counter())[result.finding.message] += 1
     found = {}
     for one in standing.assignments:
         errors: list[str] = []
-        if one.ready is not None and one.ready.effect.judges:
-            selecting = () if one.ready.selection.namespace_selector.empty else (NAMESPACE,)
-            needed = (*one.ready.selection.kinds, *one.ready.definition.requires_inventory, *selecting)
+        if one.judges:
+            needed = {kind for ready in one.ready if ready.effect.judges for kind in _needed(ready)}
             errors += [
                 message
                 for kind, messages in failed.items()

@@ -18,6 +18,7 @@ from aksp.addon.in_force.policies import ExemptionInForce, InForce
 from aksp.compliance.nothing import disabled
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
+from aksp.model.effect import Effect
 from aksp.model.fields import status_of
 from aksp.model.times import rfc3339
 from aksp.report.figures import one_decimal, plural
@@ -77,15 +78,15 @@ def assignment_status(
     status: Status = {"observedGeneration": one.generation, "lastCheckIn": rfc3339(now)}
     status["appliedGeneration"] = one.applied_generation
     # What once was good is kept while the newest version is not, also if it is not in force just now.
-    kept = one.applied_spec if one.ready else seen.applied_spec if one.problem else None
+    kept = one.applied_spec if one.judged else seen.applied_spec if one.problem else None
     status["appliedSpec"] = kept if _has_no_null(kept) else None
-    status["effect"] = one.ready.effect.value if one.ready else None
+    status["effect"] = one.effect
     status |= _state(one, before, evaluation)
     errors = list(evaluation.errors) if evaluation else []
     applied = _applied(one)
     enforced = _enforced(one, asked)
     waiting = enforced[2] if enforced[1] == RULES_PENDING else ""
-    idle = evaluation.summary.message if one.ready and evaluation and evaluation.summary and not errors else ""
+    idle = evaluation.summary.message if one.judged and evaluation and evaluation.summary and not errors else ""
     status["message"] = _message(applied[2], [waiting, idle, *errors], evaluation.failure if evaluation else "")
     kept_evaluated = _kept(one, before) if evaluation is None else None
     status["conditions"] = _conditions(
@@ -102,7 +103,7 @@ def assignment_status(
 
 
 def definition_status(one: DefinitionInForce, document: Mapping[str, Any], now: datetime) -> Status:
-    """The status of a PolicyDefinition."""
+    """The status of a PolicyDefinition or a PolicySetDefinition."""
     kept = one.applied_spec if one.definition else Seen.of(document).applied_spec if one.problem else None
     applied = ("True", "Applied", "")
     if one.problem:
@@ -145,11 +146,13 @@ def patch_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> Status:
     """State, figures and when they were found: the scan's, else those from before, else NotStarted."""
     summary = evaluation.summary if evaluation else None
-    if one.ready is None or not one.ready.effect.judges:
+    if not one.judges:
         return {"state": ComplianceState.NOT_STARTED.value}
     if evaluation is None or summary is None or not evaluation.judged:
         known = {
-            name: before[name] for name in ("state", "compliancePercent", "counts", "lastEvaluated") if name in before
+            name: before[name]
+            for name in ("state", "compliancePercent", "counts", "members", "lastEvaluated")
+            if name in before
         }
         return {"state": ComplianceState.NOT_STARTED.value, **known}
     percent = one_decimal(summary.compliance_percent)
@@ -157,7 +160,21 @@ def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | Non
         "state": summary.state.value,
         **({} if percent is None else {"compliancePercent": percent}),
         "counts": counts_of(summary.counts),
+        **({"members": list(map(_member, summary.members))} if summary.members else {}),
         "lastEvaluated": rfc3339(evaluation.at),
+    }
+
+
+def _member(line: AssignmentSummary) -> Status:
+    """What the scan found of one member of an initiative. How many are in which state is in the report."""
+    percent = one_decimal(line.compliance_percent)
+    return {
+        "policyDefinitionReferenceId": line.reference,
+        "definition": line.definition,
+        "effect": line.effect,
+        "state": line.state.value,
+        **({} if percent is None else {"compliancePercent": percent}),
+        **({"message": _bounded(line.message)} if line.message else {}),
     }
 
 
@@ -174,10 +191,11 @@ _Condition = tuple[str, str, str]
 
 def _applied(one: InForce) -> _Condition:
     if one.problem is None:
-        return "True", "Applied", _bounded(one.note)
+        unjudged = [f"member {each.assignment.reference}: {each.problem}" for each in one.broken]
+        return "True", "Applied", _listed([*([one.note] if one.note else []), *unjudged])
     if one.reason == "NotInScope":
         return "False", str(one.reason), _bounded(one.problem)
-    return "False", str(one.reason), _bounded(f"{one.problem}. {_stays(one.applied_generation, one.ready)}")
+    return "False", str(one.reason), _bounded(f"{one.problem}. {_stays(one.applied_generation, one.judged)}")
 
 
 def _stays(generation: int | None, good: object) -> str:
@@ -189,17 +207,17 @@ def _stays(generation: int | None, good: object) -> str:
 
 def _kept(one: InForce, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The condition of the last scan, for as long as the next one lasts; None when there is none to keep."""
-    if one.ready is None or not one.ready.effect.judges or not before.get("lastEvaluated"):
+    if not one.judges or not before.get("lastEvaluated"):
         return None
     known = (c for c in before.get("conditions") or () if isinstance(c, Mapping) and c.get("type") == "Evaluated")
     return next(known, None)
 
 
 def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluation | None) -> _Condition:
-    if one.ready is None:
+    if one.judged is None:
         return "False", "NotApplied", "nothing of it is in force"
-    if not one.ready.effect.judges:
-        return "False", one.ready.effect.value, disabled(one.ready.effect)
+    if not one.judges:
+        return "False", Effect.DISABLED.value, disabled(Effect.DISABLED)
     if evaluation is None:
         if kept is not None:
             return str(kept.get("status")), str(kept.get("reason")), str(kept.get("message"))
@@ -216,14 +234,13 @@ def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluat
 
 
 def _enforced(one: InForce, asked: WebhookCoverage) -> _Condition:
-    ready = one.ready
-    if ready is None:
+    if one.judged is None:
         return "False", "NotApplied", "nothing of it is in force"
-    if not ready.effect.judges:
-        return "False", ready.effect.value, disabled(ready.effect)
-    if not ready.effect.refuses:
-        return "False", f"Effect{ready.effect.value}", f"its effect {ready.effect.value} refuses nothing"
-    if ready.assignment.enforcement_mode is not EnforcementMode.DEFAULT:
+    if not one.judges:
+        return "False", Effect.DISABLED.value, disabled(Effect.DISABLED)
+    if not any(ready.effect.refuses for ready in one.ready):
+        return "False", f"Effect{one.effect}", f"its effect {one.effect} refuses nothing"
+    if one.enforcement_mode is not EnforcementMode.DEFAULT:
         return "False", "DoNotEnforce", "its enforcementMode is DoNotEnforce"
     match asked:
         case WebhookCoverage.YES:

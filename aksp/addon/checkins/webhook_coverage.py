@@ -6,6 +6,7 @@ refused, whatever the assignment says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from aksp.addon.in_force.configuration import read_rules
@@ -43,12 +44,12 @@ class CoverageReader:
         except ClusterError:
             self._otherwise = WebhookCoverage.UNKNOWN
 
-    def about(self, ready: Ready) -> WebhookCoverage:
+    def about(self, judging: Sequence[Ready]) -> WebhookCoverage:
         """Whether requests come about all that an assignment is about. Of several kinds those that are served count."""
         if self._rules is None:
             return self._otherwise
         try:
-            wanted = rules_for([ready], self._discovery)
+            wanted = rules_for(judging, self._discovery)
         except ClusterError:
             return WebhookCoverage.UNKNOWN
         if not wanted:

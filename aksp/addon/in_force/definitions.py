@@ -1,4 +1,4 @@
-"""The definitions that assignments of a cluster may name: the bundled ones and its PolicyDefinitions."""
+"""What assignments of a cluster may name: what comes with aksp, its PolicyDefinitions and PolicySetDefinitions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 from aksp.addon.in_force.compiled import Compiled
 from aksp.addon.in_force.documents import Seen, by_name
 from aksp.addon.in_force.problems import Reason, Wrong, as_wrong, sentence
+from aksp.catalog import initiatives
 from aksp.catalog.custom import definition_from_resource
-from aksp.catalog.folder import bundled
-from aksp.catalog.interface import Catalogs
+from aksp.catalog.folder import bundled, bundled_initiatives
+from aksp.catalog.interface import Assignable, Catalogs, names_of
 from aksp.errors import InvalidInput
 from aksp.model.definition import Definition, ResourceKind
+from aksp.model.initiative import Initiative
 
 KIND = "PolicyDefinition"
 #: Reasons that do not lie in the document itself: they may be over at the next try.
@@ -23,9 +25,9 @@ _PASSING = (Reason.NAME_TAKEN, Reason.ENGINE_FAILED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionInForce:
-    """One PolicyDefinition: the version seen, and the version in force, if any.
+    """One PolicyDefinition or PolicySetDefinition: the version seen, and the version in force, if any.
 
-    ``policy`` is the id of its Rego in the engine. ``problem`` says what is wrong with the version
+    ``policy`` is the id of a definition's Rego in the engine. ``problem`` says what is wrong with the version
     seen; then ``definition`` is the last good one, or None.
     """
 
@@ -33,7 +35,8 @@ class DefinitionInForce:
     uid: str
     generation: int
     spec: Any
-    definition: Definition | None = None
+    kind: str = KIND
+    definition: Assignable | None = None
     policy: str = ""
     applied_generation: int | None = None
     applied_spec: Mapping[str, Any] | None = None
@@ -65,37 +68,52 @@ def built_in() -> tuple[Definition, ...]:
     return tuple(bundled())
 
 
+@cache
+def built_in_initiatives() -> tuple[Initiative, ...]:
+    """The bundled initiatives, read once."""
+    return tuple(bundled_initiatives())
+
+
 class Definitions:
-    """The definitions of one standing, by what assignments call them."""
+    """The definitions and initiatives of one standing, by what assignments call them."""
 
     def __init__(
-        self, compiled: Compiled, documents: Sequence[Mapping[str, Any]], before: Sequence[DefinitionInForce] = ()
+        self,
+        compiled: Compiled,
+        documents: Sequence[Mapping[str, Any]],
+        sets: Sequence[Mapping[str, Any]] = (),
+        before: Sequence[DefinitionInForce] = (),
     ) -> None:
         self._compiled = compiled
-        self._before = {one.name: one for one in before}
-        #: Names, GUIDs and Azure's ids in lower case, each with the definition that has it.
-        self._names = {name: f"the bundled {own.slug}" for own in built_in() for name in _names(own)}
-        found: dict[str, DefinitionInForce] = {}
-        # Of two definitions with one name the older one keeps it.
-        for seen in sorted(map(Seen.of, by_name(documents)), key=lambda seen: (seen.created, seen.name)):
-            found[seen.name] = self._claimed(self._read(seen))
-        self.records = [found[name] for name in sorted(found)]
+        self._before = {(one.kind, one.name): one for one in before}
+        #: Names, GUIDs and Azure's ids in lower case, each with the definition or initiative that has it.
+        bundled: list[Assignable] = [*built_in(), *built_in_initiatives()]
+        self._names = {name: f"the bundled {own.slug}" for own in bundled for name in names_of(own)}
+        found: dict[tuple[str, str], DefinitionInForce] = {}
+        for kind, listed in ((KIND, documents), (initiatives.KIND, sets)):
+            # Of two with one name the older one keeps it.
+            for seen in sorted(map(Seen.of, by_name(listed)), key=lambda seen: (seen.created, seen.name)):
+                found[kind, seen.name] = self._claimed(self._read(kind, seen))
+        self.records = [found[key] for key in sorted(found)]
         own = [one.definition for one in self.records if one.definition is not None]
-        self._catalog = Catalogs([built_in(), own])
+        self.catalog = Catalogs(
+            [built_in(), [one for one in own if not isinstance(one, Initiative)]],
+            [*built_in_initiatives(), *(one for one in own if isinstance(one, Initiative))],
+        )
 
-    def _read(self, seen: Seen) -> DefinitionInForce:
+    def _read(self, kind: str, seen: Seen) -> DefinitionInForce:
         """A document's newest version, else the last good one."""
-        before = self._before.get(seen.name)
+        before = self._before.get((kind, seen.name))
         if before is not None and before.uid != seen.uid:
             before = None
         if before is not None and before.spec == seen.spec and before.reason not in _PASSING:
             self._keep(before)
             return replace(before, generation=seen.generation)
-        fresh = DefinitionInForce(name=seen.name, uid=seen.uid, generation=seen.generation, spec=seen.spec)
+        fresh = DefinitionInForce(name=seen.name, uid=seen.uid, generation=seen.generation, spec=seen.spec, kind=kind)
         try:
             if taken := self._names.get(seen.name.lower()):
                 raise Wrong(Reason.NAME_TAKEN, f"its name is that of {taken}: give it another metadata.name")
-            return self._applied(fresh, seen.document(KIND), seen.generation)
+            return self._applied(fresh, seen.document(kind), seen.generation)
         except Wrong as wrong:
             fresh = replace(fresh, problem=wrong.message, reason=wrong.reason)
         if fresh.reason is Reason.NAME_TAKEN:
@@ -107,16 +125,21 @@ class Definitions:
             )
         if seen.applied_spec is not None and seen.applied_spec != seen.spec:
             try:
-                return self._applied(fresh, seen.document(KIND, seen.applied_spec), seen.applied_generation)
+                return self._applied(fresh, seen.document(kind, seen.applied_spec), seen.applied_generation)
             except Wrong:
                 pass  # what is wrong with the newest version is told
         return fresh
 
     def _applied(self, fresh: DefinitionInForce, document: dict[str, Any], generation: int | None) -> DefinitionInForce:
-        origin = f"{KIND.lower()}/{fresh.name}"
+        origin = f"{fresh.kind.lower()}/{fresh.name}"
+        definition: Assignable
+        policy = ""
         with as_wrong(Reason.INVALID_DEFINITION, origin):
-            definition = definition_from_resource(document, origin)
-            policy = self._compiled.id_of(definition)
+            if fresh.kind == KIND:
+                definition = definition_from_resource(document, origin)
+                policy = self._compiled.id_of(definition)
+            else:
+                definition = initiatives.initiative_from_resource(document, origin)
         return replace(
             fresh,
             definition=definition,
@@ -126,14 +149,14 @@ class Definitions:
         )
 
     def _keep(self, before: DefinitionInForce) -> None:
-        if before.definition is not None:
+        if before.policy:
             self._compiled.keep(before.policy)
 
     def _claimed(self, one: DefinitionInForce) -> DefinitionInForce:
         """The same, unless one of its names is another's: then an assignment could mean either."""
         if one.definition is None:
             return one
-        names = _names(one.definition)
+        names = names_of(one.definition)
         for name in sorted(names):
             if taken := self._names.get(name):
                 problem = (
@@ -148,26 +171,32 @@ class Definitions:
                     problem=problem,
                     reason=Reason.NAME_TAKEN,
                 )
-        self._names.update(dict.fromkeys(names, f"the PolicyDefinition {one.name}"))
+        self._names.update(dict.fromkeys(names, f"the {one.kind} {one.name}"))
         return one
 
-    def rule(self, identifier: str) -> Rule:
-        """The definition that an assignment names, compiled. Raises Wrong."""
+    def find(self, identifier: str) -> Assignable:
+        """The definition or initiative that an assignment names. Raises Wrong."""
         try:
-            definition = self._catalog.get(identifier)
+            return self.catalog.find(identifier)
         except InvalidInput as error:
             raise self._missing(identifier, error) from error
+
+    def note(self, one: Assignable) -> str:
+        """What is wrong with the newest version of what is in force in an older one; empty when nothing is."""
+        record = next((record for record in self.records if record.definition is one), None)
+        if record is None or not record.problem:
+            return ""
+        version = f"generation {record.applied_generation}" if record.applied_generation else "the last good version"
+        what = "initiative" if isinstance(one, Initiative) else "definition"
+        return f"{what} {record.name} is wrong in its newest version, and {version} stays in force: {record.problem}"
+
+    def rule(self, definition: Definition) -> Rule:
+        """A definition of the catalogue, compiled. Raises Wrong."""
         record = next((one for one in self.records if one.definition is definition), None)
         if record is None:
             with as_wrong(Reason.INVALID_DEFINITION):
                 return self._rule(definition, self._compiled.id_of(definition))
-        note = ""
-        if record.problem:
-            version = (
-                f"generation {record.applied_generation}" if record.applied_generation else "the last good version"
-            )
-            note = f"definition {record.name} is wrong in its newest version, and {version} stays in force: {record.problem}"
-        return self._rule(definition, record.policy, note)
+        return self._rule(definition, record.policy, self.note(definition))
 
     def _rule(self, definition: Definition, policy: str, note: str = "") -> Rule:
         return Rule(definition=definition, policy=policy, compared=self._compiled.compared(policy), note=note)
@@ -177,9 +206,6 @@ class Definitions:
         for one in self.records:
             named = one.spec.get("name") if isinstance(one.spec, Mapping) else None
             if wanted in (one.name, str(named).lower()):
-                return Wrong(Reason.INVALID_DEFINITION, f"definition {one.name} is wrong: {one.problem}")
+                what = "definition" if one.kind == KIND else "initiative"
+                return Wrong(Reason.INVALID_DEFINITION, f"{what} {one.name} is wrong: {one.problem}")
         return Wrong(Reason.DEFINITION_NOT_FOUND, sentence(error))
-
-
-def _names(definition: Definition) -> set[str]:
-    return {name.lower() for name in (definition.slug, definition.name, definition.azure_policy_id or "") if name}

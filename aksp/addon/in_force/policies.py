@@ -8,7 +8,7 @@ version may be just what the new one was to narrow, and a waiver that nobody can
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -17,22 +17,35 @@ from aksp.addon.in_force.compiled import Compiled
 from aksp.addon.in_force.definitions import DefinitionInForce, Definitions
 from aksp.addon.in_force.documents import Seen, by_name
 from aksp.addon.in_force.problems import Reason, Wrong, as_wrong
-from aksp.compliance.exemptions import by_assignment
-from aksp.compliance.plan import Plan, Ready, reaches
+from aksp.assigned import (
+    Judged,
+    broken_member,
+    check_parameters,
+    check_references,
+    idle,
+    member_of,
+    ready_for,
+    references_of,
+)
+from aksp.compliance.exemptions import by_assignment, waives
+from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready, reaches
 from aksp.engine import Engine
-from aksp.model.assignment import Assignment, Exemption
+from aksp.model.assignment import Assignment, EnforcementMode, Exemption
+from aksp.model.definition import Definition
+from aksp.model.effect import MIXED_EFFECT, UNKNOWN_EFFECT
+from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.store.documents import assignment_from, exemption_from
-from aksp.workspace import admission_only, check_regexes, idle, plan_of, ready_for
+from aksp.workspace import admission_only, check_regexes, plan_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InForce:
     """One PolicyAssignment: the version seen, and what is in force of it, if anything.
 
-    ``problem`` says what is wrong with the version seen; then ``ready`` is the last good one, or
-    None. ``note`` is what to know although it is in force. ``ready.key.definition`` is the
-    definition's slug, ``ready.definition.slug`` the id of its Rego in the engine: not the same
+    ``problem`` says what is wrong with the version seen; then ``judged`` is the last good one, or
+    None. ``note`` is what to know although it is in force. Of what is ready ``key.definition`` is the
+    definition's slug, ``definition.slug`` the id of its Rego in the engine: not the same
     after a definition has changed.
     """
 
@@ -41,10 +54,36 @@ class InForce:
     generation: int
     applied_generation: int | None = None
     applied_spec: Mapping[str, Any] | None = None
-    ready: Ready | None = None
+    judged: Judged | None = None
     problem: str | None = None
     reason: Reason | None = None
     note: str = ""
+
+    @property
+    def ready(self) -> Sequence[Ready]:
+        """What is judged: one, or the members of an initiative; nothing when nothing of it is in force."""
+        return self.judged.ready if self.judged is not None else ()
+
+    @property
+    def broken(self) -> Sequence[BrokenAssignment]:
+        """The members of an initiative that cannot be judged, and are to be."""
+        return [one for one in self.judged.broken if not one.disabled] if self.judged is not None else ()
+
+    @property
+    def judges(self) -> bool:
+        """Whether any of it is to be judged."""
+        return any(one.effect.judges for one in self.ready) or bool(self.broken)
+
+    @property
+    def effect(self) -> str | None:
+        """The effect in force; None when nothing is."""
+        effects = {one.effect.value for one in self.ready} | {one.effect or UNKNOWN_EFFECT for one in self.broken}
+        return next(iter(effects)) if len(effects) == 1 else MIXED_EFFECT if effects else None
+
+    @property
+    def enforcement_mode(self) -> EnforcementMode:
+        """The mode of the version in force."""
+        return next((one.assignment.enforcement_mode for one in self.ready), EnforcementMode.DEFAULT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +117,7 @@ def stand(
     exemptions: Sequence[Mapping[str, Any]],
     cluster: Scope,
     now: datetime,
+    initiatives: Sequence[Mapping[str, Any]] = (),
     previous: Standing | None = None,
 ) -> Standing:
     """Make the custom resources ready to judge by, compiled in the engine.
@@ -86,9 +126,9 @@ def stand(
     it, and it remembers the last good versions. Documents that are wrong raise nothing.
     """
     compiled = Compiled(engine, previous.compiled if previous else None)
-    known = Definitions(compiled, definitions, previous.definitions if previous else ())
+    known = Definitions(compiled, definitions, initiatives, previous.definitions if previous else ())
     seen = [Seen.of(document) for document in by_name(assignments)]
-    names = {one.name for one in seen}
+    names = {one.name: _references(one, known) for one in seen}
     waivers = [_exemption(Seen.of(document), names, now) for document in by_name(exemptions)]
     waiving = [one.exemption for one in waivers if one.exemption is not None and one.problem is None]
     work = _Work(
@@ -104,8 +144,10 @@ def stand(
     return Standing(
         plan=plan_of(
             cluster,
-            [one.ready for one in standing if one.ready is not None],
+            [ready for one in standing for ready in one.ready],
             notes=[one.problem for one in waivers if one.problem],
+            broken=[broken for one in standing if one.judged is not None for broken in one.judged.broken],
+            initiatives=[one.judged.initiative for one in standing if one.judged and one.judged.initiative],
         ),
         assignments=standing,
         definitions=known.records,
@@ -115,7 +157,16 @@ def stand(
     )
 
 
-def _exemption(seen: Seen, assignments: set[str], now: datetime) -> ExemptionInForce:
+def _references(seen: Seen, definitions: Definitions) -> list[str] | None:
+    """The reference ids of the initiative that is assigned; None where that cannot be told."""
+    try:
+        found = definitions.find(str(seen.spec.get("policyDefinitionId")) if isinstance(seen.spec, Mapping) else "")
+    except Wrong:
+        return None
+    return references_of(found)
+
+
+def _exemption(seen: Seen, assignments: Mapping[str, Collection[str] | None], now: datetime) -> ExemptionInForce:
     """What becomes of one exemption."""
     one = ExemptionInForce(name=seen.name, generation=seen.generation)
     try:
@@ -172,14 +223,13 @@ class _Work:
             except Wrong as wrong:
                 if wrong.reason is Reason.NOT_IN_SCOPE:
                     return one
-        if before is None or before.ready is None:
+        if before is None or before.judged is None:
             return one
-        self.compiled.keep(before.ready.definition.slug)
         return replace(
             one,
             applied_generation=before.applied_generation,
             applied_spec=before.applied_spec,
-            ready=self._waived(before.ready),
+            judged=replace(before.judged, ready=[self._kept(ready) for ready in before.ready]),
         )
 
     def _applied(
@@ -195,12 +245,44 @@ class _Work:
                 f"its scope {assignment.scope} does not reach this cluster, {self.cluster}: correct spec.scope, or"
                 " leave it if the assignment is another cluster's",
             )
-        ready, note = self._ready(assignment, before)
-        return replace(one, applied_generation=generation, applied_spec=document["spec"], ready=ready, note=note)
+        judged, note = self._judged(assignment, before)
+        return replace(one, applied_generation=generation, applied_spec=document["spec"], judged=judged, note=note)
 
-    def _ready(self, assignment: Assignment, before: InForce | None) -> tuple[Ready, str]:
-        rule = self.definitions.rule(assignment.definition_id)
-        known = before.ready if before is not None else None
+    def _judged(self, assignment: Assignment, before: InForce | None) -> tuple[Judged, str]:
+        """What is judged of an assignment, and what to know of it. Raises Wrong."""
+        known = {one.assignment.reference: one for one in before.ready} if before is not None else {}
+        found = self.definitions.find(assignment.definition_id)
+        if not isinstance(found, Initiative):
+            ready, note = self._ready(assignment, found, known.get(""))
+            return Judged(ready=[ready]), note
+        with as_wrong(Reason.INVALID_PARAMETERS, assignment.origin):
+            check_parameters(assignment, found)
+            check_references(assignment, [one.reference for one in found.members])
+        members: list[Ready] = []
+        broken: list[BrokenAssignment] = []
+        notes = [self.definitions.note(found)]
+        for member in found.members:
+            try:
+                with as_wrong(Reason.INVALID_DEFINITION, assignment.origin):
+                    own, definition = member_of(assignment, found, member, self.definitions.catalog)
+                ready, note = self._ready(own, definition, known.get(member.reference))
+                members.append(ready)
+                notes.append(note)
+            except Wrong as wrong:
+                one = broken_member(assignment, found, member, wrong.message, wrong.__cause__)
+                last = known.get(member.reference)
+                if last is None or one.disabled:
+                    broken.append(one)
+                else:
+                    # As a whole assignment would: what was in force does not go because something is wrong now.
+                    members.append(self._kept(last))
+                    notes.append(f"member {member.reference}: {one.problem}. Its last good version stays in force")
+        assigned = AssignedInitiative(assignment=assignment, initiative=found)
+        told = "; ".join(dict.fromkeys(filter(None, notes)))
+        return Judged(ready=members, broken=broken, initiative=assigned), told
+
+    def _ready(self, assignment: Assignment, definition: Definition, known: Ready | None) -> tuple[Ready, str]:
+        rule = self.definitions.rule(definition)
         if known is not None and known.assignment == assignment and known.definition == rule.in_engine:
             return self._waived(known), rule.note
         with as_wrong(Reason.INVALID_PARAMETERS, assignment.origin):
@@ -210,7 +292,13 @@ class _Work:
             replace(ready, definition=rule.in_engine, not_started=admission_only(self.engine, rule.policy))
         ), rule.note
 
+    def _kept(self, ready: Ready) -> Ready:
+        """What was in force before, by the Rego that it was judged by."""
+        self.compiled.keep(ready.definition.slug)
+        return self._waived(ready)
+
     def _waived(self, ready: Ready) -> Ready:
         """With the exemptions as they are now; the same object when they are the same."""
-        exemptions = tuple(self.exemptions.get(ready.assignment.name, ()))
+        mine = self.exemptions.get(ready.assignment.name, ())
+        exemptions = tuple(one for one in mine if waives(one, ready.assignment))
         return ready if ready.exemptions == exemptions else replace(ready, exemptions=exemptions)

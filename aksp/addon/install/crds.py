@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from aksp.addon import names
+from aksp.addon.install.crd import APPLIED, MESSAGE, MOST_SCOPES, crd, in_force, scope, status_of
 from aksp.addon.install.schema import (
-    Schema,
     anything,
     array,
     free,
@@ -26,66 +26,10 @@ from aksp.addon.install.schema import (
 from aksp.model.assignment import EnforcementMode, ExemptionCategory
 from aksp.model.compliance import ComplianceState
 
-#: How long a scope may be, and how many there may be: the API server bounds what checking them may cost.
-_LONGEST_SCOPE, _MOST_SCOPES = 2048, 500
-
 
 def crds() -> list[dict[str, Any]]:
     """All CustomResourceDefinitions, in the order to be applied."""
-    return [_definitions(), _assignments(), _exemptions(), _denials(), _reports()]
-
-
-def _scope(description: str) -> Schema:
-    """What aksp.model.scope.Scope.parse takes; empty is ``/``."""
-    return text(
-        description,
-        maxLength=_LONGEST_SCOPE,
-        # Starts with a slash, and no segment is empty or blank.
-        pattern=r"^(/+([^/]*[^/\s][^/]*(/[^/]*[^/\s][^/]*)*/*)?)?$",
-        **{
-            "x-kubernetes-validations": [
-                {
-                    "rule": "!self.matches('(?i)^/+clusters(/|$)')"
-                    " || self.matches('(?i)^/+clusters/[^/]+(/namespaces/[^/]+)?/*$')",
-                    "message": "expected /clusters/NAME or /clusters/NAME/namespaces/NAMESPACE",
-                }
-            ]
-        },
-    )
-
-
-def _status(fields: dict[str, Schema], conditions: str) -> Schema:
-    """A status; the conditions are metav1.Condition."""
-    condition = mapping(
-        "One observation.",
-        {
-            "type": text(conditions),
-            "status": text("Whether it is so.", enum=["True", "False", "Unknown"]),
-            "reason": text("Why, as one word."),
-            "message": text("Why, in words."),
-            "lastTransitionTime": time("When `status` last changed."),
-            "observedGeneration": optional(whole("The generation that it is about.")),
-        },
-        ["type", "status", "reason", "message", "lastTransitionTime"],
-    )
-    listed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-    return mapping(
-        "What the add-on observed; it alone writes here.",
-        {
-            "observedGeneration": optional(whole("The generation that was last looked at.")),
-            **fields,
-            "message": optional(text("What is the matter, and what to do next.")),
-            "lastCheckIn": optional(time("When the add-on last checked in.")),
-            "conditions": array("Observations.", condition, **listed),
-        },
-    )
-
-
-def _in_force() -> dict[str, Schema]:
-    return {
-        "appliedGeneration": optional(whole("The generation in force; absent when none is.")),
-        "appliedSpec": optional(free("The spec in force, kept while a later one is wrong.")),
-    }
+    return [_definitions(), _initiatives(), _assignments(), _exemptions(), _denials(), _reports()]
 
 
 def _definitions() -> dict[str, Any]:
@@ -124,14 +68,78 @@ def _definitions() -> dict[str, Any]:
         },
         ["policyRule"],
     )
-    return _crd(
+    return crd(
         "PolicyDefinition",
         names.DEFINITIONS,
         ["poldef"],
         "A rule with typed parameters that assignments put to work.",
         spec,
-        status=_status(_in_force(), "Applied: this generation's Rego compiles and is in use."),
-        columns=[("Display name", ".spec.displayName"), _APPLIED, _MESSAGE],
+        status=status_of(in_force(), "Applied: this generation's Rego compiles and is in use."),
+        columns=[("Display name", ".spec.displayName"), APPLIED, MESSAGE],
+    )
+
+
+def _initiatives() -> dict[str, Any]:
+    value = mapping(
+        "What a member's parameter is.",
+        {"value": anything("A value, or an expression over the initiative's.")},
+        ["value"],
+    )
+    member = mapping(
+        "A definition of the initiative.",
+        {
+            "policyDefinitionId": text(
+                "A definition: by name, GUID, Azure resource id or Azure policy name.", pattern=r"\S"
+            ),
+            "policyDefinitionReferenceId": text("What the member is called.", pattern=r"^[^\s/]+$"),
+            "definitionVersion": optional(text("The version that is meant, such as 1.*.*.")),
+            "latestDefinitionVersion": optional(text("Azure's; without meaning here.")),
+            "effectiveDefinitionVersion": optional(text("Azure's; without meaning here.")),
+            "parameters": optional(named("Values of the definition's parameters, by name.", value)),
+            "groupNames": optional(array("The groups that it is in.", text("A group's name."))),
+        },
+        ["policyDefinitionId", "policyDefinitionReferenceId"],
+    )
+    group = mapping(
+        "Members that belong together.",
+        {
+            "name": text("What members call it.", minLength=1),
+            "displayName": optional(text("What people call it.")),
+            "description": optional(text("What it is about.")),
+            "category": optional(text("What it is part of.")),
+            "additionalMetadataId": optional(text("Azure's; without meaning here.")),
+        },
+        ["name"],
+    )
+    spec = mapping(
+        "The `properties` of an Azure Policy initiative.",
+        {
+            "name": text("Its GUID in Azure; the object's name when there is none."),
+            "displayName": text("What people call it."),
+            "description": text("What it demands, and why."),
+            "policyType": text("BuiltIn or Custom."),
+            "version": anything("Its version."),
+            "versions": anything("Versions that Azure keeps."),
+            "metadata": optional(free("category, version and more.")),
+            "parameters": optional(
+                named(
+                    "Its parameters by name.",
+                    free("A parameter.", required=["type"], properties={"type": text("Its type.")}),
+                )
+            ),
+            "policyDefinitions": {**array("Its members.", member), "minItems": 1},
+            "policyDefinitionGroups": optional(array("Groups of members.", group)),
+        },
+        ["policyDefinitions"],
+    )
+    return crd(
+        "PolicySetDefinition",
+        names.INITIATIVES,
+        ["polset"],
+        "An initiative: definitions that are assigned together.",
+        spec,
+        status=status_of(in_force(), "Applied: this generation is in use."),
+        columns=[("Display name", ".spec.displayName"), APPLIED, MESSAGE],
     )
 
 
@@ -140,22 +148,41 @@ def _assignments() -> dict[str, Any]:
         "What a developer reads who is refused.",
         {
             "message": text("The text."),
-            "policyDefinitionReferenceId": optional(text("A member of an initiative; without meaning here.")),
+            "policyDefinitionReferenceId": optional(text("The member of an initiative that it is about; else all.")),
         },
         ["message"],
     )
     value = mapping("A parameter's value.", {"value": anything("The value, of the parameter's type.")}, ["value"])
+    references = array("Reference ids.", text("A member.", pattern=r"\S"))
+    selector = mapping(
+        "Which members: in, or notIn.",
+        {
+            "kind": text("By reference id.", enum=["policyDefinitionReferenceId"]),
+            "in": optional(references),
+            "notIn": optional(references),
+        },
+        ["kind"],
+    )
+    override = mapping(
+        "Another effect for members of an initiative.",
+        {
+            "kind": text("What is overridden.", enum=["policyEffect"]),
+            "value": text("The effect.", pattern=r"\S"),
+            "selectors": optional(array("Which members; without it all.", selector, maxItems=1)),
+        },
+        ["kind", "value"],
+    )
     spec = mapping(
-        "A definition put to work at a scope.",
+        "A definition or an initiative put to work at a scope.",
         {
             "policyDefinitionId": text(
-                "A definition: by name, GUID, Azure resource id or Azure policy name.", pattern=r"\S"
+                "A definition or an initiative: by name, GUID, Azure resource id or Azure policy name.", pattern=r"\S"
             ),
             "displayName": optional(text("A title.")),
             "description": optional(text("A reason.")),
-            "scope": optional(_scope("How far it reaches: /, /clusters/NAME, /clusters/NAME/namespaces/NAMESPACE.")),
+            "scope": optional(scope("How far it reaches: /, /clusters/NAME, /clusters/NAME/namespaces/NAMESPACE.")),
             "notScopes": optional(
-                array("Scopes that are left out.", _scope("A scope below the assignment's."), maxItems=_MOST_SCOPES)
+                array("Scopes that are left out.", scope("A scope below the assignment's."), maxItems=MOST_SCOPES)
             ),
             "parameters": optional(named("Values of the definition's parameters, by name.", value)),
             # With a default null is one way to leave it out, and so is "".
@@ -164,7 +191,8 @@ def _assignments() -> dict[str, Any]:
                 enum=[*map(str, EnforcementMode), ""],
                 default=str(EnforcementMode.DEFAULT),
             ),
-            "nonComplianceMessages": optional(array("The last one counts.", message)),
+            "nonComplianceMessages": optional(array("Of one member the last one counts.", message)),
+            "overrides": optional(array("In their order: the last one about a member holds.", override)),
             "metadata": optional(free("Anything.")),
         },
         ["policyDefinitionId"],
@@ -174,18 +202,31 @@ def _assignments() -> dict[str, Any]:
         "resources": {**numbers, "description": "Resources by state."},
         "containers": {**numbers, "description": "Containers by state."},
     }
-    status = _status(
+    member = mapping(
+        "One member.",
         {
-            **_in_force(),
+            "policyDefinitionReferenceId": text("Which one."),
+            "definition": text("Its definition."),
+            "effect": text("Its effect."),
+            "state": text("Its compliance state.", enum=[str(state) for state in ComplianceState]),
+            "compliancePercent": optional(number("Of the resources judged, in percent.", minimum=0, maximum=100)),
+            "message": optional(text("Why nothing was judged.")),
+        },
+        ["policyDefinitionReferenceId", "state"],
+    )
+    status = status_of(
+        {
+            **in_force(),
             "state": text("Its compliance state.", enum=[str(state) for state in ComplianceState]),
             "compliancePercent": optional(number("Of the resources judged, in percent.", minimum=0, maximum=100)),
             "counts": optional(mapping("What was judged.", counts)),
-            "effect": optional(text("The effect in force.")),
+            "effect": optional(text("The effect in force; Mixed when members of an initiative differ.")),
+            "members": optional(array("What was found of each member of an initiative.", member)),
             "lastEvaluated": optional(time("When the cluster was last scanned for it.")),
         },
         "Applied: this generation is in force. Evaluated: the cluster was scanned. Enforced: violations are refused.",
     )
-    return _crd(
+    return crd(
         "PolicyAssignment",
         names.ASSIGNMENTS,
         ["polassign"],
@@ -201,7 +242,7 @@ def _assignments() -> dict[str, Any]:
             ("Non-compliant", f".status.counts.resources.{ComplianceState.NON_COMPLIANT}", "integer"),
             ("Containers", f".status.counts.containers.{ComplianceState.NON_COMPLIANT}", "integer", 1),
             ("Checked-in", ".status.lastCheckIn", "date"),
-            _MESSAGE,
+            MESSAGE,
         ],
     )
 
@@ -224,9 +265,11 @@ def _exemptions() -> dict[str, Any]:
         {
             "policyAssignmentId": text("The assignment's name.", pattern=r"\S"),
             "policyDefinitionReferenceIds": optional(
-                array("Members of an initiative: none, as assignments are of one definition.", text("A member."))
-            )
-            | {"maxItems": 0},
+                array(
+                    "The members of the initiative whose findings are waived; else all.",
+                    text("A member.", pattern=r"\S"),
+                )
+            ),
             "exemptionCategory": text(
                 "Waiver: the risk is accepted. Mitigated: it is met in another way.",
                 enum=[str(category) for category in ExemptionCategory],
@@ -238,26 +281,26 @@ def _exemptions() -> dict[str, Any]:
             "displayName": optional(text("A title, shown in reports.")),
             "description": optional(text("Why, shown in reports.")),
             "metadata": optional(free("Anything; requestedBy, else approvedBy, else createdBy is shown.")),
-            "scope": optional(_scope("Where it holds.")),
+            "scope": optional(scope("Where it holds.")),
             "resources": optional(
                 array("What it holds for; without the field everything in the scope.", resource, minItems=1)
             ),
         },
         ["policyAssignmentId", "exemptionCategory"],
     )
-    return _crd(
+    return crd(
         "PolicyExemption",
         names.EXEMPTIONS,
         ["polexempt"],
         "An assignment's findings waived for a scope, resources or containers, until a date.",
         spec,
-        status=_status({}, "Applied: it counts now."),
+        status=status_of({}, "Applied: it counts now."),
         columns=[
             ("Assignment", ".spec.policyAssignmentId"),
             ("Category", ".spec.exemptionCategory"),
             ("Expires", ".spec.expiresOn"),
-            _APPLIED,
-            _MESSAGE,
+            APPLIED,
+            MESSAGE,
         ],
     )
 
@@ -287,7 +330,7 @@ def _denials() -> dict[str, Any]:
         },
         ["assignment", "resource", "message", "count", "lastTime"],
     )
-    return _crd(
+    return crd(
         "PolicyDenial",
         names.DENIALS,
         ["poldenial"],
@@ -320,7 +363,7 @@ def _reports() -> dict[str, Any]:
         },
         ["evaluatedAt", "evaluation", "part", "parts", "encoding", "data"],
     )
-    return _crd(
+    return crd(
         "ComplianceReport",
         names.REPORTS,
         ["compreport"],
@@ -332,63 +375,3 @@ def _reports() -> dict[str, Any]:
             ("Parts", ".spec.parts", "integer"),
         ],
     )
-
-
-Column = tuple[str, str] | tuple[str, str, str] | tuple[str, str, str, int]
-_APPLIED: Column = ("Applied", '.status.conditions[?(@.type=="Applied")].status')
-_MESSAGE: Column = ("Message", ".status.message", "string", 1)
-
-
-def _crd(
-    kind: str,
-    plural: str,
-    short: list[str],
-    description: str,
-    spec: Schema,
-    *,
-    columns: list[Column],
-    status: Schema | None = None,
-    scope: str = "Cluster",
-) -> dict[str, Any]:
-    fields: dict[str, Schema] = {
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"type": "object"},
-        "spec": spec,
-    }
-    version: dict[str, Any] = {
-        "name": names.VERSION,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": mapping(description, fields | ({"status": status} if status else {}), ["spec"])},
-        "additionalPrinterColumns": [
-            *map(_column, columns),
-            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-        ],
-    }
-    if status:
-        version["subresources"] = {"status": {}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{names.GROUP}", "labels": dict(names.MANAGED_BY)},
-        "spec": {
-            "group": names.GROUP,
-            "names": {
-                "kind": kind,
-                "listKind": f"{kind}List",
-                "plural": plural,
-                "singular": kind.lower(),
-                "shortNames": short,
-                "categories": ["aksp", "policy"],
-            },
-            "scope": scope,
-            "versions": [version],
-        },
-    }
-
-
-def _column(column: Column) -> dict[str, Any]:
-    name, path, kind, priority = (*column, "string", 0)[:4] if len(column) == 2 else (*column, 0)[:4]
-    found = {"name": name, "type": kind, "jsonPath": path}
-    return found | ({"priority": priority} if priority else {})

@@ -20,6 +20,7 @@ from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed
 from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.definition import Definition, ResourceKind
+from aksp.model.initiative import Initiative
 from aksp.report.formats.policyreport import OPEN_REPORTS, POLICY_REPORTS
 
 MANAGER = "aksp"
@@ -127,6 +128,21 @@ def cluster_definitions(connection: Connection, note: Tell) -> list[Definition]:
             found.append(definition_from_resource(document, label(document)))
         except InvalidInput as error:
             note(f"{error}; its kinds get no rights yet")
+    return found
+
+
+def cluster_initiatives(connection: Connection) -> list[Initiative]:
+    """The cluster's own initiatives; those that are wrong are left out, and the add-on tells of them."""
+    from aksp.catalog.initiatives import initiative_from_resource
+
+    try:
+        documents = objects.list_all(connection, f"/apis/{names.GROUP}/{names.VERSION}/{names.INITIATIVES}")
+    except NotServed:
+        return []
+    found = []
+    for document in documents:
+        with contextlib.suppress(InvalidInput):
+            found.append(initiative_from_resource(document, label(document)))
     return found
 
 

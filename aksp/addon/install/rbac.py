@@ -18,7 +18,7 @@ _WRITE = ["create", "delete", "get", "list", "patch", "update"]
 
 def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
     """Rights in the whole cluster."""
-    own = [names.DEFINITIONS, names.ASSIGNMENTS, names.EXEMPTIONS]
+    own = [names.DEFINITIONS, names.INITIATIVES, names.ASSIGNMENTS, names.EXEMPTIONS]
     rules = [
         _rule([names.GROUP], own, ["get", "list", "watch"]),
         _rule([names.GROUP], [f"{plural}/status" for plural in own], ["get", "patch", "update"]),

@@ -235,12 +235,17 @@ def collection_path(namespace: str | None = None) -> str:
 def denial_name(key: DenialKey) -> str:
     """``<assignment, cut to 40>-<10 hex digits>``: the same in every replica."""
     digest = hashlib.sha256("\0".join((key.assignment, key.namespace, key.kind, key.name)).encode("utf-8", "replace"))
-    return f"{key.assignment[:40].rstrip('-.')}-{digest.hexdigest()[:10]}"
+    return f"{_own(key.assignment)[:40].rstrip('-.')}-{digest.hexdigest()[:10]}"
+
+
+def _own(assignment: str) -> str:
+    """An assignment's own name: names and labels of objects cannot hold a member's reference id."""
+    return assignment.partition("/")[0]
 
 
 def document(name: str, namespace: str, denial: Denial) -> dict[str, Any]:
     """The custom resource of a denial."""
-    labels = {**names.MANAGED_BY, ASSIGNMENT_LABEL: denial.assignment[:63].rstrip("-_.")}
+    labels = {**names.MANAGED_BY, ASSIGNMENT_LABEL: _own(denial.assignment)[:63].rstrip("-_.")}
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,

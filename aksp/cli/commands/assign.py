@@ -1,4 +1,4 @@
-"""``aksp assign``: one command per definition, its options made from the definition's parameters."""
+"""``aksp assign``: one command per definition or initiative, its options made from the parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say, tell
-from aksp.cli.clusters import ClusterChoice, scope_of, unknown_cluster
+from aksp.cli.clusters import unknown_cluster
 from aksp.cli.options import (
     COMMON_PARAMETERS,
     ClusterOption,
@@ -29,8 +29,11 @@ from aksp.cli.options import (
 from aksp.model.effect import Effect
 
 if TYPE_CHECKING:
+    from aksp.catalog.interface import Assignable
+    from aksp.compliance.plan import Ready
+    from aksp.engine import Engine
     from aksp.model.assignment import Assignment
-    from aksp.model.definition import Definition, Parameter
+    from aksp.model.definition import Parameter
     from aksp.workspace import Workspace
 
 PLACE = 20
@@ -43,8 +46,9 @@ class AssignGroup(TyperGroup):
         """The slugs of the catalogue."""
         if ctx.resilient_parsing:
             # A shell asks, which a broken definition must not keep from completing.
-            return [definition.slug for definition in candidates.catalog(ctx)]
-        return [definition.slug for definition in _workspace(ctx).catalog]
+            return [one.slug for one in candidates.assignable(ctx)]
+        catalog = _workspace(ctx).catalog
+        return [one.slug for one in (*catalog, *catalog.initiatives)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of one definition, by any of its names."""
@@ -54,12 +58,12 @@ class AssignGroup(TyperGroup):
         if cmd_name == "list" or cmd_name.startswith("-"):
             return None
         try:
-            definition = workspace.catalog.get(cmd_name)
+            found = workspace.catalog.find(cmd_name)
         except InvalidInput:
             if not ctx.resilient_parsing:
                 raise
-            return next((_command(one) for one in candidates.catalog(ctx) if one.slug == cmd_name), None)
-        return _command(definition)
+            return next((_command(one) for one in candidates.assignable(ctx) if one.slug == cmd_name), None)
+        return _command(found)
 
 
 def _workspace(ctx: Any) -> Workspace:
@@ -76,7 +80,7 @@ def _workspace(ctx: Any) -> Workspace:
 
 app = typer.Typer(
     cls=AssignGroup,
-    help="Assign a definition.\n\n`aksp assign SLUG --help` shows its options.",
+    help="Assign a definition or an initiative.\n\n`aksp assign SLUG --help` shows its options.",
     no_args_is_help=True,
     subcommand_metavar="SLUG [OPTIONS]",
 )
@@ -84,7 +88,7 @@ app = typer.Typer(
 
 @app.callback()
 def assign(workspace: WorkspaceOption = None) -> None:
-    """Assign a definition.
+    """Assign a definition or an initiative.
 
     `aksp assign SLUG --help` shows its options. With --what-if nothing is assigned: it says what would become non-compliant.
 
@@ -92,8 +96,10 @@ def assign(workspace: WorkspaceOption = None) -> None:
     """
 
 
-def _command(definition: Definition) -> Any:
-    """A command for one definition, by typer from a function whose signature is made here."""
+def _command(definition: Assignable) -> Any:
+    """A command for one definition or initiative, by typer from a function whose signature is made here."""
+    from aksp.model.initiative import Initiative
+
     names = {
         _identifier(parameter.name): parameter
         for parameter in definition.parameters.values()
@@ -112,6 +118,8 @@ def _command(definition: Definition) -> Any:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(parameter))
         for name, parameter in names.items()
     ]
+    if isinstance(definition, Initiative):
+        own.append(inspect.Parameter("override", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_OVERRIDE))
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     shared = [
         p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotations[p.name])
@@ -123,6 +131,16 @@ def _command(definition: Definition) -> Any:
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(definition.slug)(run)
     return typer.main.get_command(single)
+
+
+_OVERRIDE = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override",
+        metavar="REFERENCE=EFFECT",
+        help="Another effect for the member with this reference id; repeatable. Disabled leaves it out.",
+    ),
+]
 
 
 def _effects() -> str:
@@ -250,51 +268,52 @@ def _shown_default(parameter: Parameter) -> str:
     return json.dumps(parameter.default) if not isinstance(parameter.default, str) else parameter.default
 
 
-def _assign(
-    definition: Definition, given: Mapping[str, Any], options: dict[str, Any], outer_workspace: str | None
-) -> None:
+def _assign(found: Assignable, given: Mapping[str, Any], options: dict[str, Any], outer_workspace: str | None) -> None:
     from datetime import UTC, datetime
 
-    from aksp.cli.stores import own_resource, print_documents, refuse_cluster_options
+    from aksp.assigned import check_assigned
+    from aksp.cli.assignment_options import assignment_of
+    from aksp.cli.stores import print_documents, refuse_cluster_options
     from aksp.compliance.parameters import advice
-    from aksp.compliance.template_values import unset
     from aksp.engine import Engine
     from aksp.store.documents import assignment_document
-    from aksp.workspace import Workspace, check_parameters, check_regexes, check_resolves, compile_definition
+    from aksp.workspace import Workspace, check_regexes
 
     if not options["what_if"]:
         refuse_cluster_options(options["store"], options["context"], options["kubeconfig"])
     _refuse_mixed(options)
     opened = Workspace.open(options["workspace"] or outer_workspace, new=True)
-    assignment = _document(definition, given, options)
-    check_parameters(assignment, definition)
-    ready = check_resolves(assignment, definition, datetime.now(UTC))
+    assignment = assignment_of(found, given, options)
+    ready, unavailable = check_assigned(assignment, found, opened.catalog, datetime.now(UTC))
     with Engine() as engine:
-        check_regexes(engine, [(assignment, definition)])
-        compile_definition(engine, definition)
-        unread = unset(engine.parameters(definition.slug), ready.values)
+        check_regexes(engine, [(one.assignment, one.definition) for one in ready])
+        unread = _unread(engine, ready)
     for name in unread:
         typer.echo(
             f"aksp: warning: the rule reads input.parameters.{name}, which nothing sets:"
             " where it does not provide for that, it finds nothing",
             err=True,
         )
+    for member in unavailable:
+        tell(
+            f"aksp: warning: {member.assignment.full_name} is not judged, which reports tell as an error: {member.problem}"
+        )
     unknown = unknown_cluster(assignment.scope, options["kubeconfig"]) if options["store"] is StoreKind.FILES else None
-    for warning in [*advice(definition, assignment.parameters), *([unknown] if unknown else [])]:
+    for warning in [*advice(found, assignment.parameters), *([unknown] if unknown else [])]:
         tell(f"aksp: warning: {warning}")
     if options["what_if"]:
+        from aksp.cli.assignment_options import choice_of
         from aksp.cli.what_if import what_if
 
         raise typer.Exit(
             what_if(
-                assignment, where=_choice(options), files=options["filename"] or (), recursive=options["recursive"],
+                assignment, where=choice_of(options), files=options["filename"] or (), recursive=options["recursive"],
                 outputs=options["output"] or (), workspace=options["workspace"] or outer_workspace,
             )
         )  # fmt: skip
     documents = [assignment_document(assignment)]
-    if options["store"] is StoreKind.CLUSTER and (own := own_resource(definition)) is not None:
-        # The add-on brings aksp's own definitions, and knows no workspace.
-        documents.insert(0, own)
+    if options["store"] is StoreKind.CLUSTER:
+        documents = [*_own(found, ready), *documents]
     output = ListFormat(options["output"][0]) if options["output"] else None
     if options["dry_run"]:
         print_documents(output or ListFormat.YAML, documents)
@@ -333,16 +352,37 @@ def _refuse_mixed(options: Mapping[str, Any]) -> None:
         raise InvalidInput(f"-o {what}: the document is printed as yaml, json or name", hint="reports need --what-if")
 
 
+def _unread(engine: Engine, ready: Sequence[Ready]) -> list[str]:
+    """The parameters that rules read and nothing sets. Raises InvalidPolicy for one that does not compile."""
+    from aksp.compliance.template_values import unset
+    from aksp.workspace import compile_definition
+
+    found: list[str] = []
+    for one in ready:
+        compile_definition(engine, one.definition)
+        found += unset(engine.parameters(one.definition.slug), one.values)
+    return list(dict.fromkeys(found))
+
+
+def _own(found: Assignable, ready: Sequence[Ready]) -> list[dict[str, Any]]:
+    """The custom resources of what a workspace adds: the add-on brings aksp's own, and knows no workspace."""
+    from aksp.cli.stores import own_resource
+
+    named: dict[str, Assignable] = {one.definition.slug: one.definition for one in ready}
+    return [own for one in {**named, found.slug: found}.values() if (own := own_resource(one)) is not None]
+
+
 def _keep_in_cluster(
     assignment: Assignment, documents: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
 ) -> list[str]:
     """Apply the documents and say what changed."""
+    from aksp.cli.assignment_options import choice_of
     from aksp.cli.stores import cluster_store
     from aksp.compliance.plan import reaches
     from aksp.model.scope import Scope
     from aksp.store.cluster import label
 
-    choice = _choice(options)
+    choice = choice_of(options)
     with cluster_store(choice) as store:
         if not reaches(assignment, Scope.cluster(choice.named or store.name)):
             note(f"scope {assignment.scope} does not reach cluster {store.name}, in which the assignment is kept")
@@ -351,94 +391,3 @@ def _keep_in_cluster(
             f"{label(document)} {change} (cluster {store.name})"
             for document, change in zip(documents, changes, strict=True)
         ]
-
-
-def _choice(options: Mapping[str, Any]) -> ClusterChoice:
-    return ClusterChoice(cluster=options["cluster"], context=options["context"], kubeconfig=options["kubeconfig"])
-
-
-def _document(definition: Definition, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    """The assignment that the options describe. Raises InvalidInput."""
-    from aksp.errors import InvalidInput
-    from aksp.model.assignment import Assignment, EnforcementMode
-    from aksp.model.scope import Scope
-    from aksp.store.documents import NAME
-
-    parameters = {
-        name: _value(definition.parameters[name], value) for name, value in given.items() if value not in (None, [])
-    }
-    _common_parameters(definition, options, parameters)
-    name = options["name"] or definition.slug
-    if not NAME.fullmatch(name):
-        raise InvalidInput(f"--name {name!r}: expected lower-case letters, digits, - and .")
-    mode = next((m for m in EnforcementMode if m.lower() == options["enforcement_mode"].lower()), None)
-    if mode is None:
-        raise InvalidInput(f"--enforcement-mode {options['enforcement_mode']!r} is not Default or DoNotEnforce")
-    scope = scope_of(options["scope"], _choice(options))
-    try:
-        not_scopes = tuple(Scope.parse(text) for text in options["not_scope"] or ())
-    except ValueError as error:
-        raise InvalidInput(str(error)) from error
-    return Assignment(
-        name=name,
-        definition_id=definition.slug,
-        scope=scope,
-        display_name=options["display_name"],
-        description=options["description"],
-        not_scopes=not_scopes,
-        parameters=parameters,
-        enforcement_mode=mode,
-        non_compliance_message=options["message"],
-    )
-
-
-def _common_parameters(definition: Definition, options: Mapping[str, Any], parameters: dict[str, Any]) -> None:
-    from aksp.compliance.reach import check_namespaces
-    from aksp.compliance.selection import Selector
-    from aksp.errors import InvalidInput
-
-    def selection(option: str, name: str) -> None:
-        if name not in definition.parameters:
-            raise InvalidInput(f"{option}: definition {definition.slug!r} has no parameter {name!r}")
-
-    def named(option: str, patterns: Sequence[str]) -> None:
-        try:
-            check_namespaces(option, patterns)
-        except ValueError as error:
-            raise InvalidInput(str(error)) from error
-
-    if options["effect"]:
-        known = Effect.named(options["effect"])
-        parameters["effect"] = known.value if known else options["effect"]
-    if options["namespace"]:
-        selection("--namespace", "namespaces")
-        named("--namespace", options["namespace"])
-        parameters["namespaces"] = options["namespace"]
-    if options["exclude_namespace"] or options["no_default_exclusions"]:
-        selection("--exclude-namespace", "excludedNamespaces")
-        named("--exclude-namespace", options["exclude_namespace"] or ())
-        default = definition.parameters["excludedNamespaces"].default
-        kept = [] if options["no_default_exclusions"] or not isinstance(default, list) else default
-        parameters["excludedNamespaces"] = list(dict.fromkeys([*kept, *(options["exclude_namespace"] or [])]))
-    if options["selector"]:
-        selection("--selector", "labelSelector")
-        try:
-            parameters["labelSelector"] = Selector.parse_text(options["selector"]).document()
-        except ValueError as error:
-            raise InvalidInput(f"--selector: {error}") from error
-
-
-def _value(parameter: Parameter, value: Any) -> Any:
-    from aksp.errors import InvalidInput
-    from aksp.model.definition import ParameterType
-    from aksp.model.json_text import decode_held
-
-    try:
-        if parameter.type is ParameterType.OBJECT:
-            return decode_held(value)
-        if parameter.type is ParameterType.ARRAY and any(entry.lstrip().startswith("{") for entry in value):
-            # Arrays of objects, as third-party definitions have them.
-            return [decode_held(entry) for entry in value]
-    except ValueError as error:
-        raise InvalidInput(f"{parameter.option or parameter.name}: not JSON: {error}") from error
-    return value

@@ -82,9 +82,10 @@ def list_definitions(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the definitions."""
+    from aksp.assigned import problem_of
     from aksp.catalog.folder import as_json
     from aksp.cli.describe import judged
-    from aksp.workspace import Workspace, problem_of
+    from aksp.workspace import Workspace
 
     catalog = Workspace.open(workspace).catalog
     for broken in catalog.broken:

@@ -57,7 +57,7 @@ def denials(
         (
             _document(each)
             for each in found
-            if (assignment is None or spec_of(each).get("assignment") == assignment)
+            if (assignment is None or _is_of(assignment, str(spec_of(each).get("assignment"))))
             and (limit is None or last_time(each) >= limit)
         ),
         key=lambda each: (-last_time(each).timestamp(), each["metadata"]["namespace"], each["metadata"]["name"]),
@@ -88,6 +88,11 @@ def _list(connection: Connection, namespace: str | None) -> list[dict[str, Any]]
             f"the add-on is not enabled on cluster {connection.name}: nothing is refused, nothing remembered",
             hint="`aksp addon enable` installs it",
         ) from error
+
+
+def _is_of(assignment: str, full_name: str) -> bool:
+    """Whether a denial is by an assignment, or by any member of its initiative."""
+    return assignment in (full_name, full_name.partition("/")[0])
 
 
 def _nothing(since: str | None, namespace: str | None, assignment: str | None) -> str:

@@ -13,6 +13,7 @@ from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, Lis
 from aksp.cli.stores import cluster_store, own_resource, print_documents
 
 if TYPE_CHECKING:
+    from aksp.catalog.interface import Assignable
     from aksp.model.scope import Scope
     from aksp.store.cluster import ClusterStore
     from aksp.workspace import Workspace
@@ -68,7 +69,7 @@ def sync(
 
 
 def wanted(opened: Workspace, scope: Scope) -> list[Document]:
-    """The objects of a cluster by the workspace: definitions, exemptions, assignments, each by name.
+    """The objects of a cluster by the workspace: definitions, initiatives, exemptions, assignments, each by name.
 
     Raises InvalidInput when anything about them is wrong, their Rego included.
     """
@@ -84,21 +85,24 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     assigned = sorted([*plan.ready, *plan.disabled], key=lambda one: one.assignment.name)
     with Engine() as engine:
         # What is disabled may be enabled by a change of one word: it must be right too.
-        broken = prepare(engine, replace(plan, ready=assigned)).broken
-    if broken:
+        every = prepare(engine, replace(plan, ready=assigned)).broken
+    # What is not available here is not in the cluster either, and the add-on says so too.
+    unavailable = [one for one in every if one.unavailable]
+    if broken := [one for one in every if not one.unavailable]:
         # A cluster must not lose an assignment because its definition is wrong at the moment.
-        raise InvalidPolicy(f"assignment {broken[0].assignment.name!r}: {broken[0].problem}")
-    for text in plan.notes:
+        raise InvalidPolicy(f"assignment {broken[0].assignment.full_name!r}: {broken[0].problem}")
+    for text in [*plan.notes, *(f"{one.assignment.full_name} is not judged: {one.problem}" for one in unavailable)]:
         note(text)
-    names = {one.assignment.name for one in assigned}
-    own = {one.definition.slug: own_resource(one.definition) for one in assigned}
+    names = {one.assignment.name for one in assigned} | {one.assignment.name for one in plan.initiatives}
+    found: list[Assignable] = [*(one.definition for one in assigned), *(one.initiative for one in plan.initiatives)]
+    own = map(own_resource, {one.slug: one for one in found}.values())
     return [
         {**document, "metadata": {**document["metadata"], "labels": dict(MANAGED_BY)}}
         for document in (
             # A rule is there before it is assigned, an exemption before something can be refused.
-            *(resource for _, resource in sorted(own.items()) if resource is not None),
+            *sorted(filter(None, own), key=lambda one: (one["kind"], one["metadata"]["name"])),
             *(exemption_document(one) for one in opened.store.exemptions() if one.assignment in names),
-            *(assignment_document(one.assignment) for one in assigned),
+            *(assignment_document(one) for one in opened.store.assignments() if one.name in names),
         )
     ]
 
@@ -128,13 +132,25 @@ def _write(store: ClusterStore, documents: Sequence[Document], *, prune: bool, d
 
 
 def _without_needed(doomed: Sequence[Document], staying: Sequence[Document]) -> list[Document]:
-    """What may go: not a definition that an assignment which stays is about."""
-    needed = {
-        str((one.get("spec") or {}).get("policyDefinitionId", "")).rstrip("/").rpartition("/")[2].lower()
-        for one in staying
-        if one["kind"] == "PolicyAssignment"
-    }
-    return [one for one in doomed if one["kind"] != "PolicyDefinition" or not needed & _names_of(one)]
+    """What may go: not a definition or an initiative that an assignment which stays is about, nor the latter's members."""
+    needed: set[str] = set()
+    going = list(doomed)
+    # An initiative that stays because of an assignment needs its members.
+    for kind, kept in (("PolicySetDefinition", ["PolicyAssignment"]), ("PolicyDefinition", ["PolicySetDefinition"])):
+        spared = [one for one in (*staying, *(one for one in doomed if one not in going)) if one["kind"] in kept]
+        needed |= {name for one in spared for name in _named_by(one)}
+        going = [one for one in going if one["kind"] != kind or not needed & _names_of(one)]
+    return going
+
+
+def _named_by(document: Document) -> set[str]:
+    """What a document names as its definition, or those of its members."""
+    spec = document.get("spec") or {}
+    ids = [
+        spec.get("policyDefinitionId"),
+        *(one.get("policyDefinitionId") for one in spec.get("policyDefinitions") or ()),
+    ]
+    return {str(one).rstrip("/").rpartition("/")[2].lower() for one in ids if one}
 
 
 def _names_of(definition: Document) -> set[str]:

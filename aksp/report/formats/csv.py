@@ -38,10 +38,11 @@ def render_csv(report: Report, out: TextIO, style: Style) -> None:
 
 def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
     """Assignments that judged nothing, then gaps, by column."""
-    for line in report.assignments:
+    for line in report.judged:
         if line.state is ComplianceState.NOT_STARTED:
-            named = {"assignment": line.name, "definition": line.definition, "effect": line.effect}
-            yield {**named, "state": line.state.value, "message": line.message}
+            named = {"assignment": line.assignment, "definition": line.definition, "effect": line.effect}
+            member = {"initiative": line.initiative, "referenceId": line.reference}
+            yield {**named, **member, "state": line.state.value, "message": line.message}
     for gap in other_gaps(report):
         about = {field.name: field.read(gap) for field in OBJECTS["resource"]}
         yield {"state": gap.reason, "message": gap.message, **about}

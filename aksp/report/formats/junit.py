@@ -78,10 +78,10 @@ def render_junit(report: Report, out: TextIO, style: Style) -> None:
     suites = _suites(report)
     gaps = other_gaps(report)
     outcomes = [case.outcome for suite in suites for case in suite.cases.values()]
-    outcomes += ["skipped" for line in report.assignments if line.state is ComplianceState.NOT_STARTED]
+    outcomes += ["skipped" for line in report.judged if line.state is ComplianceState.NOT_STARTED]
     head = {"name": "aksp", **_totals([*outcomes, *("error" for _ in gaps)])}
     out.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites{_attributes(head)}>\n')
-    lines = {line.name: line for line in report.assignments}
+    lines = {line.name: line for line in report.judged}
     for suite in suites:
         out.writelines(_suite(suite, lines.get(suite.name), report, style))
     if gaps:
@@ -97,7 +97,7 @@ def render_junit(report: Report, out: TextIO, style: Style) -> None:
 
 
 def _suites(report: Report) -> Sequence[_Suite]:
-    suites = {line.name: _Suite(name=line.name, definition=line.definition) for line in report.assignments}
+    suites = {line.name: _Suite(name=line.name, definition=line.definition) for line in report.judged}
     for result in report.results:
         key = result.assignment
         suite = suites.get(key.name)
@@ -120,6 +120,19 @@ def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style:
             "state": line.state.value,
             **({"filters": " ".join(report.target.filters)} if report.target.filters else {}),
         }
+        if line.reference:
+            # A member tells what the initiative came to, so that a reader of one suite sees it.
+            whole = next(one for one in report.assignments if one.name == line.assignment)
+            properties |= {
+                "initiative": line.initiative,
+                "referenceId": line.reference,
+                "initiativeState": whole.state.value,
+            }
+            properties |= {
+                f"groupState.{group.name}": group.state.value
+                for group in whole.groups
+                if group.name in line.group_names
+            }
         yield "    <properties>\n"
         for name, value in properties.items():
             yield f"      <property{_attributes({'name': name, 'value': value})}/>\n"

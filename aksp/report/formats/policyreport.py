@@ -184,7 +184,7 @@ def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _
     for gap in report.gaps:
         if gap.resource is None or gap.resource not in failed:
             yield "", _entry(_gap(gap, moment), _reference(gap.resource))
-    for line in report.assignments:
+    for line in report.judged:
         if line.state is ComplianceState.NOT_STARTED:
             yield "", _entry(_idle(line, moment), ())
     shared: dict[tuple[SharedResult, SourceLocation | None], tuple[dict[str, Any], int]] = {}

@@ -24,7 +24,7 @@ _Labels = Mapping[str, str]
 def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
     """Write one gauge after the other; the file's name must end in .prom for node_exporter to read it."""
     target = {"target": report.target.name}
-    names = [{"assignment": line.name} for line in report.assignments]
+    names = [_named(line.assignment, line.reference) for line in report.lines]
     _write(out, "aksp_violations", "What does not comply, by the last scan.", _violations(report), target)
     for unit in ("resources", "containers"):
         _write(
@@ -33,7 +33,7 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
             f"{unit.capitalize()} by compliance state, by the last scan.",
             [
                 ({**name, "state": state.value}, counts.get(state, 0))
-                for name, line in zip(names, report.assignments, strict=True)
+                for name, line in zip(names, report.lines, strict=True)
                 for counts in (line.counts.resources if unit == "resources" else line.counts.containers,)
                 for state in ComplianceState
             ],
@@ -53,8 +53,31 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
         "Compliance of what an assignment judged, by the last scan; missing where it judged nothing.",
         [
             (name, one_decimal(line.compliance_percent))
-            for name, line in zip(names, report.assignments, strict=True)
+            for name, line in zip(names, report.lines, strict=True)
             if line.compliance_percent is not None
+        ],
+        target,
+    )
+    groups = [({"assignment": line.name, "group": one.name}, one) for line in report.assignments for one in line.groups]
+    _write(
+        out,
+        "aksp_group_resources",
+        "Resources by compliance state, by a group of an initiative's members, by the last scan.",
+        [
+            ({**name, "state": state.value}, group.counts.resources.get(state, 0))
+            for name, group in groups
+            for state in ComplianceState
+        ],
+        target,
+    )
+    _write(
+        out,
+        "aksp_group_compliance_percent",
+        "Compliance of what a group of an initiative's members judged, by the last scan; missing while one was not judged.",
+        [
+            (name, one_decimal(group.compliance_percent))
+            for name, group in groups
+            if group.compliance_percent is not None
         ],
         target,
     )
@@ -78,18 +101,27 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
 
 
 def _violations(report: Report) -> Iterable[tuple[_Labels, int]]:
-    """How many results do not comply; 0 without a namespace for assignments that found nothing."""
-    found: Counter[tuple[str, str, str, str]] = Counter()
+    """How many results do not comply; 0 without a namespace for assignments that judged something and found nothing."""
+    found: Counter[tuple[str, str, str, str, str]] = Counter()
     for result in report.results:
         if result.state is ComplianceState.NON_COMPLIANT:
             key = result.assignment
-            found[safe(key.name), safe(key.definition), safe(key.effect), safe(result.resource.namespace)] += 1
-    named = {name for name, *_ in found}
-    for line in report.assignments:
-        if safe(line.name) not in named and line.state is not ComplianceState.NOT_STARTED:
-            found[safe(line.name), safe(line.definition), safe(line.effect), ""] = 0
-    for labels, count in sorted(found.items()):
-        yield dict(zip(("assignment", "definition", "effect", "namespace"), labels, strict=True)), count
+            of = safe(key.assignment), safe(key.reference or ""), safe(key.definition), safe(key.effect)
+            found[(*of, safe(result.resource.namespace))] += 1
+    named = {labels[:2] for labels in found}
+    for line in report.judged:
+        name = safe(line.assignment), safe(line.reference)
+        # What was not judged has no number: 0 would look as if it complied.
+        if name not in named and line.compliance_percent is not None:
+            found[(*name, safe(line.definition), safe(line.effect), "")] = 0
+    for (assignment, reference, definition, effect, namespace), count in sorted(found.items()):
+        of_rule = {"definition": definition, "effect": effect, "namespace": namespace}
+        yield {**_named(assignment, reference), **of_rule}, count
+
+
+def _named(assignment: str, reference: str) -> _Labels:
+    """An assignment, and which member of it. A label that is empty is one that is not there."""
+    return {"assignment": assignment, "reference": reference} if reference else {"assignment": assignment}
 
 
 def _write(out: TextIO, name: str, help: str, series: Iterable[tuple[_Labels, float]], more: _Labels) -> None:

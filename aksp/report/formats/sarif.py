@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from aksp import runners
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, Report, Target, TargetKind
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, GroupSummary, Report, Target, TargetKind
 from aksp.model.resource import Container, Resource
 from aksp.model.times import rfc3339
 from aksp.report.figures import one_decimal
@@ -93,14 +93,14 @@ def category(target: Target) -> str:
 
 
 def _rules(report: Report, found: Sequence[UniqueFinding]) -> _Rules:
-    enforced = {line.name for line in report.assignments if line.enforced}
+    enforced = {line.name for line in report.judged if line.enforced}
     definitions = dict.fromkeys(
         [
-            *(line.definition for line in report.assignments),
+            *(line.definition for line in report.judged),
             *(one.first.assignment.definition for one in found),
         ]
     )
-    refusing = {line.definition for line in report.assignments if line.name in enforced}
+    refusing = {line.definition for line in report.judged if line.name in enforced}
     return _Rules(
         descriptors=sarif_rules(report, definitions, refusing),
         index={slug: at for at, slug in enumerate(definitions)},
@@ -116,7 +116,7 @@ def _run(report: Report, rules: _Rules, number: int, style: Style) -> dict[str, 
         "startTimeUtc": rfc3339(report.evaluated_at),
     }
     notifications = [_notification(gap, style) for gap in report.gaps]
-    notifications += [_idle(line) for line in report.assignments if line.state is ComplianceState.NOT_STARTED]
+    notifications += [_idle(line) for line in report.judged if line.state is ComplianceState.NOT_STARTED]
     if notifications:
         reasons = dict.fromkeys(one["descriptor"]["id"] for one in notifications)
         driver["notifications"] = [{"id": reason} for reason in reasons]
@@ -132,6 +132,7 @@ def _run(report: Report, rules: _Rules, number: int, style: Style) -> dict[str, 
             "state": report.state.value,
             "compliancePercent": one_decimal(report.compliance_percent),
             **({"filters": safe(" ".join(report.target.filters))} if report.target.filters else {}),
+            **({"initiatives": initiatives} if (initiatives := _initiatives(report)) else {}),
         },
     }
 
@@ -150,6 +151,26 @@ def _notification(gap: Gap, style: Style) -> dict[str, Any]:
     if location:
         made["locations"] = [location]
     return made
+
+
+def _initiatives(report: Report) -> list[dict[str, Any]]:
+    """What each initiative came to, with its groups and its members."""
+    return [
+        {
+            "assignment": safe(each.name),
+            "initiative": safe(each.definition),
+            "state": each.state.value,
+            "compliancePercent": one_decimal(each.compliance_percent),
+            "groups": [_standing(one.name, one) for one in each.groups],
+            "members": [_standing(one.reference, one) for one in each.members],
+        }
+        for each in report.assignments
+        if each.members
+    ]
+
+
+def _standing(name: str, one: AssignmentSummary | GroupSummary) -> dict[str, Any]:
+    return {"name": safe(name), "state": one.state.value, "compliancePercent": one_decimal(one.compliance_percent)}
 
 
 def _idle(line: AssignmentSummary) -> dict[str, Any]:

@@ -25,6 +25,8 @@ def blocks(report: Report, style: Style, *, width: int | None, flat: bool = Fals
     yield summary.heading(report)
     if report.assignments:
         yield summary.assignments(report, width)
+    if groups := summary.groups(report, every=flat):
+        yield groups
     # Gone through twice rather than kept: a report may make its results as they are asked for.
     if not flat:
         yield from findings.findings(wire.shown(report, style.show), style.group_by)

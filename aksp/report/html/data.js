@@ -92,3 +92,5 @@ const CLUSTER_SCOPED = "-";
 const namespaceOf = (entry) => text(entries.namespace[entry]) || CLUSTER_SCOPED;
 const NAMESPACES = [...new Set(Array.from(entries.namespace, (_, entry) => namespaceOf(entry)))].sort();
 const POLICIES = data.assignments.map((each) => each.name);
+// An initiative's members have its assignment's name before a slash; what is of a member is of the initiative too.
+const WHOLE = POLICIES.map((name) => POLICIES.indexOf(name.split("/")[0]));

@@ -79,7 +79,8 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
         ],
         "states": [state.value for state in ComplianceState],
         "chart": timeline.overall(report),
-        "assignments": [_assignment(report, each, described, rows) for each in report.assignments],
+        "assignments": [_assignment(report, each, described, rows) for each in report.lines],
+        "groups": _groups(report),
         "trends": any(timeline.of_assignment(report, each.name) for each in report.assignments),
         "exemptions": rows.exemptions(),
         "gaps": [
@@ -106,9 +107,26 @@ def _assignment(
         "judged": total(counts),
         "message": safe(each.message),
         "words": _shares(each),
-        "count": rows.counts[each.name],
+        "member": bool(each.reference),
+        "count": sum(rows.counts[one.name] for one in each.judged),
         "trend": timeline.of_assignment(report, each.name),
     }
+
+
+def _groups(report: Report) -> list[dict[str, Any]]:
+    """The groups of the initiatives that are assigned, each with what its members came to together."""
+    return [
+        {
+            "assignment": safe(each.name),
+            "name": safe(group.display_name),
+            "state": group.state.value,
+            "percent": one_decimal(group.compliance_percent),
+            "bar": _bar(group.counts.resources, "resource"),
+            "judged": total(group.counts.resources),
+        }
+        for each in report.assignments
+        for group in each.groups
+    ]
 
 
 def _tint(report: Report) -> str:

@@ -16,7 +16,7 @@ function find(query) {
   const fits = (filters, at) => filters.length === 0 || filters.includes(at);
   const inState = Uint8Array.from(entries.state, (state) => fits(states, state));
   const inNamespace = Uint8Array.from(namespaceNumber, (at) => query.namespace === "" || at === namespace);
-  const inPolicy = Uint8Array.from(entries.assignment, (at) => query.policy === "" || at === policy);
+  const inPolicy = Uint8Array.from(entries.assignment, (at) => query.policy === "" || at === policy || WHOLE[at] === policy);
 
   const count = {
     state: new Int32Array(data.states.length),
@@ -37,7 +37,11 @@ function find(query) {
     const assigned = inPolicy[entry];
     if (space && assigned) count.state[entries.state[entry]]++;
     if (state && assigned) count.namespace[namespaceNumber[entry]]++;
-    if (state && space) count.policy[entries.assignment[entry]]++;
+    if (state && space) {
+      const policy = entries.assignment[entry];
+      count.policy[policy]++;
+      if (WHOLE[policy] !== policy && WHOLE[policy] >= 0) count.policy[WHOLE[policy]]++;
+    }
     if (!state || !space || !assigned) continue;
     found.push(row);
     if (!seenResources[resource]) resourceCount += seenResources[resource] = 1;

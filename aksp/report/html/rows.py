@@ -229,7 +229,7 @@ def _assignments(report: Report) -> list[dict[str, str]]:
             mode=each.enforcement_mode,
             scope=each.scope,
         )
-        for each in report.assignments
+        for each in report.lines
     ]
 
 

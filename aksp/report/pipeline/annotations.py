@@ -59,7 +59,7 @@ class Annotations:
 
 def annotate(report: Report) -> Annotations:
     """All of a report: by severity, then in the report's order. Gaps are the first warnings: nothing hides them."""
-    enforced = {line.name for line in report.assignments if line.enforced}
+    enforced = {line.name for line in report.judged if line.enforced}
     found = [one for one in unique_findings(report.results) if one.first.state is not ComplianceState.EXEMPT]
     found.sort(key=lambda one: severity_rank(one.first.assignment.severity))
     gaps = (

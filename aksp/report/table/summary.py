@@ -37,7 +37,7 @@ def heading(report: Report) -> Paragraph:
 
 def assignments(report: Report, width: int | None) -> Grid:
     """A line per assignment. The definition is a column where there is room, else a second line."""
-    differ = any(each.name != each.definition for each in report.assignments)
+    differ = any(_called(each) != each.definition for each in report.lines)
     spacious = _assignments(report, definition=differ)
     return spacious if not differ or layout.fits(spacious, width) else _assignments(report, definition=False)
 
@@ -118,14 +118,15 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
     if definition:
         columns.insert(1, Column(header="DEFINITION"))
     rows = []
-    for each in report.assignments:
-        name: Cell = ((span(each.name),),)
-        if not definition and each.definition != each.name:
-            name += ((span(each.definition, Tone.MUTED),),)
+    for each in report.lines:
+        indent = "  " if each.reference else ""
+        name: Cell = ((Span(indent), span(_called(each))),)
+        if not definition and each.definition != _called(each):
+            name += ((Span(indent), span(each.definition, Tone.MUTED)),)
         percent = each.compliance_percent
         state: Cell = ((_state(each.state),),)
         # An assignment in Error has a gap, where there is more room.
-        if each.message and each.state is ComplianceState.NOT_STARTED:
+        if each.message and (each.state is ComplianceState.NOT_STARTED or each.members):
             state += ((span(each.message, Tone.MUTED),),)
         cells = [
             name,
@@ -142,6 +143,46 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
     note = f"  resources and containers: non-compliant{exempt}/all"
     title = (Span("Assignments", Tone.STRONG), Span(note, Tone.MUTED))
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))
+
+
+def groups(report: Report, *, every: bool) -> Grid | None:
+    """The groups of initiatives, ``every`` one or those that are not Compliant; None when there is none to tell."""
+    known = [(each, group) for each in report.assignments for group in each.groups]
+    rows = [
+        Row(
+            cells=(
+                cell(each.name),
+                cell(group.display_name),
+                ((_state(group.state),),),
+                cell(percent_cell(group.compliance_percent)),
+                _share(group.counts.resources),
+                _share(group.counts.containers),
+            )
+        )
+        for each, group in known
+        if every or group.state is not ComplianceState.COMPLIANT
+    ]
+    if not rows:
+        return None
+    comply = sum(group.state is ComplianceState.COMPLIANT for _, group in known)
+    note = f"  {comply} of {plural(len(known), 'group')} compliant"
+    return Grid(
+        title=(Span("Groups", Tone.STRONG), Span(note, Tone.MUTED)),
+        columns=(
+            Column(header="ASSIGNMENT"),
+            Column(header="GROUP"),
+            Column(header="STATE"),
+            Column(header="%", right=True),
+            Column(header="RESOURCES", right=True),
+            Column(header="CONTAINERS", right=True),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _called(line: AssignmentSummary) -> str:
+    """An assignment by its name, a member by its reference id: it stands below its assignment."""
+    return line.reference or line.name
 
 
 def _effect(summary: AssignmentSummary) -> Cell:

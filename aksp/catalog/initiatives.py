@@ -1,0 +1,173 @@
+"""An Azure policy set definition, a JSON document, as an Initiative; and the same as a custom resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from aksp.catalog.document import Reader, parameter_from
+from aksp.compliance.expressions import resolve
+from aksp.compliance.parameters import nearest
+from aksp.errors import InvalidPolicy
+from aksp.model.assignment import API_VERSION
+from aksp.model.initiative import Initiative, Member, MemberGroup
+
+KIND = "PolicySetDefinition"
+#: An RFC 1123 subdomain, as Kubernetes wants a custom resource to be called.
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+#: Azure writes ``1.*.*`` and ``1.2.*``; previews end in ``-preview``.
+_VERSION = re.compile(r"[0-9]+(?:\.(?:[0-9]+|\*)){0,2}(?:-[a-z]+)?")
+# A reference id stands behind a slash in names of members, and in labels of metrics.
+_REFERENCE = re.compile(r"[^\s/]+")
+
+#: What an object of the document may have (Azure: "Azure Policy initiative definition structure").
+PROPERTIES = (
+    "displayName", "description", "policyType", "version", "versions", "metadata", "parameters", "policyDefinitions",
+    "policyDefinitionGroups",
+)  # fmt: skip
+_MEMBER = (
+    "policyDefinitionId", "policyDefinitionReferenceId", "definitionVersion", "latestDefinitionVersion",
+    "effectiveDefinitionVersion", "parameters", "groupNames",
+)  # fmt: skip
+_GROUP = ("name", "displayName", "description", "category", "additionalMetadataId")
+
+
+def initiative_from(document: Any, *, slug: str, origin: str) -> Initiative:
+    """Read an initiative. Raises InvalidPolicy that names the field."""
+    top = Reader(document, origin)
+    return initiative_of(top.object("properties").only(PROPERTIES), slug=slug, name=top.text("name", slug))
+
+
+def initiative_of(properties: Reader, *, slug: str, name: str) -> Initiative:
+    """Read an initiative's ``properties``, wherever they stand. Raises InvalidPolicy."""
+    origin, path = properties.origin, properties.path
+    metadata = Reader(properties.mapping("metadata"), origin, f"{path}.metadata")
+    parameters = {
+        key: parameter_from(key, Reader(body, origin, f"{path}.parameters.{key}"))
+        for key, body in properties.mapping("parameters").items()
+    }
+    groups = tuple(_group(entry) for entry in properties.objects("policyDefinitionGroups"))
+    if twice := _twice(one.name for one in groups):
+        raise InvalidPolicy(f"{path}.policyDefinitionGroups has {twice!r} twice", where=origin)
+    members = tuple(
+        _member(entry, parameters, [one.name for one in groups]) for entry in properties.objects("policyDefinitions")
+    )
+    if not members:
+        raise InvalidPolicy(f"{path}.policyDefinitions names no definition", where=origin)
+    if twice := _twice(one.reference for one in members):
+        raise InvalidPolicy(
+            f"{path}.policyDefinitions has the policyDefinitionReferenceId {twice!r} twice",
+            where=origin,
+            hint="give each member its own: exemptions, messages and reports tell members by it",
+        )
+    return Initiative(
+        slug=slug,
+        name=name,
+        display_name=properties.text("displayName", slug),
+        description=properties.text("description", ""),
+        category=metadata.text("category", "Custom"),
+        version=str(metadata.any("version", properties.any("version", "1.0.0"))),
+        azure_policy_id=metadata.text("azurePolicyId", "") or None,
+        standards=tuple(metadata.texts("standards")),
+        differences=tuple(metadata.texts("differences")),
+        policy_type=properties.text("policyType", "Custom"),
+        parameters=parameters,
+        members=members,
+        groups=groups,
+        origin=origin,
+    )
+
+
+def _group(entry: Reader) -> MemberGroup:
+    entry.only(_GROUP)
+    return MemberGroup(
+        name=entry.text("name"),
+        display_name=entry.text("displayName", ""),
+        description=entry.text("description", ""),
+        category=entry.text("category", ""),
+    )
+
+
+def _member(entry: Reader, known: Mapping[str, Any], groups: list[str]) -> Member:
+    entry.only(_MEMBER)
+    reference = entry.text("policyDefinitionReferenceId")
+    if not _REFERENCE.fullmatch(reference):
+        raise InvalidPolicy(
+            f"{entry.path}.policyDefinitionReferenceId is {reference!r}, expected a word without blanks and slashes",
+            where=entry.origin,
+        )
+    version = entry.text("definitionVersion", "")
+    if version and not _VERSION.fullmatch(version):
+        raise InvalidPolicy(
+            f"{entry.path}.definitionVersion is {version!r}, expected a version such as 1.*.*", where=entry.origin
+        )
+    named = tuple(entry.texts("groupNames"))
+    for name in named:
+        if name not in groups:
+            raise InvalidPolicy(
+                f"{entry.path}.groupNames has {name!r}, which is not in policyDefinitionGroups",
+                where=entry.origin,
+                hint=nearest(name, groups),
+            )
+    parameters = {}
+    for key, body in entry.mapping("parameters").items():
+        given = Reader(body, entry.origin, f"{entry.path}.parameters.{key}").only(("value",))
+        if not given.has("value"):
+            raise InvalidPolicy(f"{given.path}.value is missing", where=entry.origin)
+        parameters[key] = given.any("value")
+    try:
+        # What takes a parameter is absent, whichever it is; one that there is not is told.
+        resolve(parameters, {}, known)
+    except ValueError as error:
+        raise InvalidPolicy(
+            f"{entry.path} ({reference}): {error}", where=entry.origin, hint=nearest("", known) if known else None
+        ) from error
+    return Member(
+        reference=reference,
+        definition_id=entry.text("policyDefinitionId"),
+        version=version,
+        parameters=parameters,
+        groups=named,
+    )
+
+
+def _twice(names: Any) -> str:
+    """The first name that another one is, whatever their case; empty when there is none."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            return str(name)
+        seen.add(name.lower())
+    return ""
+
+
+def initiative_from_resource(document: Mapping[str, Any], origin: str) -> Initiative:
+    """Read a PolicySetDefinition: ``metadata.name`` is the slug, ``spec`` Azure's ``properties`` and ``name``.
+
+    Raises InvalidPolicy that names the field.
+    """
+    top = Reader(document, origin)
+    for key, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if document.get(key) != expected:
+            raise InvalidPolicy(f"{key} is {document.get(key)!r}, expected {expected}", where=origin)
+    slug = top.object("metadata").text("name")
+    if not _NAME.fullmatch(slug):
+        raise InvalidPolicy(f"metadata.name is {slug!r}, expected lower-case letters, digits, - and .", where=origin)
+    spec = top.object("spec").only(("name", *PROPERTIES))
+    return initiative_of(spec, slug=slug, name=spec.text("name", slug))
+
+
+def resource_of(initiative: Initiative, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The custom resource of an initiative, of its JSON as Azure has it. Raises InvalidPolicy where none can hold it."""
+    if not _NAME.fullmatch(initiative.slug):
+        raise InvalidPolicy(
+            f"initiative {initiative.slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
+            where=initiative.origin,
+            hint="rename its file",
+        )
+    spec: dict[str, Any] = deepcopy(dict(document["properties"]))
+    if "name" in document:
+        spec = {"name": document["name"], **spec}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": initiative.slug}, "spec": spec}

@@ -1,0 +1,101 @@
+"""``aksp initiatives``: the sets of definitions that can be assigned as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.ci import note, say
+from aksp.cli.listing import print_document, print_list
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
+
+PLACE = 15
+
+app = typer.Typer(help="The initiatives of the catalogue.", invoke_without_command=True)
+
+SearchOption = Annotated[
+    str | None,
+    typer.Option(metavar="WORDS", help="Only initiatives in whose names, texts, ids and members all the words are."),
+]
+
+
+@app.callback()
+def initiatives(
+    ctx: typer.Context,
+    search: SearchOption = None,
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The initiatives of the catalogue: definitions that are assigned as one."""
+    refuse_ignored(ctx)
+    if ctx.invoked_subcommand is None:
+        list_initiatives(search, output, workspace)
+
+
+@app.command("list")
+def list_initiatives(
+    search: SearchOption = None,
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the initiatives."""
+    from aksp.assigned import problem_of
+    from aksp.catalog.folder import initiative_as_json
+    from aksp.compliance.members import unavailable_members
+    from aksp.workspace import Workspace
+
+    catalog = Workspace.open(workspace).catalog
+    for broken in catalog.broken:
+        note(f"{broken.slug} cannot be loaded: {problem_of(broken.error)}")
+    known = catalog.names
+    found = [one for one in catalog.initiatives if search is None or one.says(search)]
+    wide = output is ListFormat.WIDE
+    rows = []
+    for one in found:
+        gone = len(unavailable_members(one, known))
+        members = str(len(one.members)) + (f", {gone} not available" if gone else "")
+        rows.append([one.slug, members, one.display_name, *([one.category, one.version, one.name] if wide else [])])
+    print_list(
+        output,
+        headers=["NAME", "MEMBERS", "DISPLAY NAME", *(["CATEGORY", "VERSION", "ID"] if wide else [])],
+        rows=rows,
+        documents=(initiative_as_json(Path(one.origin)) for one in found),
+        names=[one.slug for one in found],
+        empty="No initiative matches.",
+    )
+
+
+@app.command("show")
+def show_initiative(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SLUG",
+            help="An initiative's name, GUID or Azure name.",
+            autocompletion=candidates.initiatives,
+        ),
+    ],
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show the members of one initiative, those that are not available, and its options."""
+    from aksp.catalog.folder import initiative_as_json
+    from aksp.cli.describe import describe_initiative
+    from aksp.errors import InvalidInput
+    from aksp.model.initiative import Initiative
+    from aksp.workspace import Workspace
+
+    catalog = Workspace.open(workspace).catalog
+    found = catalog.find(name)
+    if not isinstance(found, Initiative):
+        raise InvalidInput(
+            f"{found.slug!r} is a definition, and an initiative is asked for",
+            hint=f"`aksp definitions show {found.slug}` shows it",
+        )
+    if output in (ListFormat.TABLE, ListFormat.WIDE):
+        say(describe_initiative(found, catalog.names))
+    else:
+        print_document(output, initiative_as_json(Path(found.origin)), found.slug)

@@ -56,10 +56,10 @@ class Catalogs:
             for one in (one for catalog in self._catalogs for one in catalog):
                 if isinstance(one, BrokenDefinition):
                     self._broken.append(one)
-                elif (taken := next((name for name in _names(one) if name in owners), None)) is not None:
+                elif (taken := next((name for name in names_of(one) if name in owners), None)) is not None:
                     self._broken.append(BrokenDefinition(slug=one.slug, error=_taken(one, taken, owners[taken])))
                 else:
-                    owners.update(dict.fromkeys(_names(one), one))
+                    owners.update(dict.fromkeys(names_of(one), one))
                     found[one.slug] = one
             self._all = dict(sorted(found.items()))
         return self._all
@@ -73,7 +73,7 @@ class Catalogs:
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
         definitions = self._load()
         for definition in definitions.values():
-            if wanted in _names(definition):
+            if wanted in names_of(definition):
                 return definition
         for one in self._broken:
             if wanted == one.slug.lower():
@@ -95,7 +95,7 @@ class Catalogs:
         raise InvalidInput(f"there is no definition {identifier!r}", hint=hint)
 
 
-def _names(definition: Definition) -> list[str]:
+def names_of(definition: Definition) -> list[str]:
     """What assignments may call a definition, in lower case."""
     of_azure = (name for one in definition.azure for name in (one.id, one.name))
     names = (definition.slug, definition.name, definition.azure_policy_id, *of_azure)

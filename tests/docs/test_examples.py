@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from aksp.catalog.folder import bundled
 from tests.docs.examples import Shell, compare, compare_golden, run_all
 from tests.docs.pages import PAGES, README, ROOT, Block, blocks, named, write_files
 
@@ -47,6 +48,7 @@ NOT_RUN = {
 WRITTEN = {
     "docs/cli.md": "docs/reference.py, and test_cli_reference.py compares it",
     "bench/RESULTS.md": "bench/run.py, with the commands that it ran",
+    **{f"docs/definitions/{one.slug}.md": "docs/catalogue.py, and test_catalogue.py compares it" for one in bundled()},
 }
 
 

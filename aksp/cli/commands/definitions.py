@@ -141,6 +141,80 @@ def _says(definition: Definition, words: str) -> bool:
     return all(word in said for word in words.lower().split())
 
 
+@app.command("new")
+def new_definition(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="What it is called: lower-case words with - between.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="What it judges, as kubectl names it: Pod, Service, Widget.example.com.",
+            autocompletion=candidates.kinds,
+        ),
+    ] = "Pod",
+    folder: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The folder of definitions to write to, instead of the workspace's."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a definition to begin with: a rule that works, and samples of what complies and what does not."""
+    from aksp.catalog.interface import names_of
+    from aksp.catalog.skeleton import find_kind, write
+    from aksp.errors import InvalidInput
+    from aksp.workspace import Workspace
+
+    opened = Workspace.open(workspace, new=True)
+    found = find_kind(kind)
+    if any(slug.lower() in names_of(one) for one in opened.catalog):
+        raise InvalidInput(f"there is a definition {slug!r} already", hint="take another name")
+    place = write(slug, found, Path(folder) if folder else opened.root / "definitions")
+    say(f"definition {slug} written ({place}): change policy.rego and the samples, and test it with")
+    say(f"  aksp definitions test {slug}")
+
+
+@app.command("test")
+def judge_samples(
+    slugs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SLUG]...",
+            help="The definitions, by name, GUID or Azure policy name. Default: those of the workspace.",
+            autocompletion=candidates.definitions,
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Judge the samples of definitions, and tell which are not as they say."""
+    from datetime import UTC, datetime
+
+    from aksp.catalog.folder import is_bundled
+    from aksp.errors import ExitCode, NothingToJudge
+    from aksp.samples import failures, samples_of
+    from aksp.workspace import Workspace
+
+    catalog = Workspace.open(workspace).catalog
+    chosen = [catalog.get(slug) for slug in slugs] if slugs else [one for one in catalog if not is_bundled(one)]
+    if not slugs and catalog.broken:
+        raise catalog.broken[0].error
+    samples = [sample for one in chosen for sample in samples_of(one)]
+    for one in chosen:
+        if not any(sample.definition is one for sample in samples):
+            note(f"definition {one.slug} has no samples")
+    if not samples:
+        raise NothingToJudge("there is no sample", hint="aksp definitions new writes a definition with samples")
+    failed = 0
+    for sample in samples:
+        told = failures(sample, datetime.now(UTC))
+        failed += bool(told)
+        say(f"{'fails' if told else 'passes'}  {sample}  {sample.title}")
+        for line in told:
+            say(f"        {line}")
+    say(f"{len(samples) - failed} of {len(samples)} samples pass.")
+    if failed:
+        raise typer.Exit(ExitCode.NON_COMPLIANT)
+
+
 @app.command("show")
 def show_definition(
     name: Annotated[

@@ -167,6 +167,20 @@ def test_what_cannot_be_read_is_not_compared_with_until_it_can(tmp_path: Path) -
         assert one.follow(asked) == {}
 
 
+def test_with_an_object_that_can_no_longer_be_read_nothing_is_compared(tmp_path: Path) -> None:
+    answers = iter([listed(thing("s"), kind="Service")])
+    lists: dict[str, Answer | Reply] = {"/api/v1/services": lambda request: next(answers, status(403, "no"))}
+    broken = json.dumps({"type": "MODIFIED", "object": {**thing("s"), "kind": "Service"}}).encode() + b"\n"
+    told: list[int] = []
+    with compared(tmp_path, lists, events={"/api/v1/services": [broken]}, changed=lambda: told.append(1)) as (
+        one,
+        engine,
+    ):
+        asked = standing(engine, comparing("services", SERVICE))
+        until(lambda: "could not be listed: Service: " in one.follow(asked).get("services", ""))
+        assert told
+
+
 def test_what_is_lost_on_its_way_to_the_engine_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [EngineError("killed")]
     put = Engine.put_inventory

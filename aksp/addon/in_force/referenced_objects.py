@@ -56,10 +56,12 @@ class ReferencedObjects:
             if self._stopping.is_set():
                 return {}
             state, wanted = self._state, set(listings.all)
-            # Lists with something that could not be read are read again.
-            for gone in [one for one in state.known if one not in wanted or state.gaps[one]]:
+            for gone in [one for one in state.known if one not in wanted]:
                 state.remove(gone)
-            self._source.follow(state.known)
+            # Lists with something that could not be read are read again; their objects stay meanwhile.
+            again = {one for one, gaps in state.gaps.items() if gaps}
+            state.settled -= again
+            self._source.follow(state.known.keys() - again)
             for new in wanted - state.known.keys():
                 state.add(new)
             self._source.follow(listings.all)
@@ -92,13 +94,16 @@ class ReferencedObjects:
                 with self._turn:
                     self._apply(updates)
             except Exception as error:  # noqa: BLE001 - logged, whatever it is: the thread must go on
-                if not self._stopping.is_set():
-                    _log.warning("what rules compare with is read again: %s", error, exc_info=error)
-                    self._begin_anew()
+                if self._stopping.wait(_TAKE_SECONDS):
+                    return
+                # Something that came is lost. New lists tell it again; until then the objects stay.
+                _log.warning("what rules compare with is read again: %s", error, exc_info=error)
+                with self._turn:
+                    self._source.follow(())
+                    self._source.follow(self._state.known)
 
     def _apply(self, updates: Sequence[Update]) -> None:
-        state = self._state
-        before = state.namespace_labels, state.listed | state.unserved
+        state, before = self._state, self._seen()
         for update in updates:
             if update.listing in state.known:
                 state.apply(update)
@@ -107,16 +112,11 @@ class ReferencedObjects:
             if isinstance(update, ObjectsChanged) and update.batch is not None:
                 self._engine.release(update.batch)
         self._turn.notify_all()
-        if before != (state.namespace_labels, state.listed | state.unserved):
+        if before != self._seen():
             self._changed()
 
-    def _begin_anew(self) -> None:
-        """Read all lists again, since something that came of them is lost."""
-        self._stopping.wait(_TAKE_SECONDS)
-        with self._turn:
-            listings = list(self._state.known)
-            self._source.follow(())
-            for listing in listings:
-                self._state.remove(listing)
-                self._state.add(listing)
-            self._source.follow(listings)
+    def _seen(self) -> object:
+        """What decides who can be judged: labels, lists that can be had or cannot, and those with something unreadable."""
+        state = self._state
+        unreadable = {one for one, gaps in state.gaps.items() if gaps}
+        return state.namespace_labels, set(state.listed), set(state.unserved), unreadable

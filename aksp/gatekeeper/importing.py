@@ -48,8 +48,8 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
                 _check_name(one.slug, known)
             compile_definition(engine, one.definition)
         except InvalidPolicy as error:
-            refused[written.name] = f"its ConstraintTemplate is not: {_why(error)}"
-            lost.append(f"ConstraintTemplate {written.name}: not imported: {_why(error)}")
+            refused[written.name] = f"its ConstraintTemplate is not: {why_not(error)}"
+            lost.append(f"ConstraintTemplate {written.name}: not imported: {why_not(error)}")
             continue
         definitions[one.slug] = one
         lost += one.lost
@@ -95,7 +95,8 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
     )
 
 
-def _why(error: InvalidPolicy) -> str:
+def why_not(error: InvalidInput) -> str:
+    """Why a template cannot be had, in a sentence."""
     if "undefined function external_data" in error.what:
         return "its Rego asks providers for data (external_data), and a rule here asks nobody"
     return str(error)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aksp.compliance.judgement import Task
@@ -19,15 +19,15 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reviewer:
-    """Judges objects by one constraint, whose policy is compiled. ``operations`` are those of its template, all if empty.
+    """Judges objects by one constraint, whose policy is compiled.
 
-    ``enforced`` says whether the constraint holds in tests (its enforcement points).
+    ``enforced`` says whether the constraint holds in tests (its enforcement points). The operations of its template matter
+    to Gatekeeper's webhook alone.
     """
 
     engine: Engine
     ready: Ready
     policy: str
-    operations: Sequence[str]
     enforced: bool
 
     def messages(
@@ -38,22 +38,19 @@ class Reviewer:
         ``namespaces`` are the labels of the Namespaces that are known.
         """
         if one.get("kind") == "AdmissionReview" and str(one.get("apiVersion")).startswith("admission.k8s.io/"):
-            return self._messages(*self._of_review(one), namespaces, MatchSource.ORIGINAL)
-        found = self._messages(self._of_object(one), "", namespaces, MatchSource.ORIGINAL)
+            return self._messages(self._of_review(one), namespaces, MatchSource.ORIGINAL)
+        found = self._messages(self._of_object(one), namespaces, MatchSource.ORIGINAL)
         for template, made in expanded(one, expansions):
-            own = self._messages(self._of_object(made), "", namespaces, MatchSource.GENERATED)
+            own = self._messages(self._of_object(made), namespaces, MatchSource.GENERATED)
             found += [f"[Implied by {template}] {message}" for message in own]
         return found
 
-    def _messages(
-        self, batch: Batch, operation: str, namespaces: Mapping[str, Mapping[str, str]], source: MatchSource
-    ) -> list[str]:
+    def _messages(self, batch: Batch, namespaces: Mapping[str, Mapping[str, str]], source: MatchSource) -> list[str]:
         # The first is the object; what follows are the Pods that aksp makes of templates, and what was there before.
         document = documents_of(batch.documents)[0]
-        document = _within(document, namespaces)
+        document = replace(document, namespace_labels=namespaces.get(document.resource.namespace))
         meant = self.ready.source in (MatchSource.ALL, source)
-        allowed = not self.operations or bool({"*", operation} & set(self.operations))
-        if not (self.enforced and meant and allowed and self.ready.selection.selects(document)):
+        if not (self.enforced and meant and self.ready.selection.selects(document)):
             return []
         if (why := self.ready.selection.undecided(document)) is not None:
             raise InvalidInput(why)
@@ -66,33 +63,26 @@ class Reviewer:
         listed = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": [one]}
         return self._loaded(lambda: self.engine.load_list(json.dumps(listed).encode()))
 
-    def _of_review(self, review: Object) -> tuple[Batch, str]:
+    def _of_review(self, review: Object) -> Batch:
         request = review.get("request")
         if not isinstance(request, Mapping):
             raise InvalidInput("the AdmissionReview has no request")
-        operation = str(request.get("operation") or "")
         # Gatekeeper's webhook judges what is deleted as the object.
         filled = {"uid": "test", **{key: value for key, value in request.items() if value is not None}}
         filled.setdefault("object", filled.get("oldObject"))
         if not isinstance(filled["object"], Mapping):
             raise InvalidInput("the AdmissionReview has neither object nor oldObject")
         body = json.dumps({**review, "request": filled}).encode()
-        return self._loaded(lambda: self.engine.loaded(self.engine.begin_review(body))), operation
+        return self._loaded(lambda: self.engine.loaded(self.engine.begin_review(body)))
 
-    def _loaded(self, load: Any) -> Batch:
+    def _loaded(self, load: Callable[[], Batch]) -> Batch:
         try:
-            batch: Batch = load()
+            batch = load()
         except EngineError as error:
             raise InvalidInput(str(error)) from error
         if not batch.documents:
             raise InvalidInput("it is no Kubernetes object")
         return batch
-
-
-def _within(document: Any, namespaces: Mapping[str, Mapping[str, str]]) -> Any:
-    from dataclasses import replace
-
-    return replace(document, namespace_labels=namespaces.get(document.resource.namespace))
 
 
 def expanded(one: Object, templates: Sequence[Object]) -> Iterator[tuple[str, Object]]:

@@ -117,12 +117,10 @@ def _reviewer(engine: Engine, folder: Path, test: Test, now: datetime) -> Review
         ready = make_ready(made.assignment, definition.definition, (), None, now)
     except (InvalidInput, ValueError) as error:
         raise _WrongSchemaError(str(getattr(error, "what", error)), where=written.origin) from error
-    (target,) = template.document["spec"]["targets"]
     return Reviewer(
         engine=engine,
         ready=ready,
         policy=definition.slug,
-        operations=target.get("operations") or (),
         enforced=_enforced(written.document.get("spec") or {}),
     )
 

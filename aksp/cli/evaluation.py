@@ -77,6 +77,8 @@ def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     notes, outputs = begun(request)
     if request.source is ReportSource.ADDON:
         return _last(request, outputs, notes)
+    if request.source is ReportSource.GATEKEEPER:
+        request = _of_gatekeeper(request)
     now = datetime.now(UTC).replace(microsecond=0)
     compliant = request.show is Show.ALL or outputs.need_compliant
     workspace = Workspace.open(request.workspace, new=request.what_if is not None)
@@ -96,7 +98,10 @@ def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
         outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
     for note in outcome.notes:
         notes.note(note)
-    if not report.assignments and request.what_if is None:
+    if request.source is ReportSource.GATEKEEPER:
+        if not report.assignments:
+            notes.note(f"Gatekeeper has no constraint in {report.target.name}")
+    elif not report.assignments and request.what_if is None:
         notes.note(
             f"nothing is assigned in {workspace.root} that reaches {report.target.scope}: `aksp assign` lists what can be"
             if not request.filters.of_assignments
@@ -136,6 +141,23 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
         outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
     comparison.end()
     return exit_code(request, comparison), report
+
+
+def _of_gatekeeper(request: ComplianceRequest) -> ComplianceRequest:
+    """The request without history: a cluster's constraints are no assignments of the workspace. Raises InvalidInput."""
+    others = {
+        "-f": bool(request.files),
+        "-l": bool(request.filters.selector),
+        "--diff": request.compared.diff,
+        **dict.fromkeys(request.filters.of_assignments, True),
+    }
+    for option, given in others.items():
+        if given:
+            raise InvalidInput(
+                f"{option} does not combine with --from gatekeeper",
+                hint="`aksp import gatekeeper --cluster` makes assignments of its constraints, to judge anything by",
+            )
+    return replace(request, compared=replace(request.compared, history=False))
 
 
 def _comparison(request: ComplianceRequest, root: Path, notes: Notes) -> Comparison:
@@ -207,7 +229,15 @@ def _cluster(
     warming.start()
     with request.where.connected(notes.note) as connection:
         target = replace(request.where.target(connection), filters=request.words)
-        plan = _plan(request, workspace, engine, Scope(target.scope), now)
+        audits = None
+        if request.source is ReportSource.GATEKEEPER:
+            from aksp.gatekeeper import audits as gatekeeper
+            from aksp.gatekeeper.documents import from_cluster
+
+            audits = gatekeeper.audits(engine, from_cluster(connection), Scope(target.scope), now)
+            plan = prepare(engine, audits.plan)
+        else:
+            plan = _plan(request, workspace, engine, Scope(target.scope), now)
         notes.all(plan.notes)
         inventory = Cluster(
             engine,
@@ -219,6 +249,8 @@ def _cluster(
         )
         with progress_bar(notes, None) as progress:
             result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+        if audits is not None:
+            return replace(result, report=audits.compared(result.report, now, request.filters.namespaces))
         _tell_unneeded(request, plan, result, notes)
         return result
 

@@ -51,6 +51,7 @@ class ReportSource(StrEnum):
 
     SCAN = "scan"
     ADDON = "addon"
+    GATEKEEPER = "gatekeeper"
 
 
 class FailOn(StrEnum):

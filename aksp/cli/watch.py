@@ -103,7 +103,7 @@ def _refuse(request: ComplianceRequest) -> None:
     compared = request.compared
     refused = {
         "-f": bool(request.files),
-        "--from addon": request.source is ReportSource.ADDON,
+        f"--from {request.source}": request.source is not ReportSource.SCAN,
         "--baseline": compared.baseline is not None,
         "--fail-on-new": compared.fail_on_new,
         "--write-baseline": compared.write_baseline,

@@ -234,21 +234,21 @@ def _bounded_validator() -> Any:
         return run
 
     def pattern(validator: Any, written: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if validator.is_type(instance, "string") and not _re2(written).search(instance):
+        if validator.is_type(instance, "string") and not compiled_re2(written).search(instance):
             yield ValidationError(f"{_shown(instance)} does not match {_shown(written)}")
 
     def pattern_properties(validator: Any, written: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
         if not validator.is_type(instance, "object"):
             return
         for one, subschema in written.items():
-            for key in filter(_re2(one).search, instance):
+            for key in filter(compiled_re2(one).search, instance):
                 yield from validator.descend(instance[key], subschema, path=key, schema_path=one)
 
     def additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
         if not validator.is_type(instance, "object"):
             return
         named = schema.get("properties", {})
-        patterns = [_re2(one) for one in schema.get("patternProperties", {})]
+        patterns = [compiled_re2(one) for one in schema.get("patternProperties", {})]
         others = [key for key in instance if key not in named and not any(one.search(key) for one in patterns)]
         if validator.is_type(allowed, "object"):
             for key in others:
@@ -282,7 +282,7 @@ def _bounded_validator() -> Any:
     return bounded
 
 
-def _re2(pattern: str) -> Any:
+def compiled_re2(pattern: str) -> Any:
     """A compiled RE2 expression. Raises ValueError."""
     import re2  # type: ignore[import-untyped]
 

@@ -29,10 +29,11 @@ _VERSIONS: Final = ("v1", "v1beta1", "v1alpha1")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """A document, and where it was read."""
+    """A document, where it was read, and what Gatekeeper says of it."""
 
     document: Object
     origin: str
+    status: Object = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -70,7 +71,8 @@ class Documents:
             for one in document["items"]:
                 self.add(one, origin)
             return
-        found = Written(document=_own(document), origin=origin)
+        status = document.get("status")
+        found = Written(document=_own(document), origin=origin, status=status if isinstance(status, Mapping) else {})
         match kind, group:
             case "ConstraintTemplate", "templates.gatekeeper.sh":
                 self.templates.append(found)

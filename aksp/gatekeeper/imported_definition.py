@@ -56,7 +56,7 @@ class ImportedDefinition:
 def imported_definition(written: Written) -> ImportedDefinition:
     """Read a template. Raises InvalidPolicy for one that has no Rego, or is wrong."""
     text = to_yaml(written.document, literal=True)
-    template = template_from(text, written.origin)
+    template = template_from(text, written.origin, f"{written.origin} (its template as aksp writes it)")
     kind = _at(written.document, "spec", "crd", "spec", "names", "kind")
     slug = written.name
     if slug != str(kind).lower() or not NAME.fullmatch(slug) or slug == LIBRARIES:

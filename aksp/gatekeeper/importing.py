@@ -24,15 +24,20 @@ from aksp.workspace import compile_definition
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Import:
-    """What is to be written, and what of the documents is not in it."""
+    """What is to be written, and what of the documents is not in it.
+
+    ``constraints`` are those of the assignments, in their order; ``refused`` those of which none could be made, and why.
+    """
 
     definitions: Sequence[ImportedDefinition]
     assignments: Sequence[Assignment]
+    constraints: Sequence[Written]
+    refused: Sequence[tuple[Written, str]]
     lost: Sequence[str]
 
 
-def read_import(engine: Engine, found: Documents, known: Catalogs, scope: Scope, now: datetime) -> Import:
-    """Definitions and assignments of what was found. ``known`` are the definitions that are there already."""
+def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope: Scope, now: datetime) -> Import:
+    """Definitions and assignments of what was found. ``known`` are the definitions that are there already, if any may be."""
     lost = list(found.unread)
     excluded = _excluded(found.configs, lost)
     definitions: dict[str, ImportedDefinition] = {}
@@ -40,17 +45,20 @@ def read_import(engine: Engine, found: Documents, known: Catalogs, scope: Scope,
     for written in _distinct(found.templates, "ConstraintTemplate", lost):
         try:
             one = imported_definition(written)
-            _check_name(one.slug, known)
+            if known is not None:
+                _check_name(one.slug, known)
             compile_definition(engine, one.definition)
         except InvalidPolicy as error:
-            refused[written.name] = "its ConstraintTemplate is not imported"
-            lost.append(f"ConstraintTemplate {written.name}: not imported: {_why(error)}")
+            refused[written.name] = f"its ConstraintTemplate is not: {why_not(error)}"
+            lost.append(f"ConstraintTemplate {written.name}: not imported: {why_not(error)}")
             continue
         definitions[one.slug] = one
         lost += one.lost
     constraints = _distinct(found.constraints, "", lost)
     names = Counter(one.name for one in constraints)
-    assignments = []
+    assignments: list[Assignment] = []
+    imported: list[Written] = []
+    without: list[tuple[Written, str]] = []
     for written in constraints:
         kind = str(written.document.get("kind"))
         called = f"{kind} {written.name}"
@@ -58,6 +66,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs, scope: Scope,
         if definition is None:
             why = refused.get(kind.lower(), "there is no ConstraintTemplate of its kind among what is imported")
             lost.append(f"{called}: not imported: {why}")
+            without.append((written, why))
             continue
         name = written.name if names[written.name] == 1 else f"{definition.slug}.{written.name}"
         try:
@@ -73,13 +82,22 @@ def read_import(engine: Engine, found: Documents, known: Catalogs, scope: Scope,
             check_resolves(made.assignment, definition.definition, now)
         except InvalidInput as error:
             lost.append(f"{called}: not imported: {error.what}")
+            without.append((written, error.what))
             continue
         assignments.append(made.assignment)
+        imported.append(written)
         lost += [f"{called}: {text}" for text in made.lost]
-    return Import(definitions=list(definitions.values()), assignments=assignments, lost=lost)
+    return Import(
+        definitions=list(definitions.values()),
+        assignments=assignments,
+        constraints=imported,
+        refused=without,
+        lost=lost,
+    )
 
 
-def _why(error: InvalidPolicy) -> str:
+def why_not(error: InvalidInput) -> str:
+    """Why a template cannot be had, in a sentence."""
     if "undefined function external_data" in error.what:
         return "its Rego asks providers for data (external_data), and a rule here asks nobody"
     return str(error)

@@ -64,7 +64,9 @@ def compliance(
     source: Annotated[
         ReportSource,
         typer.Option(
-            "--from", help="scan: judge the cluster now. addon: the last report of the add-on in the cluster."
+            "--from",
+            help="scan: judge the cluster now. addon: the last report of the add-on in the cluster. gatekeeper: judge it by the"
+            " constraints of its Gatekeeper, beside what Gatekeeper's audit says.",
         ),
     ] = ReportSource.SCAN,
     namespace: Annotated[
@@ -147,7 +149,8 @@ def compliance(
     """Judge a live cluster, or manifests with -f.
 
     Everything is judged by the assignments of the workspace. Without -f it is the current cluster. With --from addon
-    nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster.
+    nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster. With --from
+    gatekeeper the assignments are the cluster's constraints, those of Azure's add-on among them.
 
     Example: `aksp compliance -n shop --severity high,critical -o table -o html=report.html`
     """

@@ -1,0 +1,58 @@
+"""``aksp test``: suites of gator, judged by the engine that judges everything else."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from aksp.cli.ci import say
+from aksp.errors import ExitCode
+
+PLACE = 76
+
+
+class TestFormat(StrEnum):
+    """The outputs of a test run."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+
+
+def test(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Suites of gator, and folders with suites in them, at any depth."),
+    ],
+    output: Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")] = TestFormat.TEXT,
+) -> ExitCode:
+    """Run suites of Gatekeeper's gator.
+
+    A suite names templates and constraints, and objects with the violations that are expected. The exit code is 1 where an
+    expectation fails, and 4 where something could not be judged.
+
+    Example: aksp test library/ -o junit
+    """
+    from datetime import UTC, datetime
+
+    from aksp.engine import Engine
+    from aksp.errors import NothingToJudge
+    from aksp.gatekeeper.outcomes import RENDERED, counted
+    from aksp.gatekeeper.suites import GROUP, KIND, suites_of
+    from aksp.gatekeeper.verifying import Outcome, verify
+    from aksp.runners import in_json, in_xml, parted
+
+    suites = suites_of(paths)
+    if not suites:
+        raise NothingToJudge(f"there is no {KIND} of {GROUP} in {', '.join(paths)}")
+    now = datetime.now(UTC)
+    with Engine() as engine:
+        results = [verify(engine, suite, now) for suite in suites]
+    in_log = {TestFormat.TEXT: parted, TestFormat.JSON: in_json, TestFormat.JUNIT: in_xml}
+    say(RENDERED[output](results), in_log[output])
+    counts = counted(results)
+    if counts[Outcome.FAILED]:
+        return ExitCode.NON_COMPLIANT
+    return ExitCode.INCONCLUSIVE if counts[Outcome.ERROR] else ExitCode.OK

@@ -1,0 +1,180 @@
+"""Suites of gator: which templates and constraints are tested, with which objects, and what is expected (its pkg/gator/verify)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aksp.errors import InvalidInput
+from aksp.inventory.folders import Folders
+from aksp.yaml_reader import read_file, read_yaml
+
+GROUP: Final = "test.gatekeeper.sh"
+KIND: Final = "Suite"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assertion:
+    """How many violations are expected: ``yes``, ``no`` or a number, of those whose message has a regular expression."""
+
+    violations: int | str = "yes"
+    message: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One object, other objects that it is compared with, and what is expected."""
+
+    name: str
+    object: str
+    inventory: Sequence[str]
+    assertions: Sequence[Assertion]
+    skip: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Test:
+    """A template and a constraint, and the cases that they judge; with ``invalid`` the template must not take the constraint."""
+
+    name: str
+    template: str
+    constraint: str
+    expansion: str
+    cases: Sequence[Case]
+    invalid: bool
+    skip: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suite:
+    """The tests of one file; paths in them are relative to it."""
+
+    path: Path
+    tests: Sequence[Test]
+    skip: bool
+
+
+def suites_of(paths: Sequence[str]) -> list[Suite]:
+    """The suites of files, and of folders with all below them, in order; other files are passed over.
+
+    Raises InvalidInput for a path that is not there, a file that is named and holds no suite, and a suite that is wrong.
+    """
+    found: dict[Path, Suite] = {}
+    for text in paths:
+        # gator's way to say that folders below are meant too.
+        path = Path(text.removesuffix("/..."))
+        if path.is_dir():
+            for file in Folders(recursive=True).files(path):
+                if (suite := _read(Path(file))) is not None:
+                    found[suite.path] = suite
+        elif (suite := _read(path)) is not None:
+            found[suite.path] = suite
+        else:
+            raise InvalidInput(f"holds no {KIND} of {GROUP}", where=text)
+    return [found[path] for path in sorted(found)]
+
+
+def _read(path: Path) -> Suite | None:
+    """The suite of a file; None for a file that holds something else, which may be no YAML, as templates of Helm are."""
+    text = read_file(path)
+    if KIND not in text or GROUP not in text:
+        return None
+    for document, _ in read_yaml(text, str(path)):
+        if isinstance(document, Mapping) and document.get("kind") == KIND:
+            if str(document.get("apiVersion")).partition("/")[0] != GROUP:
+                continue
+            fields = _Fields(document, str(path), "")
+            return Suite(
+                path=path,
+                tests=[_test(one) for one in fields.entries("tests", "tests")],
+                skip=fields.flag("skip"),
+            )
+    return None
+
+
+def _test(fields: _Fields) -> Test:
+    cases = [_case(one) for one in fields.entries("cases", "cases")]
+    invalid = fields.flag("invalid")
+    if invalid and cases:
+        raise fields.wrong("cases", "nothing beside invalid: true")
+    return Test(
+        name=fields.text("name"),
+        template=fields.text("template"),
+        constraint=fields.text("constraint"),
+        expansion=fields.text("expansion"),
+        cases=cases,
+        invalid=invalid,
+        skip=fields.flag("skip"),
+    )
+
+
+def _case(fields: _Fields) -> Case:
+    return Case(
+        name=fields.text("name"),
+        object=fields.text("object"),
+        inventory=fields.texts("inventory"),
+        assertions=[_assertion(one) for one in fields.entries("assertions", "assertions")],
+        skip=fields.flag("skip"),
+    )
+
+
+def _assertion(fields: _Fields) -> Assertion:
+    written = fields.value("violations")
+    # YAML 1.1 takes a bare yes or no for true or false.
+    violations = {None: "yes", True: "yes", False: "no"}.get(written, written) if not _number(written) else written
+    if violations not in ("yes", "no") and not (_number(violations) and violations >= 0):
+        raise fields.wrong("violations", '"yes", "no" or a number')
+    message = fields.value("message")
+    if message is not None and not isinstance(message, str):
+        raise fields.wrong("message", "a regular expression")
+    return Assertion(violations=violations, message=message)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+class _Fields:
+    """Typed access to a part of a suite; every complaint names file and field."""
+
+    def __init__(self, value: Any, origin: str, path: str) -> None:
+        self._origin, self._path = origin, path
+        if not isinstance(value, Mapping):
+            raise InvalidInput(f"{path} is {value!r}, expected a mapping", where=origin)
+        self._value = value
+
+    def wrong(self, key: str, expected: str) -> InvalidInput:
+        field = f"{self._path}.{key}" if self._path else key
+        return InvalidInput(f"{field} is {self._value.get(key)!r}, expected {expected}", where=self._origin)
+
+    def value(self, key: str) -> Any:
+        return self._value.get(key)
+
+    def text(self, key: str) -> str:
+        value = self._value.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self.wrong(key, "a text")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._value.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return bool(value)
+
+    def texts(self, key: str) -> list[str]:
+        value = self._value.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.wrong(key, "a list of texts")
+        return value
+
+    def entries(self, key: str, path: str) -> list[_Fields]:
+        value = self._value.get(key) or []
+        if not isinstance(value, list):
+            raise self.wrong(key, "a list")
+        own = f"{self._path}.{path}" if self._path else path
+        return [_Fields(one, self._origin, f"{own}[{at}]") for at, one in enumerate(value)]

@@ -1,0 +1,70 @@
+"""The report on what a real Gatekeeper audits: rows for containers, and what its statuses leave out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.webhooks import apply_to_gatekeeper, gatekeeper_process
+from tests.e2e.addon import until
+from tests.e2e.command import Aksp
+from tests.e2e.objects import Object, create_pods, namespace, pod
+from tests.gatekeeper.builders import constraint, template
+from tests.gatekeeper.test_audits import KIND, RULE
+from tests.testbed.controlplane import ControlPlane
+
+pytestmark = pytest.mark.e2e
+
+PLACE = "gk-audited"
+PATH = f"/apis/constraints.gatekeeper.sh/v1beta1/{KIND.lower()}/none"
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """One of its own: Gatekeeper's kinds concern everything on it."""
+    with ControlPlane() as made:
+        made.apply([namespace(PLACE)])
+        yield made
+
+
+def privileged(name: str) -> Object:
+    one = pod(name, PLACE)
+    one["spec"]["containers"] += [{"name": "proxy", "image": "i", "securityContext": {"privileged": True}}]
+    return one
+
+
+def test_every_container_is_told_and_what_the_status_leaves_out(plane: ControlPlane, tmp_path: Path) -> None:
+    create_pods(plane, [pod("fine", PLACE), *(privileged(f"p-{number}") for number in range(3))])
+    aksp = Aksp(folder=tmp_path, kubeconfig=plane.kubeconfig)
+    audit = ("--operation=audit", "--audit-interval=2", "--constraint-violations-limit=2")
+    with gatekeeper_process(plane, tmp_path, *audit) as webhook:
+        made = template(KIND, RULE, {"type": "object"})
+        apply_to_gatekeeper(
+            plane, webhook, [made], [constraint("none", KIND, parameters={}, enforcementAction="dryrun")]
+        )
+        until(lambda: (plane.request("GET", PATH).get("status") or {}).get("totalViolations") == 3, what="no audit")
+        # It counts before it lists.
+        until(lambda: len(plane.request("GET", PATH)["status"].get("violations") or ()) == 2, what="no list")
+        complete = report(aksp, 1)
+    assert [gap["reason"] for gap in complete["gaps"]] == ["AuditIncomplete"]
+    assert [(one["resource"]["name"], one["container"]["name"]) for one in complete["results"]] == [
+        (f"p-{number}", "proxy") for number in range(3)
+    ]
+    assert complete["assignments"][0]["counts"]["resources"]["Compliant"] == 1
+
+    # Gatekeeper is gone, and so is what it reports.
+    for listed in plane.request("GET", PATH)["status"]["violations"]:
+        plane.request("DELETE", f"/api/v1/namespaces/{PLACE}/pods/{listed['name']}?gracePeriodSeconds=0")
+    later = report(aksp, 1)
+    assert "NotConfirmed" in [gap["reason"] for gap in later["gaps"]]
+    assert len(later["results"]) == 1
+
+
+def report(aksp: Aksp, code: int) -> Any:
+    run = aksp.run("compliance", "--from", "gatekeeper", "-n", PLACE, "-o", "json")
+    assert run.code == code, run.stderr
+    return json.loads(run.stdout)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from aksp.assigned import check_parameters
 from aksp.compliance.parameters import compiled_re2
 from aksp.compliance.plan import make_ready
 from aksp.compliance.template_values import values_problem
@@ -24,7 +25,7 @@ from aksp.gatekeeper.reviewed import Reviewer
 from aksp.gatekeeper.suites import Assertion, Case, Suite, Test
 from aksp.model.kinds import BUILT_IN
 from aksp.model.scope import EVERYWHERE
-from aksp.workspace import check_parameters, compile_definition
+from aksp.workspace import compile_definition
 from aksp.yaml_reader import read_file, read_yaml
 
 #: The enforcement point of tests, which a constraint with scoped actions must name.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,9 @@ class Folder:
         if kind == "File":
             path = beside / info.text("path")
             try:
-                within = beside.resolve() in path.resolve().parents
+                # A plain name of what is no link lies within: most do, and to resolve paths takes long.
+                plain = path.parent == beside and not path.is_symlink()
+                within = plain or beside.resolve() in path.resolve().parents
             except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL in the path
                 raise InvalidPolicy(
                     f"templateInfo.path {info.text('path')!r} leads nowhere", where=info.origin
@@ -140,8 +143,7 @@ def _imported(source: str, libraries: Mapping[str, RegoModule | InvalidPolicy], 
     wanted: dict[str, RegoModule] = {}
     queue = [source]
     while queue:
-        text = re.sub(r"#.*", "", queue.pop())
-        for name in _LIBRARY_IMPORT.findall(text):
+        for name in _named(queue.pop()):
             if name not in libraries:
                 raise InvalidPolicy(
                     f"data.lib.{name} is not there: no lib/*.rego has package lib.{name}",
@@ -155,6 +157,12 @@ def _imported(source: str, libraries: Mapping[str, RegoModule | InvalidPolicy], 
                 wanted[name] = library
                 queue.append(library.source)
     return tuple(wanted.values())
+
+
+@lru_cache(maxsize=256)
+def _named(source: str) -> tuple[str, ...]:
+    """The libraries that a module names; a library is asked for each rule that imports it."""
+    return tuple(_LIBRARY_IMPORT.findall(re.sub(r"#.*", "", source)))
 
 
 def _text(path: Path) -> str:

@@ -47,6 +47,7 @@ class Catalogs:
         self._sets = initiatives
         self._all: dict[str, Definition] | None = None
         self._initiatives: dict[str, Initiative] = {}
+        self._owners: dict[str, Assignable] = {}
         self._broken: list[BrokenDefinition] = []
 
     def __iter__(self) -> Iterator[Definition]:
@@ -74,7 +75,7 @@ class Catalogs:
         if self._all is None:
             found: dict[str, Definition] = {}
             sets: dict[str, Initiative] = {}
-            owners: dict[str, Assignable] = {}
+            owners = self._owners
             for one in (*(one for catalog in self._catalogs for one in catalog), *self._sets):
                 if isinstance(one, BrokenDefinition):
                     self._broken.append(one)
@@ -109,10 +110,8 @@ class Catalogs:
         """A definition or an initiative, as get() finds a definition."""
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
         definitions = self._load()
-        everything: list[Assignable] = [*definitions.values(), *self._initiatives.values()]
-        for one in everything:
-            if wanted in names_of(one):
-                return one
+        if wanted in self._owners:
+            return self._owners[wanted]
         for broken in self._broken:
             if wanted == broken.slug.lower():
                 raise broken.error

@@ -80,7 +80,9 @@ def categories(ctx: typer.Context, incomplete: str) -> Candidates:
 
 def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
     """The kinds that the catalogue's definitions judge."""
-    return [(name, "") for name in sorted({kind.kind for one in catalog(ctx) for kind in one.kinds})]
+    kinds = {kind.kind for one in catalog(ctx) for kind in one.kinds}
+    # A parameter that says the kind is none.
+    return [(name, "") for name in sorted(kinds) if name.isalnum()]
 
 
 def severities(ctx: typer.Context, incomplete: str) -> Candidates:

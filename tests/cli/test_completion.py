@@ -136,14 +136,20 @@ def test_a_broken_workspace_offers_what_comes_with_aksp_and_says_nothing(aksp: A
     assert complete("aksp", "assignments", "show", "") == [""]
     assert complete("aksp", "definitions", "show", "no-privileg") == ["no-privilege-escalation", "no-privileged"]
     assert complete("aksp", "assign", "no-privileged") == ["no-privileged"]
-    assert complete("aksp", "definitions", "--kind", "In") == ["Ingress"]
+    assert complete("aksp", "definitions", "--kind", "In") == ["Ingress", "IngressClass"]
 
 
 @needs_bash
 def test_definitions_and_the_values_of_their_parameters_complete(complete: Complete) -> None:
     assert complete("aksp", "assign", "allowed-s") == ["allowed-service-ports", "allowed-sysctls"]
-    assert complete("aksp", "definitions", "show", "req") == ["required-labels"]
-    assert complete("aksp", "definitions", "--kind", "") == ["Ingress", "Pod", "Service"]
+    assert complete("aksp", "definitions", "show", "required-l") == ["required-labels"]
+    assert complete("aksp", "definitions", "--kind", "P") == [
+        "Pod",
+        "PodDisruptionBudget",
+        "PodSecurityPolicy",
+        "PriorityClass",
+        "PriorityLevelConfiguration",
+    ]
     assert complete("aksp", "assign", "allowed-images", "--effect", "") == [
         "EnforceRegoPolicy", "Deny", "Audit", "Warn", "Disabled",
     ]  # fmt: skip

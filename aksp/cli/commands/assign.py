@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say, tell
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from aksp.workspace import Workspace
 
 PLACE = 20
+_TITLES_ONLY = f"{__name__}:titles"
 
 
 class AssignGroup(TyperGroup):
@@ -50,6 +51,14 @@ class AssignGroup(TyperGroup):
         catalog = _workspace(ctx).catalog
         return [one.slug for one in (*catalog, *catalog.initiatives)]
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The definitions with their titles: to make the options of all of them takes longer than anything else."""
+        ctx.meta[_TITLES_ONLY] = True
+        try:
+            super().format_commands(ctx, formatter)
+        finally:
+            del ctx.meta[_TITLES_ONLY]
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of one definition, by any of its names."""
         from aksp.errors import InvalidInput
@@ -57,6 +66,8 @@ class AssignGroup(TyperGroup):
         workspace = _workspace(ctx)
         if cmd_name == "list" or cmd_name.startswith("-"):
             return None
+        if _TITLES_ONLY in ctx.meta:
+            return TyperCommand(cmd_name, help=_help(workspace.catalog.find(cmd_name)))
         try:
             found = workspace.catalog.find(cmd_name)
         except InvalidInput:
@@ -127,7 +138,7 @@ def _command(definition: Assignable) -> Any:
     ]
     run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in [context, *own, *shared]}
-    run.__doc__ = f"{definition.display_name}.\n\n{definition.description}"
+    run.__doc__ = _help(definition)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(definition.slug)(run)
     return typer.main.get_command(single)
@@ -141,6 +152,10 @@ _OVERRIDE = Annotated[
         help="Another effect for the member with this reference id; repeatable. Disabled leaves it out.",
     ),
 ]
+
+
+def _help(one: Assignable) -> str:
+    return f"{one.display_name}.\n\n{one.description}"
 
 
 def _effects() -> str:

@@ -48,6 +48,13 @@ class ListPage:
     remaining: int | None
     resource_version: str | None
 
+    def objects(self, where: str) -> list[dict[str, Any]]:
+        """Its objects, each with apiVersion and kind. Raises ServerFault, which names ``where``."""
+        document = decoded(self.body, where=where)
+        # Objects in lists of built-in kinds do not say what they are; the list does.
+        named = {"apiVersion": document.get("apiVersion"), "kind": str(document.get("kind")).removesuffix("List")}
+        return [named | each for each in document.get("items") or () if isinstance(each, dict)]
+
 
 def list_pages(
     connection: Connection,

@@ -18,14 +18,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Any
 from urllib.parse import quote
 
 from aksp.errors import InvalidInput
 from aksp.kube import faults
-from aksp.kube.connection import Cancellation, Connection, Response
+from aksp.kube.connection import Connection, Response
 from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json, repeated, untouched
 from aksp.kube.kinds import Discovery, Kind, list_path
 from aksp.kube.lists import list_pages
@@ -35,14 +34,6 @@ APPLY = "application/apply-patch+yaml"
 """JSON is YAML; the API server takes no other type for server-side apply."""
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """All objects of a list, each with apiVersion and kind, and where a watch goes on (None: not told)."""
-
-    objects: list[dict[str, Any]]
-    resource_version: str | None
 
 
 def collection_path(discovery: Discovery, document: Mapping[str, Any]) -> str:
@@ -181,41 +172,14 @@ def list_all(
     backoff: Backoff = PATIENT,
 ) -> list[dict[str, Any]]:
     """All objects of the list at `path`, from all its pages, each with apiVersion and kind. Raises as `list_pages`."""
-    return listing(
-        connection, path, label_selector=label_selector, field_selector=field_selector, backoff=backoff
-    ).objects
-
-
-def listing(
-    connection: Connection,
-    path: str,
-    *,
-    label_selector: str | None = None,
-    field_selector: str | None = None,
-    backoff: Backoff = PATIENT,
-    cancellation: Cancellation | None = None,
-) -> Listing:
-    """As `list_all`, with the resource version of the list. `cancellation`: see `list_pages`."""
     objects: list[dict[str, Any]] = []
-    version = None
-    pages = list_pages(
-        connection,
-        path,
-        label_selector=label_selector,
-        field_selector=field_selector,
-        backoff=backoff,
-        cancellation=cancellation,
-    )
+    pages = list_pages(connection, path, label_selector=label_selector, field_selector=field_selector, backoff=backoff)
     with contextlib.closing(pages):
         for page in pages:
             if page.restart:
                 objects.clear()
-            document = decoded(page.body, where=connection.server + path)
-            # Objects in lists of built-in kinds do not say what they are; the list does.
-            named = {"apiVersion": document.get("apiVersion"), "kind": str(document.get("kind")).removesuffix("List")}
-            objects += [named | each for each in document.get("items") or () if isinstance(each, dict)]
-            version = page.resource_version
-    return Listing(objects=objects, resource_version=version)
+            objects += page.objects(connection.server + path)
+    return objects
 
 
 def _written(

@@ -23,7 +23,6 @@ from aksp.kube import faults
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, decoded
 from aksp.kube.lists import PAGE_LIMIT, ListPage, list_pages
-from aksp.kube.objects import listing
 
 LIFETIME = (240, 480)
 """Seconds after which the server ends a watch, at random, so that not all watchers come back together."""
@@ -141,52 +140,40 @@ class Watch:
     def _list(self) -> None:
         self.path = self._locate()
         self._where = self._connection.server + self.path
-        version = self._all_pages() if self._paged is not None else self._at_once()
-        if self._ending.asked:
-            return
-        # "0" is any version that the server has at hand.
-        self._version = version or "0"
-        self.synced.set()
-        self._settled()
-
-    def _all_pages(self) -> str | None:
-        """Hand on the pages of a list; its resource version."""
-        assert self._paged is not None
-        version = None
+        backoff = replace(PATIENT, sleep=self._backoff.sleep) if self._paged else replace(self._backoff, tries=1)
         pages = list_pages(
             self._connection,
             self.path,
             limit=self._limit,
             label_selector=self._selectors["labelSelector"],
             field_selector=self._selectors["fieldSelector"],
-            backoff=replace(PATIENT, sleep=self._backoff.sleep),
+            backoff=backoff,
             cancellation=self._ending,
         )
+        objects: list[dict[str, Any]] = []
+        version = None
         with closing(pages):
             for page in pages:
                 if self._ending.asked:
-                    break
-                self._paged(page)
+                    return
+                if self._paged is not None:
+                    self._paged(page)
+                else:
+                    if page.restart:
+                        objects.clear()
+                    objects += page.objects(self._where)
                 version = page.resource_version
-        return version
-
-    def _at_once(self) -> str | None:
-        """Hand on all objects of a list; its resource version."""
-        listed = listing(
-            self._connection,
-            self.path,
-            label_selector=self._selectors["labelSelector"],
-            field_selector=self._selectors["fieldSelector"],
-            backoff=replace(self._backoff, tries=1),
-            cancellation=self._ending,
-        )
         if self._ending.asked:
-            return None
-        try:
-            self._replaced(listed.objects)
-        except Exception as error:
-            raise self._failure("a list could not be taken up", error) from error
-        return listed.resource_version
+            return
+        if self._paged is None:
+            try:
+                self._replaced(objects)
+            except Exception as error:
+                raise self._failure("a list could not be taken up", error) from error
+        # "0" is any version that the server has at hand.
+        self._version = version or "0"
+        self.synced.set()
+        self._settled()
 
     def _follow(self) -> None:
         """One watch, until the server ends it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from aksp.cli import candidates
 from aksp.cli.ci import note
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.document_commands import add_document_commands
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
     ContextOption,
@@ -21,7 +22,7 @@ from aksp.cli.options import (
     WorkspaceOption,
     refuse_ignored,
 )
-from aksp.cli.stores import cluster_store, delete, refuse_cluster_options, show
+from aksp.cli.stores import cluster_store, refuse_cluster_options
 
 if TYPE_CHECKING:
     from aksp.workspace import Workspace
@@ -29,11 +30,7 @@ if TYPE_CHECKING:
 PLACE = 30
 
 app = typer.Typer(help="The assignments of the workspace, or of a cluster.", invoke_without_command=True)
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="The assignment's name.", autocompletion=candidates.assignments)
-]
 
-_KIND = "PolicyAssignment"
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
 
 
@@ -136,40 +133,4 @@ def _row(document: Mapping[str, Any], opened: Workspace, *, wide: bool) -> Seque
     return cells
 
 
-@app.command("show")
-def show_assignment(
-    name: NameArgument,
-    output: OutputOption = ListFormat.YAML,
-    store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Show one assignment's document."""
-    refuse_cluster_options(store, context, kubeconfig)
-    show(_KIND, name, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
-
-
-@app.command("delete")
-def delete_assignments(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...",
-            help="The assignments' names.",
-            autocompletion=candidates.assignments,
-            show_default=False,
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Delete every assignment there is.")] = False,
-    store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Delete assignments.
-
-    A name that is not there is told before any is deleted. Names may be as `aksp assignments -o name` prints them.
-    """
-    refuse_cluster_options(store, context, kubeconfig)
-    delete(_KIND, names or (), store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace, every=every)
+add_document_commands(app, "PolicyAssignment", "assignment", candidates.assignments)

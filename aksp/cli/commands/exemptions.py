@@ -9,6 +9,7 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.document_commands import add_document_commands
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
     ContextOption,
@@ -21,7 +22,7 @@ from aksp.cli.options import (
     duration,
     refuse_ignored,
 )
-from aksp.cli.stores import delete, refuse_cluster_options, show, store_of
+from aksp.cli.stores import refuse_cluster_options, store_of
 
 if TYPE_CHECKING:
     from aksp.model.assignment import Exemption
@@ -29,15 +30,11 @@ if TYPE_CHECKING:
 PLACE = 36
 
 app = typer.Typer(help="The exemptions of the workspace, or of a cluster.", invoke_without_command=True)
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="The exemption's name.", autocompletion=candidates.exemptions)
-]
 ExpiringOption = Annotated[
     str | None,
     typer.Option("--expiring", metavar="DURATION", help="Only those that end within this time, as in 30d."),
 ]
 
-_KIND = "PolicyExemption"
 _HEADERS = ("NAME", "ASSIGNMENT", "CATEGORY", "ENDS", "STATUS", "COVERS")
 
 
@@ -111,37 +108,4 @@ def _status(exemption: Exemption, now: datetime, *, known: bool) -> str:
     return "expired" if exemption.expired(now) else "in force"
 
 
-@app.command("show")
-def show_exemption(
-    name: NameArgument,
-    output: OutputOption = ListFormat.YAML,
-    store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Show one exemption's document."""
-    refuse_cluster_options(store, context, kubeconfig)
-    show(_KIND, name, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
-
-
-@app.command("delete")
-def delete_exemptions(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME", help="The exemptions' names.", autocompletion=candidates.exemptions, show_default=False
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Delete every exemption there is.")] = False,
-    store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Delete exemptions.
-
-    A name that is not there is told before any is deleted. Names may be as `aksp exemptions -o name` prints them.
-    """
-    refuse_cluster_options(store, context, kubeconfig)
-    delete(_KIND, names or (), store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace, every=every)
+add_document_commands(app, "PolicyExemption", "exemption", candidates.exemptions)

@@ -20,8 +20,8 @@ __all__ = ["CannotEdit", "assigned", "edited"]
 
 Steps = Sequence[str | int]
 
-#: Texts that are no number, no boolean and nothing else but text without quotes, to every reader of YAML.
-_PLAIN: Final = re.compile(r"[A-Za-z_/][\w./-]*(?::[\w./-]+)*")
+#: Texts that are no number, no boolean and nothing else but text without quotes, to every reader of YAML; quantities are.
+_PLAIN: Final = re.compile(r"[A-Za-z_/][\w./-]*(?::[\w./-]+)*|\d+(?:m|k|[KMGT]i?)")
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _NULL: Final = "tag:yaml.org,2002:null"

@@ -68,7 +68,7 @@ def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
         ),
         (
             (*CONTAINER, "resources", "limits", "cpu"), "100m",
-            [], ["      resources:\n", "        limits:\n", '          cpu: "100m"\n'],
+            [], ["      resources:\n", "        limits:\n", '          cpu: 100m\n'],
         ),
         (("spec", "securityContext", "runAsNonRoot"), True, [], ["  securityContext:\n", "    runAsNonRoot: true\n"]),
         ((*CONTAINER, "securityContext", "capabilities", "drop"), ["ALL"], [], ["          drop:\n", "            - ALL\n"]),

@@ -140,7 +140,7 @@ class _Edit:
         if not all(isinstance(one, str | int | float | bool) for one in value[kept:]):
             raise CannotEdit("entries of a list would have to be written anew")
         text = self._text
-        spans = [self._item_span(node, at) for at in gone]
+        spans = self._spans(node, gone)
         more = value[kept:]
         if len(gone) == len(old):
             written = _flow_text(value, as_json=self._json)
@@ -148,8 +148,7 @@ class _Edit:
                 return self._spliced(self._at.start(node), self._at.end(node), written)
             if key is None:
                 raise CannotEdit("a list within a list would have to be written anew")
-            first = self._item_span(node, 0)[0]
-            last = self._item_span(node, len(old) - 1)[1]
+            first, last = spans[0][0], spans[-1][1]
             colon = self._at.colon(key)
             return f"{text[:colon]} {written}{text[colon:first]}{text[last:]}"
         if more:
@@ -169,17 +168,26 @@ class _Edit:
         written = "".join(f"{self._newline}{indent}- {_flow_text(one)}" for one in more)
         return self._spliced(at, at, written)
 
-    def _item_span(self, node: SequenceNode, at: int) -> tuple[int, int]:
-        """What goes with an entry: its lines, or it and a comma."""
-        one = node.value[at]
-        if node.flow_style:
-            if at + 1 < len(node.value):
-                return one.start_mark.index, node.value[at + 1].start_mark.index
-            return (self._at.end(node.value[at - 1]) if at else one.start_mark.index), self._at.end(one)
-        dash = self._at.dash(one)
-        if self._text[self._at.line_start(dash) : dash].strip():
+    def _spans(self, node: SequenceNode, gone: Sequence[int]) -> list[tuple[int, int]]:
+        """What goes with entries: their lines, or they and their commas."""
+        entries = node.value
+        if not node.flow_style:
+            return [self._lines(entries[at]) for at in gone]
+        spans: list[tuple[int, int]] = []
+        for at in gone:
+            start = int(entries[at].start_mark.index)
+            if set(range(at, len(entries))) <= set(gone):
+                # Nothing is kept from here on: the comma before goes with them.
+                spans.append((self._at.end(entries[at - 1]) if at else start, self._at.end(entries[-1])))
+                break
+            spans.append((start, int(entries[at + 1].start_mark.index)))
+        return spans
+
+    def _lines(self, entry: Node) -> tuple[int, int]:
+        dash = self._at.dash(entry)
+        if not self._at.alone(dash):
             raise CannotEdit("a list within a list would have to be written anew")
-        return self._at.line_start(dash), self._at.next_line(self._at.end(one))
+        return self._at.line_start(dash), self._at.next_line(self._at.end(entry))
 
     def _scalar(self, node: Node) -> Any:
         """The value of an entry; what is like none for a list or a mapping."""

@@ -54,7 +54,7 @@ def fix_files(request: FixRequest) -> ExitCode:
     found = fixed(judge, lambda file: _read(file, originals))
     dry = request.diff or request.check
     if request.diff:
-        for file, text in found.texts.items():
+        for file, text in sorted(found.texts.items()):
             say("\n".join(_difference(file, originals[file], text)))
     if not dry:
         _write(found.texts, originals)

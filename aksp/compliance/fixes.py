@@ -17,7 +17,7 @@ from aksp.model.json_text import encode
 from aksp.model.kinds import WORKLOADS
 from aksp.model.resource import Resource
 
-__all__ = ["Patch", "Step", "command", "obstacle", "patch", "steps", "subject_of", "together"]
+__all__ = ["Patch", "Step", "command", "obstacle", "patch", "steps", "subject_of", "together", "unsafe"]
 
 # What the API server lets be changed of a Pod that is there (Kubernetes: "Pod update and replacement").
 _CHANGEABLE = re.compile(r"metadata\.(?:labels|annotations)\b|spec\.(?:containers|initContainers)\[\d+\]\.image$")
@@ -32,7 +32,7 @@ def patch(result: Result) -> dict[str, Any] | None:
     no fix, or when a patch would not do just what the rule says.
     """
     fix, subject = result.finding.fix, subject_of(result)
-    if not fix or subject is None or _unsafe(result):
+    if not fix or subject is None or unsafe(result):
         return None
     resource, template = subject
     content = patch_of(fix, template, result.finding.container)
@@ -143,7 +143,7 @@ def subject_of(result: Result) -> tuple[Resource, str] | None:
     return made_by, workload.template
 
 
-def _unsafe(result: Result) -> bool:
+def unsafe(result: Result) -> bool:
     """Whether the change might break what it is made in, which the rule cannot see."""
     finding = result.finding
     fix = finding.fix or {}

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from glob import glob, has_magic
@@ -49,7 +49,7 @@ class Manifests:
     """Documents from paths. ``namespace`` and ``selector`` filter as kubectl's -n and -l do.
 
     With ``custom_workloads`` objects of kinds that are not built in are searched for Pod templates. ``exclude`` and
-    ``workspace``: what is not read of folders, see Folders.
+    ``workspace``: what is not read of folders, see Folders. ``instead`` has texts to judge in the place of what files hold.
     """
 
     def __init__(
@@ -63,8 +63,10 @@ class Manifests:
         custom_workloads: bool = True,
         exclude: Sequence[str] = (),
         workspace: Path | None = None,
+        instead: Mapping[str, bytes] | None = None,
     ) -> None:
         self._engine = engine
+        self._instead = instead or {}
         self._custom_workloads = custom_workloads
         self._surroundings: list[dict[str, Any]] = []
         # What can be read only once.
@@ -73,6 +75,8 @@ class Manifests:
         self._namespace = namespace
         self._selector = selector
         self.lines = LineIndex(engine)
+        for file, text in self._instead.items():
+            self.lines.keep(file, text)
         self._paths = paths
         #: Documents so far, those of them in the namespace, and gaps.
         self._documents = self._within = self._gaps = 0
@@ -178,6 +182,8 @@ class Manifests:
 
     def _read(self, file: str) -> bytes:
         """The text of a file. Raises OSError."""
+        if file in self._instead:
+            return self._instead[file]
         if file in self._texts:
             return self._texts[file]
         if file in self._too_long:

@@ -75,6 +75,7 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     DOCS / "baselines-and-history.md": repository,
     DOCS / "ci.md": repository,
     DOCS / "exemptions.md": repository,
+    DOCS / "fix.md": repository,
 }
 
 

@@ -1,0 +1,89 @@
+"""``aksp fix``: make manifests comply where the rules say how."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aksp.cli import candidates
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import (
+    ClusterOption,
+    CustomWorkloadsOption,
+    ExcludeOption,
+    KubeconfigOption,
+    RecursiveOption,
+    WorkspaceOption,
+)
+
+PLACE = 55
+
+
+def fix(
+    path: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Files or folders of manifests.", show_default=False)
+    ] = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="The same as PATH; repeatable."),
+    ] = None,
+    recursive: RecursiveOption = False,
+    exclude: ExcludeOption = None,
+    custom_workloads: CustomWorkloadsOption = True,
+    diff: Annotated[bool, typer.Option("--diff", help="Print what would change, and write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when something would change, or is left.")
+    ] = False,
+    assignment: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only what this assignment finds; repeatable, patterns.",
+            autocompletion=candidates.assignments,
+        ),
+    ] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SLUG",
+            help="Only what this definition finds; repeatable.",
+            autocompletion=candidates.definitions,
+        ),
+    ] = None,
+    severity: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SEVERITY",
+            help="Only what is of this severity; repeatable.",
+            autocompletion=candidates.severities,
+        ),
+    ] = None,
+    cluster: ClusterOption = None,
+    kubeconfig: KubeconfigOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Change manifests so that they comply, where a rule says the one change that does.
+
+    Only the fields in question change: comments, order, quotes and anchors stay. Before anything is written the new texts
+    are judged: a change stays only if its finding is gone and no other has come. What has no single right fix is left and
+    listed. The exit code is 0 when nothing is left, 1 when something is.
+
+    Example: `aksp fix deploy --diff`
+    """
+    from aksp.cli.filters import Filters
+    from aksp.cli.fixing import FixRequest, fix_files
+
+    raise typer.Exit(
+        fix_files(
+            FixRequest(
+                files=(*(filename or ()), *(path or ())), recursive=recursive, exclude=tuple(exclude or ()),
+                custom_workloads=custom_workloads, diff=diff, check=check,
+                filters=Filters(
+                    assignments=tuple(assignment or ()), definitions=tuple(definition or ()),
+                    severities=tuple(severity or ()),
+                ),
+                where=ClusterChoice(cluster=cluster, kubeconfig=kubeconfig), workspace=workspace,
+            )
+        )
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aksp.compliance.plan import BrokenAssignment, Plan, make_ready
 from aksp.engine import Engine
-from aksp.gatekeeper.documents import Documents, Written
+from aksp.gatekeeper.documents import Documents, Written, mappings
 from aksp.gatekeeper.imported_assignment import AZURE_DEFINITION
 from aksp.gatekeeper.importing import read_import
 from aksp.model.assignment import Assignment
@@ -91,10 +91,10 @@ def _gaps(
         yield Gap(
             reason="StaleAudit", message=f"{called}: {at} is {minutes} minutes old: is Gatekeeper's audit running?"
         )
-    listed = [one for one in status.get("violations") or () if isinstance(one, Mapping)]
+    listed = mappings(status.get("violations"))
     reported = [_resource(one) for one in listed]
-    total = status.get("totalViolations") or 0
-    if total > len(reported):
+    total = status.get("totalViolations")
+    if isinstance(total, int) and total > len(reported):
         yield Gap(
             reason="AuditIncomplete",
             message=f"{called}: {at} counts {plural(total, 'violation')} and lists {len(reported)}: what violates is what"
@@ -126,10 +126,10 @@ def _template_gaps(written: Written) -> Iterator[Gap]:
 def _errors(called: str, status: Mapping[str, Any]) -> Iterator[Gap]:
     """What the Pods of Gatekeeper say is wrong, each once."""
     told: dict[str, None] = {}
-    for pod in status.get("byPod") or ():
-        for error in pod.get("errors") or () if isinstance(pod, Mapping) else ():
-            told[str(error.get("message") if isinstance(error, Mapping) else error)] = None
-        if isinstance(pod, Mapping) and pod.get("enforced") is False:
+    for pod in mappings(status.get("byPod")):
+        for error in mappings(pod.get("errors")):
+            told[str(error.get("message"))] = None
+        if pod.get("enforced") is False:
             told[f"{pod.get('id')} does not enforce it"] = None
     for text in told:
         yield Gap(reason="GatekeeperError", message=f"{called}: {text}")

@@ -27,6 +27,16 @@ _CONSTRAINTS: Final = "constraints.gatekeeper.sh"
 _VERSIONS: Final = ("v1", "v1beta1", "v1alpha1")
 
 
+def mapping(value: Any) -> Object:
+    """A value that should be a mapping; one without entries in place of any other."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: Any) -> list[Object]:
+    """The mappings of what should be a list of them."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
     """A document, where it was read, and what Gatekeeper says of it."""
@@ -38,16 +48,14 @@ class Written:
     @property
     def name(self) -> str:
         """Its name; empty where it has none."""
-        metadata = self.document.get("metadata")
-        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        name = mapping(self.document.get("metadata")).get("name")
         return name if isinstance(name, str) else ""
 
     @property
     def annotations(self) -> Mapping[str, str]:
         """Its annotations that are texts."""
-        metadata = self.document.get("metadata")
-        found = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-        return {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, Mapping) else {}
+        found = mapping(mapping(self.document.get("metadata")).get("annotations"))
+        return {key: text for key, text in found.items() if isinstance(text, str)}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -71,8 +79,7 @@ class Documents:
             for one in document["items"]:
                 self.add(one, origin)
             return
-        status = document.get("status")
-        found = Written(document=_own(document), origin=origin, status=status if isinstance(status, Mapping) else {})
+        found = Written(document=_own(document), origin=origin, status=mapping(document.get("status")))
         match kind, group:
             case "ConstraintTemplate", "templates.gatekeeper.sh":
                 self.templates.append(found)

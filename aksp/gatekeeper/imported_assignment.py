@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.defaults import defaulted
-from aksp.gatekeeper.documents import Written
+from aksp.gatekeeper.documents import Written, mappings
 from aksp.gatekeeper.imported_definition import MATCH, WHOLE, ImportedDefinition
 from aksp.gatekeeper.names import OURS
 from aksp.model.assignment import Assignment
@@ -92,7 +92,7 @@ def _unnamed(kinds: Any) -> bool:
     """Whether kinds are meant that no list of objects can be asked for."""
     entries = kinds if isinstance(kinds, list) else [{}]
     return any(
-        not entry.get(key) or "*" in entry[key]
+        not isinstance(entry.get(key), list) or not entry[key] or "*" in entry[key]
         for entry in entries
         if isinstance(entry, Mapping)
         for key in ("apiGroups", "kinds")
@@ -130,10 +130,9 @@ def _effect(written: Written, spec: Mapping[str, Any]) -> tuple[Effect, bool, li
             return Effect.AUDIT, False, [f"enforcementAction {action!r} is not known: reported, not refused"]
         return _of_actions([action])[0], action != "dryrun", []
     at: dict[str, list[str]] = {_WEBHOOK: [], _AUDIT: [], _VAP: []}
-    for one in spec.get("scopedEnforcementActions") or ():
-        entry = _mapping(written, "spec.scopedEnforcementActions", one)
-        for point in entry.get("enforcementPoints") or ():
-            name = point.get("name") if isinstance(point, Mapping) else None
+    for entry in mappings(spec.get("scopedEnforcementActions")):
+        for point in mappings(entry.get("enforcementPoints")):
+            name = point.get("name")
             for known, actions in at.items():
                 if name in ("*", known):
                     actions.append(str(entry.get("action")))

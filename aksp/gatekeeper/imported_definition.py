@@ -11,7 +11,7 @@ from aksp.catalog.folder import LIBRARIES
 from aksp.catalog.template import template_from
 from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted
-from aksp.gatekeeper.documents import Written
+from aksp.gatekeeper.documents import Written, mappings
 from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
 from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import Effect
@@ -85,7 +85,7 @@ def _names(schema: Mapping[str, Any]) -> dict[str, str] | None:
     if not isinstance(properties, Mapping) or schema.get("x-kubernetes-preserve-unknown-fields") or not properties:
         return {} if schema.get("type") == "object" and not _open(schema) else None
     if not all(
-        isinstance(one, Mapping) and one.get("type") in _TYPES and not one.get("nullable")
+        isinstance(one, Mapping) and str(one.get("type")) in _TYPES and not one.get("nullable")
         for one in properties.values()
     ):
         return None
@@ -164,11 +164,13 @@ def _of_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _lost(template: Mapping[str, Any]) -> list[str]:
     """What of a template that has Rego does not hold here."""
     (target,) = template["spec"]["targets"]
-    engines = [one.get("engine") for one in target.get("code") or ()]
+    engines = [one.get("engine") for one in mappings(target.get("code"))]
     lost = []
     if "K8sNativeValidation" in engines:
         lost.append("Gatekeeper judges by its CEL (K8sNativeValidation), aksp by its Rego")
     operations = target.get("operations") or []
+    if not isinstance(operations, list):
+        return [*lost, f"its operations are {operations!r}, which is not understood"]
     others = [str(one) for one in operations if one not in ("*", "CREATE", "UPDATE")]
     if others:
         lost.append(f"aksp judges no {' and '.join(others)}")

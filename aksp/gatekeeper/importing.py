@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from aksp.assigned import check_parameters, check_resolves
 from aksp.catalog.folder import is_bundled
 from aksp.catalog.interface import Catalogs
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
-from aksp.gatekeeper.documents import Documents, Written
+from aksp.gatekeeper.documents import Documents, Written, mapping, mappings
 from aksp.gatekeeper.imported_assignment import imported_assignment
 from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
 from aksp.gatekeeper.names import shortened
@@ -134,16 +135,20 @@ def _excluded(configs: Sequence[Written], lost: list[str]) -> list[str]:
     """The namespaces that a Config leaves out of webhook and audit; what is left out of one of them is told."""
     excluded: list[str] = []
     for config in configs:
-        spec = config.document.get("spec")
-        entries = spec.get("match") if isinstance(spec, Mapping) else None
-        for entry in entries if isinstance(entries, list) else ():
-            namespaces = [str(one) for one in entry.get("excludedNamespaces") or ()]
-            processes = set(entry.get("processes") or ())
-            if "*" in processes or {"webhook", "audit"} <= processes:
+        for entry in mappings(mapping(config.document.get("spec")).get("match")):
+            namespaces, processes = entry.get("excludedNamespaces") or [], entry.get("processes") or []
+            if not _are_texts(namespaces) or not _are_texts(processes):
+                lost.append(f"Config {config.name}: spec.match has {entry!r}, which is not understood")
+                continue
+            either = {"webhook", "audit"} & set(processes)
+            if "*" in processes or len(either) == 2:
                 excluded += namespaces
-            elif processes & {"webhook", "audit"}:
-                (process,) = processes & {"webhook", "audit"}
+            elif either:
                 lost.append(
-                    f"Config {config.name}: {', '.join(namespaces)} are left out of the {process} alone: judged"
+                    f"Config {config.name}: {', '.join(namespaces)} are left out of the {either.pop()} alone: judged"
                 )
     return excluded
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

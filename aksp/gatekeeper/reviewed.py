@@ -12,9 +12,9 @@ from aksp.compliance.judgement import Task
 from aksp.compliance.plan import MatchSource, Ready
 from aksp.engine import Batch, Engine
 from aksp.errors import EngineError, InvalidInput
+from aksp.gatekeeper.documents import Object, mapping, mappings
 from aksp.inventory.interface import documents_of
-
-Object = Mapping[str, Any]
+from aksp.model.kinds import api_version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,37 +91,32 @@ def expanded(one: Object, templates: Sequence[Object]) -> Iterator[tuple[str, Ob
     Raises InvalidInput for one that cannot be used.
     """
     for template in templates:
-        name = str((template.get("metadata") or {}).get("name"))
-        spec = template.get("spec") or {}
-        if not any(_applies(entry, one) for entry in spec.get("applyTo") or ()):
+        name = str(mapping(template.get("metadata")).get("name"))
+        spec = mapping(template.get("spec"))
+        if not any(_applies(entry, one) for entry in mappings(spec.get("applyTo"))):
             continue
         source: Any = one
         for key in str(spec.get("templateSource") or "").split("."):
-            source = source.get(key) if isinstance(source, Mapping) else None
-        generated = spec.get("generatedGVK") or {}
-        if not isinstance(source, Mapping) or not generated.get("kind"):
-            raise InvalidInput(f"ExpansionTemplate {name}: there is no {spec.get('templateSource')!r} in the object")
-        group, version = generated.get("group") or "", generated.get("version") or "v1"
-        made = copy.deepcopy(dict(source))
-        own = dict(made.get("metadata") or {})
-        parent = one.get("metadata") or {}
+            source = mapping(source).get(key)
+        generated = mapping(spec.get("generatedGVK"))
+        kind = generated.get("kind")
+        if not isinstance(source, Mapping) or not isinstance(kind, str):
+            raise InvalidInput(
+                f"ExpansionTemplate {name}: there is no {spec.get('templateSource')!r} in the object, or no kind"
+            )
+        parent, own = mapping(one.get("metadata")), dict(mapping(source.get("metadata")))
         if parent.get("namespace"):
             own["namespace"] = parent["namespace"]
-        own["name"] = f"{parent.get('name', '')}-{generated['kind']}".lower()
-        own.setdefault("ownerReferences", []).append(
-            {
-                "apiVersion": one.get("apiVersion"),
-                "kind": one.get("kind"),
-                "name": parent.get("name"),
-                "uid": parent.get("uid", ""),
-            }
-        )
-        made |= {"apiVersion": f"{group}/{version}" if group else version, "kind": generated["kind"], "metadata": own}
+        own["name"] = f"{parent.get('name', '')}-{kind}".lower()
+        owner = {"apiVersion": one.get("apiVersion"), "kind": one.get("kind"), "name": parent.get("name")}
+        own["ownerReferences"] = [*mappings(own.get("ownerReferences")), {**owner, "uid": parent.get("uid", "")}]
+        version = api_version(str(generated.get("group") or ""), str(generated.get("version") or "v1"))
+        made = {**copy.deepcopy(dict(source)), "apiVersion": version, "kind": kind, "metadata": own}
         yield name, made
         yield from expanded(made, [other for other in templates if other is not template])
 
 
-def _applies(entry: Any, one: Object) -> bool:
+def _applies(entry: Object, one: Object) -> bool:
     group, _, version = str(one.get("apiVersion") or "").rpartition("/")
     wanted = (("groups", group), ("versions", version), ("kinds", one.get("kind")))
-    return all(isinstance(entry, Mapping) and value in (entry.get(key) or ()) for key, value in wanted)
+    return all(isinstance(entry.get(key), list) and value in entry[key] for key, value in wanted)

@@ -121,9 +121,10 @@ def _case(fields: _Fields) -> Case:
 
 
 def _assertion(fields: _Fields) -> Assertion:
-    written = fields.value("violations")
-    # YAML 1.1 takes a bare yes or no for true or false.
-    violations = {None: "yes", True: "yes", False: "no"}.get(written, written) if not _number(written) else written
+    violations = fields.value("violations")
+    if violations is None or isinstance(violations, bool):
+        # YAML 1.1 takes a bare yes or no for true or false.
+        violations = "no" if violations is False else "yes"
     if violations not in ("yes", "no") and not (_number(violations) and violations >= 0):
         raise fields.wrong("violations", '"yes", "no" or a number')
     message = fields.value("message")

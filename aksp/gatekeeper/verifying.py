@@ -16,8 +16,8 @@ from aksp.compliance.parameters import compiled_re2
 from aksp.compliance.plan import make_ready
 from aksp.compliance.template_values import values_problem
 from aksp.engine import Engine
-from aksp.errors import InvalidInput
-from aksp.gatekeeper.documents import Written
+from aksp.errors import EngineError, InvalidInput
+from aksp.gatekeeper.documents import Written, mapping, mappings
 from aksp.gatekeeper.imported_assignment import imported_assignment
 from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
 from aksp.gatekeeper.importing import why_not
@@ -122,7 +122,7 @@ def _reviewer(engine: Engine, folder: Path, test: Test, now: datetime) -> Review
         engine=engine,
         ready=ready,
         policy=definition.slug,
-        enforced=_enforced(written.document.get("spec") or {}),
+        enforced=_enforced(mapping(written.document.get("spec"))),
     )
 
 
@@ -151,8 +151,8 @@ def _enforced(spec: Mapping[str, Any]) -> bool:
         return True
     points = [
         point.get("name")
-        for one in spec.get("scopedEnforcementActions") or ()
-        for point in one.get("enforcementPoints") or ()
+        for one in mappings(spec.get("scopedEnforcementActions"))
+        for point in mappings(one.get("enforcementPoints"))
     ]
     return bool({"*", _POINT} & set(points))
 
@@ -166,7 +166,7 @@ def _case(reviewer: Reviewer, folder: Path, case: Case, expansions: Sequence[Wri
         one = _one(folder, case.object, "object")
         inventory = [each for path in case.inventory for each in _documents(folder, path, "inventory")]
         namespaces = {
-            each.name: (each.document.get("metadata") or {}).get("labels") or {}
+            each.name: mapping(mapping(each.document.get("metadata")).get("labels"))
             for each in inventory
             if each.document.get("kind") == "Namespace"
         }
@@ -202,7 +202,7 @@ def _compared(engine: Engine, inventory: Sequence[Written]) -> Iterator[None]:
     """Let rules compare with these objects, and with no others."""
     keys = []
     for one in inventory:
-        metadata = one.document.get("metadata") or {}
+        metadata = mapping(one.document.get("metadata"))
         place = {"apiVersion": one.document.get("apiVersion"), "kind": one.document.get("kind")}
         in_cluster = any(
             row.cluster and row.kind == place["kind"] and row.api_version == place["apiVersion"] for row in BUILT_IN
@@ -211,7 +211,10 @@ def _compared(engine: Engine, inventory: Sequence[Written]) -> Iterator[None]:
         keys.append(
             {**{key: str(value) for key, value in place.items()}, "namespace": str(namespace), "name": one.name}
         )
-    engine.put_inventory([json.dumps(one.document).encode() for one in inventory])
+    try:
+        engine.put_inventory([json.dumps(one.document).encode() for one in inventory])
+    except EngineError as error:
+        raise InvalidInput(f"inventory: {error}") from error
     try:
         yield
     finally:

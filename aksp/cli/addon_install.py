@@ -137,7 +137,8 @@ def _assigned(
                 found.update(ready.selection.kinds)
                 used.add(ready.definition.slug)
     for one in by_parameter:
-        if one.slug not in used:
+        # Of those that come with aksp nobody need hear who assigns none of them.
+        if one.slug not in used and one.policy_type != "BuiltIn":
             note(
                 f"definition {one.slug} takes its kinds from parameters: enable the add-on again once it is assigned,"
                 " so that it may list them"

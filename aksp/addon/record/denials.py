@@ -11,17 +11,17 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from aksp.addon import names
-from aksp.addon.record.outbox import PENDING, Outbox
+from aksp.addon.record.outbox import PENDING, ObjectsApi, Outbox
 from aksp.addon.review.decision import Decision, Refusal
 from aksp.addon.review.refusals import cut
 from aksp.errors import ClusterError
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
-from aksp.kube.fetch import ONCE, Backoff
+from aksp.kube.fetch import ONCE
 from aksp.model.assignment import API_VERSION
 from aksp.model.fields import metadata_of, spec_of
 from aksp.model.resource import Container, Owner, Resource
@@ -44,29 +44,6 @@ LONGEST_NAME = 512
 """Bytes of a name, an image, a user: admission happens before anybody has checked most of them."""
 MOST_CONTAINERS = 50
 ASSIGNMENT_LABEL = f"{names.GROUP}/assignment"
-
-
-class DenialsApi(Protocol):
-    """What this needs of `aksp.kube.objects`."""
-
-    def get(self, connection: Connection, path: str, *, backoff: Backoff = ...) -> dict[str, Any] | None:
-        """The object, None when there is none."""
-
-    def create(
-        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """POST. Conflict when there is one of the name."""
-
-    def replace(
-        self, connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """PUT. Conflict when it has changed since it was read, NotServed when it is gone."""
-
-    def delete(self, connection: Connection, path: str) -> bool:
-        """False when there was none."""
-
-    def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
-        """All objects of a list."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +90,7 @@ class Denials:
         connection: Connection,
         *,
         namespace: str = names.NAMESPACE,
-        api: DenialsApi = objects,
+        api: ObjectsApi = objects,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **more: Any,
     ) -> None:

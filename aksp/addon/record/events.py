@@ -14,16 +14,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from aksp.addon import names
-from aksp.addon.record.outbox import Outbox
+from aksp.addon.record.outbox import ObjectsApi, Outbox
 from aksp.addon.review.decision import Decision
 from aksp.addon.review.refusals import cut
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
-from aksp.kube.fetch import ONCE, Backoff
+from aksp.kube.fetch import ONCE
 from aksp.model.resource import Resource
 from aksp.model.times import rfc3339
 
@@ -48,20 +48,6 @@ _LONGEST_OWNER = 220
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-class EventsApi(Protocol):
-    """What this needs of `aksp.kube.objects`."""
-
-    def create(
-        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """POST."""
-
-    def merge_patch(
-        self, connection: Connection, path: str, patch: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """PATCH. NotServed when it is gone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +103,7 @@ class Events:
         connection: Connection,
         *,
         instance: str = "",
-        api: EventsApi = objects,
+        api: ObjectsApi = objects,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **more: Any,
     ) -> None:

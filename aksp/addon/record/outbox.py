@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
 
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube import faults
+from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,34 @@ BACKOFF = Backoff(first=1.0, longest=60.0)
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
+
+
+class ObjectsApi(Protocol):
+    """What denials and Events need of `aksp.kube.objects`."""
+
+    def get(self, connection: Connection, path: str, *, backoff: Backoff = ...) -> dict[str, Any] | None:
+        """The object, None when there is none."""
+
+    def create(
+        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = ...
+    ) -> dict[str, Any]:
+        """POST. Conflict when there is one of the name."""
+
+    def replace(
+        self, connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = ...
+    ) -> dict[str, Any]:
+        """PUT. Conflict when it has changed since it was read, NotServed when it is gone."""
+
+    def merge_patch(
+        self, connection: Connection, path: str, patch: Mapping[str, Any], *, backoff: Backoff = ...
+    ) -> dict[str, Any]:
+        """PATCH. NotServed when it is gone."""
+
+    def delete(self, connection: Connection, path: str) -> bool:
+        """False when there was none."""
+
+    def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
+        """All objects of a list."""
 
 
 class Outbox(Generic[K, E]):

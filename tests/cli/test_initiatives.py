@@ -172,13 +172,13 @@ def test_findings_of_one_member_are_exempt_by_option_and_from_a_report(assigned:
 
 
 def test_baselines_and_the_history_tell_members_apart(assigned: Aksp) -> None:
-    assigned("compliance", "-f", "pod.json", "--write-baseline", "known.json")
-    run = assigned("compliance", "-f", "pod.json", "--baseline", "known.json")
+    assigned("compliance", "-f", "pod.json", "--baseline", "known.json", "--write-baseline")
+    run = assigned("compliance", "-f", "pod.json", "--baseline", "known.json", "--fail-on-new")
     assert run.code == 0, run.err
     worse = json.loads(json.dumps(POD))
     worse["spec"]["hostIPC"] = True
     assigned.put("pod.json", worse)
-    run = assigned("compliance", "-f", "pod.json", "--baseline", "known.json")
+    run = assigned("compliance", "-f", "pod.json", "--baseline", "known.json", "--fail-on-new")
     assert run.code == 1 and "new: Pod shop/web: level/BlockUsingHostProcessIDAndIPC: hostIPC is true" in run.err
 
 

@@ -107,7 +107,7 @@ class Folder:
             path = beside / info.text("path")
             try:
                 # A plain name of what is no link lies within: most do, and to resolve paths takes long.
-                plain = path.parent == beside and not path.is_symlink()
+                plain = path.parent == beside and path.name != ".." and not path.is_symlink()
                 within = plain or beside.resolve() in path.resolve().parents
             except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL in the path
                 raise InvalidPolicy(

@@ -30,6 +30,8 @@ class ValueOrigin(StrEnum):
     """Where the value of a parameter comes from."""
 
     ASSIGNMENT = "assignment"
+    #: What the initiative passes on to its member: a value of the assignment's, of its own default, or a fixed one.
+    INITIATIVE = "initiative"
     DEFAULT = "default"
 
 
@@ -129,8 +131,9 @@ def settings_of(ready: Ready) -> tuple[Setting, ...]:
     assignment, definition = ready.assignment, ready.definition
     given = as_called_here(definition, assignment.parameters)
     values = effective(definition, given)
+    source = ValueOrigin.INITIATIVE if assignment.reference else ValueOrigin.ASSIGNMENT
     return tuple(
-        Setting(name=name, value=values[name], origin=ValueOrigin.ASSIGNMENT, document=assignment.origin)
+        Setting(name=name, value=values[name], origin=source, document=assignment.origin)
         if name in given
         else Setting(name=name, value=values[name], origin=ValueOrigin.DEFAULT)
         for name in definition.parameters

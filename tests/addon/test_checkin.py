@@ -23,7 +23,7 @@ from aksp.kube.connection import Connection
 from aksp.kube.faults import NotServed, ServerFault, Unreachable
 from aksp.kube.kinds import Discovery
 from aksp.model.compliance import Report
-from tests.addon.custom import ROOT, Memory, assigned, condition, defined, exempted, pod
+from tests.addon.custom import ROOT, Memory, assigned, condition, defined, exempted, pod, resource
 from tests.compliance.builders import POD, definition, ready
 
 NOW, LATER, LAST = (datetime(2026, 6, 1, 12, minute, tzinfo=UTC) for minute in (0, 5, 10))
@@ -301,3 +301,38 @@ def test_the_process_prints_its_summary_and_ends_well(
 
     done = replace(done, failure="nothing could be scanned")
     assert checkin.run_check_in(kubeconfig=None, context=None, cluster_name="c", namespace="ns") is ExitCode.CLUSTER
+
+
+def test_the_status_of_an_initiatives_assignment_lists_its_members_and_its_figures_are_of_all(engine: Engine) -> None:
+    members = [
+        {"policyDefinitionId": "no-privileged", "policyDefinitionReferenceId": "Privileged"},
+        {"policyDefinitionId": "block-host-namespaces", "policyDefinitionReferenceId": "Namespaces"},
+        {"policyDefinitionId": "no-such-rule", "policyDefinitionReferenceId": "Gone"},
+    ]
+    published = Published()
+    cluster = enabled(
+        resource("PolicySetDefinition", "team", {"policyDefinitions": members}), assigned(definition="team")
+    )
+    summary = checked_in(cluster, engine, published)
+    status = cluster.status()
+
+    assert condition(cluster.status("team", "policysetdefinitions"), "Applied") == ("True", "Applied")
+    assert (status["state"], status["effect"], "compliancePercent" in status) == ("NonCompliant", "Mixed", False)
+    assert status["counts"]["resources"]["NonCompliant"] == 1
+    assert [(one["policyDefinitionReferenceId"], one["state"], one.get("compliancePercent")) for one in status["members"]] == [
+        ("Privileged", "NonCompliant", 50.0), ("Namespaces", "Compliant", 100.0), ("Gone", "Error", None),
+    ]  # fmt: skip
+    assert "1 of 3 members not judged: Gone" in status["message"]
+    assert [condition(status, kind)[0] for kind in ("Applied", "Evaluated", "Enforced")] == ["True", "True", "True"]
+    (one,) = summary.to_json()["assignments"]
+    assert (one["violations"], one["state"]) == (1, "NonCompliant")
+    (gap,) = published.reports[0].gaps
+    assert "one/Gone" in gap.message
+
+    # Until the next scan what was found stays.
+    cluster.written.clear()
+    held = cluster.lists[f"{ROOT}/policyassignments"]
+    held[0] = {**assigned(definition="team", parameters={}, description="x", generation=2), "status": held[0]["status"]}
+    checked_in(cluster, engine, now=LATER)
+    first = next(patch["status"] for path, patch in cluster.written if "policyassignments" in path)
+    assert first["state"] == "NonCompliant" and len(cluster.status()["members"]) == 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.record.denials import OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name, merged
+from aksp.addon.record.denials import ASSIGNMENT_LABEL, OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name, merged
 from aksp.addon.record.denials import _denial as denial_of_refusal
 from aksp.addon.review.refusals import cut
 from aksp.errors import Forbidden
@@ -374,7 +374,7 @@ def test_each_assignment_has_a_denial_for_the_others(cluster: Cluster, clock: Cl
     assert all("workload" not in each for each in others)
 
 
-@pytest.mark.parametrize("assignment", ["a" * 253, "a" * 39 + "." + "b" * 20, "x" * 39 + "-y"])
+@pytest.mark.parametrize("assignment", ["a" * 253, "a" * 39 + "." + "b" * 20, "x" * 39 + "-y", "team/CIS5.1.1-NoRoot"])
 def test_names_are_names_whatever_the_assignment_is_called(assignment: str) -> None:
     from aksp.addon.record.events import _SUBDOMAIN
 
@@ -382,6 +382,17 @@ def test_names_are_names_whatever_the_assignment_is_called(assignment: str) -> N
 
     assert len(name) <= 51
     assert _SUBDOMAIN.fullmatch(name)
+
+
+def test_denials_of_members_of_one_initiative_are_apart_and_have_its_assignments_label(
+    denials: Denials, cluster: Cluster
+) -> None:
+    for reference in ("Images", "Limits"):
+        denials.record(refused(result(f"team/{reference}")))
+    denials.turn()
+    labels = [each["metadata"]["labels"][ASSIGNMENT_LABEL] for each in cluster.objects.values()]
+    assert labels == ["team", "team"]
+    assert {each["spec"]["assignment"] for each in cluster.objects.values()} == {"team/Images", "team/Limits"}
 
 
 def test_many_containers_and_long_texts_are_cut_and_say_so(denials: Denials, cluster: Cluster) -> None:

@@ -146,7 +146,9 @@ def _complying(cases: Sequence[Case]) -> Grid:
         why: list[Line] = [(span(definition.display_name),)]
         texts = [", ".join(map(_verdict, standing.verdicts))] if standing.verdicts else []
         texts += [
-            f"{one.name}: {_value_text(one.value)}" for one in standing.settings if one.origin is ValueOrigin.ASSIGNMENT
+            f"{one.name}: {_value_text(one.value)}"
+            for one in standing.settings
+            if one.origin is not ValueOrigin.DEFAULT
         ]
         why += [(span(text, Tone.MUTED),) for text in texts]
         scope = standing.ready.assignment.scope
@@ -257,7 +259,7 @@ def _parameters(settings: Sequence[Setting]) -> Grid:
     """The parameters with their sources; defaults that are empty say nothing and are left out."""
     rows = []
     for one in settings:
-        given = one.origin is ValueOrigin.ASSIGNMENT
+        given = one.origin is not ValueOrigin.DEFAULT
         tone = Tone.PLAIN if given else Tone.MUTED
         if given or one.value not in ("", [], {}, None):
             rows.append(Row(cells=(cell(one.name, tone), cell(_value_text(one.value), tone), cell(one.origin, tone))))

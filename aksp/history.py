@@ -102,7 +102,8 @@ class History:
             each: dict[int, dict[str, tuple[ComplianceState, float | None]]] = {scan[0]: {} for scan in scans}
             rows = database.execute(
                 "SELECT scan, name, a.state, a.percent FROM assignments a JOIN scans s ON s.id = scan"
-                " WHERE target = ? AND scan >= ?",
+                # Members of initiatives, NAME/REFERENCE, are kept for what they judged, and have no line of their own.
+                " WHERE target = ? AND scan >= ? AND name NOT LIKE '%/%'",
                 (subject.key, scans[0][0]),
             )
             for scan, name, state, percent in rows:
@@ -201,7 +202,7 @@ class History:
             )
             database.executemany(
                 "INSERT INTO assignments VALUES (?, ?, ?, ?)",
-                [(cursor.lastrowid, one.name, one.state.value, one.compliance_percent) for one in report.assignments],
+                [(cursor.lastrowid, one.name, one.state.value, one.compliance_percent) for one in report.lines],
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return

@@ -34,8 +34,11 @@ def edited(text: str, steps: Steps, value: Any) -> str:
 
     Raises CannotEdit. What comes out holds the same as before but for that field.
     """
-    edit = _Edit(Places(text))
-    changed = edit.set(edit.root, steps, value)
+    try:
+        edit = _Edit(Places(text))
+        changed = edit.set(edit.root, steps, value)
+    except RecursionError as error:
+        raise CannotEdit("the document is too deep") from error
     expected = assigned(constructed(text), steps, value)
     try:
         same = constructed(changed) == expected

@@ -156,6 +156,7 @@ def test_other_ways_of_writing(text: str, steps: tuple[Any, ...], value: Any, af
         ("", ("a",), 1),
         ("a: [\n", ("a",), 1),
         ("a: !!str 1\n", ("a",), 2),
+        ("a: 1\nb:\n" + "".join(f"{' ' * at}c:\n" for at in range(1, 3000)), ("b", "d"), 2),
         ("a:\n\t- b\n", ("a",), 1),
     ],
 )

@@ -11,7 +11,7 @@ from aksp.cli.progress import Notes
 from aksp.compliance.changes import compare, judged_by, new_results, order, remembered
 from aksp.errors import InvalidInput
 from aksp.history import DamagedHistory, History, ScanTarget
-from aksp.model.compliance import ComplianceState, Report, StoredFinding
+from aksp.model.compliance import ComplianceState, KnownViolations, Report, StoredFinding
 from aksp.model.times import rfc3339
 from aksp.report.figures import plural
 from aksp.report.table.changes import gist
@@ -33,6 +33,8 @@ class BaselineOptions:
     diff: bool = False
     history: bool = True
     only_new: bool = False
+    fails: bool = True
+    """Whether a violation that counts makes the exit code 1, whatever its effect is."""
 
     @property
     def known(self) -> bool:
@@ -92,9 +94,21 @@ class Comparison:
             self.notes.note(f"baseline {self.file}: nothing was judged, so nothing is compared with it")
         elif self.options.known:
             self._tell()
+        if self.options.fail_on_new and self.options.known and not self.nothing:
+            report = replace(report, known=self._known())
         if self.options.only_new:
             report = replace(report, results=new_results(report.results, self.baseline))
         return report
+
+    def _known(self) -> KnownViolations:
+        bad = sum(one.state is ComplianceState.NON_COMPLIANT for one in self.found.values())
+        return KnownViolations(
+            # What is left then is new, and numbered otherwise where several findings have one place.
+            fingerprints=frozenset() if self.options.only_new else frozenset(self.baseline),
+            new=len(self.new),
+            known=bad - len(self.new),
+            fails=self.options.fails,
+        )
 
     def _with_past(self, report: Report) -> Report:
         history, subject = History(self.workspace), ScanTarget.of(report)

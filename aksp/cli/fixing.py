@@ -13,6 +13,7 @@ from pathlib import Path
 from aksp.cli.ci import note, say, tell
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.filters import Filters
+from aksp.compliance.results import order
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
 from aksp.fixing import Fixed, fixed
@@ -161,7 +162,7 @@ def _tell(found: Fixed, request: FixRequest) -> None:
     for file, results in sorted(found.done.items()):
         done = "would be fixed" if dry else "fixed"
         out(safe(f"{file}: {plural(len(results), 'violation')} {done}"))
-        for one in results:
+        for one in sorted(results, key=order):
             out(safe(f"  {_subject(one)}: {one.assignment.name}: {one.finding.message}"))
     for left in found.left:
         where = place(left.result.source) if left.result.source else "-"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -367,13 +367,27 @@ class Changes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KnownViolations:
+    """What a baseline knows, where only what is new is to fail: fingerprints, and how many violations are new and known.
+
+    ``fails`` says whether every new one makes the exit code 1.
+    """
+
+    fingerprints: Collection[str]
+    new: int
+    known: int
+    fails: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything one evaluation found. results has all but Compliant, unless asked for.
 
     Order: assignments by name; results by namespace, kind, name, assignment, container, path.
     ``compliance_percent`` is None when nothing was judged; ``state`` is NotStarted then. ``rules`` are by slug, those of
     the assignments that are known; ``past`` is oldest first, and does
-    not have this evaluation; ``changes`` are there when they were asked for and there is a scan before.
+    not have this evaluation; ``changes`` are there when they were asked for and there is a scan before, ``known`` when only
+    new violations are to fail.
     """
 
     version: str
@@ -388,6 +402,7 @@ class Report:
     rules: Mapping[str, RuleDescriptor] = field(default_factory=dict)
     past: Sequence[Snapshot] = ()
     changes: Changes | None = None
+    known: KnownViolations | None = None
 
     @property
     def judged(self) -> Sequence[AssignmentSummary]:

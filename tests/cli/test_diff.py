@@ -164,3 +164,14 @@ def test_gaps_of_a_report_are_told(assigned: Aksp) -> None:
     assigned("compliance", "-f", "pods.json", "-f", "broken.yaml", "-o", "json=two.json")
     run = assigned.done("diff", "one.json", "two.json")
     assert "two.json has 1 gap: what could not be judged may pass for new or resolved" in run.err
+
+
+def test_what_a_member_of_an_initiative_found_is_resolved_where_it_has_judged_since(aksp: Aksp) -> None:
+    aksp.done("assign", "pod-security-baseline")
+    scan(aksp, pod("a", privileged=True), out="one.json")
+    scan(aksp, pod("a"), out="two.json")
+    for command in (["diff"], ["diff", "one.json", "two.json"]):
+        found = changes(aksp.done(*command, "-o", "json"))
+        assert found and {kind for kind, *_ in found} == {"resolved"}
+        assert all(name.startswith("pod-security-baseline/") for _, _, name in found)
+    assert "pod-security-baseline/" not in aksp.done("history").out

@@ -76,3 +76,38 @@ def test_an_exemption_that_is_malformed_is_refused_before_anything_is_asked(assi
     ended = assigned.judge()
     assert ended.code == 2 and ended.stdout == ""
     assert "typo.yaml" in ended.stderr and "spec.resources[0].pod is not a known field" in ended.stderr
+
+
+def test_what_if_is_the_scan_after_assigning_and_an_exemption_by_command_waives_its_pods(
+    aksp: Aksp, plane: ControlPlane, place: Place
+) -> None:
+    namespace = "what-if"
+    extra = {"containers": [container("old", FOREIGN), container("helper", FOREIGN)]}
+    place(namespace, [workload("apps/v1", "Deployment", "old", namespace, replicas=2, pods=extra)])
+    plane.wait_for(f"/api/v1/namespaces/{namespace}/pods", lambda answer: len(answer["items"]) == 2)
+    within = replace(aksp, within=True)
+    command = (
+        "assign", "allowed-images", "--registry", "contoso.azurecr.io",
+        "--scope", f"/clusters/testbed/namespaces/{namespace}",
+    )  # fmt: skip
+    tried = within.run(*command, "--what-if", "-o", "json")
+    assert tried.code == 1 and not list(aksp.workspace.glob("assignments/*"))
+    assert f"1 workload could no longer start: Deployment {namespace}/old" in tried.stderr
+    assert within.run(*command).code == 0
+    scanned = within.run("compliance", "--assignment", "allowed-images", "-o", "json")
+    assert scanned.code == 1
+    for report in (before := tried.report, after := scanned.report):
+        del report["evaluatedAt"], report["target"]["filters"]
+    assert before == after and len(after["results"]) == 4
+
+    exempt = ("exempt", "deploy/old", "-n", namespace, "--assignment", "allowed-images", "--category", "Waiver")
+    assert within.run(*exempt, "-c", "old", "--until", "30d").code == 0
+    assert within.run(*exempt, "-c", "gone", "--until", "10d").code == 0
+    ended = within.judge()
+    assert violations(ended.report) and {name for _, name in violations(ended.report)} == {"helper"}
+    assert "allowed-images-what-if-old-gone of allowed-images ends in " in ended.stderr
+    assert "exemption allowed-images-what-if-old-gone waives nothing here" in ended.stderr
+    listed = within.run("exemptions", "--expiring", "15d", "-o", "name").stdout
+    assert listed == "policyexemption.policy.aksp.io/allowed-images-what-if-old-gone\n"
+    assert within.run("exempt", "deploy/old", "-n", namespace, *exempt[4:], "--until", "30d").code == 0
+    assert within.judge().code == 0

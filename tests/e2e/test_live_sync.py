@@ -274,3 +274,26 @@ def test_a_document_that_the_schema_refuses_ends_with_2(cluster: ControlPlane, a
     assert "policyassignment.policy.aksp.io/a..b" in ended.stderr
     with pytest.raises(ApiError):
         cluster.request("GET", f"{API}/policyassignments/a..b")
+
+
+def test_exemptions_are_made_listed_and_deleted_in_a_cluster(aksp: Aksp, cluster: ControlPlane) -> None:
+    done(aksp, "assign", "no-privileged", "--store", "cluster")
+    where = ("--store", "cluster", "--context", "testbed")
+    exempt = (
+        "exempt", "deploy/web", "-n", "shop", "-c", "proxy", "--image", "docker.io/*", "--assignment", "no-privileged",
+        "--category", "Mitigated", "--reason", "why", "--ticket", "OPS-1", *where,
+    )  # fmt: skip
+    assert " created (cluster testbed): " in done(aksp, *exempt, "--name", "waived", "--until", "2999-01-31").stdout
+    assert " unchanged (cluster testbed): " in done(aksp, *exempt, "--name", "waived", "--until", "2999-01-31").stdout
+    kept = cluster.request("GET", f"{API}/policyexemptions/waived")["spec"]
+    assert kept["resources"] == [
+        {"namespace": "shop", "kind": "Deployment", "name": "web", "container": "proxy", "image": "docker.io/*"}
+    ]
+    assert (kept["exemptionCategory"], kept["expiresOn"]) == ("Mitigated", "2999-01-31T00:00:00Z")
+    refused = aksp.run(*exempt, "--name", "waived", "--until", "2998-01-31")
+    assert refused.code == 2 and "with other content" in refused.stderr
+    assert " configured (" in done(aksp, *exempt, "--name", "waived", "--until", "2998-01-31", "--replace").stdout
+    assert " in force " in done(aksp, "exemptions", *where).stdout
+    assert "2998-01-31" in done(aksp, "exemptions", "show", "waived", *where).stdout
+    done(aksp, "exemptions", "delete", "waived", *where)
+    assert cluster.request("GET", f"{API}/policyexemptions")["items"] == []

@@ -173,7 +173,7 @@ def compliance(
         exclude=tuple(exclude or ()),
         compared=BaselineOptions(
             baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
-            only_new=show is Show.NEW,
+            only_new=show is Show.NEW, fails=fail_on is FailOn.ANY,
         ),
     )  # fmt: skip
     if watch:

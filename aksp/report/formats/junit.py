@@ -13,12 +13,13 @@ from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from aksp import runners
+from aksp.compliance.fingerprints import fingerprints
 from aksp.model.compliance import AssignmentSummary, ComplianceState, PolicyResult, Report, Result
 from aksp.model.times import rfc3339
 from aksp.report.figures import value_text
 from aksp.report.interface import Format, Style
 from aksp.report.pipeline.repository import Place, PlaceKind, in_file, place_of
-from aksp.report.pipeline.unique_findings import advice_on, gap_text, other_gaps, waiver
+from aksp.report.pipeline.unique_findings import advice_on, gap_text, is_known, other_gaps, waiver
 from aksp.report.text import safe
 
 #: The suite of what could not be judged.
@@ -38,12 +39,18 @@ class _Case:
     """The results of one container for one assignment."""
 
     name: str
-    results: list[Result]
+    results: list[Result] = field(default_factory=list)
+    known: set[int] = field(default_factory=set)
+    """The results that a baseline knows, by their places among them: they fail no more."""
+
+    def outcome_of(self, at: int) -> PolicyResult:
+        """What one of the results comes to."""
+        return PolicyResult.SKIP if at in self.known else self.results[at].state.outcome
 
     @property
     def outcome(self) -> str:
         """The element that tells it; empty for one that passed."""
-        found = {result.state.outcome for result in self.results}
+        found = set(map(self.outcome_of, range(len(self.results))))
         return next(element for outcome, element in _ELEMENTS.items() if outcome in found)
 
 
@@ -56,16 +63,17 @@ class _Suite:
     cases: dict[object, _Case] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, *, known: bool) -> None:
         """Put a result into its case."""
         container = result.finding.container
         place = (container.type, container.name) if container else None
         key = (result.resource, place, result.source.file if result.source else "")
         case = self.cases.get(key)
         if case is None:
-            self.cases[key] = _Case(name=self._unique(_name(result)), results=[result])
-        else:
-            case.results.append(result)
+            case = self.cases[key] = _Case(name=self._unique(_name(result)))
+        if known:
+            case.known.add(len(case.results))
+        case.results.append(result)
 
     def _unique(self, name: str) -> str:
         """The name, with a number when another case has it: the same object in two files, for one."""
@@ -98,12 +106,12 @@ def render_junit(report: Report, out: TextIO, style: Style) -> None:
 
 def _suites(report: Report) -> Sequence[_Suite]:
     suites = {line.name: _Suite(name=line.name, definition=line.definition) for line in report.judged}
-    for result in report.results:
+    for result, fingerprint in fingerprints(report.results):
         key = result.assignment
         suite = suites.get(key.name)
         if suite is None:
             suite = suites[key.name] = _Suite(name=key.name, definition=key.definition)
-        suite.add(result)
+        suite.add(result, known=is_known(report, result, fingerprint))
     return list(suites.values())
 
 
@@ -159,28 +167,38 @@ def _case(case: _Case, class_attribute: str, report: Report, style: Style) -> It
         return
     yield f"{opening}>\n"
     if outcome == "skipped":
-        yield _element("skipped", {"message": "; ".join(dict.fromkeys(map(_skipped, case.results)))}, "")
+        yield _element(
+            "skipped",
+            {
+                "message": "; ".join(
+                    dict.fromkeys(_skipped(one, known=at in case.known) for at, one in enumerate(case.results))
+                )
+            },
+            "",
+        )
     else:
-        yield _problem(outcome, case.results, report, style)
+        yield _problem(outcome, case, report, style)
     yield "    </testcase>\n"
 
 
-def _problem(outcome: str, results: Sequence[Result], report: Report, style: Style) -> str:
+def _problem(outcome: str, case: _Case, report: Report, style: Style) -> str:
     """A failure or an error: the first reason as its message, all of them in its text, then the remedy."""
-    first = next(result for result in results if _ELEMENTS[result.state.outcome] == outcome)
+    results = case.results
+    first = next(one for at, one in enumerate(results) if _ELEMENTS[case.outcome_of(at)] == outcome)
     more = f" (and {len(results) - 1} more)" if len(results) > 1 else ""
     lines: list[str] = []
-    for result in results:
-        lines += _evidence(result, place_of(result, report.target, style) if result.source else None)
+    for at, result in enumerate(results):
+        place = place_of(result, report.target, style) if result.source else None
+        lines += _evidence(result, place, known=at in case.known)
     if advice := advice_on(report, first):
         lines.append(f"remediation: {advice}")
     kind = first.assignment.effect if outcome == "failure" else first.state.value
     return _element(outcome, {"type": kind, "message": f"{_reason(first)}{more}"}, "\n".join(lines))
 
 
-def _evidence(result: Result, place: Place | None) -> Iterator[str]:
+def _evidence(result: Result, place: Place | None, *, known: bool) -> Iterator[str]:
     finding = result.finding
-    state = "" if result.state is ComplianceState.NON_COMPLIANT else f"{result.state.value}: "
+    state = "known: " if known else "" if result.state is ComplianceState.NON_COMPLIANT else f"{result.state.value}: "
     yield safe(f"{state}{_reason(result)}")
     facts = {
         "path": finding.path,
@@ -198,7 +216,9 @@ def _reason(result: Result) -> str:
     return result.finding.message or "no reason is given"
 
 
-def _skipped(result: Result) -> str:
+def _skipped(result: Result, *, known: bool) -> str:
+    if known:
+        return f"known: {_reason(result)}"
     if result.exemption is not None:
         return f"exempt: {waiver(result.exemption)}"
     return f"{result.state.value}: {result.finding.message}" if result.finding.message else result.state.value

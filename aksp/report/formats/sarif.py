@@ -23,6 +23,7 @@ from aksp.report.pipeline.unique_findings import (
     MOST_LISTED,
     UniqueFinding,
     gap_text,
+    is_known,
     other_places,
     unique_findings,
     waiver,
@@ -60,7 +61,7 @@ def write_sarif(report: Report, out: TextIO, style: Style, limit: int) -> None:
         out.write(before)
         # The results come last, a line each.
         out.write(_ENCODE(_run(report, rules, number, style)).removesuffix("}"))
-        _write_results((_result(one, rules, report.target, style) for one in part), out)
+        _write_results((_result(one, rules, report, style) for one in part), out)
         before = ",\n"
     out.write("\n]}\n")
 
@@ -191,7 +192,7 @@ def _write_results(results: Iterable[dict[str, Any]], out: TextIO) -> None:
     out.write("]}" if before == "\n" else "\n]}")
 
 
-def _result(one: UniqueFinding, rules: _Rules, target: Target, style: Style) -> dict[str, Any]:
+def _result(one: UniqueFinding, rules: _Rules, report: Report, style: Style) -> dict[str, Any]:
     first, key = one.first, one.first.assignment
     unlisted = one.count - len(one.resources)
     note = f" The first {MOST_LISTED:,} are listed, {unlisted:,} are not." if unlisted else ""
@@ -202,13 +203,15 @@ def _result(one: UniqueFinding, rules: _Rules, target: Target, style: Style) -> 
         "level": "error" if key.name in rules.enforced else "warning",
         "message": {"text": one.text + note},
         "locations": [
-            _location(one, place_of(first, target, style)),
+            _location(one, place_of(first, report.target, style)),
             # GitHub shows the first place alone, other readers list them all.
             *({"physicalLocation": _physical(place)} for place in other_places(one, style)),
         ],
         "partialFingerprints": {"primaryLocationLineHash": f"{one.fingerprint}:1", "aksp/v1": one.fingerprint},
         "occurrenceCount": one.count,
     }
+    if report.known is not None and first.state is ComplianceState.NON_COMPLIANT:
+        made["baselineState"] = "unchanged" if is_known(report, first, one.fingerprint) else "new"
     if first.state is ComplianceState.EXEMPT:
         justification = waiver(first.exemption) if first.exemption else "exempt"
         made["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]

@@ -13,6 +13,7 @@ from aksp.report.pipeline.unique_findings import (
     advice_on,
     also_at,
     gap_text,
+    is_known,
     other_gaps,
     severity_rank,
     unique_findings,
@@ -58,9 +59,16 @@ class Annotations:
 
 
 def annotate(report: Report) -> Annotations:
-    """All of a report: by severity, then in the report's order. Gaps are the first warnings: nothing hides them."""
+    """All of a report but what a baseline knows: by severity, then in the report's order.
+
+    Gaps are the first warnings: nothing hides them.
+    """
     enforced = {line.name for line in report.judged if line.enforced}
-    found = [one for one in unique_findings(report.results) if one.first.state is not ComplianceState.EXEMPT]
+    found = [
+        one
+        for one in unique_findings(report.results)
+        if one.first.state is not ComplianceState.EXEMPT and not is_known(report, one.first, one.fingerprint)
+    ]
     found.sort(key=lambda one: severity_rank(one.first.assignment.severity))
     gaps = (
         Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap), source=gap.source)

@@ -73,6 +73,12 @@ class UniqueFinding:
         return safe(f"{subject(first)}: {message}{note}")
 
 
+def is_known(report: Report, result: Result, fingerprint: str) -> bool:
+    """Whether a baseline knows a violation, so that it does not fail."""
+    known = report.known
+    return known is not None and result.state is ComplianceState.NON_COMPLIANT and fingerprint in known.fingerprints
+
+
 def unique_findings(results: Iterable[Result]) -> Sequence[UniqueFinding]:
     """Everything that does not comply, could not be judged, conflicts or is exempt, as it first appears.
 

@@ -80,6 +80,14 @@ def closing(report: Report) -> Paragraph:
     line: Line = (Span(gist, tone),)
     if unjudged and report.assignments:
         line += (Span(f" Not judged: {unjudged}.", Tone.FAULT),)
+    if (known := report.known) is not None:
+        fails = f" {'fails' if known.new == 1 else 'fail'}" if known.fails and known.new else ""
+        line += (
+            Span(
+                f" {plural(known.new, 'new violation')}{fails}, {known.known} known.",
+                Tone.BAD if known.new else Tone.GOOD,
+            ),
+        )
     return Paragraph(lines=(line,))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from aksp.catalog.folder import Folder
 from aksp.catalog.interface import BrokenDefinition
 from aksp.errors import InvalidInput
-from aksp.gatekeeper.verifying import Outcome, SuiteResult, TestResult
+from aksp.gatekeeper.verifying import SuiteResult, TestOutcome, TestResult
 from aksp.inventory.folders import Folders
 from aksp.samples import failures, samples_of
 
@@ -42,7 +42,7 @@ def judged_samples(samples: dict[Path, set[str]], now: datetime) -> list[SuiteRe
 def _judged(folder: Path, names: set[str], now: datetime) -> list[TestResult]:
     definition = next(one for one in Folder(folder.parent) if one.slug == folder.name)
     if isinstance(definition, BrokenDefinition):
-        return [TestResult(name=folder.name, outcome=Outcome.ERROR, message=str(definition.error))]
+        return [TestResult(name=folder.name, outcome=TestOutcome.ERROR, message=str(definition.error))]
     results = []
     for sample in samples_of(definition):
         if sample.path.name not in names:
@@ -50,8 +50,8 @@ def _judged(folder: Path, names: set[str], now: datetime) -> list[TestResult]:
         try:
             told = failures(sample, now)
         except InvalidInput as error:
-            results.append(TestResult(name=sample.path.stem, outcome=Outcome.ERROR, message=str(error)))
+            results.append(TestResult(name=sample.path.stem, outcome=TestOutcome.ERROR, message=str(error)))
             continue
-        outcome = Outcome.FAILED if told else Outcome.PASSED
+        outcome = TestOutcome.FAILED if told else TestOutcome.PASSED
         results.append(TestResult(name=sample.path.stem, outcome=outcome, message="; ".join(told)))
     return results

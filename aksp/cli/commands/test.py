@@ -45,7 +45,7 @@ def test(
     from aksp.errors import NothingToJudge
     from aksp.gatekeeper.outcomes import RENDERED, counted
     from aksp.gatekeeper.suites import GROUP, KIND, suites_of
-    from aksp.gatekeeper.verifying import Outcome, verify
+    from aksp.gatekeeper.verifying import TestOutcome, verify
     from aksp.runners import in_json, in_xml, parted
 
     others, samples = without_samples(paths)
@@ -59,6 +59,6 @@ def test(
     in_log = {TestFormat.TEXT: parted, TestFormat.JSON: in_json, TestFormat.JUNIT: in_xml}
     say(RENDERED[output](results), in_log[output])
     counts = counted(results)
-    if counts[Outcome.FAILED]:
+    if counts[TestOutcome.FAILED]:
         return ExitCode.NON_COMPLIANT
-    return ExitCode.INCONCLUSIVE if counts[Outcome.ERROR] else ExitCode.OK
+    return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] else ExitCode.OK

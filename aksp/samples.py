@@ -82,11 +82,15 @@ def plan_of(definition: Definition, parameters: Mapping[str, Any], now: datetime
 
 
 def judge(definition: Definition, parameters: Mapping[str, Any], path: Path, now: datetime) -> ScanResult:
-    """Through the real stack, in an engine of its own: an inventory lasts as long as its engine."""
+    """Through the real stack, in an engine of its own: an inventory lasts as long as its engine.
+
+    Raises InvalidInput for a definition that does not compile, and parameters that are wrong.
+    """
     plan = plan_of(definition, parameters, now)
     target = Target(kind=TargetKind.MANIFESTS, name=path.name, scope="/")
     with Engine() as engine:
-        prepare(engine, plan)
+        if broken := prepare(engine, plan).broken:
+            raise InvalidPolicy(broken[0].problem)
         return Scan(plan, engine).run(Manifests(engine, [str(path)]), target, now)
 
 

@@ -21,7 +21,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bundle:
+class ExportedBundle:
     """Objects of Gatekeeper by the file that each belongs in, in the order in which they are applied.
 
     ``lost`` is what they do not say of the assignments, ``notes`` what is left out as it should be.
@@ -32,7 +32,7 @@ class Bundle:
     notes: Sequence[str]
 
 
-def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> Bundle:
+def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> ExportedBundle:
     """The bundle of a plan whose definitions are compiled. Raises InvalidPolicy for two templates of one name."""
     lost = [f"assignment {one.assignment.full_name}: {one.problem}" for one in plan.broken]
     notes = [
@@ -66,7 +66,7 @@ def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> Bundle:
             lost.append(computed(definition))
     objects += [sync_set(requirements)] if requirements else []
     objects += _expansions() if expanded else []
-    return Bundle(files=_by_file([*objects, *constraints]), lost=lost, notes=[*plan.notes, *notes])
+    return ExportedBundle(files=_by_file([*objects, *constraints]), lost=lost, notes=[*plan.notes, *notes])
 
 
 def _templates(used: Mapping[str, Definition], lost: list[str]) -> Iterator[Object]:

@@ -8,25 +8,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import quoteattr
 
-from aksp.gatekeeper.verifying import Outcome, SuiteResult, TestResult
+from aksp.gatekeeper.verifying import SuiteResult, TestOutcome, TestResult
 from aksp.report.figures import plural
 from aksp.report.text import safe
 
-_WORDS: Final = {Outcome.PASSED: "ok", Outcome.FAILED: "FAIL", Outcome.ERROR: "ERROR", Outcome.SKIPPED: "skip"}
-_ELEMENTS: Final = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.SKIPPED: "skipped"}
+_WORDS: Final = {
+    TestOutcome.PASSED: "ok",
+    TestOutcome.FAILED: "FAIL",
+    TestOutcome.ERROR: "ERROR",
+    TestOutcome.SKIPPED: "skip",
+}
+_ELEMENTS: Final = {TestOutcome.FAILED: "failure", TestOutcome.ERROR: "error", TestOutcome.SKIPPED: "skipped"}
 
 
-def counted(results: Sequence[SuiteResult]) -> Counter[Outcome]:
+def counted(results: Sequence[SuiteResult]) -> Counter[TestOutcome]:
     """How many cases have which outcome. A test without cases, or that does not come to them, counts as one."""
     return Counter(outcome for result in results for _, outcome, _ in _rows(result))
 
 
-def _rows(result: SuiteResult) -> Iterator[tuple[str, Outcome, str]]:
+def _rows(result: SuiteResult) -> Iterator[tuple[str, TestOutcome, str]]:
     """What a suite's cases, or tests, are called, their outcomes, and why."""
     if result.skipped:
-        yield "", Outcome.SKIPPED, ""
+        yield "", TestOutcome.SKIPPED, ""
     for test in result.tests:
-        if test.outcome is not Outcome.PASSED or not test.cases:
+        if test.outcome is not TestOutcome.PASSED or not test.cases:
             yield test.name, test.outcome, test.message
         for case in test.cases:
             yield f"{test.name}: {case.name}", case.outcome, case.message
@@ -42,8 +47,8 @@ def text(results: Sequence[SuiteResult]) -> str:
             lines += [f"        {safe(message)}"] if message else []
     counts = counted(results)
     told = [
-        f"{counts[outcome]} {'in error' if outcome is Outcome.ERROR else outcome}"
-        for outcome in Outcome
+        f"{counts[outcome]} {'in error' if outcome is TestOutcome.ERROR else outcome}"
+        for outcome in TestOutcome
         if counts[outcome]
     ]
     return "\n".join([*lines, f"{plural(len(results), 'suite')}: {', '.join(told) or 'no case'}"])
@@ -55,7 +60,7 @@ def as_json(results: Sequence[SuiteResult]) -> str:
     document = {
         "apiVersion": "policy.aksp.io/v1",
         "kind": "TestReport",
-        "counts": {outcome.value: counts[outcome] for outcome in Outcome},
+        "counts": {outcome.value: counts[outcome] for outcome in TestOutcome},
         "suites": [
             {"file": str(one.path), "skipped": one.skipped, "tests": [_test(test) for test in one.tests]}
             for one in results
@@ -93,9 +98,9 @@ def _totals(results: Sequence[SuiteResult]) -> dict[str, int]:
     counts = counted(results)
     return {
         "tests": counts.total(),
-        "failures": counts[Outcome.FAILED],
-        "errors": counts[Outcome.ERROR],
-        "skipped": counts[Outcome.SKIPPED],
+        "failures": counts[TestOutcome.FAILED],
+        "errors": counts[TestOutcome.ERROR],
+        "skipped": counts[TestOutcome.SKIPPED],
     }
 
 

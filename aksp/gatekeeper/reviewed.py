@@ -18,7 +18,7 @@ from aksp.model.kinds import api_version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reviewer:
+class ConstraintJudge:
     """Judges objects by one constraint, whose policy is compiled.
 
     ``enforced`` says whether the constraint holds in tests (its enforcement points). The operations of its template matter

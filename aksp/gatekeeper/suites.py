@@ -24,7 +24,7 @@ class Assertion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class SuiteCase:
     """One object, other objects that it is compared with, and what is expected."""
 
     name: str
@@ -35,14 +35,14 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Test:
+class SuiteTest:
     """A template and a constraint, and the cases that they judge; with ``invalid`` the template must not take the constraint."""
 
     name: str
     template: str
     constraint: str
     expansion: str
-    cases: Sequence[Case]
+    cases: Sequence[SuiteCase]
     invalid: bool
     skip: bool
 
@@ -52,7 +52,7 @@ class Suite:
     """The tests of one file; paths in them are relative to it."""
 
     path: Path
-    tests: Sequence[Test]
+    tests: Sequence[SuiteTest]
     skip: bool
 
 
@@ -85,7 +85,7 @@ def _read(path: Path) -> Suite | None:
         if isinstance(document, Mapping) and document.get("kind") == KIND:
             if str(document.get("apiVersion")).partition("/")[0] != GROUP:
                 continue
-            fields = _Fields(document, str(path), "")
+            fields = _SuiteFields(document, str(path), "")
             return Suite(
                 path=path,
                 tests=[_test(one) for one in fields.entries("tests", "tests")],
@@ -94,12 +94,12 @@ def _read(path: Path) -> Suite | None:
     return None
 
 
-def _test(fields: _Fields) -> Test:
+def _test(fields: _SuiteFields) -> SuiteTest:
     cases = [_case(one) for one in fields.entries("cases", "cases")]
     invalid = fields.flag("invalid")
     if invalid and cases:
         raise fields.wrong("cases", "nothing beside invalid: true")
-    return Test(
+    return SuiteTest(
         name=fields.text("name"),
         template=fields.text("template"),
         constraint=fields.text("constraint"),
@@ -110,8 +110,8 @@ def _test(fields: _Fields) -> Test:
     )
 
 
-def _case(fields: _Fields) -> Case:
-    return Case(
+def _case(fields: _SuiteFields) -> SuiteCase:
+    return SuiteCase(
         name=fields.text("name"),
         object=fields.text("object"),
         inventory=fields.texts("inventory"),
@@ -120,7 +120,7 @@ def _case(fields: _Fields) -> Case:
     )
 
 
-def _assertion(fields: _Fields) -> Assertion:
+def _assertion(fields: _SuiteFields) -> Assertion:
     violations = fields.value("violations")
     if violations is None or isinstance(violations, bool):
         # YAML 1.1 takes a bare yes or no for true or false.
@@ -137,7 +137,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-class _Fields:
+class _SuiteFields:
     """Typed access to a part of a suite; every complaint names file and field."""
 
     def __init__(self, value: Any, origin: str, path: str) -> None:
@@ -173,9 +173,9 @@ class _Fields:
             raise self.wrong(key, "a list of texts")
         return value
 
-    def entries(self, key: str, path: str) -> list[_Fields]:
+    def entries(self, key: str, path: str) -> list[_SuiteFields]:
         value = self._value.get(key) or []
         if not isinstance(value, list):
             raise self.wrong(key, "a list")
         own = f"{self._path}.{path}" if self._path else path
-        return [_Fields(one, self._origin, f"{own}[{at}]") for at, one in enumerate(value)]
+        return [_SuiteFields(one, self._origin, f"{own}[{at}]") for at, one in enumerate(value)]

@@ -21,8 +21,8 @@ from aksp.gatekeeper.documents import Written, mapping, mappings
 from aksp.gatekeeper.imported_assignment import imported_assignment
 from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
 from aksp.gatekeeper.importing import why_not
-from aksp.gatekeeper.reviewed import Reviewer
-from aksp.gatekeeper.suites import Assertion, Case, Suite, Test
+from aksp.gatekeeper.reviewed import ConstraintJudge
+from aksp.gatekeeper.suites import Assertion, Suite, SuiteCase, SuiteTest
 from aksp.model.kinds import BUILT_IN
 from aksp.model.scope import EVERYWHERE
 from aksp.workspace import compile_definition
@@ -32,7 +32,7 @@ from aksp.yaml_reader import read_file, read_yaml
 _POINT = "gator.gatekeeper.sh"
 
 
-class Outcome(StrEnum):
+class TestOutcome(StrEnum):
     """What became of a case, a test or a suite. In error is what could not be judged."""
 
     PASSED = "passed"
@@ -46,7 +46,7 @@ class CaseResult:
     """What became of a case, and why it did not pass."""
 
     name: str
-    outcome: Outcome
+    outcome: TestOutcome
     message: str = ""
 
 
@@ -55,7 +55,7 @@ class TestResult:
     """What became of a test: ``outcome`` and ``message`` are its own, beside those of its cases."""
 
     name: str
-    outcome: Outcome
+    outcome: TestOutcome
     message: str = ""
     cases: Sequence[CaseResult] = ()
 
@@ -80,27 +80,27 @@ def verify(engine: Engine, suite: Suite, now: datetime) -> SuiteResult:
     return SuiteResult(path=suite.path, skipped=False, tests=[_test(engine, suite, one, now) for one in suite.tests])
 
 
-def _test(engine: Engine, suite: Suite, test: Test, now: datetime) -> TestResult:
+def _test(engine: Engine, suite: Suite, test: SuiteTest, now: datetime) -> TestResult:
     if test.skip:
-        return TestResult(name=test.name, outcome=Outcome.SKIPPED)
+        return TestResult(name=test.name, outcome=TestOutcome.SKIPPED)
     folder = suite.path.parent
     try:
         reviewer = _reviewer(engine, folder, test, now)
         expansions = _documents(folder, test.expansion, "expansion") if test.expansion else []
     except _WrongSchemaError as error:
         if test.invalid:
-            return TestResult(name=test.name, outcome=Outcome.PASSED)
-        return TestResult(name=test.name, outcome=Outcome.FAILED, message=str(error))
+            return TestResult(name=test.name, outcome=TestOutcome.PASSED)
+        return TestResult(name=test.name, outcome=TestOutcome.FAILED, message=str(error))
     except InvalidInput as error:
-        return TestResult(name=test.name, outcome=Outcome.ERROR, message=str(error))
+        return TestResult(name=test.name, outcome=TestOutcome.ERROR, message=str(error))
     if test.invalid:
         message = "the template takes the constraint, which should be invalid"
-        return TestResult(name=test.name, outcome=Outcome.FAILED, message=message)
+        return TestResult(name=test.name, outcome=TestOutcome.FAILED, message=message)
     cases = [_case(reviewer, folder, one, expansions) for one in test.cases]
-    return TestResult(name=test.name, outcome=Outcome.PASSED, cases=cases)
+    return TestResult(name=test.name, outcome=TestOutcome.PASSED, cases=cases)
 
 
-def _reviewer(engine: Engine, folder: Path, test: Test, now: datetime) -> Reviewer:
+def _reviewer(engine: Engine, folder: Path, test: SuiteTest, now: datetime) -> ConstraintJudge:
     """The constraint of a test, ready to judge. Raises InvalidInput."""
     template = _one(folder, test.template, "template")
     try:
@@ -118,7 +118,7 @@ def _reviewer(engine: Engine, folder: Path, test: Test, now: datetime) -> Review
         ready = make_ready(made.assignment, definition.definition, (), None, now)
     except (InvalidInput, ValueError) as error:
         raise _WrongSchemaError(str(getattr(error, "what", error)), where=written.origin) from error
-    return Reviewer(
+    return ConstraintJudge(
         engine=engine,
         ready=ready,
         policy=definition.slug,
@@ -157,9 +157,9 @@ def _enforced(spec: Mapping[str, Any]) -> bool:
     return bool({"*", _POINT} & set(points))
 
 
-def _case(reviewer: Reviewer, folder: Path, case: Case, expansions: Sequence[Written]) -> CaseResult:
+def _case(reviewer: ConstraintJudge, folder: Path, case: SuiteCase, expansions: Sequence[Written]) -> CaseResult:
     if case.skip:
-        return CaseResult(name=case.name, outcome=Outcome.SKIPPED)
+        return CaseResult(name=case.name, outcome=TestOutcome.SKIPPED)
     try:
         if not case.assertions:
             raise InvalidInput("it has no assertions")
@@ -174,11 +174,11 @@ def _case(reviewer: Reviewer, folder: Path, case: Case, expansions: Sequence[Wri
             messages = reviewer.messages(one.document, [each.document for each in expansions], namespaces)
         failures = [text for each in case.assertions if (text := _failure(each, messages))]
     except InvalidInput as error:
-        return CaseResult(name=case.name, outcome=Outcome.ERROR, message=str(error))
+        return CaseResult(name=case.name, outcome=TestOutcome.ERROR, message=str(error))
     if failures:
         told = "; ".join(messages) if messages else "none"
-        return CaseResult(name=case.name, outcome=Outcome.FAILED, message=f"{failures[0]}; violations: {told}")
-    return CaseResult(name=case.name, outcome=Outcome.PASSED)
+        return CaseResult(name=case.name, outcome=TestOutcome.FAILED, message=f"{failures[0]}; violations: {told}")
+    return CaseResult(name=case.name, outcome=TestOutcome.PASSED)
 
 
 def _failure(assertion: Assertion, messages: Sequence[str]) -> str:

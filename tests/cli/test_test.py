@@ -289,6 +289,21 @@ def test_suites_are_found_in_folders_and_other_files_are_passed_over(suites: Sui
         assert suites.aksp("test", path).code == 0
 
 
+def test_samples_of_definitions_are_judged_as_their_own_command_judges_them(aksp: Aksp) -> None:
+    aksp.done("definitions", "new", "mine")
+    folder = aksp.workspace / "definitions" / "mine"
+    assert aksp.done("test", str(folder)).out.endswith(" passed\n")
+    for sample in (folder / "samples").iterdir():
+        text = sample.read_text(encoding="utf-8")
+        if "expect: []" not in text:
+            sample.write_text(text.replace("path: ", "path: else."), encoding="utf-8")
+            run = aksp("test", str(sample), "-o", "json")
+            assert (run.code, run.json["counts"]["failed"], run.json["counts"]["passed"]) == (1, 1, 0)
+            assert "is expected and not found" in run.json["suites"][0]["tests"][0]["message"]
+    (folder / "policy.rego").write_text("package x\n\nnothing := 1 +\n", encoding="utf-8")
+    assert aksp("test", str(aksp.workspace)).code == 4
+
+
 def test_junit_counts_failures_errors_and_what_is_skipped(suites: Suites) -> None:
     suites.run(
         suites.test(

@@ -64,7 +64,59 @@ def test_every_container_is_told_and_what_the_status_leaves_out(plane: ControlPl
     assert len(later["results"]) == 1
 
 
-def report(aksp: Aksp, code: int) -> Any:
-    run = aksp.run("compliance", "--from", "gatekeeper", "-n", PLACE, "-o", "json")
+def report(aksp: Aksp, code: int, place: str = PLACE) -> Any:
+    run = aksp.run("compliance", "--from", "gatekeeper", "-n", place, "-o", "json")
     assert run.code == code, run.stderr
     return json.loads(run.stdout)
+
+
+DEFINITIONS = ("no-privileged", "allowed-images", "read-only-root-filesystem", "run-as-non-root")
+SCANNED = "gk-scanned"
+
+
+def rows(report: Any) -> set[tuple[str, ...]]:
+    return {
+        (one["assignment"], one["resource"]["name"], str((one["container"] or {}).get("name")), one["message"])
+        for one in report["results"]
+        if one["state"] == "NonCompliant"
+    }
+
+
+def test_gatekeeper_audits_what_a_scan_finds(plane: ControlPlane, tmp_path: Path) -> None:
+    plane.apply([namespace(SCANNED)])
+    pods = [
+        {**privileged(f"p-{number}"), "metadata": {"name": f"p-{number}", "namespace": SCANNED}} for number in range(3)
+    ]
+    create_pods(plane, [*pods, pod("ours", SCANNED, image="contoso.azurecr.io/web:1")])
+    aksp = Aksp(folder=tmp_path, kubeconfig=plane.kubeconfig)
+    for slug in DEFINITIONS:
+        more = {"allowedRegistries": ["contoso.azurecr.io"]} if slug == "allowed-images" else {}
+        aksp.assign(slug, scope=f"/clusters/testbed/namespaces/{SCANNED}", parameters={"effect": "Audit", **more})
+    scan = aksp.judge("--cluster", "testbed", "-n", SCANNED).report
+    exported = aksp.run("export", "gatekeeper", "--cluster", "testbed", "-o", "json")
+    assert exported.code == 0, exported.stderr
+    items = json.loads(exported.stdout)["items"]
+    templates = [one for one in items if one["kind"] == "ConstraintTemplate"]
+    constraints = [one for one in items if one["apiVersion"].startswith("constraints.")]
+
+    def statuses() -> list[Any]:
+        root = "/apis/constraints.gatekeeper.sh/v1beta1"
+        paths = [f"{root}/{one['kind'].lower()}/{one['metadata']['name']}" for one in constraints]
+        return [plane.request("GET", path).get("status") or {} for path in paths]
+
+    expected = {(assignment, name, message) for assignment, name, _, message in rows(scan)}
+    with gatekeeper_process(plane, tmp_path, "--operation=audit", "--audit-interval=2") as webhook:
+        apply_to_gatekeeper(plane, webhook, templates, constraints)
+
+        def audited() -> set[tuple[str, str, str]]:
+            return {
+                (one["metadata"]["name"], each["name"], each["message"])
+                for one, status in zip(constraints, statuses(), strict=True)
+                for each in status.get("violations") or ()
+            }
+
+        until(lambda: audited() == expected, what="Gatekeeper audits otherwise")
+        from_gatekeeper = report(aksp, 1, SCANNED)
+    assert len(expected) > 10
+    # The other test's constraint is there too.
+    assert {one for one in rows(from_gatekeeper) if one[0] in DEFINITIONS} == rows(scan)

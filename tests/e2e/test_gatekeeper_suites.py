@@ -56,7 +56,7 @@ def a_pod() -> dict[str, Any]:
     ]
     metadata = {
         "name": CHANCE.choice(["a", "b", "ab"]),
-        "namespace": CHANCE.choice(["shop", "other"]),
+        **CHANCE.choice([{"namespace": "shop"}, {"namespace": "other"}, {}]),
         "labels": CHANCE.choice([{}, {"owner": "a"}, {"app": "x"}]),
     }
     spec = {"containers": containers, "hostname": CHANCE.choice(["h", "i"])}
@@ -71,7 +71,7 @@ def reviewed(one: dict[str, Any]) -> dict[str, Any]:
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "resource": {"group": "", "version": "v1", "resource": "pods"},
         "name": one["metadata"]["name"],
-        "namespace": one["metadata"]["namespace"],
+        "namespace": one["metadata"].get("namespace", ""),
         "userInfo": {"username": "eve"},
     }
     request |= {"oldObject": one} if operation == "DELETE" else {"object": one}

@@ -16,7 +16,7 @@ from aksp.cli.options import KubeconfigOption, WorkspaceOption
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
-    from aksp.gatekeeper.bundle import Bundle
+    from aksp.gatekeeper.bundle import ExportedBundle
 
 PLACE = 72
 
@@ -85,7 +85,7 @@ def export_gatekeeper(
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
 
 
-def _write(made: Bundle, output: str) -> None:
+def _write(made: ExportedBundle, output: str) -> None:
     from aksp.runners import as_it_is, in_json
 
     if output == "yaml":
@@ -97,7 +97,7 @@ def _write(made: Bundle, output: str) -> None:
         _write_folder(made, Path(output))
 
 
-def _write_folder(made: Bundle, folder: Path) -> None:
+def _write_folder(made: ExportedBundle, folder: Path) -> None:
     """A file for each object; what an earlier export left and this one has not goes."""
     from aksp.store.files import write_beside
 

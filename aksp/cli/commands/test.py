@@ -1,4 +1,4 @@
-"""``aksp test``: suites of gator, judged by the engine that judges everything else."""
+"""``aksp test``: suites of gator, and samples of definitions, judged by the engine that judges everything else."""
 
 from __future__ import annotations
 
@@ -24,35 +24,41 @@ class TestFormat(StrEnum):
 def test(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Suites of gator, and folders with suites in them, at any depth."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Suites of gator, samples of definitions, and folders with some in them, at any depth.",
+        ),
     ],
     output: Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")] = TestFormat.TEXT,
 ) -> ExitCode:
-    """Run suites of Gatekeeper's gator.
+    """Run suites of Gatekeeper's gator, and judge the samples of definitions.
 
-    A suite names templates and constraints, and objects with the violations that are expected. The exit code is 1 where an
-    expectation fails, and 4 where something could not be judged.
+    A suite names templates and constraints, and objects with the violations that are expected. A sample lies in the folder
+    samples beside a definition.json. The exit code is 1 where an expectation fails, and 4 where something could not be judged.
 
     Example: aksp test library/ -o junit
     """
     from datetime import UTC, datetime
 
+    from aksp.cli.tested_samples import judged_samples, without_samples
     from aksp.engine import Engine
     from aksp.errors import NothingToJudge
     from aksp.gatekeeper.outcomes import RENDERED, counted
     from aksp.gatekeeper.suites import GROUP, KIND, suites_of
-    from aksp.gatekeeper.verifying import Outcome, verify
+    from aksp.gatekeeper.verifying import TestOutcome, verify
     from aksp.runners import in_json, in_xml, parted
 
-    suites = suites_of(paths)
-    if not suites:
-        raise NothingToJudge(f"there is no {KIND} of {GROUP} in {', '.join(paths)}")
+    others, samples = without_samples(paths)
+    suites = suites_of(others)
+    if not suites and not samples:
+        raise NothingToJudge(f"there is no {KIND} of {GROUP}, and no sample of a definition, in {', '.join(paths)}")
     now = datetime.now(UTC)
     with Engine() as engine:
         results = [verify(engine, suite, now) for suite in suites]
+    results += judged_samples(samples, now)
     in_log = {TestFormat.TEXT: parted, TestFormat.JSON: in_json, TestFormat.JUNIT: in_xml}
     say(RENDERED[output](results), in_log[output])
     counts = counted(results)
-    if counts[Outcome.FAILED]:
+    if counts[TestOutcome.FAILED]:
         return ExitCode.NON_COMPLIANT
-    return ExitCode.INCONCLUSIVE if counts[Outcome.ERROR] else ExitCode.OK
+    return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] else ExitCode.OK

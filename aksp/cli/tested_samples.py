@@ -1,0 +1,57 @@
+"""The samples of definitions that lie in paths, judged: a folder ``samples`` beside a definition.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from aksp.catalog.folder import Folder
+from aksp.catalog.interface import BrokenDefinition
+from aksp.errors import InvalidInput
+from aksp.gatekeeper.verifying import SuiteResult, TestOutcome, TestResult
+from aksp.inventory.folders import Folders
+from aksp.samples import failures, samples_of
+
+
+def without_samples(paths: Sequence[str]) -> tuple[list[str], dict[Path, set[str]]]:
+    """The paths that are no samples themselves, and the names of the samples in all of them by their definition's folder."""
+    others: list[str] = []
+    samples: dict[Path, set[str]] = {}
+    for text in paths:
+        path = Path(text.removesuffix("/..."))
+        files = map(Path, Folders(recursive=True).files(path)) if path.is_dir() else [path]
+        own = [
+            one for one in files if one.parent.name == "samples" and (one.parent.parent / "definition.json").is_file()
+        ]
+        if path.is_dir() or not own:
+            others.append(text)
+        for one in own:
+            samples.setdefault(one.parent.parent, set()).add(one.name)
+    return others, samples
+
+
+def judged_samples(samples: dict[Path, set[str]], now: datetime) -> list[SuiteResult]:
+    """What became of the samples of each definition. Raises InvalidInput for a sample that is wrong."""
+    return [
+        SuiteResult(path=folder / "samples", skipped=False, tests=_judged(folder, names, now))
+        for folder, names in sorted(samples.items())
+    ]
+
+
+def _judged(folder: Path, names: set[str], now: datetime) -> list[TestResult]:
+    definition = next(one for one in Folder(folder.parent) if one.slug == folder.name)
+    if isinstance(definition, BrokenDefinition):
+        return [TestResult(name=folder.name, outcome=TestOutcome.ERROR, message=str(definition.error))]
+    results = []
+    for sample in samples_of(definition):
+        if sample.path.name not in names:
+            continue
+        try:
+            told = failures(sample, now)
+        except InvalidInput as error:
+            results.append(TestResult(name=sample.path.stem, outcome=TestOutcome.ERROR, message=str(error)))
+            continue
+        outcome = TestOutcome.FAILED if told else TestOutcome.PASSED
+        results.append(TestResult(name=sample.path.stem, outcome=outcome, message="; ".join(told)))
+    return results

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from aksp.compliance.json_schema import schema_problem, shown
 from aksp.model.definition import Definition, Parameter, ParameterType
 from aksp.model.initiative import Initiative
 
@@ -18,9 +17,6 @@ _PORT = re.compile(r"(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?(?:/(?:TCP|UDP|SCT
 _QUANTITY = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?0*[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?")
 # A label key: an optional DNS prefix, then up to 63 characters (Kubernetes: "Labels and Selectors").
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-#: Keywords of a JSON Schema that are checked for a value, and more of them for each value within it.
-_MOST_CHECKS = 10_000
-_MOST_CHECKS_EACH = 50
 _REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]*(?::\d+)?(?:/[a-z0-9._\-]+)*/?")
 
 
@@ -134,13 +130,13 @@ def effective(definition: Definition | Initiative, given: Mapping[str, Any]) -> 
 def value_problem(parameter: Parameter, value: Any) -> str | None:
     """Why a value does not fit a parameter, or None."""
     kind = _JSON_TYPES[parameter.type]
-    problem = None if _is_a(value, kind) else f"{_shown(value)} is not of type {kind}"
+    problem = None if _is_a(value, kind) else f"{shown(value)} is not of type {kind}"
     if problem is None and parameter.schema:
         problem = schema_problem({**parameter.schema, "type": kind}, value)
     if problem is None and parameter.allowed_values and value not in parameter.allowed_values:
         hint = nearest(value, map(str, parameter.allowed_values)) if isinstance(value, str) else ""
         allowed = ", ".join(map(str, parameter.allowed_values))
-        return f"{_shown(value)} is not allowed: expected one of {allowed}" + (
+        return f"{shown(value)} is not allowed: expected one of {allowed}" + (
             f" ({hint})" if hint.startswith("did") else ""
         )
     if problem is None and parameter.type is ParameterType.DATE_TIME:
@@ -161,144 +157,6 @@ def _is_a(value: Any, kind: str) -> bool:
             return isinstance(value, _PYTHON_TYPES.get(kind, ()))
 
 
-def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Why a value does not fit a JSON Schema, or None."""
-    from jsonschema import Draft201909Validator, FormatChecker, SchemaError
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    # An empty registry: by itself the package fetches what a $ref names, from wherever a definition says.
-    registry: Registry[Any] = Registry()
-    try:
-        # Without formats: whether a pattern is one is for RE2 to say.
-        Draft201909Validator.check_schema(schema, format_checker=FormatChecker(()))
-        checks_left = _checks_left.set([_MOST_CHECKS + _MOST_CHECKS_EACH * _size(value)])
-        try:
-            found = _bounded_validator()(schema, registry=registry).iter_errors(value)
-            error = min(found, key=lambda e: (len(e.path), e.message), default=None)
-        finally:
-            _checks_left.reset(checks_left)
-    except _TooMuch:
-        return "its schema in the definition takes more checks than a value of its size may"
-    except RecursionError:
-        return "its schema in the definition, or the value, is too deep or refers to itself"
-    except ArithmeticError:
-        return "a number in it, or in its schema in the definition, is too large or too small to be compared"
-    except Unresolvable as problem:
-        return f"its schema in the definition refers to {problem.ref!r}, which is not in it"
-    except (SchemaError, ValueError) as problem:
-        return f"its schema in the definition is wrong: {getattr(problem, 'message', problem)}"
-    if error is None:
-        return None
-    at = "".join(f"[{key!r}]" for key in error.path)
-    if error.validator == "type":
-        return f"{_shown(error.instance)}{' at ' + at if at else ''} is not of type {error.validator_value}"
-    return f"{at + ': ' if at else ''}{error.message}"
-
-
-class _TooMuch(Exception):
-    """A schema takes more checks than any that is meant well."""
-
-
-def _size(value: Any) -> int:
-    """How many values there are in a value, itself among them."""
-    if isinstance(value, Mapping):
-        return 1 + sum(map(_size, value.values()))
-    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
-
-
-#: How many checks the validation under way may still make: one number, in a list so that it can be counted down.
-_checks_left: ContextVar[list[int]] = ContextVar("_checks_left")
-
-
-@functools.cache
-def _bounded_validator() -> Any:
-    """A validator that ends soon: it counts its checks, and matches patterns as RE2 does, without backtracking.
-
-    One class for all values: a class for each would take 20 KB that only the garbage collector, which a scan switches off,
-    gives back.
-    """
-    import attrs
-    from jsonschema import Draft201909Validator
-    from jsonschema.exceptions import ValidationError
-    from jsonschema.validators import extend
-
-    def counted(check: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            left = _checks_left.get()
-            left[0] -= 1
-            if left[0] < 0:
-                raise _TooMuch
-            return check(*arguments)
-
-        return run
-
-    def pattern(validator: Any, written: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if validator.is_type(instance, "string") and not compiled_re2(written).search(instance):
-            yield ValidationError(f"{_shown(instance)} does not match {_shown(written)}")
-
-    def pattern_properties(validator: Any, written: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if not validator.is_type(instance, "object"):
-            return
-        for one, subschema in written.items():
-            for key in filter(compiled_re2(one).search, instance):
-                yield from validator.descend(instance[key], subschema, path=key, schema_path=one)
-
-    def additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        if not validator.is_type(instance, "object"):
-            return
-        named = schema.get("properties", {})
-        patterns = [compiled_re2(one) for one in schema.get("patternProperties", {})]
-        others = [key for key in instance if key not in named and not any(one.search(key) for one in patterns)]
-        if validator.is_type(allowed, "object"):
-            for key in others:
-                yield from validator.descend(instance[key], allowed, path=key)
-        elif not allowed and others:
-            listed = ", ".join(map(_shown, others[:5])) + (", …" if len(others) > 5 else "")
-            verb = "was" if len(others) == 1 else "were"
-            yield ValidationError(f"Additional properties are not allowed ({listed} {verb} unexpected)")
-
-    def unknown(validator: Any, given: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        raise ValueError("unevaluatedItems and unevaluatedProperties are not supported")
-
-    checks = {
-        **Draft201909Validator.VALIDATORS,
-        "pattern": pattern,
-        "patternProperties": pattern_properties,
-        "additionalProperties": additional,
-        "unevaluatedItems": unknown,
-        "unevaluatedProperties": unknown,
-    }
-    bounded = extend(Draft201909Validator, {name: counted(check) for name, check in checks.items()})  # type: ignore[no-untyped-call]
-
-    def evolve(self: Any, **changes: Any) -> Any:
-        # The package's own would leave the bounds behind where a part of the schema has a $schema.
-        for field in attrs.fields(bounded):
-            if field.init:
-                changes.setdefault(field.alias, getattr(self, field.name))
-        return bounded(**changes)
-
-    bounded.evolve = evolve
-    return bounded
-
-
-def compiled_re2(pattern: str) -> Any:
-    """A compiled RE2 expression. Raises ValueError."""
-    import re2  # type: ignore[import-untyped]
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern.encode(errors="replace").decode(), options)
-    except re2.error as error:
-        raise ValueError(f"{_shown(pattern)} is no RE2 regular expression: {error}") from error
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def _date_problem(value: str) -> str | None:
     try:
         datetime.fromisoformat(value.replace("Z", "+00:00"))
@@ -310,7 +168,7 @@ def _date_problem(value: str) -> str | None:
 def format_problem(form: str, value: Any) -> str | None:
     """Why a string does not have a named form, or None. Regexes are the engine's to check."""
     if not isinstance(value, str):
-        return f"{_shown(value)} is not a string"
+        return f"{shown(value)} is not a string"
     text = value.strip()
     if not text:
         return None

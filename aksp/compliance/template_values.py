@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aksp.compliance.parameters import nearest, schema_problem
+from aksp.compliance.json_schema import schema_problem
+from aksp.compliance.parameters import nearest
 
 
 def values_problem(schema: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[str, str] | None:

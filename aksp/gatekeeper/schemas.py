@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aksp.compliance.expressions import parameter_named
-from aksp.compliance.parameters import schema_problem
+from aksp.compliance.json_schema import schema_problem
 from aksp.model.definition import Definition, Parameter, ParameterType
 
 #: A value of any type.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aksp.assigned import check_parameters
-from aksp.compliance.parameters import compiled_re2
+from aksp.compliance.json_schema import compiled_re2
 from aksp.compliance.plan import make_ready
 from aksp.compliance.template_values import values_problem
 from aksp.engine import Engine

@@ -1,4 +1,7 @@
-"""Compliance: states, findings, and the report that every format is made from."""
+"""Compliance: states, findings, and the report that every format is made from.
+
+Longer than other modules: it is a list of small classes, each made of those above it.
+"""
 
 from __future__ import annotations
 

@@ -70,25 +70,9 @@ def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
     return read
 
 
-#: In the order of JSON. A new field is a row here: what is listed above then has it.
+#: In the order of JSON and CSV. A new field is a row at the end, since CSV is read by place: what is listed above then has it.
 FIELDS: Final = (
     _field("assignment", "assignment.assignment", _WORD, "ASSIGNMENT"),
-    _field(
-        "initiative",
-        "assignment.initiative",
-        _OPTIONAL,
-        "INITIATIVE",
-        "initiative",
-        about="Of which initiative the definition is a member, null for an assignment of one definition.",
-    ),
-    _field(
-        "referenceId",
-        "assignment.reference",
-        _OPTIONAL,
-        "REFERENCE",
-        "referenceId",
-        about="Azure's policyDefinitionReferenceId: which member of the initiative it is.",
-    ),
     _field("definition", "assignment.definition", _WORD, "DEFINITION"),
     _field("effect", "assignment.effect", {"$ref": "#/$defs/effect"}, "EFFECT"),
     _field("state", "state.value", {"$ref": "#/$defs/state"}, "STATE"),
@@ -126,6 +110,22 @@ FIELDS: Final = (
     _field("source.file", "source.file", _TEXT, about="`-` for standard input."),
     _field("source.line", "source.line", {"type": "integer", "minimum": 1}),
     _field("", "source", {}, "SOURCE", "file", read=lambda result: place(result.source) if result.source else None),
+    _field(
+        "initiative",
+        "assignment.initiative",
+        _OPTIONAL,
+        "INITIATIVE",
+        "initiative",
+        about="Of which initiative the definition is a member, null for an assignment of one definition.",
+    ),
+    _field(
+        "referenceId",
+        "assignment.reference",
+        _OPTIONAL,
+        "REFERENCE",
+        "referenceId",
+        about="Azure's policyDefinitionReferenceId: which member of the initiative it is.",
+    ),
 )
 
 # What it is about, by which assignment, what was found.

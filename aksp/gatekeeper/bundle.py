@@ -24,12 +24,14 @@ Object = Mapping[str, Any]
 class ExportedBundle:
     """Objects of Gatekeeper by the file that each belongs in, in the order in which they are applied.
 
-    ``lost`` is what they do not say of the assignments, ``notes`` what is left out as it should be.
+    ``lost`` is what they do not say of the assignments, ``notes`` what is left out as it should be. It is ``whole`` when
+    no assignment is missing that should be there.
     """
 
     files: Mapping[str, Object]
     lost: Sequence[str]
     notes: Sequence[str]
+    whole: bool
 
 
 def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> ExportedBundle:
@@ -38,6 +40,7 @@ def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> ExportedBundle:
     notes = [
         f"assignment {one.assignment.full_name}: not exported, its effect is {one.effect}" for one in plan.disabled
     ]
+    whole = not plan.broken
     constraints: list[Object] = []
     used: dict[str, Definition] = {}
     expanded = False
@@ -48,6 +51,7 @@ def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> ExportedBundle:
                 constraint_template(one.definition)  # Rego of several versions makes none
         except (InexpressibleError, InvalidPolicy) as error:
             lost.append(f"assignment {one.assignment.full_name}: not exported: {error}")
+            whole = False
             continue
         if not isinstance(found, Exported):
             notes.append(f"assignment {one.assignment.full_name}: not exported: {found}")
@@ -66,7 +70,7 @@ def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> ExportedBundle:
             lost.append(computed(definition))
     objects += [sync_set(requirements)] if requirements else []
     objects += _expansions() if expanded else []
-    return ExportedBundle(files=_by_file([*objects, *constraints]), lost=lost, notes=[*plan.notes, *notes])
+    return ExportedBundle(files=_by_file([*objects, *constraints]), lost=lost, notes=[*plan.notes, *notes], whole=whole)
 
 
 def _templates(used: Mapping[str, Definition], lost: list[str]) -> Iterator[Object]:

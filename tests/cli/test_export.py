@@ -86,6 +86,19 @@ def test_what_an_earlier_export_left_goes_and_files_of_others_stay(workspace: Ak
     assert run.err.count("removed") == 3
 
 
+def test_a_definition_that_breaks_takes_no_constraint_out_of_the_folder(workspace: Aksp) -> None:
+    folder = write(workspace.workspace / "definitions", "ours")
+    workspace.done("assign", "ours")
+    workspace.done("export", "gatekeeper", "-o", "out")
+    before = set(contents(workspace.folder / "out"))
+    (folder / "policy.rego").write_text("package rule\n\nviolation contains x if { y }\n", encoding="utf-8")
+    run = workspace("export", "gatekeeper", "-o", "out")
+
+    assert run.code == 4
+    assert "kept out/constraints/akspours.ours.yaml" in run.err
+    assert set(contents(workspace.folder / "out")) == before
+
+
 def test_what_gatekeeper_cannot_do_is_told_and_the_rest_is_exported(workspace: Aksp) -> None:
     spec = {"policyAssignmentId": "no-privileged", "exemptionCategory": "Waiver", "resources": [{"container": "agent"}]}
     head = {"apiVersion": "policy.aksp.io/v1alpha1", "kind": "PolicyExemption", "metadata": {"name": "agent"}}

@@ -98,7 +98,10 @@ def _write(made: ExportedBundle, output: str) -> None:
 
 
 def _write_folder(made: ExportedBundle, folder: Path) -> None:
-    """A file for each object; what an earlier export left and this one has not goes."""
+    """A file for each object; what an earlier export left and this one has not goes.
+
+    It stays where an assignment could not be exported: what is refused must not be allowed by a fault of a definition.
+    """
     from aksp.store.files import write_beside
 
     written = {folder / name: document for name, document in made.files.items()}
@@ -106,8 +109,11 @@ def _write_folder(made: ExportedBundle, folder: Path) -> None:
     for path, document in written.items():
         write_beside(path, _text(document))
     for path in sorted(stale):
-        path.unlink()
-        note(f"removed {path}: it is no longer exported")
+        if made.whole:
+            path.unlink()
+            note(f"removed {path}: it is no longer exported")
+        else:
+            note(f"kept {path} of an earlier export, since not all that is assigned could be exported now")
     note(f"{len(written)} files in {folder}")
 
 

@@ -41,8 +41,8 @@ unit: $(VENV)/.installed $(ENGINE)
 	@echo "AKSP_ENGINE_SEED=$(SEED): the seed of the random policies"
 	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test -race -timeout 30m ./...
 	cd engine && go test -run Conformance ./plan
-	AKSP_ENGINE_EVALUATOR=both $(BIN)/pytest tests/compliance tests/catalog
-	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/pages
+	AKSP_ENGINE_EVALUATOR=both $(BIN)/pytest -n 2 tests/compliance tests/catalog
+	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/pages
 
 # Random inputs, a minute for each kind, with a seed that is printed; an hour in all with AKSP_FUZZ_SECONDS=1200.
 fuzz: $(VENV)/.installed $(ENGINE)

@@ -63,7 +63,8 @@ def _seconds(report: Report, format: str) -> float:
 def test_time_grows_with_the_results(format: str, made: Callable[[int], list[Result]]) -> None:
     few, many = _report(made(MANY)), _report(made(4 * MANY))
     render(few, format)  # what is imported on the way is no growth
-    assert _seconds(many, format) < MOST * _seconds(few, format) + 0.05
+    # A busy machine makes one measurement long; growth that is there is there each time.
+    assert any(_seconds(many, format) < MOST * _seconds(few, format) + 0.05 for _ in range(3))
 
 
 @pytest.mark.parametrize("terminal", [False, True])

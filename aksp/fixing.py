@@ -20,6 +20,9 @@ Judge = Callable[[Mapping[str, bytes]], Report]
 #: Rounds: a change may leave another finding to change the same field, which is known once it is judged again.
 _ROUNDS: Final = 20
 
+#: Bytes of a document times its findings: each change reads it whole, 1 MB of them in a second.
+_MOST_WORK: Final = 20_000_000
+
 NO_FIX: Final = "no single right fix"
 _UNSAFE: Final = "the change might break what refers to it"
 _USELESS: Final = "the change of the rule would not make it comply"
@@ -104,6 +107,11 @@ class _Attempt:
     def _change(self, place: tuple[str, int, int], items: Iterable[tuple[str, Result]]) -> None:
         """Change one document for as many of its findings as do not contradict one another."""
         file, offset, length = place
+        items = list(items)
+        if length * len(items) > _MOST_WORK:
+            why = "the document is too large for so many changes: write its objects into files of their own"
+            self._skipped |= {_key(one): why for _, one in items}
+            return
         whole = self.texts.get(file)
         if whole is None:
             read = self._read(file)

@@ -12,6 +12,7 @@ import pytest
 
 from aksp import fixing
 from aksp.cli import fixing as command
+from aksp.yaml_writer import to_yaml
 from tests.cli.conftest import Aksp, pod
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
@@ -239,6 +240,20 @@ def test_json_and_lists_are_changed_where_they_are(assigned: Aksp) -> None:
     before = text(assigned, "pods.json")
     assigned.done("fix", "pods.json")
     assert text(assigned, "pods.json") == before.replace("true", "false")
+
+
+def test_a_list_with_too_many_findings_is_left_with_the_way_out(
+    assigned: Aksp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = [pod(name, privileged=True) for name in ("a", "b")]
+    content = to_yaml({"apiVersion": "v1", "kind": "List", "items": pods})
+    assigned.put("pods.yaml", content)
+    size = len(content)
+    monkeypatch.setattr(fixing, "_MOST_WORK", 2 * size - 1)
+    run = assigned("fix", "pods.yaml")
+    assert run.code == 1 and "too large for so many changes" in run.out and "2 left" in run.out
+    monkeypatch.setattr(fixing, "_MOST_WORK", 2 * size)
+    assert assigned("fix", "pods.yaml").code == 0
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def member_of(
         if is_azure_id(member.definition_id):
             raise Unavailable(
                 f"no definition here stands for Azure's {last_segment(member.definition_id)}",
-                hint=f"overrides with the effect Disabled for {member.reference} leave it out",
+                hint=f"--override {member.reference}=Disabled, or overrides in its document, leave it out",
             ) from error
         raise InvalidPolicy(error.what, where=where, hint=error.hint) from error
     if problem := version_problem(member, definition):
@@ -163,7 +163,7 @@ def check_references(assignment: Assignment, references: Sequence[str]) -> None:
     for field, reference, hint in unknown_references(assignment, references):
         raise InvalidInput(
             f"assignment {assignment.name!r}: spec.{field} names the policyDefinitionReferenceId {reference!r}, "
-            + ("which the initiative has not" if references else "and what is assigned is one definition"),
+            + ("which the initiative does not have" if references else "and what is assigned is one definition"),
             where=assignment.origin or None,
             hint=hint if references else "leave it out",
         )

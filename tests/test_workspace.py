@@ -111,7 +111,9 @@ def test_files_without_a_cluster_are_checked_against_every_assignment(workspace:
 
 def test_an_assignment_whose_definition_is_gone_is_refused_with_its_file(workspace: Workspace) -> None:
     where = assign(workspace, definition="allowed-imags")
-    with pytest.raises(InvalidInput, match="assignment 'one': there is no definition 'allowed-imags'") as error:
+    with pytest.raises(
+        InvalidInput, match="assignment 'one': there is no definition or initiative 'allowed-imags'"
+    ) as error:
         workspace.plan(None, NOW)
 
     assert error.value.where == where

@@ -98,7 +98,7 @@ class Catalogs:
         Raises InvalidPolicy for one that cannot be loaded, InvalidInput, naming the nearest, for one not there, and with
         the reason for one of Azure's that cannot be had.
         """
-        found = self.find(identifier)
+        found = self.find(identifier, "definition")
         if isinstance(found, Initiative):
             raise InvalidInput(
                 f"{identifier!r} is an initiative, and a definition is asked for",
@@ -106,8 +106,8 @@ class Catalogs:
             )
         return found
 
-    def find(self, identifier: str) -> Assignable:
-        """A definition or an initiative, as get() finds a definition."""
+    def find(self, identifier: str, wanted_kind: str = "definition or initiative") -> Assignable:
+        """A definition or an initiative, as get() finds a definition. ``wanted_kind`` is what an error calls it."""
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
         definitions = self._load()
         if wanted in self._owners:
@@ -122,12 +122,10 @@ class Catalogs:
         beside = f"; {', '.join(unknown)} cannot be loaded" if unknown else ""
         near = nearest(wanted, [*definitions, *self._initiatives])
         # There are too many to name them all.
-        hint = (
-            f"{near} (`aksp definitions` lists all{beside})"
-            if near.startswith("did")
-            else f"`aksp definitions` lists all{beside}"
-        )
-        raise InvalidInput(f"there is no definition {identifier!r}", hint=hint)
+        listing = " and ".join(f"`aksp {one}s`" for one in wanted_kind.split(" or "))
+        all_of_them = f"{listing} {'list' if ' and ' in listing else 'lists'} all{beside}"
+        hint = f"{near} ({all_of_them})" if near.startswith("did") else all_of_them
+        raise InvalidInput(f"there is no {wanted_kind} {identifier!r}", hint=hint)
 
 
 def names_of(one: Assignable) -> list[str]:

@@ -72,11 +72,12 @@ def describe_initiative(initiative: Initiative, known: Mapping[str, str]) -> str
         called = last_segment(one.definition_id)
         slug = known.get(called.lower())
         named = one.reference if slug == one.reference else f"{one.reference}: {slug or f'not available ({called})'}"
-        groups = f", in {', '.join(one.groups)}" if one.groups else ""
+        groups = f" (group{'s' * (len(one.groups) > 1)} {', '.join(one.groups)})" if one.groups else ""
         lines.append(textwrap.fill(named + groups, 80, initial_indent="  ", subsequent_indent="      "))
     if gone := unavailable_members(initiative, known):
         told = (
-            f"{len(gone)} of {len(initiative.members)} members are not available: no definition here stands for them."
+            f"{len(gone)} of {len(initiative.members)} members cannot be judged: no definition here stands for"
+            f" {'it' if len(gone) == 1 else 'them'}."
         )
         lines += ["", textwrap.fill(f"{told} In reports each is an error, unless its effect is Disabled.", 80)]
     lines += ["", "Parameters:"]

@@ -9,10 +9,10 @@ import typer
 
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
-    ContextOption,
     KubeconfigOption,
     ListFormat,
     OutputOption,
+    StoreContextOption,
     StoreKind,
     StoreOption,
     WorkspaceOption,
@@ -36,7 +36,7 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         name: Annotated[str, one],
         output: OutputOption = ListFormat.YAML,
         store: StoreOption = StoreKind.FILES,
-        context: ContextOption = None,
+        context: StoreContextOption = None,
         kubeconfig: KubeconfigOption = None,
         workspace: WorkspaceOption = None,
     ) -> None:
@@ -51,7 +51,7 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         names: Annotated[list[str] | None, several] = None,
         every: Annotated[bool, every_one] = False,
         store: StoreOption = StoreKind.FILES,
-        context: ContextOption = None,
+        context: StoreContextOption = None,
         kubeconfig: KubeconfigOption = None,
         workspace: WorkspaceOption = None,
     ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from aksp.assigned import references_of
 from aksp.compliance.chosen import Chosen
 from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import Plan
@@ -54,6 +55,8 @@ class Filters:
                     f"--assignment {pattern}: there is no such assignment in {workspace.root}",
                     hint=nearest(pattern, known),
                 )
+            if "/" in pattern:
+                _check_member(pattern, workspace)
         there = {one.severity.lower() for one in workspace.catalog}
         for severity in severities:
             if severity not in there:
@@ -66,6 +69,24 @@ class Filters:
             severities=severities,
         )
         return chosen.of(plan)
+
+
+def _check_member(pattern: str, workspace: Workspace) -> None:
+    """Raise InvalidInput for NAME/REFERENCE that no member is called by."""
+    known: list[str] = []
+    for one in workspace.store.assignments():
+        if not fnmatchcase(one.name, pattern.partition("/")[0]):
+            continue
+        try:
+            references = references_of(workspace.catalog.find(one.definition_id))
+        except (InvalidInput, InvalidPolicy):
+            return  # what cannot be loaded may have it
+        known += [f"{one.name}/{reference}" for reference in references]
+    if not any(fnmatchcase(name.lower(), pattern.lower()) for name in known):
+        raise InvalidInput(
+            f"--assignment {pattern}: no initiative that is assigned has such a member",
+            hint=nearest(pattern, known) if known else None,
+        )
 
 
 def _slugs(workspace: Workspace, name: str) -> list[str]:

@@ -75,7 +75,7 @@ WorkspaceOption = Annotated[
     typer.Option(
         "--workspace",
         metavar="DIR",
-        help="Folder of assignments and exemptions. Default: $AKSP_WORKSPACE, the nearest .aksp/ upward, the user's data folder.",
+        help="The workspace, a folder. Default: $AKSP_WORKSPACE, the nearest .aksp/ upward, the user's data folder.",
     ),
 ]
 ClusterOption = Annotated[
@@ -93,6 +93,15 @@ ContextOption = Annotated[
         "--context",
         metavar="NAME",
         help="Kubeconfig context to connect with. Default: --cluster's.",
+        autocompletion=candidates.contexts,
+    ),
+]
+StoreContextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="With --store cluster: kubeconfig context to connect with. Default: the current one.",
         autocompletion=candidates.contexts,
     ),
 ]

@@ -55,7 +55,11 @@ def _made(name: str) -> Any:
         one.add_typer(module.app, name=name)
     else:
         one.command(name)(getattr(module, name))
-    return typer.main.get_group(one).commands[name]
+    made = typer.main.get_group(one).commands[name]
+    for listed in (made, *getattr(made, "commands", {}).values()):
+        # Typer would cut the first sentence where the line ends.
+        listed.short_help = listed.get_short_help_str(len(listed.help or ""))
+    return made
 
 
 app = typer.Typer(

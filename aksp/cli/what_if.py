@@ -40,7 +40,7 @@ def what_if(
     code, report = judge(request)
     if code is not ExitCode.INTERRUPTED:
         _tell_stopped(report)
-    note(f"nothing was assigned; without --what-if {assignment.name} is")
+    note(f"nothing was assigned; leave out --what-if to assign {assignment.name}")
     return code
 
 

@@ -47,5 +47,8 @@ class Chosen:
         return not self.definitions or any(name in self.definitions for name in (*names, assignment.initiative))
 
     def _named(self, assignment: Assignment) -> bool:
-        names = (assignment.name, assignment.full_name)
-        return not self.assignments or any(fnmatchcase(name, pattern) for pattern in self.assignments for name in names)
+        # Reference ids count in any case.
+        return not self.assignments or any(
+            fnmatchcase(assignment.name, pattern) or fnmatchcase(assignment.full_name.lower(), pattern.lower())
+            for pattern in self.assignments
+        )

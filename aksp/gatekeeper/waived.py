@@ -83,7 +83,10 @@ def _namespaces(exemption: Exemption, cluster: Scope | None) -> tuple[list[str] 
     others = sum(not _is_namespace(entry) for entry in exemption.resources)
     if own is not None:
         found = [own] if any(fnmatchcase(own, one) for one in found) else []
-    return found, f"{others} of its resources are no namespaces" if others else ""
+    told = (
+        f"Gatekeeper leaves out whole namespaces, and {others} of {len(exemption.resources)} entries say something else"
+    )
+    return found, told if others else ""
 
 
 def _is_namespace(entry: ExemptedResource) -> bool:

@@ -187,7 +187,7 @@ def test_the_same_again_changes_nothing_and_other_content_needs_replace(aksp: Ak
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["alowed-images"], ["no definition 'alowed-images'", "did you mean 'allowed-images'?"]),
+        (["alowed-images"], ["no definition or initiative 'alowed-images'", "did you mean 'allowed-images'?"]),
         (["allowed-images"], ["needs at least one of", "--regex or --registry"]),
         (["allowed-images", "--regx", "x"], ["--regx"]),
         (["allowed-images", "--regex", "^(?!evil)/"], ["'allowedContainerImagesRegex'", "RE2", "look-around"]),

@@ -219,7 +219,9 @@ def test_an_assignment_whose_definition_is_gone_is_exit_2(assigned: Aksp) -> Non
     run = assigned.judge(assigned.put("pod.json", FINE))
 
     assert (run.code, run.out) == (2, "")
-    assert f"{path}: assignment 'no-privileged': there is no definition 'no-privilege'" in one_error(run.err)
+    assert f"{path}: assignment 'no-privileged': there is no definition or initiative 'no-privilege'" in one_error(
+        run.err
+    )
     assert "did you mean 'no-privileged'?" in run.err
 
 

@@ -246,3 +246,9 @@ def test_a_section_of_a_standard_is_no_beginning_of_a_number(aksp: Aksp) -> None
     assert "5.2.1" not in sections or listed(aksp, "--standard", "CIS Kubernetes 5.2.1") != listed(
         aksp, "--standard", "CIS Kubernetes 5.2.10"
     )
+
+
+def test_help_lists_commands_with_whole_sentences(aksp: Aksp) -> None:
+    for group in ((), ("definitions",), ("assign",), ("addon",)):
+        listed = aksp.done(*group, "--help").out.partition("Commands:\n")[2]
+        assert listed and "..." not in listed

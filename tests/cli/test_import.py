@@ -109,7 +109,7 @@ def test_nothing_is_overwritten_unless_it_is_said(aksp: Aksp) -> None:
     assert refused.code == 2
     assert not (aksp.workspace / "assignments" / "new.yaml").exists()
     tried = aksp.done("import", "gatekeeper", "all.yaml", "--replace", "--dry-run")
-    assert "dry run" in tried.out
+    assert " configured (dry run)" in tried.out and "policyassignment.policy.aksp.io/new created (dry run)" in tried.out
     assert not (aksp.workspace / "assignments" / "new.yaml").exists()
     run = aksp.done("import", "gatekeeper", "all.yaml", "--replace")
     assert lines(run)[1:] == ["policyassignment/new created", "policyassignment/ns-must-have-gk configured"]

@@ -40,7 +40,7 @@ def of_member(document: Any) -> set[tuple[str, str]]:
 
 def test_initiatives_are_listed_in_every_format_and_found_by_words(aksp: Aksp) -> None:
     table = aksp.done("initiatives").out
-    assert all(slug in table for slug in SLUGS) and "3, 3 not available" in table
+    assert all(slug in table for slug in SLUGS) and "3 (3 not available)" in table
     assert aksp.done("initiatives", "list", "-o", "name").out.split() == SLUGS
     found = aksp.done("initiatives", "-o", "json").json
     assert [one["name"] for one in found] == [one.name for one in bundled_initiatives()]
@@ -53,9 +53,9 @@ def test_initiatives_are_listed_in_every_format_and_found_by_words(aksp: Aksp) -
 def test_one_is_shown_with_its_members_groups_options_and_what_is_not_available(aksp: Aksp) -> None:
     shown = aksp.done("initiatives", "show", "AKS_ImageIntegrity").out
     assert f"deployAKSImageIntegrity: not available ({UNAVAILABLE})" in " ".join(shown.split())
-    assert "3 of 3 members are not available" in shown and "--exclude-image" in shown
+    assert "3 of 3 members cannot be judged" in shown and "--exclude-image" in shown
     level = aksp.done("initiatives", "show", "pod-security-baseline").out
-    assert "host-network-ports, in host-namespaces, host-ports" in level and "not available" not in level
+    assert "host-network-ports (groups host-namespaces, host-ports)" in level and "not available" not in level
     path = Path(next(one.origin for one in bundled_initiatives() if one.slug == BASELINE))
     assert aksp.done("initiatives", "show", BASELINE, "-o", "json").json == initiative_as_json(path)
 
@@ -98,13 +98,32 @@ def test_what_is_wrong_is_told_when_it_is_assigned(arguments: list[str], told: s
 
 def test_members_that_are_not_available_are_told_and_are_gaps_until_they_are_left_out(assigned: Aksp) -> None:
     run = assigned.done("assign", "azure-image-integrity", "--name", "signed")
-    assert run.err.count("which reports tell as an error") == 3 and "signed/deployAKSPolicyAddOn" in run.err
+    assert run.err.count("and reports show it as an error") == 3 and "signed/deployAKSPolicyAddOn" in run.err
     assigned.done("assignments", "delete", "level")
     report = assigned("compliance", "-f", "pod.json", "-o", "json")
     assert report.code == 4 and [one["state"] for one in report.json["assignments"]] == ["Error"]
     disabled = assigned.done("assign", "azure-image-integrity", "--name", "signed", "--effect", "Disabled", "--replace")
-    assert "reports tell" not in disabled.err
+    assert "reports show" not in disabled.err
     assert assigned("compliance", "-f", "pod.json", "-o", "json").json["assignments"][0]["state"] == "NotStarted"
+
+
+def test_a_run_is_about_one_member_in_any_case_of_letters_and_one_that_is_not_there_is_an_error(assigned: Aksp) -> None:
+    run = assigned("compliance", "-f", "pod.json", "--assignment", "level/NOPRIVILEGED*", "-o", "json")
+    assert {one for one, _ in of_member(run.json)} == {"NoPrivilegedContainers"}
+    for pattern, hint in (("level/NoPrivileged", "level/NoPrivilegedContainers"), ("level/gone*", "known: level/")):
+        run = assigned("compliance", "-f", "pod.json", "--assignment", pattern)
+        assert run.code == 2 and f"--assignment {pattern}: no initiative" in run.err and hint in run.err
+
+
+def test_the_list_of_exemptions_names_the_members_that_alone_are_exempt(assigned: Aksp) -> None:
+    assigned.done("exempt", "pod/web", "-n", "shop", "--assignment", "level/NoPrivilegedContainers",
+                  "--category", "Waiver", "--until", "30d")  # fmt: skip
+    assert "  level/NoPrivilegedContainers  " in assigned.done("exemptions").out
+
+
+def test_what_is_no_initiative_is_told_as_such(aksp: Aksp) -> None:
+    run = aksp("initiatives", "show", "gone")
+    assert run.code == 2 and "there is no initiative 'gone'" in run.err and "`aksp initiatives` lists all" in run.err
 
 
 def test_what_if_judges_by_the_members(assigned: Aksp) -> None:

@@ -130,7 +130,7 @@ def test_one_thing_that_is_wrong_and_nothing_is_written(workspace: Aksp, server:
     assign(workspace, "c", "no-privileged", parameters={"gone": {"value": 1}})
     refused("gone")
     assign(workspace, "c", "no-such")
-    refused("there is no definition 'no-such'")
+    refused("there is no definition or initiative 'no-such'")
     remove(workspace, "assignments/c")
     workspace.put("ws/exemptions/x.json", document("PolicyExemption", "x", policyAssignmentId="a"))
     refused("spec.exemptionCategory is missing")

@@ -78,7 +78,7 @@ def test_nothing_is_made_and_the_workloads_that_could_not_start_are_named(aksp: 
         "4 workloads could no longer start: Deployment payments/payments, DaemonSet shop/log-agent,"
         " Deployment shop/web, StatefulSet shop/cart-db" in run.err
     )
-    assert "nothing was assigned; without --what-if allowed-images is" in run.err
+    assert "nothing was assigned; leave out --what-if to assign allowed-images" in run.err
 
 
 def test_an_effect_that_refuses_nothing_stops_nothing_and_says_so(aksp: Aksp) -> None:

@@ -67,7 +67,7 @@ class AssignGroup(TyperGroup):
         if cmd_name == "list" or cmd_name.startswith("-"):
             return None
         if _TITLES_ONLY in ctx.meta:
-            return TyperCommand(cmd_name, help=_help(workspace.catalog.find(cmd_name)))
+            return TyperCommand(cmd_name, short_help=f"{workspace.catalog.find(cmd_name).display_name}.")
         try:
             found = workspace.catalog.find(cmd_name)
         except InvalidInput:
@@ -188,11 +188,11 @@ def _common(
     ] = None,
     namespace: Annotated[
         list[str] | None,
-        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable, globs."),
+        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable, patterns."),
     ] = None,
     exclude_namespace: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAMESPACE", help="Leave this namespace out, besides the defaults; repeatable, globs."),
+        typer.Option(metavar="NAMESPACE", help="Leave this namespace out, besides the defaults; repeatable, patterns."),
     ] = None,
     no_default_exclusions: Annotated[
         bool,
@@ -311,7 +311,7 @@ def _assign(found: Assignable, given: Mapping[str, Any], options: dict[str, Any]
         )
     for member in unavailable:
         tell(
-            f"aksp: warning: {member.assignment.full_name} is not judged, which reports tell as an error: {member.problem}"
+            f"aksp: warning: {member.assignment.full_name} cannot be judged, and reports show it as an error: {member.problem}"
         )
     unknown = unknown_cluster(assignment.scope, options["kubeconfig"]) if options["store"] is StoreKind.FILES else None
     for warning in [*advice(found, assignment.parameters), *([unknown] if unknown else [])]:

@@ -13,10 +13,10 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
-    ContextOption,
     KubeconfigOption,
     ListFormat,
     OutputOption,
+    StoreContextOption,
     StoreKind,
     StoreOption,
     WorkspaceOption,
@@ -39,7 +39,7 @@ def assignments(
     ctx: typer.Context,
     output: OutputOption = ListFormat.TABLE,
     store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
+    context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -53,7 +53,7 @@ def assignments(
 def list_assignments(
     output: OutputOption = ListFormat.TABLE,
     store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
+    context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:

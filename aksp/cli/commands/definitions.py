@@ -141,6 +141,35 @@ def _says(definition: Definition, words: str) -> bool:
     return all(word in said for word in words.lower().split())
 
 
+@app.command("show")
+def show_definition(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SLUG",
+            help="A definition's name, GUID or Azure policy name.",
+            autocompletion=candidates.definitions,
+        ),
+    ],
+    output: OutputOption = ListFormat.TABLE,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what one definition demands, and its options."""
+    from aksp.catalog.folder import as_json
+    from aksp.cli.describe import describe_definition
+    from aksp.engine import Engine
+    from aksp.workspace import Workspace
+
+    definition = Workspace.open(workspace).catalog.get(name)
+    if output in (ListFormat.TABLE, ListFormat.WIDE):
+        with Engine() as engine:
+            faults = engine.compile(definition.slug, definition.modules)
+            unplanned = "" if faults else engine.unplanned(definition.slug)
+        say(describe_definition(definition, unplanned=unplanned, rego=output is ListFormat.WIDE))
+    else:
+        print_document(output, as_json(Path(definition.origin)), definition.slug)
+
+
 @app.command("new")
 def new_definition(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="What it is called: lower-case words with - between.")],
@@ -185,7 +214,10 @@ def judge_samples(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Judge the samples of definitions, and tell which are not as they say."""
+    """Judge the samples of definitions, and tell which are not as they say.
+
+    `aksp test PATH` judges the samples in any folder, and writes JUnit and JSON.
+    """
     from datetime import UTC, datetime
 
     from aksp.catalog.folder import is_bundled
@@ -213,32 +245,3 @@ def judge_samples(
     say(f"{len(samples) - failed} of {len(samples)} samples pass.")
     if failed:
         raise typer.Exit(ExitCode.NON_COMPLIANT)
-
-
-@app.command("show")
-def show_definition(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="SLUG",
-            help="A definition's name, GUID or Azure policy name.",
-            autocompletion=candidates.definitions,
-        ),
-    ],
-    output: OutputOption = ListFormat.TABLE,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Show what one definition demands, and its options."""
-    from aksp.catalog.folder import as_json
-    from aksp.cli.describe import describe_definition
-    from aksp.engine import Engine
-    from aksp.workspace import Workspace
-
-    definition = Workspace.open(workspace).catalog.get(name)
-    if output in (ListFormat.TABLE, ListFormat.WIDE):
-        with Engine() as engine:
-            faults = engine.compile(definition.slug, definition.modules)
-            unplanned = "" if faults else engine.unplanned(definition.slug)
-        say(describe_definition(definition, unplanned=unplanned, rego=output is ListFormat.WIDE))
-    else:
-        print_document(output, as_json(Path(definition.origin)), definition.slug)

@@ -49,7 +49,11 @@ def exempt(
     ] = None,
     assignment: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The assignment.", autocompletion=candidates.assignments),
+        typer.Option(
+            metavar="NAME",
+            help="The assignment, or NAME/REFERENCE: a member of an initiative.",
+            autocompletion=candidates.assignments,
+        ),
     ] = None,
     category: Annotated[
         ExemptionCategory | None,

@@ -12,10 +12,10 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
-    ContextOption,
     KubeconfigOption,
     ListFormat,
     OutputOption,
+    StoreContextOption,
     StoreKind,
     StoreOption,
     WorkspaceOption,
@@ -44,7 +44,7 @@ def exemptions(
     expiring: ExpiringOption = None,
     output: OutputOption = ListFormat.TABLE,
     store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
+    context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -59,7 +59,7 @@ def list_exemptions(
     expiring: ExpiringOption = None,
     output: OutputOption = ListFormat.TABLE,
     store: StoreOption = StoreKind.FILES,
-    context: ContextOption = None,
+    context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -87,7 +87,7 @@ def list_exemptions(
         rows=(
             [
                 one.name,
-                one.assignment,
+                _waived(one),
                 one.category.value,
                 rfc3339(one.expires_on) if one.expires_on else "never",
                 _status(one, now, known=one.assignment in assigned),
@@ -100,6 +100,11 @@ def list_exemptions(
         names=[label(document) for document in documents],
         empty=f"No exemption ends within {expiring}." if expiring else "Nothing is exempt. `aksp exempt` makes it so.",
     )
+
+
+def _waived(exemption: Exemption) -> str:
+    """The assignment, or its members that alone are exempt, as the command line names them."""
+    return ", ".join(f"{exemption.assignment}/{one}" for one in exemption.references) or exemption.assignment
 
 
 def _status(exemption: Exemption, now: datetime, *, known: bool) -> str:

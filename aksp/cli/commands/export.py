@@ -57,7 +57,7 @@ def export_gatekeeper(
 
     What Gatekeeper cannot do is told, and the exit code is 4. The same workspace makes the same bytes.
 
-    Example: aksp export gatekeeper --cluster prod -o policies/
+    Example: `aksp export gatekeeper --cluster prod -o policies/`
     """
     from datetime import UTC, datetime
 

@@ -22,7 +22,7 @@ PLACE = 55
 
 def fix(
     path: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH", help="Files or folders of manifests.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or folders of manifests.", show_default=False)
     ] = None,
     filename: Annotated[
         list[str] | None,

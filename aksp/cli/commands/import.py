@@ -51,7 +51,7 @@ def import_gatekeeper(
 
     Each template is kept as it is. What cannot be had is told, and the exit code is 4; all else is imported.
 
-    Example: aksp import gatekeeper --cluster prod
+    Example: `aksp import gatekeeper --cluster prod`
     """
     from datetime import UTC, datetime
 
@@ -123,7 +123,9 @@ def _write(opened: Workspace, made: Import, *, replace: bool, dry_run: bool) -> 
         say(f"policydefinition.policy.aksp.io/{folder.name} {change} ({folder}){suffix}")
     for one in made.assignments:
         if dry_run:
-            say(f"policyassignment.policy.aksp.io/{one.name}{suffix}")
+            change = ApplyResult.CREATED if one.name not in there else ApplyResult.UNCHANGED
+            change = ApplyResult.CONFIGURED if one.name in there and _changed(there[one.name], one) else change
+            say(f"policyassignment.policy.aksp.io/{one.name} {change}{suffix}")
         else:
             change, place = opened.store.save(one, replace=replace)
             say(f"policyassignment.policy.aksp.io/{one.name} {change} ({place})")

@@ -56,7 +56,7 @@ def list_initiatives(
     rows = []
     for one in found:
         gone = len(unavailable_members(one, known))
-        members = str(len(one.members)) + (f", {gone} not available" if gone else "")
+        members = str(len(one.members)) + (f" ({gone} not available)" if gone else "")
         rows.append([one.slug, members, one.display_name, *([one.category, one.version, one.name] if wide else [])])
     print_list(
         output,
@@ -89,7 +89,7 @@ def show_initiative(
     from aksp.workspace import Workspace
 
     catalog = Workspace.open(workspace).catalog
-    found = catalog.find(name)
+    found = catalog.find(name, "initiative")
     if not isinstance(found, Initiative):
         raise InvalidInput(
             f"{found.slug!r} is a definition, and an initiative is asked for",

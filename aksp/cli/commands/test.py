@@ -36,7 +36,9 @@ def test(
     A suite names templates and constraints, and objects with the violations that are expected. A sample lies in the folder
     samples beside a definition.json. The exit code is 1 where an expectation fails, and 4 where something could not be judged.
 
-    Example: aksp test library/ -o junit
+    `aksp definitions test` judges the samples of definitions by their names.
+
+    Example: `aksp test library/ -o junit`
     """
     from datetime import UTC, datetime
 

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from aksp.compliance.changes import left_out
 from aksp.errors import InvalidInput
-from aksp.history_tables import RENEWALS, VERSION
+from aksp.history_tables import RENEWALS, TRACKED, VERSION
 from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
 FOLDER: Final = "data"
@@ -66,6 +67,8 @@ class PastScan:
     findings: Mapping[str, StoredFinding]
     #: The assignments by which something was judged.
     judged: frozenset[str]
+    #: What may have kept objects out of it that are there.
+    left_out: frozenset[str]
 
 
 class History:
@@ -143,7 +146,8 @@ class History:
                 return None
             number, evaluated_at, state, percent = row
             # A file of an earlier version, which nothing has been written to since, tracks nothing.
-            tracks = self._check(database) == VERSION
+            version = self._check(database)
+            tracks = version >= TRACKED
             unknown = database.execute(
                 "SELECT 1 FROM scans WHERE target = ? AND id > ? AND state != ? AND NOT tracked"
                 if tracks
@@ -182,6 +186,7 @@ class History:
                         "SELECT name FROM assignments WHERE scan = ? AND percent IS NOT NULL", (number,)
                     )
                 ),
+                left_out=_left_out(database, number) if version == VERSION else frozenset(),
             )
 
     def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
@@ -189,8 +194,8 @@ class History:
         now = {one.fingerprint: one for one in findings}
         with self._writing() as database:
             cursor = database.execute(
-                "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked)"
-                " VALUES (?, ?, ?, ?, ?, ?, 1)",
+                "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked, left_out)"
+                " VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
                 (
                     subject.key,
                     report.evaluated_at.astimezone(UTC).isoformat(),
@@ -198,6 +203,7 @@ class History:
                     report.state.value,
                     report.compliance_percent,
                     report.counts.resources.get(ComplianceState.NON_COMPLIANT, 0),
+                    json.dumps(sorted(left_out(report))),
                 ),
             )
             database.executemany(
@@ -355,6 +361,11 @@ def _findings(database: sqlite3.Connection, subject: ScanTarget) -> dict[str, St
         (subject.key,),
     )
     return {row[0]: _finding(row) for row in rows}
+
+
+def _left_out(database: sqlite3.Connection, scan: int) -> frozenset[str]:
+    (text,) = database.execute("SELECT left_out FROM scans WHERE id = ?", (scan,)).fetchone()
+    return frozenset(json.loads(text))
 
 
 def _texts(one: StoredFinding) -> Iterator[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 #: What user_version says; a file of a later version is left alone.
-VERSION: Final = 3
+VERSION: Final = 4
+#: Since which version the findings of earlier scans are known.
+TRACKED: Final = 3
 
 _SCHEMA: Final = """
 CREATE TABLE scans (
@@ -45,5 +47,13 @@ ALTER TABLE newer RENAME TO scans;
 CREATE INDEX scans_by_target ON scans (target, id);
 """
 
+# What may have kept objects out of a scan that are there, as a JSON list of texts.
+_LEFT_OUT: Final = "ALTER TABLE scans ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]'"
+
 #: By the version of the tables, 0 for none, what makes them those of now.
-RENEWALS: Final = {0: _SCHEMA + _CHANGES, 1: _FROM_1 + _FROM_2, 2: _FROM_2}
+RENEWALS: Final = {
+    0: _SCHEMA + _CHANGES + _LEFT_OUT,
+    1: _FROM_1 + _FROM_2 + _LEFT_OUT,
+    2: _FROM_2 + _LEFT_OUT,
+    3: _LEFT_OUT,
+}

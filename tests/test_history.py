@@ -139,7 +139,13 @@ def test_a_scan_that_judged_nothing_has_no_percentage_and_leaves_the_findings_of
     assert history.findings(ScanTarget.of(report)) == remembered(report.results)
 
 
+def as_version_3(database: sqlite3.Connection) -> None:
+    database.execute("ALTER TABLE scans DROP COLUMN left_out")
+    database.execute("PRAGMA user_version = 3")
+
+
 def as_version_2(database: sqlite3.Connection) -> None:
+    as_version_3(database)
     database.execute("DROP TABLE changes")
     database.execute("ALTER TABLE scans DROP COLUMN tracked")
     database.execute("PRAGMA user_version = 2")
@@ -228,3 +234,14 @@ def test_of_scans_by_an_aksp_that_kept_the_last_findings_alone_only_these_are_kn
     assert history.scan(subject, back=1) == last
     with pytest.raises(InvalidInput, match="are not known"):
         history.scan(subject, until=NOW)
+
+
+def test_a_file_from_before_gaps_were_kept_is_read_and_goes_on(history: History) -> None:
+    subject = ScanTarget.of(scan(history, at=NOW))
+    with sqlite3.connect(history.file, isolation_level=None) as database:
+        as_version_3(database)
+    database.close()
+    last = history.scan(subject)
+    assert last is not None and last.findings == history.findings(subject) and not last.left_out
+    scan(history, "clean", at=NOW + timedelta(hours=2))
+    assert history.scan(subject, back=1) == last

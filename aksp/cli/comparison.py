@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aksp.cli.progress import Notes
-from aksp.compliance.changes import compare, judged_by, new_results, order, remembered
+from aksp.compliance.changes import compare, hides, judged_by, left_out, new_results, order, remembered
 from aksp.errors import InvalidInput
 from aksp.history import DamagedHistory, History, ScanTarget
 from aksp.model.compliance import ComplianceState, KnownViolations, Report, StoredFinding
@@ -114,7 +114,7 @@ class Comparison:
         history, subject = History(self.workspace), ScanTarget.of(report)
         try:
             past = history.snapshots(subject, PAST)
-            before = history.findings(subject) if self.options.diff else {}
+            before = history.scan(subject) if self.options.diff else None
         except DamagedHistory as error:
             self._put_aside(history, error)
             return report
@@ -124,20 +124,19 @@ class Comparison:
             self.notes.note(str(error))
             return report
         changes = None
-        # Nothing judged is neither new nor resolved, in this scan and in those before.
-        judged = [one for one in past if one.state is not ComplianceState.NOT_STARTED]
+        # Nothing judged is neither new nor resolved.
         if self.options.diff and self.nothing:
             self.notes.note("nothing was judged, so nothing is compared with the scan before")
-        elif self.options.diff and judged:
-            last = judged[-1]
+        elif before is not None:
             changes = compare(
-                before,
+                before.findings,
                 self.found,
-                since=last.evaluated_at,
-                percent_before=last.compliance_percent,
+                since=before.evaluated_at,
+                percent_before=before.compliance_percent,
                 judged=judged_by(report),
+                hidden=hides(before.left_out, left_out(report)),
             )
-            self.notes.note(f"since {rfc3339(last.evaluated_at)}: {gist(changes)}")
+            self.notes.note(f"since {rfc3339(before.evaluated_at)}: {gist(changes)}")
         elif self.options.diff:
             kept = "; this one is remembered" if self.options.history else ""
             self.notes.note(f"there is no earlier scan of this target to compare with{kept}")
@@ -150,8 +149,9 @@ class Comparison:
         # What was left out is not known to be gone.
         some = bool(self.report.target.filters)
         gone = sum(not some or one.assignment in lines for one in self.baseline.values()) - known
+        doubt = ", which gaps may hide" if gone and hides(self.report.target.filters, left_out(self.report)) else ""
         self.notes.note(
-            f"baseline {self.file}: {plural(len(self.new), 'new violation')}, {known} known, {gone} no longer found"
+            f"baseline {self.file}: {plural(len(self.new), 'new violation')}, {known} known, {gone} no longer found{doubt}"
         )
         named = sorted(self.new, key=order)
         for one in named[:_NAMED]:

@@ -12,7 +12,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ColorWhen
 from aksp.cli.outputs import on_stdout
 from aksp.cli.remembered import chosen, title
-from aksp.compliance.changes import compare, judged_by, remembered
+from aksp.compliance.changes import compare, hides, judged_by, left_out, remembered
 from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
 from aksp.model import times
@@ -57,9 +57,13 @@ def _of_reports(request: DiffRequest) -> Difference:
     if len(request.reports) != 2:
         raise InvalidInput("two reports are compared, the earlier one first", hint="aksp diff BEFORE.json AFTER.json")
     before, after = (read_report(path) for path in request.reports)
-    for path, report in zip(request.reports, (before, after), strict=True):
+    means = "what it could not judge may pass for new", "what it could not judge is not called resolved"
+    for path, report, meaning in zip(request.reports, (before, after), means, strict=True):
         if report.gaps:
-            note(f"{path} has {plural(len(report.gaps), 'gap')}: what could not be judged may pass for new or resolved")
+            note(f"{path} has {plural(len(report.gaps), 'gap')}: {meaning}")
+    if before.target.filters != after.target.filters:
+        parts = (" ".join(one.target.filters) or "everything" for one in (before, after))
+        note(f"the reports are about other parts, {' and '.join(parts)}: what the first leaves out may pass for new")
     if before.evaluated_at > after.evaluated_at:
         note(f"{request.reports[0]} is the later one: what is called new went, and what is called resolved came")
     return Difference(
@@ -71,6 +75,7 @@ def _of_reports(request: DiffRequest) -> Difference:
             since=before.evaluated_at,
             percent_before=before.compliance_percent,
             judged=judged_by(after),
+            hidden=hides(left_out(before), left_out(after)),
         ),
     )
 
@@ -110,6 +115,7 @@ def _of_scans(request: DiffRequest) -> Difference:
             since=before.evaluated_at,
             percent_before=before.compliance_percent,
             judged=after.judged,
+            hidden=hides(before.left_out, after.left_out),
         ),
     )
 

@@ -113,8 +113,13 @@ def _read(file: str, originals: dict[str, bytes]) -> bytes | str:
     if Path(file).is_symlink():
         return "it is a link: name the file that it leads to"
     try:
-        if not stat.S_ISREG(os.stat(file).st_mode):
+        status = os.stat(file)
+        if not stat.S_ISREG(status.st_mode):
             return "it is no regular file"
+        if status.st_nlink > 1:
+            return "it has another name (a hard link), which would keep what it was"
+        if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+            return "it is read-only"
         data = Path(file).read_bytes()
     except OSError as error:
         return f"it cannot be read: {error.strerror}"

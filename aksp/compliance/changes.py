@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from aksp.compliance.fingerprints import fingerprints, identity
 from aksp.compliance.rollup import roll_up
 from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Result, StoredFinding
+
+#: Gaps that leave out no object of assignments that judge: each is about an assignment or an exemption, or has results in
+#: Error, or is about what Gatekeeper's audit says.
+_ABOUT_RULES: Final = frozenset(
+    [
+        "InvalidDefinition",
+        "InvalidExemption",
+        "EvaluationError",
+        "NotAudited",
+        "StaleAudit",
+        "AuditIncomplete",
+        "NotConfirmed",
+        "NotJudgedAgain",
+        "GatekeeperError",
+    ]
+)
+#: Gaps of which two that read alike may leave out different objects.
+_BY_CHANCE: Final = ("Interrupted:", "ListFailed:")
 
 
 def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
@@ -51,15 +70,25 @@ def compare(
     since: datetime,
     percent_before: float | None,
     judged: Collection[str],
+    hidden: bool,
 ) -> Changes:
-    """Every finding whose state is another than before. ``judged`` are the assignments that have judged something now."""
+    """Every finding whose state is another than before. ``judged`` are the assignments that have judged something now.
+
+    ``hidden`` says whether objects that were judged before may be left out now: see ``hides``.
+    """
+    faulty = {_place(one) for one in now.values() if one.state is ComplianceState.ERROR}
     changes = [
         FindingChange(finding=finding, before=before[key].state if key in before else None, after=finding.state)
         for key, finding in now.items()
         if key not in before or before[key].state is not finding.state
     ]
     changes += [
-        FindingChange(finding=finding, before=finding.state, after=None, judged=finding.assignment in judged)
+        FindingChange(
+            finding=finding,
+            before=finding.state,
+            after=None,
+            judged=not hidden and finding.assignment in judged and _place(finding) not in faulty,
+        )
         for key, finding in before.items()
         if key not in now
     ]
@@ -71,6 +100,21 @@ def compare(
 def judged_by(report: Report) -> frozenset[str]:
     """The assignments by which a report has judged something."""
     return frozenset(line.name for line in report.judged if line.compliance_percent is not None)
+
+
+def left_out(report: Report) -> frozenset[str]:
+    """What may keep objects out of a report that are there: the options that choose a part, and gaps."""
+    gaps = [f"{gap.reason}: {gap.message}" for gap in report.gaps if gap.reason not in _ABOUT_RULES]
+    return frozenset([*report.target.filters, *gaps])
+
+
+def hides(before: Collection[str], now: Collection[str]) -> bool:
+    """Whether objects may be left out now that were not before, by what was ``left_out``."""
+    return any(one not in before or one.startswith(_BY_CHANCE) for one in now)
+
+
+def _place(finding: StoredFinding) -> tuple[str, ...]:
+    return finding.assignment, finding.namespace, finding.kind, finding.name
 
 
 def order(finding: StoredFinding) -> tuple[str, ...]:

@@ -47,8 +47,7 @@ class Chosen:
         return not self.definitions or any(name in self.definitions for name in (*names, assignment.initiative))
 
     def _named(self, assignment: Assignment) -> bool:
-        # Reference ids count in any case.
-        return not self.assignments or any(
-            fnmatchcase(assignment.name, pattern) or fnmatchcase(assignment.full_name.lower(), pattern.lower())
-            for pattern in self.assignments
-        )
+        # Reference ids count in any case of letters; names of assignments have small ones.
+        names = (assignment.name, assignment.full_name.lower())
+        patterns = [pattern.lower() for pattern in self.assignments]
+        return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns for name in names)

@@ -151,6 +151,7 @@ def _key(resource: Resource) -> tuple[str, ...]:
 
 def _moment(value: Any) -> datetime | None:
     try:
-        return datetime.fromisoformat(value)
+        found = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
+    return found if found.tzinfo else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.inventory.folders import Folders
 from aksp.yaml_reader import read_file, read_yaml
@@ -81,20 +82,30 @@ def _read(path: Path) -> Suite | None:
     text = read_file(path)
     if KIND not in text or GROUP not in text:
         return None
-    for document, _ in read_yaml(text, str(path)):
-        if isinstance(document, Mapping) and document.get("kind") == KIND:
-            if str(document.get("apiVersion")).partition("/")[0] != GROUP:
-                continue
-            fields = _SuiteFields(document, str(path), "")
-            return Suite(
-                path=path,
-                tests=[_test(one) for one in fields.entries("tests", "tests")],
-                skip=fields.flag("skip"),
-            )
-    return None
+    found = [
+        document
+        for document, _ in read_yaml(text, str(path))
+        if isinstance(document, Mapping)
+        and document.get("kind") == KIND
+        and str(document.get("apiVersion")).partition("/")[0] == GROUP
+    ]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise InvalidInput(
+            f"holds {len(found)} suites, of which gator runs one", where=str(path), hint="one in each file"
+        )
+    fields = _SuiteFields(found[0], str(path), "")
+    fields.only("apiVersion", "kind", "metadata", "tests", "skip")
+    return Suite(
+        path=path,
+        tests=[_test(one) for one in fields.entries("tests", "tests")],
+        skip=fields.flag("skip"),
+    )
 
 
 def _test(fields: _SuiteFields) -> SuiteTest:
+    fields.only(*SuiteTest.__dataclass_fields__)
     cases = [_case(one) for one in fields.entries("cases", "cases")]
     invalid = fields.flag("invalid")
     if invalid and cases:
@@ -111,6 +122,7 @@ def _test(fields: _SuiteFields) -> SuiteTest:
 
 
 def _case(fields: _SuiteFields) -> SuiteCase:
+    fields.only(*SuiteCase.__dataclass_fields__)
     return SuiteCase(
         name=fields.text("name"),
         object=fields.text("object"),
@@ -121,6 +133,7 @@ def _case(fields: _SuiteFields) -> SuiteCase:
 
 
 def _assertion(fields: _SuiteFields) -> Assertion:
+    fields.only(*Assertion.__dataclass_fields__)
     violations = fields.value("violations")
     if violations is None or isinstance(violations, bool):
         # YAML 1.1 takes a bare yes or no for true or false.
@@ -145,6 +158,16 @@ class _SuiteFields:
         if not isinstance(value, Mapping):
             raise InvalidInput(f"{path} is {value!r}, expected a mapping", where=origin)
         self._value = value
+
+    def only(self, *names: str) -> None:
+        """Complain about other fields: what a misspelt one holds would not be tested, and pass."""
+        for key in self._value:
+            if key not in names:
+                where = f" of {self._path}" if self._path else ""
+                raise InvalidInput(
+                    f"{key!r}{where} is not known, and would not be tested", where=self._origin,
+                    hint=nearest(str(key), names),
+                )  # fmt: skip
 
     def wrong(self, key: str, expected: str) -> InvalidInput:
         field = f"{self._path}.{key}" if self._path else key

@@ -193,6 +193,16 @@ def test_links_and_permissions_stay(assigned: Aksp) -> None:
     assert stat.S_IMODE(os.stat("pod.yaml").st_mode) == 0o640
 
 
+def test_a_file_that_is_read_only_or_has_another_name_stays(assigned: Aksp) -> None:
+    assigned.put("deploy/a.yaml", BAD)
+    assigned.put("deploy/b.yaml", BAD)
+    os.chmod("deploy/a.yaml", 0o444)
+    os.link("deploy/b.yaml", "other.yaml")
+    run = assigned("fix", "deploy")
+    assert run.code == 1 and "it is read-only" in run.out and "another name" in run.out
+    assert [text(assigned, name) for name in ("deploy/a.yaml", "deploy/b.yaml", "other.yaml")] == [BAD] * 3
+
+
 def test_a_file_that_another_changes_meanwhile_is_not_written_over(
     assigned: Aksp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -265,6 +265,11 @@ def test_a_rule_that_fails_is_no_pass(suites: Suites) -> None:
         ("tests: [{cases: [{name: [1]}]}]", "tests[0].cases[0].name"),
         ("tests: [{invalid: true, cases: [{}]}]", "invalid"),
         ("tests: [", "suite.yaml:"),
+        ("test: [{name: a}]", "'test' is not known"),
+        ("tests: [{case: [{name: a}]}]", "'case' of tests[0] is not known"),
+        ("tests: [{cases: [{assertion: []}]}]", "'assertion' of tests[0].cases[0]"),
+        ("tests: [{cases: [{assertions: [{mesage: x}]}]}]", "did you mean 'message'"),
+        ("tests: []\n---\napiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests: []", "holds 2 suites"),
     ],
 )
 def test_a_suite_that_is_wrong_is_told_with_its_field(aksp: Aksp, text: str, told: str) -> None:
@@ -280,6 +285,8 @@ def test_where_there_is_no_suite_nothing_passes(aksp: Aksp) -> None:
     assert aksp("test", "folder").code == 4
     assert aksp("test", "folder/pod.yaml").code == 2
     assert aksp("test", "nowhere").code == 2
+    aksp.put("empty.yaml", "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests: []\n")
+    assert aksp("test", "empty.yaml").code == 4
 
 
 def test_suites_are_found_in_folders_and_other_files_are_passed_over(suites: Suites) -> None:

@@ -41,7 +41,7 @@ def keyed(*results: Result) -> Mapping[str, StoredFinding]:
 
 
 def words(before: Mapping[str, StoredFinding], now: Mapping[str, StoredFinding]) -> list[tuple[S | None, S | None]]:
-    changes = compare(before, now, since=THEN, percent_before=50.0, judged={"images"})
+    changes = compare(before, now, since=THEN, percent_before=50.0, judged={"images"}, hidden=False)
     return [(one.before, one.after) for one in changes.findings]
 
 
@@ -91,7 +91,7 @@ def test_new_results_leave_out_just_the_violations_that_are_known() -> None:
 def test_what_went_is_resolved_only_where_its_assignment_has_judged_something_since() -> None:
     before = keyed(found("web-1"))
     for judged, resolved in (({"images"}, True), ({"other"}, False)):
-        (one,) = compare(before, {}, since=THEN, percent_before=None, judged=judged).findings
+        (one,) = compare(before, {}, since=THEN, percent_before=None, judged=judged, hidden=False).findings
         assert (one.before, one.after, one.judged) == (S.NON_COMPLIANT, None, resolved)
 
 
@@ -111,7 +111,7 @@ def findings(states: Mapping[str, S]) -> dict[str, StoredFinding]:
 @given(STATES, STATES)
 def test_the_changes_lead_from_the_one_to_the_other_and_back(before: dict[str, S], after: dict[str, S]) -> None:
     def changes(one: dict[str, S], other: dict[str, S]) -> dict[str, tuple[S | None, S | None]]:
-        made = compare(findings(one), findings(other), since=THEN, percent_before=None, judged={"a"})
+        made = compare(findings(one), findings(other), since=THEN, percent_before=None, judged={"a"}, hidden=False)
         return {each.finding.name: (each.before, each.after) for each in made.findings}
 
     there = changes(before, after)

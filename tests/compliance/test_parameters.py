@@ -216,6 +216,12 @@ def test_each_entry_of_a_list_must_have_the_format() -> None:
     assert value_problem(ports, [80]) == "80 is not a string"
 
 
+@pytest.mark.parametrize("form", ["label", "port", "quantity", "registry"])
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_an_entry_of_a_list_is_not_blank_since_it_would_ask_for_nothing(form: str, blank: str) -> None:
+    assert "is blank" in (value_problem(parameter("asked", T.ARRAY, format=form), [blank]) or "")
+
+
 def test_patterns_are_collected_for_the_engine_from_regexes_and_from_label_values() -> None:
     one = definition(
         "rule",

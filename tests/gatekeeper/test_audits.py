@@ -109,6 +109,8 @@ def test_violations_above_those_that_are_listed_are_a_gap_and_judged(engine: Eng
     ("reported", "reason"),
     [
         ({}, "NotAudited"),
+        ({"auditTimestamp": "2026-09-01T09:59:00"}, "NotAudited"),
+        ({"auditTimestamp": ["2026-09-01T09:59:00Z"]}, "NotAudited"),
         (status(age=STALE_AFTER + timedelta(minutes=1)), "StaleAudit"),
         (status(byPod=[{"id": "p", "errors": [{"code": "x", "message": "wrong"}]}]), "GatekeeperError"),
         (status(byPod=[{"id": "p", "enforced": False}]), "GatekeeperError"),

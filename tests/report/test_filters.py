@@ -15,7 +15,22 @@ from tests.report.scenarios import CLUSTER, FILES, violations
 FILTERS = ("-n shop", "--severity high")
 
 
-@pytest.mark.parametrize("name", ["table", "wide", "markdown", "html", "json", "yaml", "junit", "sarif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "table",
+        "wide",
+        "markdown",
+        "html",
+        "json",
+        "yaml",
+        "junit",
+        "sarif",
+        "prometheus",
+        "policyreport",
+        "openreports",
+    ],
+)
 def test_what_was_left_out_is_named(name: str) -> None:
     report = violations()
     part = replace(report, target=replace(report.target, filters=FILTERS))

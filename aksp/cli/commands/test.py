@@ -63,4 +63,5 @@ def test(
     counts = counted(results)
     if counts[TestOutcome.FAILED]:
         return ExitCode.NON_COMPLIANT
-    return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] else ExitCode.OK
+    # Nothing tested is nothing that passed.
+    return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] or not counts.total() else ExitCode.OK

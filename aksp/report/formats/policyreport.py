@@ -37,6 +37,8 @@ from aksp.yaml_writer import to_yaml
 NAME: Final = "aksp"
 SOURCE: Final = "aksp"
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
+#: The annotation with the options that left something out.
+FILTERS: Final = "policy.aksp.io/filters"
 
 LIMIT_BYTES: Final = 1_000_000
 """Longest JSON of one object; etcd takes requests of 1.5 MiB, and the API server adds its own fields."""
@@ -103,7 +105,7 @@ def policy_reports(
     """
     for part in _parts(report, results, limit):
         yield {
-            **_head(part, kinds),
+            **_head(report, part, kinds),
             "results": [
                 {**entry.shared, "resources": list(entry.resources)} if entry.resources else dict(entry.shared)
                 for entry in part.entries
@@ -121,7 +123,7 @@ def write_policy_reports(report: Report, out: TextIO, style: Style, kinds: Kinds
     last_text = ""
     separator = ""
     for part in _parts(report, wire.shown(report, style.show), LIMIT_BYTES):
-        out.write(separator + to_yaml(_head(part, kinds)) + "results:\n")
+        out.write(separator + to_yaml(_head(report, part, kinds)) + "results:\n")
         separator = "---\n"
         # Remembered by identity: entries keep what they share alive only for as long as their part lives.
         texts.clear()
@@ -205,7 +207,7 @@ def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _
         yield each.resource.namespace, _Entry(known[0], reference, known[1] + size + len(', "resources": '))
 
 
-def _head(part: _Part, kinds: Kinds) -> dict[str, Any]:
+def _head(report: Report, part: _Part, kinds: Kinds) -> dict[str, Any]:
     """An object without its results."""
     name = NAME if part.number == 1 else f"{NAME}-{part.number}"
     found = Counter(entry.shared["result"] for entry in part.entries)
@@ -217,6 +219,9 @@ def _head(part: _Part, kinds: Kinds) -> dict[str, Any]:
     if part.namespace:
         head["metadata"]["namespace"] = part.namespace
     head["metadata"]["labels"] = dict(MANAGED_BY)
+    if report.target.filters:
+        # So that a part does not pass for the whole.
+        head["metadata"]["annotations"] = {FILTERS: _text(" ".join(report.target.filters), LONGEST_PROPERTY)}
     if kinds.source:
         head["source"] = SOURCE
     if part.namespace:

@@ -2,7 +2,8 @@
 
 By Prometheus' text-based exposition format. Names that the add-on has too (aksp.addon.record.metrics) mean the same here.
 Labels are bounded: assignments, definitions, effects, states, and the namespaces in which something was found; never
-objects or images. Every series names its target, so that a folder may hold a file for each of several clusters.
+objects or images. Every series names its target, so that a folder may hold a file for each of several clusters, and the
+options that left something out, so that a part does not pass for the whole.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _Labels = Mapping[str, str]
 def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
     """Write one gauge after the other; the file's name must end in .prom for node_exporter to read it."""
     target = {"target": report.target.name}
+    if report.target.filters:
+        target["filters"] = " ".join(report.target.filters)
     names = [_named(line.assignment, line.reference) for line in report.lines]
     _write(out, "aksp_violations", "What does not comply, by the last scan.", _violations(report), target)
     for unit in ("resources", "containers"):

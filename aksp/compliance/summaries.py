@@ -140,6 +140,7 @@ def initiative_summary(
                 group.name, group.display_name, counts[group.name], [m for m in unjudged if group.name in m.group_names]
             )
             for group in initiative.groups
+            if any(group.name in member.group_names for member in members)  # else all of it is left out
         ],
     )
 

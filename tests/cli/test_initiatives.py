@@ -115,6 +115,20 @@ def test_a_run_is_about_one_member_in_any_case_of_letters_and_one_that_is_not_th
         assert run.code == 2 and f"--assignment {pattern}: no initiative" in run.err and hint in run.err
 
 
+def test_a_group_whose_members_are_all_left_out_is_left_out_too(aksp: Aksp) -> None:
+    aksp.done("assign", "pod-security-restricted")
+    aksp.put("pod.json", POD)
+    report = aksp("compliance", "-f", "pod.json", "--assignment", "*/run-as-non-root", "-o", "json").json
+    assert [one["displayName"] for one in report["assignments"][0]["groups"]] == ["Running as Non-root"]
+
+
+def test_members_stand_close_to_one_another_where_one_says_why_it_is_not_judged(aksp: Aksp) -> None:
+    aksp.put("pod.json", POD)
+    table = aksp("assign", "nsa-hardening", "--what-if", "-f", "pod.json").out.partition("Assignments")[2]
+    lines = table.partition("Groups")[0].strip().splitlines()
+    assert any("matched nothing" in line for line in lines) and lines.count("") == 1  # below the title
+
+
 def test_the_list_of_exemptions_names_the_members_that_alone_are_exempt(assigned: Aksp) -> None:
     assigned.done("exempt", "pod/web", "-n", "shop", "--assignment", "level/NoPrivilegedContainers",
                   "--category", "Waiver", "--until", "30d")  # fmt: skip

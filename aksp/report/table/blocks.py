@@ -71,11 +71,12 @@ class Row:
     """A row of cells. One whose first cell is empty goes on about what the row above is about.
 
     ``heading`` says what it and the rows below it are about, and stretches over all columns. Its
-    lines are one line there, with commas.
+    lines are one line there, with commas. One that is ``below`` belongs to the row above it.
     """
 
     cells: tuple[Cell, ...]
     heading: Cell = ()
+    below: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,6 +57,7 @@ def fit(grid: Grid, width: int | None) -> FittedGrid:
             if whole
             else tuple(_wrap_cell(cell, limit) for cell, limit in zip(row.cells, widths, strict=True)),
             heading=_heading(row.heading, width) if row.heading else (),
+            below=row.below,
         )
         for row in grid.rows
     )

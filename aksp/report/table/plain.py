@@ -91,7 +91,7 @@ def spaced(fitted: FittedGrid) -> Iterator[Row]:
     airy = any(len(cell) > 1 for row in fitted.rows for cell in row.cells)
     empty = Row(cells=tuple(((Span(" "),),) for _ in fitted.widths))
     for at, row in enumerate(fitted.rows):
-        if airy and at and row.cells[0]:
+        if airy and at and row.cells[0] and not row.below:
             yield empty
         yield row
 

@@ -146,7 +146,7 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
         ]
         if definition:
             cells.insert(1, cell(each.definition))
-        rows.append(Row(cells=tuple(cells)))
+        rows.append(Row(cells=tuple(cells), below=bool(each.reference)))
     exempt = "+exempt" if _any_exempt(report) else ""
     note = f"  resources and containers: non-compliant{exempt}/all"
     title = (Span("Assignments", Tone.STRONG), Span(note, Tone.MUTED))

@@ -249,6 +249,12 @@ def test_a_section_of_a_standard_is_no_beginning_of_a_number(aksp: Aksp) -> None
 
 
 def test_help_lists_commands_with_whole_sentences(aksp: Aksp) -> None:
-    for group in ((), ("definitions",), ("assign",), ("addon",)):
+    for group in ((), ("definitions",), ("assign",), ("addon",), ("export",)):
         listed = aksp.done(*group, "--help").out.partition("Commands:\n")[2]
         assert listed and "..." not in listed
+
+
+def test_a_group_alone_shows_its_help(aksp: Aksp) -> None:
+    for group in ("assign", "export", "import", "addon"):
+        run = aksp(group)
+        assert run.code == 2 and run.err == aksp.done(group, "--help").out

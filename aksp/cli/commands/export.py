@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PLACE = 72
 
-app = typer.Typer(help="Write what is assigned for other systems.")
+app = typer.Typer(help="Write what is assigned for other systems.", no_args_is_help=True)
 
 ExportCluster = Annotated[
     str | None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PLACE = 74
 
-app = typer.Typer(help="Read definitions and assignments of other systems into the workspace.")
+app = typer.Typer(help="Read definitions and assignments of other systems into the workspace.", no_args_is_help=True)
 
 
 @app.callback()

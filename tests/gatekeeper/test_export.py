@@ -144,7 +144,7 @@ def test_what_an_exemption_waives_until_its_end_is_told_to_be_exported_then() ->
             ("endless", None),
         )
     )
-    with pytest.raises(InexpressibleError, match="exemption later waives all of it until .*: export again then"):
+    with pytest.raises(InexpressibleError, match=r"exemption later waives all of it until .*: export again then"):
         constraint(ready(target=PROD, exemptions=[ending, later]), PROD)
     assert constraint(ready(target=PROD, exemptions=[ending, endless]), PROD) == "exemption endless waives all of it"
 

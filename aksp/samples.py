@@ -14,6 +14,7 @@ from aksp.catalog.document import Reader
 from aksp.compliance.plan import Plan, make_ready
 from aksp.engine import Engine
 from aksp.errors import InvalidPolicy
+from aksp.inventory.folders import SUFFIXES
 from aksp.inventory.interface import documents_of
 from aksp.inventory.manifests import Manifests
 from aksp.model.assignment import Assignment
@@ -46,7 +47,7 @@ class Sample:
 def samples_of(definition: Definition) -> list[Sample]:
     """The samples of a definition, by their names. Raises InvalidInput for one that is wrong."""
     folder = Path(definition.origin).parent / "samples"
-    return [_read(definition, path) for path in sorted(folder.glob("*.yaml"))]
+    return [_read(definition, path) for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
 
 
 def _read(definition: Definition, path: Path) -> Sample:

@@ -12,7 +12,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ColorWhen
 from aksp.cli.outputs import on_stdout
 from aksp.cli.remembered import chosen, title
-from aksp.compliance.changes import compare, hides, judged_by, left_out, remembered
+from aksp.compliance.changes import compare, hides, judged_by, left_out, remembered, unlisted
 from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
 from aksp.model import times
@@ -61,6 +61,10 @@ def _of_reports(request: DiffRequest) -> Difference:
     for path, report, meaning in zip(request.reports, (before, after), means, strict=True):
         if report.gaps:
             note(f"{path} has {plural(len(report.gaps), 'gap')}: {meaning}")
+    means = "what it does not list may pass for new", "what it does not list is not called resolved"
+    for path, report, meaning in zip(request.reports, (before, after), means, strict=True):
+        if unlisted(report):
+            note(f"{path} does not list all that does not comply, as with --show new: {meaning}")
     if before.target.filters != after.target.filters:
         parts = (" ".join(one.target.filters) or "everything" for one in (before, after))
         note(f"the reports are about other parts, {' and '.join(parts)}: what the first leaves out may pass for new")
@@ -75,7 +79,7 @@ def _of_reports(request: DiffRequest) -> Difference:
             since=before.evaluated_at,
             percent_before=before.compliance_percent,
             judged=judged_by(after),
-            hidden=hides(left_out(before), left_out(after)),
+            hidden=hides(left_out(before), left_out(after)) or unlisted(after) > 0,
         ),
     )
 

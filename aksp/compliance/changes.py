@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
@@ -106,6 +107,20 @@ def left_out(report: Report) -> frozenset[str]:
     """What may keep objects out of a report that are there: the options that choose a part, and gaps."""
     gaps = [f"{gap.reason}: {gap.message}" for gap in report.gaps if gap.reason not in _ABOUT_RULES]
     return frozenset([*report.target.filters, *gaps])
+
+
+def unlisted(report: Report) -> int:
+    """How many resources do not comply that the results leave out, as ``--show new`` does; each counts for each assignment."""
+    bad = ComplianceState.NON_COMPLIANT
+    listed = Counter(
+        name
+        for name, _, _ in {
+            (one.assignment.name, one.resource, one.source.file if one.source else "")
+            for one in report.results
+            if one.state is bad
+        }
+    )
+    return sum(max(0, line.counts.resources[bad] - listed[line.name]) for line in report.judged)
 
 
 def hides(before: Collection[str], now: Collection[str]) -> bool:

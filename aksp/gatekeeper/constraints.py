@@ -14,6 +14,7 @@ from aksp.gatekeeper.names import CONSTRAINTS, MANAGED_BY, OURS, kind_of, legal,
 from aksp.gatekeeper.waived import Waived, waived
 from aksp.model.definition import ResourceKind
 from aksp.model.scope import EVERYWHERE, Scope
+from aksp.model.times import rfc3339
 
 #: What Gatekeeper takes for a name or a pattern (its pkg/wildcard).
 _WILDCARD: Final = re.compile(r"\*?[-:a-z0-9]*\*?")
@@ -50,8 +51,11 @@ def constraint(ready: Ready, cluster: Scope | None) -> Exported | str:
     if isinstance(place, str):
         return place
     given = waived(ready, cluster)
-    if given.everything:
-        return f"exemption {given.everything} waives all of it"
+    if given.everything is not None:
+        told = f"exemption {given.everything.name} waives all of it"
+        if given.everything.expires_on is not None:
+            raise InexpressibleError(f"{told} until {rfc3339(given.everything.expires_on, 'auto')}: export again then")
+        return told
     match, lost = _match(ready, place, given)
     lost += given.lost
     if ready.excluded_containers and "excludedContainers" not in ready.values:

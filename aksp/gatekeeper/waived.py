@@ -20,12 +20,12 @@ _PATTERN: Final = re.compile(r"\*?[-a-z0-9]+\*?")
 class Waived:
     """What the exemptions of an assignment become.
 
-    ``namespaces`` are excluded; ``everything`` is an exemption of all that the assignment judges. ``until`` is when the
-    first exemption ends that was expressed: the exclusion does not.
+    ``namespaces`` are excluded; ``everything`` is the exemption of all that the assignment judges which ends last, if there is
+    one. ``until`` is when the first exemption ends that was expressed: the exclusion does not.
     """
 
     namespaces: tuple[str, ...] = ()
-    everything: str = ""
+    everything: Exemption | None = None
     expressed: tuple[str, ...] = ()
     not_expressed: tuple[str, ...] = ()
     until: str = ""
@@ -38,14 +38,14 @@ def waived(ready: Ready, cluster: Scope | None) -> Waived:
     expressed: list[Exemption] = []
     not_expressed: list[str] = []
     lost: list[str] = []
-    everything = ""
+    everything: Exemption | None = None
     judges_namespaces = any(one.covers("", "Namespace") for one in ready.selection.kinds)
     for exemption in ready.exemptions:
         own, why = _namespaces(exemption, cluster)
         if own and judges_namespaces:
             own, why = [], "it is for what is in a namespace, and excludedNamespaces leave the Namespace itself out too"
         if own is None:
-            everything = everything or exemption.name
+            everything = exemption if everything is None else max(everything, exemption, key=_end)
         elif own:
             namespaces += own
             expressed.append(exemption)
@@ -66,6 +66,11 @@ def waived(ready: Ready, cluster: Scope | None) -> Waived:
         until=rfc3339(min(ends), "auto") if ends else "",
         lost=tuple(lost),
     )
+
+
+def _end(exemption: Exemption) -> tuple[bool, float]:
+    end = exemption.expires_on
+    return end is None, 0 if end is None else end.timestamp()
 
 
 def _namespaces(exemption: Exemption, cluster: Scope | None) -> tuple[list[str] | None, str]:

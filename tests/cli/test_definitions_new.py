@@ -108,6 +108,13 @@ def test_samples_that_are_not_as_they_say_are_told(aksp: Aksp) -> None:
     assert run.out.endswith("0 of 2 samples pass.\n")
 
 
+def test_a_sample_is_judged_with_either_ending_of_yaml(aksp: Aksp) -> None:
+    aksp.done("definitions", "new", "mine")
+    for path in samples(aksp, "mine"):
+        path.rename(path.with_suffix(".yml"))
+    assert aksp.done("definitions", "test", "mine").out.endswith("2 of 2 samples pass.\n")
+
+
 def test_a_rule_that_fails_is_no_pass(aksp: Aksp) -> None:
     aksp.done("definitions", "new", "mine")
     rego = aksp.workspace / "definitions" / "mine" / "policy.rego"

@@ -231,3 +231,12 @@ def test_a_baseline_says_that_gaps_may_hide_what_is_no_longer_found(in_files: Ak
     in_files.put("deploy/b.json", BROKEN)
     err = in_files("compliance", "-f", "deploy", "--fail-on-new").err
     assert "0 new violations, 1 known, 1 no longer found, which gaps may hide" in err
+
+
+def test_what_a_report_of_new_violations_does_not_list_is_not_resolved(in_files: Aksp) -> None:
+    in_files("compliance", "-f", "deploy", "--write-baseline")
+    in_files.put("deploy/c.json", pod("c", privileged=True))
+    in_files("compliance", "-f", "deploy", "--fail-on-new", "--show", "new", "-o", "json=two.json")
+    run = in_files.done("diff", "one.json", "two.json", "-o", "json")
+    assert [one[0] for one in changes(run)] == ["notJudged", "notJudged", "new"]
+    assert "two.json does not list all that does not comply" in run.err

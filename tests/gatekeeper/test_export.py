@@ -135,6 +135,20 @@ def test_exemptions_of_containers_and_objects_are_told_and_those_of_namespaces_a
     ]
 
 
+def test_what_an_exemption_waives_until_its_end_is_told_to_be_exported_then() -> None:
+    ending, later, endless = (
+        exemption(name=name, expires_on=end)
+        for name, end in (
+            ("ending", NOW + timedelta(days=1)),
+            ("later", NOW + timedelta(days=2)),
+            ("endless", None),
+        )
+    )
+    with pytest.raises(InexpressibleError, match=r"exemption later waives all of it until .*: export again then"):
+        constraint(ready(target=PROD, exemptions=[ending, later]), PROD)
+    assert constraint(ready(target=PROD, exemptions=[ending, endless]), PROD) == "exemption endless waives all of it"
+
+
 @pytest.mark.parametrize(
     ("fields", "given", "why"),
     [

@@ -165,7 +165,7 @@ def _tell_places(one: Written, copies: Sequence[Copy], outs: Sequence[Scope], ma
             )
             continue
         made.notes.append(f"assignment {name}: scope {copy.arm if one.scope else '(none said)'} is {place.here}")
-        if place.arm is None and outs:
+        if any(not place.outside(out) for out in outs):
             made.lost.append(f"{one}: whether its notScopes leave out {place.here} is not known: see --scope-map")
 
 

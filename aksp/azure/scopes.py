@@ -18,6 +18,12 @@ class Place:
     here: Scope
     arm: Scope | None = None
 
+    def outside(self, scope: Scope) -> bool:
+        """Whether it is known to lie outside an ARM scope: ids of management groups do not say what is in them."""
+        if self.arm is None or self.arm.meets(scope):
+            return False
+        return all(one.key[:1] == ("subscriptions",) for one in (self.arm, scope))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScopeMap:

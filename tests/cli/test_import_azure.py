@@ -206,6 +206,22 @@ def test_with_a_cluster_named_what_azure_alone_knows_is_not_guessed(aksp: Aksp) 
 
 
 @pytest.mark.parametrize(
+    ("named", "out", "known"),
+    [
+        (SUBSCRIPTION, GROUP, False),  # the cluster may lie in the resource group
+        ("/providers/Microsoft.Management/managementGroups/root", "/subscriptions/2", False),
+        (GROUP, f"{SUBSCRIPTION}/resourceGroups/other", True),
+    ],
+)
+def test_not_scopes_that_may_hold_the_cluster_are_named(aksp: Aksp, named: str, out: str, known: bool) -> None:
+    scope = named if named.startswith("/providers") else SUBSCRIPTION
+    run = imported(aksp, [assignment(scope=scope, notScopes=[out])], "--scope-map", f"{named}=/clusters/prod")
+
+    assert run.code == (0 if known else 4)
+    assert ("whether its notScopes leave out /clusters/prod is not known" in run.err) is not known
+
+
+@pytest.mark.parametrize(
     ("content", "place"),
     [
         ("[1", "azure.json: not JSON"),

@@ -32,6 +32,7 @@ GENERATED = (
 PROPERTIES = (
     "tests/addon/test_any_custom_resource.py",
     "tests/addon/test_fuzzed_requests.py",
+    "tests/azure/test_hostile.py",
     "tests/report/test_names.py",
     "tests/catalog/test_any_text.py",
     "tests/test_yaml_readers.py",

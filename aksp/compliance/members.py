@@ -60,8 +60,8 @@ def unavailable_members(initiative: Initiative, known: Collection[str]) -> list[
     return [one for one in initiative.members if last_segment(one.definition_id).lower() not in known]
 
 
-def version_problem(member: Member, definition: Definition) -> str | None:
-    """Why a definition is not the one in the version that a member asks for, or None."""
+def version_problem(member: Member, definition: Definition | Initiative) -> str | None:
+    """Why a definition, or an initiative, is not the one in the version that a member asks for, or None."""
     if not member.version:
         return None
     there = _versions(member, definition)
@@ -70,7 +70,7 @@ def version_problem(member: Member, definition: Definition) -> str | None:
     return f"it asks for version {member.version} of {definition.slug}, and there is {', '.join(there)}"
 
 
-def _versions(member: Member, definition: Definition) -> tuple[str, ...]:
+def _versions(member: Member, definition: Definition | Initiative) -> tuple[str, ...]:
     """The versions of a definition by the name that a member calls it: Azure's, where it is one of Azure's names."""
     called = last_segment(member.definition_id).lower()
     of_azure = (one.versions for one in definition.azure if called in (one.id.lower(), one.name.lower()))

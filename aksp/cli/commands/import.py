@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,10 @@ from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, Wor
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from aksp.gatekeeper.documents import Documents
-    from aksp.gatekeeper.importing import Import
-    from aksp.model.assignment import Assignment
+    from aksp.model.assignment import Assignment, Exemption
     from aksp.model.scope import Scope
     from aksp.workspace import Workspace
 
@@ -78,8 +79,85 @@ def import_gatekeeper(
         note(f"not the same here: {text}")
     if not made.definitions and not made.assignments:
         raise NothingToJudge("no ConstraintTemplate that can be imported was found")
-    _write(opened, made, replace=replace, dry_run=dry_run)
+    files = {
+        (folder := opened.root / "definitions" / one.slug): {
+            folder / "template.yaml": one.template,
+            folder / "definition.json": _json(one.document),
+        }
+        for one in made.definitions
+    }
+    _write(opened, files, made.assignments, replace=replace, dry_run=dry_run)
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
+
+
+@app.command("azure")
+def import_azure(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders with *.json, or - for standard input.")
+    ],
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="NAME", help="The cluster that all scopes are taken for that no --scope-map says."
+        ),
+    ] = None,
+    scope_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope-map", metavar="ARMID=SCOPE", help="The scope here of what has an ARM id; may be given again."
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite documents that are there with other content.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and write nothing.")] = False,
+    workspace: WorkspaceOption = None,
+) -> ExitCode:
+    """Read Azure's policy definitions, initiatives, assignments and exemptions, as Azure prints them.
+
+    ARM REST, az with -o json, the portal's export and ARM templates are read. What cannot be had is told, and the exit code
+    is 4; all else is imported.
+
+    Example: az policy assignment list -o json | aksp import azure - --cluster prod
+    """
+    from datetime import UTC, datetime
+
+    from aksp.azure.documents import from_paths
+    from aksp.azure.importing import read_import
+    from aksp.azure.scopes import scope_map as read_map
+    from aksp.catalog.common import BUNDLED
+    from aksp.catalog.folder import Folder
+    from aksp.catalog.interface import Catalogs
+    from aksp.engine import Engine
+    from aksp.errors import NothingToJudge
+    from aksp.workspace import Workspace
+
+    scopes = read_map(scope_map or [], cluster)
+    found = from_paths(paths)
+    opened = Workspace.open(workspace, new=True)
+    own = Folder(BUNDLED)
+    with Engine() as engine:
+        made = read_import(engine, found, Catalogs([own], own.initiatives()), opened.catalog, scopes, datetime.now(UTC))
+    if made.others:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(made.others.items()))
+        note(f"left out, not for Kubernetes: {kinds}")
+    for text in made.notes:
+        note(text)
+    for text in made.lost:
+        note(f"not the same here: {text}")
+    folder = opened.root / "definitions"
+    files = {folder / slug: {folder / slug / "definition.json": _json(one)} for slug, one in made.definitions.items()}
+    for slug, one in made.initiatives.items():
+        path = folder / "initiatives" / f"{slug}.json"
+        files[path] = {path: _json(one)}
+    if not files and not made.documents and made.lost:
+        raise NothingToJudge("nothing that can be imported was found")
+    _write(opened, files, made.documents, replace=replace, dry_run=dry_run)
+    return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _found(paths: list[str] | None, choice: ClusterChoice) -> tuple[Documents, Scope | None]:
@@ -92,21 +170,28 @@ def _found(paths: list[str] | None, choice: ClusterChoice) -> tuple[Documents, S
         return from_cluster(connection), Scope.cluster(choice.name_of(connection))
 
 
-def _write(opened: Workspace, made: Import, *, replace: bool, dry_run: bool) -> None:
-    """Definitions, then assignments; when one may not be overwritten, nothing is written."""
+def _write(
+    opened: Workspace,
+    files: Mapping[Path, Mapping[Path, str]],
+    documents: Sequence[Assignment | Exemption],
+    *,
+    replace: bool,
+    dry_run: bool,
+) -> None:
+    """Definitions and initiatives, then all else; when one may not be overwritten, nothing is written.
+
+    ``files`` are those of each definition, by its folder, and the one of each initiative.
+    """
     from aksp.errors import InvalidInput
+    from aksp.model.assignment import Assignment
     from aksp.store.files import write_beside
     from aksp.store.interface import ApplyResult
 
-    files = {}
-    for definition in made.definitions:
-        folder = opened.root / "definitions" / definition.slug
-        document = json.dumps(definition.document, indent=2, ensure_ascii=False) + "\n"
-        files[folder] = {folder / "template.yaml": definition.template, folder / "definition.json": document}
-    there = {one.name: one for one in opened.store.assignments()}
+    saved: list[Assignment | Exemption] = [*opened.store.assignments(), *opened.store.exemptions()]
+    there = {(type(one), one.name): one for one in saved}
     differing = [
-        *(str(folder) for folder, texts in files.items() if any(_differs(path, text) for path, text in texts.items())),
-        *(there[one.name].origin for one in made.assignments if one.name in there and _changed(there[one.name], one)),
+        *(str(place) for place, texts in files.items() if any(_differs(path, text) for path, text in texts.items())),
+        *(old.origin for one in documents if (old := there.get((type(one), one.name))) and _changed(old, one)),
     ]
     if differing and not replace:
         raise InvalidInput(
@@ -114,21 +199,24 @@ def _write(opened: Workspace, made: Import, *, replace: bool, dry_run: bool) -> 
             hint="--replace overwrites them; or name another --workspace",
         )
     suffix = " (dry run)" if dry_run else ""
-    for folder, texts in files.items():
+    for place, texts in files.items():
         new = {path: text for path, text in texts.items() if not path.is_file() or _differs(path, text)}
         change = ApplyResult.UNCHANGED if not new else ApplyResult.CONFIGURED
-        change = change if folder.is_dir() else ApplyResult.CREATED
+        change = change if place.exists() else ApplyResult.CREATED
         for path, text in new.items() if not dry_run else ():
             write_beside(path, text)
-        say(f"policydefinition.policy.aksp.io/{folder.name} {change} ({folder}){suffix}")
-    for one in made.assignments:
+        kind = "policysetdefinition" if place in texts else "policydefinition"
+        say(f"{kind}.policy.aksp.io/{place.stem if place in texts else place.name} {change} ({place}){suffix}")
+    for one in documents:
+        called = f"{'policyassignment' if isinstance(one, Assignment) else 'policyexemption'}.policy.aksp.io/{one.name}"
         if dry_run:
-            change = ApplyResult.CREATED if one.name not in there else ApplyResult.UNCHANGED
-            change = ApplyResult.CONFIGURED if one.name in there and _changed(there[one.name], one) else change
-            say(f"policyassignment.policy.aksp.io/{one.name} {change}{suffix}")
+            old = there.get((type(one), one.name))
+            change = ApplyResult.CREATED if old is None else ApplyResult.UNCHANGED
+            change = ApplyResult.CONFIGURED if old and _changed(old, one) else change
+            say(f"{called} {change}{suffix}")
         else:
-            change, place = opened.store.save(one, replace=replace)
-            say(f"policyassignment.policy.aksp.io/{one.name} {change} ({place})")
+            change, where = opened.store.save(one, replace=replace)
+            say(f"{called} {change} ({where})")
 
 
 def _differs(path: Path, text: str) -> bool:
@@ -136,7 +224,7 @@ def _differs(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() != text.encode()
 
 
-def _changed(there: Assignment, one: Assignment) -> bool:
-    from aksp.store.documents import assignment_document
+def _changed(there: Assignment | Exemption, one: Assignment | Exemption) -> bool:
+    from aksp.store.documents import document_of
 
-    return assignment_document(there) != assignment_document(one)
+    return document_of(there) != document_of(one)

@@ -1,0 +1,1 @@
+"""Azure Policy's own documents, read into a workspace."""

@@ -1,0 +1,192 @@
+"""Azure's definitions and initiatives as those of a workspace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aksp.azure.documents import Written, without_nulls
+from aksp.azure.naming import Ids, numbered, valid
+from aksp.catalog import document, initiatives
+from aksp.catalog.interface import Catalogs, names_of
+from aksp.catalog.template import template_from_base64
+from aksp.compliance.members import last_segment
+from aksp.engine import Engine
+from aksp.errors import InvalidInput, InvalidPolicy
+from aksp.model.definition import Definition
+from aksp.model.initiative import Initiative
+from aksp.workspace import compile_definition
+
+#: Keys of ``details`` that ask for what is not done here, and why.
+_NOT_DONE: Final = {
+    "mutationInfo": "it mutates, and aksp judges alone",
+    "constraint": "its constraint lies at a URL, which is not fetched",
+    "constraintTemplate": "its template lies at a URL, which is not fetched",
+    "constraintInfo": "its constraint is written by itself, which is not read here",
+    "policy": "its Rego is that of the preview, which lies at a URL and is not fetched",
+}
+
+
+class NotImported(Exception):
+    """A document is right, and cannot be had here; the text says why."""
+
+
+class NotForKubernetes(Exception):
+    """A document is about other resources of Azure's."""
+
+
+def of_azure(id: str) -> bool:
+    """Whether an id, or a plain name, may be that of a built-in: those have no scope."""
+    return "/" not in id.strip("/") or id.lower().startswith("/providers/microsoft.authorization/")
+
+
+class DefinitionsRead:
+    """Definitions and initiatives, read one after the other; assignments find them by ``resolved``."""
+
+    def __init__(self, engine: Engine, bundled: Catalogs, there: Catalogs) -> None:
+        self._engine, self._bundled, self._there = engine, bundled, there
+        self._taken = {name for one in (*bundled, *bundled.initiatives) for name in names_of(one)}
+        self._ids = Ids()
+        self._refused = Ids()
+        self._foreign = Ids()
+        self._read: dict[str, Definition | Initiative] = {}
+        self.documents: dict[str, Mapping[str, Any]] = {}
+        """By slug, as they are written."""
+
+    @property
+    def all(self) -> list[Definition | Initiative]:
+        """What was read."""
+        return list(self._read.values())
+
+    def refuse(self, one: Written, why: str) -> None:
+        """Remember why a document is not had."""
+        self._refused.add(one, why)
+
+    def foreign(self, one: Written) -> None:
+        """Remember a document that is not for Kubernetes."""
+        self._foreign.add(one, "")
+
+    def resolved(self, id: str) -> str:
+        """What an id is called here. Raises NotImported, and NotForKubernetes."""
+        if (slug := self._ids.find(id)) is not None:
+            return slug
+        if self._foreign.find(id) is not None:
+            raise NotForKubernetes(id)
+        if (why := self._refused.find(id)) is not None:
+            raise NotImported(f"{last_segment(id)} is not imported: {why}")
+        try:
+            found = (self._bundled if of_azure(id) else self._there).find(id)
+        except InvalidInput as error:
+            raise NotImported(f"{error.what}{f' ({error.hint})' if of_azure(id) and error.hint else ''}") from error
+        if not of_azure(id):
+            if found.slug in {one.slug for one in (*self._bundled, *self._bundled.initiatives)}:
+                raise NotImported(f"there is no definition {id!r}, neither in the workspace nor in what is imported")
+            return found.slug
+        return last_segment(id)
+
+    def definition(self, one: Written, lost: list[str]) -> None:
+        """Read a definition. Raises NotImported, NotForKubernetes, and InvalidInput for one that is wrong."""
+        mode = one.properties.get("mode", "Indexed")
+        if not isinstance(mode, str):
+            raise InvalidPolicy("properties.mode is no text", where=one.where)
+        if mode.lower() == "microsoft.containerservice.data":
+            raise NotImported(_NOT_DONE["policy"])
+        if mode.lower() != document.MODE.lower():
+            raise NotForKubernetes(mode)
+        if self._stands_for(one):
+            return
+        details = (
+            document.Reader({"properties": one.properties}, one.where)
+            .object("properties").object("policyRule").object("then").object("details")
+        )  # fmt: skip
+        for key, why in _NOT_DONE.items():
+            if details.any(key) is not None:
+                raise NotImported(why)
+        info = details.object("templateInfo")
+        if (source := info.text("sourceType")) != "Base64Encoded":
+            url = f" {info.text('url', '')}" if source == "PublicURL" else ""
+            raise NotImported(f"its template is of sourceType {source}{url}, which is not fetched")
+        content = info.text("content")
+        slug = numbered(valid(one.name), {*self._taken, *self._read})
+        written = self._written(one, slug, document.PROPERTIES, lost)
+        try:
+            template = template_from_base64(content, one.where)
+        except InvalidPolicy as error:
+            raise NotImported(str(error.what)) from error
+        try:
+            read = document.definition_from(written, slug=slug, origin=one.where, template=template)
+        except InvalidPolicy as error:
+            if error.what.endswith("is not known"):
+                raise NotImported(error.what) from error
+            raise
+        try:
+            compile_definition(self._engine, read)
+        except InvalidPolicy as error:
+            raise NotImported(str(error)) from error
+        self._keep(one, slug, read, written)
+
+    def initiative(self, one: Written, lost: list[str]) -> None:
+        """Read an initiative; raises as for a definition. A member that is not had is told, and the others work."""
+        if self._stands_for(one):
+            return
+        members, had, outside = [], 0, []
+        taken: set[str] = set()
+        for at, entry in enumerate(_objects(one, "policyDefinitions")):
+            member = without_nulls(entry)
+            wanted = member.get("policyDefinitionId")
+            if not isinstance(wanted, str) or not wanted.strip("/ "):
+                raise InvalidInput(f"properties.policyDefinitions[{at}].policyDefinitionId is no id", where=one.where)
+            reference = member.setdefault("policyDefinitionReferenceId", numbered(last_segment(wanted), taken))
+            taken.add(str(reference))
+            if isinstance(reference, str) and re.search(r"[\s/]", reference):
+                raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a blank or a slash")
+            try:
+                member["policyDefinitionId"] = self.resolved(wanted)
+                had += 1
+            except NotForKubernetes:
+                outside.append(f"{one}: member {reference} is not for Kubernetes")
+            except NotImported as error:
+                outside.append(f"{one}: member {reference} cannot be had: {error}")
+            members.append(member)
+        if not had and members:
+            if all(text.endswith("is not for Kubernetes") for text in outside):
+                raise NotForKubernetes(one.name)
+            raise NotImported(f"none of its members can be had: {outside[0].partition(': ')[2]}")
+        groups = [without_nulls(entry) for entry in _objects(one, "policyDefinitionGroups")]
+        slug = numbered(valid(one.name), {*self._taken, *self._read})
+        written = self._written(one, slug, initiatives.PROPERTIES, lost)
+        written["properties"] |= {"policyDefinitions": members}
+        written["properties"] |= {"policyDefinitionGroups": groups} if groups else {}
+        read = initiatives.initiative_from(written, slug=slug, origin=one.where)
+        lost += outside
+        self._keep(one, slug, read, written)
+
+    def _stands_for(self, one: Written) -> bool:
+        """Whether it is a built-in that a rule here stands for. Raises NotImported for a built-in that none does."""
+        if str(one.properties.get("policyType")).lower() not in ("builtin", "static"):
+            return False
+        try:
+            self._bundled.find(one.name)
+        except InvalidInput as error:
+            raise NotImported(f"no rule here stands for this built-in: {error.what}") from error
+        return True
+
+    def _written(self, one: Written, slug: str, known: tuple[str, ...], lost: list[str]) -> dict[str, Any]:
+        lost += [f"{one}: {key} is not known, and left out" for key in one.properties if key not in known]
+        kept = {key: value for key, value in one.properties.items() if key in known}
+        # Names of definitions are found in any case; one that is numbered is not found by Azure's.
+        name = one.name if valid(one.name) == slug else slug
+        return {"name": name, "properties": kept}
+
+    def _keep(self, one: Written, slug: str, read: Definition | Initiative, written: Mapping[str, Any]) -> None:
+        self._ids.add(one, slug)
+        self._read[slug] = read
+        self.documents[slug] = written
+
+
+def _objects(one: Written, key: str) -> list[Mapping[str, Any]]:
+    value = one.properties.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        raise InvalidInput(f"properties.{key} is no list of objects", where=one.where)
+    return value

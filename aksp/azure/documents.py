@@ -1,0 +1,236 @@
+"""Azure's policy documents, taken out of whatever they are wrapped in: ARM REST, ``az``, the portal, ARM templates."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from aksp.azure.expressions import Expressions, NotKnown
+from aksp.errors import InvalidInput
+from aksp.model.json_text import decode_held
+from aksp.yaml_reader import read_file
+
+STANDARD_INPUT: Final = "standard input"
+#: The deepest document that is read: as deep as a workspace's own may be.
+_DEEPEST: Final = 100
+#: What stands beside ``properties``. ``az`` prints the properties among these.
+_BESIDE: Final = (
+    "id", "name", "type", "systemData", "apiVersion", "location", "identity", "dependsOn", "condition", "copy", "comments",
+    "tags", "resourceGroup", "existing", "properties",
+)  # fmt: skip
+
+
+class Kind(StrEnum):
+    """The kinds of policy documents, as the types of Microsoft.Authorization."""
+
+    DEFINITION = "policyDefinitions"
+    INITIATIVE = "policySetDefinitions"
+    ASSIGNMENT = "policyAssignments"
+    EXEMPTION = "policyExemptions"
+
+
+#: What a document of a kind has that none of another has.
+_SHAPES: Final = {
+    "policyRule": Kind.DEFINITION,
+    "policyDefinitions": Kind.INITIATIVE,
+    "exemptionCategory": Kind.EXEMPTION,
+    "policyAssignmentId": Kind.EXEMPTION,
+    "policyDefinitionId": Kind.ASSIGNMENT,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """One document. ``scope`` is the ARM scope that it is at, empty where it does not say; ``where`` file and JSON path."""
+
+    kind: Kind
+    name: str
+    scope: str
+    properties: Mapping[str, Any]
+    where: str
+
+    @property
+    def id(self) -> str:
+        """Its ARM id in lower case; empty where its scope is not known. Built-ins have no scope."""
+        if not self.scope:
+            return ""
+        return f"{self.scope.rstrip('/')}/providers/microsoft.authorization/{self.kind}/{self.name}".lower()
+
+    def __str__(self) -> str:
+        return f"{self.kind.removesuffix('s')} {self.name}"
+
+
+@dataclass(kw_only=True, slots=True)
+class Documents:
+    """What was found. ``lost`` says what could not be read and why, ``others`` counts resources that are no policies."""
+
+    found: list[Written] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+
+
+def from_paths(paths: Sequence[str]) -> Documents:
+    """The documents of files, of folders' ``*.json``, and of ``-``. Raises InvalidInput for what is none of Azure's."""
+    documents = Documents()
+    for path in paths:
+        if path == "-":
+            data = sys.stdin.buffer.read()
+            try:
+                _read(data.decode("utf-8-sig"), STANDARD_INPUT, documents)
+            except UnicodeDecodeError as error:
+                raise InvalidInput("is no UTF-8", where=STANDARD_INPUT) from error
+        elif Path(path).is_dir():
+            files = sorted(Path(path).rglob("*.json"))
+            if not files:
+                raise InvalidInput("has no file *.json", where=path)
+            for file in files:
+                _read(read_file(file), str(file), documents)
+        else:
+            _read(read_file(Path(path)), path, documents)
+    return documents
+
+
+def _read(text: str, file: str, documents: Documents) -> None:
+    try:
+        value = decode_held(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair has no place in a file
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"not JSON: {error}", where=file, hint="-o json prints it with az") from error
+    _Walk(documents, file).walk(value, "$", None, 0)
+
+
+def without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without the members that are null: ``az`` prints one for each that is not set."""
+    return {key: entry for key, entry in value.items() if entry is not None}
+
+
+class _Walk:
+    """Goes through the wrappings of one file."""
+
+    def __init__(self, documents: Documents, file: str) -> None:
+        self._into, self._file = documents, file
+
+    def _at(self, path: str) -> str:
+        return f"{self._file}: {path}"
+
+    def walk(self, value: Any, path: str, template: Expressions | None, depth: int) -> None:
+        """Find the documents in a value. Raises InvalidInput for what is none, and no wrapping of any."""
+        if depth > _DEEPEST:
+            raise InvalidInput("is nested too deep", where=self._at(path))
+        if isinstance(value, list):
+            for at, entry in enumerate(value):
+                self.walk(entry, f"{path}[{at}]", template, depth + 1)
+            return
+        if not isinstance(value, Mapping):
+            raise InvalidInput("is no object, expected a policy document of Azure's", where=self._at(path))
+        if _is_template(value):
+            self._template(value, path, Expressions(value), depth)
+        elif isinstance(value.get("value"), list) and "properties" not in value:
+            if value.get("nextLink"):
+                self._into.lost.append(f"{self._at(path)}: the list goes on at its nextLink, which is not fetched")
+            self.walk(value["value"], f"{path}.value", template, depth + 1)
+        else:
+            self._resource(value, path, template, depth)
+
+    def _template(self, value: Mapping[str, Any], path: str, expressions: Expressions, depth: int) -> None:
+        resources = value["resources"]
+        if isinstance(resources, Mapping):  # with symbolic names, as Bicep writes them
+            for name, entry in resources.items():
+                self.walk(entry, f"{path}.resources.{name}", expressions, depth + 1)
+        else:
+            self.walk(resources, f"{path}.resources", expressions, depth + 1)
+
+    def _resource(self, value: Mapping[str, Any], path: str, template: Expressions | None, depth: int) -> None:
+        kind = _kind_of(value)
+        inner = value.get("properties")
+        if kind is None:
+            if isinstance(inner, Mapping) and _is_template(inner.get("template")):
+                # A deployment within one: what it passes on as parameters is not followed.
+                nested = inner["template"]
+                self._template(nested, f"{path}.properties.template", Expressions({}), depth + 1)
+                return
+            if isinstance(found := value.get("type"), str) and found:
+                self._into.others[found] = self._into.others.get(found, 0) + 1
+                return
+            raise InvalidInput(
+                "is no definition, initiative, assignment or exemption of Azure's", where=self._at(path),
+                hint="expected policyRule, policyDefinitions, policyDefinitionId or policyAssignmentId in its properties",
+            )  # fmt: skip
+        if template is not None:
+            for key in ("copy", "condition"):
+                if value.get(key) not in (None, True):
+                    self._lost(kind, value, path, f"{path}.{key} of a template is not evaluated")
+                    return
+            try:
+                value = template.resolved(value, path)
+            except NotKnown as error:
+                self._lost(kind, value, path, str(error))
+                return
+            inner = value.get("properties")
+        if "properties" in value and not isinstance(inner, Mapping):
+            raise InvalidInput("is no object", where=self._at(f"{path}.properties"))
+        properties = inner if isinstance(inner, Mapping) else {k: v for k, v in value.items() if k not in _BESIDE}
+        properties = without_nulls(properties)
+        own = _text(value.get("id"), self._at(f"{path}.id"))
+        scope = _scope_of(own) or _text(properties.get("scope"), self._at(f"{path}.scope"))
+        scope = scope or _text(value.get("scope"), self._at(f"{path}.scope"))
+        properties.pop("scope", None)
+        name = _text(value.get("name"), self._at(f"{path}.name")) or own.rstrip("/").rpartition("/")[2]
+        # A template names a resource within another by the names of both.
+        name = name.rpartition("/")[2]
+        if not name and path == "$" and self._file != STANDARD_INPUT:
+            name = Path(self._file).stem
+        if not name.strip():
+            raise InvalidInput("is missing", where=self._at(f"{path}.name"), hint="each document needs name or id")
+        self._into.found.append(Written(kind=kind, name=name, scope=scope, properties=properties, where=self._at(path)))
+
+    def _lost(self, kind: Kind, value: Mapping[str, Any], path: str, why: str) -> None:
+        name = value.get("name")
+        called = name if isinstance(name, str) else path
+        self._into.lost.append(f"{kind.removesuffix('s')} {called}: not imported: {why} ({self._file})")
+
+
+def _is_template(value: Any) -> bool:
+    """Whether it is an ARM template, which names its schema; Bicep's compiler writes one."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("resources"), list | Mapping)
+        and "deploymentTemplate.json" in str(value.get("$schema")).replace("DeploymentTemplate", "deploymentTemplate")
+    )
+
+
+def _kind_of(value: Mapping[str, Any]) -> Kind | None:
+    written = [str(value.get("type")).rpartition("/")[2], *reversed(list(_segments(value.get("id"))))]
+    for segment in written:
+        for kind in Kind:
+            if segment.lower() == kind.lower():
+                return kind
+    inner = value.get("properties")
+    body = inner if isinstance(inner, Mapping) else value
+    if isinstance(value.get("type"), str) and "/" in value["type"]:
+        return None
+    return next((kind for key, kind in _SHAPES.items() if key in body), None)
+
+
+def _segments(text: Any) -> Iterator[str]:
+    if isinstance(text, str):
+        yield from text.split("/")[-2:-1]
+
+
+def _scope_of(own: str) -> str:
+    """The scope of an ARM id of a policy document; empty for that of a built-in."""
+    at = own.lower().rfind("/providers/microsoft.authorization/")
+    return own[:at] if at > 0 else ""
+
+
+def _text(value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput("is no text", where=where)
+    return value

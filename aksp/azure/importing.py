@@ -1,0 +1,209 @@
+"""Azure's documents as those of a workspace, each checked; what cannot be had is named, and harms no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from aksp.assigned import check_assigned
+from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
+from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported
+from aksp.azure.documents import Documents, Kind, Written
+from aksp.azure.naming import Ids, distinct, numbered, valid
+from aksp.azure.scopes import Place, ScopeMap
+from aksp.catalog.interface import Catalogs
+from aksp.compliance.members import version_problem
+from aksp.engine import Engine
+from aksp.errors import InvalidInput
+from aksp.model.assignment import Assignment, Exemption
+from aksp.model.initiative import Initiative, Member
+from aksp.model.scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """An imported assignment, the ARM scope that it had, and the place that it is for; without one at its ARM scope."""
+
+    assignment: Assignment
+    arm: Scope
+    place: Place | None
+
+
+@dataclass(kw_only=True, slots=True)
+class Import:
+    """What is to be written. ``lost`` is what of the documents is not in it, ``notes`` what else is to be known."""
+
+    definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    initiatives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    copies: list[Copy] = field(default_factory=list)
+    exemptions: list[Exemption] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> Sequence[Assignment | Exemption]:
+        """The assignments, and the exemptions."""
+        return [*(one.assignment for one in self.copies), *self.exemptions]
+
+
+def read_import(
+    engine: Engine, found: Documents, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime
+) -> Import:
+    """All that was found. ``there`` are the workspace's definitions and aksp's own, ``bundled`` the latter alone.
+
+    Raises InvalidInput for a document that is wrong.
+    """
+    made = Import(lost=list(found.lost), others=dict(found.others))
+    documents = distinct(found.found, made.lost)
+    read = DefinitionsRead(engine, bundled, there)
+    for kind, reader in ((Kind.DEFINITION, read.definition), (Kind.INITIATIVE, read.initiative)):
+        for one in documents:
+            if one.kind is not kind:
+                continue
+            try:
+                reader(one, made.lost)
+            except NotForKubernetes:
+                read.foreign(one)
+                _count(made, one)
+            except NotImported as error:
+                read.refuse(one, str(error))
+                made.lost.append(f"{one}: not imported: {error}")
+    sets = {one.slug for one in read.all if isinstance(one, Initiative)}
+    made.initiatives = {slug: document for slug, document in read.documents.items() if slug in sets}
+    made.definitions = {slug: document for slug, document in read.documents.items() if slug not in sets}
+    known = _catalog(read, bundled, there)
+    ids = Ids()
+    by_name: dict[str, list[Copy]] = {}
+    for one in documents:
+        if one.kind is Kind.ASSIGNMENT:
+            copies = _assignment(one, made, read, known, scopes, now)
+            if copies:
+                ids.add(one, copies[0].assignment.name)
+                by_name[copies[0].assignment.name] = copies
+    for one in documents:
+        if one.kind is Kind.EXEMPTION:
+            _exemption(one, made, ids, by_name)
+    return made
+
+
+def _catalog(read: DefinitionsRead, bundled: Catalogs, there: Catalogs) -> Catalogs:
+    """What assignments may name once all is imported: what is read now stands before what was there."""
+    new = {one.slug for one in read.all}
+    mine = [one for one in read.all if not isinstance(one, Initiative)]
+    old = [one for one in there if one.slug not in new]
+    sets = [one for one in there.initiatives if one.slug not in new]
+    return Catalogs([old, mine], [*sets, *(one for one in read.all if isinstance(one, Initiative))])
+
+
+def _count(made: Import, one: Written) -> None:
+    made.others[one.kind] = made.others.get(one.kind, 0) + 1
+
+
+def _assignment(
+    one: Written, made: Import, read: DefinitionsRead, known: Catalogs, scopes: ScopeMap, now: datetime
+) -> list[Copy]:
+    """An assignment for each place that it reaches."""
+    definition_id = one.properties.get("policyDefinitionId")
+    if not isinstance(definition_id, str) or not definition_id.strip("/ "):
+        raise InvalidInput("properties.policyDefinitionId is no id", where=one.where)
+    lost: list[str] = []
+    try:
+        assignment = assignment_of(one, read.resolved(definition_id), lost)
+        outs = left_out(one)
+        if not one.scope and scopes.cluster is None:
+            raise NotImported("neither it nor its id says its scope; --cluster gives it one")
+        arm = arm_scope(one.scope or "/", one.where, "properties.scope")
+        places: list[Place | None] = [*scopes.reached(arm, outs)]
+        if not places and scopes.holds_any(arm):
+            raise NotImported("its notScopes leave out all that its scope reaches here")
+        places = places or [None]
+        target = known.find(assignment.definition_id)
+        version = one.properties.get("definitionVersion") or ""
+        if not isinstance(version, str):
+            raise InvalidInput("properties.definitionVersion is no text", where=one.where)
+        member = Member(reference="", definition_id=assignment.definition_id, version=version)
+        if problem := version_problem(member, target):
+            raise NotImported(problem)
+        taken = {each.assignment.name for each in made.copies}
+        copies = []
+        for place in places:
+            scope = place.here if place else arm
+            kept = [out for out in outs if place is None or place.here.covers(out)]
+            wanted = valid(one.name) if len(places) == 1 else valid(f"{one.name}-{scope.path.rpartition('/')[2]}")
+            name = numbered(wanted, taken)
+            taken.add(name)
+            copy = replace(assignment, name=name, scope=scope, not_scopes=tuple(kept), origin=one.where)
+            _, missing = check_assigned(copy, target, known, now)
+            lost += [f"{one}: member {each.assignment.reference}: {each.problem}" for each in missing]
+            copies.append(Copy(assignment=copy, arm=arm, place=place))
+    except NotForKubernetes:
+        _count(made, one)
+        return []
+    except NotImported as error:
+        made.lost.append(f"{one}: not imported: {error}")
+        return []
+    except InvalidInput as error:
+        if error.where == one.where and "assignment '" not in error.what:
+            raise  # the document is wrong, and not what it says of its definition
+        made.lost.append(f"{one}: not imported: {error.what}")
+        return []
+    made.lost += dict.fromkeys(lost)
+    _tell_places(one, copies, outs, made)
+    made.copies += copies
+    return copies
+
+
+def _tell_places(one: Written, copies: Sequence[Copy], outs: Sequence[Scope], made: Import) -> None:
+    for copy in copies:
+        name, place = copy.assignment.name, copy.place
+        if place is None:
+            made.lost.append(
+                f"{one}: its scope {copy.arm} is kept, and reaches no cluster here: see --scope-map, --cluster"
+            )
+            continue
+        made.notes.append(f"assignment {name}: scope {copy.arm if one.scope else '(none said)'} is {place.here}")
+        if any(not place.outside(out) for out in outs):
+            made.lost.append(f"{one}: whether its notScopes leave out {place.here} is not known: see --scope-map")
+
+
+def _exemption(one: Written, made: Import, ids: Ids, by_name: Mapping[str, Sequence[Copy]]) -> None:
+    """An exemption for each copy of its assignment that lies in its scope."""
+    try:
+        exemption = exemption_of(one, made.lost)
+        found = ids.find(exemption.assignment)
+        if found is None:
+            raise NotImported(f"its assignment {exemption.assignment} is not imported")
+        copies = by_name[found]
+        scope = arm_scope(one.scope, one.where, "id") if one.scope else None
+        inside = [copy for copy in copies if _exempt(scope, copy)]
+        if not inside:
+            raise NotImported(
+                f"whether its scope {scope} holds what its assignment reaches is not known: see --scope-map"
+            )
+    except NotImported as error:
+        made.lost.append(f"{one}: not imported: {error}")
+        return
+    if len(inside) < len(copies):
+        made.notes.append(f"exemption {one.name}: holds for {', '.join(copy.assignment.name for copy in inside)}")
+    for copy in inside:
+        wanted = valid(one.name) if len(copies) == 1 else valid(f"{one.name}-{copy.assignment.name}")
+        at = copy.assignment.scope if copy.place or scope is None else scope
+        made.exemptions.append(
+            replace(
+                exemption,
+                name=numbered(wanted, {each.name for each in made.exemptions}),
+                assignment=copy.assignment.name,
+                scope=at,
+                origin=one.where,
+            )
+        )
+
+
+def _exempt(scope: Scope | None, copy: Copy) -> bool:
+    """Whether an exemption's ARM scope holds the place that a copy is for. One at no scope is where its assignment is."""
+    if scope is None or copy.place is None:
+        return True
+    return scope.covers(copy.place.arm or copy.arm)

@@ -1,0 +1,64 @@
+"""Which clusters lie at an ARM scope, as far as it is said: Azure's ids do not name a context of a kubeconfig."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aksp.compliance.reach import check_scope
+from aksp.errors import InvalidInput
+from aksp.model.assignment import Assignment
+from aksp.model.scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A scope here, and the ARM id that it has; None where all ARM scopes are taken for it."""
+
+    here: Scope
+    arm: Scope | None = None
+
+    def outside(self, scope: Scope) -> bool:
+        """Whether it is known to lie outside an ARM scope: ids of management groups do not say what is in them."""
+        if self.arm is None or self.arm.meets(scope):
+            return False
+        return all(one.key[:1] == ("subscriptions",) for one in (self.arm, scope))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScopeMap:
+    """The places that were named. ``cluster`` is where a scope lies that no place is in."""
+
+    places: Sequence[Place] = ()
+    cluster: Scope | None = None
+
+    def reached(self, scope: Scope, left_out: Sequence[Scope]) -> list[Place]:
+        """The places that an ARM scope reaches, and its notScopes do not leave out."""
+        inside = [one for one in self.places if one.arm is not None and scope.covers(one.arm)]
+        if not inside and self.cluster is not None:
+            return [Place(here=self.cluster)]
+        return [one for one in inside if one.arm and not any(out.covers(one.arm) for out in left_out)]
+
+    def holds_any(self, scope: Scope) -> bool:
+        """Whether a place lies in an ARM scope."""
+        return any(one.arm is not None and scope.covers(one.arm) for one in self.places)
+
+
+def scope_map(written: Sequence[str], cluster: str | None) -> ScopeMap:
+    """Read ``ARMID=SCOPE``. Raises InvalidInput."""
+    places = []
+    for text in written:
+        arm, equals, here = text.partition("=")
+        try:
+            if not equals:
+                raise ValueError("expected ARMID=SCOPE")
+            place = Place(arm=Scope.parse(arm), here=Scope.parse(here))
+            check_scope(Assignment(name="", definition_id="", scope=place.here))
+        except ValueError as error:
+            raise InvalidInput(
+                f"--scope-map {text!r}: {error}",
+                hint="e.g. --scope-map /subscriptions/ID/resourceGroups/RG/providers/Microsoft.ContainerService"
+                "/managedClusters/prod=/clusters/prod",
+            ) from error
+        places.append(place)
+    return ScopeMap(places=places, cluster=Scope.cluster(cluster) if cluster else None)

@@ -1,0 +1,95 @@
+"""Whatever stands anywhere in a document of Azure's, it is imported, told or refused; nothing ends in a bug."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aksp.azure.documents import from_paths
+from aksp.azure.importing import read_import
+from aksp.azure.scopes import scope_map
+from aksp.engine import Engine
+from aksp.errors import InvalidInput
+from aksp.model.assignment import Assignment
+from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
+from aksp.workspace import catalog_of
+from tests.azure.builders import CLUSTER, WRAPPINGS, estate, text
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+VALUES: list[Any] = [
+    None,
+    3,
+    -1.5,
+    "",
+    "x",
+    "/",
+    "[x]",
+    "[[x",
+    [],
+    {},
+    [1],
+    ["x"],
+    [[]],
+    {"a": 1},
+    True,
+    "a\0b",
+    "é" * 300,
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as running:
+        yield running
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each container in a value with each of its keys."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from places(value[key])
+
+
+def changes(wrapping: str) -> Iterator[Any]:
+    """Documents of the estate with one place after the other replaced, in an order of chance."""
+    whole = WRAPPINGS[wrapping](estate())
+    seed = int(os.environ.get("AKSP_FUZZ_SEED", "1"))
+    chance = random.Random(f"{seed}/{wrapping}")
+    for at in chance.sample(range(count := len(list(places(whole)))), min(count, 60)):
+        changed = copy.deepcopy(whole)
+        holder, key = list(places(changed))[at]
+        holder[key] = chance.choice(VALUES)
+        yield changed
+
+
+@pytest.mark.parametrize("wrapping", sorted(WRAPPINGS))
+def test_anything_anywhere_is_imported_told_or_refused(wrapping: str, engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "azure.json"
+    known = catalog_of(tmp_path / "none")
+    scopes = scope_map([f"{CLUSTER}=/clusters/prod"], None)
+    imported, wheres = 0, []
+    for changed in changes(wrapping):
+        file.write_text(text(changed))
+        try:
+            made = read_import(engine, from_paths([str(file)]), known, known, scopes, NOW)
+        except InvalidInput as error:
+            wheres.append(str(error.where))
+            continue
+        imported += 1
+        for one in made.documents:
+            # What is written is read again as the same.
+            if isinstance(one, Assignment):
+                assert assignment_from(assignment_document(one), one.origin) == one
+            else:
+                assert exemption_from(exemption_document(one), one.origin) == one
+    assert imported and wheres
+    # Each says the file.
+    assert all(where.startswith(str(file)) for where in wheres)

@@ -1,0 +1,251 @@
+"""aksp import azure: whatever Azure's documents are wrapped in, the workspace judges as they say."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.azure.builders import (
+    CLUSTER,
+    GROUP,
+    NO_PRIVILEGE,
+    SUBSCRIPTION,
+    WRAPPINGS,
+    assignment,
+    definition,
+    estate,
+    exemption,
+    id_of,
+    initiative,
+    rest,
+    template,
+    text,
+)  # fmt: skip
+from tests.cli.conftest import Aksp, Run
+
+MAPPED = ("--scope-map", f"{CLUSTER}=/clusters/prod")
+
+
+def imported(aksp: Aksp, found: Any, *options: str, into: str = "ws") -> Run:
+    return aksp("import", "azure", aksp.put("azure.json", text(found)), "--workspace", into, *options)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()}
+
+
+def document(aksp: Aksp, path: str) -> Any:
+    return yaml.safe_load((aksp.workspace / path).read_text())
+
+
+@pytest.mark.parametrize("wrapping", sorted(set(WRAPPINGS) - {"rest"}))
+def test_each_wrapping_gives_the_same_workspace(aksp: Aksp, wrapping: str) -> None:
+    assert imported(aksp, rest(estate()), *MAPPED, into="rest").code == 0
+    run = imported(aksp, WRAPPINGS[wrapping](estate()), *MAPPED, into="other")
+
+    assert run.code == 0, run.err
+    assert files(aksp.folder / "other") == files(aksp.folder / "rest")
+    assert len(files(aksp.folder / "rest")) == 6
+
+
+def test_a_folder_and_standard_input_give_the_same_workspace(aksp: Aksp) -> None:
+    for at, one in enumerate(estate()):
+        aksp.put(f"exported/{at}/x.json", text(one))
+    assert aksp("import", "azure", "exported", "--workspace", "a", *MAPPED).code == 0
+    assert aksp("import", "azure", "-", "--workspace", "b", *MAPPED, stdin=text(estate())).code == 0
+
+    assert files(aksp.folder / "a") == files(aksp.folder / "b")
+
+
+def test_the_same_again_changes_nothing_and_a_dry_run_writes_nothing(aksp: Aksp) -> None:
+    run = imported(aksp, estate(), *MAPPED, "--dry-run")
+    assert run.code == 0 and not files(aksp.workspace)
+
+    assert imported(aksp, estate(), *MAPPED).code == 0
+    before = files(aksp.workspace)
+    run = imported(aksp, estate(), *MAPPED)
+
+    assert run.code == 0
+    assert [line.split()[1] for line in run.out.splitlines()] == ["unchanged"] * 6
+    assert files(aksp.workspace) == before
+
+
+def test_other_content_needs_replace(aksp: Aksp) -> None:
+    imported(aksp, [assignment()], *MAPPED)
+    before = files(aksp.workspace)
+    changed = [assignment(enforcementMode="Default")]
+    assert imported(aksp, changed, *MAPPED).code == 2 and files(aksp.workspace) == before
+    assert imported(aksp, changed, *MAPPED, "--replace").code == 0
+    assert document(aksp, "assignments/shop-privileged.yaml")["spec"]["enforcementMode"] == "Default"
+
+
+def test_what_is_imported_judges(aksp: Aksp) -> None:
+    found = [one for one in estate() if one["name"] != "Until Mirror"]
+    assert imported(aksp, found, *MAPPED).code == 0
+    container = {"name": "c", "image": "i", "securityContext": {"privileged": True}}
+    for name, namespace in (("a", "shop"), ("b", "legacy")):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace},
+               "spec": {"containers": [container]}}  # fmt: skip
+        aksp.put(f"pods/{name}.json", pod)
+    run = aksp.judge("pods")
+
+    states = sorted((one["assignment"], one["resource"]["name"], one["state"]) for one in run.json["results"])
+    assert states == [
+        ("shop-privileged", "a", "NonCompliant"),  # legacy is excluded
+        ("shop-set", "a", "Exempt"),
+        ("shop-set", "b", "Exempt"),  # its other member is overridden as disabled
+    ]
+
+
+def test_names_are_made_valid_and_those_that_collide_are_numbered(aksp: Aksp) -> None:
+    other = definition("no-privileged")
+    found = [
+        other, definition("Require Team"), definition("require-team"),
+        assignment(policyDefinitionId=other["id"], definitionVersion="1.*.*", parameters={"label": {"value": "x"}}),
+        assignment("SHOP privileged"), assignment("shop-Privileged", scope=GROUP),
+    ]  # fmt: skip
+    run = imported(aksp, found, *MAPPED)
+
+    assert run.code == 0, run.err
+    assert {one.name for one in (aksp.workspace / "definitions").iterdir()} == {
+        "no-privileged-2", "require-team", "require-team-2",
+    }  # fmt: skip
+    names = {one.stem: document(aksp, f"assignments/{one.name}") for one in (aksp.workspace / "assignments").iterdir()}
+    assert set(names) == {"shop-privileged", "shop-privileged-2", "shop-privileged-3"}
+    # A definition of one's own is not taken for the rule here that has its name.
+    ids = {one["spec"]["policyDefinitionId"] for one in names.values()}
+    assert ids == {"no-privileged-2", NO_PRIVILEGE.rpartition("/")[2]}
+    assert aksp("definitions", "list").code == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "said", "written"),
+    [
+        ([assignment(resourceSelectors=[{"name": "s", "selectors": []}])], "Shop-Privileged: resourceSelectors", 1),
+        ([assignment(definitionVersion="3.*.*")], "asks for version 3.*.*", 0),
+        ([assignment(overrides=[{"kind": "policyVersion", "value": "9.1.*"}])], "overrides[0] is of kind policyVersion", 1),
+        ([assignment(somethingNew=1)], "somethingNew is not known", 1),
+        ([assignment(policyDefinitionId=id_of("policyDefinitions", "no-privileged"))], "neither in the workspace", 0),
+        ([assignment(parameters={"nothing": {"value": 1}})], "nothing", 0),
+        ([assignment(notScopes=[GROUP])], "its notScopes leave out all", 0),
+        ([assignment(enforcementMode="Enroll")], "'Enroll' is not known", 0),
+        ([exemption()], "is not imported", 0),
+        ([assignment(), exemption(resourceSelectors=[{"name": "s"}])], "without which it would waive more", 1),
+        ([definition(templateInfo={"sourceType": "PublicURL", "url": "https://x.invalid/t"})], "https://x.invalid/t", 0),
+        ([definition(mutationInfo={})], "mutates", 0),
+        ([definition(templateInfo={"sourceType": "Base64Encoded", "content": "eDogeQ=="})], "not a ConstraintTemplate", 0),
+        ({"value": [assignment()], "nextLink": "https://x.invalid"}, "nextLink", 1),
+        ([initiative()], "member team cannot be had", 1),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_had_is_named_and_the_rest_works(aksp: Aksp, found: Any, said: str, written: int) -> None:
+    good = assignment("good")
+    wrapped = {**found, "value": [*found["value"], good]} if isinstance(found, dict) else [*found, good]
+    run = imported(aksp, wrapped, *MAPPED)
+
+    assert run.code == 4
+    assert said in run.err
+    assert len(files(aksp.workspace)) == written + 1
+
+
+def test_what_is_not_for_kubernetes_is_counted_and_no_loss(aksp: Aksp) -> None:
+    other = definition("Storage")
+    other["properties"] |= {"mode": "Indexed", "policyRule": {"if": {}, "then": {"effect": "audit"}}}
+    found = [other, assignment("Storage", policyDefinitionId=other["id"]), assignment()]
+    run = imported(aksp, found, *MAPPED)
+
+    assert run.code == 0, run.err
+    assert "policyAssignments (1), policyDefinitions (1)" in run.err
+    assert len(files(aksp.workspace)) == 1
+
+
+def test_an_expression_that_only_a_deployment_resolves_is_named_and_not_guessed(aksp: Aksp) -> None:
+    made = template([assignment(), assignment("other")])
+    made["resources"][0]["properties"]["displayName"] = "[concat('a', parameters('b'))]"
+    run = imported(aksp, made, *MAPPED)
+
+    assert run.code == 4
+    assert "$.resources[0].properties.displayName is [concat('a', parameters('b'))]" in run.err
+    assert list(files(aksp.workspace)) == ["assignments/other.yaml"]
+
+
+def test_a_scope_that_reaches_no_cluster_here_is_said_and_kept(aksp: Aksp) -> None:
+    run = imported(aksp, [assignment()])
+
+    assert run.code == 4 and f"its scope {SUBSCRIPTION} is kept, and reaches no cluster here" in run.err
+    assert document(aksp, "assignments/shop-privileged.yaml")["spec"]["scope"] == SUBSCRIPTION
+
+
+def test_an_assignment_above_two_clusters_has_a_copy_for_each_that_is_not_left_out(aksp: Aksp) -> None:
+    test = f"{SUBSCRIPTION}/resourceGroups/test/providers/Microsoft.ContainerService/managedClusters/test"
+    both = (*MAPPED, "--scope-map", f"{test}=/clusters/test")
+    assert imported(aksp, [assignment(), exemption()], *both).code == 0
+    found = {one: document(aksp, one)["spec"] for one in files(aksp.workspace)}
+    assert {one: spec["scope"] for one, spec in found.items()} == {
+        "assignments/shop-privileged-prod.yaml": "/clusters/prod",
+        "assignments/shop-privileged-test.yaml": "/clusters/test",
+        # The exemption is of the resource group of one of them.
+        "exemptions/until-mirror-shop-privileged-prod.yaml": "/clusters/prod",
+    }
+    run = imported(aksp, [assignment(notScopes=[GROUP.lower()])], *both, into="other")
+    assert run.code == 0
+    assert list(files(aksp.folder / "other")) == ["assignments/shop-privileged.yaml"]
+
+
+def test_with_a_cluster_named_what_azure_alone_knows_is_not_guessed(aksp: Aksp) -> None:
+    run = imported(aksp, [assignment(notScopes=[GROUP]), exemption()], "--cluster", "prod")
+
+    assert run.code == 4
+    assert "whether its notScopes leave out /clusters/prod is not known" in run.err
+    assert "policyExemption Until Mirror: not imported" in run.err
+    assert document(aksp, "assignments/shop-privileged.yaml")["spec"]["scope"] == "/clusters/prod"
+
+
+@pytest.mark.parametrize(
+    ("named", "out", "known"),
+    [
+        (SUBSCRIPTION, GROUP, False),  # the cluster may lie in the resource group
+        ("/providers/Microsoft.Management/managementGroups/root", "/subscriptions/2", False),
+        (GROUP, f"{SUBSCRIPTION}/resourceGroups/other", True),
+    ],
+)
+def test_not_scopes_that_may_hold_the_cluster_are_named(aksp: Aksp, named: str, out: str, known: bool) -> None:
+    scope = named if named.startswith("/providers") else SUBSCRIPTION
+    run = imported(aksp, [assignment(scope=scope, notScopes=[out])], "--scope-map", f"{named}=/clusters/prod")
+
+    assert run.code == (0 if known else 4)
+    assert ("whether its notScopes leave out /clusters/prod is not known" in run.err) is not known
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("[1", "azure.json: not JSON"),
+        (text([assignment()])[:-40], "azure.json: not JSON"),
+        ("[3]", "azure.json: $[0]"),
+        ('{"value": [{}]}', "azure.json: $.value[0]"),
+        ("[" * 5000 + "]" * 5000, "azure.json: "),
+        (text([assignment(parameters=[])]), "azure.json: $[0]: properties.parameters"),
+        (text([assignment(notScopes=[3])]), "azure.json: $[0]: properties.notScopes[0]"),
+        (text([assignment(overrides=[3])]), "azure.json: $[0]: properties.overrides[0]"),
+        (text([assignment(displayName="\ud800")]), "azure.json: not JSON"),
+        (text([assignment(), exemption(expiresOn="soon")]), "azure.json: $[1]: properties.expiresOn"),
+        (text([definition(kinds=3)]), "azure.json: $[0]: properties.policyRule.then.details.kinds"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_path_and_nothing_is_written(aksp: Aksp, content: str, place: str) -> None:
+    run = aksp("import", "azure", aksp.put("azure.json", content), *MAPPED)
+
+    assert run.code == 2
+    assert place in run.err
+    assert not files(aksp.workspace)
+
+
+def test_the_order_of_documents_does_not_matter(aksp: Aksp) -> None:
+    imported(aksp, estate(), *MAPPED, into="one")
+    imported(aksp, copy.deepcopy(estate())[::-1], *MAPPED, into="other")
+    assert files(aksp.folder / "one") == files(aksp.folder / "other")

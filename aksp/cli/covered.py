@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from aksp.compliance.kinds import can_be_about, may_judge_pods
 from aksp.compliance.parameters import nearest
 from aksp.compliance.reach import check_namespaces
 from aksp.errors import InvalidInput
 from aksp.kube.kinds import KINDS
 from aksp.kube.names import SHORT_NAMES, ResourceName
 from aksp.model.assignment import ExemptedResource, Exemption
-from aksp.model.definition import Definition, ResourceKind
-from aksp.model.kinds import WORKLOADS
+from aksp.model.definition import Definition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class Covered:
             check_namespaces("-n", [one for one in self.namespaces if "[" not in one and "?" not in one])
         except ValueError as error:
             raise InvalidInput(str(error)) from error
-        if (self.containers or self.images) and definition is not None and not _judges_pods(definition):
+        if (self.containers or self.images) and definition is not None and not may_judge_pods(definition.kinds):
             option = "-c" if self.containers else "--image"
             raise InvalidInput(
                 f"{option} names containers of Pods, and {definition.slug} judges {_kinds(definition)}: it would cover nothing"
@@ -79,29 +79,13 @@ def _kind_and_name(text: str, definition: Definition | None) -> tuple[str, str]:
                 hint=f"{nearest(named.kind, known)}; others are written as in manifests: Rollout/{named.name}",
             )
         found = written
-    elif definition is not None and not _can_be_about(found, definition):
+    elif definition is not None and not can_be_about(found, definition.kinds):
         hint = f"-n {named.name} exempts what is in the namespace" if found == "Namespace" else None
         raise InvalidInput(
             f"{definition.slug} judges {_kinds(definition)}, and {text} is none and makes none: it would cover nothing",
             hint=hint,
         )
     return found, named.name
-
-
-def _can_be_about(kind: str, definition: Definition) -> bool:
-    """Whether a finding of a definition can be about a built-in kind, or about what objects of it make."""
-    return any(_is(one, kind) for one in definition.kinds) or (kind in WORKLOADS and _judges_pods(definition))
-
-
-def _judges_pods(definition: Definition) -> bool:
-    return any(_is(one, "Pod") for one in definition.kinds) or any(
-        _is(one, kind) for one in definition.kinds for kind in WORKLOADS
-    )
-
-
-def _is(one: ResourceKind, kind: str) -> bool:
-    # Of a kind that a parameter decides nothing is known here.
-    return one.kind in (kind, "*") or one.kind.startswith("[")
 
 
 def _kinds(definition: Definition) -> str:

@@ -46,6 +46,16 @@ def has_expression(value: Any) -> bool:
     return isinstance(value, str) and is_expression(value)
 
 
+def parameters_in(value: Any) -> set[str]:
+    """The parameters that the expressions within a JSON value name."""
+    if isinstance(value, Mapping):
+        return {name for entry in value.values() for name in parameters_in(entry)}
+    if isinstance(value, list | tuple):
+        return {name for entry in value for name in parameters_in(entry)}
+    match = (_PLAIN.fullmatch(value) or _CHOICE.fullmatch(value)) if isinstance(value, str) else None
+    return {match["name"]} if match is not None else set()
+
+
 def resolve(value: Any, parameters: Mapping[str, Any], optional: Collection[str] = ()) -> Any:
     """Replace every expression within a JSON value by what it stands for.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aksp.model.definition import ResourceKind
+from aksp.model.kinds import WORKLOADS
 
 
 def resolved_kinds(written: Iterable[ResourceKind], resolve: Callable[[Any], Any]) -> tuple[ResourceKind, ...]:
@@ -26,6 +27,21 @@ def resolved_kinds(written: Iterable[ResourceKind], resolve: Callable[[Any], Any
 def judges_pods(kinds: Iterable[ResourceKind]) -> bool:
     """Whether Pods are among these kinds, so that a rule about them is about containers."""
     return any(kind.covers("", "Pod") for kind in kinds)
+
+
+def can_be_about(kind: str, kinds: Sequence[ResourceKind]) -> bool:
+    """Whether a finding on objects of these kinds can be about a built-in kind, or about what objects of it make."""
+    return any(_may_be(one, kind) for one in kinds) or (kind in WORKLOADS and may_judge_pods(kinds))
+
+
+def may_judge_pods(kinds: Iterable[ResourceKind]) -> bool:
+    """Whether Pods, or workloads that make Pods, are among kinds of which some may not be resolved."""
+    return any(_may_be(one, kind) for one in kinds for kind in ("Pod", *WORKLOADS))
+
+
+def _may_be(one: ResourceKind, kind: str) -> bool:
+    # Of a kind that a parameter decides nothing is known here.
+    return one.kind in (kind, "*") or one.kind.startswith("[")
 
 
 def _kinds(group: str, value: Any) -> Iterator[ResourceKind]:

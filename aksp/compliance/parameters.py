@@ -210,20 +210,25 @@ def regexes(definition: Definition | Initiative, values: Mapping[str, Any]) -> l
 
 def advice(definition: Definition | Initiative, values: Mapping[str, Any]) -> list[str]:
     """Warnings about values, by the names here, that are allowed and yet rarely what was meant."""
-    notes: list[str] = []
+    return [text for _, text in advice_by_parameter(definition, values)]
+
+
+def advice_by_parameter(definition: Definition | Initiative, values: Mapping[str, Any]) -> list[tuple[Parameter, str]]:
+    """The same warnings, each with the parameter that it is about."""
+    notes: list[tuple[Parameter, str]] = []
     for name, parameter in definition.parameters.items():
         value = values.get(name)
+        called = f"{parameter.option or name} {value!r}"
         if parameter.format == "image-regex" and isinstance(value, str) and value:
-            notes += [f"{parameter.option or name} {value!r}: {note}" for note in image_regex_advice(value)]
+            notes += [(parameter, f"{called}: {note}") for note in image_regex_advice(value)]
         if (
             parameter.format == "quantity"
             and "emory" in name
             and isinstance(value, str)
             and re.fullmatch(r"[\d.]+m?", value.strip())
         ):
-            notes.append(
-                f"{parameter.option or name} {value!r} has no unit, so it means bytes: did you mean {value.rstrip('m')}Mi?"
-            )
+            text = f"{called} has no unit, so it means bytes: did you mean {value.rstrip('m')}Mi?"
+            notes.append((parameter, text))
     return notes
 
 

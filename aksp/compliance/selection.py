@@ -312,6 +312,10 @@ class Selection:
         excluded = next((glob for glob in self.excluded_namespaces if matches_glob(glob, namespace)), None)
         return None if excluded is None else Rejection(test=Criterion.EXCLUDED_NAMESPACES, value=excluded)
 
+    def reaches_namespace(self, name: str) -> bool:
+        """Whether objects in a namespace can be selected, as far as its name decides."""
+        return self._outside(name, False) is None
+
     def place(self, namespace: str) -> Scope:
         """Where what is in a namespace lies, or, with an empty name, what is in none."""
         return self.target.namespace(namespace) if namespace else self.target

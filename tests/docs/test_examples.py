@@ -81,6 +81,7 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     DOCS / "ci.md": repository,
     DOCS / "exemptions.md": repository,
     DOCS / "fix.md": repository,
+    DOCS / "lint.md": repository,
 }
 
 

@@ -1,0 +1,1 @@
+"""What is likely not meant in a workspace's assignments, exemptions and definitions."""

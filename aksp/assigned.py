@@ -25,6 +25,7 @@ from aksp.compliance.template_values import values_problem
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import Definition
+from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative, Member
 from aksp.model.scope import Scope
 from aksp.model.times import rfc3339
@@ -118,7 +119,7 @@ def member_of(
         if is_azure_id(member.definition_id):
             raise Unavailable(
                 f"no definition here stands for Azure's {last_segment(member.definition_id)}",
-                hint=f"--override {member.reference}=Disabled, or overrides in its document, leave it out",
+                hint=f"--override {member.reference}={Effect.DISABLED.value}, or overrides in its document, leave it out",
             ) from error
         raise InvalidPolicy(error.what, where=where, hint=error.hint) from error
     if problem := version_problem(member, definition):

@@ -20,6 +20,7 @@ from aksp.inventory.manifests import Manifests
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.definition import Definition
+from aksp.model.effect import Effect
 from aksp.model.scope import Scope
 from aksp.scan import Scan, ScanResult
 from aksp.workspace import compile_definition, prepare
@@ -76,7 +77,7 @@ def _read(definition: Definition, path: Path) -> Sample:
 def plan_of(definition: Definition, parameters: Mapping[str, Any], now: datetime) -> Plan:
     """One assignment of the definition, everywhere. Raises InvalidInput for parameters that are wrong."""
     assignment = Assignment(
-        name=definition.slug, definition_id=definition.slug, parameters={"effect": "Audit", **parameters}
+        name=definition.slug, definition_id=definition.slug, parameters={"effect": Effect.AUDIT.value, **parameters}
     )
     check_parameters(assignment, definition)
     return Plan(target=Scope("/"), ready=[make_ready(assignment, definition, (), None, now)])

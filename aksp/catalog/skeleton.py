@@ -14,6 +14,7 @@ from typing import Any
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.definition import ResourceKind
+from aksp.model.effect import Effect
 from aksp.model.kinds import BUILT_IN, BuiltIn, api_version
 from aksp.yaml_writer import to_yaml
 
@@ -153,7 +154,7 @@ def _document(slug: str, kind: BuiltIn, *, pod: bool) -> dict[str, Any]:
                 "apiGroups": [kind.group],
                 "kinds": [kind.kind],
                 "parameters": _COMMON,
-                "defaults": {"effect": "Audit"},
+                "defaults": {"effect": Effect.AUDIT.value},
             },
         },
     }

@@ -10,6 +10,7 @@ from aksp.cli.options import long_default, option_of
 from aksp.compliance.expressions import is_expression
 from aksp.compliance.members import last_segment, unavailable_members
 from aksp.model.definition import Definition, Parameter
+from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative
 
 
@@ -79,7 +80,10 @@ def describe_initiative(initiative: Initiative, known: Mapping[str, str]) -> str
             f"{len(gone)} of {len(initiative.members)} members cannot be judged: no definition here stands for"
             f" {'it' if len(gone) == 1 else 'them'}."
         )
-        lines += ["", textwrap.fill(f"{told} In reports each is an error, unless its effect is Disabled.", 80)]
+        lines += [
+            "",
+            textwrap.fill(f"{told} In reports each is an error, unless its effect is {Effect.DISABLED.value}.", 80),
+        ]
     lines += ["", "Parameters:"]
     for parameter in initiative.parameters.values():
         lines += _parameter(parameter)

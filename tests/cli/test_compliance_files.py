@@ -131,7 +131,13 @@ def test_files_are_judged_by_every_assignment_or_by_those_of_a_cluster(
     assert judged("--cluster") == judged("--cluster", "-q") == {"everywhere", "in-dev"}
     assert judged("--cluster", "--context", "prod") == {"everywhere", "in-prod"}
     report = aksp("compliance", "-f", path, "--cluster", "prod", "-o", "json").json
-    assert report["target"] == {"kind": "Manifests", "name": "pod.json", "scope": "/clusters/prod", "server": None}
+    assert report["target"] == {
+        "kind": "Manifests",
+        "name": "pod.json",
+        "scope": "/clusters/prod",
+        "server": None,
+        "filters": [],
+    }
 
 
 def test_namespaces_and_labels_filter_as_for_kubectl(assigned: Aksp) -> None:

@@ -19,14 +19,14 @@ _NAMES = re.compile(rf"(?<![A-Za-z])(?:{'|'.join([*Effect, *ComplianceState])})(
 #: Where the word is not an effect or a state, by module and text.
 ELSEWHERE = {
     # The status of a condition (metav1.Condition) is True, False or Unknown.
-    ("addon/checkin.py", "Unknown"),
-    ("addon/crds.py", "Unknown"),
-    ("addon/status.py", "Unknown"),
+    ("addon/checkins/checkin.py", "Unknown"),
+    ("addon/install/crd.py", "Unknown"),
+    ("addon/checkins/status.py", "Unknown"),
     # The field `warn` of a definition, and titles.
     ("cli/describe.py", "Warn"),
-    ("report/explanation_text.py", "Warn"),
-    ("report/explanation_text.py", "Exempt by"),
-    ("report/findings.py", "Exempt"),
+    ("report/explain/text.py", "Warn"),
+    ("report/explain/text.py", "Exempt by"),
+    ("report/table/findings.py", "Exempt"),
 }
 DEFINED_IN = ("model/effect.py", "model/compliance.py")
 

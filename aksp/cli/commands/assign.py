@@ -149,7 +149,7 @@ _OVERRIDE = Annotated[
     typer.Option(
         "--override",
         metavar="REFERENCE=EFFECT",
-        help="Another effect for the member with this reference id; repeatable. Disabled leaves it out.",
+        help=f"Another effect for the member with this reference id; repeatable. {Effect.DISABLED.value} leaves it out.",
     ),
 ]
 

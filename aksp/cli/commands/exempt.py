@@ -79,7 +79,7 @@ def exempt(
     cluster: ClusterOption = None,
     from_report: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Exempt violations of this report (of -o json; - is standard input)."),
+        typer.Option(metavar="FILE", help="Waive violations of this report (of -o json; - is standard input)."),
     ] = None,
     select: Annotated[
         list[str] | None,

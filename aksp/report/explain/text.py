@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from aksp.compliance import fixes
 from aksp.compliance.explanation import ContainerVerdict, Setting, ValueOrigin, Waiver, lineage
-from aksp.compliance.plan import Ready
+from aksp.compliance.plan import MatchSource, Ready
 from aksp.compliance.selection import ObjectScope
 from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import ComplianceState, Gap, Result, Target, TargetKind
@@ -194,7 +194,7 @@ def _match(ready: Ready) -> Iterator[tuple[str, str]]:
     if selection.object_scope is not ObjectScope.ANY:
         yield "Lies", "in a namespace" if selection.object_scope is ObjectScope.NAMESPACED else "in no namespace"
     yield "Of namespace", selection.namespace_selector.text()
-    if ready.definition.source is not None:
+    if ready.source is not MatchSource.ORIGINAL:
         yield "Source", ready.source.value
     if ready.warns is not None:
         yield "Warn", "true" if ready.warns else "false"

@@ -6,7 +6,7 @@ from typing import Any
 
 from aksp.compliance import fixes
 from aksp.compliance.explanation import ContainerVerdict, LeftOut, Setting, Waiver, lineage
-from aksp.compliance.plan import Ready
+from aksp.compliance.plan import MatchSource, Ready
 from aksp.model.compliance import Target
 from aksp.model.times import rfc3339
 from aksp.report import wire
@@ -101,7 +101,7 @@ def _match(ready: Ready) -> Wire:
     return {
         **({"scope": selection.object_scope.value} if definition.object_scope is not None else {}),
         **({"name": selection.name} if selection.name else {}),
-        **({"source": ready.source.value} if definition.source is not None else {}),
+        **({"source": ready.source.value} if ready.source is not MatchSource.ORIGINAL else {}),
         **({"warn": ready.warns} if ready.warns is not None else {}),
     }
 

@@ -76,7 +76,7 @@ func TestABuiltInThatWouldMakeTooMuchOfLittleFails(t *testing.T) {
 			if len(out.faults) != 0 || len(out.findings) != 1 {
 				t.Errorf("%s: %v", call, out.faults)
 			}
-		} else if len(out.faults) != 1 || !strings.Contains(out.faults[0], want) {
+		} else if len(out.faults) == 0 || !strings.Contains(out.faults[0], want) { // On a slow machine the deadline may pass besides.
 			t.Errorf("%s: %v, not %q", call, out.faults, want)
 		}
 	}

@@ -199,7 +199,7 @@ func told(raw json.RawMessage) bool {
 }
 
 const images = `package policy
-violation contains {"msg": sprintf("%d", [i]), "details": {"answer": data.allowed_images.canonical(image)}} if some i, image in input.parameters.values
+violation contains {"msg": sprintf("%d", [i]), "details": {"answer": data.lib.images.canonical(image)}} if some i, image in input.parameters.values
 `
 
 func (g generator) component() string {

@@ -296,7 +296,8 @@ func TestAnEngineThatAnswersManyReviewsStaysAsLargeAsItWas(t *testing.T) {
 		if i%400 == 0 {
 			// Parameters change, too, now and then.
 			for t, one := range own {
-				tasks[t].Parameters = json.RawMessage(strings.TrimSuffix(string(one), "}") + fmt.Sprintf(`,"x":%d}`, i))
+				given := strings.TrimSuffix(strings.TrimSuffix(string(one), "}"), "{")
+				tasks[t].Parameters = json.RawMessage(fmt.Sprintf(`{"x":%d`, i) + strings.Replace(given, "{", ",", 1) + "}")
 			}
 		}
 		header, err := json.Marshal(judgeRequest{Batch: "b", DeadlineMS: 2000, Tasks: tasks, Release: true})

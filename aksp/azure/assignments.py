@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from aksp.azure.definitions import NotImported
-from aksp.azure.documents import Written, without_nulls
+from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.errors import InvalidInput
 from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption
 from aksp.model.scope import Scope
@@ -36,7 +36,7 @@ def arm_scope(text: Any, where: str, path: str) -> Scope:
         raise InvalidInput(f"{path}: {error}", where=where) from error
 
 
-def left_out(one: Written) -> list[Scope]:
+def left_out(one: AzureDocument) -> list[Scope]:
     """The notScopes of an assignment."""
     value = one.properties.get("notScopes", [])
     if not isinstance(value, list):
@@ -44,7 +44,7 @@ def left_out(one: Written) -> list[Scope]:
     return [arm_scope(entry, one.where, f"properties.notScopes[{at}]") for at, entry in enumerate(value)]
 
 
-def assignment_of(one: Written, definition_id: str, lost: list[str]) -> Assignment:
+def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> Assignment:
     """An assignment at everything; its scopes are the caller's. Raises InvalidInput for one that is wrong, and NotImported."""
     spec = {key: value for key, value in one.properties.items() if key in _KEPT}
     spec["policyDefinitionId"] = definition_id
@@ -70,7 +70,7 @@ def assignment_of(one: Written, definition_id: str, lost: list[str]) -> Assignme
     return _read(assignment_from, "PolicyAssignment", spec, one)
 
 
-def exemption_of(one: Written, lost: list[str]) -> Exemption:
+def exemption_of(one: AzureDocument, lost: list[str]) -> Exemption:
     """An exemption of no assignment, at everything: both are the caller's. Raises as for an assignment."""
     if one.properties.get("resourceSelectors"):
         raise NotImported("it has resourceSelectors, without which it would waive more")
@@ -81,7 +81,7 @@ def exemption_of(one: Written, lost: list[str]) -> Exemption:
     return _read(exemption_from, "PolicyExemption", spec, one)
 
 
-def _read(reader: Callable[[Any, str], Document], kind: str, spec: Mapping[str, Any], one: Written) -> Document:
+def _read(reader: Callable[[Any, str], Document], kind: str, spec: Mapping[str, Any], one: AzureDocument) -> Document:
     """A document by the workspace's own reader; what it calls spec are Azure's properties."""
     document = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "unnamed"}, "spec": spec}
     try:
@@ -100,7 +100,7 @@ def _plain(entry: Any) -> Any:
     return kept
 
 
-def _can_be(override: Any, path: str, one: Written, lost: list[str]) -> bool:
+def _can_be(override: Any, path: str, one: AzureDocument, lost: list[str]) -> bool:
     """Whether an override means something here; else it is told. What is wrong is the reader's to tell."""
     if not isinstance(override, Mapping):
         return True
@@ -115,7 +115,7 @@ def _can_be(override: Any, path: str, one: Written, lost: list[str]) -> bool:
     return False
 
 
-def _with_metadata(spec: dict[str, Any], one: Written, keys: tuple[str, ...]) -> None:
+def _with_metadata(spec: dict[str, Any], one: AzureDocument, keys: tuple[str, ...]) -> None:
     """Keep in the metadata what has no field of its own."""
     kept = {key: one.properties[key] for key in keys if one.properties.get(key)}
     metadata = spec.get("metadata", {})
@@ -123,5 +123,5 @@ def _with_metadata(spec: dict[str, Any], one: Written, keys: tuple[str, ...]) ->
         spec["metadata"] = {**metadata, **kept}
 
 
-def _tell_unknown(one: Written, known: tuple[str, ...], lost: list[str]) -> None:
+def _tell_unknown(one: AzureDocument, known: tuple[str, ...], lost: list[str]) -> None:
     lost += [f"{one}: {key} is not known, and left out" for key in one.properties if key not in (*known, *_OF_AZURE)]

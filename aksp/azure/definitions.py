@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aksp.azure.documents import Written, without_nulls
+from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.azure.naming import Ids, numbered, valid
 from aksp.catalog import document, initiatives
 from aksp.catalog.interface import Catalogs, names_of
@@ -59,11 +59,11 @@ class DefinitionsRead:
         """What was read."""
         return list(self._read.values())
 
-    def refuse(self, one: Written, why: str) -> None:
+    def refuse(self, one: AzureDocument, why: str) -> None:
         """Remember why a document is not had."""
         self._refused.add(one, why)
 
-    def foreign(self, one: Written) -> None:
+    def foreign(self, one: AzureDocument) -> None:
         """Remember a document that is not for Kubernetes."""
         self._foreign.add(one, "")
 
@@ -85,7 +85,7 @@ class DefinitionsRead:
             return found.slug
         return last_segment(id)
 
-    def definition(self, one: Written, lost: list[str]) -> None:
+    def definition(self, one: AzureDocument, lost: list[str]) -> None:
         """Read a definition. Raises NotImported, NotForKubernetes, and InvalidInput for one that is wrong."""
         mode = one.properties.get("mode", "Indexed")
         if not isinstance(mode, str):
@@ -126,7 +126,7 @@ class DefinitionsRead:
             raise NotImported(str(error)) from error
         self._keep(one, slug, read, written)
 
-    def initiative(self, one: Written, lost: list[str]) -> None:
+    def initiative(self, one: AzureDocument, lost: list[str]) -> None:
         """Read an initiative; raises as for a definition. A member that is not had is told, and the others work."""
         if self._stands_for(one):
             return
@@ -162,7 +162,7 @@ class DefinitionsRead:
         lost += outside
         self._keep(one, slug, read, written)
 
-    def _stands_for(self, one: Written) -> bool:
+    def _stands_for(self, one: AzureDocument) -> bool:
         """Whether it is a built-in that a rule here stands for. Raises NotImported for a built-in that none does."""
         if str(one.properties.get("policyType")).lower() not in ("builtin", "static"):
             return False
@@ -172,20 +172,20 @@ class DefinitionsRead:
             raise NotImported(f"no rule here stands for this built-in: {error.what}") from error
         return True
 
-    def _written(self, one: Written, slug: str, known: tuple[str, ...], lost: list[str]) -> dict[str, Any]:
+    def _written(self, one: AzureDocument, slug: str, known: tuple[str, ...], lost: list[str]) -> dict[str, Any]:
         lost += [f"{one}: {key} is not known, and left out" for key in one.properties if key not in known]
         kept = {key: value for key, value in one.properties.items() if key in known}
         # Names of definitions are found in any case; one that is numbered is not found by Azure's.
         name = one.name if valid(one.name) == slug else slug
         return {"name": name, "properties": kept}
 
-    def _keep(self, one: Written, slug: str, read: Definition | Initiative, written: Mapping[str, Any]) -> None:
+    def _keep(self, one: AzureDocument, slug: str, read: Definition | Initiative, written: Mapping[str, Any]) -> None:
         self._ids.add(one, slug)
         self._read[slug] = read
         self.documents[slug] = written
 
 
-def _objects(one: Written, key: str) -> list[Mapping[str, Any]]:
+def _objects(one: AzureDocument, key: str) -> list[Mapping[str, Any]]:
     value = one.properties.get(key, [])
     if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
         raise InvalidInput(f"properties.{key} is no list of objects", where=one.where)

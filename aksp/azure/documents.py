@@ -25,7 +25,7 @@ _BESIDE: Final = (
 )  # fmt: skip
 
 
-class Kind(StrEnum):
+class AzureKind(StrEnum):
     """The kinds of policy documents, as the types of Microsoft.Authorization."""
 
     DEFINITION = "policyDefinitions"
@@ -36,19 +36,19 @@ class Kind(StrEnum):
 
 #: What a document of a kind has that none of another has.
 _SHAPES: Final = {
-    "policyRule": Kind.DEFINITION,
-    "policyDefinitions": Kind.INITIATIVE,
-    "exemptionCategory": Kind.EXEMPTION,
-    "policyAssignmentId": Kind.EXEMPTION,
-    "policyDefinitionId": Kind.ASSIGNMENT,
+    "policyRule": AzureKind.DEFINITION,
+    "policyDefinitions": AzureKind.INITIATIVE,
+    "exemptionCategory": AzureKind.EXEMPTION,
+    "policyAssignmentId": AzureKind.EXEMPTION,
+    "policyDefinitionId": AzureKind.ASSIGNMENT,
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class AzureDocument:
     """One document. ``scope`` is the ARM scope that it is at, empty where it does not say; ``where`` file and JSON path."""
 
-    kind: Kind
+    kind: AzureKind
     name: str
     scope: str
     properties: Mapping[str, Any]
@@ -66,17 +66,17 @@ class Written:
 
 
 @dataclass(kw_only=True, slots=True)
-class Documents:
+class AzureDocuments:
     """What was found. ``lost`` says what could not be read and why, ``others`` counts resources that are no policies."""
 
-    found: list[Written] = field(default_factory=list)
+    found: list[AzureDocument] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     others: dict[str, int] = field(default_factory=dict)
 
 
-def from_paths(paths: Sequence[str]) -> Documents:
+def from_paths(paths: Sequence[str]) -> AzureDocuments:
     """The documents of files, of folders' ``*.json``, and of ``-``. Raises InvalidInput for what is none of Azure's."""
-    documents = Documents()
+    documents = AzureDocuments()
     for path in paths:
         if path == "-":
             data = sys.stdin.buffer.read()
@@ -95,7 +95,7 @@ def from_paths(paths: Sequence[str]) -> Documents:
     return documents
 
 
-def _read(text: str, file: str, documents: Documents) -> None:
+def _read(text: str, file: str, documents: AzureDocuments) -> None:
     try:
         value = decode_held(text)
         json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair has no place in a file
@@ -112,7 +112,7 @@ def without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
 class _Walk:
     """Goes through the wrappings of one file."""
 
-    def __init__(self, documents: Documents, file: str) -> None:
+    def __init__(self, documents: AzureDocuments, file: str) -> None:
         self._into, self._file = documents, file
 
     def _at(self, path: str) -> str:
@@ -187,9 +187,11 @@ class _Walk:
             name = Path(self._file).stem
         if not name.strip():
             raise InvalidInput("is missing", where=self._at(f"{path}.name"), hint="each document needs name or id")
-        self._into.found.append(Written(kind=kind, name=name, scope=scope, properties=properties, where=self._at(path)))
+        self._into.found.append(
+            AzureDocument(kind=kind, name=name, scope=scope, properties=properties, where=self._at(path))
+        )
 
-    def _lost(self, kind: Kind, value: Mapping[str, Any], path: str, why: str) -> None:
+    def _lost(self, kind: AzureKind, value: Mapping[str, Any], path: str, why: str) -> None:
         name = value.get("name")
         called = name if isinstance(name, str) else path
         self._into.lost.append(f"{kind.removesuffix('s')} {called}: not imported: {why} ({self._file})")
@@ -204,10 +206,10 @@ def _is_template(value: Any) -> bool:
     )
 
 
-def _kind_of(value: Mapping[str, Any]) -> Kind | None:
+def _kind_of(value: Mapping[str, Any]) -> AzureKind | None:
     written = [str(value.get("type")).rpartition("/")[2], *reversed(list(_segments(value.get("id"))))]
     for segment in written:
-        for kind in Kind:
+        for kind in AzureKind:
             if segment.lower() == kind.lower():
                 return kind
     inner = value.get("properties")

@@ -10,9 +10,9 @@ from typing import Any
 from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
 from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported
-from aksp.azure.documents import Documents, Kind, Written
+from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
 from aksp.azure.naming import Ids, distinct, numbered, valid
-from aksp.azure.scopes import Place, ScopeMap
+from aksp.azure.scopes import MappedScope, ScopeMap
 from aksp.catalog.interface import Catalogs
 from aksp.compliance.members import version_problem
 from aksp.engine import Engine
@@ -28,11 +28,11 @@ class Copy:
 
     assignment: Assignment
     arm: Scope
-    place: Place | None
+    place: MappedScope | None
 
 
 @dataclass(kw_only=True, slots=True)
-class Import:
+class AzureImport:
     """What is to be written. ``lost`` is what of the documents is not in it, ``notes`` what else is to be known."""
 
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -50,16 +50,16 @@ class Import:
 
 
 def read_import(
-    engine: Engine, found: Documents, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime
-) -> Import:
+    engine: Engine, found: AzureDocuments, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime
+) -> AzureImport:
     """All that was found. ``there`` are the workspace's definitions and aksp's own, ``bundled`` the latter alone.
 
     Raises InvalidInput for a document that is wrong.
     """
-    made = Import(lost=list(found.lost), others=dict(found.others))
+    made = AzureImport(lost=list(found.lost), others=dict(found.others))
     documents = distinct(found.found, made.lost)
     read = DefinitionsRead(engine, bundled, there)
-    for kind, reader in ((Kind.DEFINITION, read.definition), (Kind.INITIATIVE, read.initiative)):
+    for kind, reader in ((AzureKind.DEFINITION, read.definition), (AzureKind.INITIATIVE, read.initiative)):
         for one in documents:
             if one.kind is not kind:
                 continue
@@ -78,13 +78,13 @@ def read_import(
     ids = Ids()
     by_name: dict[str, list[Copy]] = {}
     for one in documents:
-        if one.kind is Kind.ASSIGNMENT:
+        if one.kind is AzureKind.ASSIGNMENT:
             copies = _assignment(one, made, read, known, scopes, now)
             if copies:
                 ids.add(one, copies[0].assignment.name)
                 by_name[copies[0].assignment.name] = copies
     for one in documents:
-        if one.kind is Kind.EXEMPTION:
+        if one.kind is AzureKind.EXEMPTION:
             _exemption(one, made, ids, by_name)
     return made
 
@@ -98,12 +98,12 @@ def _catalog(read: DefinitionsRead, bundled: Catalogs, there: Catalogs) -> Catal
     return Catalogs([old, mine], [*sets, *(one for one in read.all if isinstance(one, Initiative))])
 
 
-def _count(made: Import, one: Written) -> None:
+def _count(made: AzureImport, one: AzureDocument) -> None:
     made.others[one.kind] = made.others.get(one.kind, 0) + 1
 
 
 def _assignment(
-    one: Written, made: Import, read: DefinitionsRead, known: Catalogs, scopes: ScopeMap, now: datetime
+    one: AzureDocument, made: AzureImport, read: DefinitionsRead, known: Catalogs, scopes: ScopeMap, now: datetime
 ) -> list[Copy]:
     """An assignment for each place that it reaches."""
     definition_id = one.properties.get("policyDefinitionId")
@@ -116,7 +116,7 @@ def _assignment(
         if not one.scope and scopes.cluster is None:
             raise NotImported("neither it nor its id says its scope; --cluster gives it one")
         arm = arm_scope(one.scope or "/", one.where, "properties.scope")
-        places: list[Place | None] = [*scopes.reached(arm, outs)]
+        places: list[MappedScope | None] = [*scopes.reached(arm, outs)]
         if not places and scopes.holds_any(arm):
             raise NotImported("its notScopes leave out all that its scope reaches here")
         places = places or [None]
@@ -156,7 +156,7 @@ def _assignment(
     return copies
 
 
-def _tell_places(one: Written, copies: Sequence[Copy], outs: Sequence[Scope], made: Import) -> None:
+def _tell_places(one: AzureDocument, copies: Sequence[Copy], outs: Sequence[Scope], made: AzureImport) -> None:
     for copy in copies:
         name, place = copy.assignment.name, copy.place
         if place is None:
@@ -169,7 +169,7 @@ def _tell_places(one: Written, copies: Sequence[Copy], outs: Sequence[Scope], ma
             made.lost.append(f"{one}: whether its notScopes leave out {place.here} is not known: see --scope-map")
 
 
-def _exemption(one: Written, made: Import, ids: Ids, by_name: Mapping[str, Sequence[Copy]]) -> None:
+def _exemption(one: AzureDocument, made: AzureImport, ids: Ids, by_name: Mapping[str, Sequence[Copy]]) -> None:
     """An exemption for each copy of its assignment that lies in its scope."""
     try:
         exemption = exemption_of(one, made.lost)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from aksp.azure.documents import Written
+from aksp.azure.documents import AzureDocument
 
 #: A name of more than this could not be numbered within what Kubernetes takes.
 _LONGEST: Final = 200
@@ -27,12 +27,12 @@ def numbered(wanted: str, taken: Collection[str]) -> str:
     return name
 
 
-def distinct(found: Sequence[Written], lost: list[str]) -> list[Written]:
+def distinct(found: Sequence[AzureDocument], lost: list[str]) -> list[AzureDocument]:
     """Documents in an order that does not depend on their wrapping; of two of one id that differ the first.
 
     One that says no scope is the same as one that does where both say the same else.
     """
-    first: dict[tuple[str, str], Written] = {}
+    first: dict[tuple[str, str], AzureDocument] = {}
     for one in sorted(found, key=lambda each: (each.kind, each.name.lower(), each.id, _text(each))):
         key = (one.kind, one.id or one.name.lower())
         there = first.setdefault(key, one)
@@ -41,7 +41,7 @@ def distinct(found: Sequence[Written], lost: list[str]) -> list[Written]:
     return list(first.values())
 
 
-def _text(one: Written) -> str:
+def _text(one: AzureDocument) -> str:
     return json.dumps(one.properties, sort_keys=True)
 
 
@@ -52,7 +52,7 @@ class Ids:
         self._by_id: dict[str, str] = {}
         self._by_name: dict[str, list[tuple[str, str]]] = {}
 
-    def add(self, one: Written, became: str) -> None:
+    def add(self, one: AzureDocument, became: str) -> None:
         """Keep what a document became."""
         if one.id:
             self._by_id[one.id] = became

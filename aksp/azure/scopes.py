@@ -12,7 +12,7 @@ from aksp.model.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class MappedScope:
     """A scope here, and the ARM id that it has; None where all ARM scopes are taken for it."""
 
     here: Scope
@@ -29,14 +29,14 @@ class Place:
 class ScopeMap:
     """The places that were named. ``cluster`` is where a scope lies that no place is in."""
 
-    places: Sequence[Place] = ()
+    places: Sequence[MappedScope] = ()
     cluster: Scope | None = None
 
-    def reached(self, scope: Scope, left_out: Sequence[Scope]) -> list[Place]:
+    def reached(self, scope: Scope, left_out: Sequence[Scope]) -> list[MappedScope]:
         """The places that an ARM scope reaches, and its notScopes do not leave out."""
         inside = [one for one in self.places if one.arm is not None and scope.covers(one.arm)]
         if not inside and self.cluster is not None:
-            return [Place(here=self.cluster)]
+            return [MappedScope(here=self.cluster)]
         return [one for one in inside if one.arm and not any(out.covers(one.arm) for out in left_out)]
 
     def holds_any(self, scope: Scope) -> bool:
@@ -52,7 +52,7 @@ def scope_map(written: Sequence[str], cluster: str | None) -> ScopeMap:
         try:
             if not equals:
                 raise ValueError("expected ARMID=SCOPE")
-            place = Place(arm=Scope.parse(arm), here=Scope.parse(here))
+            place = MappedScope(arm=Scope.parse(arm), here=Scope.parse(here))
             check_scope(Assignment(name="", definition_id="", scope=place.here))
         except ValueError as error:
             raise InvalidInput(

@@ -18,7 +18,7 @@ from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.inventory.manifests import Manifests
 from aksp.lint.conflicts import conflicts
 from aksp.lint.exempting import covers_nothing
-from aksp.lint.finding import Finding, Severity, located
+from aksp.lint.finding import LintFinding, Severity, located
 from aksp.lint.reading import misread
 from aksp.lint.scanned import matched_nothing
 from aksp.lint.selecting import judges_system_namespaces, selects_nothing, unknown_kinds
@@ -71,7 +71,7 @@ def lint_workspace(request: LintRequest) -> ExitCode:
     return ExitCode.INCONCLUSIVE if gaps else ExitCode.OK
 
 
-def _of_workspace(opened: Workspace, engine: Engine, now: datetime) -> Iterator[Finding]:
+def _of_workspace(opened: Workspace, engine: Engine, now: datetime) -> Iterator[LintFinding]:
     """What the documents alone show. Raises InvalidInput for what cannot be understood."""
     plan = opened.plan(None, now)
     for broken in opened.catalog.broken:
@@ -128,7 +128,7 @@ def _scanned(
     return plan, outcome.report, notes
 
 
-def _print(found: Sequence[Finding], *, as_json: bool) -> None:
+def _print(found: Sequence[LintFinding], *, as_json: bool) -> None:
     places = located(found)
     if as_json:
         findings = [

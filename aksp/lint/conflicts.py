@@ -11,7 +11,7 @@ from aksp.compliance.json_schema import shown
 from aksp.compliance.plan import Ready
 from aksp.compliance.reach import impossible
 from aksp.compliance.selection import Selection, Selector
-from aksp.lint.finding import Finding, Severity, found_in
+from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.assignment import Assignment
 from aksp.model.kinds import BUILT_IN
 
@@ -20,7 +20,7 @@ CONFLICT = "assignments-in-conflict"
 _NAMED = 3
 
 
-def conflicts(ready: Sequence[Ready], assignments: Mapping[str, Assignment]) -> Iterator[Finding]:
+def conflicts(ready: Sequence[Ready], assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
     """For each assignment those before it, by name, with which it is in conflict."""
 
     def slug(one: Ready) -> str:

@@ -9,7 +9,7 @@ from aksp.assigned import idle
 from aksp.compliance.exemptions import waives
 from aksp.compliance.kinds import can_be_about, may_judge_pods
 from aksp.compliance.plan import Ready
-from aksp.lint.finding import Finding, Severity, found_in
+from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.assignment import Assignment, ExemptedResource, Exemption
 from aksp.model.kinds import BUILT_IN
 
@@ -23,10 +23,10 @@ def covers_nothing(
     references: Mapping[str, Collection[str] | None],
     ready: Sequence[Ready],
     now: datetime,
-) -> Iterator[Finding]:
+) -> Iterator[LintFinding]:
     """Why an exemption does nothing, or which of its entries cannot cover anything."""
 
-    def finding(what: str, next: str, field: str) -> Finding:
+    def finding(what: str, next: str, field: str) -> LintFinding:
         return found_in(exemption, COVERS_NOTHING, Severity.WARNING, what, next=next, field=field)
 
     if (problem := idle(exemption, references, now)) is not None:

@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class LintFinding:
     """What a rule found: a document, by its file and name, the field, what is wrong, and what to do next.
 
     A finding with a ``line`` needs no field.
@@ -45,20 +45,20 @@ def found_in(
     *,
     next: str,
     field: str = "",
-) -> Finding:
+) -> LintFinding:
     """A finding about a field of a document."""
-    return Finding(
+    return LintFinding(
         rule=rule, severity=severity, file=document.origin, name=document.name, what=what, next=next, field=field
     )
 
 
-def located(findings: Iterable[Finding]) -> list[tuple[Finding, int | None]]:
+def located(findings: Iterable[LintFinding]) -> list[tuple[LintFinding, int | None]]:
     """Findings with their lines, each once, by file, line and rule; None where the file cannot be read any more."""
     pairs = ((one, _line(one)) for one in dict.fromkeys(findings))
     return sorted(pairs, key=lambda pair: (pair[0].file, pair[1] or 0, pair[0].rule, pair[0].what))
 
 
-def _line(finding: Finding) -> int | None:
+def _line(finding: LintFinding) -> int | None:
     if finding.line is not None:
         return finding.line
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aksp.compliance.expressions import parameter_named, parameters_in
 from aksp.engine import Engine
-from aksp.lint.finding import Finding, Severity, found_in
+from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.definition import Definition
 from aksp.workspace import compile_definition
 
@@ -19,7 +19,7 @@ UNREAD = "parameter-not-read"
 _APPLIED = {"excludedContainers", "excludedImages"}
 
 
-def misread(engine: Engine, definition: Definition) -> Iterator[Finding]:
+def misread(engine: Engine, definition: Definition) -> Iterator[LintFinding]:
     """The differences between what a definition declares, sets and reads. Raises InvalidPolicy when it does not compile."""
     compile_definition(engine, definition)
     # There are none where the rule takes all of its parameters, or computes a name: then any may be read.
@@ -69,7 +69,7 @@ def misread(engine: Engine, definition: Definition) -> Iterator[Finding]:
         yield _in_rego(definition, name, finding)
 
 
-def _in_rego(definition: Definition, name: str, finding: Finding) -> Finding:
+def _in_rego(definition: Definition, name: str, finding: LintFinding) -> LintFinding:
     """The finding where the Rego names the parameter, if it does so plainly."""
     for module in definition.modules:
         if match := re.search(

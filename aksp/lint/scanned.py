@@ -8,14 +8,14 @@ from aksp.compliance.exemptions import unneeded
 from aksp.compliance.nothing import idle
 from aksp.compliance.plan import Plan
 from aksp.lint.exempting import COVERS_NOTHING
-from aksp.lint.finding import Finding, Severity, found_in
+from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import Report
 
 MATCHES_NOTHING = "matches-nothing"
 
 
-def matched_nothing(plan: Plan, report: Report, assignments: Mapping[str, Assignment]) -> Iterator[Finding]:
+def matched_nothing(plan: Plan, report: Report, assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
     """The assignments and members that judged no object, and the exemptions that no finding needed.
 
     With gaps that cannot be said: what they hide may match.

@@ -11,7 +11,7 @@ from aksp.compliance.globs import matches_glob
 from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import Ready
 from aksp.compliance.reach import check_scope, check_selection, impossible
-from aksp.lint.finding import Finding, Severity, found_in
+from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.assignment import Assignment
 from aksp.model.definition import ResourceKind
 from aksp.model.kinds import BUILT_IN
@@ -22,11 +22,11 @@ SYSTEM_NAMESPACES = "system-namespaces"
 _EXCLUDED = "excludedNamespaces"
 
 
-def selects_nothing(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[Finding]:
+def selects_nothing(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
     """A scope, namespaces or labels that nothing can meet."""
     written = assignments[ready.assignment.name]
 
-    def finding(problem: str, field: str) -> Finding:
+    def finding(problem: str, field: str) -> LintFinding:
         what = f"assignment {ready.assignment.full_name} reaches nothing: {problem}"
         return found_in(
             written, SELECTS_NOTHING, Severity.ERROR, what, next="correct it, or delete the assignment", field=field
@@ -44,7 +44,7 @@ def selects_nothing(ready: Ready, assignments: Mapping[str, Assignment]) -> Iter
         yield finding(f"its namespaceSelector matches nothing: no namespace can meet {terms}", "spec.parameters")
 
 
-def unknown_kinds(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[Finding]:
+def unknown_kinds(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
     """Kinds that one of Kubernetes' own groups does not have. Of other groups only a cluster can tell."""
     definition = ready.definition
     by_parameter = has_expression([(one.group, one.kind) for one in definition.kinds])
@@ -74,7 +74,7 @@ def _unknown(kind: ResourceKind) -> str | None:
     return hint if hint.startswith("did") else None
 
 
-def judges_system_namespaces(assignment: Assignment, found: Assignable, ready: Ready) -> Iterator[Finding]:
+def judges_system_namespaces(assignment: Assignment, found: Assignable, ready: Ready) -> Iterator[LintFinding]:
     """Namespaces that the definition leaves out by default, and the assignment's own list does not."""
     parameter = found.parameters.get(_EXCLUDED)
     if parameter is None or _EXCLUDED not in assignment.parameters or not isinstance(parameter.default, list):

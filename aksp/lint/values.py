@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from aksp.compliance.parameters import advice_by_parameter, as_called_here
 from aksp.compliance.plan import Ready
-from aksp.lint.finding import Finding, Severity, found_in
+from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.assignment import Assignment
 
 LOOSE_REGEX = "loose-regex"
 NO_UNIT = "quantity-without-unit"
 
 
-def doubtful_values(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[Finding]:
+def doubtful_values(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
     """The doubtful values of an assignment, or of a member of an initiative. ``assignments`` are the documents by name."""
     written = assignments[ready.assignment.name]
     values = as_called_here(ready.definition, ready.assignment.parameters)

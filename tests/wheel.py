@@ -122,7 +122,7 @@ def check_contents(wheel: Path) -> None:
     }
     definitions = {
         f"aksp/{path.relative_to(ROOT).as_posix()}"
-        for pattern in ("*/definition.json", "*/*.rego", "lib/*.rego", "lib/*.json")
+        for pattern in ("*/definition.json", "*/*.rego", "lib/*.rego", "lib/*.json", "initiatives/*.json")
         for path in (ROOT / "definitions").glob(pattern)
     }
     page = {
@@ -186,6 +186,9 @@ def use(wheel: Path, elsewhere: Path) -> None:
     known = {path.parent.name for path in (ROOT / "definitions").glob("*/definition.json")}
     if listed != known:
         raise Failure(f"aksp definitions lists {sorted(listed)}, expected {sorted(known)}")
+    sets = set(call("initiatives", "-o", "name").split())
+    if sets != {path.stem for path in (ROOT / "definitions" / "initiatives").glob("*.json")}:
+        raise Failure(f"aksp initiatives lists {sorted(sets)}")
     for assignment in ASSIGNMENTS:
         call("assign", *assignment)
     table = call("compliance", "-f", ROOT / "examples" / "quickstart", expected=1)

@@ -16,7 +16,21 @@ from aksp.model.definition import Definition
 
 KIND = "PolicyDefinition"
 #: An RFC 1123 subdomain, as Kubernetes wants a custom resource to be called.
-_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def slug_and_spec(
+    document: Mapping[str, Any], origin: str, kind: str, properties: tuple[str, ...]
+) -> tuple[str, Reader]:
+    """The name of a custom resource of the catalogue, and its ``spec``: Azure's ``name`` and properties. Raises InvalidPolicy."""
+    top = Reader(document, origin)
+    for key, expected in (("apiVersion", API_VERSION), ("kind", kind)):
+        if document.get(key) != expected:
+            raise InvalidPolicy(f"{key} is {document.get(key)!r}, expected {expected}", where=origin)
+    slug = top.object("metadata").text("name")
+    if not NAME.fullmatch(slug):
+        raise InvalidPolicy(f"metadata.name is {slug!r}, expected lower-case letters, digits, - and .", where=origin)
+    return slug, top.object("spec").only(("name", *properties))
 
 
 def definition_from_resource(document: Mapping[str, Any], origin: str) -> Definition:
@@ -25,14 +39,7 @@ def definition_from_resource(document: Mapping[str, Any], origin: str) -> Defini
     Its templateInfo is ``Base64Encoded``. Whatever else the API server adds does not matter.
     Raises InvalidPolicy that names the field.
     """
-    top = Reader(document, origin)
-    for key, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
-        if document.get(key) != expected:
-            raise InvalidPolicy(f"{key} is {document.get(key)!r}, expected {expected}", where=origin)
-    slug = top.object("metadata").text("name")
-    if not _NAME.fullmatch(slug):
-        raise InvalidPolicy(f"metadata.name is {slug!r}, expected lower-case letters, digits, - and .", where=origin)
-    spec = top.object("spec").only(("name", *PROPERTIES))
+    slug, spec = slug_and_spec(document, origin, KIND, PROPERTIES)
     info = spec.object("policyRule").object("then").object("details").object("templateInfo")
     if (kind := info.text("sourceType")) != "Base64Encoded":
         raise InvalidPolicy(
@@ -49,7 +56,7 @@ def resource_of(definition: Definition, document: Mapping[str, Any]) -> dict[str
 
     ``document`` is its JSON as written. Raises InvalidPolicy when a custom resource cannot hold it.
     """
-    if not _NAME.fullmatch(definition.slug):
+    if not NAME.fullmatch(definition.slug):
         raise InvalidPolicy(
             f"definition {definition.slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
             where=definition.origin,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from aksp.catalog.custom import NAME, slug_and_spec
 from aksp.catalog.document import Reader, parameter_from
 from aksp.compliance.expressions import resolve
 from aksp.compliance.parameters import nearest
@@ -15,8 +16,6 @@ from aksp.model.assignment import API_VERSION
 from aksp.model.initiative import Initiative, Member, MemberGroup
 
 KIND = "PolicySetDefinition"
-#: An RFC 1123 subdomain, as Kubernetes wants a custom resource to be called.
-_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 #: Azure writes ``1.*.*`` and ``1.2.*``; previews end in ``-preview``.
 _VERSION = re.compile(r"[0-9]+(?:\.(?:[0-9]+|\*)){0,2}(?:-[a-z]+)?")
 # A reference id stands behind a slash in names of members, and in labels of metrics.
@@ -148,20 +147,13 @@ def initiative_from_resource(document: Mapping[str, Any], origin: str) -> Initia
 
     Raises InvalidPolicy that names the field.
     """
-    top = Reader(document, origin)
-    for key, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
-        if document.get(key) != expected:
-            raise InvalidPolicy(f"{key} is {document.get(key)!r}, expected {expected}", where=origin)
-    slug = top.object("metadata").text("name")
-    if not _NAME.fullmatch(slug):
-        raise InvalidPolicy(f"metadata.name is {slug!r}, expected lower-case letters, digits, - and .", where=origin)
-    spec = top.object("spec").only(("name", *PROPERTIES))
+    slug, spec = slug_and_spec(document, origin, KIND, PROPERTIES)
     return initiative_of(spec, slug=slug, name=spec.text("name", slug))
 
 
 def resource_of(initiative: Initiative, document: Mapping[str, Any]) -> dict[str, Any]:
     """The custom resource of an initiative, of its JSON as Azure has it. Raises InvalidPolicy where none can hold it."""
-    if not _NAME.fullmatch(initiative.slug):
+    if not NAME.fullmatch(initiative.slug):
         raise InvalidPolicy(
             f"initiative {initiative.slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
             where=initiative.origin,

@@ -375,11 +375,15 @@ def test_ctrl_c_at_any_moment_ends_without_a_traceback(
 ) -> None:
     aksp.done("assign", "no-privileged")
     aksp.put("pod.json", pod("good"))
-    whole = process.start(*arguments)
-    begun(whole)
-    start = time.monotonic()
-    whole.communicate(timeout=60)
-    takes = time.monotonic() - start
+    # The shorter of two runs: on a busy machine one may take long, and signals by its time would come too late.
+    lasted = []
+    for _ in range(2):
+        whole = process.start(*arguments)
+        begun(whole)
+        start = time.monotonic()
+        whole.communicate(timeout=60)
+        lasted.append(time.monotonic() - start)
+    takes = min(lasted)
     interrupted = 0
     for moment in range(8):
         one = process.start(*arguments)
@@ -392,5 +396,4 @@ def test_ctrl_c_at_any_moment_ends_without_a_traceback(
         interrupted += one.returncode != 0
         assert err in (b"", b"aksp: interrupted\n"), err
         assert [path for path in aksp.folder.rglob(".*") if path.name != ".gitignore"] == []
-    # How far each gets depends on the machine; the first is interrupted as it begins.
-    assert interrupted
+    assert interrupted > 2

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
+
+
+class EngineName(StrEnum):
+    """Who refuses by what is assigned: the add-on's own webhook, or the cluster's Gatekeeper."""
+
+    AKSP = "aksp"
+    GATEKEEPER = "gatekeeper"
+
 
 GROUP: Final = "policy.aksp.io"
 VERSION: Final = "v1alpha1"

@@ -1,4 +1,4 @@
-"""Keeps what is in force up to date, in a thread: from the custom resources to the reviewer and the webhook's rules."""
+"""Keeps what is in force up to date, in a thread: from the custom resources to who refuses by them."""
 
 from __future__ import annotations
 
@@ -10,68 +10,71 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from aksp.addon.checkins.status import not_started
-from aksp.addon.in_force.configuration import COLLECTION, Configuration
 from aksp.addon.in_force.policies import Standing, stand
-from aksp.addon.in_force.referenced_objects import ReferencedObjects
-from aksp.addon.in_force.webhook_rules import webhook_rules
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, INITIATIVES, NAME, NAMESPACE, VERSION
-from aksp.addon.review.reviewer import Reviewer
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, INITIATIVES, VERSION
 from aksp.engine import Engine
 from aksp.errors import AkspError, Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.faults import Conflict, NotServed
-from aksp.kube.kinds import Discovery
-from aksp.kube.watch import Watch
 from aksp.live.objects import FollowedObjects
 from aksp.model.scope import Scope
 
 _log = logging.getLogger("aksp.addon.reconciler")
 
-#: Seconds between reads of what is not watched: the ConfigMap that the webhook configuration follows.
+#: Seconds between looks at what is not watched, such as the ConfigMap that the webhook configuration follows.
 LOOK_SECONDS = 60.0
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: Seconds until what failed is tried again.
 RETRY_SECONDS = 5.0
 
 
-class Bundle(Protocol):
-    """Whose certificates the API server is to trust."""
+class Wake(Protocol):
+    """Has the reconciler do something soon."""
 
-    @property
-    def bundle(self) -> bytes:
-        """PEM; empty when that is not ours to say."""
+    def change(self) -> None:
+        """Something has changed: stand anew."""
 
-    def published(self, bundle: bytes, now: datetime) -> None:
-        """Told when the API server has it."""
+    def look(self) -> None:
+        """What was published may have been changed by somebody."""
+
+
+class Enforcement(Protocol):
+    """Who refuses by what is in force."""
+
+    def start(self) -> None:
+        """Begin to watch what was published."""
+
+    def stop(self) -> None:
+        """End the watches."""
+
+    def use(self, standing: Standing) -> bool:
+        """Take up what is in force, in every replica; whether something lacks yet, so that it is worth another try."""
+
+    def publish(self, standing: Standing) -> float | None:
+        """Write what follows from it, in the replica that leads; seconds until another look that may not wait."""
 
 
 class Reconciler:
     """Brings what is in force up to date after each change.
 
-    ``stood`` is told when what is in force, or what is wrong, may have changed, ``published`` when the
-    API server has been given other rules or CAs, ``repaired`` what somebody had changed in the webhook
-    configuration, by part. ``namespace`` is where the add-on runs.
+    ``enforcement`` is made with what wakes the reconciler. ``stood`` is told when what is in force, or what is wrong,
+    may have changed.
     """
 
     def __init__(
         self,
         connection: Connection,
         engine: Engine,
-        reviewer: Reviewer,
         *,
         cluster: Scope,
-        namespace: str = NAMESPACE,
-        certificates: Bundle,
+        enforcement: Callable[[Wake], Enforcement],
         stood: Callable[[Standing], None],
-        published: Callable[[], None],
-        repaired: Callable[[Mapping[str, str]], None] = lambda parts: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._connection, self._engine, self._reviewer = connection, engine, reviewer
+        self._connection, self._engine = connection, engine
         self._cluster = cluster
-        self._certificates = certificates
-        self._stood, self._published, self._repaired = stood, published, repaired
+        self._stood = stood
         self._now = now
         self._wake = threading.Condition()
         self._changed = True
@@ -79,29 +82,19 @@ class Reconciler:
         self._stopping = False
         self._leading = False
         self._standing: Standing | None = None
-        self._missing = False
         self._found: Mapping[str, list[dict[str, Any]]] = {}
         """The documents that were followed last, by plural."""
         self._held: set[str] = set()
         """The kinds that are gone, or on their way out, while their documents stay in force."""
         self._again: float | None = None
-        """Seconds until another look at the webhook configuration, when it may not wait."""
-        self._unready: dict[str, str] = {}
+        """Seconds until another look at what was published, when it may not wait."""
+        self._lacking = False
         paths = {
             plural: f"/apis/{GROUP}/{VERSION}/{plural}"
             for plural in (DEFINITIONS, INITIATIVES, ASSIGNMENTS, EXEMPTIONS)
         }
-        self.resources = FollowedObjects(connection, paths, changed=self.change, troubled=self._trouble)
-        self._referenced = ReferencedObjects(connection, engine, changed=self.change)
-        self._configuration = Configuration(connection, namespace)
-        self._watch = Watch(
-            connection,
-            COLLECTION,
-            field_selector=f"metadata.name={NAME}",
-            replaced=lambda objects: self.look(),
-            changed=lambda kind, one: self.look(),
-            troubled=self._trouble,
-        )
+        self.resources = FollowedObjects(connection, paths, changed=self.change, troubled=tell)
+        self._enforcement = enforcement(self)
         self._thread = threading.Thread(target=self._run, name="aksp-reconciler", daemon=True)
 
     @property
@@ -112,7 +105,7 @@ class Reconciler:
     def start(self) -> None:
         """Begin to watch."""
         self.resources.start()
-        self._watch.start()
+        self._enforcement.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -121,8 +114,7 @@ class Reconciler:
             self._stopping = True
             self._wake.notify()
         self.resources.stop()
-        self._watch.stop()
-        self._referenced.stop()
+        self._enforcement.stop()
         if self._thread.is_alive():
             self._thread.join(2.0)
 
@@ -133,13 +125,13 @@ class Reconciler:
             self._wake.notify()
 
     def look(self) -> None:
-        """The webhook configuration may have changed: whoever leads keeps it whole."""
+        """What was published may have been changed: whoever leads puts it back."""
         with self._wake:
             self._looking = True
             self._wake.notify()
 
     def lead(self, leading: bool) -> None:
-        """Whether this replica writes the webhook's rules."""
+        """Whether this replica publishes."""
         with self._wake:
             self._leading = leading
             self._changed = True
@@ -157,15 +149,15 @@ class Reconciler:
             try:
                 if changed or self._outlived():
                     self._stand()
-                elif self._unready and self._standing is not None:
+                elif self._lacking and self._standing is not None:
                     # What could not be listed may be by now: a right given, a kind installed.
-                    self._use(self._standing)
-                if self._leading:
-                    self._publish()
+                    self._lacking = self._enforcement.use(self._standing)
+                if self._leading and self._standing is not None:
+                    self._again = self._enforcement.publish(self._standing)
                 wait = self._seconds()
                 continue
             except AkspError as error:
-                self._trouble(error)
+                tell(error)
             except Exception:  # noqa: BLE001 - logged, whatever it is: the thread must go on
                 _log.exception("what is in force could not be brought up to date")
             # What is in force stays so, and this is tried again.
@@ -181,7 +173,7 @@ class Reconciler:
 
     def _seconds(self) -> float:
         """How long until it is worth a look without a change."""
-        longest = RETRY_SECONDS if self._unready else LOOK_SECONDS
+        longest = RETRY_SECONDS if self._lacking else LOOK_SECONDS
         if self._leading and self._again is not None:
             longest = min(longest, self._again)
         if self._standing is None or self._standing.valid_until is None:
@@ -203,7 +195,7 @@ class Reconciler:
             now=self._now(),
             previous=self._standing,
         )
-        self._use(standing)
+        self._lacking = self._enforcement.use(standing)
         self._standing = standing
         if self._leading:
             self._announce(found[ASSIGNMENTS])
@@ -235,10 +227,6 @@ class Reconciler:
             return True
         return found is not None and not found["metadata"].get("deletionTimestamp")
 
-    def _use(self, standing: Standing) -> None:
-        self._unready = self._referenced.follow(standing)
-        self._reviewer.use(standing.plan, self._unready, self._referenced.namespace_labels)
-
     def _announce(self, assignments: list[dict[str, Any]]) -> None:
         """Say of what has never been looked at that it is not started: nothing is not a state."""
         for document in assignments:
@@ -252,28 +240,7 @@ class Reconciler:
                 patch = {"metadata": version, "status": not_started(document, self._now())}
                 objects.merge_patch(self._connection, path, patch)
 
-    def _publish(self) -> None:
-        standing = self._standing
-        if standing is None:
-            return
-        bundle = self._certificates.bundle
-        rules = webhook_rules(standing.plan, Discovery(self._connection))
-        kept = self._configuration.publish(rules, bundle)
-        if not kept.there and not self._missing:
-            _log.warning("there is no webhook configuration, so nothing is refused; `aksp addon enable` applies one")
-        self._missing, self._again = not kept.there, kept.again
-        if not kept.there:
-            return
-        if kept.repaired:
-            _log.warning(
-                "somebody had changed the webhook configuration; it is as enabled again",
-                extra={"repaired": dict(kept.repaired)},
-            )
-            self._repaired(kept.repaired)
-        if bundle:
-            self._certificates.published(bundle, self._now())
-        if kept.changed:
-            self._published()
 
-    def _trouble(self, error: AkspError) -> None:
-        _log.warning(str(error), extra={"hint": error.hint} if error.hint else {})
+def tell(error: AkspError) -> None:
+    """Log what went wrong and is tried again."""
+    _log.warning(str(error), extra={"hint": error.hint} if error.hint else {})

@@ -12,33 +12,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aksp.addon import names
+from aksp.addon.by_gatekeeper import ByGatekeeper
 from aksp.addon.checkins import leader
 from aksp.addon.checkins.checkin_record import CheckInRecord
 from aksp.addon.checkins.leader import CheckIns
-from aksp.addon.in_force.configuration import Configuration
 from aksp.addon.in_force.policies import Standing
 from aksp.addon.in_force.webhook_rules import kinds_in_force
-from aksp.addon.reconciler import Reconciler
+from aksp.addon.names import EngineName
+from aksp.addon.reconciler import Enforcement, Reconciler, Wake
 from aksp.addon.record import logs
-from aksp.addon.record.denials import Denials
-from aksp.addon.record.events import Events
 from aksp.addon.record.metrics import Metrics
-from aksp.addon.review.decision import Decision, Disagreement
-from aksp.addon.review.owners import Owners
-from aksp.addon.review.reviewer import Reviewer
-from aksp.addon.webhook.asgi import Health, Webhook
-from aksp.addon.webhook.certificate_folder import CertificateFolder
-from aksp.addon.webhook.certificate_secret import CertificateSecret, ClusterSecret
-from aksp.addon.webhook.certificates import utc_now
+from aksp.addon.reviews import Reviews
+from aksp.addon.webhook.asgi import Health
 from aksp.addon.webhook.operations import Operations
 from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
-from aksp.addon.webhook.tls import Served, Source
 from aksp.engine import Engine
-from aksp.errors import AkspError, EngineError, InvalidInput
+from aksp.errors import EngineError, InvalidInput
 from aksp.kube.config import connect
 from aksp.kube.connection import Connection
 from aksp.kube.lease import Lease
@@ -54,8 +48,6 @@ MEMORY_CAP = 400 << 20
 MEMORY_TARGET = 64 << 20
 #: Go's GOGC: the engine's heap is a few MiB, which is not worth collecting every few MiB.
 GARBAGE_PERCENT = 200
-#: Seconds between two tries to get a first certificate.
-_RETRY_SECONDS = 2.0
 #: Seconds that a thread of Python may keep the others waiting: most of them only take note of something.
 _SWITCH_SECONDS = 0.001
 #: M_MMAP_THRESHOLD of glibc's malloc.h, and the bytes from which on a block is given back: more than what is read at once.
@@ -71,6 +63,7 @@ class RunSettings:
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str = names.NAMESPACE
+    engine: EngineName = EngineName.AKSP
     sync_interval: float = 300.0
     unjudged: str = "warn"
     listen: str = "0.0.0.0:8443"
@@ -86,28 +79,28 @@ class RunSettings:
 
 
 class AddOn:
-    """One replica: what answers, what keeps it up to date, and what it does when it leads."""
+    """One replica: what answers, what keeps it up to date, and what it does when it leads.
+
+    Where Gatekeeper refuses it has no ``reviews``.
+    """
 
     def __init__(self, settings: RunSettings, connection: Connection, engine: Engine) -> None:
         self._settings = settings
         self._engine = engine
         self._metrics = Metrics()
-        self._denials = Denials(connection, namespace=settings.namespace)
-        self._events = Events(connection, instance=settings.identity)
-        self._reviewer = Reviewer(
-            engine,
-            owners=Owners(connection, settings.controller_accounts),
-            fail_closed=settings.unjudged == "refuse",
-            decided=self._decided,
-            disagreed=self._disagreed,
-        )
-        source: Source
-        if settings.cert_dir is not None:
-            source = CertificateFolder(settings.cert_dir)
-        else:
-            store = ClusterSecret(connection, namespace=settings.namespace)
-            source = CertificateSecret(store, names=Configuration(connection, settings.namespace).names)
-        self._served = Served(source, settings.client_ca)
+        self._reviews: Reviews | None = None
+        if settings.engine is EngineName.AKSP:
+            self._reviews = Reviews(
+                connection,
+                engine,
+                self._metrics,
+                namespace=settings.namespace,
+                identity=settings.identity,
+                fail_closed=settings.unjudged == "refuse",
+                controller_accounts=settings.controller_accounts,
+                cert_dir=settings.cert_dir,
+                client_ca=settings.client_ca,
+            )
         self._record = CheckInRecord(connection, settings.namespace)
         self._check_ins = CheckIns(
             leader.command(
@@ -115,6 +108,7 @@ class AddOn:
                 context=settings.context,
                 cluster_name=settings.cluster_name,
                 namespace=settings.namespace,
+                engine=settings.engine,
             ),
             interval=settings.sync_interval,
             ended=self._checked_in,
@@ -122,14 +116,9 @@ class AddOn:
         self._reconciler = Reconciler(
             connection,
             engine,
-            self._reviewer,
             cluster=Scope.cluster(settings.cluster_name),
-            namespace=settings.namespace,
-            certificates=self._served,
+            enforcement=partial(self._enforcement, connection),
             stood=self._stood,
-            # A check-in that was quicker has found assignments that nobody asks about yet.
-            published=self._check_ins.nudge,
-            repaired=self._repaired,
         )
         self._lease = Lease(
             connection,
@@ -139,6 +128,13 @@ class AddOn:
             won=lambda: self._lead(True),
             lost=lambda: self._lead(False),
         )
+
+    def _enforcement(self, connection: Connection, wake: Wake) -> Enforcement:
+        # A check-in that was quicker has found assignments that nobody asks about, or that Gatekeeper has not taken up yet.
+        published = self._check_ins.nudge
+        if self._reviews is None:
+            return ByGatekeeper(connection, self._engine, wake, published=published)
+        return self._reviews.enforcement(wake, published)
 
     async def serve(self) -> int:
         """Answer until a signal comes; 0 when all that was asked by then is answered, else 1."""
@@ -150,13 +146,14 @@ class AddOn:
         await asyncio.to_thread(self._engine.attach, loop)
         self._begin()
         try:
-            await self._first_certificate(stopping)
+            if self._reviews is not None:
+                await self._reviews.first_certificate(stopping)
             if stopping.is_set():
                 return 0
-            tasks = [
-                asyncio.create_task(work)
-                for work in (self._served.keep(self._renewed), self._keep_engine(), self._resign(stopping))
-            ]
+            work = [self._keep_engine(), self._resign(stopping)]
+            if self._reviews is not None:
+                work.append(self._reviews.served.keep(self._renewed))
+            tasks = [asyncio.create_task(one) for one in work]
             answered = await serve(
                 self._listeners(stopping),
                 limits=Limits(shutdown_delay=self._settings.shutdown_delay),
@@ -172,28 +169,36 @@ class AddOn:
     def _listeners(self, stopping: asyncio.Event) -> list[Listener]:
         health = Health(
             {
-                "policies": lambda: None if self._reviewer.ready else "the assignments are not loaded yet",
+                "policies": lambda: None if self._loaded else "the assignments are not loaded yet",
                 "engine": lambda: None if self._engine.alive else "the engine is being started again",
             },
             stopping,
         )
-        webhook = Webhook(self._reviewer, health=health, observe=self._answered, unjudged=self._reviewer.unjudged)
-        listeners = [
-            Listener(
-                app=webhook,
-                address=_address(self._settings.listen),
-                context=self._served.context,
-                client_names=frozenset(self._settings.client_names),
+        listeners = []
+        if self._reviews is not None:
+            listeners.append(
+                Listener(
+                    app=self._reviews.webhook(health),
+                    address=_address(self._settings.listen),
+                    context=self._reviews.served.context,
+                    client_names=frozenset(self._settings.client_names),
+                )
             )
-        ]
         if self._settings.plain_listen:
             operations = Operations(self._metrics.expose, health=health, everybody=self._settings.open_metrics)
             listeners.append(Listener(app=operations, address=_address(self._settings.plain_listen)))
         return listeners
 
+    @property
+    def _loaded(self) -> bool:
+        """Whether the assignments are known, and reviews are judged by them."""
+        return self._reviews.reviewer.ready if self._reviews is not None else self._reconciler.standing is not None
+
     def _begin(self) -> None:
-        for part in (self._denials, self._events, self._check_ins, self._reconciler):
-            part.start()
+        if self._reviews is not None:
+            self._reviews.start()
+        self._check_ins.start()
+        self._reconciler.start()
 
     def _listening(self, ports: Sequence[int]) -> None:
         """Only who can answer, and knows whom the API server is to trust, may have itself asked."""
@@ -209,26 +214,13 @@ class AddOn:
         self._lease.stop()
         self._check_ins.stop()
         self._reconciler.stop()
-        self._events.close()
-        self._denials.close()
+        if self._reviews is not None:
+            self._reviews.close()
 
     async def _resign(self, stopping: asyncio.Event) -> None:
         """Let another one lead as soon as this one is to end; reviews are answered for a while yet."""
         await stopping.wait()
         await asyncio.to_thread(self._lease.stop)
-
-    async def _first_certificate(self, stopping: asyncio.Event) -> None:
-        """Wait for something to serve with. A cluster that cannot be reached now may be in a moment."""
-        while not stopping.is_set():
-            try:
-                await asyncio.to_thread(self._served.refresh, utc_now())
-                return
-            except InvalidInput:
-                raise
-            except AkspError as error:
-                _log.warning("no certificate yet: %s", error, extra={"hint": error.hint} if error.hint else {})
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _RETRY_SECONDS)
 
     async def _renewed(self) -> None:
         self._reconciler.change()
@@ -243,31 +235,11 @@ class AddOn:
                 except EngineError as error:
                     _log.error("the engine cannot be started again: %s", error)
 
-    def _decided(self, decision: Decision) -> None:
-        self._metrics.observe(decision)
-        logs.unjudged(decision)
-        if not decision.outcome.allowed:
-            logs.refusal(decision)
-            self._denials.record(decision)
-            self._events.record(decision)
-
-    def _disagreed(self, one: Disagreement) -> None:
-        self._metrics.observe_disagreement()
-        logs.disagreement(one)
-
-    def _answered(self, status: int) -> None:
-        if status != 200:
-            self._metrics.observe_failure()
-
     def _stood(self, standing: Standing) -> None:
         self._metrics.name_kinds([kind.kind for kind in kinds_in_force(standing.plan)])
         members = [ready.key.name for ready in standing.plan.ready]
         self._metrics.keep([*(one.name for one in standing.assignments), *members])
         self._check_ins.nudge()
-
-    def _repaired(self, parts: Mapping[str, str]) -> None:
-        self._metrics.observe_repair(parts)
-        self._events.tell_repair(parts)
 
     def _lead(self, leading: bool) -> None:
         _log.info("leading" if leading else "leading no more", extra={"identity": self._settings.identity})
@@ -281,7 +253,8 @@ class AddOn:
     def _checked_in(self, summary: Mapping[str, Any]) -> None:
         self._metrics.observe_check_in(summary)
         self._record.take(summary)
-        self._denials.prune()
+        if self._reviews is not None:
+            self._reviews.denials.prune()
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from aksp import __version__
 from aksp.addon import names
+from aksp.addon.names import EngineName
 from aksp.errors import InvalidInput
 from aksp.model.times import duration
 
@@ -47,7 +48,8 @@ class Settings:
     ``cluster_name`` is the NAME in scopes ``/clusters/NAME``. With ``webhook_url`` the add-on runs
     elsewhere, as a process on a host. ``unjudged``: see ``of_unjudged``. ``cert_secret`` names a Secret (tls.crt, tls.key, ca.crt) that
     somebody else makes; ``inject_ca_from`` is cert-manager's NAMESPACE/NAME of a Certificate.
-    ``client_ca`` (PEM): only who has a certificate of these CAs is answered, with
+    With ``engine`` GATEKEEPER no webhook of ours is asked; ``constraints`` are the kinds of constraints, by their plurals,
+    that it may write. ``client_ca`` (PEM): only who has a certificate of these CAs is answered, with
     ``client_names`` only whose certificate has one of these. ``api_server_cidrs``: from where the Pods can be reached; from everywhere when there is none. ``controller_accounts``: users
     who make Pods for others, beside the controllers of Kubernetes.
     """
@@ -57,6 +59,7 @@ class Settings:
     image: str = f"aksp:{__version__}"
     replicas: int = 2
     cluster_name: str = "in-cluster"
+    engine: EngineName = EngineName.AKSP
     failure_policy: str = "Ignore"
     unjudged: str | None = None
     exclude_namespaces: tuple[str, ...] = ()
@@ -70,6 +73,7 @@ class Settings:
     open_metrics: bool = False
     controller_accounts: tuple[str, ...] = ()
     kinds: tuple[Listed, ...] = field(default_factory=tuple)
+    constraints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise InvalidInput for what the API server, or the add-on, would not take."""
@@ -80,6 +84,18 @@ class Settings:
         ]:
             if not _NAMESPACE.fullmatch(namespace):
                 raise InvalidInput(f"{option} {namespace}: no namespace has such a name")
+        if self.gatekeeper:
+            given = {
+                "--webhook-url": self.webhook_url, "--cert-secret": self.cert_secret, "--inject-ca-from": self.inject_ca_from,
+                "--client-ca": self.client_ca, "--unjudged": self.unjudged, "--api-server-cidr": self.api_server_cidrs,
+                "--controller-account": self.controller_accounts, "--exclude-namespace": self.exclude_namespaces,
+                "--failure-policy": self.failure_policy != FAILURE_POLICIES[0],
+            }  # fmt: skip
+            if useless := [option for option, value in given.items() if value]:
+                raise InvalidInput(
+                    f"{useless[0]} is for the add-on's own webhook, and with --engine gatekeeper there is none",
+                    hint="Gatekeeper's own installation has such settings",
+                )
         if self.failure_policy not in FAILURE_POLICIES:
             raise InvalidInput(f"--failure-policy {self.failure_policy}: expected {' or '.join(FAILURE_POLICIES)}")
         if self.unjudged is not None and self.unjudged not in UNJUDGED:
@@ -111,6 +127,11 @@ class Settings:
                 ) from error
         if self.inject_ca_from is not None and not _NAMED.fullmatch(self.inject_ca_from):
             raise InvalidInput(f"--inject-ca-from {self.inject_ca_from}: expected NAMESPACE/NAME")
+
+    @property
+    def gatekeeper(self) -> bool:
+        """Whether Gatekeeper refuses."""
+        return self.engine is EngineName.GATEKEEPER
 
     @property
     def of_unjudged(self) -> str:

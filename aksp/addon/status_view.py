@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +11,12 @@ from aksp.addon import names
 from aksp.addon.checkins import checkin_record
 from aksp.addon.checkins.checkin_record import Failure
 from aksp.addon.checkins.status import RULES_PENDING
+from aksp.addon.gatekeeper.conditions import INSTALL
 from aksp.addon.in_force.configuration import PATH, read_intention
 from aksp.addon.in_force.deviations import deviations, digest, webhook_of, written
 from aksp.addon.in_force.problems import Reason
+from aksp.addon.install.gatekeeper_objects import is_installed
+from aksp.addon.names import EngineName
 from aksp.errors import Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
@@ -46,7 +49,7 @@ class AssignmentLine:
     message: str
     elsewhere: bool = False
     unasked: bool = False
-    """It would refuse, and the API server does not ask about all that it judges."""
+    """It would refuse, and the API server does not ask about all that it judges; or Gatekeeper does not have it."""
     enforced: bool = False
     """Its status says that violations are refused."""
 
@@ -96,6 +99,7 @@ class AddonStatus:
 
     namespace: str
     enabled: bool
+    engine: EngineName
     image: str | None
     replicas: int | None
     ready_replicas: int | None
@@ -120,6 +124,7 @@ class AddonStatus:
             "addon": {
                 "enabled": self.enabled,
                 "namespace": self.namespace,
+                "engine": self.engine.value,
                 "image": self.image,
                 "replicas": self.replicas,
                 "readyReplicas": self.ready_replicas,
@@ -150,6 +155,8 @@ def look(connection: Connection, namespace: str, now: datetime) -> AddonStatus:
         kinds=_served(connection),
         secret=_has_secret(connection, namespace),
     )
+    if found.engine is EngineName.GATEKEEPER:
+        found = replace(found, gatekeeper=is_installed(connection))
     try:
         assignments = objects.list_all(connection, f"/apis/{names.GROUP}/{names.VERSION}/{names.ASSIGNMENTS}")
     except NotServed:
@@ -171,6 +178,15 @@ class InstalledObjects:
     deployment: Mapping[str, Any] | None
     kinds: frozenset[str]
     secret: bool | None
+    gatekeeper: bool = True
+    """Whether Gatekeeper is installed; looked up only where it is to refuse."""
+
+    @property
+    def engine(self) -> EngineName:
+        """Who refuses, as the Deployment's replicas are told."""
+        template = ((self.deployment or {}).get("spec") or {}).get("template") or {}
+        given = [each for one in (template.get("spec") or {}).get("containers") or [] for each in one.get("args") or []]
+        return EngineName.GATEKEEPER if f"--engine={EngineName.GATEKEEPER}" in given else EngineName.AKSP
 
     @property
     def enabled(self) -> bool:
@@ -193,6 +209,8 @@ def overview(namespace: str, found: InstalledObjects, assignments: list[dict[str
     differing = _deviations(found, lines) if found.enabled else {}
     if not found.enabled:
         problems.append("the add-on is not enabled in this cluster: run `aksp addon enable`")
+    if not found.gatekeeper:
+        problems.append(f"Gatekeeper is not installed in this cluster, so nothing is refused: install it ({INSTALL})")
     if missing:
         problems.append(f"missing: {', '.join(missing)}; `aksp addon enable` makes what is missing")
     problems += [f"the webhook configuration is not as it was enabled: {text}" for text in differing.values()]
@@ -210,6 +228,7 @@ def overview(namespace: str, found: InstalledObjects, assignments: list[dict[str
     return AddonStatus(
         namespace=namespace,
         enabled=found.enabled,
+        engine=found.engine,
         image=image,
         replicas=replicas,
         ready_replicas=ready,
@@ -233,9 +252,10 @@ def _missing(found: InstalledObjects) -> tuple[str, ...]:
     """The objects that are not there, as kubectl names them."""
     kinds = [names.DEFINITIONS, names.INITIATIVES, names.ASSIGNMENTS, names.EXEMPTIONS, names.DENIALS, names.REPORTS]
     gone = [f"customresourcedefinition/{one}.{names.GROUP}" for one in kinds if one not in found.kinds]
-    if found.webhook is None:
+    webhook = found.engine is EngineName.AKSP
+    if webhook and found.webhook is None:
         gone.append(f"validatingwebhookconfiguration/{names.NAME}")
-    if found.intended is None:
+    if webhook and found.intended is None:
         gone.append(f"configmap/{names.CONFIG_MAP}")
     if found.lease is None:
         gone.append(f"lease/{names.LEASE}")
@@ -279,6 +299,7 @@ def line_of(document: Mapping[str, Any]) -> AssignmentLine:
     """A PolicyAssignment as a line; one that nobody has looked at yet is NotStarted."""
     spec, status = document.get("spec") or {}, document.get("status") or {}
     reasons = {one.get("type"): one.get("reason") for one in status.get("conditions") or []}
+    statuses = {one.get("type"): one.get("status") for one in status.get("conditions") or []}
     return AssignmentLine(
         name=document["metadata"]["name"],
         definition=str(spec.get("policyDefinitionId", "")),
@@ -292,7 +313,7 @@ def line_of(document: Mapping[str, Any]) -> AssignmentLine:
         last_evaluated=status.get("lastEvaluated"),
         message=status.get("message") or "",
         elsewhere=reasons.get("Applied") == Reason.NOT_IN_SCOPE,
-        unasked=reasons.get("Enforced") == RULES_PENDING,
+        unasked=reasons.get("Enforced") == RULES_PENDING or statuses.get("Exported", "True") != "True",
         enforced=reasons.get("Enforced") == "Enforced",
     )
 

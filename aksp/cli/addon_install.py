@@ -34,17 +34,21 @@ def enable_in(
     ``settings`` lack what is found out here: the cluster's name unless it is given, and the kinds of the definitions.
     """
     if dry_run and not where.given:
-        _print(replace(settings, cluster_name=cluster_name or _current(), kinds=_kinds(workspace, None)), as_json)
+        _print(_filled(settings, cluster_name or _current(), workspace, None), as_json)
         return
     with where.connected() as connection:
         name = cluster_name or where.name_of(connection)
-        settings = replace(settings, cluster_name=name, kinds=_kinds(workspace, connection))
+        settings = _filled(settings, name, workspace, connection)
         if dry_run:
             _print(settings, as_json)
             return
+        from aksp.addon.gatekeeper.conditions import INSTALL
+        from aksp.addon.install.gatekeeper_objects import is_installed
         from aksp.addon.install.installation import install
 
         install(connection, settings, typer.echo)
+        if settings.gatekeeper and not is_installed(connection):
+            note(f"Gatekeeper is not installed in this cluster, so nothing is refused yet: install it ({INSTALL})")
     note(f"the add-on judges this cluster as /clusters/{name}; assignments at that scope, and at /, reach it")
     note("`aksp addon status` tells when it has come up, and `aksp sync` gives it the workspace's assignments")
 
@@ -80,8 +84,17 @@ def read_ca(path: Path | None) -> str | None:
         raise InvalidInput(f"--client-ca cannot be read: {reason}", where=str(path)) from error
 
 
-def _kinds(workspace: str | None, connection: Connection | None) -> tuple[Listed, ...]:
-    """The kinds of all definitions: bundled, the workspace's and, asked for, the cluster's own."""
+def _filled(settings: Settings, cluster_name: str, workspace: str | None, connection: Connection | None) -> Settings:
+    """The settings with what follows from all definitions: bundled, the workspace's and, asked for, the cluster's own."""
+    from aksp.gatekeeper.names import kind_of
+
+    kinds, definitions = _kinds(workspace, connection)
+    constraints = sorted({kind_of(one.slug).lower() for one in definitions}) if settings.gatekeeper else ()
+    return replace(settings, cluster_name=cluster_name, kinds=kinds, constraints=tuple(constraints))
+
+
+def _kinds(workspace: str | None, connection: Connection | None) -> tuple[tuple[Listed, ...], Sequence[Definition]]:
+    """The kinds of all definitions, and these."""
     from aksp.addon.install.installation import cluster_definitions, cluster_initiatives, listed_kinds
     from aksp.assigned import problem_of
     from aksp.engine import Engine
@@ -112,7 +125,7 @@ def _kinds(workspace: str | None, connection: Connection | None) -> tuple[Listed
                 definition = compile_definition(engine, definition)
             compiled.append(definition)
     assigned = _assigned(definitions, [*catalog.initiatives, *own_initiatives], assignments)
-    return listed_kinds(compiled, discovery, note, assigned)
+    return listed_kinds(compiled, discovery, note, assigned), definitions
 
 
 def _assigned(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from aksp.addon.names import EngineName
 from aksp.cli.options import ContextOption, KubeconfigOption
 from aksp.errors import InvalidInput
 from aksp.model.effect import Effect
@@ -32,6 +33,10 @@ ClusterNameOption = Annotated[
     typer.Option("--cluster-name", metavar="NAME", help="NAME in scopes /clusters/NAME. Default: the context's."),
 ]
 #: Options that `aksp addon enable` has too.
+EngineOption = Annotated[
+    EngineName,
+    typer.Option("--engine", help="Who refuses: the add-on's own webhook, or the Gatekeeper of the cluster."),
+]
 SyncIntervalOption = Annotated[str, typer.Option(metavar="DURATION", help="Check in at least so often.")]
 ClientCaOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Answer only who has a certificate of these CAs: the API server.")
@@ -53,6 +58,7 @@ def run(
     context: ContextOption = None,
     namespace: NamespaceOption = "kube-system",
     cluster_name: ClusterNameOption = None,
+    engine: EngineOption = EngineName.AKSP,
     sync_interval: SyncIntervalOption = "5m",
     unjudged: Annotated[
         str,
@@ -99,7 +105,7 @@ def run(
             cluster_name = connection.name
     code = run_addon(
         RunSettings(
-            cluster_name=cluster_name, kubeconfig=kubeconfig, context=context, namespace=namespace,
+            cluster_name=cluster_name, kubeconfig=kubeconfig, context=context, namespace=namespace, engine=engine,
             sync_interval=interval, unjudged=unjudged, listen=listen,
             plain_listen=metrics_listen or None, cert_dir=cert_dir, client_ca=client_ca, client_names=tuple(client_name or ()),
             open_metrics=open_metrics, controller_accounts=tuple(controller_account or ()), shutdown_delay=delay,
@@ -115,12 +121,19 @@ def check_in(
     context: ContextOption = None,
     namespace: NamespaceOption = "kube-system",
     cluster_name: ClusterNameOption = None,
+    engine: EngineOption = EngineName.AKSP,
 ) -> None:
     """Scan the cluster once and write statuses and reports; the leader runs it. Prints one line of JSON."""
     from aksp.addon.checkins.checkin import run_check_in
 
     raise typer.Exit(
-        run_check_in(kubeconfig=kubeconfig, context=context, cluster_name=cluster_name, namespace=namespace)
+        run_check_in(
+            kubeconfig=kubeconfig,
+            context=context,
+            cluster_name=cluster_name,
+            namespace=namespace,
+            gatekeeper=engine is EngineName.GATEKEEPER,
+        )
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from aksp.addon.names import EngineName
 from aksp.addon.status_view import AddonStatus, AssignmentLine, look
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
@@ -56,12 +57,17 @@ def _head(found: AddonStatus, now: datetime) -> list[str]:
     )
     leader = f"{found.leader}, renewed {age(now, moment(found.renewed))} ago" if found.leader else "none"
     excluded = ", ".join(found.excluded_namespaces) or "none"
+    asked = [
+        f"Webhook:   failure policy {found.failure_policy}; namespaces left out: {excluded}",
+        f"Asked for: {_asked_for(found.rules)}",
+    ]
+    if found.engine is EngineName.GATEKEEPER:
+        asked = ["Refusing:  Gatekeeper, by the templates and constraints that the add-on keeps in step"]
     return [
         f"Add-on:    {where}",
         f"Leader:    {leader}",
         f"Check-in:  {_check_in(found, now)}",
-        f"Webhook:   failure policy {found.failure_policy}; namespaces left out: {excluded}",
-        f"Asked for: {_asked_for(found.rules)}",
+        *asked,
     ]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from aksp.compliance.plan import MatchSource, Plan
+from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.engine import Engine
 from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.constraints import Exported, InexpressibleError, constraint
 from aksp.gatekeeper.names import EXPANSIONS, MANAGED_BY
 from aksp.gatekeeper.synced import computed, sync_set, synced
 from aksp.gatekeeper.templates import constraint_template
+from aksp.model.assignment import Assignment
 from aksp.model.definition import Definition
 from aksp.model.kinds import WORKLOADS
 from aksp.model.scope import Scope
@@ -21,71 +22,113 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExportedAssignment:
+    """What becomes of one assignment, or of one member of an initiative.
+
+    Without a ``constraint`` either ``problem`` says why there should be one, or ``note`` why it is right that there is none.
+    ``lost`` is what the constraint does not say. ``template`` is the name of the constraint's template.
+    """
+
+    assignment: Assignment
+    constraint: Object | None = None
+    template: str = ""
+    lost: Sequence[str] = ()
+    problem: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExportedBundle:
     """Objects of Gatekeeper by the file that each belongs in, in the order in which they are applied.
 
-    ``lost`` is what they do not say of the assignments, ``notes`` what is left out as it should be. It is ``whole`` when
-    no assignment is missing that should be there.
+    ``untold`` is what a template does not say of what its rule compares with, by the template's name.
     """
 
     files: Mapping[str, Object]
-    lost: Sequence[str]
-    notes: Sequence[str]
-    whole: bool
+    assignments: Sequence[ExportedAssignment]
+    untold: Mapping[str, Sequence[str]]
+    remarks: Sequence[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether no assignment is missing that should be there."""
+        return not any(one.problem for one in self.assignments)
+
+    @property
+    def lost(self) -> list[str]:
+        """What the objects do not say of the assignments."""
+        problems = [f"assignment {one.assignment.full_name}: {one.problem}" for one in self.assignments if one.problem]
+        lost = [f"assignment {one.assignment.full_name}: {text}" for one in self.assignments for text in one.lost]
+        return [*problems, *lost, *(text for texts in self.untold.values() for text in texts)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is left out as it should be."""
+        left_out = [f"assignment {one.assignment.full_name}: {one.note}" for one in self.assignments if one.note]
+        return [*self.remarks, *left_out]
 
 
-def bundle(engine: Engine, plan: Plan, cluster: Scope | None) -> ExportedBundle:
-    """The bundle of a plan whose definitions are compiled. Raises InvalidPolicy for two templates of one name."""
-    lost = [f"assignment {one.assignment.full_name}: {one.problem}" for one in plan.broken]
-    notes = [
-        f"assignment {one.assignment.full_name}: not exported, its effect is {one.effect}" for one in plan.disabled
+def bundle(engine: Engine, plan: Plan, cluster: Scope | None, *, kept: bool = False) -> ExportedBundle:
+    """The bundle of a plan whose definitions are compiled. ``kept``: it is made again when an exemption ends."""
+    made = [ExportedAssignment(assignment=one.assignment, problem=one.problem) for one in plan.broken]
+    made += [
+        ExportedAssignment(assignment=one.assignment, note=f"not exported, its effect is {one.effect}")
+        for one in plan.disabled
     ]
-    whole = not plan.broken
-    constraints: list[Object] = []
-    used: dict[str, Definition] = {}
+    files: dict[str, Object] = {}
+    templates: dict[str, tuple[Definition, Object]] = {}
     expanded = False
     for one in sorted(plan.ready, key=lambda ready: ready.assignment.full_name):
         try:
-            found = constraint(one, cluster)
-            if isinstance(found, Exported):
-                constraint_template(one.definition)  # Rego of several versions makes none
+            found = constraint(one, cluster, kept=kept)
+            if not isinstance(found, Exported):
+                made.append(ExportedAssignment(assignment=one.assignment, note=f"not exported: {found}"))
+                continue
+            name = found.document["kind"].lower()
+            known, template = templates.get(name) or (one.definition, _template(one))
+            if known != one.definition:
+                raise InexpressibleError(_same_template(name, known, one.definition))
+            path = f"constraints/{name}.{found.document['metadata']['name']}.yaml"
+            if path in files:
+                raise InexpressibleError(
+                    f"another assignment has the constraint {found.document['kind']} {found.document['metadata']['name']}:"
+                    " rename one of them"
+                )
         except (InexpressibleError, InvalidPolicy) as error:
-            lost.append(f"assignment {one.assignment.full_name}: not exported: {error}")
-            whole = False
+            made.append(ExportedAssignment(assignment=one.assignment, problem=f"not exported: {error}"))
             continue
-        if not isinstance(found, Exported):
-            notes.append(f"assignment {one.assignment.full_name}: not exported: {found}")
-            continue
-        constraints.append(found.document)
-        used[one.definition.slug] = one.definition
+        files[path] = found.document
+        templates[name] = known, template
         expanded = expanded or one.source is not MatchSource.ORIGINAL
-        lost += found.lost
-    objects = list(_templates(used, lost))
-    requirements = []
-    for definition in used.values():
-        kinds, untold = synced(definition)
-        requirements += [kind for alternatives in kinds for kind in alternatives]
-        lost += untold
-        if not definition.requires_inventory and engine.lookups(definition.slug) is None:
-            lost.append(computed(definition))
-    objects += [sync_set(requirements)] if requirements else []
-    objects += _expansions() if expanded else []
-    return ExportedBundle(files=_by_file([*objects, *constraints]), lost=lost, notes=[*plan.notes, *notes], whole=whole)
-
-
-def _templates(used: Mapping[str, Definition], lost: list[str]) -> Iterator[Object]:
-    names: dict[str, str] = {}
-    for slug, definition in sorted(used.items()):
-        template = constraint_template(definition)
-        name = template["metadata"]["name"]
-        if name in names:
-            raise InvalidPolicy(
-                f"definitions {names[name]!r} and {slug!r} would have one ConstraintTemplate {name!r}",
-                where=definition.origin,
-                hint="rename one of their folders",
+        made.append(
+            ExportedAssignment(
+                assignment=one.assignment, constraint=found.document, template=name, lost=tuple(found.lost)
             )
-        names[name] = slug
-        yield template
+        )
+    requirements = []
+    untold: dict[str, Sequence[str]] = {}
+    for name, (definition, _) in sorted(templates.items()):
+        kinds, texts = synced(definition)
+        requirements += [kind for alternatives in kinds for kind in alternatives]
+        if not definition.requires_inventory and engine.lookups(definition.slug) is None:
+            texts = [*texts, computed(definition)]
+        untold[name] = texts
+    first = {f"templates/{name}.yaml": template for name, (_, template) in sorted(templates.items())}
+    first |= {"syncset.yaml": sync_set(requirements)} if requirements else {}
+    first |= {f"expansions/{one['metadata']['name']}.yaml": one for one in _expansions()} if expanded else {}
+    return ExportedBundle(files={**first, **files}, assignments=made, untold=untold, remarks=plan.notes)
+
+
+def _template(ready: Ready) -> Object:
+    # The slug of a compiled definition may be the id of one of its versions.
+    return constraint_template(replace(ready.definition, slug=ready.key.definition))
+
+
+def _same_template(name: str, one: Definition, other: Definition) -> str:
+    """Why a template cannot be another one's too."""
+    if one.name == other.name:
+        return "other assignments have another version of its definition, and a template has one"
+    return f"the ConstraintTemplate {name} is also that of the definition {one.slug}: rename the folder of one of them"
 
 
 def _expansions() -> list[Object]:
@@ -103,20 +146,3 @@ def _expansions() -> list[Object]:
         }
         for one in WORKLOADS.values()
     ]
-
-
-def _by_file(objects: Sequence[Object]) -> dict[str, Object]:
-    """Each object with a file of its own. Folders are by what may be applied together: a kind of constraints is there
-    only once Gatekeeper has its template."""
-    files: dict[str, Object] = {}
-    for one in objects:
-        kind, name = one["kind"], one["metadata"]["name"]
-        path = {
-            "ConstraintTemplate": f"templates/{name}.yaml",
-            "SyncSet": "syncset.yaml",
-            "ExpansionTemplate": f"expansions/{name}.yaml",
-        }.get(kind, f"constraints/{kind.lower()}.{name}.yaml")
-        if path in files:
-            raise InvalidPolicy(f"two assignments would have one constraint {kind} {name}", hint="rename one of them")
-        files[path] = one
-    return files

@@ -42,19 +42,22 @@ class _Place:
     within: bool = False
 
 
-def constraint(ready: Ready, cluster: Scope | None) -> Exported | str:
+def constraint(ready: Ready, cluster: Scope | None, *, kept: bool = False) -> Exported | str:
     """The constraint of an assignment in a cluster, None being any; a text says why it is right that there is none.
 
-    Raises InexpressibleError.
+    ``kept``: it is made again when an exemption ends. Raises InexpressibleError.
     """
     place = _placed(ready, cluster)
     if isinstance(place, str):
         return place
-    given = waived(ready, cluster)
+    given = waived(ready, cluster, kept=kept)
     if given.everything is not None:
         told = f"exemption {given.everything.name} waives all of it"
-        if given.everything.expires_on is not None:
-            raise InexpressibleError(f"{told} until {rfc3339(given.everything.expires_on, 'auto')}: export again then")
+        if given.everything.expires_on is None:
+            return told
+        told += f" until {rfc3339(given.everything.expires_on, 'auto')}"
+        if not kept:
+            raise InexpressibleError(f"{told}: export again then")
         return told
     match, lost = _match(ready, place, given)
     lost += given.lost
@@ -64,7 +67,7 @@ def constraint(ready: Ready, cluster: Scope | None) -> Exported | str:
         lost.append("the rule does not pass over excludedImages, which aksp leaves out itself")
     document = {
         "apiVersion": CONSTRAINTS,
-        "kind": kind_of(ready.definition.slug),
+        "kind": kind_of(ready.key.definition),
         "metadata": {
             "name": shortened(legal(ready.assignment.full_name), ready.assignment.full_name),
             "labels": dict(MANAGED_BY),
@@ -72,7 +75,7 @@ def constraint(ready: Ready, cluster: Scope | None) -> Exported | str:
         },
         "spec": {"enforcementAction": _action(ready), "match": match, "parameters": dict(ready.values)},
     }
-    return Exported(document=document, lost=[f"assignment {ready.assignment.full_name}: {text}" for text in lost])
+    return Exported(document=document, lost=lost)
 
 
 def _action(ready: Ready) -> str:
@@ -88,7 +91,7 @@ def _annotations(ready: Ready, given: Waived) -> dict[str, str]:
         "assignment": assignment.name,
         "initiative": assignment.initiative,
         "reference-id": assignment.reference,
-        "definition": ready.definition.slug,
+        "definition": ready.key.definition,
         "display-name": assignment.display_name,
         "description": assignment.description,
         "effect": ready.effect.value,

@@ -20,6 +20,9 @@ MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp-export"}
 #: Where an object comes from, before the name of what it tells.
 OURS: Final = "policy.aksp.io/"
 
+#: The name of the one SyncSet.
+SYNC_SET: Final = "aksp"
+
 #: Kubernetes' limit of a kind and, by Gatekeeper, of a constraint's name.
 _LONGEST: Final = 63
 

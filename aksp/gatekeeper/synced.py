@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aksp.compliance.comparing import UNKNOWN
-from aksp.gatekeeper.names import MANAGED_BY, SYNC_SETS
+from aksp.gatekeeper.names import MANAGED_BY, SYNC_SET, SYNC_SETS
 from aksp.model.definition import Definition, ResourceKind
 from aksp.model.kinds import BUILT_IN
 
@@ -50,7 +50,7 @@ def sync_set(kinds: Iterable[ResourceKind]) -> dict[str, Any]:
     return {
         "apiVersion": SYNC_SETS,
         "kind": "SyncSet",
-        "metadata": {"name": "aksp", "labels": dict(MANAGED_BY)},
+        "metadata": {"name": SYNC_SET, "labels": dict(MANAGED_BY)},
         "spec": {"gvks": [{"group": one.group, "version": one.version, "kind": one.kind} for one in ordered]},
     }
 

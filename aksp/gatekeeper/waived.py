@@ -32,8 +32,8 @@ class Waived:
     lost: tuple[str, ...] = ()
 
 
-def waived(ready: Ready, cluster: Scope | None) -> Waived:
-    """The exemptions of an assignment in a cluster, None being any."""
+def waived(ready: Ready, cluster: Scope | None, *, kept: bool = False) -> Waived:
+    """The exemptions of an assignment in a cluster, None being any. ``kept``: what is excluded goes when they end."""
     namespaces: list[str] = []
     expressed: list[Exemption] = []
     not_expressed: list[str] = []
@@ -52,7 +52,7 @@ def waived(ready: Ready, cluster: Scope | None) -> Waived:
         if why:
             not_expressed.append(exemption.name)
             lost.append(f"exemption {exemption.name} is not expressed, what it waives is refused and reported: {why}")
-        elif (own is None or own) and exemption.expires_on is not None:
+        elif (own is None or own) and exemption.expires_on is not None and not kept:
             end = rfc3339(exemption.expires_on, "auto")
             lost.append(
                 f"exemption {exemption.name} ends on {end}, and what is excluded for it stays so: export again then"

@@ -74,11 +74,14 @@ def test_a_disagreement_is_counted_and_logged_with_policy_and_object(
 ) -> None:
     monkeypatch.setattr(reviewer, "SAMPLED", 2)
     addon = AddOn(RunSettings(cluster_name="c", identity="a"), cast(Connection, Memory()), engine)
-    addon._reviewer.use(Asked(engine, assigned("np")).standing.plan)
+    assert addon._reviews is not None
+    addon._reviews.reviewer.use(Asked(engine, assigned("np")).standing.plan)
     logs.configure("error", stream)
 
+    reviews = addon._reviews
+
     def ask() -> bool:
-        answer = asyncio.run(addon._reviewer(review(pod(privileged=True))))
+        answer = asyncio.run(reviews.reviewer(review(pod(privileged=True))))
         return bool(json.loads(answer.body)["response"]["allowed"])
 
     def counted() -> str:

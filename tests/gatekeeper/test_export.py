@@ -130,8 +130,8 @@ def test_exemptions_of_containers_and_objects_are_told_and_those_of_namespaces_a
     assert annotations["policy.aksp.io/exemptions-not-expressed"] == "container"
     assert annotations["policy.aksp.io/exempt-until"].startswith("2026")
     assert [text.split(" is ")[0].split(" ends ")[0] for text in found.lost] == [
-        "assignment rule: exemption ns",
-        "assignment rule: exemption container",
+        "exemption ns",
+        "exemption container",
     ]
 
 
@@ -147,6 +147,11 @@ def test_what_an_exemption_waives_until_its_end_is_told_to_be_exported_then() ->
     with pytest.raises(InexpressibleError, match=r"exemption later waives all of it until .*: export again then"):
         constraint(ready(target=PROD, exemptions=[ending, later]), PROD)
     assert constraint(ready(target=PROD, exemptions=[ending, endless]), PROD) == "exemption endless waives all of it"
+    # Who keeps the constraint in step makes it when the exemption has ended.
+    kept = constraint(ready(target=PROD, exemptions=[ending, later]), PROD, kept=True)
+    assert isinstance(kept, str) and "exemption later waives all of it" in kept
+    excluding = constraint(ready(target=PROD, exemptions=[replace(ending, scope=SHOP)]), PROD, kept=True)
+    assert isinstance(excluding, Exported) and not excluding.lost
 
 
 @pytest.mark.parametrize(

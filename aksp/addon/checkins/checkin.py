@@ -28,6 +28,8 @@ from aksp.addon.checkins.status import (
 from aksp.addon.checkins.status_writer import StatusWriter, collection
 from aksp.addon.checkins.summary import AssignmentOutcome, Summary
 from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
+from aksp.addon.gatekeeper.conditions import ExportCondition, GatekeeperReader
+from aksp.addon.gatekeeper.wanted import WantedObjects, wanted_objects
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
@@ -59,11 +61,13 @@ def check_in(
     cluster_name: str,
     namespace: str,
     now: datetime,
+    gatekeeper: bool = False,
     inventory: ObjectSource | None = None,
     publish: Publish | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
     """Read, scan, write. ``namespace`` is where the add-on runs, ``now`` when the evaluation is said to be made.
+    ``gatekeeper``: Gatekeeper refuses, and not the add-on's own webhook.
 
     Raises ClusterError when the custom resources cannot be read. A scan that fails is told in the
     summary, and in the statuses, whose states stay.
@@ -81,7 +85,7 @@ def check_in(
         cluster=scope,
         now=now,
     )
-    writing = _Writing(connection, documents, now)
+    writing = _Writing(connection, documents, now, wanted_objects(engine, standing) if gatekeeper else None)
     writing.before_the_scan(standing)
 
     target = Target(kind=TargetKind.CLUSTER, name=cluster_name, scope=str(scope), server=connection.server)
@@ -117,7 +121,12 @@ def check_in(
 
 
 def run_check_in(
-    *, kubeconfig: str | None, context: str | None, cluster_name: str | None = None, namespace: str
+    *,
+    kubeconfig: str | None,
+    context: str | None,
+    cluster_name: str | None = None,
+    namespace: str,
+    gatekeeper: bool = False,
 ) -> ExitCode:
     """Connect, check in, and print the summary as one line of JSON. Raises AkspError.
 
@@ -130,7 +139,12 @@ def run_check_in(
     now = datetime.now(UTC).replace(microsecond=0)
     with connect(context, kubeconfig) as connection, Engine() as engine:
         summary = check_in(
-            connection, engine, cluster_name=cluster_name or connection.name, namespace=namespace, now=now
+            connection,
+            engine,
+            cluster_name=cluster_name or connection.name,
+            namespace=namespace,
+            now=now,
+            gatekeeper=gatekeeper,
         )
     sys.stdout.write(json.dumps(summary.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()
@@ -145,8 +159,10 @@ class _Writing:
         connection: Connection,
         documents: Mapping[str, dict[str, Mapping[str, Any]]],
         now: datetime,
+        wanted: WantedObjects | None,
     ) -> None:
         self._connection = connection
+        self._wanted = wanted
         self._statuses = StatusWriter(connection)
         self._documents = documents
         self._now = now
@@ -161,13 +177,14 @@ class _Writing:
             self._write(PLURALS[one.kind], one, definition_status)
         for other in standing.exemptions:
             self._write(EXEMPTIONS, other, exemption_status)
-        questions = CoverageReader(self._connection)
+        seen = self._look()
         for assignment in standing.assignments:
             document = self._documents[ASSIGNMENTS][assignment.name]
             if status_of(document).get("observedGeneration") != assignment.generation or not _has_been_applied(
                 document
             ):
-                status = assignment_status(assignment, document, self._now, asked=_asked(questions, assignment))
+                asked, exported = seen(assignment)
+                status = assignment_status(assignment, document, self._now, asked=asked, exported=exported)
                 self._documents[ASSIGNMENTS][assignment.name] = self._statuses.write(ASSIGNMENTS, document, status)
 
     def _write(
@@ -181,12 +198,22 @@ class _Writing:
 
     def after_the_scan(self, standing: Standing, found: Mapping[str, Evaluation]) -> list[AssignmentOutcome]:
         """What became of each assignment. The webhook's rules may have been written during the scan."""
-        questions = CoverageReader(self._connection)
-        return [self._assignment(one, found[one.name], _asked(questions, one)) for one in standing.assignments]
+        seen = self._look()
+        return [self._assignment(one, found[one.name], *seen(one)) for one in standing.assignments]
 
-    def _assignment(self, one: InForce, evaluation: Evaluation, asked: WebhookCoverage) -> AssignmentOutcome:
+    def _look(self) -> Callable[[InForce], tuple[WebhookCoverage, ExportCondition | None]]:
+        """What the API server, or Gatekeeper, has of each assignment at this moment."""
+        if self._wanted is None:
+            questions = CoverageReader(self._connection)
+            return lambda one: (_asked(questions, one), None)
+        reader = GatekeeperReader(self._connection, self._wanted, self._now)
+        return lambda one: (WebhookCoverage.YES, reader.about(one.name) if one.judged is not None else None)
+
+    def _assignment(
+        self, one: InForce, evaluation: Evaluation, asked: WebhookCoverage, exported: ExportCondition | None
+    ) -> AssignmentOutcome:
         document = self._documents[ASSIGNMENTS][one.name]
-        status = assignment_status(one, document, self._now, evaluation=evaluation, asked=asked)
+        status = assignment_status(one, document, self._now, evaluation=evaluation, asked=asked, exported=exported)
         self._statuses.write(ASSIGNMENTS, document, status)
         return AssignmentOutcome(
             name=one.name,

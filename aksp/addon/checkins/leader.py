@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from aksp.addon.names import EngineName
+
 _log = logging.getLogger("aksp.addon.checkins.leader")
 
 #: Seconds after a change before a check-in begins, so that a `kubectl apply` of many documents is one.
@@ -138,7 +140,14 @@ def _summary(out: bytes) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) else None
 
 
-def command(*, kubeconfig: str | None, context: str | None, cluster_name: str, namespace: str) -> list[str]:
+def command(
+    *,
+    kubeconfig: str | None,
+    context: str | None,
+    cluster_name: str,
+    namespace: str,
+    engine: EngineName = EngineName.AKSP,
+) -> list[str]:
     """The command line of a check-in, by the interpreter that runs now."""
     line = [
         sys.executable,
@@ -148,6 +157,7 @@ def command(*, kubeconfig: str | None, context: str | None, cluster_name: str, n
         "check-in",
         f"--cluster-name={cluster_name}",
         f"--namespace={namespace}",
+        f"--engine={engine}",
     ]
     line += [f"--kubeconfig={kubeconfig}"] if kubeconfig else []
     line += [f"--context={context}"] if context else []

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from aksp.addon.checkins.webhook_coverage import WebhookCoverage
+from aksp.addon.gatekeeper.conditions import ExportCondition
 from aksp.addon.in_force.definitions import DefinitionInForce
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import ExemptionInForce, InForce
@@ -68,10 +69,12 @@ def assignment_status(
     *,
     evaluation: Evaluation | None = None,
     asked: WebhookCoverage = WebhookCoverage.YES,
+    exported: ExportCondition | None = None,
 ) -> Status:
     """The status of a PolicyAssignment. Without an evaluation, before the scan: the states stay.
 
-    ``asked``: whether the API server asks about what it judges.
+    ``asked``: whether the API server asks about what it judges. ``exported``: what Gatekeeper has of it, where Gatekeeper
+    refuses.
     """
     before = status_of(document)
     seen = Seen.of(document)
@@ -84,10 +87,14 @@ def assignment_status(
     status |= _state(one, before, evaluation)
     errors = list(evaluation.errors) if evaluation else []
     applied = _applied(one)
-    enforced = _enforced(one, asked)
+    enforced = _enforced(one, asked, exported)
     waiting = enforced[2] if enforced[1] == RULES_PENDING else ""
+    # What Gatekeeper has not is told of every assignment, also of one that refuses nothing.
+    in_gatekeeper = exported.message if exported is not None else ""
     idle = evaluation.summary.message if one.judged and evaluation and evaluation.summary and not errors else ""
-    status["message"] = _message(applied[2], [waiting, idle, *errors], evaluation.failure if evaluation else "")
+    status["message"] = _message(
+        applied[2], [waiting, in_gatekeeper, idle, *errors], evaluation.failure if evaluation else ""
+    )
     kept_evaluated = _kept(one, before) if evaluation is None else None
     status["conditions"] = _conditions(
         document,
@@ -95,6 +102,7 @@ def assignment_status(
         Applied=applied,
         Evaluated=_evaluated(one, kept_evaluated, evaluation),
         Enforced=enforced,
+        **({} if exported is None else {"Exported": (exported.status, exported.reason, _bounded(exported.message))}),
     )
     if kept_evaluated is not None and "observedGeneration" in kept_evaluated:
         # What was scanned is still the version from before.
@@ -233,7 +241,7 @@ def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluat
     return "True", "Evaluated", ""
 
 
-def _enforced(one: InForce, asked: WebhookCoverage) -> _Condition:
+def _enforced(one: InForce, asked: WebhookCoverage, exported: ExportCondition | None) -> _Condition:
     if one.judged is None:
         return "False", "NotApplied", "nothing of it is in force"
     if not one.judges:
@@ -242,6 +250,9 @@ def _enforced(one: InForce, asked: WebhookCoverage) -> _Condition:
         return "False", f"Effect{one.effect}", f"its effect {one.effect} refuses nothing"
     if one.enforcement_mode is not EnforcementMode.DEFAULT:
         return "False", "DoNotEnforce", "its enforcementMode is DoNotEnforce"
+    if exported is not None and (exported.status != "True" or exported.reason == "NothingToExport"):
+        status = "False" if exported.status == "True" else exported.status
+        return status, exported.reason, _bounded(exported.message)
     match asked:
         case WebhookCoverage.YES:
             return "True", "Enforced", ""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from aksp.addon import names
+from aksp.addon.install import gatekeeper_objects
 from aksp.addon.install.crds import crds
 from aksp.addon.install.manifests import Document, manifests, removable
 from aksp.addon.settings import Listed, Settings
@@ -174,6 +175,8 @@ def install(connection: Connection, settings: Settings, tell: Tell) -> None:
     for document in removable(settings.namespace):
         if label(document) not in kept:
             _delete(connection, discovery, document, tell)
+    if not settings.gatekeeper:
+        gatekeeper_objects.remove(connection, tell)
 
 
 def uninstall(connection: Connection, namespace: str, *, keep_data: bool, tell: Tell) -> None:
@@ -181,6 +184,8 @@ def uninstall(connection: Connection, namespace: str, *, keep_data: bool, tell: 
     discovery = Discovery(connection)
     for document in removable(namespace):
         _delete(connection, discovery, document, tell)
+    # By now the add-on has no right to make them again.
+    gatekeeper_objects.remove(connection, tell)
     if keep_data:
         return
     _delete_reports(connection, discovery, tell)

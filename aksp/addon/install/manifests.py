@@ -22,28 +22,29 @@ def manifests(settings: Settings) -> list[Document]:
     """All objects but the CustomResourceDefinitions, in the order to be applied.
 
     The webhook comes last: by then there is somebody to answer, and it has no rules before the
-    add-on writes them. They, the CA bundle, the certificate and what the Lease says are the running
+    add-on writes them. Where Gatekeeper refuses there is none. They, the CA bundle, the certificate and what the Lease says are the running
     add-on's own.
     """
-    secret = None if settings.cert_secret else names.SECRET
+    secret = None if settings.cert_secret or settings.gatekeeper else names.SECRET
     found: list[Document] = []
     if settings.create_namespace and settings.namespace != names.NAMESPACE:
         found.append(_namespace(settings))
     found += [
         made("v1", "ServiceAccount", names.NAME, settings.namespace, automountServiceAccountToken=False),
-        rbac.cluster_role(settings.kinds),
+        rbac.cluster_role(settings.kinds, settings.constraints if settings.gatekeeper else None),
         rbac.cluster_role_binding(settings.namespace),
-        rbac.role(settings.namespace, secret),
+        rbac.role(settings.namespace, secret, webhook=not settings.gatekeeper),
         rbac.role_binding(settings.namespace),
         made("coordination.k8s.io/v1", "Lease", names.LEASE, settings.namespace),
     ]
     if secret:
         found.append(made("v1", "Secret", secret, settings.namespace, type="Opaque"))
     if settings.webhook_url is None:
-        found += [workload.service(settings), workload.network_policy(settings), workload.deployment(settings)]
+        found += [] if settings.gatekeeper else [workload.service(settings)]
+        found += [workload.network_policy(settings), workload.deployment(settings)]
         # One replica could never be drained.
         found += [workload.disruption_budget(settings)] if settings.replicas > 1 else []
-    return [*found, _intention(settings), _webhook(settings)]
+    return found if settings.gatekeeper else [*found, _intention(settings), _webhook(settings)]
 
 
 def removable(namespace: str) -> list[Document]:

@@ -11,26 +11,20 @@ from typing import Any
 from aksp.addon import names
 from aksp.addon.review.owners import WORKLOADS
 from aksp.addon.settings import Listed, made
+from aksp.gatekeeper.names import SYNC_SET
 
 _GROUP = "rbac.authorization.k8s.io"
 _WRITE = ["create", "delete", "get", "list", "patch", "update"]
 
 
-def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
-    """Rights in the whole cluster."""
+def cluster_role(kinds: Sequence[Listed], constraints: Sequence[str] | None = None) -> dict[str, Any]:
+    """Rights in the whole cluster. ``constraints``: the kinds of constraints, by plural, where Gatekeeper refuses."""
     own = [names.DEFINITIONS, names.INITIATIVES, names.ASSIGNMENTS, names.EXEMPTIONS]
     rules = [
         _rule([names.GROUP], own, ["get", "list", "watch"]),
         _rule([names.GROUP], [f"{plural}/status" for plural in own], ["get", "patch", "update"]),
         _rule([names.GROUP], [names.DENIALS, names.REPORTS], _WRITE),
-        # `create` counts for server-side apply alone, which names what it makes: a POST does not, and is refused.
-        # `list` and `watch` count for a field selector that names it.
-        _rule(
-            ["admissionregistration.k8s.io"],
-            ["validatingwebhookconfigurations"],
-            ["create", "get", "list", "patch", "update", "watch"],
-            [names.NAME],
-        ),
+        *(_of_webhook() if constraints is None else _of_gatekeeper(sorted(constraints))),
         # Whether documents went because somebody deleted them, or their kind.
         _rule(
             ["apiextensions.k8s.io"],
@@ -38,9 +32,6 @@ def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
             ["get"],
             [f"{plural}.{names.GROUP}" for plural in own],
         ),
-        _rule([""], ["events"], ["create", "patch"]),
-        # Whether the workload that is exempted has made a Pod.
-        *(_rule([group], list(plurals), ["get"]) for group, plurals in WORKLOADS.items()),
         # Reports of the Policy Working Group, where the cluster has them.
         _rule(["wgpolicyk8s.io"], ["clusterpolicyreports", "policyreports"], _WRITE),
         _rule(["openreports.io"], ["clusterreports", "reports"], _WRITE),
@@ -50,16 +41,45 @@ def cluster_role(kinds: Sequence[Listed]) -> dict[str, Any]:
     return made(f"{_GROUP}/v1", "ClusterRole", names.CLUSTER_ROLE, rules=rules)
 
 
-def role(namespace: str, secret: str | None) -> dict[str, Any]:
+def _of_webhook() -> list[dict[str, Any]]:
+    """What the add-on's own webhook needs: its configuration, and what it asks and writes for a review."""
+    return [
+        # `create` counts for server-side apply alone, which names what it makes: a POST does not, and is refused.
+        # `list` and `watch` count for a field selector that names it.
+        _rule(
+            ["admissionregistration.k8s.io"],
+            ["validatingwebhookconfigurations"],
+            ["create", "get", "list", "patch", "update", "watch"],
+            [names.NAME],
+        ),
+        _rule([""], ["events"], ["create", "patch"]),
+        # Whether the workload that is exempted has made a Pod.
+        *(_rule([group], list(plurals), ["get"]) for group, plurals in WORKLOADS.items()),
+    ]
+
+
+def _of_gatekeeper(constraints: list[str]) -> list[dict[str, Any]]:
+    """What keeping Gatekeeper's objects in step needs: a template is called as the kind of its constraints."""
+    write = ["create", "delete", "get", "patch", "update"]
+    listed = ["list", "watch"]
+    return [
+        _rule(["templates.gatekeeper.sh"], ["constrainttemplates"], listed),
+        _rule(["templates.gatekeeper.sh"], ["constrainttemplates"], write, constraints),
+        _rule(["constraints.gatekeeper.sh"], constraints, sorted([*write, *listed])),
+        _rule(["syncset.gatekeeper.sh"], ["syncsets"], listed),
+        _rule(["syncset.gatekeeper.sh"], ["syncsets"], write, [SYNC_SET]),
+    ]
+
+
+def role(namespace: str, secret: str | None, *, webhook: bool = True) -> dict[str, Any]:
     """Rights in the add-on's namespace: its Lease, and its Secret unless somebody else makes the certificate.
 
     What the webhook configuration is to be it may only read.
     """
     verbs = ["get", "patch", "update"]
-    rules = [
-        _rule(["coordination.k8s.io"], ["leases"], verbs, [names.LEASE]),
-        _rule([""], ["configmaps"], ["get"], [names.CONFIG_MAP]),
-    ]
+    rules = [_rule(["coordination.k8s.io"], ["leases"], verbs, [names.LEASE])]
+    if webhook:
+        rules.append(_rule([""], ["configmaps"], ["get"], [names.CONFIG_MAP]))
     if secret:
         rules.append(_rule([""], ["secrets"], verbs, [secret]))
     return made(f"{_GROUP}/v1", "Role", names.CLUSTER_ROLE, namespace, rules=rules)

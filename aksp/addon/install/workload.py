@@ -38,10 +38,12 @@ def network_policy(settings: Settings) -> dict[str, Any]:
 
     Probes come from the Pod's own node, which is always let in (Kubernetes: "Network Policies").
     """
+    ingress: list[dict[str, Any]] = []
     asked: dict[str, Any] = {"ports": [{"port": "https", "protocol": "TCP"}]}
     if settings.api_server_cidrs:
         asked["from"] = [{"ipBlock": {"cidr": cidr}} for cidr in settings.api_server_cidrs]
-    ingress = [asked]
+    if not settings.gatekeeper:
+        ingress.append(asked)
     if settings.open_metrics:
         ingress.append({"ports": [{"port": "plain", "protocol": "TCP"}]})
     spec = {"podSelector": {"matchLabels": SELECTED}, "policyTypes": ["Ingress"], "ingress": ingress}
@@ -127,7 +129,7 @@ def arguments(settings: Settings) -> list[str]:
         f"--namespace={settings.namespace}",
         f"--cluster-name={settings.cluster_name}",
         f"--sync-interval={settings.sync_interval}",
-        f"--unjudged={settings.of_unjudged}",
+        f"--engine={settings.engine}" if settings.gatekeeper else f"--unjudged={settings.of_unjudged}",
     ]
     if settings.cert_secret:
         given.append(f"--cert-dir={CERTIFICATES}")
@@ -154,7 +156,7 @@ def _container(settings: Settings) -> dict[str, Any]:
         # The identity in the Lease.
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": [
-            {"name": "https", "containerPort": HTTPS_PORT, "protocol": "TCP"},
+            *([] if settings.gatekeeper else [{"name": "https", "containerPort": HTTPS_PORT, "protocol": "TCP"}]),
             {"name": "plain", "containerPort": PLAIN_PORT, "protocol": "TCP"},
         ],
         # Definitions are compiled before it listens.

@@ -8,8 +8,15 @@ from typing import Annotated
 
 import typer
 
+from aksp.addon.names import EngineName
 from aksp.cli import addon_process
-from aksp.cli.addon_process import ClientCaOption, ClientNameOption, ControllerAccountOption, SyncIntervalOption
+from aksp.cli.addon_process import (
+    ClientCaOption,
+    ClientNameOption,
+    ControllerAccountOption,
+    EngineOption,
+    SyncIntervalOption,
+)
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, OutputOption, WorkspaceOption
 from aksp.model.effect import Effect
@@ -59,6 +66,7 @@ def enable(
     cluster_name: Annotated[
         str | None, typer.Option(help="NAME in scopes /clusters/NAME. Default: --cluster's, else the context's.")
     ] = None,
+    engine: EngineOption = EngineName.AKSP,
     failure_policy: Annotated[
         FailurePolicy, typer.Option(help="What becomes of requests while the add-on does not answer.")
     ] = FailurePolicy.IGNORE,
@@ -102,13 +110,16 @@ def enable(
 
     The same again changes nothing. Run it again after a definition about another kind is added: the add-on may list just
     the kinds that definitions are about.
+
+    With --engine gatekeeper no webhook of the add-on is asked: it keeps ConstraintTemplates, constraints and a SyncSet of the
+    cluster's Gatekeeper in step with what is assigned, and goes on checking in.
     """
     from aksp.addon.settings import Settings
     from aksp.cli.addon_install import enable_in, read_ca
 
     # What is wrong with these alone is told before the cluster is asked.
     settings = Settings(
-        namespace=namespace, create_namespace=create_namespace, replicas=replicas, failure_policy=failure_policy.value,
+        namespace=namespace, create_namespace=create_namespace, engine=engine, replicas=replicas, failure_policy=failure_policy.value,
         exclude_namespaces=tuple(exclude_namespace or ()), sync_interval=sync_interval, webhook_url=webhook_url,
         cert_secret=cert_secret, inject_ca_from=inject_ca_from, client_ca=read_ca(client_ca),
         client_names=tuple(client_name or ()), api_server_cidrs=tuple(api_server_cidr or ()), open_metrics=open_metrics,

@@ -12,6 +12,7 @@ import pytest
 from aksp.addon import names
 from aksp.addon.install.installation import listed_kinds
 from aksp.addon.install.manifests import manifests, removable
+from aksp.addon.names import EngineName
 from aksp.addon.settings import Listed, Settings, seconds
 from aksp.addon.webhook import certificates
 from aksp.catalog.folder import bundled
@@ -78,6 +79,45 @@ def test_what_the_webhook_is_to_be_can_be_read_and_not_written() -> None:
     assert (rule["resourceNames"], rule["verbs"]) == ([names.CONFIG_MAP], ["get"])
     text = of("ConfigMap", failure_policy="Fail")["data"][names.WEBHOOK_KEY]
     assert json.loads(text) == of("ValidatingWebhookConfiguration", failure_policy="Fail")
+
+
+def test_where_gatekeeper_refuses_nothing_of_ours_is_asked_and_only_named_objects_may_be_written() -> None:
+    given = {"engine": EngineName.GATEKEEPER, "kinds": (PODS,), "constraints": ("akspone", "aksptwo")}
+    kinds = set(kinds_of(**given))
+    assert not kinds & {"ValidatingWebhookConfiguration", "ConfigMap", "Service", "Secret"}
+    assert of("NetworkPolicy", **given)["spec"]["ingress"] == []
+    (container,) = of("Deployment", **given)["spec"]["template"]["spec"]["containers"]
+    assert "--engine=gatekeeper" in container["args"]
+    assert [one["name"] for one in container["ports"]] == ["plain"]
+    rules = of("ClusterRole", **given)["rules"]
+    of_gatekeeper = [rule for rule in rules if "gatekeeper.sh" in rule["apiGroups"][0]]
+    assert {rule["apiGroups"][0] for rule in of_gatekeeper} == {
+        "templates.gatekeeper.sh", "constraints.gatekeeper.sh", "syncset.gatekeeper.sh"
+    }  # fmt: skip
+    for rule in of_gatekeeper:
+        writes = {"create", "delete", "patch", "update"} & set(rule["verbs"])
+        assert "*" not in rule["resources"]
+        assert not writes or rule["resources"] == ["akspone", "aksptwo"] or rule["resourceNames"]
+    others = [rule for rule in rules if rule["apiGroups"] == ["admissionregistration.k8s.io"]]
+    assert not others and not any("events" in rule["resources"] for rule in rules)
+    assert not any("gatekeeper" in rule["apiGroups"][0] for rule in of("ClusterRole", kinds=(PODS,))["rules"])
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        {"webhook_url": "https://a"},
+        {"failure_policy": "Fail"},
+        {"unjudged": "warn"},
+        {"exclude_namespaces": ("a",)},
+        {"cert_secret": "tls"},
+        {"controller_accounts": ("a",)},
+        {"api_server_cidrs": ("10.0.0.0/8",)},
+    ],
+)
+def test_an_option_of_the_webhook_is_refused_where_there_is_none(useless: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="with --engine gatekeeper there is none"):
+        Settings(engine=EngineName.GATEKEEPER, **useless)
 
 
 def test_a_certificate_of_somebody_else_needs_no_secret_of_ours() -> None:

@@ -18,6 +18,7 @@ from aksp.addon.checkins.status import (
     patch_of,
 )
 from aksp.addon.checkins.webhook_coverage import WebhookCoverage
+from aksp.addon.gatekeeper.conditions import ExportCondition
 from aksp.addon.in_force.definitions import DefinitionInForce
 from aksp.addon.in_force.policies import ExemptionInForce, InForce
 from aksp.addon.in_force.problems import Reason
@@ -182,6 +183,27 @@ def test_enforced_means_that_a_request_would_be_refused(
     one: InForce, asked: WebhookCoverage, enforced: tuple[str, str]
 ) -> None:
     assert conditions(status(one, scanned(), asked=asked))["Enforced"] == enforced
+
+
+@pytest.mark.parametrize(
+    ("one", "exported", "enforced"),
+    [
+        (applied(), ExportCondition("True", "Exported", ""), ("True", "Enforced")),
+        (applied(), ExportCondition("True", "NotAllExpressed", "m"), ("True", "Enforced")),
+        (applied(), ExportCondition("True", "NothingToExport", "m"), ("False", "NothingToExport")),
+        (applied(), ExportCondition("False", "TemplateRejected", "m"), ("False", "TemplateRejected")),
+        (applied(), ExportCondition("Unknown", "GatekeeperSilent", "m"), ("Unknown", "GatekeeperSilent")),
+        (applied("Audit"), ExportCondition("False", "TemplateRejected", "m"), ("False", "EffectAudit")),
+    ],
+)
+def test_where_gatekeeper_refuses_what_it_has_is_what_is_enforced(
+    one: InForce, exported: ExportCondition, enforced: tuple[str, str]
+) -> None:
+    made = status(one, scanned(), exported=exported)
+    assert conditions(made)["Enforced"] == enforced
+    assert conditions(made)["Exported"] == exported[:2]
+    assert made["message"] == exported.message
+    assert "Exported" not in conditions(status(one, scanned()))
 
 
 def test_rules_that_are_still_to_be_written_are_told_in_the_message() -> None:

@@ -12,6 +12,7 @@ from aksp.addon import names
 from aksp.addon.checkins.checkin_record import FAILED, LAST
 from aksp.addon.in_force.deviations import whole
 from aksp.addon.install.manifests import manifests
+from aksp.addon.names import EngineName
 from aksp.addon.settings import Settings
 from aksp.addon.status_view import AddonStatus, InstalledObjects, overview
 
@@ -50,6 +51,8 @@ def test_all_is_well_when_the_leader_renews_and_all_is_applied() -> None:
     [
         {"appliedGeneration": 1}, {"appliedGeneration": None}, {"state": "NotStarted"}, {"state": None},
         {"conditions": [{"type": "Enforced", "status": "False", "reason": "RulesPending"}]},
+        {"conditions": [{"type": "Exported", "status": "False", "reason": "TemplateRejected"}]},
+        {"conditions": [{"type": "Exported", "status": "Unknown", "reason": "GatekeeperSilent"}]},
     ],
 )  # fmt: skip
 def test_an_assignment_that_waits_is_told(status: dict[str, Any]) -> None:
@@ -104,11 +107,21 @@ def test_the_webhooks_rules_are_told_in_words() -> None:
     assert found.webhook == "kube-system/aksp"
 
 
+def test_where_gatekeeper_refuses_no_webhook_is_missing_but_gatekeeper_may_be() -> None:
+    (deployment,) = [one for one in manifests(Settings(engine=EngineName.GATEKEEPER)) if one["kind"] == "Deployment"]
+    deployment["status"] = {"readyReplicas": 1}
+    there: dict[str, Any] = {"webhook": None, "intended": None, "deployment": deployment, "secret": None}
+    found = seen(assignment(), **there)
+    assert found.engine is EngineName.GATEKEEPER and found.problems == ()
+    (problem,) = seen(assignment(), **there, gatekeeper=False).problems
+    assert "Gatekeeper is not installed" in problem and "install it" in problem
+
+
 def test_the_json_shape_is_the_documented_one() -> None:
     document = seen(assignment()).to_json()
     assert list(document) == ["apiVersion", "kind", "addon", "assignments", "problems"]
     assert list(document["addon"]) == [
-        "enabled", "namespace", "image", "replicas", "readyReplicas", "leader", "leaderRenewed", "lastCheckIn",
+        "enabled", "namespace", "engine", "image", "replicas", "readyReplicas", "leader", "leaderRenewed", "lastCheckIn",
         "failedCheckIn", "failurePolicy", "webhook", "excludedNamespaces", "webhookRules", "webhookDeviations", "missing",
     ]  # fmt: skip
     assert list(document["assignments"][0]) == [

@@ -15,15 +15,18 @@ from aksp import __version__
 from aksp.addon.install.crds import crds
 from aksp.addon.install.installation import label, listed_kinds
 from aksp.addon.install.manifests import everything
+from aksp.addon.names import EngineName
 from aksp.addon.settings import Settings
 from aksp.addon.webhook import certificates
 from aksp.catalog.folder import bundled
+from aksp.gatekeeper.names import kind_of
 from aksp.yaml_writer import to_yaml
 from tests.charts.helm import CHART, Helm, helm
 from tests.testbed.build import BuildError
 
 REQUIRED = "AKSP_E2E_REQUIRED"
 KEEP = "helm.sh/resource-policy"
+CONSTRAINTS = tuple(sorted({kind_of(one.slug).lower() for one in bundled()}))
 KINDS = listed_kinds(bundled(), None, lambda note: None)
 
 CLIENT_CA = certificates.make_authority(datetime(2026, 1, 1, tzinfo=UTC)).certificate.decode()
@@ -64,6 +67,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "openMetrics": True,
             "controllerAccounts": ["system:serviceaccount:a:b", "c"],
         },
+    ),
+    "gatekeeper": (
+        {"engine": EngineName.GATEKEEPER, "constraints": (*CONSTRAINTS, "akspown")},
+        {"engine": "gatekeeper", "constraints": ["akspown"]},
+    ),
+    "gatekeeper with open metrics": (
+        {"engine": EngineName.GATEKEEPER, "constraints": CONSTRAINTS, "open_metrics": True, "replicas": 1},
+        {"engine": "gatekeeper", "openMetrics": True, "replicas": 1},
     ),
     "image": (
         {"image": "contoso.azurecr.io/aksp:main", "replicas": 3},
@@ -123,6 +134,18 @@ def test_the_chart_has_the_resource_definitions_of_the_package(request: pytest.F
             (folder / name).write_text(to_yaml(json.loads(json.dumps(one))), encoding="utf-8")
     found = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in folder.iterdir()}
     assert found == wanted, "run `pytest --update-golden tests/charts`"
+
+
+def test_the_chart_may_write_the_constraints_of_the_definitions_of_the_package(request: pytest.FixtureRequest) -> None:
+    path = CHART / "files" / "constraints.txt"
+    if request.config.getoption("--update-golden"):
+        path.write_text("\n".join(CONSTRAINTS) + "\n", encoding="utf-8")
+    assert tuple(path.read_text(encoding="utf-8").split()) == CONSTRAINTS, "run `pytest --update-golden tests/charts`"
+
+
+def test_the_chart_refuses_an_unknown_engine(chart: Helm) -> None:
+    told = chart.run("template", "aksp", CHART, "--set", "engine=opa", expected=1)
+    assert 'engine is "opa", expected aksp or gatekeeper' in told
 
 
 def test_the_chart_has_the_version_of_the_package() -> None:

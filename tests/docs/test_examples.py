@@ -32,6 +32,10 @@ NOT_RUN = {
         "aksp addon run --context kind-test",
     ): "takes the ports 8443 and 8080; tests/e2e runs it on others",
     (
+        "docs/gatekeeper.md",
+        "aksp addon enable --engine gatekeeper --cluster prod --image registry.example.com/aksp:0.1.0",
+    ): "needs a cluster with Gatekeeper; tests/e2e/test_gatekeeper_addon.py has one",
+    (
         "docs/azure.md",
         """az policy definition list --query "[?policyType=='Custom']" -o json > azure/definitions.json""",
     ): "asks Azure; tests/azure has what az prints",

@@ -107,9 +107,10 @@ class AddOn:
     """A command that becomes the command of a replica, which follows it: `Confined` has one."""
 
     def enable(self, *options: str) -> None:
-        """`aksp addon enable` with the webhook on this machine."""
+        """`aksp addon enable` with the webhook on this machine, or with Gatekeeper's."""
         self.port = self.port or free_port()
-        ended = self.aksp.run("addon", "enable", "--webhook-url", f"https://127.0.0.1:{self.port}/v1/admit", *options)
+        url = () if "--engine" in options else ("--webhook-url", f"https://127.0.0.1:{self.port}/v1/admit")
+        ended = self.aksp.run("addon", "enable", *url, *options)
         assert ended.code == 0, ended.stderr
         for plural in (
             "policydefinitions",

@@ -68,7 +68,7 @@ def names(refusal: set[str] | None) -> set[str]:
     return {line[1:].partition("]")[0] for line in refusal or ()}
 
 
-def registered(url: str, ca: bytes) -> Object:
+def registered(url: str, ca: bytes, places: tuple[str, ...] = PLACES) -> Object:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -82,7 +82,7 @@ def registered(url: str, ca: bytes) -> Object:
                 ],
                 "namespaceSelector": {
                     "matchExpressions": [
-                        {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(PLACES)}
+                        {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(places)}
                     ]
                 },
                 "failurePolicy": "Fail",

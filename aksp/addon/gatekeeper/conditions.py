@@ -17,7 +17,7 @@ from aksp.addon.gatekeeper.wanted import (
 )
 from aksp.addon.in_force.problems import sentence
 from aksp.addon.names import FIELD_MANAGER
-from aksp.errors import ClusterError
+from aksp.errors import ClusterError, Forbidden
 from aksp.gatekeeper.audits import STALE_AFTER
 from aksp.kube import objects
 from aksp.kube.connection import Connection
@@ -47,6 +47,8 @@ class GatekeeperReader:
         self._live: dict[str, Object] = {}
         self._otherwise: ExportCondition | None = None
         self._why: dict[str, ExportCondition] = {}
+        self._unread: dict[str, ExportCondition] = {}
+        """Why what is at the path of a list is not known."""
         try:
             self._read(TEMPLATES_PATH)
         except NotServed:
@@ -59,13 +61,13 @@ class GatekeeperReader:
         except ClusterError as error:
             self._otherwise = _unknown(error)
         for path in [SYNC_SETS_PATH, *(constraints_path(one.rpartition("/")[2]) for one in wanted.templates)]:
-            if self._otherwise is None:
-                try:
+            try:
+                if self._otherwise is None:
                     self._read(path)
-                except NotServed:
-                    continue  # what is missing is told where it is looked for
-                except ClusterError as error:
-                    self._otherwise = _unknown(error)
+            except NotServed:
+                continue  # what is missing is told where it is looked for
+            except ClusterError as error:
+                self._unread[path] = _cannot("read", f"objects at {path}", error)
 
     def _read(self, collection: str) -> None:
         for one in objects.list_all(self._connection, collection):
@@ -131,7 +133,9 @@ class GatekeeperReader:
     def _object(self, path: str, wanted: Object, rejected: str, called: str) -> Iterator[ExportCondition]:
         """What is wrong with one object."""
         live = self._live.get(path)
-        if live is not None and not is_ours(live):
+        if (unread := self._unread.get(path.rpartition("/")[0])) is not None:
+            yield unread
+        elif live is not None and not is_ours(live):
             yield ExportCondition(
                 "False",
                 "NameTaken",
@@ -160,10 +164,22 @@ class GatekeeperReader:
             except NotServed:
                 pass  # its kind is made of the template, a moment after it is there
             except ClusterError as error:
-                self._why[path] = ExportCondition(
-                    "False", "NotWritten", f"the {called} cannot be written: {sentence(error)}"
-                )
+                self._why[path] = _cannot("written", f"the {called}", error)
         return self._why[path]
+
+
+def _cannot(what: str, called: str, error: ClusterError) -> ExportCondition:
+    if isinstance(error, Forbidden):
+        # Also what an admission webhook refuses, Gatekeeper's among them, is answered so.
+        text = (
+            f"{error.what} (the add-on may write the constraints of the definitions that there were when it was enabled:"
+            " run `aksp addon enable` again)"
+            if "webhook" not in error.what
+            else error.what
+        )
+    else:
+        text = sentence(error)
+    return ExportCondition("False", "NotWritten", f"{called} cannot be {what}: {text}")
 
 
 def _unknown(error: ClusterError) -> ExportCondition:

@@ -11,6 +11,7 @@ from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
 from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported
 from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
+from aksp.azure.kept import kept_of
 from aksp.azure.naming import Ids, distinct, numbered, valid
 from aksp.azure.scopes import MappedScope, ScopeMap
 from aksp.catalog.interface import Catalogs
@@ -136,6 +137,8 @@ def _assignment(
             name = numbered(wanted, taken)
             taken.add(name)
             copy = replace(assignment, name=name, scope=scope, not_scopes=tuple(kept), origin=one.where)
+            beyond = [str(out) for out in outs if out not in kept]
+            copy = replace(copy, metadata=_placed(copy.metadata, one, place, beyond))
             _, missing = check_assigned(copy, target, known, now)
             lost += [f"{one}: member {each.assignment.reference}: {each.problem}" for each in missing]
             copies.append(Copy(assignment=copy, arm=arm, place=place))
@@ -154,6 +157,14 @@ def _assignment(
     _tell_places(one, copies, outs, made)
     made.copies += copies
     return copies
+
+
+def _placed(
+    metadata: Mapping[str, Any], one: AzureDocument, place: MappedScope | None, not_scopes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The metadata of a copy: where it was at Azure, which its scope and its notScopes no longer tell."""
+    here = str(place.here) if place else ""
+    return replace(kept_of(metadata, one.where), here=here, notScopes=list(not_scopes)).in_metadata(metadata)
 
 
 def _tell_places(one: AzureDocument, copies: Sequence[Copy], outs: Sequence[Scope], made: AzureImport) -> None:
@@ -191,9 +202,11 @@ def _exemption(one: AzureDocument, made: AzureImport, ids: Ids, by_name: Mapping
     for copy in inside:
         wanted = valid(one.name) if len(copies) == 1 else valid(f"{one.name}-{copy.assignment.name}")
         at = copy.assignment.scope if copy.place or scope is None else scope
+        moved = None if at == scope else MappedScope(here=at)
         made.exemptions.append(
             replace(
                 exemption,
+                metadata=_placed(exemption.metadata, one, moved),
                 name=numbered(wanted, {each.name for each in made.exemptions}),
                 assignment=copy.assignment.name,
                 scope=at,

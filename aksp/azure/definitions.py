@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from aksp.azure.documents import AzureDocument, without_nulls
-from aksp.azure.kept import KeptOfAzure, escaped, split
+from aksp.azure.kept import KEPT, KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
+from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
 from aksp.catalog import document, initiatives
 from aksp.catalog.interface import Catalogs, names_of
 from aksp.catalog.template import template_from_base64
@@ -53,8 +55,8 @@ def of_azure(id: str) -> bool:
 class DefinitionsRead:
     """Definitions and initiatives, read one after the other; assignments find them by ``resolved``."""
 
-    def __init__(self, engine: Engine, bundled: Catalogs, there: Catalogs) -> None:
-        self._engine, self._bundled, self._there = engine, bundled, there
+    def __init__(self, engine: Engine, bundled: Catalogs, there: Catalogs, urls: TemplateUrls) -> None:
+        self._engine, self._bundled, self._there, self._urls = engine, bundled, there, urls
         self._taken = {name for one in (*bundled, *bundled.initiatives) for name in names_of(one)}
         self._ids = Ids()
         self._refused = Ids()
@@ -113,12 +115,9 @@ class DefinitionsRead:
             if details.any(key) is not None:
                 raise NotImported(why)
         info = details.object("templateInfo")
-        if (source := info.text("sourceType")) != "Base64Encoded":
-            url = f" {info.text('url', '')}" if source == "PublicURL" else ""
-            raise NotImported(f"its template is of sourceType {source}{url}, which is not fetched")
-        content = info.text("content")
         slug = numbered(valid(one.name), {*self._taken, *self._read})
         written = self._written(one, slug, document.PROPERTIES, {}, lost)
+        content = self._content(info, written)
         try:
             template = template_from_base64(content, one.where)
         except InvalidPolicy as error:
@@ -134,6 +133,27 @@ class DefinitionsRead:
         except InvalidPolicy as error:
             raise NotImported(str(error)) from error
         self._keep(one, slug, read, written)
+
+    def _content(self, info: document.Reader, written: dict[str, Any]) -> str:
+        """The template in Base64, which the document has in it when this returns. Raises NotImported."""
+        match info.text("sourceType"):
+            case "Base64Encoded":
+                return info.text("content")
+            case "PublicURL":
+                url = info.text("url")
+            case other:
+                raise NotImported(f"its template is of sourceType {other}, which is not known")
+        try:
+            text = self._urls.text(url)
+        except NoTemplate as error:
+            raise NotImported(str(error)) from error
+        properties = written["properties"] = deepcopy(written["properties"])
+        details = properties["policyRule"]["then"]["details"]
+        details["templateInfo"], kept = embedded(details["templateInfo"], text)
+        if KEPT in properties.get("metadata", {}):
+            properties["metadata"][KEPT]["template"] = kept
+        content: str = details["templateInfo"]["content"]
+        return content
 
     def initiative(self, one: AzureDocument, lost: list[str]) -> None:
         """Read an initiative; raises as for a definition. A member that is not had is told, and the others work."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aksp.azure.built_ins import built_ins
 from aksp.azure.kept import kept_of
+from aksp.azure.templates import as_it_came
 from aksp.catalog.folder import as_json, is_bundled
 from aksp.compliance.expressions import has_expression
 from aksp.compliance.parameters import as_called_here
@@ -81,14 +82,16 @@ def custom_definition(engine: Engine, definition: Definition) -> dict[str, Any]:
     """The properties of a custom definition. Raises NotExported, and InvalidPolicy for one that is broken."""
     document = as_json(Path(definition.origin))
     properties: dict[str, Any] = deepcopy(dict(document["properties"]))
+    kept = kept_of(properties.get("metadata", {}), definition.origin)
     compiled = compile_definition(engine, definition)
-    if compiled.requires_inventory and not kept_of(properties.get("metadata", {}), definition.origin).name:
+    if compiled.requires_inventory and not kept.name:
         raise NotExported("it compares objects, and Azure installs no template that asks for others")
     details = properties["policyRule"]["then"]["details"]
     for key in details:
         if key not in _DETAILS:
             raise NotExported(f"its details have {key}, which Azure's have not")
-    details["templateInfo"] = {"sourceType": "Base64Encoded", "content": _template(details["templateInfo"], compiled)}
+    info = {"sourceType": "Base64Encoded", "content": _template(details["templateInfo"], compiled)}
+    details["templateInfo"] = as_it_came(info, kept.template)
     if any(isinstance(entry, Mapping) for entry in details["kinds"]):
         pairs = details["kinds"]
         details["apiGroups"] = list(dict.fromkeys(group for pair in pairs for group in pair["apiGroups"]))

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from aksp.azure.definitions import NotImported
 from aksp.azure.documents import AzureDocument, without_nulls
+from aksp.azure.kept import KeptOfAzure, split
 from aksp.errors import InvalidInput
 from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption
 from aksp.model.scope import Scope
@@ -14,13 +15,17 @@ from aksp.store.documents import assignment_from, exemption_from
 
 Document = TypeVar("Document", Assignment, Exemption)
 
-#: What Azure writes into an assignment or an exemption, and what concerns Azure alone.
-_OF_AZURE: Final = (
-    "latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId", "assignmentType", "sku", "identity", "location",
-)  # fmt: skip
-_KEPT: Final = (
+#: What Azure writes into an assignment or an exemption itself, and takes from nobody.
+_WRITTEN_BY_AZURE: Final = ("latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId")
+#: What concerns Azure alone.
+_OF_AZURE: Final = ("assignmentType", "sku", "identity", "location", "selfServeExemptionSettings")
+_ASSIGNED: Final = (
     "displayName", "description", "parameters", "enforcementMode", "nonComplianceMessages", "overrides", "metadata",
 )  # fmt: skip
+#: The lists of an assignment, and what their entries may have.
+_ENTRIES: Final = {
+    "nonComplianceMessages": ("message", "policyDefinitionReferenceId"), "overrides": ("kind", "value", "selectors"),
+}  # fmt: skip
 _EXEMPT: Final = (
     "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName", "description", "metadata",
 )  # fmt: skip
@@ -46,7 +51,9 @@ def left_out(one: AzureDocument) -> list[Scope]:
 
 def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> Assignment:
     """An assignment at everything; its scopes are the caller's. Raises InvalidInput for one that is wrong, and NotImported."""
-    spec = {key: value for key, value in one.properties.items() if key in _KEPT}
+    others: dict[str, Any] = {}
+    spec = split(one.properties, (*_ASSIGNED, *_WRITTEN_BY_AZURE, "policyDefinitionId", "notScopes"), "", others)
+    spec = {key: value for key, value in spec.items() if key in _ASSIGNED}
     spec["policyDefinitionId"] = definition_id
     mode = spec.get("enforcementMode")
     if isinstance(mode, str):
@@ -54,19 +61,20 @@ def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> As
         if found is None:
             raise NotImported(f"its enforcementMode {mode!r} is not known")
         spec["enforcementMode"] = found.value
-    for key in ("nonComplianceMessages", "overrides"):
-        if isinstance(spec.get(key), list):
-            spec[key] = [_plain(entry) for entry in spec[key]]
-    if isinstance(spec.get("overrides"), list):
-        spec["overrides"] = [
-            override
-            for at, override in enumerate(spec["overrides"])
-            if _can_be(override, f"overrides[{at}]", one, lost)
-        ]
+    for key, known in _ENTRIES.items():
+        if not isinstance(spec.get(key), list):
+            continue
+        given, spec[key] = spec[key], []
+        for at, entry in enumerate(map(_plain, given)):
+            if (why := _no_meaning(entry, known)) is None:
+                spec[key].append(entry)
+            else:
+                lost.append(f"{one}: {key}[{at}] {why}: kept for the export, and without meaning here")
+                others[f"/{key}/{at}"] = entry
     if one.properties.get("resourceSelectors"):
         lost.append(f"{one}: resourceSelectors are not there, so it judges what they leave out as well")
-    _with_metadata(spec, one, ("definitionVersion", "resourceSelectors"))
-    _tell_unknown(one, (*_KEPT, "policyDefinitionId", "notScopes", "definitionVersion", "resourceSelectors"), lost)
+    _with_metadata(spec, one, str(one.properties.get("policyDefinitionId")), others)
+    _tell_unknown(one, others, ("definitionVersion", "resourceSelectors"), lost)
     return _read(assignment_from, "PolicyAssignment", spec, one)
 
 
@@ -74,10 +82,11 @@ def exemption_of(one: AzureDocument, lost: list[str]) -> Exemption:
     """An exemption of no assignment, at everything: both are the caller's. Raises as for an assignment."""
     if one.properties.get("resourceSelectors"):
         raise NotImported("it has resourceSelectors, without which it would waive more")
-    spec = {key: value for key, value in one.properties.items() if key in _EXEMPT}
-    spec["policyAssignmentId"] = one.properties.get("policyAssignmentId")
-    _with_metadata(spec, one, ("assignmentScopeValidation",))
-    _tell_unknown(one, (*_EXEMPT, "policyAssignmentId", "assignmentScopeValidation", "resourceSelectors"), lost)
+    others: dict[str, Any] = {}
+    spec = split(one.properties, (*_EXEMPT, *_WRITTEN_BY_AZURE, "policyAssignmentId", "resourceSelectors"), "", others)
+    spec = {key: value for key, value in spec.items() if key in (*_EXEMPT, "policyAssignmentId")}
+    _with_metadata(spec, one, str(one.properties.get("policyAssignmentId")), others)
+    _tell_unknown(one, others, ("assignmentScopeValidation",), lost)
     return _read(exemption_from, "PolicyExemption", spec, one)
 
 
@@ -100,28 +109,29 @@ def _plain(entry: Any) -> Any:
     return kept
 
 
-def _can_be(override: Any, path: str, one: AzureDocument, lost: list[str]) -> bool:
-    """Whether an override means something here; else it is told. What is wrong is the reader's to tell."""
-    if not isinstance(override, Mapping):
-        return True
-    kind, selectors = override.get("kind"), override.get("selectors") or []
+def _no_meaning(entry: Any, known: tuple[str, ...]) -> str | None:
+    """Why an entry of a list means nothing here; None where it does. What is wrong is the reader's to tell."""
+    if not isinstance(entry, Mapping):
+        return None
+    if (unknown := next((key for key in entry if key not in known), None)) is not None:
+        return f"has {unknown}, which is not known"
+    selectors = entry.get("selectors") or []
     kinds = [each.get("kind") for each in selectors if isinstance(each, Mapping)] if isinstance(selectors, list) else []
-    if kind == "policyVersion":
-        lost.append(f"{one}: {path} is of kind policyVersion, and each definition is there in one version: left out")
-    elif "resourceLocation" in kinds:
-        lost.append(f"{one}: {path} selects by resourceLocation, which is not known here: left out")
-    else:
-        return True
-    return False
+    if entry.get("kind") == "policyVersion":
+        return "is of kind policyVersion, and each definition is there in one version"
+    if "resourceLocation" in kinds:
+        return "selects by resourceLocation, which is not known here"
+    return None
 
 
-def _with_metadata(spec: dict[str, Any], one: AzureDocument, keys: tuple[str, ...]) -> None:
+def _with_metadata(spec: dict[str, Any], one: AzureDocument, about: str, others: Mapping[str, Any]) -> None:
     """Keep in the metadata what has no field of its own."""
-    kept = {key: one.properties[key] for key in keys if one.properties.get(key)}
     metadata = spec.get("metadata", {})
-    if kept and isinstance(metadata, Mapping):
-        spec["metadata"] = {**metadata, **kept}
+    if isinstance(metadata, Mapping):
+        kept = KeptOfAzure(name=one.name, scope=one.scope, refersTo=about, beside=one.beside, fields=others)
+        spec["metadata"] = kept.in_metadata(metadata)
 
 
-def _tell_unknown(one: AzureDocument, known: tuple[str, ...], lost: list[str]) -> None:
-    lost += [f"{one}: {key} is not known, and left out" for key in one.properties if key not in (*known, *_OF_AZURE)]
+def _tell_unknown(one: AzureDocument, others: Mapping[str, Any], known: tuple[str, ...], lost: list[str]) -> None:
+    unknown = (name for pointer in others if "/" not in (name := pointer[1:]) and name not in (*known, *_OF_AZURE))
+    lost += [f"{one}: {name} is not known: kept for the export, and without meaning here" for name in unknown]

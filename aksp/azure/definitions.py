@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from aksp.azure.documents import AzureDocument, without_nulls
+from aksp.azure.kept import KEPT, KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
+from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
 from aksp.catalog import document, initiatives
 from aksp.catalog.interface import Catalogs, names_of
 from aksp.catalog.template import template_from_base64
@@ -28,6 +31,14 @@ _NOT_DONE: Final = {
 }
 
 
+#: What of a definition's properties concerns Azure alone.
+_OF_AZURE: Final = ("externalEvaluationEnforcementSettings",)
+#: Objects within the properties, by the field that has them, and what they may have.
+_OBJECTS: Final = {
+    "parameters": document.PARAMETER, "policyDefinitions": initiatives.MEMBER, "policyDefinitionGroups": initiatives.GROUP,
+}  # fmt: skip
+
+
 class NotImported(Exception):
     """A document is right, and cannot be had here; the text says why."""
 
@@ -44,8 +55,8 @@ def of_azure(id: str) -> bool:
 class DefinitionsRead:
     """Definitions and initiatives, read one after the other; assignments find them by ``resolved``."""
 
-    def __init__(self, engine: Engine, bundled: Catalogs, there: Catalogs) -> None:
-        self._engine, self._bundled, self._there = engine, bundled, there
+    def __init__(self, engine: Engine, bundled: Catalogs, there: Catalogs, urls: TemplateUrls) -> None:
+        self._engine, self._bundled, self._there, self._urls = engine, bundled, there, urls
         self._taken = {name for one in (*bundled, *bundled.initiatives) for name in names_of(one)}
         self._ids = Ids()
         self._refused = Ids()
@@ -104,12 +115,9 @@ class DefinitionsRead:
             if details.any(key) is not None:
                 raise NotImported(why)
         info = details.object("templateInfo")
-        if (source := info.text("sourceType")) != "Base64Encoded":
-            url = f" {info.text('url', '')}" if source == "PublicURL" else ""
-            raise NotImported(f"its template is of sourceType {source}{url}, which is not fetched")
-        content = info.text("content")
         slug = numbered(valid(one.name), {*self._taken, *self._read})
-        written = self._written(one, slug, document.PROPERTIES, lost)
+        written = self._written(one, slug, document.PROPERTIES, {}, lost)
+        content = self._content(info, written)
         try:
             template = template_from_base64(content, one.where)
         except InvalidPolicy as error:
@@ -126,12 +134,34 @@ class DefinitionsRead:
             raise NotImported(str(error)) from error
         self._keep(one, slug, read, written)
 
+    def _content(self, info: document.Reader, written: dict[str, Any]) -> str:
+        """The template in Base64, which the document has in it when this returns. Raises NotImported."""
+        match info.text("sourceType"):
+            case "Base64Encoded":
+                return info.text("content")
+            case "PublicURL":
+                url = info.text("url")
+            case other:
+                raise NotImported(f"its template is of sourceType {other}, which is not known")
+        try:
+            text = self._urls.text(url)
+        except NoTemplate as error:
+            raise NotImported(str(error)) from error
+        properties = written["properties"] = deepcopy(written["properties"])
+        details = properties["policyRule"]["then"]["details"]
+        details["templateInfo"], kept = embedded(details["templateInfo"], text)
+        if KEPT in properties.get("metadata", {}):
+            properties["metadata"][KEPT]["template"] = kept
+        content: str = details["templateInfo"]["content"]
+        return content
+
     def initiative(self, one: AzureDocument, lost: list[str]) -> None:
         """Read an initiative; raises as for a definition. A member that is not had is told, and the others work."""
         if self._stands_for(one):
             return
         members, had, outside = [], 0, []
         taken: set[str] = set()
+        named: dict[str, str] = {}
         for at, entry in enumerate(_objects(one, "policyDefinitions")):
             member = without_nulls(entry)
             wanted = member.get("policyDefinitionId")
@@ -143,6 +173,8 @@ class DefinitionsRead:
                 raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a blank or a slash")
             try:
                 member["policyDefinitionId"] = self.resolved(wanted)
+                if not of_azure(wanted):
+                    named[f"/policyDefinitions/{at}/policyDefinitionId"] = wanted
                 had += 1
             except NotForKubernetes:
                 outside.append(f"{one}: member {reference} is not for Kubernetes")
@@ -155,9 +187,8 @@ class DefinitionsRead:
             raise NotImported(f"none of its members can be had: {outside[0].partition(': ')[2]}")
         groups = [without_nulls(entry) for entry in _objects(one, "policyDefinitionGroups")]
         slug = numbered(valid(one.name), {*self._taken, *self._read})
-        written = self._written(one, slug, initiatives.PROPERTIES, lost)
-        written["properties"] |= {"policyDefinitions": members}
-        written["properties"] |= {"policyDefinitionGroups": groups} if groups else {}
+        lists = {"policyDefinitions": members} | ({"policyDefinitionGroups": groups} if groups else {})
+        written = self._written(one, slug, initiatives.PROPERTIES, lists, lost, named)
         read = initiatives.initiative_from(written, slug=slug, origin=one.where)
         lost += outside
         self._keep(one, slug, read, written)
@@ -172,17 +203,42 @@ class DefinitionsRead:
             raise NotImported(f"no rule here stands for this built-in: {error.what}") from error
         return True
 
-    def _written(self, one: AzureDocument, slug: str, known: tuple[str, ...], lost: list[str]) -> dict[str, Any]:
-        lost += [f"{one}: {key} is not known, and left out" for key in one.properties if key not in known]
-        kept = {key: value for key, value in one.properties.items() if key in known}
+    def _written(
+        self,
+        one: AzureDocument,
+        slug: str,
+        known: tuple[str, ...],
+        lists: dict[str, Any],
+        lost: list[str],
+        named: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The document of a workspace. Each object in it has what is known; the rest is kept in its metadata."""
+        others: dict[str, Any] = {}
+        properties = split(one.properties, known, "", others) | lists
+        for key, entries in ((key, properties.get(key)) for key in _OBJECTS):
+            if isinstance(entries, Mapping):
+                properties[key] = {name: _split(body, key, name, others) for name, body in entries.items()}
+            elif isinstance(entries, list):
+                properties[key] = [_split(body, key, str(at), others) for at, body in enumerate(entries)]
+        unknown = (pointer[1:] for pointer in others if pointer[1:] not in _OF_AZURE)
+        lost += [f"{one}: {name} is not known: kept for the export, and without meaning here" for name in unknown]
+        metadata = properties.get("metadata", {})
+        if isinstance(metadata, Mapping):
+            kept = KeptOfAzure(name=one.name, scope=one.scope, beside=one.beside, fields={**others, **(named or {})})
+            properties["metadata"] = kept.in_metadata(metadata)
         # Names of definitions are found in any case; one that is numbered is not found by Azure's.
-        name = one.name if valid(one.name) == slug else slug
-        return {"name": name, "properties": kept}
+        return {"name": one.name if valid(one.name) == slug else slug, "properties": properties}
 
     def _keep(self, one: AzureDocument, slug: str, read: Definition | Initiative, written: Mapping[str, Any]) -> None:
         self._ids.add(one, slug)
         self._read[slug] = read
         self.documents[slug] = written
+
+
+def _split(body: Any, key: str, name: str, others: dict[str, Any]) -> Any:
+    if not isinstance(body, Mapping):
+        return body
+    return split(without_nulls(body), _OBJECTS[key], f"/{key}/{escaped(name)}", others)
 
 
 def _objects(one: AzureDocument, key: str) -> list[Mapping[str, Any]]:

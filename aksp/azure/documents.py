@@ -23,6 +23,11 @@ _BESIDE: Final = (
     "id", "name", "type", "systemData", "apiVersion", "location", "identity", "dependsOn", "condition", "copy", "comments",
     "tags", "resourceGroup", "existing", "properties",
 )  # fmt: skip
+#: What of it is found by other fields, concerns a template alone, or is Azure's to write.
+_NOT_KEPT: Final = (
+    "id", "name", "type", "scope", "systemData", "apiVersion", "dependsOn", "condition", "copy", "comments", "resourceGroup",
+    "existing", "properties",
+)  # fmt: skip
 
 
 class AzureKind(StrEnum):
@@ -46,13 +51,17 @@ _SHAPES: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AzureDocument:
-    """One document. ``scope`` is the ARM scope that it is at, empty where it does not say; ``where`` file and JSON path."""
+    """One document. ``scope`` is the ARM scope that it is at, empty where it does not say; ``where`` file and JSON path.
+
+    ``beside`` is what stands beside its properties, such as identity and location.
+    """
 
     kind: AzureKind
     name: str
     scope: str
     properties: Mapping[str, Any]
     where: str
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -176,6 +185,8 @@ class _Walk:
             raise InvalidInput("is no object", where=self._at(f"{path}.properties"))
         properties = inner if isinstance(inner, Mapping) else {k: v for k, v in value.items() if k not in _BESIDE}
         properties = without_nulls(properties)
+        flat = () if isinstance(inner, Mapping) else properties
+        beside = {k: v for k, v in without_nulls(value).items() if k not in _NOT_KEPT and k not in flat}
         own = _text(value.get("id"), self._at(f"{path}.id"))
         scope = _scope_of(own) or _text(properties.get("scope"), self._at(f"{path}.scope"))
         scope = scope or _text(value.get("scope"), self._at(f"{path}.scope"))
@@ -188,7 +199,7 @@ class _Walk:
         if not name.strip():
             raise InvalidInput("is missing", where=self._at(f"{path}.name"), hint="each document needs name or id")
         self._into.found.append(
-            AzureDocument(kind=kind, name=name, scope=scope, properties=properties, where=self._at(path))
+            AzureDocument(kind=kind, name=name, scope=scope, properties=properties, where=self._at(path), beside=beside)
         )
 
     def _lost(self, kind: AzureKind, value: Mapping[str, Any], path: str, why: str) -> None:

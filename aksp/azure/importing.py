@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
 from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported
 from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
+from aksp.azure.kept import kept_of
 from aksp.azure.naming import Ids, distinct, numbered, valid
-from aksp.azure.scopes import MappedScope, ScopeMap
+from aksp.azure.scopes import MappedScope, ScopeMap, implied
+from aksp.azure.templates import TemplateUrls
 from aksp.catalog.interface import Catalogs
 from aksp.compliance.members import version_problem
 from aksp.engine import Engine
@@ -20,6 +22,8 @@ from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.initiative import Initiative, Member
 from aksp.model.scope import Scope
+
+_NO_URLS: Final = TemplateUrls()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,15 +54,16 @@ class AzureImport:
 
 
 def read_import(
-    engine: Engine, found: AzureDocuments, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime
-) -> AzureImport:
+    engine: Engine, found: AzureDocuments, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime,
+    urls: TemplateUrls = _NO_URLS,
+) -> AzureImport:  # fmt: skip
     """All that was found. ``there`` are the workspace's definitions and aksp's own, ``bundled`` the latter alone.
 
     Raises InvalidInput for a document that is wrong.
     """
     made = AzureImport(lost=list(found.lost), others=dict(found.others))
     documents = distinct(found.found, made.lost)
-    read = DefinitionsRead(engine, bundled, there)
+    read = DefinitionsRead(engine, bundled, there, urls)
     for kind, reader in ((AzureKind.DEFINITION, read.definition), (AzureKind.INITIATIVE, read.initiative)):
         for one in documents:
             if one.kind is not kind:
@@ -132,10 +137,13 @@ def _assignment(
         for place in places:
             scope = place.here if place else arm
             kept = [out for out in outs if place is None or place.here.covers(out)]
+            beyond = [str(out) for out in outs if out not in kept]
+            kept += implied(place.here, kept) if place else []
             wanted = valid(one.name) if len(places) == 1 else valid(f"{one.name}-{scope.path.rpartition('/')[2]}")
             name = numbered(wanted, taken)
             taken.add(name)
             copy = replace(assignment, name=name, scope=scope, not_scopes=tuple(kept), origin=one.where)
+            copy = replace(copy, metadata=_placed(copy.metadata, one, place, beyond))
             _, missing = check_assigned(copy, target, known, now)
             lost += [f"{one}: member {each.assignment.reference}: {each.problem}" for each in missing]
             copies.append(Copy(assignment=copy, arm=arm, place=place))
@@ -154,6 +162,14 @@ def _assignment(
     _tell_places(one, copies, outs, made)
     made.copies += copies
     return copies
+
+
+def _placed(
+    metadata: Mapping[str, Any], one: AzureDocument, place: MappedScope | None, not_scopes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The metadata of a copy: where it was at Azure, which its scope and its notScopes no longer tell."""
+    here = str(place.here) if place else ""
+    return replace(kept_of(metadata, one.where), here=here, notScopes=list(not_scopes)).in_metadata(metadata)
 
 
 def _tell_places(one: AzureDocument, copies: Sequence[Copy], outs: Sequence[Scope], made: AzureImport) -> None:
@@ -191,9 +207,11 @@ def _exemption(one: AzureDocument, made: AzureImport, ids: Ids, by_name: Mapping
     for copy in inside:
         wanted = valid(one.name) if len(copies) == 1 else valid(f"{one.name}-{copy.assignment.name}")
         at = copy.assignment.scope if copy.place or scope is None else scope
+        moved = None if at == scope else MappedScope(here=at)
         made.exemptions.append(
             replace(
                 exemption,
+                metadata=_placed(exemption.metadata, one, moved),
                 name=numbered(wanted, {each.name for each in made.exemptions}),
                 assignment=copy.assignment.name,
                 scope=at,

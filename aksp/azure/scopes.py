@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aksp.compliance.reach import check_scope
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment
 from aksp.model.scope import Scope
+
+#: Namespaces that Azure's add-on judges nothing in, whatever an assignment says ("Policy for Kubernetes").
+_NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
+
+
+def implied(here: Scope, left_out: Sequence[Scope] = ()) -> list[Scope]:
+    """The namespaces of a cluster that Azure leaves out unasked, but for those that are left out already."""
+    if len(here.key) != 2 or here.key[0] != "clusters":
+        return []
+    return [one for one in map(here.namespace, _NEVER) if not any(out.covers(one) for out in left_out)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,7 +33,7 @@ _DETAILS = (
     "namespaceSelector", "source", "warn", "values",
 )  # fmt: skip
 _TEMPLATE_INFO = ("sourceType", "path", "content", "url")
-_PARAMETER = ("type", "metadata", "defaultValue", "allowedValues", "schema")
+PARAMETER = ("type", "metadata", "defaultValue", "allowedValues", "schema")
 #: Keys of Azure's that mean something which is not done here; passing them over would judge by another rule.
 _REFUSED = {
     "constraintInfo": "write what its match has as apiGroups, kinds, namespaces, … and its parameters as values",
@@ -243,7 +243,7 @@ def _groups(metadata: Reader, parameters: Mapping[str, Parameter]) -> tuple[tupl
 
 def parameter_from(name: str, body: Reader) -> Parameter:
     """Read one parameter of a definition or an initiative. Raises InvalidPolicy."""
-    metadata = Reader(body.only(_PARAMETER).mapping("metadata"), body.origin, f"{body.path}.metadata")
+    metadata = Reader(body.only(PARAMETER).mapping("metadata"), body.origin, f"{body.path}.metadata")
     written = body.text("type")
     kind = next((t for t in ParameterType if t.lower() == written.lower()), None)
     if kind is None:

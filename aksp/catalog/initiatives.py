@@ -26,11 +26,11 @@ PROPERTIES = (
     "displayName", "description", "policyType", "version", "versions", "metadata", "parameters", "policyDefinitions",
     "policyDefinitionGroups",
 )  # fmt: skip
-_MEMBER = (
+MEMBER = (
     "policyDefinitionId", "policyDefinitionReferenceId", "definitionVersion", "latestDefinitionVersion",
     "effectiveDefinitionVersion", "parameters", "groupNames",
 )  # fmt: skip
-_GROUP = ("name", "displayName", "description", "category", "additionalMetadataId")
+GROUP = ("name", "displayName", "description", "category", "additionalMetadataId")
 
 
 def initiative_from(document: Any, *, slug: str, origin: str) -> Initiative:
@@ -80,7 +80,7 @@ def initiative_of(properties: Reader, *, slug: str, name: str) -> Initiative:
 
 
 def _group(entry: Reader) -> MemberGroup:
-    entry.only(_GROUP)
+    entry.only(GROUP)
     return MemberGroup(
         name=entry.text("name"),
         display_name=entry.text("displayName", ""),
@@ -90,7 +90,7 @@ def _group(entry: Reader) -> MemberGroup:
 
 
 def _member(entry: Reader, known: Mapping[str, Any], groups: list[str]) -> Member:
-    entry.only(_MEMBER)
+    entry.only(MEMBER)
     reference = entry.text("policyDefinitionReferenceId")
     if not _REFERENCE.fullmatch(reference):
         raise InvalidPolicy(

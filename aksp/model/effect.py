@@ -53,3 +53,10 @@ class Effect(StrEnum):
     def named(cls, name: object) -> Effect | None:
         """The effect of a name in any case, as Azure reads it; None for anything else."""
         return next((one for one in cls if isinstance(name, str) and one.lower() == name.lower()), None)
+
+    @property
+    def at_azure(self) -> Effect:
+        """The effect that Azure's definitions of today have for it; whoever asks is warned by their parameter ``warn``."""
+        if self.refuses:
+            return Effect.DENY
+        return Effect.AUDIT if self.judges else self

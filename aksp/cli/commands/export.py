@@ -85,6 +85,87 @@ def export_gatekeeper(
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
 
 
+@app.command("azure")
+def export_azure(
+    scope_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope-map", metavar="ARMID=SCOPE", help="The ARM id that a scope here has; may be given again."
+        ),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="json|DIR",
+            help="json on standard output, or a folder in which each document has a file.",
+        ),
+    ] = "json",
+    workspace: WorkspaceOption = None,
+) -> ExitCode:  # fmt: skip
+    """Write definitions, initiatives, assignments and exemptions as Azure has them.
+
+    What came from Azure goes back as it was. What Azure cannot do is told, and the exit code is 4.
+
+    Example: `aksp export azure --scope-map /subscriptions/ID=/clusters/prod -o azure/`
+    """
+    from aksp.azure.exporting import export as export_documents
+    from aksp.azure.scopes import scope_map as read_map
+    from aksp.engine import Engine
+    from aksp.errors import NothingToJudge
+    from aksp.workspace import Workspace
+
+    scopes = read_map(scope_map or [], None)
+    opened = Workspace.open(workspace)
+    store = opened.store
+    with Engine() as engine:
+        made = export_documents(engine, opened.catalog, list(store.assignments()), list(store.exemptions()), scopes)
+    for text in dict.fromkeys(made.notes):
+        note(text)
+    for text in made.lost:
+        note(f"not the same at Azure: {text}")
+    if not made.documents:
+        raise NothingToJudge(f"nothing in {opened.root} that Azure can have is assigned")
+    if output == "json":
+        from aksp.runners import in_json
+
+        say(_as_json({"value": [document for _, document in made.documents]}), in_json)
+    else:
+        from aksp.azure.files import by_file
+
+        _write_json_folder(by_file(made.documents), Path(output))
+    return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+#: The list of the files of an export, in its folder.
+_LISTED = ".aksp-export"
+
+
+def _write_json_folder(files: Mapping[str, Any], folder: Path) -> None:
+    """A file for each document; what an earlier export listed and this one has not goes."""
+    from aksp.errors import InvalidInput
+    from aksp.store.files import write_beside
+    from aksp.yaml_reader import read_file
+
+    index = folder / _LISTED
+    try:
+        earlier = set(read_file(index).splitlines()) if index.is_file() else set()
+    except InvalidInput:
+        earlier = set()
+    for name, document in files.items():
+        write_beside(folder / name, _as_json(document) + "\n")
+    for name in sorted(earlier - set(files)):
+        path = folder / name
+        if path.suffix == ".json" and ".." not in path.parts and path.is_file():
+            path.unlink()
+            note(f"removed {path}: it is no longer exported")
+    write_beside(index, "\n".join(files) + "\n")
+    note(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
+
+
 def _write(made: ExportedBundle, output: str) -> None:
     from aksp.runners import as_it_is, in_json
 

@@ -107,6 +107,13 @@ def import_azure(
             "--scope-map", metavar="ARMID=SCOPE", help="The scope here of what has an ARM id; may be given again."
         ),
     ] = None,
+    templates: Annotated[
+        Path | None,
+        typer.Option("--templates", metavar="DIR", help="A folder with the templates of URLs, by the paths of these."),
+    ] = None,
+    allow_fetch: Annotated[
+        bool, typer.Option("--allow-fetch", help="Fetch templates of URLs over HTTPS that are not in --templates.")
+    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite documents that are there with other content.")
     ] = False,
@@ -125,19 +132,24 @@ def import_azure(
     from aksp.azure.documents import from_paths
     from aksp.azure.importing import read_import
     from aksp.azure.scopes import scope_map as read_map
+    from aksp.azure.templates import TemplateUrls
     from aksp.catalog.common import BUNDLED
     from aksp.catalog.folder import Folder
     from aksp.catalog.interface import Catalogs
     from aksp.engine import Engine
-    from aksp.errors import NothingToJudge
+    from aksp.errors import InvalidInput, NothingToJudge
     from aksp.workspace import Workspace
 
     scopes = read_map(scope_map or [], cluster)
+    if templates is not None and not templates.is_dir():
+        raise InvalidInput(f"--templates {templates} is no folder")
     found = from_paths(paths)
     opened = Workspace.open(workspace, new=True)
     own = Folder(BUNDLED)
     with Engine() as engine:
-        made = read_import(engine, found, Catalogs([own], own.initiatives()), opened.catalog, scopes, datetime.now(UTC))
+        bundled = Catalogs([own], own.initiatives())
+        urls = TemplateUrls(folder=templates, fetch=allow_fetch)
+        made = read_import(engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls)
     if made.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(made.others.items()))
         note(f"left out, not for Kubernetes: {kinds}")

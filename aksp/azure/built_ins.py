@@ -1,0 +1,35 @@
+"""What Azure's own definitions for Kubernetes take, as far as an assignment of them must know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+#: The scope of what Azure has built in.
+NOWHERE = "/providers/Microsoft.Authorization"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AzureBuiltIn:
+    """One of them: its effects, the names of its parameters, and those of them that have no default."""
+
+    name: str
+    effects: tuple[str, ...]
+    parameters: tuple[str, ...]
+    required: tuple[str, ...]
+
+
+@cache
+def built_ins() -> Mapping[str, AzureBuiltIn]:
+    """All that judge, by their GUIDs."""
+    written = json.loads(resources.files(__package__).joinpath("built_ins.json").read_text(encoding="utf-8"))
+    return {
+        guid: AzureBuiltIn(
+            name=one["name"], effects=tuple(one["effects"]), parameters=tuple(one["parameters"]),
+            required=tuple(one["required"]),
+        )
+        for guid, one in written.items()
+    }  # fmt: skip

@@ -109,9 +109,9 @@ class Listings:
         for group in self.discovery.groups() if kind.group == "*" else [kind.group]:
             try:
                 for one in self.discovery.of_group(group):
-                    # The Events of this group are those of the core group.
-                    twice = kind.group == "*" and (group, one.kind) == ("events.k8s.io", "Event")
-                    if kind.kind in ("*", one.kind) and not twice:
+                    # Events tell what happened, and there are very many; they are one list in two groups.
+                    told = kind.kind == "*" and one.kind == "Event" and group in ("", "events.k8s.io")
+                    if kind.kind in ("*", one.kind) and not told:
                         yield ResourceKind(group=group, kind=one.kind)
             except _OF_ONE_KIND as error:
                 unknown = ResourceKind(group=group, kind="*")

@@ -344,8 +344,14 @@ def unreached(plan: Plan, matched: Sequence[int], failed: Collection[ResourceKin
     return {
         one.key.name: f"{', '.join(_unique(kind.kind for kind in lost))} could not be listed"
         for one, count in zip(plan.ready, matched, strict=True)
-        if not count and not one.not_started and (lost := [kind for kind in one.selection.kinds if kind in failed])
+        if not count
+        and not one.not_started
+        and (lost := [kind for kind in failed if not kind.version and _about(one.selection.kinds, kind)])
     }
+
+
+def _about(kinds: Sequence[ResourceKind], one: ResourceKind) -> bool:
+    return any(kind.covers(one.group, one.kind) for kind in kinds)
 
 
 def report_of(

@@ -323,6 +323,13 @@ def test_other_errors_end_the_evaluation() -> None:
         scan(plan(rule("honest", HONEST)), [[pod("a")], RuntimeError])
 
 
+def test_an_assignment_about_every_kind_that_judged_nothing_says_which_could_not_be_listed() -> None:
+    every = rule("every", HONEST, kinds=(ResourceKind(group="*", kind="*"),))
+    outcome = scan(plan(every), [Page(listing="Service", failed=SERVICE, gaps=[NO_RIGHT])])
+
+    assert outcome.report.assignments[0].message == "Service could not be listed"
+
+
 def test_an_assignment_that_matches_nothing_is_told() -> None:
     elsewhere = ready(
         "elsewhere", of=definition("elsewhere", modules=(module(HONEST),)), parameters={"namespaces": ["x"]}

@@ -33,7 +33,8 @@ def unavailable() -> list[dict[str, str]]:
 def joined(document: Any, origin: str) -> Any:
     """A definition's document as Azure has it: ``properties.common`` is replaced by the parameters and the rule it stands for.
 
-    ``common`` has ``apiGroups``, ``kinds``, the names of common ``parameters``, and ``defaults`` of theirs that differ. Whatever parameter the rule does not
+    ``common`` has ``apiGroups``, ``kinds``, perhaps ``scope``, the names of common ``parameters``, and ``defaults`` of theirs
+    that differ. Whatever parameter the rule does not
     use otherwise is a value for the Rego. A parameter that the document has itself stays its own. Raises InvalidPolicy.
     """
     properties = Reader(document, origin).object("properties")
@@ -43,7 +44,7 @@ def joined(document: Any, origin: str) -> Any:
         raise InvalidPolicy(
             "properties has both policyRule and common", where=origin, hint="common makes the policyRule"
         )
-    asked = properties.object("common").only(("apiGroups", "kinds", "parameters", "defaults"))
+    asked = properties.object("common").only(("apiGroups", "kinds", "scope", "parameters", "defaults"))
     shared, own, defaults = _common(), properties.mapping("parameters"), asked.mapping("defaults")
     entries = asked.array("kinds")
     paired = any(isinstance(one, Mapping) for one in entries)
@@ -64,13 +65,15 @@ def joined(document: Any, origin: str) -> Any:
         if name not in asked.texts("parameters"):
             raise InvalidPolicy(f"{asked.path}.defaults names {name!r}, which is not in its parameters", where=origin)
     then = shared["policyRule"]["then"]
-    used = {"effect", *then["details"]}
     details = {
         # What names a parameter that this definition does not have is not there.
         key: value
         for key, value in then["details"].items()
         if key not in shared["parameters"] or key in parameters
     }
+    if asked.has("scope"):
+        details["scope"] = asked.any("scope")
+    used = {"effect", *details}
     if paired:
         del details["apiGroups"]
     else:

@@ -61,9 +61,9 @@ class Catalogs:
         return tuple(self._initiatives.values())
 
     @property
-    def names(self) -> Mapping[str, str]:
-        """What the definitions that can be loaded may be called, in lower case, and their slugs."""
-        return {name: one.slug for one in self for name in names_of(one)}
+    def names(self) -> Mapping[str, Definition]:
+        """The definitions that can be loaded, by all that they may be called, in lower case."""
+        return {name: one for one in self for name in names_of(one)}
 
     @property
     def broken(self) -> Sequence[BrokenDefinition]:

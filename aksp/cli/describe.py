@@ -54,8 +54,8 @@ def judged(definition: Definition) -> str:
     return ", ".join(kinds if len(kinds) <= 6 else [*kinds[:3], f"{len(kinds) - 3} more"])
 
 
-def describe_initiative(initiative: Initiative, known: Mapping[str, str]) -> str:
-    """Headed paragraphs, 80 columns. ``known`` has the slugs of the definitions that there are, by all their names."""
+def describe_initiative(initiative: Initiative, known: Mapping[str, Definition]) -> str:
+    """Headed paragraphs, 80 columns. ``known`` are the definitions that there are, by all their names in lower case."""
     fields = [
         ("Name", initiative.slug),
         ("Display name", initiative.display_name),
@@ -69,17 +69,15 @@ def describe_initiative(initiative: Initiative, known: Mapping[str, str]) -> str
     for text in initiative.differences:
         lines.append(textwrap.fill(text, 80, initial_indent="  - ", subsequent_indent="    "))
     lines += ["", "Members:"]
+    gone = unavailable_members(initiative, known)
     for one in initiative.members:
-        called = last_segment(one.definition_id)
-        slug = known.get(called.lower())
-        named = one.reference if slug == one.reference else f"{one.reference}: {slug or f'not available ({called})'}"
+        definition = known.get(last_segment(one.definition_id).lower())
+        what = gone.get(one.reference) or (definition.slug if definition else "")
+        named = one.reference if what == one.reference else f"{one.reference}: {what}"
         groups = f" (group{'s' * (len(one.groups) > 1)} {', '.join(one.groups)})" if one.groups else ""
         lines.append(textwrap.fill(named + groups, 80, initial_indent="  ", subsequent_indent="      "))
-    if gone := unavailable_members(initiative, known):
-        told = (
-            f"{len(gone)} of {len(initiative.members)} members cannot be judged: no definition here stands for"
-            f" {'it' if len(gone) == 1 else 'them'}."
-        )
+    if gone:
+        told = f"{len(gone)} of {len(initiative.members)} members cannot be judged."
         lines += [
             "",
             textwrap.fill(f"{told} In reports each is an error, unless its effect is {Effect.DISABLED.value}.", 80),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,9 +55,20 @@ def is_azure_id(definition_id: str) -> bool:
     return _GUID.fullmatch(last_segment(definition_id)) is not None
 
 
-def unavailable_members(initiative: Initiative, known: Collection[str]) -> list[Member]:
-    """The members that no definition stands for; ``known`` are the names of those that there are, in lower case."""
-    return [one for one in initiative.members if last_segment(one.definition_id).lower() not in known]
+def unavailable_members(initiative: Initiative, known: Mapping[str, Definition]) -> dict[str, str]:
+    """Why members cannot be judged, by reference id: no definition stands for one, or one in another version.
+
+    ``known`` are the definitions that there are, by all their names in lower case.
+    """
+    found = {}
+    for one in initiative.members:
+        called = last_segment(one.definition_id)
+        definition = known.get(called.lower())
+        if definition is None:
+            found[one.reference] = f"not available ({called})"
+        elif problem := version_problem(one, definition):
+            found[one.reference] = f"not available, {problem}"
+    return found
 
 
 def version_problem(member: Member, definition: Definition | Initiative) -> str | None:

@@ -17,6 +17,9 @@ from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 from aksp.model.scope import Scope
 
+#: The head of a sample: what its objects are to show.
+_SAMPLE = ("policy.aksp.io", "PolicySample")
+
 _KEY = r"\s*(?P<key>[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?)\s*"
 _EQUAL = re.compile(_KEY + r"(?P<operator>==?|!=)\s*(?P<value>[-A-Za-z0-9_.]*)\s*")
 _SET = re.compile(_KEY + r"(?<=\s)(?P<operator>in|notin)\s*\(\s*(?P<values>[^()]*)\)\s*")
@@ -246,8 +249,8 @@ class Selection:
         return known
 
     def about_kind(self, group: str, kind: str) -> bool:
-        """Whether it is about a kind."""
-        return any(one.covers(group, kind) for one in self.kinds)
+        """Whether it is about a kind. The head of a sample is never an object of a cluster, so nothing is."""
+        return (group, kind) != _SAMPLE and any(one.covers(group, kind) for one in self.kinds)
 
     def selects(self, document: Document) -> bool:
         """Whether it selects a document."""

@@ -50,7 +50,9 @@ class Cluster:
 
         Raises ClusterError when the cluster answers nothing at all.
         """
-        listings = Listings(self._connection, wanted, namespaces=self._namespaces, selected=bool(self._selector))
+        listings = Listings(
+            self._connection, wanted, namespaces=self._namespaces, selected=bool(self._selector), every=True
+        )
         finished: set[ResourceKind] = set()
         for listing in listings.all:
             if listing.kind not in finished:

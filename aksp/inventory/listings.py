@@ -45,19 +45,27 @@ class WantedList:
 
 
 class Listings:
-    """``all`` are the lists, those of a kind one after the other. ``errors`` are kinds of any group that could not be looked up.
+    """``all`` are the lists, those of a kind one after the other. ``errors`` are kinds with a ``*`` that could not be looked up.
 
+    With ``every`` an assignment about every kind is about those that the cluster serves; without, nobody can say which.
     What ``namespaces`` and a selector leave out is not judged, but rules compare with it. Raises ClusterError when the
     cluster cannot be reached, or lets nobody in.
     """
 
     def __init__(
-        self, connection: Connection, wanted: Wanted, *, namespaces: Sequence[str] = (), selected: bool = False
+        self,
+        connection: Connection,
+        wanted: Wanted,
+        *,
+        namespaces: Sequence[str] = (),
+        selected: bool = False,
+        every: bool = False,
     ) -> None:
         self.discovery = Discovery(connection)
         self._wanted = wanted
         self._namespaces = namespaces
         self._selected = selected
+        self._every = every
         self.errors: dict[ResourceKind, ClusterError] = {}
         self.all = tuple(self._listings())
 
@@ -82,6 +90,9 @@ class Listings:
         """The kinds wanted; those of any group, which rules compare with, as they are in each."""
         kinds: list[ResourceKind] = []
         for kind in self._wanted.kinds:
+            if self._every and "*" in (kind.group, kind.kind) and kind not in self._wanted.whole:
+                kinds += self._served(kind)
+                continue
             if kind.group == "*" and kind in self._wanted.whole:
                 try:
                     named = self.discovery.named(kind.kind)
@@ -92,6 +103,20 @@ class Listings:
             if not self._listed_without_version(kind):
                 kinds.append(kind)
         return list(dict.fromkeys(kinds))
+
+    def _served(self, kind: ResourceKind) -> Iterator[ResourceKind]:
+        """The kinds that one with a ``*`` stands for, as far as the cluster tells; a group that does not answer is an error."""
+        for group in self.discovery.groups() if kind.group == "*" else [kind.group]:
+            try:
+                for one in self.discovery.of_group(group):
+                    # Events tell what happened, and there are very many; they are one list in two groups.
+                    told = kind.kind == "*" and one.kind == "Event" and group in ("", "events.k8s.io")
+                    if kind.kind in ("*", one.kind) and not told:
+                        yield ResourceKind(group=group, kind=one.kind)
+            except _OF_ONE_KIND as error:
+                unknown = ResourceKind(group=group, kind="*")
+                self.errors[unknown] = error
+                yield unknown
 
     def _listed_without_version(self, kind: ResourceKind) -> bool:
         """Whether a kind in a version is the one that is listed without a version."""

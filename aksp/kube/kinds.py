@@ -21,13 +21,14 @@ from aksp.model.kinds import BUILT_IN, api_version
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A kind as the API server serves it. `group` is "" for the core group."""
+    """A kind as the API server serves it. `group` is "" for the core group; ``made`` says whether requests make objects of it."""
 
     group: str
     version: str
     kind: str
     plural: str
     namespaced: bool
+    made: bool = True
 
     @property
     def api_version(self) -> str:
@@ -99,12 +100,25 @@ class Discovery:
     def named(self, kind: str) -> tuple[Kind, ...]:
         """The kinds of a name, in every group that has one. Raises as `find`."""
         found = []
-        for group in ("", *self._all_groups()):
+        for group in self.groups():
             with suppress(NotServed):
                 found.append(self.find(group, kind))
         if not found:
             raise NotServed(f"this cluster serves no kind {kind!r} in any group", where=self._connection.server)
         return tuple(found)
+
+    def groups(self) -> tuple[str, ...]:
+        """All groups, the core group first. Raises as `get_json` does."""
+        return ("", *self._all_groups())
+
+    def of_group(self, group: str) -> tuple[Kind, ...]:
+        """The kinds of a group, each once, but for those that only tell something, such as metrics. Raises as `get_json` does."""
+        found: dict[str, Kind] = {}
+        for version in self._group_versions(group):
+            for each in self._served(group, version):
+                if each.made:
+                    found.setdefault(each.kind, each)
+        return tuple(found.values())
 
     def _group_versions(self, group: str) -> tuple[str, ...]:
         """The versions of a group, the preferred one first; none when the group is not served."""
@@ -129,6 +143,7 @@ class Discovery:
                     kind=each["kind"],
                     plural=each["name"],
                     namespaced=bool(each["namespaced"]),
+                    made="create" in each["verbs"],
                 )
                 for each in listed
                 # Subresources have a slash; what cannot be listed cannot be scanned.

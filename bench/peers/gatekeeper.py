@@ -52,7 +52,8 @@ def constraint(slug: str, given: Mapping[str, Any], definitions: Path = DEFINITI
     paired = isinstance(details["kinds"][0], dict)
     kinds = details["kinds"] if paired else [{"apiGroups": details["apiGroups"], "kinds": details["kinds"]}]
     match: Object = {"kinds": kinds}
-    match |= {key: details[key] for key in ("namespaces", "excludedNamespaces", "labelSelector") if details.get(key)}
+    fields = ("scope", "namespaces", "excludedNamespaces", "labelSelector")
+    match |= {key: details[key] for key in fields if details.get(key)}
     return {
         "apiVersion": "constraints.gatekeeper.sh/v1beta1",
         "kind": kind(slug),

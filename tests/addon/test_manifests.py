@@ -182,6 +182,14 @@ def test_kinds_that_cannot_be_named_are_told() -> None:
     assert "every kind" in notes[0] and "Widget.a.example" in notes[1]
 
 
+def test_every_kind_is_told_of_once_it_is_assigned_and_not_for_what_comes_with_aksp() -> None:
+    notes: list[str] = []
+    listed_kinds(bundled(), None, notes.append)
+    assert not notes
+    listed_kinds(bundled(), None, notes.append, [ResourceKind(group="*", kind="*")])
+    assert len(notes) == 1 and "every kind" in notes[0]
+
+
 def test_what_is_compared_with_is_listed_too() -> None:
     found = listed_kinds([definition(("", "Pod"), compared=(("apps", "Deployment"),))], None, lambda note: None)
     assert found == (PODS, Listed(group="apps", plural="deployments", watched=True))

@@ -37,7 +37,7 @@ def test_definitions_are_listed_in_every_format(aksp: Aksp) -> None:
     [
         (["--kind", "service", "--severity", "high"], ["allowed-external-ips", "internal-load-balancers"]),
         (["--kind", "Ingress", "--category", "kubernetes service"], ["https-ingress", "unique-ingress-hosts"]),
-        (["--category", "other"], []),
+        (["--kind", "Widget"], ["allowed-kinds"]),
     ],
 )
 def test_definitions_are_filtered(arguments: list[str], slugs: list[str], aksp: Aksp) -> None:
@@ -46,7 +46,7 @@ def test_definitions_are_filtered(arguments: list[str], slugs: list[str], aksp: 
 
 
 def test_a_list_with_nothing_in_it_says_so_beside_the_output(aksp: Aksp) -> None:
-    run = aksp.done("definitions", "--category", "other")
+    run = aksp.done("definitions", "--search", "nowhere")
 
     assert (run.out, run.err) == ("", "No definition matches.\n")
 
@@ -232,7 +232,27 @@ def test_definitions_are_found_by_severity_standard_and_words(aksp: Aksp) -> Non
     assert listed(aksp, "--search", "SECCOMP profile") == ["seccomp-profiles"]
     assert listed(aksp, "--search", by_name["seccomp-profiles"].name) == ["seccomp-profiles"]
     assert listed(aksp, "--search", "allowedseccompprofile", "--severity", "medium") == ["seccomp-profiles"]
-    assert listed(aksp, "--search", "seccomp nowhere") == listed(aksp, "--standard", "PSS res") == []
+    assert listed(aksp, "--search", "seccomp nowhere") == []
+    assert listed(aksp, "--standard", "CIS Kubernetes") == [
+        s for s in SLUGS if any(text.startswith("CIS ") for text in by_name[s].standards)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "hint"),
+    [
+        ("--severity", "foo", "known: critical, high, low, medium"),
+        ("--category", "other", "known: Kubernetes, Kubernetes service"),
+        ("--standard", "PSS res", "known: AKS Deployment Safeguards, CIS Kubernetes, NSA/CISA, PSS baseline, PSS restricted"),
+    ],
+)  # fmt: skip
+def test_a_value_that_nothing_has_is_refused_with_those_that_there_are(
+    option: str, value: str, hint: str, aksp: Aksp
+) -> None:
+    run = aksp("definitions", option, value)
+
+    assert (run.code, run.out) == (2, "")
+    assert f"{option} {value!r}: no definition has it" in run.err and hint in run.err
 
 
 def test_a_section_of_a_standard_is_no_beginning_of_a_number(aksp: Aksp) -> None:
@@ -242,7 +262,7 @@ def test_a_section_of_a_standard_is_no_beginning_of_a_number(aksp: Aksp) -> None
     for section in sections:
         whole = listed(aksp, "--standard", f"CIS Kubernetes {section}")
         assert whole and set(whole) <= set(listed(aksp, "--standard", f"CIS Kubernetes {section.rpartition('.')[0]}"))
-    assert listed(aksp, "--standard", "CIS Kubernetes 5.") == []
+    assert aksp("definitions", "--standard", "CIS Kubernetes 5.").code == 2
     assert "5.2.1" not in sections or listed(aksp, "--standard", "CIS Kubernetes 5.2.1") != listed(
         aksp, "--standard", "CIS Kubernetes 5.2.10"
     )

@@ -60,6 +60,18 @@ def test_one_is_shown_with_its_members_groups_options_and_what_is_not_available(
     assert aksp.done("initiatives", "show", BASELINE, "-o", "json").json == initiative_as_json(path)
 
 
+def test_a_member_that_asks_for_another_version_is_counted_and_shown_as_not_available(aksp: Aksp) -> None:
+    member = {"policyDefinitionId": "no-privileged", "policyDefinitionReferenceId": "Privileged"}
+    text = json.dumps({"properties": {"policyDefinitions": [{**member, "definitionVersion": "9.*.*"}]}})
+    aksp.put("ws/definitions/initiatives/newer.json", text)
+
+    (line,) = [row for row in aksp.done("initiatives").out.splitlines() if row.startswith("newer")]
+    assert "1 (1 not available)" in line
+    shown = " ".join(aksp.done("initiatives", "show", "newer").out.split())
+    assert "Privileged: not available, it asks for version 9.*.* of no-privileged, and there is" in shown
+    assert "1 of 1 members cannot be judged" in shown
+
+
 def test_a_definition_and_an_initiative_are_told_apart(aksp: Aksp) -> None:
     run = aksp("initiatives", "show", "no-privileged")
     assert run.code == 2 and "`aksp definitions show no-privileged` shows it" in run.err

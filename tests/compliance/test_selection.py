@@ -278,3 +278,10 @@ def test_a_field_that_cannot_be_read_rejects_nothing(
     selection = Selection(kinds=(POD,), target=Scope("/"), scope=Scope("/"), **selection_of)
 
     assert selection.selects(document) == selects
+
+
+def test_nothing_is_about_the_head_of_a_sample() -> None:
+    every = Selection(kinds=(ResourceKind(group="*", kind="*"),), target=Scope("/"), scope=Scope("/"))
+
+    assert every.about_kind("policy.aksp.io", "PolicyExemption")
+    assert not every.about_kind("policy.aksp.io", "PolicySample")

@@ -92,7 +92,7 @@ COMPARING = {
     "unique-service-selectors",
 }
 #: Definitions that know objects by kind and name, or by what they compare with texts of their own.
-NAMING = {"forbidden-kinds", "no-cluster-admin", "no-default-namespace"}
+NAMING = {"allowed-kinds", "forbidden-kinds", "no-cluster-admin", "no-default-namespace"}
 EACH = pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
 
 

@@ -28,8 +28,8 @@ WRAPPINGS = {
     "PodTemplate": ("v1", "template"),
     "Rollout": ("argoproj.io/v1alpha1", "spec.template"),
 }
-#: Definitions about what the Pod of a workload has otherwise than one alone: its owner, and no namespace in the template.
-OTHERWISE = {"no-default-namespace", "no-naked-pods", "required-network-policies"}
+#: Definitions about what the Pod of a workload has otherwise than one alone: its owner or kind, and no namespace in the template.
+OTHERWISE = {"allowed-kinds", "no-default-namespace", "no-naked-pods", "required-network-policies"}
 Found = Counter[tuple[str, str, str | None, str | None, str, str, str]]
 """Kind, name, container, path, state, message after the path, and the text of the line."""
 

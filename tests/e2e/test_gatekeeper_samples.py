@@ -38,7 +38,7 @@ def _objects(sample: Sample) -> list[dict[str, Any]]:
     """The sample's objects of the kinds that are judged, or compared with, in a place of their own."""
     definition = sample.definition
     kinds = {kind.kind for kind in (*_kinds(sample), *definition.requires_inventory)}
-    objects = [one for one in sample.objects if one["kind"] in kinds and "name" in one["metadata"]]
+    objects = [one for one in sample.objects if {one["kind"], "*"} & kinds and "name" in one["metadata"]]
     return [{**one, "metadata": _placed(sample, one)} for one in objects]
 
 

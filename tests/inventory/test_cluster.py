@@ -171,3 +171,37 @@ def test_objects_without_a_namespace_are_there_to_compare_with_in_a_run_of_some_
 
     assert [[str(d.resource) for d in page.documents] for page in found] == [[], ["Pod shop/p"]]
     assert found[0].batch is not None and [one["name"] for one in found[0].batch.documents] == ["shop"]
+
+
+ANYTHING = ResourceKind(group="*", kind="*")
+
+
+def test_every_kind_means_each_that_the_cluster_serves_and_that_requests_make(engine: Engine, tmp_path: Path) -> None:
+    made = {"namespaced": True, "verbs": ["create", "list"]}
+    core = [{"name": "pods", "kind": "Pod", **made}, {"name": "pods/status", "kind": "Pod", **made}]
+    own = [{"name": "services", "kind": "Service", **made}, {"name": "loads", "kind": "Load", "namespaced": True, "verbs": ["list"]}]  # fmt: skip
+    events = {"groups": [*GROUPS["groups"], {"name": "events.k8s.io", "versions": [{"version": "v1"}]}]}
+    replies = {
+        "/apis": document(events), "/api/v1": document({"resources": core}), "/api/v1/pods": PODS,
+        "/apis/serving.example/v1": document({"resources": own}), "/apis/serving.example/v1/services": OTHER,
+        "/apis/events.k8s.io/v1": document({"resources": [{"name": "events", "kind": "Event", **made}]}),
+    }  # fmt: skip
+    found = pages(engine, tmp_path, replies, [POD, ANYTHING], [])
+
+    assert [str(d.resource) for page in found for d in page.documents] == ["Pod shop/p", "Service shop/k"]
+    assert not any(page.failed or page.unserved or page.gaps for page in found)
+
+
+def test_of_every_kind_a_group_that_does_not_answer_is_a_gap_and_the_others_are_listed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    pod = {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["create", "list"]}
+    replies = {
+        "/apis": document(GROUPS), "/api/v1": document({"resources": [pod]}), "/api/v1/pods": PODS,
+        "/apis/serving.example/v1": status(403, "forbidden"),
+    }  # fmt: skip
+    found = pages(engine, tmp_path, replies, [ANYTHING], [])
+
+    assert [str(d.resource) for page in found for d in page.documents] == ["Pod shop/p"]
+    (gap,) = [gap for page in found for gap in page.gaps]
+    assert "*.serving.example could not be listed" in gap.message

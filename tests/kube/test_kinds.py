@@ -26,7 +26,7 @@ DOCUMENTS = {
     "/apis/shop.example/v2": {
         "resources": [
             {"name": "widgets/status", "kind": "Widget", "namespaced": True, "verbs": ["get"]},
-            {"name": "widgets", "kind": "Widget", "namespaced": True, "verbs": ["get", "list"]},
+            {"name": "widgets", "kind": "Widget", "namespaced": True, "verbs": ["create", "list"]},
             {"name": "reviews", "kind": "Review", "namespaced": False, "verbs": ["create"]},
         ]
     },

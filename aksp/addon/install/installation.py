@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from aksp.addon import names
@@ -51,7 +51,7 @@ def listed_kinds(
     definitions: Iterable[Definition],
     discovery: Discovery | None,
     note: Tell,
-    assigned: Iterable[ResourceKind] = (),
+    assigned: Collection[ResourceKind] = (),
 ) -> tuple[Listed, ...]:
     """What must be listed for these definitions; with discovery just what the cluster serves.
 
@@ -68,6 +68,7 @@ def listed_kinds(
     wanted = {kind for definition in definitions for kind in definition.kinds} | compared | set(assigned)
     # What comes with aksp is also about kinds that clusters no longer have, or not all have.
     expected = {kind for definition in definitions if is_bundled(definition) for kind in definition.kinds}
+    expected -= {kind for kind in assigned if "*" in (kind.group, kind.kind)}
     found: dict[tuple[str, str], Listed] = {}
     for kind in sorted(wanted, key=lambda kind: (kind.group, kind.kind)):
         for plural in _plurals(kind, discovery, _silent if kind in expected else note):

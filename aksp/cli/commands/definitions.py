@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,16 +87,20 @@ def list_definitions(
     from aksp.assigned import problem_of
     from aksp.catalog.folder import as_json
     from aksp.cli.describe import judged
+    from aksp.model.definition import SEVERITIES
     from aksp.workspace import Workspace
 
     catalog = Workspace.open(workspace).catalog
     for broken in catalog.broken:
         note(f"definition {broken.slug} cannot be loaded: {problem_of(broken.error)}")
+    _check_known("--category", category, [d.category for d in catalog], equals=True)
+    _check_known("--severity", severity, SEVERITIES, equals=True)
+    _check_known("--standard", standard, [one for d in catalog for one in d.standards])
     found = [
         d
         for d in catalog
         if (category is None or d.category.lower() == category.lower())
-        and (kind is None or any(k.kind.lower() == kind.lower() for k in d.kinds))
+        and (kind is None or any(k.kind.lower() in ("*", kind.lower()) for k in d.kinds))
         and (severity is None or d.severity.lower() == severity.lower())
         and (standard is None or any(_begins(one, standard) for one in d.standards))
         and (search is None or _says(d, search))
@@ -117,6 +123,18 @@ def list_definitions(
         names=[d.slug for d in found],
         empty="No definition matches.",
     )
+
+
+def _check_known(option: str, wanted: str | None, known: Iterable[str], *, equals: bool = False) -> None:
+    """Raise InvalidInput for a value that nothing in the catalogue has: an empty list would look like an answer."""
+    from aksp.errors import InvalidInput
+
+    there = set(known)
+    if wanted is None or any(one.lower() == wanted.lower() if equals else _begins(one, wanted) for one in there):
+        return
+    # Of a standard its name alone: what it says in its sections is very much.
+    names = there if equals else {re.sub(r"(:.*| [\d.]+)$", "", one) for one in there}
+    raise InvalidInput(f"{option} {wanted!r}: no definition has it", hint=f"known: {', '.join(sorted(names))}")
 
 
 def _begins(standard: str, wanted: str) -> bool:

@@ -56,7 +56,7 @@ class Folders:
         self.units: dict[str, Unit] = {}
         self._for_others: list[str] = []
 
-    def files(self, folder: Path) -> list[str]:
+    def files(self, folder: Path, *, recursive: bool = False) -> list[str]:
         """What is read of a folder, in order, and folders in it that cannot be opened.
 
         What has one of the suffixes and is no folder is read, or is told: a link that leads nowhere, one to a folder,
@@ -81,7 +81,7 @@ class Folders:
                 overlays.append(path)
                 names = [one for one in names if one not in KUSTOMIZATIONS]
             found += [os.path.join(path, one) for one in names if one.endswith(SUFFIXES)]
-            if not self._recursive:
+            if not (self._recursive or recursive):
                 break
             folders[:] = [one for one in folders if self._entered(os.path.join(path, one), ignored)]
         if overlays:

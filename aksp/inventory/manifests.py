@@ -14,11 +14,13 @@ from typing import Any
 from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
 from aksp.engine import Batch, DocumentRecord, Engine, Loading
+from aksp.errors import InvalidInput
 from aksp.inventory.encoding import as_utf8
 from aksp.inventory.folders import FOREIGN_NAMES, some
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.lines import DocumentText, FileSource, LineIndex
 from aksp.inventory.paths import STDIN, Paths
+from aksp.inventory.rendering.following import may_name, named_in
 from aksp.inventory.rendering.options import Rendering
 from aksp.inventory.rendering.rendered import Rendered
 from aksp.inventory.rendering.tool import NotRendered
@@ -84,6 +86,7 @@ class Manifests:
         self._documents = self._within = self._gaps = 0
         self._paths = Paths(paths, recursive=recursive, exclude=exclude, workspace=workspace, rendering=rendering)
         self._rendered: dict[str, Rendered | NotRendered] = {}
+        self._unfollowed: list[Gap] = list(self._follow()) if rendering and rendering.follow else []
 
     @property
     def notes(self) -> list[str]:
@@ -99,11 +102,40 @@ class Manifests:
         """The files, and the folders of what is rendered, in order."""
         return self._paths.files
 
+    def _follow(self) -> Iterator[Gap]:
+        """Add what Argo CD's and Flux's resources name to the files; a gap for each that names what cannot be had."""
+        # What is to be rendered comes last: a resource may say how.
+        files = sorted(self._paths.files, key=lambda file: file in self._paths.units)
+        for file in files:
+            if file not in self._paths.files:
+                continue
+            try:
+                text = self._read(file)
+            except (OSError, NotRendered):
+                continue  # a gap when it is judged
+            for named in named_in(text, file) if may_name(text) else ():
+                problem = named.problem
+                try:
+                    files += [] if problem else self._paths.follow(named)
+                except InvalidInput as error:
+                    problem = str(error)
+                if problem:
+                    place = KnownLocation(file=self._home(file), line=1)
+                    message = f"{file}: {named.by} is not followed, so what it makes is not judged: {problem}"
+                    yield Gap(reason="NotFollowed", message=message, source=place)
+
+    def _home(self, file: str) -> str:
+        """The file itself, or the one that stands for what is rendered."""
+        return self._paths.units[file].home if file in self._paths.units else file
+
     def pages(self, wanted: Wanted) -> Iterator[Page]:
         """All documents of all files; what cannot be read is a gap.
 
         While the caller works on one page the engine parses the next.
         """
+        if self._unfollowed:
+            self._gaps += len(self._unfollowed)
+            yield Page(listing="files", gaps=self._unfollowed)
         self._surroundings = list(self._gather())
         ahead: tuple[list[_FilePart], Loading] | None = None
         for item in self._groups(self.files, lambda text: True):
@@ -139,7 +171,9 @@ class Manifests:
             if isinstance(part, Gap):
                 yield part
                 continue
-            if parts and (size + len(part.text) > PAGE_BYTES or len(parts) == PAGE_FILES):
+            namespaces = self._paths.namespaces
+            elsewhere = bool(parts) and namespaces.get(part.file) != namespaces.get(parts[0].file)
+            if parts and (size + len(part.text) > PAGE_BYTES or len(parts) == PAGE_FILES or elsewhere):
                 yield parts
                 parts, size = [], 0
             parts.append(part)
@@ -161,8 +195,12 @@ class Manifests:
         return self._engine.gather(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
-            namespace=self._namespace or "default",
+            namespace=self._namespace_of(parts),
         )
+
+    def _namespace_of(self, parts: Sequence[_FilePart]) -> str:
+        """The namespace of what names none."""
+        return self._paths.namespaces.get(parts[0].file) or self._namespace or "default"
 
     def _read(self, file: str) -> bytes:
         """The text of a file, or of what is rendered. Raises OSError, NotRendered."""
@@ -211,7 +249,7 @@ class Manifests:
                 yield Gap(reason="UnreadableFile", message=message, source=KnownLocation(file=file, line=1))
                 continue
             except NotRendered as error:
-                home = KnownLocation(file=self._paths.units[file].home, line=1)
+                home = KnownLocation(file=self._home(file), line=1)
                 yield Gap(reason="NotRendered", message=f"{file}: not rendered, so not judged: {error}", source=home)
                 continue
             if not about(text):
@@ -231,7 +269,7 @@ class Manifests:
         return self._engine.load_files(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
-            namespace=self._namespace or "default",
+            namespace=self._namespace_of(parts),
             whole_kinds=wanted.whole_names,
             custom_workloads=self._custom_workloads,
             surroundings=self._surroundings,
@@ -285,8 +323,8 @@ class Manifests:
     def _unreadable(self, file: str, line: int, message: str) -> Gap:
         source = KnownLocation(file=file, line=line)
         shown = "standard input" if file == STDIN else file
-        if unit := self._paths.units.get(file):
-            shown, source = f"{file}, rendered", KnownLocation(file=unit.home, line=1)
+        if file in self._paths.units:
+            shown, source = f"{file}, rendered", KnownLocation(file=self._home(file), line=1)
         return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
 
     def _source(self, part: _FilePart, record: DocumentRecord) -> SourceLocation:

@@ -9,7 +9,8 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from aksp.errors import InvalidInput
-from aksp.inventory.folders import SUFFIXES, Folders
+from aksp.inventory.folders import SUFFIXES, Folders, some
+from aksp.inventory.rendering.following import Followed
 from aksp.inventory.rendering.helm import Chart
 from aksp.inventory.rendering.kustomize import NAMES, Overlay, kustomization_file
 from aksp.inventory.rendering.options import Rendering
@@ -40,6 +41,9 @@ class Paths:
         self.found: set[str] = set()
         self.units: dict[str, Unit] = {}
         self.files: list[str] = []
+        #: The namespaces of what names none, where a resource that was followed says so.
+        self.namespaces: dict[str, str] = {}
+        self._followed: dict[str, None] = {}
         if rendering is not None:
             rendering.chart.checked()
         self.files += self._expand(paths)
@@ -49,8 +53,9 @@ class Paths:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out of folders."""
-        return self._folders.notes
+        """What was left out of folders, and what was followed."""
+        followed = [f"followed: {some(self._followed)}"] if self._followed else []
+        return [*self._folders.notes, *followed]
 
     def leave_out(self, file: str) -> None:
         """Note a file of another program."""
@@ -69,17 +74,38 @@ class Paths:
                 continue
             path = Path(name)
             if path.is_dir():
-                yield from self.folder(name)
+                yield from self._folder(name)
             elif path.exists():
                 yield name
             else:
                 yield from self._expand(_several(name))
 
-    def folder(self, name: str) -> list[str]:
+    def follow(self, named: Followed) -> list[str]:
+        """Add what a resource names; what is new. Raises InvalidInput for a folder with nothing in it."""
+        self._followed[f"{named.by} to {named.place}"] = None
+        if named.unit is None:
+            found = self._folder(named.place, recursive=named.recursive)
+            known = {Path(one).resolve() for one in self.files}
+            new = [one for one in found if Path(one).resolve() not in known]
+        else:
+            # Not as it is judged by itself: once as each resource would have it.
+            place = Path(named.place).resolve()
+            for folder in [one for one in self.units if Path(one).resolve() == place]:
+                del self.units[folder]
+                self.files.remove(folder)
+            key = f"{named.place} ({named.by})"
+            new = [] if key in self.units else [key]
+            self.units[key] = named.unit
+        self.files += new
+        if named.namespace:
+            self.namespaces |= dict.fromkeys(new, named.namespace)
+        return new
+
+    def _folder(self, name: str, *, recursive: bool = False) -> list[str]:
         """What is read of a folder. Raises InvalidInput for nothing."""
-        found = self._folders.files(Path(name))
+        found = self._folders.files(Path(name), recursive=recursive)
         if not found:
-            hint = "" if self._recursive else " (give -R to look into its folders)"
+            hint = "" if self._recursive or recursive else " (give -R to look into its folders)"
             raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)
         self.found.update(found)
         self.units.update(self._folders.units)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from aksp.yaml_reader import read_yaml
 
 #: What a text has that may hold such a resource.
 _MARKS: Final = (b"argoproj.io/", b"kustomize.toolkit.fluxcd.io/", b"helm.toolkit.fluxcd.io/")
+#: Fields of a Kustomization of Flux that change what its path makes.
+_CHANGES: Final = ("postBuild", "patches", "components", "images", "namePrefix", "nameSuffix")
 _VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]|\{\{")
 
 
@@ -27,6 +29,8 @@ class Followed:
     unit: Unit | None = None
     folder: str | None = None
     recursive: bool = False
+    namespace: str | None = None
+    """Where what names no namespace is put."""
     problem: str = ""
 
     @property
@@ -77,8 +81,11 @@ def _of(document: Mapping[str, Any], root: Path) -> Iterator[Followed]:
         yield Followed(by=by, problem="its Applications are made in the cluster")
     elif (group, kind) == ("kustomize.toolkit.fluxcd.io", "Kustomization"):
         found = _at(by, spec.get("path") or ".", root, recursive=True)
-        changed = [one for one in ("postBuild", "patches", "components", "images", "namePrefix", "nameSuffix") if spec.get(one)]
-        yield Followed(by=by, problem=f"its {changed[0]} changes what {found.place} makes") if changed and not found.problem else found
+        changed = next((one for one in _CHANGES if spec.get(one)), None)
+        if changed and not found.problem:
+            yield Followed(by=by, problem=f"its field {changed} changes what {found.place} makes")
+        else:
+            yield replace(found, namespace=_text(spec, "targetNamespace"))
     elif (group, kind) == ("helm.toolkit.fluxcd.io", "HelmRelease"):
         yield _release(document, spec, by, root)
 
@@ -88,7 +95,9 @@ def _application(
 ) -> Followed:
     if source.get("chart") or not source.get("path"):
         what = source.get("chart") or source.get("repoURL")
-        return Followed(by=by, problem=f"it names {what} of {source.get('repoURL')}, and nothing is fetched from the network")
+        return Followed(
+            by=by, problem=f"it names {what} of {source.get('repoURL')}, and nothing is fetched from the network"
+        )
     helm = _mapping(source, "helm")
     if source.get("plugin"):
         return Followed(by=by, problem="a plugin of Argo CD's makes it")
@@ -96,7 +105,7 @@ def _application(
     if isinstance(found.unit, Overlay) and source.get("kustomize"):
         return Followed(by=by, problem=f"its field kustomize changes what {found.place} makes")
     if not isinstance(found.unit, Chart):
-        return found
+        return replace(found, namespace=namespace)
     try:
         inline = helm.get("valuesObject") or _values(_text(helm, "values"))
         files = [_value_file(str(one), found.place, references, root) for one in _list(helm, "valueFiles")]
@@ -115,14 +124,16 @@ def _application(
         namespace=namespace,
         inline=inline if isinstance(inline, Mapping) else {},
     )
-    return Followed(by=by, unit=Chart(folder=found.place, options=options))
+    return Followed(by=by, unit=Chart(folder=found.place, options=options), namespace=namespace)
 
 
 def _release(document: Mapping[str, Any], spec: Mapping[str, Any], by: str, root: Path) -> Followed:
     chart = _mapping(_mapping(spec, "chart"), "spec")
     if _mapping(chart, "sourceRef").get("kind") not in ("GitRepository", "Bucket") or not chart.get("chart"):
         what = chart.get("chart") or "a chart"
-        return Followed(by=by, problem=f"it names {what} of a repository of charts, and nothing is fetched from the network")
+        return Followed(
+            by=by, problem=f"it names {what} of a repository of charts, and nothing is fetched from the network"
+        )
     if spec.get("valuesFrom"):
         return Followed(by=by, problem="its values come from objects of the cluster (valuesFrom)")
     if spec.get("postRenderers"):
@@ -143,7 +154,7 @@ def _release(document: Mapping[str, Any], spec: Mapping[str, Any], by: str, root
         namespace=namespace,
         inline=_mapping(spec, "values"),
     )
-    return Followed(by=by, unit=Chart(folder=found.place, options=options))
+    return Followed(by=by, unit=Chart(folder=found.place, options=options), namespace=namespace)
 
 
 def _at(by: str, path: Any, root: Path, *, recursive: bool) -> Followed:

@@ -6,7 +6,7 @@ import gc
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
+from aksp.inventory.rendering.options import Rendering
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.scope import Scope
@@ -55,8 +56,14 @@ class ComplianceRequest:
     compared: BaselineOptions
     custom_workloads: bool = True
     exclude: Sequence[str] = ()
+    rendering: Rendering = field(default_factory=Rendering)
     what_if: Assignment | None = None
     """An assignment to judge by in place of all that there are."""
+
+    @property
+    def manifests(self) -> tuple[str, ...]:
+        """The paths of manifests, and the overlays; none for a cluster."""
+        return (*self.files, *self.rendering.overlays)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -88,7 +95,7 @@ def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     with outputs, Engine() as engine:
         outcome = (
             _manifests(request, workspace, engine, now, notes, compliant)
-            if request.files
+            if request.manifests
             else _cluster(request, workspace, engine, now, notes, compliant)
         )
         report = outcome.report
@@ -126,7 +133,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
     """Write the outputs of the add-on's last report. Needs neither a workspace nor the engine."""
     from aksp.cli.last_report import last_report, refuse_filters
 
-    refuse_filters(files=request.files, filters=request.filters.words, show=request.show)
+    refuse_filters(files=request.manifests, filters=request.filters.words, show=request.show)
     if request.compared.diff:
         raise InvalidInput(
             "--diff compares scans, and --from addon does not scan",
@@ -146,7 +153,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
 def _of_gatekeeper(request: ComplianceRequest) -> ComplianceRequest:
     """The request without history: a cluster's constraints are no assignments of the workspace. Raises InvalidInput."""
     others = {
-        "-f": bool(request.files),
+        "-f": bool(request.manifests),
         "-l": bool(request.filters.selector),
         "--diff": request.compared.diff,
         **dict.fromkeys(request.filters.of_assignments, True),
@@ -204,10 +211,11 @@ def _manifests(
         custom_workloads=request.custom_workloads,
         exclude=request.exclude,
         workspace=workspace.root,
+        rendering=request.rendering,
     )
     target = Target(
         kind=TargetKind.MANIFESTS,
-        name=" ".join(request.files),
+        name=" ".join(request.manifests),
         scope=str(scope or "/"),
         filters=request.words,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from aksp import __version__
@@ -26,6 +26,7 @@ from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.inventory.cluster import Cluster
 from aksp.inventory.interface import ObjectSource, Wanted, within_namespaces
 from aksp.inventory.manifests import Manifests
+from aksp.inventory.rendering.options import Rendering
 from aksp.inventory.subject import LiveSubject, SubjectSource, WrittenSubject
 from aksp.kube.config import IN_CLUSTER, current_context
 from aksp.kube.connection import Connection
@@ -58,11 +59,17 @@ class ExplainRequest:
     output: ExplainFormat
     color: ColorWhen
     workspace: str | None
+    rendering: Rendering = field(default_factory=Rendering)
+
+    @property
+    def manifests(self) -> tuple[str, ...]:
+        """The paths of manifests, and the overlays; none for a cluster."""
+        return (*self.files, *self.rendering.overlays)
 
     @property
     def written(self) -> Target:
         """The manifests as a target."""
-        return Target(kind=TargetKind.MANIFESTS, name=" ".join(self.files), scope=str(self.written_scope or "/"))
+        return Target(kind=TargetKind.MANIFESTS, name=" ".join(self.manifests), scope=str(self.written_scope or "/"))
 
     @property
     def written_scope(self) -> Scope | None:
@@ -123,7 +130,7 @@ def answer(request: ExplainRequest) -> None:
     """Explain, and write it. Raises InvalidInput for a subject that is not there."""
     # As in a scan: many small objects, and the process ends with them.
     gc.disable()
-    if request.files and not request.where.cluster and request.where.given:
+    if request.manifests and not request.where.cluster and request.where.given:
         raise InvalidInput("--context and --kubeconfig name a cluster, and -f means manifests", hint="add --cluster")
     workspace = Workspace.open(request.workspace)
     with Engine() as engine:
@@ -144,7 +151,7 @@ def answer(request: ExplainRequest) -> None:
 def explain_resource(context: ExplainContext) -> ResourceExplanation:
     """Explain the resource that is named. Raises InvalidInput when it is not there, or is not only one."""
     named = ResourceName.parse(context.request.subject)
-    if context.request.files:
+    if context.request.manifests:
         return _written(context, named)
     with context.request.where.connected() as connection:
         return _live(context, named, connection)
@@ -208,6 +215,7 @@ def _manifests(context: ExplainContext, namespace: str | None) -> Manifests:
         custom_workloads=asked.custom_workloads,
         exclude=asked.exclude,
         workspace=context.workspace.root,
+        rendering=asked.rendering,
     )
 
 
@@ -324,7 +332,7 @@ def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
             hint=f"{known}{'' if known.endswith('?') else ';'} a resource is written KIND/NAME, as in pod/web-1",
         )
     assignment = by_name[name]
-    if asked.files:
+    if asked.manifests:
         manifests = _manifests(context, asked.namespace)
         return _stands(context, assignment, reference, asked.written_scope, manifests, asked.written)
     where = asked.where

@@ -18,7 +18,8 @@ from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
 from aksp.fixing import Fixed, fixed
 from aksp.inventory.encoding import as_utf8
-from aksp.inventory.manifests import STDIN, Manifests
+from aksp.inventory.manifests import Manifests
+from aksp.inventory.paths import STDIN
 from aksp.model.compliance import Report, Result, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.figures import plural

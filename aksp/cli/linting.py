@@ -16,6 +16,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.inventory.manifests import Manifests
+from aksp.inventory.rendering.options import Rendering
 from aksp.lint.conflicts import conflicts
 from aksp.lint.exempting import covers_nothing
 from aksp.lint.finding import LintFinding, Severity, located
@@ -118,7 +119,12 @@ def _scanned(
         scope = Scope.cluster(request.where.name()) if request.where.cluster else None
         plan = prepare(engine, opened.plan(scope, now))
         inventory = Manifests(
-            engine, request.files, recursive=request.recursive, exclude=request.exclude, workspace=opened.root
+            engine,
+            request.files,
+            recursive=request.recursive,
+            exclude=request.exclude,
+            workspace=opened.root,
+            rendering=Rendering(),
         )
         target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
         outcome = Scan(plan, engine).run(inventory, target, now)

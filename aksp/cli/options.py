@@ -15,6 +15,7 @@ from aksp.errors import InvalidInput
 from aksp.model import times
 
 if TYPE_CHECKING:
+    from aksp.inventory.rendering.options import Rendering
     from aksp.model.definition import Parameter
 
 #: What ``--cluster`` without a value stands for.
@@ -129,12 +130,51 @@ ExcludeOption = Annotated[
         help="Leave out what matches in folders of -f, as .gitignore would; repeatable. .akspignore has more patterns.",
     ),
 ]
+KustomizeOption = Annotated[
+    list[str] | None,
+    typer.Option("--kustomize", "-k", metavar="DIR", help="Judge what kustomize makes of an overlay; repeatable."),
+]
+ValuesOption = Annotated[
+    list[str] | None,
+    typer.Option("--values", metavar="FILE", help="Values for the chart that is judged; repeatable."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A value for the chart that is judged, as for helm; repeatable."),
+]
+ReleaseNameOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The release that the chart is judged as. Default: the chart's name."),
+]
+FollowOption = Annotated[
+    bool,
+    typer.Option("--follow", help="Also judge what Argo CD and Flux resources name, where it is in the repository."),
+]
 ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
 TimeoutOption = Annotated[
     float,
     typer.Option("--request-timeout", min=0.1, metavar="SECONDS", help="How long to wait for the API server."),
 ]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
+
+
+def rendering(
+    *,
+    kustomize: Sequence[str] | None = None,
+    values: Sequence[str] | None = None,
+    set_values: Sequence[str] | None = None,
+    release_name: str | None = None,
+    namespace: str | None = None,
+    follow: bool = False,
+) -> Rendering:
+    """How charts and overlays are rendered, by the options that say so."""
+    from aksp.inventory.rendering.helm import ChartOptions
+    from aksp.inventory.rendering.options import Rendering
+
+    chart = ChartOptions(
+        values=tuple(values or ()), set=tuple(set_values or ()), release_name=release_name, namespace=namespace
+    )
+    return Rendering(chart=chart, overlays=tuple(kustomize or ()), follow=follow)
 
 
 def with_cluster_values(arguments: Sequence[str]) -> list[str]:

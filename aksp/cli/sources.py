@@ -7,6 +7,7 @@ from typing import Any
 
 from aksp.engine import Engine
 from aksp.inventory.lines import FileSource
+from aksp.inventory.rendering.rendered import RenderedSource
 from aksp.model.compliance import Result
 from aksp.model.resource import Resource
 from aksp.report.explain.excerpt import Excerpt, Text
@@ -28,7 +29,7 @@ class Excerpts:
         # A document is read whole to find a place in it, so all places of an object are asked for at once.
         paths: dict[Resource, dict[str, None]] = {}
         for one in results:
-            if one.finding.path is not None and not isinstance(one.source, FileSource):
+            if one.finding.path is not None and not isinstance(one.source, (FileSource, RenderedSource)):
                 paths.setdefault(one.resource, {})[one.finding.path] = None
         objects = {resource: self._within(resource, list(wanted)) for resource, wanted in paths.items()}
         return [self._of(one, objects) for one in results]
@@ -37,13 +38,13 @@ class Excerpts:
         path, source = result.finding.path, result.source
         if path is None:
             return None
-        if not isinstance(source, FileSource):
+        if not isinstance(source, (FileSource, RenderedSource)):
             return objects[result.resource].get(path)
         if source.file not in self._files:
             text = source.lines.text(source.file)
             self._files[source.file] = None if text is None else Text(text, source.file)
         whole = self._files[source.file]
-        return None if whole is None else whole.around(source.line, source.columns[0])
+        return None if whole is None else whole.around(source.line, source.columns[0] if source.columns else 1)
 
     def _within(self, resource: Resource, paths: Sequence[str]) -> dict[str, Excerpt]:
         """The lines of fields of a live object by their paths; none when it is gone."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksp.errors import InvalidInput
+from aksp.inventory.rendering.helm import CHART, PARTS, Chart
+from aksp.inventory.rendering.kustomize import NAMES as KUSTOMIZATIONS
+from aksp.inventory.rendering.kustomize import Overlay, used_by
+from aksp.inventory.rendering.options import Rendering
+from aksp.inventory.rendering.rendered import Unit
 from aksp.yaml_reader import read_file
 
 if TYPE_CHECKING:
@@ -27,18 +33,30 @@ class Folders:
 
     ``exclude`` has patterns as in .gitignore, from the folder that is named. An .akspignore there, and one in the working
     folder, has more. ``workspace`` is not read where it lies within a folder: its documents are not the repository's.
+    With ``rendering`` a chart's folder stands for what Helm reads of it, an overlay's for what kustomize reads.
     Raises InvalidInput for a pattern that is none, and a file of patterns that cannot be read.
     """
 
-    def __init__(self, *, recursive: bool, exclude: Sequence[str] = (), workspace: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        recursive: bool,
+        exclude: Sequence[str] = (),
+        workspace: Path | None = None,
+        rendering: Rendering | None = None,
+    ) -> None:
         self._recursive = recursive
         self._exclude = exclude
         self._workspace = workspace.resolve() if workspace else None
         self._hidden: list[str] = []
         self._excluded: list[str] = []
         self._foreign: dict[str, None] = {}
+        self._rendering = rendering
+        #: Charts and overlays of the folders so far, by their folders.
+        self.units: dict[str, Unit] = {}
+        self._for_others: list[str] = []
 
-    def files(self, folder: Path) -> list[str]:
+    def files(self, folder: Path, *, recursive: bool = False) -> list[str]:
         """What is read of a folder, in order, and folders in it that cannot be opened.
 
         What has one of the suffixes and is no folder is read, or is told: a link that leads nowhere, one to a folder,
@@ -47,21 +65,46 @@ class Folders:
         ignored = list(self._ignored(folder))
         unopened: list[OSError] = []
         found: list[str] = []
+        overlays: list[str] = []
         for path, folders, files in os.walk(folder, onerror=unopened.append):
             # A link to a folder is not followed; like a file it is told as what cannot be read.
             links = [one for one in folders if os.path.islink(os.path.join(path, one))]
-            for name in files + links:
-                file = os.path.join(path, name)
-                if not name.endswith(SUFFIXES):
-                    continue
-                if _matches(ignored, file):
-                    self._excluded.append(file)
-                else:
-                    found.append(file)
-            if not self._recursive:
+            names = [one for one in files + links if one.endswith(SUFFIXES) or one in KUSTOMIZATIONS]
+            excluded = [one for one in names if _matches(ignored, os.path.join(path, one))]
+            self._excluded += [os.path.join(path, one) for one in excluded if one.endswith(SUFFIXES)]
+            names = [one for one in names if one not in excluded]
+            if self._rendering is not None and CHART in names:
+                found += self._chart(path)
+                names = [one for one in names if one != CHART and not fnmatchcase(one, "values*.y*ml")]
+                folders[:] = [one for one in folders if one not in PARTS]
+            if self._rendering is not None and not set(KUSTOMIZATIONS).isdisjoint(names):
+                overlays.append(path)
+                names = [one for one in names if one not in KUSTOMIZATIONS]
+            found += [os.path.join(path, one) for one in names if one.endswith(SUFFIXES)]
+            if not (self._recursive or recursive):
                 break
             folders[:] = [one for one in folders if self._entered(os.path.join(path, one), ignored)]
+        if overlays:
+            found = self._with_overlays(found, overlays)
         return sorted([*found, *(os.fspath(error.filename) for error in unopened)], key=Path)
+
+    def _chart(self, path: str) -> list[str]:
+        """The folder of a chart; nothing of one that makes nothing by itself."""
+        assert self._rendering is not None
+        chart = Chart(folder=path, options=self._rendering.chart)
+        if chart.is_library():
+            self._for_others.append(path)
+            return []
+        self.units[path] = chart
+        return [path]
+
+    def _with_overlays(self, found: Sequence[str], overlays: Sequence[str]) -> list[str]:
+        """What is read besides overlays that no other overlay uses, and these."""
+        used = {path for one in overlays for path in used_by(Path(one))}
+        roots = {one: Overlay(folder=one) for one in overlays if Path(one).resolve() not in used}
+        self._for_others += [folder for folder, one in roots.items() if one.is_component()]
+        self.units |= (kept := {folder: one for folder, one in roots.items() if not one.is_component()})
+        return [*(one for one in found if Path(one).resolve() not in used), *kept]
 
     def leave_out(self, file: str) -> None:
         """Note a file of another program."""
@@ -73,9 +116,10 @@ class Folders:
         told = {
             "no manifests, left out": self._foreign,
             f"left out by --exclude or {IGNORE_FILE}": self._excluded,
+            "library charts and components, which others use, left out": self._for_others,
             "hidden folders, left out unless -f names them": self._hidden,
         }
-        return [f"{what}: {_some(paths)}" for what, paths in told.items() if paths]
+        return [f"{what}: {some(paths)}" for what, paths in told.items() if paths]
 
     def _entered(self, folder: str, ignored: Sequence[tuple[str, GitIgnoreSpec]]) -> bool:
         if self._workspace is not None and Path(folder).resolve() == self._workspace:
@@ -115,7 +159,7 @@ def _matches(ignored: Sequence[tuple[str, GitIgnoreSpec]], path: str) -> bool:
     return any(whole.startswith(place) and spec.match_file(whole[len(place) :]) for place, spec in ignored)
 
 
-def _some(paths: Collection[str]) -> str:
+def some(paths: Collection[str]) -> str:
     """The first paths, and how many more there are."""
     shown = list(paths)[:_NAMED]
     more = len(paths) - len(shown)

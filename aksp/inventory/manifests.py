@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,17 @@ from aksp.compliance.selection import Selector
 from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
 from aksp.inventory.encoding import as_utf8
-from aksp.inventory.folders import FOREIGN_NAMES, SUFFIXES, Folders
+from aksp.inventory.folders import FOREIGN_NAMES, some
 from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.lines import DocumentText, FileSource, LineIndex
-from aksp.model.compliance import Gap, KnownLocation
+from aksp.inventory.paths import STDIN, Paths
+from aksp.inventory.rendering.following import may_name, named_in
+from aksp.inventory.rendering.options import Rendering
+from aksp.inventory.rendering.rendered import Rendered
+from aksp.inventory.rendering.tool import NotRendered
+from aksp.model.compliance import Gap, KnownLocation, SourceLocation
 from aksp.model.resource import Document
 
-STDIN = "-"
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18
 PAGE_FILES = 500
@@ -50,6 +52,7 @@ class Manifests:
 
     With ``custom_workloads`` objects of kinds that are not built in are searched for Pod templates. ``exclude`` and
     ``workspace``: what is not read of folders, see Folders. ``instead`` has texts to judge in the place of what files hold.
+    ``rendering``: how charts and overlays are rendered; without it they are not, and their files are read as they are.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Manifests:
         exclude: Sequence[str] = (),
         workspace: Path | None = None,
         instead: Mapping[str, bytes] | None = None,
+        rendering: Rendering | None = None,
     ) -> None:
         self._engine = engine
         self._instead = instead or {}
@@ -77,49 +81,61 @@ class Manifests:
         self.lines = LineIndex(engine)
         for file, text in self._instead.items():
             self.lines.keep(file, text)
-        self._paths = paths
+        self._names = (*paths, *(rendering.overlays if rendering else ()))
         #: Documents so far, those of them in the namespace, and gaps.
         self._documents = self._within = self._gaps = 0
-        self._folders = Folders(recursive=recursive, exclude=exclude, workspace=workspace)
-        #: Files that a folder brought along, which need not be manifests.
-        self._found: set[str] = set()
-        self.files = list(self._expand(paths, recursive))
-
-    def _expand(self, paths: Sequence[str], recursive: bool) -> Iterator[str]:
-        """The files that paths name, as kubectl -f takes them. Raises InvalidInput for one not there."""
-        seen_stdin = False
-        for name in paths:
-            if name == STDIN:
-                if seen_stdin:
-                    raise InvalidInput("-f - is given twice, and standard input can be read once")
-                if sys.stdin is None:
-                    raise InvalidInput("-f -: standard input is closed")
-                seen_stdin = True
-                yield name
-                continue
-            path = Path(name)
-            if path.is_dir():
-                found = self._folders.files(path)
-                if not found:
-                    hint = "" if recursive else " (give -R to look into its folders)"
-                    raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)
-                self._found.update(found)
-                yield from found
-            elif path.exists():
-                yield name
-            else:
-                yield from self._expand(_several(name), recursive)
+        self._paths = Paths(paths, recursive=recursive, exclude=exclude, workspace=workspace, rendering=rendering)
+        self._rendered: dict[str, Rendered | NotRendered] = {}
+        self._unfollowed: list[Gap] = list(self._follow()) if rendering and rendering.follow else []
 
     @property
     def notes(self) -> list[str]:
-        """What was left out of folders, as far as the pages have come."""
-        return self._folders.notes
+        """What was left out of folders, and what was rendered, as far as the pages have come."""
+        by: dict[str, list[str]] = {}
+        for folder, one in self._rendered.items():
+            if isinstance(one, Rendered):
+                by.setdefault(one.by, []).append(folder)
+        return [*self._paths.notes, *(f"rendered by {tool}: {some(folders)}" for tool, folders in by.items())]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """The files, and the folders of what is rendered, in order."""
+        return self._paths.files
+
+    def _follow(self) -> Iterator[Gap]:
+        """Add what Argo CD's and Flux's resources name to the files; a gap for each that names what cannot be had."""
+        # What is to be rendered comes last: a resource may say how.
+        files = sorted(self._paths.files, key=lambda file: file in self._paths.units)
+        for file in files:
+            if file not in self._paths.files:
+                continue
+            try:
+                text = self._read(file)
+            except (OSError, NotRendered):
+                continue  # a gap when it is judged
+            for named in named_in(text, file) if may_name(text) else ():
+                problem = named.problem
+                try:
+                    files += [] if problem else self._paths.follow(named)
+                except InvalidInput as error:
+                    problem = str(error)
+                if problem:
+                    place = KnownLocation(file=self._home(file), line=1)
+                    message = f"{file}: {named.by} is not followed, so what it makes is not judged: {problem}"
+                    yield Gap(reason="NotFollowed", message=message, source=place)
+
+    def _home(self, file: str) -> str:
+        """The file itself, or the one that stands for what is rendered."""
+        return self._paths.units[file].home if file in self._paths.units else file
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
         """All documents of all files; what cannot be read is a gap.
 
         While the caller works on one page the engine parses the next.
         """
+        if self._unfollowed:
+            self._gaps += len(self._unfollowed)
+            yield Page(listing="files", gaps=self._unfollowed)
         self._surroundings = list(self._gather())
         ahead: tuple[list[_FilePart], Loading] | None = None
         for item in self._groups(self.files, lambda text: True):
@@ -142,7 +158,7 @@ class Manifests:
     def _nothing(self) -> Gap | None:
         """The gap when there was no document at all, or none in the namespace. What could not be read has gaps."""
         if not self._documents:
-            return None if self._gaps else no_document(self._paths)
+            return None if self._gaps else no_document(self._names)
         if self._namespace and not self._within:
             return no_namespace(self._namespace, "that a document lies in")
         return None
@@ -155,7 +171,9 @@ class Manifests:
             if isinstance(part, Gap):
                 yield part
                 continue
-            if parts and (size + len(part.text) > PAGE_BYTES or len(parts) == PAGE_FILES):
+            namespaces = self._paths.namespaces
+            elsewhere = bool(parts) and namespaces.get(part.file) != namespaces.get(parts[0].file)
+            if parts and (size + len(part.text) > PAGE_BYTES or len(parts) == PAGE_FILES or elsewhere):
                 yield parts
                 parts, size = [], 0
             parts.append(part)
@@ -168,7 +186,7 @@ class Manifests:
 
         A pipe is not waited for: what it brings is known once it has been read.
         """
-        files = [file for file in self.files if file == STDIN or Path(file).is_file()]
+        files = [file for file in self.files if file == STDIN or file in self._paths.units or Path(file).is_file()]
         for group in self._groups(files, _may_hold_surroundings):
             if not isinstance(group, Gap):
                 yield from self._gathered(group)
@@ -177,11 +195,17 @@ class Manifests:
         return self._engine.gather(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
-            namespace=self._namespace or "default",
+            namespace=self._namespace_of(parts),
         )
 
+    def _namespace_of(self, parts: Sequence[_FilePart]) -> str:
+        """The namespace of what names none."""
+        return self._paths.namespaces.get(parts[0].file) or self._namespace or "default"
+
     def _read(self, file: str) -> bytes:
-        """The text of a file. Raises OSError."""
+        """The text of a file, or of what is rendered. Raises OSError, NotRendered."""
+        if file in self._paths.units:
+            return self._render(file).text
         if file in self._instead:
             return self._instead[file]
         if file in self._texts:
@@ -189,7 +213,7 @@ class Manifests:
         if file in self._too_long:
             raise self._too_long[file]
         path = Path(file)
-        if file not in self._paths and not path.is_file():
+        if file not in self._names and not path.is_file():
             _refuse(path)
         if file != STDIN and path.is_file():
             return as_utf8(path.read_bytes())
@@ -203,6 +227,19 @@ class Manifests:
         self.lines.keep(file, text)
         return text
 
+    def _render(self, folder: str) -> Rendered:
+        """What a chart or an overlay makes. It is rendered once. Raises NotRendered."""
+        if folder not in self._rendered:
+            try:
+                self._rendered[folder] = made = self._paths.units[folder].render()
+                self.lines.keep(folder, made.text)
+            except NotRendered as error:
+                self._rendered[folder] = error
+        found = self._rendered[folder]
+        if isinstance(found, NotRendered):
+            raise found
+        return found
+
     def _parts(self, files: Sequence[str], about: Callable[[bytes], bool]) -> Iterator[_FilePart | Gap]:
         for file in files:
             try:
@@ -211,6 +248,10 @@ class Manifests:
                 message = f"{file}: {error.strerror or error}"
                 yield Gap(reason="UnreadableFile", message=message, source=KnownLocation(file=file, line=1))
                 continue
+            except NotRendered as error:
+                home = KnownLocation(file=self._home(file), line=1)
+                yield Gap(reason="NotRendered", message=f"{file}: not rendered, so not judged: {error}", source=home)
+                continue
             if not about(text):
                 continue
             if len(text) <= 2 * PAGE_BYTES:
@@ -218,7 +259,7 @@ class Manifests:
                 continue
             cuts, problems = self._engine.split(text, PAGE_BYTES)
             for problem in problems:
-                yield _unreadable(file, problem["line"], problem["message"])
+                yield self._unreadable(file, problem["line"], problem["message"])
             for cut in cuts:
                 start = cut["offset"]
                 own = text[start : start + cut["length"]]
@@ -228,7 +269,7 @@ class Manifests:
         return self._engine.load_files(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
-            namespace=self._namespace or "default",
+            namespace=self._namespace_of(parts),
             whole_kinds=wanted.whole_names,
             custom_workloads=self._custom_workloads,
             surroundings=self._surroundings,
@@ -238,9 +279,9 @@ class Manifests:
         batch = self._engine.loaded(loading)
         foreign = self._foreign(parts, batch)
         for part in foreign:
-            self._folders.leave_out(parts[part].file)
+            self._paths.leave_out(parts[part].file)
         gaps = [
-            _unreadable(parts[p["part"]].file, p["line"], p["message"])
+            self._unreadable(parts[p["part"]].file, p["line"], p["message"])
             for p in batch.problems
             if p["part"] not in foreign
         ]
@@ -260,7 +301,11 @@ class Manifests:
     def _foreign(self, parts: Sequence[_FilePart], batch: Batch) -> set[int]:
         """Parts that are whole files of folders, and hold nothing but what another program reads."""
         objects = {record["part"] for record in batch.documents}
-        files = {at for at, part in enumerate(parts) if part.whole and part.file in self._found}
+        files = {
+            at
+            for at, part in enumerate(parts)
+            if part.whole and part.file in self._paths.found - self._paths.units.keys()
+        }
         found = {problem["part"] for problem in batch.problems} & files - objects
         for problem in batch.problems:
             name = Path(parts[problem["part"]].file).name
@@ -275,7 +320,14 @@ class Manifests:
             return False
         return self._selector is None or self._selector.rejects(document) is None
 
-    def _source(self, part: _FilePart, record: DocumentRecord) -> FileSource:
+    def _unreadable(self, file: str, line: int, message: str) -> Gap:
+        source = KnownLocation(file=file, line=line)
+        shown = "standard input" if file == STDIN else file
+        if file in self._paths.units:
+            shown, source = f"{file}, rendered", KnownLocation(file=self._home(file), line=1)
+        return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
+
+    def _source(self, part: _FilePart, record: DocumentRecord) -> SourceLocation:
         text = DocumentText(
             file=part.file,
             offset=part.offset + record["offset"],
@@ -284,7 +336,9 @@ class Manifests:
             json=record.get("json", False),
             item=record.get("item", ""),
         )
-        return FileSource(text, self.lines)
+        source = FileSource(text, self.lines)
+        rendered = self._rendered.get(part.file)
+        return rendered.source(source) if isinstance(rendered, Rendered) else source
 
 
 def _may_hold_surroundings(text: bytes) -> bool:
@@ -302,26 +356,6 @@ def hidden(document: Document) -> Document:
         containers=(),
         problems=(),
     )
-
-
-def _unreadable(file: str, line: int, message: str) -> Gap:
-    shown = "standard input" if file == STDIN else file
-    source = KnownLocation(file=file, line=line)
-    return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
-
-
-def _several(name: str) -> list[str]:
-    """The paths of a pattern that no shell has resolved, or of a list with commas. Raises InvalidInput for neither."""
-    if re.match("[A-Za-z]+://", name):
-        hint = f"fetch it first: curl -fsSL {name} | aksp compliance -f -"
-        raise InvalidInput("nothing is fetched from the network", where=name, hint=hint)
-    if has_magic(name):
-        if found := sorted(glob(name, recursive=True)):
-            return found
-        raise InvalidInput("no file or folder has a name like this", where=name)
-    if "," in name:
-        return [one for one in name.split(",") if one]
-    raise InvalidInput("there is no such file or folder", where=name)
 
 
 def _refuse(path: Path) -> None:

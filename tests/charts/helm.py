@@ -1,4 +1,4 @@
-"""Helm, built from the Go module proxy: the chart is compared with the objects of `aksp addon enable`."""
+"""Helm and kustomize, built from the Go module proxy: for the chart of the add-on, and for charts and overlays that are judged."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "aksp"
 
 HELM = GoTools(module=Path(__file__).resolve().parent, commands={"helm": "helm"}, ldflags="-s -w")
+KUSTOMIZE = GoTools(module=HELM.module / "kustomize", commands={"kustomize": "kustomize"}, ldflags="-s -w")
 
 
 def helm() -> Path:
@@ -27,6 +28,13 @@ def helm() -> Path:
     folder = cache_folder("AKSP_TOOLS_DIR", "tools")
     HELM.build(folder)
     return folder / "helm"
+
+
+def kustomize() -> Path:
+    """The binary, in the same folder (a minute cold). Raises BuildError without Go."""
+    folder = cache_folder("AKSP_TOOLS_DIR", "tools")
+    KUSTOMIZE.build(folder)
+    return folder / "kustomize"
 
 
 @dataclass(frozen=True, kw_only=True)

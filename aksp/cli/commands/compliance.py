@@ -16,11 +16,17 @@ from aksp.cli.options import (
     CustomWorkloadsOption,
     ExcludeOption,
     FailOn,
+    FollowOption,
     KubeconfigOption,
+    KustomizeOption,
     RecursiveOption,
+    ReleaseNameOption,
     ReportSource,
+    SetOption,
     TimeoutOption,
+    ValuesOption,
     WorkspaceOption,
+    rendering,
 )
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
@@ -48,8 +54,13 @@ def compliance(
             help="Judge manifests: a file, a folder or - for standard input; repeatable.",
         ),
     ] = None,
+    kustomize: KustomizeOption = None,
     recursive: RecursiveOption = False,
     exclude: ExcludeOption = None,
+    values: ValuesOption = None,
+    set_values: SetOption = None,
+    release_name: ReleaseNameOption = None,
+    follow: FollowOption = False,
     custom_workloads: CustomWorkloadsOption = True,
     output: Annotated[
         list[str] | None,
@@ -171,13 +182,17 @@ def compliance(
         show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
         color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace, custom_workloads=custom_workloads,
         exclude=tuple(exclude or ()),
+        rendering=rendering(
+            kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+            namespace=None if all_namespaces else next(iter(namespace or ()), None),
+        ),
         compared=BaselineOptions(
             baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
             only_new=show is Show.NEW, fails=fail_on is FailOn.ANY,
         ),
     )  # fmt: skip
     if watch:
-        from aksp.cli.watch import follow
+        from aksp.cli import watch as watching
 
-        raise typer.Exit(follow(request))
+        raise typer.Exit(watching.follow(request))
     raise typer.Exit(evaluate(request))

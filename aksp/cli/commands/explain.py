@@ -16,10 +16,16 @@ from aksp.cli.options import (
     CustomWorkloadsOption,
     ExcludeOption,
     ExplainFormat,
+    FollowOption,
     KubeconfigOption,
+    KustomizeOption,
     RecursiveOption,
+    ReleaseNameOption,
+    SetOption,
     TimeoutOption,
+    ValuesOption,
     WorkspaceOption,
+    rendering,
 )
 
 PLACE = 50
@@ -44,8 +50,13 @@ def explain(
             help="In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable.",
         ),
     ] = None,
+    kustomize: KustomizeOption = None,
     recursive: RecursiveOption = False,
     exclude: ExcludeOption = None,
+    values: ValuesOption = None,
+    set_values: SetOption = None,
+    release_name: ReleaseNameOption = None,
+    follow: FollowOption = False,
     custom_workloads: CustomWorkloadsOption = True,
     namespace: Annotated[
         str | None,
@@ -82,6 +93,10 @@ def explain(
                 cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
             ),
             files=tuple(filename or ()), recursive=recursive, namespace=namespace, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
+            rendering=rendering(
+                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+                namespace=namespace,
+            ),
             container=container, output=output, color=color, workspace=workspace,
         )
     )  # fmt: skip

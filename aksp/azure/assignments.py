@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aksp.azure.definitions import NotImported
 from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.errors import InvalidInput
-from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption
+from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption, SelectorKind
 from aksp.model.scope import Scope
 from aksp.store.documents import assignment_from, exemption_from
 
@@ -19,7 +19,8 @@ _OF_AZURE: Final = (
     "latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId", "assignmentType", "sku", "identity", "location",
 )  # fmt: skip
 _KEPT: Final = (
-    "displayName", "description", "parameters", "enforcementMode", "nonComplianceMessages", "overrides", "metadata",
+    "displayName", "description", "parameters", "enforcementMode", "nonComplianceMessages", "overrides",
+    "resourceSelectors", "metadata",
 )  # fmt: skip
 _EXEMPT: Final = (
     "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName", "description", "metadata",
@@ -63,10 +64,13 @@ def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> As
             for at, override in enumerate(spec["overrides"])
             if _can_be(override, f"overrides[{at}]", one, lost)
         ]
-    if one.properties.get("resourceSelectors"):
-        lost.append(f"{one}: resourceSelectors are not there, so it judges what they leave out as well")
-    _with_metadata(spec, one, ("definitionVersion", "resourceSelectors"))
-    _tell_unknown(one, (*_KEPT, "policyDefinitionId", "notScopes", "definitionVersion", "resourceSelectors"), lost)
+    if isinstance(spec.get("resourceSelectors"), list):
+        spec["resourceSelectors"] = [_plain(entry) for entry in spec["resourceSelectors"]]
+        for kind in _kinds(spec["resourceSelectors"]):
+            if kind not in tuple(SelectorKind):
+                raise NotImported(f"its resourceSelectors are of kind {kind}, and without it it would judge more")
+    _with_metadata(spec, one, ("definitionVersion",))
+    _tell_unknown(one, (*_KEPT, "policyDefinitionId", "notScopes", "definitionVersion"), lost)
     return _read(assignment_from, "PolicyAssignment", spec, one)
 
 
@@ -100,18 +104,20 @@ def _plain(entry: Any) -> Any:
     return kept
 
 
+def _kinds(selectors: Sequence[Any]) -> list[str]:
+    """The kinds of conditions in resourceSelectors, as far as they can be read."""
+    conditions = [each.get("selectors") for each in selectors if isinstance(each, Mapping)]
+    listed = [one for each in conditions if isinstance(each, list) for one in each if isinstance(one, Mapping)]
+    return [kind for one in listed if isinstance(kind := one.get("kind"), str)]
+
+
 def _can_be(override: Any, path: str, one: AzureDocument, lost: list[str]) -> bool:
     """Whether an override means something here; else it is told. What is wrong is the reader's to tell."""
     if not isinstance(override, Mapping):
         return True
-    kind, selectors = override.get("kind"), override.get("selectors") or []
-    kinds = [each.get("kind") for each in selectors if isinstance(each, Mapping)] if isinstance(selectors, list) else []
-    if kind == "policyVersion":
-        lost.append(f"{one}: {path} is of kind policyVersion, and each definition is there in one version: left out")
-    elif "resourceLocation" in kinds:
-        lost.append(f"{one}: {path} selects by resourceLocation, which is not known here: left out")
-    else:
+    if override.get("kind") != "policyVersion":
         return True
+    lost.append(f"{one}: {path} is of kind policyVersion, and each definition is there in one version: left out")
     return False
 
 

@@ -18,7 +18,8 @@ from aksp.compliance.exemptions import by_assignment
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Audit
 from aksp.compliance.nothing import ADMISSION_ONLY
-from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready, reaches
+from aksp.compliance.placing import Undecided, at_place, located
+from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
@@ -26,6 +27,7 @@ from aksp.model.definition import Definition, RegoModule
 from aksp.model.effect import MIXED_EFFECT, Effect
 from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
+from aksp.model.scope_tree import ScopeTree
 from aksp.store.files import Files
 from aksp.store.interface import Store
 
@@ -97,8 +99,16 @@ class Workspace:
         ready: list[Ready] = []
         broken: list[BrokenAssignment] = []
         initiatives: list[AssignedInitiative] = []
-        for assignment in assignments:
-            if target is not None and not reaches(assignment, target):
+        tree = self.scope_tree()
+        place = tree.place(target) if target is not None else None
+        target = place.scope if place is not None else None
+        for written in assignments:
+            try:
+                assignment = at_place(written, place, tree) if place is not None else located(written, None)
+            except Undecided as doubt:
+                broken.append(undecided(written, doubt))
+                continue
+            if assignment is None:
                 continue
             try:
                 found = self.definition_of(assignment)
@@ -120,6 +130,10 @@ class Workspace:
                 *self._exempt_notes(exemptions, assignments, now),
             ],
         )
+
+    def scope_tree(self) -> ScopeTree:
+        """Where clusters lie. Raises InvalidInput for an entry that is wrong."""
+        return ScopeTree(entries=self.store.scopes())
 
     def assuming(self, assignment: Assignment) -> Workspace:
         """The workspace as it would be with one assignment alone."""
@@ -169,6 +183,17 @@ class Workspace:
             raise InvalidInput(
                 f"assignment {assignment.name!r}: {error.what}", where=assignment.origin or None, hint=error.hint
             ) from error
+
+
+def undecided(assignment: Assignment, doubt: Undecided) -> BrokenAssignment:
+    """An assignment of which the scope tree cannot tell whether it reaches a cluster."""
+    return BrokenAssignment(
+        assignment=assignment,
+        definition=assignment.definition_id,
+        problem=str(doubt),
+        effect=Effect.named(assignment.parameters.get("effect")),
+        unplaced=True,
+    )
 
 
 def _broken(assignment: Assignment, error: InvalidPolicy) -> BrokenAssignment:

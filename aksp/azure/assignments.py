@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aksp.azure.definitions import NotImported
 from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.azure.kept import KeptOfAzure, split
 from aksp.errors import InvalidInput
-from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption
+from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption, SelectorKind
 from aksp.model.scope import Scope
 from aksp.store.documents import assignment_from, exemption_from
 
@@ -20,7 +20,8 @@ _WRITTEN_BY_AZURE: Final = ("latestDefinitionVersion", "effectiveDefinitionVersi
 #: What concerns Azure alone.
 _OF_AZURE: Final = ("assignmentType", "sku", "identity", "location", "selfServeExemptionSettings")
 _ASSIGNED: Final = (
-    "displayName", "description", "parameters", "enforcementMode", "nonComplianceMessages", "overrides", "metadata",
+    "displayName", "description", "parameters", "enforcementMode", "nonComplianceMessages", "overrides", "resourceSelectors",
+    "metadata",
 )  # fmt: skip
 #: The lists of an assignment, and what their entries may have.
 _ENTRIES: Final = {
@@ -71,10 +72,13 @@ def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> As
             else:
                 lost.append(f"{one}: {key}[{at}] {why}: kept for the export, and without meaning here")
                 others[f"/{key}/{at}"] = entry
-    if one.properties.get("resourceSelectors"):
-        lost.append(f"{one}: resourceSelectors are not there, so it judges what they leave out as well")
+    if isinstance(spec.get("resourceSelectors"), list):
+        spec["resourceSelectors"] = [_plain(entry) for entry in spec["resourceSelectors"]]
+        for kind in _kinds(spec["resourceSelectors"]):
+            if kind not in tuple(SelectorKind):
+                raise NotImported(f"its resourceSelectors are of kind {kind}, and without it it would judge more")
     _with_metadata(spec, one, str(one.properties.get("policyDefinitionId")), others)
-    _tell_unknown(one, others, ("definitionVersion", "resourceSelectors"), lost)
+    _tell_unknown(one, others, ("definitionVersion",), lost)
     return _read(assignment_from, "PolicyAssignment", spec, one)
 
 
@@ -115,13 +119,16 @@ def _no_meaning(entry: Any, known: tuple[str, ...]) -> str | None:
         return None
     if (unknown := next((key for key in entry if key not in known), None)) is not None:
         return f"has {unknown}, which is not known"
-    selectors = entry.get("selectors") or []
-    kinds = [each.get("kind") for each in selectors if isinstance(each, Mapping)] if isinstance(selectors, list) else []
     if entry.get("kind") == "policyVersion":
         return "is of kind policyVersion, and each definition is there in one version"
-    if "resourceLocation" in kinds:
-        return "selects by resourceLocation, which is not known here"
     return None
+
+
+def _kinds(selectors: Sequence[Any]) -> list[str]:
+    """The kinds of conditions in resourceSelectors, as far as they can be read."""
+    conditions = [each.get("selectors") for each in selectors if isinstance(each, Mapping)]
+    listed = [one for each in conditions if isinstance(each, list) for one in each if isinstance(one, Mapping)]
+    return [kind for one in listed if isinstance(kind := one.get("kind"), str)]
 
 
 def _with_metadata(spec: dict[str, Any], one: AzureDocument, about: str, others: Mapping[str, Any]) -> None:

@@ -119,6 +119,16 @@ def exemptions(ctx: typer.Context, incomplete: str) -> Candidates:
     return []
 
 
+def scopes(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The entries of the workspace's scope tree."""
+    from aksp.errors import AkspError
+    from aksp.workspace import Workspace
+
+    with contextlib.suppress(AkspError, OSError):
+        return [(one.name, str(one.scope)) for one in Workspace.open(_workspace(ctx)).store.scopes()]
+    return []
+
+
 def formats(ctx: typer.Context, incomplete: str) -> Candidates:
     """The formats of a report, and ci. Behind the = a shell completes files by itself."""
     from aksp.cli.ci import CI

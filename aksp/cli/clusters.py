@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aksp.kube.connection import Connection
     from aksp.model.compliance import Target
     from aksp.model.scope import Scope
+    from aksp.model.scope_tree import ScopeTree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,20 +86,35 @@ def scope_of(scope: str | None, choice: ClusterChoice) -> Scope:
         raise InvalidInput(str(error)) from error
 
 
-def unknown_cluster(scope: Scope, kubeconfig: str | None) -> str | None:
-    """That no kubeconfig context is the cluster that a scope names, which may still come; None when one is."""
+def unreached(scope: Scope, tree: ScopeTree, kubeconfig: str | None) -> str | None:
+    """That no cluster is known at a scope, which may still come; None when one is, or the scope is everything."""
+    if scope.path == "/":
+        return None
+    if scope.cluster_name is not None:
+        unknown = unknown_cluster(scope, kubeconfig)
+        return f"{unknown[0]}, so the assignment reaches nothing until one is; {unknown[1]}" if unknown else None
+    from aksp.model.scope import Scope
+
+    places = (tree.place(Scope.cluster(one.cluster)) for one in tree.clusters)
+    if any(scope.meets(place.scope) for place in places):
+        return None
+    return (
+        f"no cluster of the scope tree lies at {scope}, so the assignment reaches nothing until one does"
+        " (`aksp scope add` says where clusters lie)"
+    )
+
+
+def unknown_cluster(scope: Scope, kubeconfig: str | None) -> tuple[str, str] | None:
+    """That no kubeconfig context is the cluster that a scope names, and which there are; None when one is."""
     from aksp.errors import ClusterError
     from aksp.kube.config import IN_CLUSTER, contexts
     from aksp.model.scope import Scope
 
-    if not scope.path.lower().startswith("/clusters/"):
-        return None
     try:
         known = contexts(kubeconfig)
     except ClusterError:
         known = []
     if any(Scope.cluster(name).covers(scope) for name in (*known, IN_CLUSTER)):
         return None
-    cluster = scope.path.split("/")[2]
     there = f"there are: {', '.join(known)}" if known else "there is none at all"
-    return f"no kubeconfig context is called {cluster}, so the assignment reaches nothing until one is; {there}"
+    return f"no kubeconfig context is called {scope.path.split('/')[2]}", there

@@ -164,7 +164,7 @@ class Grounds:
                 f"an exemption of {of.name} would have {len(resources):,} entries, and can have {MOST_ENTRIES:,}",
                 hint="select less, or name what is exempt by patterns: -n 'team-*', -c proxy",
             )
-        if not self.scope.meets(of.scope):
+        if self.scope.apart(of.scope):
             raise InvalidInput(
                 f"the exemption's scope {self.scope} and {of.scope}, that of assignment {of.name},"
                 " have nothing in common: it would cover nothing"

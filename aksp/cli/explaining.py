@@ -18,9 +18,11 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ColorWhen, ExplainFormat
 from aksp.cli.outputs import on_stdout
 from aksp.cli.sources import Excerpts
-from aksp.compliance.explanation import elsewhere, settings_of, standing, waivers
+from aksp.compliance.explanation import LeftOut, elsewhere, settings_of, standing, waivers
 from aksp.compliance.parameters import nearest
-from aksp.compliance.plan import Plan, Ready, reaches
+from aksp.compliance.placing import Undecided, at_place, located
+from aksp.compliance.plan import Plan, Ready
+from aksp.compliance.selection import Criterion
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.inventory.cluster import Cluster
@@ -37,6 +39,7 @@ from aksp.model.compliance import ComplianceState, Gap, Result, Target, TargetKi
 from aksp.model.json_text import encode
 from aksp.model.resource import Document, Resource
 from aksp.model.scope import Scope
+from aksp.model.scope_tree import ScopeTree
 from aksp.report.explain.explanation import AssignmentExplanation, Case, Explanation, ResourceExplanation, distinct
 from aksp.report.interface import Style
 from aksp.runners import as_it_is, in_json
@@ -87,6 +90,7 @@ class ExplainContext:
     now: datetime
     assignments: Sequence[Assignment]
     exemptions: Sequence[Exemption]
+    tree: ScopeTree
 
     def ready(self, target: Scope | None) -> list[Ready]:
         """The assignments that reach a target, made ready; None is files without a cluster.
@@ -94,22 +98,32 @@ class ExplainContext:
         Those that cannot be judged are told and left out.
         """
         ready: list[Ready] = []
-        for one in self.assignments:
-            if target is None or reaches(one, target):
-                try:
-                    judged = self.judged(one, target)
-                except InvalidPolicy as error:
-                    note(f"assignment {one.name} is not judged: {problem_of(error)}")
+        for written in self.assignments:
+            try:
+                one = self.at(written, target)
+                if one is None:
                     continue
-                ready += judged.ready
-                for broken in judged.broken:
-                    if not broken.disabled:
-                        note(f"assignment {broken.assignment.full_name} is not judged: {broken.problem}")
+                judged = self.judged(one, target)
+            except Undecided as doubt:
+                note(f"assignment {written.name} is not judged: {doubt}")
+                continue
+            except InvalidPolicy as error:
+                note(f"assignment {written.name} is not judged: {problem_of(error)}")
+                continue
+            ready += judged.ready
+            for broken in judged.broken:
+                if not broken.disabled:
+                    note(f"assignment {broken.assignment.full_name} is not judged: {broken.problem}")
         return ready
+
+    def at(self, assignment: Assignment, target: Scope | None) -> Assignment | None:
+        """An assignment as it is at a target; None where it does not reach it. Raises Undecided."""
+        return located(assignment, None) if target is None else at_place(assignment, self.tree.place(target), self.tree)
 
     def judged(self, assignment: Assignment, target: Scope | None) -> Judged:
         """What is judged of one assignment. Raises InvalidInput for one that is wrong."""
         found = self.workspace.definition_of(assignment)
+        target = self.tree.place(target).scope if target is not None else None
         return judged_for(assignment, found, self.workspace.catalog, self.exemptions, target, self.now)
 
     @property
@@ -140,6 +154,7 @@ def answer(request: ExplainRequest) -> None:
             engine=engine,
             now=datetime.now(UTC).replace(microsecond=0),
             assignments=workspace.store.assignments(),
+            tree=workspace.scope_tree(),
             exemptions=workspace.store.exemptions(),
         )
         if not context.assignments:
@@ -265,7 +280,7 @@ def _explanation(
     ]
     cases.sort(key=_place_among)
     known = {one.assignment.name for one in ready}
-    place = _place(Scope(target.scope), first.parent or first.resource)
+    place = _place(context.tree.place(Scope(target.scope)).scope, first.parent or first.resource)
     return ResourceExplanation(
         version=__version__,
         evaluated_at=context.now,
@@ -360,8 +375,12 @@ def _stands(
         settings=settings_of(ready),
         waivers=tuple(waivers(ready, (), context.exemptions, context.now)),
     )
-    if scope is not None and not reaches(assignment, scope):
-        return replace(explained, left_out=elsewhere(assignment, scope))
+    try:
+        if context.at(assignment, scope) is None:
+            assert scope is not None  # without one everything is reached
+            return replace(explained, left_out=elsewhere(assignment, context.tree.place(scope).scope))
+    except Undecided as doubt:
+        return replace(explained, left_out=LeftOut(by=Criterion.SCOPE, message=str(doubt)))
     if inventory is None or target is None:
         return explained
     outcome = context.judge(plan_of(scope or Scope("/"), [ready]), inventory, target)

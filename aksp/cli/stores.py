@@ -57,6 +57,7 @@ def show(
     from aksp.errors import InvalidInput
     from aksp.store.cluster import label, without_server_fields
     from aksp.store.documents import WORDS, document_of
+    from aksp.store.interface import listed
     from aksp.workspace import Workspace
 
     found: dict[str, Any]
@@ -66,8 +67,7 @@ def show(
             place = f"cluster {cluster.name}"
     else:
         opened = Workspace.open(workspace)
-        listed = opened.store.assignments() if kind == "PolicyAssignment" else opened.store.exemptions()
-        found = {one.name: document_of(one) for one in listed}
+        found = {one.name: document_of(one) for one in listed(opened.store, kind)}
         place = str(opened.root)
     if name not in found:
         raise InvalidInput(f"there is no {WORDS[kind]} {name!r} in {place}", hint=nearest(name, found))
@@ -88,6 +88,7 @@ def delete(
     from aksp.errors import InvalidInput
     from aksp.model.assignment import API_VERSION
     from aksp.store.documents import WORDS
+    from aksp.store.interface import listed
 
     word, typed = WORDS[kind], f"{kind.lower()}.{API_VERSION.partition('/')[0]}"
     if bool(names) == every:
@@ -96,8 +97,7 @@ def delete(
         wanted = list(dict.fromkeys(name.removeprefix(f"{typed}/") for name in names))
         # Of one name the store itself tells, and needs no right to list.
         if len(wanted) != 1:
-            listed = kept.assignments() if kind == "PolicyAssignment" else kept.exemptions()
-            known = [one.name for one in listed]
+            known = [one.name for one in listed(kept, kind)]
             for name in wanted:
                 if name not in known:
                     hint = nearest(name, known)

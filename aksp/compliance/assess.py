@@ -264,17 +264,15 @@ class Tally:
 
     def error_gaps(self) -> list[Gap]:
         """A gap for each distinct error of an assignment, since an error is never silent."""
-        wrong: dict[str, list[str]] = {}
+        wrong: dict[tuple[bool, str], list[str]] = {}
         for one in self.plan.broken:
             if not one.disabled:
-                wrong.setdefault(one.problem, []).append(one.assignment.full_name)
-        gaps = [
-            Gap(
-                reason="InvalidDefinition",
-                message=f"assignment{'s' if len(names) > 1 else ''} {', '.join(names)} not judged: {problem}",
-            )
-            for problem, names in wrong.items()
-        ]
+                wrong.setdefault((one.unplaced, one.problem), []).append(one.assignment.full_name)
+        gaps = []
+        for (unplaced, problem), names in wrong.items():
+            reason = "UnknownScope" if unplaced else "InvalidDefinition"
+            whose = f"assignment{'s' if len(names) > 1 else ''} {', '.join(names)}"
+            gaps.append(Gap(reason=reason, message=f"{whose} not judged: {problem}"))
         for (assignment, message), resources in sorted(self._faults.items()):
             # The smallest, not the first counted: which is counted first depends on the pages of the list.
             first = min(resources, key=lambda one: (one.namespace, one.kind, one.name))

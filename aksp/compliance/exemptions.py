@@ -90,9 +90,9 @@ class Waivers:
     def _candidates(self, document: Document, container: Container | None) -> Iterator[int]:
         resource, owner = document.parent or document.resource, document.owner
         if self._by_scope:
-            place = _place(resource, self._target).key
-            for end in range(len(place) + 1):
-                yield from self._by_scope.get(place[:end], ())
+            for place in _place(resource, self._target).keys:
+                for end in range(len(place) + 1):
+                    yield from self._by_scope.get(place[:end], ())
         for (field, where), lengths in self._lengths.items():
             for value in _values(field, resource, owner, container):
                 if where == _EQUALS:

@@ -166,7 +166,11 @@ def waivers(
 def lineage(place: Scope) -> tuple[Scope, ...]:
     """The scopes that cover a place, from ``/`` down to it: what may be assigned there holds for it."""
     segments = [part for part in place.path.split("/") if part]
-    return tuple(Scope("/" + "/".join(segments[:end])) for end in range(0, len(segments) + 1, 2))
+    top, *own = (Scope("/" + "/".join(segments[:end])) for end in range(0, len(segments) + 1, 2))
+    # As the scope tree places a cluster: below what it lies in, and at its ARM id.
+    above = [Scope(path.partition("/clusters/")[0]) for path in place.also if "/clusters/" in path]
+    ids = [Scope(path.partition("/namespaces/")[0]) for path in place.also if "/clusters/" not in path]
+    return (top, *above, *ids, *own)
 
 
 def elsewhere(assignment: Assignment, place: Scope) -> LeftOut:
@@ -247,7 +251,6 @@ def _sentence(ready: Ready, document: Document, rejection: Rejection) -> str:
 
 
 def _outside(scope: Scope, place: Scope) -> str:
-    known = scope.path == "/" or scope.path.lower().startswith("/clusters/")
-    # No document says yet which cluster lies below a subscription or a management group.
-    why = "" if known else ": nothing says which clusters lie below it"
+    known = scope.path == "/" or scope.path.lower().startswith("/clusters/") or place.also
+    why = "" if known else ": nothing says which clusters lie below it (`aksp scope add` does)"
     return f"its scope {scope} does not cover {place}{why}"

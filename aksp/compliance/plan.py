@@ -97,7 +97,8 @@ class BrokenAssignment:
     """An assignment that cannot be judged since something is wrong with its definition, as ``problem`` says.
 
     ``effect`` is None when the definition cannot even tell that. A member of an initiative is ``unavailable`` when it is one
-    of Azure's definitions, and none here stands for it.
+    of Azure's definitions, and none here stands for it. ``unplaced`` says that the
+    scope tree cannot tell whether it reaches the target.
     """
 
     assignment: Assignment
@@ -105,6 +106,7 @@ class BrokenAssignment:
     problem: str
     effect: Effect | None = None
     unavailable: bool = False
+    unplaced: bool = False
 
     @property
     def disabled(self) -> bool:
@@ -222,11 +224,13 @@ _NOBODY = Assignment(name="", definition_id="", scope=Scope("/"))
 
 
 def assignment_cluster(assignment: Assignment) -> Scope:
-    """The cluster that an assignment's scope lies in or names; ``/`` when it is above clusters."""
+    """Where manifests lie that are judged for no cluster: at the assignment's own scope, or the cluster of its namespace."""
     segments = [part for part in assignment.scope.path.split("/") if part]
-    if len(segments) >= 2 and segments[0].lower() == "clusters":
+    if len(segments) > 1 and segments[0].lower() == "clusters":
         return Scope(f"/clusters/{segments[1]}")
-    return Scope("/")
+    if len(segments) > 2 and segments[-2].lower() == "namespaces":
+        return Scope("/" + "/".join(segments[:-2]))
+    return assignment.scope
 
 
 def reaches(assignment: Assignment, target: Scope) -> bool:

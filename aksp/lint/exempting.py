@@ -33,7 +33,7 @@ def covers_nothing(
         yield finding(problem, "correct it, or delete it: aksp exemptions delete " + exemption.name, "spec")
         return
     assignment = assignments[exemption.assignment]
-    apart = not exemption.scope.meets(assignment.scope)
+    apart = exemption.scope.apart(assignment.scope)
     if apart or any(one.covers(exemption.scope) for one in assignment.not_scopes):
         why = f"outside of {assignment.scope}" if apart else "among the notScopes"
         yield finding(

@@ -20,16 +20,43 @@ class EnforcementMode(StrEnum):
     DO_NOT_ENFORCE = "DoNotEnforce"
 
 
+class SelectorKind(StrEnum):
+    """What Azure's resourceSelectors, and the selectors of overrides, ask of a resource."""
+
+    RESOURCE_LOCATION = "resourceLocation"
+    RESOURCE_TYPE = "resourceType"
+    RESOURCE_WITHOUT_LOCATION = "resourceWithoutLocation"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectorCondition:
+    """One condition of a selector: the cluster's value is one of some, or, ``negated``, none of them."""
+
+    kind: SelectorKind
+    values: tuple[str, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResourceSelector:
+    """One of an assignment's resourceSelectors: all its conditions must hold. Of several selectors one is enough."""
+
+    name: str
+    conditions: tuple[SelectorCondition, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EffectOverride:
     """Another effect than the parameters give: of all members, of those with some reference ids, or of all but those.
 
-    ``selected`` and ``left_out`` are None where the document does not restrict by them.
+    ``selected`` and ``left_out`` are None where the document does not restrict by them. ``location`` restricts it to
+    clusters in some locations; where it is decided (``aksp.compliance.placing``) it is None.
     """
 
     effect: str
     selected: tuple[str, ...] | None = None
     left_out: tuple[str, ...] | None = None
+    location: SelectorCondition | None = None
 
     def concerns(self, reference: str) -> bool:
         """Whether it is about the member with a reference id, in any case; empty for what is no member."""
@@ -60,6 +87,7 @@ class Assignment:
     non_compliance_message: str = ""
     member_messages: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[EffectOverride, ...] = ()
+    resource_selectors: tuple[ResourceSelector, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     origin: str = ""
     initiative: str = ""

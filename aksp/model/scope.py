@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,9 +12,13 @@ class Scope:
 
     ARM ids compare without regard to case (Azure: "Understand scope in Azure Policy"); names of
     clusters and namespaces below ``/clusters`` are Kubernetes' own and compare exactly.
+
+    ``also`` are other paths to the same place, as the scope tree knows them (``aksp.model.scope_tree``): a cluster lies at
+    its ARM id too, and under its management groups. They take no part in equality.
     """
 
     path: str
+    also: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Scope:
@@ -40,27 +45,56 @@ class Scope:
 
     def namespace(self, name: str) -> Scope:
         """The scope of one namespace below this cluster."""
-        return Scope(f"{self.path.rstrip('/')}/namespaces/{name}")
+        return Scope(_below(self.path, name), tuple(_below(path, name) for path in self.also))
+
+    @property
+    def cluster_name(self) -> str | None:
+        """The name of the cluster that a scope of the form ``/clusters/NAME…`` lies in; None for all others."""
+        segments = self.path.split("/")
+        if len(segments) < 3 or segments[1].lower() != "clusters":
+            return None
+        return segments[2].replace("%2F", "/").replace("%25", "%")
+
+    @property
+    def keys(self) -> Iterator[tuple[str, ...]]:
+        """The key of each path that leads there."""
+        yield self.key
+        for path in self.also:
+            yield Scope(path).key
 
     @property
     def key(self) -> tuple[str, ...]:
         """The segments as they are compared: a scope covers those whose key begins with its own."""
-        segments = tuple(part for part in self.path.split("/") if part)
-        if segments and segments[0].lower() == "clusters":
-            return ("clusters", *(part.lower() if at % 2 else part for at, part in enumerate(segments[1:])))
-        return tuple(part.lower() for part in segments)
+        segments = [part for part in self.path.split("/") if part]
+        # Below a cluster names are Kubernetes' own; the scope tree has clusters below management groups too.
+        lowered = [part.lower() for part in segments]
+        own = lowered.index("clusters") if "clusters" in lowered[::2] else len(segments)
+        return (
+            *lowered[:own],
+            *(part if at % 2 else part.lower() for at, part in enumerate(segments[own:])),
+        )
 
     def covers(self, other: Scope) -> bool:
-        """Whether other is this scope or lies under it, segment by segment."""
-        mine = self.key
-        return other.key[: len(mine)] == mine
+        """Whether other is this scope or lies under it, segment by segment, on any path that leads to it."""
+        mine = list(self.keys)
+        return any(theirs[: len(key)] == key for theirs in other.keys for key in mine)
 
     def meets(self, other: Scope) -> bool:
         """Whether anything lies under both: one of them covers the other."""
         return self.covers(other) or other.covers(self)
 
+    def apart(self, other: Scope) -> bool:
+        """Whether the ids alone say that nothing lies under both. Of a cluster's two ids they do not, nor of groups'."""
+        mine, theirs = self.key, other.key
+        comparable = bool(mine and theirs) and mine[0] == theirs[0] != "providers"
+        return comparable and not self.meets(other)
+
     def __str__(self) -> str:
         return self.path
+
+
+def _below(path: str, namespace: str) -> str:
+    return f"{path.rstrip('/')}/namespaces/{namespace}"
 
 
 #: Everything.

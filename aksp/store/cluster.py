@@ -12,6 +12,7 @@ from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube import faults, objects
 from aksp.kube.connection import Connection
 from aksp.model.assignment import API_VERSION, Assignment, Exemption
+from aksp.model.scope_tree import PlacedScope
 from aksp.store.documents import (
     WORDS,
     assignment_document,
@@ -20,7 +21,7 @@ from aksp.store.documents import (
     exemption_document,
     exemption_from,
 )
-from aksp.store.interface import ApplyResult
+from aksp.store.interface import ApplyResult, Stored
 
 #: The kinds of documents and their plurals.
 PLURALS = {
@@ -54,6 +55,10 @@ class ClusterStore:
         """All exemptions, by name. Raises InvalidInput for one that is wrong."""
         return self._read("PolicyExemption", exemption_from)
 
+    def scopes(self) -> Sequence[PlacedScope]:
+        """None: only a workspace says where clusters lie."""
+        return ()
+
     def _read(self, kind: str, read: Callable[[Any, str], T]) -> list[T]:
         return [read(document, label(document)) for document in self.documents(kind)]
 
@@ -73,7 +78,7 @@ class ClusterStore:
                 objects.list_all(self._connection, _path(kind))
         return found
 
-    def save(self, one: Assignment | Exemption, *, replace: bool) -> tuple[ApplyResult, str]:
+    def save(self, one: Stored, *, replace: bool) -> tuple[ApplyResult, str]:
         """Keep an assignment or an exemption; what became of it, and in which cluster.
 
         The same content again changes nothing; other content needs replace, else InvalidInput.

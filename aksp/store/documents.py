@@ -18,8 +18,12 @@ from aksp.model.assignment import (
     ExemptedResource,
     Exemption,
     ExemptionCategory,
+    ResourceSelector,
+    SelectorCondition,
+    SelectorKind,
 )
 from aksp.model.scope import Scope
+from aksp.model.scope_tree import PlacedScope
 from aksp.model.times import in_utc, rfc3339
 
 #: An RFC 1123 subdomain, since the same documents are custom resources.
@@ -27,7 +31,7 @@ NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 _ASSIGNMENT_FIELDS = (
     "policyDefinitionId", "displayName", "description", "scope", "notScopes", "parameters", "enforcementMode",
-    "nonComplianceMessages", "overrides", "metadata",
+    "nonComplianceMessages", "overrides", "resourceSelectors", "metadata",
 )  # fmt: skip
 _EXEMPTION_FIELDS = (
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
@@ -37,13 +41,23 @@ _RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
 _MESSAGE_FIELDS = ("message", "policyDefinitionReferenceId")
 _OVERRIDE_FIELDS = ("kind", "value", "selectors")
 _SELECTOR_FIELDS = ("kind", "in", "notIn")
+_RESOURCE_SELECTOR_FIELDS = ("name", "selectors")
 #: The kinds of Azure's overrides and of their selectors that mean something here.
 _OVERRIDE = "policyEffect"
 _SELECTOR = "policyDefinitionReferenceId"
+#: Azure's limits: resourceSelectors of an assignment, and values of a condition.
+_MOST_SELECTORS, _MOST_VALUES = 10, 50
+#: The only value of resourceWithoutLocation.
+_SUBSCRIPTION_LEVEL = "subscriptionLevelResources"
 
 
 #: What the kinds of documents are called in messages.
-WORDS = {"PolicyDefinition": "definition", "PolicyExemption": "exemption", "PolicyAssignment": "assignment"}
+WORDS = {
+    "PolicyDefinition": "definition",
+    "PolicyExemption": "exemption",
+    "PolicyAssignment": "assignment",
+    "PolicyScope": "scope",
+}
 
 #: RFC 3339, where the time and its offset may be left out.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII)
@@ -57,7 +71,7 @@ class WrongField(InvalidInput):
         self.field = field
 
 
-class _SpecFields:
+class SpecFields:
     """Typed access to a document's spec; every complaint names file and field."""
 
     def __init__(self, value: Any, origin: str, path: str, known: tuple[str, ...]) -> None:
@@ -139,6 +153,15 @@ class _SpecFields:
             field = f"{self.path}.{key}"
             raise WrongField(f"{field}: {error}", field=field, where=self.origin) from error
 
+    def strings(self, key: str) -> dict[str, str]:
+        """A mapping of strings, as labels are."""
+        found: dict[str, str] = {}
+        for name, value in self.mapping(key).items():
+            if not isinstance(value, str):
+                raise self.wrong(f"{key}.{name}", "a string", value)
+            found[name] = value
+        return found
+
     def time(self, key: str) -> datetime | None:
         value = self._value.get(key)
         if value is None:
@@ -160,7 +183,7 @@ class _SpecFields:
         raise self.wrong(key, "a date and time such as 2026-12-31T00:00:00Z", str(value))
 
 
-def _head(document: Any, origin: str, kind: str) -> tuple[str, Any]:
+def name_and_spec(document: Any, origin: str, kind: str) -> tuple[str, Any]:
     """The name and the spec of a document of the expected kind."""
     if not isinstance(document, Mapping):
         raise InvalidInput("not a mapping", where=origin)
@@ -183,8 +206,8 @@ def _head(document: Any, origin: str, kind: str) -> tuple[str, Any]:
 
 def assignment_from(document: Any, origin: str) -> Assignment:
     """Read a PolicyAssignment. Raises InvalidInput that names the field."""
-    name, spec = _head(document, origin, "PolicyAssignment")
-    fields = _SpecFields(spec, origin, "spec", _ASSIGNMENT_FIELDS)
+    name, spec = name_and_spec(document, origin, "PolicyAssignment")
+    fields = SpecFields(spec, origin, "spec", _ASSIGNMENT_FIELDS)
     parameters: dict[str, Any] = {}
     for key, entry in fields.mapping("parameters").items():
         if not isinstance(entry, Mapping) or set(entry) != {"value"}:
@@ -196,7 +219,7 @@ def assignment_from(document: Any, origin: str) -> Assignment:
         raise fields.wrong("enforcementMode", " or ".join(EnforcementMode), mode)
     messages: dict[str, str] = {}
     for at, entry in enumerate(fields.array("nonComplianceMessages")):
-        one = _SpecFields(entry, origin, f"spec.nonComplianceMessages[{at}]", _MESSAGE_FIELDS)
+        one = SpecFields(entry, origin, f"spec.nonComplianceMessages[{at}]", _MESSAGE_FIELDS)
         messages[one.text("policyDefinitionReferenceId")] = one.text("message", required=True)
     return Assignment(
         name=name,
@@ -210,9 +233,10 @@ def assignment_from(document: Any, origin: str) -> Assignment:
         non_compliance_message=messages.pop("", ""),
         member_messages=messages,
         overrides=tuple(
-            _override(_SpecFields(entry, origin, f"spec.overrides[{at}]", _OVERRIDE_FIELDS))
+            _override(SpecFields(entry, origin, f"spec.overrides[{at}]", _OVERRIDE_FIELDS))
             for at, entry in enumerate(fields.array("overrides"))
         ),
+        resource_selectors=_resource_selectors(fields),
         metadata=fields.mapping("metadata"),
         origin=origin,
     )
@@ -240,35 +264,110 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
         spec["nonComplianceMessages"] = messages
     if assignment.overrides:
         spec["overrides"] = [_override_document(one) for one in assignment.overrides]
+    if assignment.resource_selectors:
+        spec["resourceSelectors"] = [
+            {"name": one.name, "selectors": [_condition_document(each) for each in one.conditions]}
+            for one in assignment.resource_selectors
+        ]
     if assignment.metadata:
         spec["metadata"] = dict(assignment.metadata)
     return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
 
 
-def document_of(one: Assignment | Exemption) -> dict[str, Any]:
-    """What is assigned, or exempt, as a document."""
-    return assignment_document(one) if isinstance(one, Assignment) else exemption_document(one)
+def document_of(one: Assignment | Exemption | PlacedScope) -> dict[str, Any]:
+    """What is assigned, or exempt, or a scope of the tree, as a document."""
+    match one:
+        case Assignment():
+            return assignment_document(one)
+        case Exemption():
+            return exemption_document(one)
+        case PlacedScope():
+            return scope_document(one)
 
 
-def _override(fields: _SpecFields) -> EffectOverride:
+def scope_document(one: PlacedScope) -> dict[str, Any]:
+    """An entry of the scope tree as the document that it is read from."""
+    spec: dict[str, Any] = {"scope": str(one.scope)}
+    if one.parent is not None:
+        spec["parent"] = str(one.parent)
+    for key, text in (("displayName", one.display_name), ("context", one.context), ("location", one.location)):
+        if text:
+            spec[key] = text
+    if one.labels:
+        spec["labels"] = dict(one.labels)
+    return {"apiVersion": API_VERSION, "kind": "PolicyScope", "metadata": {"name": one.name}, "spec": spec}
+
+
+def _override(fields: SpecFields) -> EffectOverride:
     if (kind := fields.text("kind", required=True)) != _OVERRIDE:
         raise fields.wrong("kind", f"{_OVERRIDE}: each definition is there in one version", kind)
     given: dict[str, tuple[str, ...]] = {}
+    location: SelectorCondition | None = None
     for at, entry in enumerate(fields.array("selectors")):
-        selector = _SpecFields(entry, fields.origin, f"{fields.path}.selectors[{at}]", _SELECTOR_FIELDS)
-        if (kind := selector.text("kind", required=True)) != _SELECTOR:
-            raise selector.wrong("kind", _SELECTOR, kind)
-        listed = {key: selector.texts(key) for key in ("in", "notIn") if selector.array(key)}
-        if len(listed) != 1 or given:
-            raise InvalidInput(
-                f"{selector.path} is not one of in and notIn with reference ids, in the only selector of the override",
-                where=fields.origin,
-                hint="write an override for each",
-            )
-        given = listed
+        selector = SpecFields(entry, fields.origin, f"{fields.path}.selectors[{at}]", _SELECTOR_FIELDS)
+        kind = selector.text("kind", required=True)
+        if kind not in (_SELECTOR, SelectorKind.RESOURCE_LOCATION):
+            raise selector.wrong("kind", f"{_SELECTOR} or {SelectorKind.RESOURCE_LOCATION}", kind)
+        if given if kind == _SELECTOR else location:
+            raise selector.wrong("kind", "each kind once; write an override for each", kind)
+        if kind == _SELECTOR:
+            key, values = _listed(selector)
+            given = {key: values}
+        else:
+            location = _condition(selector)
     return EffectOverride(
-        effect=fields.text("value", required=True), selected=given.get("in"), left_out=given.get("notIn")
+        effect=fields.text("value", required=True),
+        selected=given.get("in"),
+        left_out=given.get("notIn"),
+        location=location,
     )
+
+
+def _listed(selector: SpecFields) -> tuple[str, tuple[str, ...]]:
+    """The one of in and notIn that a selector has, and its values."""
+    listed = {key: selector.texts(key) for key in ("in", "notIn") if selector.array(key)}
+    if len(listed) != 1:
+        raise WrongField(
+            f"{selector.path} does not have one of in and notIn with values", field=selector.path, where=selector.origin
+        )
+    ((key, values),) = listed.items()
+    if len(values) > _MOST_VALUES:
+        raise selector.wrong(key, f"at most {_MOST_VALUES} values", f"{len(values)} values")
+    return key, values
+
+
+def _condition(selector: SpecFields) -> SelectorCondition:
+    key, values = _listed(selector)
+    kind = SelectorKind(selector.text("kind"))
+    if kind is SelectorKind.RESOURCE_WITHOUT_LOCATION and values != (_SUBSCRIPTION_LEVEL,):
+        raise selector.wrong(key, f"[{_SUBSCRIPTION_LEVEL}]", list(values))
+    return SelectorCondition(kind=kind, values=values, negated=key == "notIn")
+
+
+def _resource_selectors(fields: SpecFields) -> tuple[ResourceSelector, ...]:
+    entries = fields.array("resourceSelectors")
+    if len(entries) > _MOST_SELECTORS:
+        raise fields.wrong("resourceSelectors", f"at most {_MOST_SELECTORS}", f"{len(entries)} entries")
+    found = []
+    for at, entry in enumerate(entries):
+        one = SpecFields(entry, fields.origin, f"{fields.path}.resourceSelectors[{at}]", _RESOURCE_SELECTOR_FIELDS)
+        conditions: dict[SelectorKind, SelectorCondition] = {}
+        for number, each in enumerate(one.array("selectors")):
+            selector = SpecFields(each, fields.origin, f"{one.path}.selectors[{number}]", _SELECTOR_FIELDS)
+            kind = selector.text("kind", required=True)
+            if kind not in tuple(SelectorKind):
+                raise selector.wrong("kind", " or ".join(SelectorKind), kind)
+            if SelectorKind(kind) in conditions:
+                raise selector.wrong("kind", "each kind once", kind)
+            conditions[SelectorKind(kind)] = _condition(selector)
+        if {SelectorKind.RESOURCE_LOCATION, SelectorKind.RESOURCE_WITHOUT_LOCATION} <= set(conditions):
+            raise one.wrong("selectors", "not both resourceLocation and resourceWithoutLocation", "both")
+        found.append(ResourceSelector(name=one.text("name"), conditions=tuple(conditions.values())))
+    return tuple(found)
+
+
+def _condition_document(condition: SelectorCondition) -> dict[str, Any]:
+    return {"kind": condition.kind.value, "notIn" if condition.negated else "in": list(condition.values)}
 
 
 def _override_document(override: EffectOverride) -> dict[str, Any]:
@@ -278,13 +377,14 @@ def _override_document(override: EffectOverride) -> dict[str, Any]:
         for key, references in (("in", override.selected), ("notIn", override.left_out))
         if references is not None
     ]
+    selectors += [_condition_document(override.location)] if override.location else []
     return {**document, "selectors": selectors} if selectors else document
 
 
 def exemption_from(document: Any, origin: str) -> Exemption:
     """Read a PolicyExemption. Raises InvalidInput that names the field."""
-    name, spec = _head(document, origin, "PolicyExemption")
-    fields = _SpecFields(spec, origin, "spec", _EXEMPTION_FIELDS)
+    name, spec = name_and_spec(document, origin, "PolicyExemption")
+    fields = SpecFields(spec, origin, "spec", _EXEMPTION_FIELDS)
     category = fields.text("exemptionCategory", required=True)
     if category not in tuple(ExemptionCategory):
         raise fields.wrong("exemptionCategory", " or ".join(ExemptionCategory), category)
@@ -337,7 +437,7 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
 
 
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
-    fields = _SpecFields(entry, origin, path, _RESOURCE_FIELDS)
+    fields = SpecFields(entry, origin, path, _RESOURCE_FIELDS)
     given = {key: fields.text(key) or None for key in _RESOURCE_FIELDS}
     if not any(given.values()):
         raise WrongField(

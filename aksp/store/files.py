@@ -1,4 +1,4 @@
-"""A workspace directory: one YAML document per file under assignments/ and exemptions/."""
+"""A workspace directory: one YAML document per file under assignments/, exemptions/ and scopes/."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
+from aksp.model.scope_tree import PlacedScope
 from aksp.store.atomic_file import AtomicFile
 from aksp.store.documents import WORDS, WrongField, assignment_from, document_of, exemption_from
-from aksp.store.interface import ApplyResult
+from aksp.store.interface import ApplyResult, Stored, listed
+from aksp.store.scope_documents import check_tree, scope_from
 from aksp.yaml_reader import line_of, read_file, read_yaml
 from aksp.yaml_writer import to_yaml
 
@@ -31,7 +33,7 @@ class _Named(Protocol):
 T = TypeVar("T", bound=_Named)
 
 #: The folder of each kind.
-_FOLDERS: Final = {"PolicyAssignment": "assignments", "PolicyExemption": "exemptions"}
+_FOLDERS: Final = {"PolicyAssignment": "assignments", "PolicyExemption": "exemptions", "PolicyScope": "scopes"}
 #: How often a name is tried that others take and free at the same time.
 _TRIES: Final = 50
 
@@ -49,6 +51,12 @@ class Files:
     def exemptions(self) -> list[Exemption]:
         """All exemptions, by name. Raises InvalidInput for one that is wrong."""
         return self._all("exemptions", exemption_from)
+
+    def scopes(self) -> list[PlacedScope]:
+        """The scope tree's entries, by name. Raises InvalidInput for one that is wrong, or says what another says."""
+        found = self._all("scopes", scope_from)
+        check_tree(found)
+        return found
 
     def _all(self, folder: str, read: Callable[[Any, str], T]) -> list[T]:
         found: dict[str, T] = {}
@@ -84,8 +92,8 @@ class Files:
             path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith(".")
         )
 
-    def save(self, one: Assignment | Exemption, *, replace: bool) -> tuple[ApplyResult, str]:
-        """Keep an assignment or an exemption in its own file; what became of it, and the file's path.
+    def save(self, one: Stored, *, replace: bool) -> tuple[ApplyResult, str]:
+        """Keep one in its own file; what became of it, and the file's path.
 
         The same content again changes nothing; other content needs replace. Of several that keep a new name at once
         one is first, and it is there to the others. Raises InvalidInput.
@@ -137,12 +145,11 @@ class Files:
             raise InvalidInput(f"cannot be deleted: {error.strerror}", where=str(path)) from error
         return str(path)
 
-    def _known(self, kind: str) -> dict[str, Assignment | Exemption]:
+    def _known(self, kind: str) -> dict[str, Stored]:
         """All of a kind by name."""
-        listed = self.assignments() if kind == "PolicyAssignment" else self.exemptions()
-        return {one.name: one for one in listed}
+        return {one.name: one for one in listed(self, kind)}
 
-    def _own_file(self, wanted: Assignment | Exemption, kind: str) -> Path:
+    def _own_file(self, wanted: Stored, kind: str) -> Path:
         """The file of one, in which it must be alone."""
         others = [
             name for name, one in self._known(kind).items() if one.origin == wanted.origin and name != wanted.name

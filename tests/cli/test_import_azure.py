@@ -125,7 +125,7 @@ def test_names_are_made_valid_and_those_that_collide_are_numbered(aksp: Aksp) ->
 @pytest.mark.parametrize(
     ("found", "said", "written"),
     [
-        ([assignment(resourceSelectors=[{"name": "s", "selectors": []}])], "Shop-Privileged: resourceSelectors", 1),
+        ([assignment(resourceSelectors=[{"selectors": [{"kind": "userPrincipalId", "in": ["x"]}]}])], "userPrincipalId", 0),
         ([assignment(definitionVersion="3.*.*")], "asks for version 3.*.*", 0),
         ([assignment(overrides=[{"kind": "policyVersion", "value": "9.1.*"}])], "overrides[0] is of kind policyVersion", 1),
         ([assignment(somethingNew=1)], "somethingNew is not known", 1),

@@ -154,7 +154,7 @@ def test_a_scope_of_azure_reaches_no_cluster_since_nothing_says_where_clusters_l
     assert left_out.by == "scope"
     assert left_out.message == (
         "its scope /subscriptions/1/resourceGroups/shop does not cover /clusters/prod: "
-        "nothing says which clusters lie below it"
+        "nothing says which clusters lie below it (`aksp scope add` does)"
     )
     assert ":" not in elsewhere(assignment(scope=Scope("/clusters/test")), PROD).message
 

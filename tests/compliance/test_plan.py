@@ -103,12 +103,13 @@ def test_files_are_left_out_by_not_scopes_of_the_assignment_s_cluster() -> None:
     ("scope", "cluster"),
     [
         ("/", "/"),
-        ("/subscriptions/0", "/"),
+        ("/subscriptions/0", "/subscriptions/0"),
+        ("/subscriptions/0/namespaces/shop", "/subscriptions/0"),
         ("/clusters/prod", "/clusters/prod"),
         ("/Clusters/prod/namespaces/shop", "/clusters/prod"),
     ],
 )
-def test_an_assignment_s_cluster_is_the_one_that_its_scope_names(scope: str, cluster: str) -> None:
+def test_manifests_for_no_cluster_lie_where_the_assignment_reaches(scope: str, cluster: str) -> None:
     assert assignment_cluster(assignment(scope=Scope(scope))) == Scope(cluster)
 
 

@@ -78,6 +78,11 @@ def repository(shell: Shell) -> None:
     )
 
 
+def empty_repository(shell: Shell) -> None:
+    """A folder with an empty workspace."""
+    run_all(shell, ["mkdir .aksp"])
+
+
 #: Where the examples without a cluster are run: the pages in the checkout with an empty workspace, or elsewhere.
 SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     README: None,
@@ -90,6 +95,7 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     DOCS / "exemptions.md": repository,
     DOCS / "fix.md": repository,
     DOCS / "lint.md": repository,
+    DOCS / "scopes.md": empty_repository,
 }
 
 

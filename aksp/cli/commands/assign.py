@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say, tell
-from aksp.cli.clusters import unknown_cluster
+from aksp.cli.clusters import unreached
 from aksp.cli.options import (
     COMMON_PARAMETERS,
     ClusterOption,
@@ -313,7 +313,11 @@ def _assign(found: Assignable, given: Mapping[str, Any], options: dict[str, Any]
         tell(
             f"aksp: warning: {member.assignment.full_name} cannot be judged, and reports show it as an error: {member.problem}"
         )
-    unknown = unknown_cluster(assignment.scope, options["kubeconfig"]) if options["store"] is StoreKind.FILES else None
+    unknown = (
+        unreached(assignment.scope, opened.scope_tree(), options["kubeconfig"])
+        if options["store"] is StoreKind.FILES
+        else None
+    )
     for warning in [*advice(found, assignment.parameters), *([unknown] if unknown else [])]:
         tell(f"aksp: warning: {warning}")
     if options["what_if"]:

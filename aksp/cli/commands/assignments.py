@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,12 +31,23 @@ PLACE = 30
 
 app = typer.Typer(help="The assignments of the workspace, or of a cluster.", invoke_without_command=True)
 
+ReachedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="[NAME]",
+        help="What reaches this cluster, from where, and what leaves it out; without NAME the current one.",
+        autocompletion=candidates.contexts,
+    ),
+]
+
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
 
 
 @app.callback()
 def assignments(
     ctx: typer.Context,
+    cluster: ReachedOption = None,
     output: OutputOption = ListFormat.TABLE,
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
@@ -46,22 +57,39 @@ def assignments(
     """The assignments of the workspace, or of a cluster."""
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
-        list_assignments(output, store, context, kubeconfig, workspace)
+        list_assignments(cluster, output, store, context, kubeconfig, workspace)
 
 
 @app.command("list")
 def list_assignments(
+    cluster: ReachedOption = None,
     output: OutputOption = ListFormat.TABLE,
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the assignments."""
+    """List the assignments; with --cluster those that reach it, from where, and what leaves it out of them.
+
+    Example: `aksp assignments --cluster prod`
+    """
+    from aksp.errors import InvalidInput
     from aksp.store.cluster import label
     from aksp.store.documents import assignment_document
     from aksp.workspace import Workspace
 
+    if cluster is not None:
+        if store is StoreKind.CLUSTER:
+            raise InvalidInput(
+                "--cluster asks what of the workspace reaches a cluster", hint="leave out --store cluster"
+            )
+        if context:
+            raise InvalidInput("--cluster and --context are two ways to name a cluster", hint="leave out --context")
+        from aksp.cli.reaching import print_reaching
+
+        name = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig).name()
+        print_reaching(Workspace.open(workspace), name, output)
+        return
     refuse_cluster_options(store, context, kubeconfig)
     opened = Workspace.open(workspace)
     if store is StoreKind.CLUSTER:

@@ -68,8 +68,8 @@ def export_gatekeeper(
     from aksp.workspace import Workspace, prepare
 
     choice = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig)
-    target = Scope.cluster(choice.name()) if cluster else None
     opened = Workspace.open(workspace)
+    target = opened.scope_tree().place(Scope.cluster(choice.name())).scope if cluster else None
     with Engine() as engine:
         made = bundle(engine, prepare(engine, opened.plan(target, datetime.now(UTC))), target)
     for text in made.notes:

@@ -76,6 +76,7 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     from dataclasses import replace
     from datetime import UTC, datetime
 
+    from aksp.compliance.placing import at_place, in_own_terms, localized
     from aksp.engine import Engine
     from aksp.errors import InvalidPolicy
     from aksp.store.documents import assignment_document, exemption_document
@@ -94,6 +95,14 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     for text in [*plan.notes, *(f"{one.assignment.full_name} is not judged: {one.problem}" for one in unavailable)]:
         note(text)
     names = {one.assignment.name for one in assigned} | {one.assignment.name for one in plan.initiatives}
+    tree = opened.scope_tree()
+    place = tree.place(scope)
+    reaching = [at_place(one, place, tree) for one in opened.store.assignments() if one.name in names]
+    waived = [
+        (one, one.scope if one.scope.cluster_name is not None else in_own_terms(one.scope, place))
+        for one in opened.store.exemptions()
+        if one.assignment in names
+    ]
     found: list[Assignable] = [*(one.definition for one in assigned), *(one.initiative for one in plan.initiatives)]
     own = map(own_resource, {one.slug: one for one in found}.values())
     return [
@@ -101,8 +110,8 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
         for document in (
             # A rule is there before it is assigned, an exemption before something can be refused.
             *sorted(filter(None, own), key=lambda one: (one["kind"], one["metadata"]["name"])),
-            *(exemption_document(one) for one in opened.store.exemptions() if one.assignment in names),
-            *(assignment_document(one) for one in opened.store.assignments() if one.name in names),
+            *(exemption_document(replace(one, scope=there)) for one, there in waived if there is not None),
+            *(assignment_document(localized(one, place)) for one in reaching if one is not None),
         )
     ]
 

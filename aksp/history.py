@@ -23,6 +23,10 @@ FILE: Final = "history.sqlite3"
 _DAMAGE: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH)
 
 
+#: A finding as the tables have it: fingerprint, state, assignment, namespace, kind, name, container, path, message.
+_Row = tuple[str, ...]
+
+
 class DamagedHistory(InvalidInput):
     """The file holds no history, or one that nothing can be made of."""
 
@@ -191,7 +195,7 @@ class History:
 
     def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
         """Add a scan; its findings take the place of those of the one before, unless it judged nothing."""
-        now = {one.fingerprint: one for one in findings}
+        now = {one.fingerprint: _row(one) for one in findings}
         with self._writing() as database:
             cursor = database.execute(
                 "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked, left_out)"
@@ -212,15 +216,25 @@ class History:
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return
-            self._keep_changes(database, subject, cursor.lastrowid, now)
-            database.execute("DELETE FROM findings WHERE target = ?", (subject.key,))
+            before = {row[0]: row for row in _rows(database, subject)}
+            self._keep_changes(database, subject, cursor.lastrowid, before, now)
+            # Nearly all are as they were: to write them again would take as long as to judge.
             database.executemany(
-                "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((subject.key, one.fingerprint, one.state.value, *_texts(one)) for one in now.values()),
+                "DELETE FROM findings WHERE target = ? AND fingerprint = ?",
+                [(subject.key, key) for key in before.keys() - now.keys()],
+            )
+            database.executemany(
+                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(subject.key, *row) for key, row in now.items() if before.get(key) != row],
             )
 
     def _keep_changes(
-        self, database: sqlite3.Connection, subject: ScanTarget, number: int | None, now: Mapping[str, StoredFinding]
+        self,
+        database: sqlite3.Connection,
+        subject: ScanTarget,
+        number: int | None,
+        before: Mapping[str, _Row],
+        now: Mapping[str, _Row],
     ) -> None:
         """Keep what a scan changes, unless it is the first that judged something: there is none to go back to."""
         earlier = database.execute(
@@ -229,15 +243,16 @@ class History:
         ).fetchone()
         if not earlier:
             return
-        before = _findings(database, subject)
+        for state in {row[1] for row in before.values()}:
+            ComplianceState(state)  # any other is damage
         changed = [
-            (before[key].state.value if key in before else None, before.get(key) or now[key])
+            (before[key][1] if key in before else None, before.get(key) or now[key])
             for key in before.keys() | now.keys()
-            if key not in before or key not in now or before[key].state is not now[key].state
+            if key not in before or key not in now or before[key][1] != now[key][1]
         ]
         database.executemany(
             "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, one.fingerprint, state, *_texts(one)) for state, one in changed),
+            ((number, row[0], state, *row[2:]) for state, row in changed),
         )
 
     def forget(self, before: datetime) -> int:
@@ -354,13 +369,16 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _findings(database: sqlite3.Connection, subject: ScanTarget) -> dict[str, StoredFinding]:
-    rows = database.execute(
+def _rows(database: sqlite3.Connection, subject: ScanTarget) -> Iterable[_Row]:
+    return database.execute(
         "SELECT fingerprint, state, assignment, namespace, kind, name, container, path, message"
         " FROM findings WHERE target = ?",
         (subject.key,),
     )
-    return {row[0]: _finding(row) for row in rows}
+
+
+def _findings(database: sqlite3.Connection, subject: ScanTarget) -> dict[str, StoredFinding]:
+    return {row[0]: _finding(row) for row in _rows(database, subject)}
 
 
 def _left_out(database: sqlite3.Connection, scan: int) -> frozenset[str]:
@@ -368,10 +386,10 @@ def _left_out(database: sqlite3.Connection, scan: int) -> frozenset[str]:
     return frozenset(json.loads(text))
 
 
-def _texts(one: StoredFinding) -> Iterator[str]:
-    """What the tables keep of a finding beside its fingerprint and state."""
-    fields = (one.assignment, one.namespace, one.kind, one.name, one.container, one.path, one.message)
-    return map(_storable, fields)
+def _row(one: StoredFinding) -> _Row:
+    """What the tables keep of a finding."""
+    texts = (one.assignment, one.namespace, one.kind, one.name, one.container, one.path, one.message)
+    return one.fingerprint, one.state.value, *map(_storable, texts)
 
 
 def _finding(row: Sequence[str]) -> StoredFinding:

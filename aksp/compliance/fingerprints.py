@@ -6,9 +6,9 @@ Baselines, the history of a target, and the readers of SARIF and Code Quality kn
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring_ascii
 
 from aksp.model.compliance import Result, SharedResult
 
@@ -52,7 +52,8 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
 
 
 def _digest(key: tuple[str, ...]) -> str:
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:LENGTH]
+    # As json.dumps writes a list of texts, in a fifth of its time.
+    return hashlib.sha256(f"[{', '.join(map(encode_basestring_ascii, key))}]".encode()).hexdigest()[:LENGTH]
 
 
 def identity(result: Result) -> tuple[str, ...]:

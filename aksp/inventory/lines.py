@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -18,12 +19,13 @@ _REQUEST_BYTES = 1 << 18
 _REQUESTS = 2
 
 _Answer = Callable[[], "list[list[dict[str, int]]]"]
-#: The fields wanted of one document, and its text.
-_Wanted = tuple[list["FileSource"], bytes]
+#: The documents that one text holds, each with the paths wanted of it, and the text.
+_Wanted = tuple[list[tuple["DocumentText", list[str]]], bytes]
 
 
 #: A line, a column on it, and the column after the line's last character, all counted from 1.
 Place = tuple[int, int, int]
+_NOTHING: Mapping[str, Place] = {}
 
 
 class DocumentText(NamedTuple):
@@ -76,8 +78,9 @@ class LineIndex:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept: dict[str, bytes] = {}
-        self._expected: list[FileSource] = []
-        self._known: dict[FileSource, Place] = {}
+        #: Paths by document: of places that may be asked for, and of those that are known.
+        self._expected: dict[DocumentText, set[str]] = {}
+        self._known: dict[DocumentText, dict[str, Place]] = {}
 
     def keep(self, file: str, text: bytes) -> None:
         """Keep the text of what cannot be read twice."""
@@ -85,25 +88,31 @@ class LineIndex:
 
     def expect(self, source: FileSource) -> None:
         """Note a place that may be asked for."""
-        self._expected.append(source)
+        paths = self._expected.get(source.text)
+        if paths is None:
+            paths = self._expected[source.text] = set()
+        paths.add(source.path)
 
     def place_of(self, source: FileSource) -> Place:
         """One place; the document's first when its text is gone."""
-        if source not in self._known:
-            expected, self._expected = self._expected, []
-            self._find([*expected, source])
-        return self._known[source]
+        place = self._known.get(source.text, _NOTHING).get(source.path)
+        if place is None:
+            self.expect(source)
+            expected, self._expected = self._expected, {}
+            self._find(expected)
+            place = self._known[source.text][source.path]
+        return place
 
-    def _find(self, sources: Iterable[FileSource]) -> None:
+    def _find(self, expected: Mapping[DocumentText, set[str]]) -> None:
         """Look up many at once: each document is read and parsed once."""
-        # In the order of the files, so that what is wanted of one document stands together.
-        wanted = sorted({one for one in sources if one not in self._known})
+        wanted = [(text, sorted(paths - self._known.get(text, _NOTHING).keys())) for text, paths in expected.items()]
         pending: list[_Wanted] = []
         asked: list[tuple[list[_Wanted], _Answer]] = []
         size = 0
         with ExitStack() as stack:
             current, stream = "", None
-            for (file, offset, length), places in groupby(wanted, key=lambda one: one.text[:3]):
+            # In the order of the files; the items of a YAML list are one text.
+            for (file, offset, length), items in groupby(sorted(filter(itemgetter(1), wanted)), lambda one: one[0][:3]):
                 if file != current:
                     stack.close()
                     current, stream = file, self._open(file, stack)
@@ -111,7 +120,7 @@ class LineIndex:
                 if stream is not None:
                     stream.seek(offset)
                     read = stream.read(length)
-                pending.append((list(places), read))
+                pending.append((list(items), read))
                 size += length
                 if size > _REQUEST_BYTES:
                     asked.append((pending, self._ask(pending)))
@@ -127,20 +136,24 @@ class LineIndex:
         return self._engine.locating(
             [
                 {
-                    "length": len(text),
-                    "line": wanted[0].text.first_line,
-                    "json": wanted[0].text.json,
-                    "paths": [one.text.item + one.path for one in wanted],
+                    "length": len(read),
+                    "line": items[0][0].first_line,
+                    "json": items[0][0].json,
+                    "paths": [text.item + path for text, paths in items for path in paths],
                 }
-                for wanted, text in pending
+                for items, read in pending
             ],
-            b"".join(text for _, text in pending),
+            b"".join(read for _, read in pending),
         )
 
     def _remember(self, pending: Sequence[_Wanted], answer: _Answer) -> None:
-        for (wanted, _), found in zip(pending, answer(), strict=True):
-            for one, position in zip(wanted, found, strict=True):
-                self._known[one] = position["line"], position["column"], position["end"]
+        for (items, _), found in zip(pending, answer(), strict=True):
+            places = iter(found)
+            for text, paths in items:
+                known = self._known.setdefault(text, {})
+                for path in paths:
+                    position = next(places)
+                    known[path] = position["line"], position["column"], position["end"]
 
     def text(self, file: str) -> str | None:
         """A file's text, what is no UTF-8 in it replaced; None when it has gone since."""

@@ -119,6 +119,7 @@ class _Exporting:
             "parameters": {name: {"value": value} for name, value in values.items()},
             "enforcementMode": one.enforcement_mode.value, "metadata": dict(one.metadata),
             "nonComplianceMessages": spec.get("nonComplianceMessages"), "overrides": _overrides(spec),
+            "resourceSelectors": spec.get("resourceSelectors"),
         }  # fmt: skip
         if properties["nonComplianceMessages"] and not kept.name:
             properties["nonComplianceMessages"] = None

@@ -266,7 +266,8 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
         spec["overrides"] = [_override_document(one) for one in assignment.overrides]
     if assignment.resource_selectors:
         spec["resourceSelectors"] = [
-            {"name": one.name, "selectors": [_condition_document(each) for each in one.conditions]}
+            ({"name": one.name} if one.name else {})
+            | {"selectors": [_condition_document(each) for each in one.conditions]}
             for one in assignment.resource_selectors
         ]
     if assignment.metadata:

@@ -22,6 +22,7 @@ ELSEWHERE = {
     ("addon/checkins/checkin.py", "Unknown"),
     ("addon/install/crd.py", "Unknown"),
     ("addon/checkins/status.py", "Unknown"),
+    ("addon/gatekeeper/conditions.py", "Unknown"),
     # The field `warn` of a definition, and titles.
     ("cli/describe.py", "Warn"),
     ("report/explain/text.py", "Warn"),

@@ -80,16 +80,19 @@ func (p *Policy) byItsPlan(q question) (out *outcome, cancelled bool) {
 	if p.program == nil || q.of.unusual || q.parameters.unusual || p.useInventory && q.data.unusual {
 		return nil, false
 	}
-	fields := make(map[string]any, len(q.of.fields))
-	for key, value := range q.of.fields {
-		if p.sees(key) {
-			fields[key] = value
+	fields := q.of.fields
+	if p.enumerates {
+		fields = make(map[string]any, len(q.of.fields))
+		for key, value := range q.of.fields {
+			if p.sees(key) {
+				fields[key] = value
+			}
 		}
 	}
 	ask := plan.Question{
 		Input:  map[string]any{"review": fields, "parameters": q.parameters.native},
 		Cancel: q.cancel, Values: p.values, Time: q.at,
-		Early: q.limits.early && p.tells, Enough: q.limits.enough,
+		Early: q.limits.early && p.tells, Enough: q.limits.enough, Kept: q.parameters.kept,
 	}
 	if p.useInventory {
 		ask.Data = q.data.root
@@ -151,6 +154,9 @@ func plannedFinding(violation any) (Finding, bool) {
 	details, there := plan.Field(violation, "details")
 	if !there {
 		return Finding{Msg: text, Details: "{}"}, true
+	}
+	if encoded, ok := plan.AppendJSON(nil, details, maxDetailsDepth); ok && len(encoded) <= maxDetails {
+		return Finding{Msg: text, Details: string(encoded)}, true
 	}
 	native, err := plan.Decoded(details)
 	if err != nil {

@@ -232,6 +232,12 @@ func (e *Engine) judgeBy(j job, of *inquiry, data *snapshot, left *budget) *outc
 	// Who asks is not remembered: hardly two requests are alike in it.
 	remembered := j.memo != nil && !j.policy.distrusted.Load() && (of.document.request == nil || j.policy.request == nil)
 	if remembered {
+		var dropped int64
+		if remembered, dropped = j.memo.pays(); dropped != 0 {
+			e.remembered.Add(-dropped)
+		}
+	}
+	if remembered {
 		of.key = j.policy.visible.key(of.key[:0], of.document)
 		if known := j.memo.get(of.key); known != nil {
 			return known

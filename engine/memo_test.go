@@ -193,3 +193,29 @@ func TestOutcomesWithFaultsAreNotRemembered(t *testing.T) {
 	}
 	equal(t, "remembered", len(e.policies["p"].sets[""].memo.outcomes), 0)
 }
+
+func TestOfDocumentsThatAllDifferNothingIsRememberedUntilSomeAreAlikeAgain(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", "package p\nviolation contains {\"msg\": input.review.object.spec.a}")
+	judgedNow := func(count int, value func(int) int) {
+		var text strings.Builder
+		for i := range count {
+			fmt.Fprintf(&text, `{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"a": "%d"}}`, value(i))
+		}
+		loadedAs(t, e, loadRequest{Batch: "b", Format: "files", Parts: []Part{{Length: text.Len()}}}, text.String())
+		equal(t, "hits", len(judged(t, e, "p", "").Hits), count)
+		if _, err := e.release(batchRequest{Batch: "b"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outcomes := func() int { return len(e.policies["p"].sets[""].memo.outcomes) }
+	judgedNow(trial, func(i int) int { return i })
+	equal(t, "while it is tried", outcomes(), trial)
+	judgedNow(pause/2, func(i int) int { return trial + i })
+	equal(t, "of those that differ", outcomes(), 0)
+	equal(t, "bytes", e.remembered.Load(), int64(0))
+	judgedNow(2*pause, func(i int) int { return i / trial })
+	if found := outcomes(); found == 0 || found > 2*pause/trial+1 {
+		t.Errorf("%d outcomes of documents that are alike", found)
+	}
+}

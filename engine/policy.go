@@ -39,6 +39,7 @@ type Policy struct {
 	planLate     atomic.Int64  // when the plan last took too long, in Unix nanoseconds
 	distrusted   atomic.Bool   // topdown did not agree once: it alone evaluates it, and nothing is remembered
 	pure         bool          // it finds the same at any time
+	enumerates   bool          // it goes over the fields of input.review: some must not be there
 	trips        trips
 	coveredBy    atomic.Pointer[Reads] // the last tree found to have all that it reads
 
@@ -52,6 +53,7 @@ type parameterSet struct {
 	native  any
 	unusual bool // it has numbers that are left to topdown
 	memo    *Memo
+	kept    *plan.Kept // what functions of the plan made of them alone
 }
 
 const maxParameterSets = 64
@@ -73,6 +75,9 @@ func (p *Policy) with(text string) (*parameterSet, error) {
 	set.unusual = !plan.Usual(set.native)
 	if p.visible != nil {
 		set.memo = newMemo()
+	}
+	if p.program != nil {
+		set.kept = p.program.Keep()
 	}
 	if p.sets == nil || len(p.sets) >= maxParameterSets {
 		p.sets = map[string]*parameterSet{}
@@ -228,13 +233,14 @@ func compilePolicy(r compileRequest) (*Policy, []PolicyFault) {
 		policy.lookups, policy.lookupsKnown = lookupsOf(sees.inventory)
 	}
 	policy.request, policy.audit = requestOf(sees.review), sees.audit
+	policy.enumerates = sees.review == nil || sees.review.whole || sees.review.any != nil
 	policy.reads.settle()
 	policy.pure = pure(compiler)
 	policy.visible = visibleFieldsOf(policy, sees.review)
 	if evaluator != byTopdown {
 		if indexed := indexedComprehension(compiler); indexed != nil {
 			policy.unplanned = fmt.Sprintf("OPA indexes the comprehension at %s:%d", indexed.File, indexed.Row)
-		} else if policy.program, err = plan.Compile(compiler, query); err != nil {
+		} else if policy.program, err = plan.Compile(compiler, query, "parameters"); err != nil {
 			policy.unplanned = err.Error()
 		}
 	}

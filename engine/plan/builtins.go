@@ -18,10 +18,11 @@ type builtin struct {
 	native   func(m *machine, args []any) (any, bool)
 	function topdown.BuiltinFunc
 	void     bool // has no result
+	constant bool // gives the same for the same arguments
 }
 
 func builtinFor(name string, void bool) (*builtin, error) {
-	out := &builtin{native: natives[name], function: topdown.GetBuiltin(name), void: void}
+	out := &builtin{native: natives[name], function: topdown.GetBuiltin(name), void: void, constant: isConstant(name)}
 	if out.function == nil {
 		return nil, fmt.Errorf("the built-in %s is not known", name)
 	}

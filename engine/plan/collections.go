@@ -144,6 +144,9 @@ func (o *Object) insert(w *watch, key, value any) {
 	if o.table != nil {
 		o.table.add(hash(w, key), int32(len(o.entries)))
 	}
+	if o.entries == nil {
+		o.entries = make([]entry, 0, 4)
+	}
 	o.entries = append(o.entries, entry{key, value})
 	o.order = nil
 }

@@ -91,13 +91,17 @@ func Usual(v any) bool {
 	return everyLeaf(v, func(leaf any) bool {
 		switch leaf := leaf.(type) {
 		case json.Number:
-			n, ok := wholeText(string(leaf))
-			return ok && (len(leaf) == 1 || leaf[0] != '0') && (leaf[0] != '-' || n != 0 && leaf[1] != '0')
+			return usual(leaf)
 		case nil, bool, string:
 			return true
 		}
 		return false
 	})
+}
+
+func usual(number json.Number) bool {
+	n, ok := wholeText(string(number))
+	return ok && (len(number) == 1 || number[0] != '0') && (number[0] != '-' || n != 0 && number[1] != '0')
 }
 
 // everyLeaf tells whether something holds of all that is no list and no object of
@@ -181,3 +185,69 @@ func (o *Object) Get(key any) (any, bool) { return o.get(&watch{}, key) }
 
 // Field is what lies under a key of an object of either kind.
 func Field(v any, key string) (any, bool) { return member(&watch{}, v, key) }
+
+// AppendJSON writes a value as encoding/json would write what Decoded makes of it.
+// It says no where something is odd, or nested deeper than a bound: to that, Decoded
+// and encoding/json have the answer.
+func AppendJSON(into []byte, v any, depth int) ([]byte, bool) {
+	switch v := v.(type) {
+	case nil:
+		return append(into, "null"...), true
+	case bool:
+		return strconv.AppendBool(into, v), true
+	case int:
+		return strconv.AppendInt(into, int64(v), 10), true
+	case json.Number:
+		return append(into, v...), usual(v)
+	case string:
+		return appendPlain(into, v)
+	}
+	if depth == 0 {
+		return into, false
+	}
+	ok := true
+	switch v := v.(type) {
+	case []any, *Array, *Set:
+		items, _ := itemsOf(&watch{}, v)
+		into = append(into, '[')
+		for i, item := range items {
+			if i > 0 {
+				into = append(into, ',')
+			}
+			if into, ok = AppendJSON(into, item, depth-1); !ok {
+				return into, false
+			}
+		}
+		return append(into, ']'), true
+	case map[string]any, *Object:
+		into = append(into, '{')
+		for i, key := range sortedKeys(&watch{}, v) {
+			if i > 0 {
+				into = append(into, ',')
+			}
+			name, isText := key.(string)
+			if !isText {
+				return into, false
+			}
+			if into, ok = appendPlain(into, name); !ok {
+				return into, false
+			}
+			value, _ := member(&watch{}, v, key)
+			if into, ok = AppendJSON(append(into, ':'), value, depth-1); !ok {
+				return into, false
+			}
+		}
+		return append(into, '}'), true
+	}
+	return into, false
+}
+
+// appendPlain writes a text in which nothing has to be escaped.
+func appendPlain(into []byte, text string) ([]byte, bool) {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return into, false
+		}
+	}
+	return append(append(append(into, '"'), text...), '"'), true
+}

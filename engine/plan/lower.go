@@ -83,6 +83,7 @@ type function struct {
 	locals int     // with the params
 	scans  int     // nested at most
 	withs  int
+	fixed  bool // see findFixed
 	code   []instruction
 }
 
@@ -93,7 +94,7 @@ type Program struct {
 	calls     []call
 	upserts   []upsert
 	functions []*function
-	dynamic   map[string]int32 // functions by path, see pathKey
+	dynamic   paths
 	query     *function
 	compiler  *ast.Compiler
 	patterns  *patterns
@@ -130,12 +131,12 @@ type enclosing struct {
 }
 
 // lower makes a program of a plan, or tells what it does not know.
-func lower(policy *ir.Policy, compiler *ast.Compiler) (*Program, error) {
+func lower(policy *ir.Policy, compiler *ast.Compiler, fixed []string) (*Program, error) {
 	if len(policy.Plans.Plans) != 1 {
 		return nil, fmt.Errorf("there are %d plans, not one", len(policy.Plans.Plans))
 	}
 	l := &lowering{
-		program:  &Program{dynamic: map[string]int32{}, compiler: compiler, patterns: newPatterns()},
+		program:  &Program{compiler: compiler, patterns: newPatterns()},
 		policy:   policy,
 		names:    map[string]int32{},
 		builtins: map[string]*builtin{},
@@ -158,7 +159,7 @@ func lower(policy *ir.Policy, compiler *ast.Compiler) (*Program, error) {
 	for i, f := range policy.Funcs.Funcs {
 		l.names[f.Name] = int32(i)
 		if len(f.Path) > 0 {
-			l.program.dynamic[pathKey(f.Path)] = int32(i)
+			l.program.dynamic.add(f.Path, int32(i))
 		}
 	}
 	entry := entryOf(policy.Plans.Plans[0])
@@ -173,6 +174,7 @@ func lower(policy *ir.Policy, compiler *ast.Compiler) (*Program, error) {
 		}
 		l.program.functions = append(l.program.functions, made)
 	}
+	l.program.findFixed(fixed)
 	l.watched = -1
 	var err error
 	l.program.query, err = l.function("query", []ir.Local{ir.Input, ir.Data}, -1, policy.Plans.Plans[0].Blocks)
@@ -191,13 +193,26 @@ func entryOf(plan *ir.Plan) string {
 	return ""
 }
 
-// pathKey is a path as one text.
-func pathKey(path []string) string {
-	key := ""
+// paths are functions by their paths.
+type paths struct {
+	below    map[string]*paths
+	function int32
+	ends     bool // there is a function of this path
+}
+
+func (p *paths) add(path []string, function int32) {
 	for _, step := range path {
-		key += fmt.Sprintf("%d:%s", len(step), step)
+		next := p.below[step]
+		if next == nil {
+			next = &paths{}
+			if p.below == nil {
+				p.below = map[string]*paths{}
+			}
+			p.below[step] = next
+		}
+		p = next
 	}
-	return key
+	p.function, p.ends = function, true
 }
 
 func (l *lowering) function(name string, params []ir.Local, result ir.Local, blocks []*ir.Block) (*function, error) {

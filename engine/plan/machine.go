@@ -40,6 +40,7 @@ type Question struct {
 	// evaluation is cancelled, and ends it with Enough elements (0 for no bound).
 	Early  bool
 	Enough int
+	Kept   *Kept // may be nil
 }
 
 // Undefined is an input that is not there.
@@ -62,6 +63,7 @@ type machine struct {
 	withs   []saved // of the calls under way
 	watch   watch
 	calls   int
+	highest int   // length that the stack had
 	args    []any // of the built-in under way
 
 	memo        []remembered // by function
@@ -111,7 +113,7 @@ func (p *Program) Ask(ask Question) (answer Answer, err error) {
 	m := machines.Get().(*machine)
 	m.program, m.ask, m.answer = p, ask, Answer{}
 	m.stack, m.scans, m.withs = m.stack[:0], m.scans[:0], m.withs[:0]
-	m.calls, m.lastNumber, m.generation, m.context = 0, 1, 1, nil
+	m.calls, m.highest, m.lastNumber, m.generation, m.context = 0, 0, 1, 1, nil
 	m.watch = watch{cancel: ask.Cancel}
 	if len(m.memo) < len(p.functions) {
 		m.memo = make([]remembered, len(p.functions))
@@ -147,7 +149,7 @@ func (p *Program) Ask(ask Question) (answer Answer, err error) {
 
 // forget lets go of what an evaluation held.
 func (m *machine) forget() {
-	clear(m.stack[:cap(m.stack)])
+	clear(m.stack[:m.highest])
 	for i := range m.scans[:cap(m.scans)] {
 		one := &m.scans[:cap(m.scans)][i]
 		clear(one.names)
@@ -164,6 +166,9 @@ func (m *machine) forget() {
 	}
 }
 
+// blank is what locals are before they have a value.
+var blank = slices.Repeat([]any{undefined}, 256)
+
 func grown[T any](list []T, by int) []T {
 	if need := len(list) + by; need <= cap(list) {
 		return list[:need]
@@ -179,10 +184,10 @@ func (m *machine) run(fn *function, first [2]any, more []any) (any, error) {
 	}
 	base, scanBase, withBase, outer := len(m.stack), len(m.scans), len(m.withs), m.generation
 	m.stack = grown(m.stack, fn.locals)
+	m.highest = max(m.highest, len(m.stack))
 	m.scans, m.withs = grown(m.scans, fn.scans), grown(m.withs, fn.withs)
 	frame := m.stack[base:]
-	for i := range frame {
-		frame[i] = undefined
+	for rest := frame; len(rest) > 0; rest = rest[copy(rest, blank):] {
 	}
 	frame[0], frame[1] = first[0], first[1]
 	for i, value := range more {
@@ -200,12 +205,6 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 	constants := program.constants
 	code := fn.code
 	frame := m.stack[base : base+fn.locals]
-	get := func(at int32) any {
-		if at >= 0 {
-			return frame[at]
-		}
-		return constants[^at]
-	}
 	for pc := 0; ; {
 		at := &code[pc]
 		pc++
@@ -213,7 +212,7 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 		case opJump:
 			pc = int(at.fail)
 		case opReturn:
-			return get(at.a), nil
+			return operand(frame, constants, at.a), nil
 		case opResult:
 			object, ok := frame[at.a].(*Object)
 			if !ok {
@@ -222,7 +221,7 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 			m.answer.Results = append(m.answer.Results, object)
 		case opCall:
 			one := &program.calls[at.a]
-			value, err := m.call(one, one.function, get)
+			value, err := m.call(one, one.function, frame)
 			if err != nil {
 				return nil, err
 			}
@@ -233,12 +232,12 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 			}
 		case opDynamic:
 			one := &program.calls[at.a]
-			function, known := m.find(one, get)
+			function, known := m.find(one, frame)
 			if !known {
 				pc = int(at.fail)
 				break
 			}
-			value, err := m.call(one, function, get)
+			value, err := m.call(one, function, frame)
 			if err != nil {
 				return nil, err
 			}
@@ -249,7 +248,7 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 			m.args = m.args[:0]
 			missing := false
 			for _, arg := range one.args {
-				value := get(arg)
+				value := operand(frame, constants, arg)
 				missing = missing || isUndefined(value)
 				m.args = append(m.args, value)
 			}
@@ -266,13 +265,13 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 		case opDot, opDotData:
 			if at.op == opDotData {
 				// In its storage, and nowhere else, OPA finds the key "2" by the number 2.
-				if object, ok := get(at.a).(map[string]any); ok && rank(get(at.b)) == 2 {
-					if _, there := object[string(numberOf(get(at.b)))]; there {
+				if object, ok := operand(frame, constants, at.a).(map[string]any); ok && rank(operand(frame, constants, at.b)) == 2 {
+					if _, there := object[string(numberOf(operand(frame, constants, at.b)))]; there {
 						return nil, errors.New("a number is a key of a base document")
 					}
 				}
 			}
-			value, there := dot(w, get(at.a), get(at.b))
+			value, there := dot(w, operand(frame, constants, at.a), operand(frame, constants, at.b))
 			if !there {
 				frame[at.c] = undefined
 				pc = int(at.fail)
@@ -280,7 +279,7 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 			}
 			frame[at.c] = value
 		case opDotText:
-			source := get(at.a)
+			source := operand(frame, constants, at.a)
 			var value any
 			var there bool
 			if object, ok := source.(map[string]any); ok {
@@ -295,7 +294,7 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 			}
 			frame[at.c] = value
 		case opLen:
-			n := sizeOf(get(at.a))
+			n := sizeOf(operand(frame, constants, at.a))
 			if n < 0 {
 				return nil, errors.New("the length of what has none")
 			}
@@ -310,9 +309,9 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 				pc = int(at.fail)
 			}
 		case opAssign:
-			frame[at.c] = get(at.a)
+			frame[at.c] = operand(frame, constants, at.a)
 		case opAssignOnce:
-			value := get(at.a)
+			value := operand(frame, constants, at.a)
 			if before := frame[at.c]; !isUndefined(before) && !equal(w, before, value) {
 				return nil, conflict(topdown.ConflictErr, "a rule or function has conflicting values")
 			}
@@ -322,7 +321,7 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 		case opReset:
 			frame[at.c] = undefined
 		case opMakeArray:
-			frame[at.c] = &Array{items: make([]any, 0, at.a)}
+			frame[at.c] = newArray(int(at.a))
 		case opMakeObject:
 			frame[at.c] = &Object{}
 		case opMakeSet:
@@ -334,23 +333,23 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 				m.answer.Early = set
 			}
 		case opEqual:
-			if !equal(w, get(at.a), get(at.b)) {
+			if !equal(w, operand(frame, constants, at.a), operand(frame, constants, at.b)) {
 				pc = int(at.fail)
 			}
 		case opNotEqual:
-			if equal(w, get(at.a), get(at.b)) {
+			if equal(w, operand(frame, constants, at.a), operand(frame, constants, at.b)) {
 				pc = int(at.fail)
 			}
 		case opIsArray:
-			if _, is := listOf(get(at.a)); !is {
+			if _, is := listOf(operand(frame, constants, at.a)); !is {
 				pc = int(at.fail)
 			}
 		case opIsObject:
-			if !isObject(get(at.a)) {
+			if !isObject(operand(frame, constants, at.a)) {
 				pc = int(at.fail)
 			}
 		case opIsSet:
-			if _, is := get(at.a).(*Set); !is {
+			if _, is := operand(frame, constants, at.a).(*Set); !is {
 				pc = int(at.fail)
 			}
 		case opIsDefined:
@@ -363,19 +362,19 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 			}
 		case opAppend:
 			list := frame[at.a].(*Array)
-			list.items = append(list.items, get(at.b))
+			list.items = append(list.items, operand(frame, constants, at.b))
 		case opInsert:
 			object, ok := frame[at.a].(*Object)
 			if !ok || object.sealed {
 				return nil, errShared
 			}
-			object.insert(w, get(at.b), get(at.c))
+			object.insert(w, operand(frame, constants, at.b), operand(frame, constants, at.c))
 		case opInsertOnce:
 			object, ok := frame[at.a].(*Object)
 			if !ok || object.sealed {
 				return nil, errShared
 			}
-			key, value := get(at.b), get(at.c)
+			key, value := operand(frame, constants, at.b), operand(frame, constants, at.c)
 			if before, there := object.get(w, key); !there {
 				object.insert(w, key, seal(value))
 			} else if !equal(w, before, value) {
@@ -393,14 +392,14 @@ func (m *machine) execute(fn *function, base, scanBase, withBase int) (any, erro
 				return nil, errShared
 			}
 			w.step()
-			set.add(w, get(at.b))
+			set.add(w, operand(frame, constants, at.b))
 			if set == m.answer.Early && m.ask.Enough > 0 && set.Len() >= m.ask.Enough {
 				return nil, ErrEnough
 			}
 		case opWith:
 			change := &program.upserts[at.a]
 			m.withs[withBase+int(change.slot)] = saved{frame[change.local], m.generation}
-			value, err := replaced(w, frame[change.local], change.path, get(change.value))
+			value, err := replaced(w, frame[change.local], change.path, operand(frame, constants, change.value))
 			if err != nil {
 				return nil, err
 			}
@@ -427,9 +426,13 @@ func conflict(code, message string) error { return &topdown.Error{Code: code, Me
 func seal(value any) any {
 	switch value := value.(type) {
 	case *Object:
-		value.sealed = true
+		if !value.sealed { // what evaluations share is
+			value.sealed = true
+		}
 	case *Set:
-		value.sealed = true
+		if !value.sealed {
+			value.sealed = true
+		}
 	}
 	return value
 }
@@ -442,39 +445,65 @@ func isObject(value any) bool {
 	return false
 }
 
-func (m *machine) call(one *call, function int32, get func(int32) any) (any, error) {
+func (m *machine) call(one *call, function int32, frame []any) (any, error) {
 	m.watch.step()
 	if one.memo {
 		if known := &m.memo[function]; known.generation == m.generation {
 			return known.value, nil
 		}
 	}
-	fn := m.program.functions[function]
-	first := [2]any{get(one.args[0]), get(one.args[1])}
+	fn, constants := m.program.functions[function], m.program.constants
+	first := [2]any{operand(frame, constants, one.args[0]), operand(frame, constants, one.args[1])}
 	var few [6]any
 	more := few[:0]
 	for _, arg := range one.args[2:] {
-		more = append(more, get(arg))
+		more = append(more, operand(frame, constants, arg))
 	}
+	var of arguments
+	// A `with` may have changed what is fixed.
+	keeps := fn.fixed && m.ask.Kept != nil && m.ask.Data == nil && m.generation == 1 && m.ask.Kept.wants(function)
+	if keeps {
+		if of, keeps = argumentsOf(more); keeps {
+			if value, known := m.ask.Kept.get(function, of); known {
+				return value, nil
+			}
+		}
+	}
+	faults := len(m.answer.Errors)
 	value, err := m.run(fn, first, more)
-	if one.memo && err == nil {
+	if err != nil {
+		return nil, err
+	}
+	if keeps && len(m.answer.Errors) == faults {
+		m.ask.Kept.put(&m.watch, function, of, value)
+	}
+	if one.memo {
 		m.memo[function] = remembered{m.generation, value}
 	}
-	return value, err
+	return value, nil
+}
+
+// operand is a local, or a constant.
+func operand(frame, constants []any, at int32) any {
+	if at >= 0 {
+		return frame[at]
+	}
+	return constants[^at]
 }
 
 // find is the function at a computed path.
-func (m *machine) find(one *call, get func(int32) any) (int32, bool) {
-	path := make([]string, len(one.path))
-	for i, at := range one.path {
-		step, text := get(at).(string)
+func (m *machine) find(one *call, frame []any) (int32, bool) {
+	at := &m.program.dynamic
+	for _, operandAt := range one.path {
+		step, text := operand(frame, m.program.constants, operandAt).(string)
 		if !text {
 			return 0, false
 		}
-		path[i] = step
+		if at = at.below[step]; at == nil {
+			return 0, false
+		}
 	}
-	function, known := m.program.dynamic[pathKey(path)]
-	return function, known && len(m.program.functions[function].params) == len(one.args)
+	return at.function, at.ends && len(m.program.functions[at.function].params) == len(one.args)
 }
 
 func (s *scan) begin(w *watch, source any) bool {

@@ -331,7 +331,7 @@ func TestWhatIsNotKnownHasNoProgram(t *testing.T) {
 		"there are 0 plans":             {Plans: &ir.Plans{}},
 		"the built-in x.y is not known": {Static: &ir.Static{BuiltinFuncs: []*ir.BuiltinFunc{{Name: "x.y", Decl: ast.Count.Decl}}}, Funcs: &ir.Funcs{}, Plans: plan().Plans},
 	} {
-		if _, err := lower(policy, compiler); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := lower(policy, compiler, nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -343,7 +343,7 @@ func TestWhatIsNotKnownHasNoProgram(t *testing.T) {
 	limited := ast.CapabilitiesForThisVersion()
 	limited.Builtins = limited.Builtins[:1]
 	narrow := ast.NewCompiler().WithCapabilities(limited)
-	if _, err := lower(&ir.Policy{Static: &ir.Static{BuiltinFuncs: []*ir.BuiltinFunc{{Name: "count", Decl: ast.Count.Decl}}}, Funcs: &ir.Funcs{}, Plans: plan().Plans}, narrow); err == nil {
+	if _, err := lower(&ir.Policy{Static: &ir.Static{BuiltinFuncs: []*ir.BuiltinFunc{{Name: "count", Decl: ast.Count.Decl}}}, Funcs: &ir.Funcs{}, Plans: plan().Plans}, narrow, nil); err == nil {
 		t.Error("a built-in that the compiler must not use is used")
 	}
 }

@@ -18,8 +18,9 @@ import (
 )
 
 // Compile plans a query over compiled modules. An error means that the planner,
-// or this package, does not know how: topdown evaluates it then.
-func Compile(compiler *ast.Compiler, query ast.Body) (program *Program, err error) {
+// or this package, does not know how: topdown evaluates it then. What depends on
+// fixed keys of the input alone is kept where a question has a Kept.
+func Compile(compiler *ast.Compiler, query ast.Body, fixed ...string) (program *Program, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			program, err = nil, fmt.Errorf("planning failed: %v", r)
@@ -37,7 +38,7 @@ func Compile(compiler *ast.Compiler, query ast.Body) (program *Program, err erro
 	if planned.policy == nil {
 		return nil, errors.New("the planner gave no plan")
 	}
-	return lower(planned.policy, compiler)
+	return lower(planned.policy, compiler, fixed)
 }
 
 // The planner is internal to OPA. A target plug-in gets its plan handed over;

@@ -31,6 +31,19 @@ func isUndefined(v any) bool {
 // Array is a list that an evaluation makes.
 type Array struct{ items []any }
 
+// newArray has room for so many items, with the list itself where they are few.
+func newArray(room int) *Array {
+	if room > 4 {
+		return &Array{items: make([]any, 0, room)}
+	}
+	out := &struct {
+		Array
+		few [4]any
+	}{}
+	out.items = out.few[:0:room]
+	return &out.Array
+}
+
 // listOf is the entries of a list of either kind.
 func listOf(v any) ([]any, bool) {
 	switch v := v.(type) {

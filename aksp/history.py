@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,19 @@ from typing import Final
 
 from aksp.compliance.changes import left_out
 from aksp.errors import InvalidInput
-from aksp.history_tables import RENEWALS, TRACKED, VERSION
+from aksp.history_tables import (
+    RENEWALS,
+    TRACKED,
+    VERSION,
+    WITH_LEFT_OUT,
+    WITH_VALUES,
+    columns,
+    finding_of,
+    findings_of,
+    left_out_of,
+    reach_of,
+    texts_of,
+)
 from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
 FOLDER: Final = "data"
@@ -69,6 +81,8 @@ class PastScan:
     judged: frozenset[str]
     #: What may have kept objects out of it that are there.
     left_out: frozenset[str]
+    #: What each of them selected, where it is known.
+    reach: Mapping[str, str]
 
 
 class History:
@@ -127,7 +141,7 @@ class History:
         with self._reading() as database:
             if database is None:
                 return {}
-            return _findings(database, subject)
+            return findings_of(database, subject.key, self._check(database))
 
     def scan(self, subject: ScanTarget, *, until: datetime | None = None, back: int = 0) -> PastScan | None:
         """The last scan of a subject that judged something, at a moment or before it; or ``back`` scans before that.
@@ -160,10 +174,10 @@ class History:
                     " the last scan alone",
                     hint="compare with a later scan; `aksp history` lists them",
                 )
-            found = _findings(database, subject)
+            found = findings_of(database, subject.key, version)
             undone = (
                 database.execute(
-                    "SELECT fingerprint, c.state, assignment, namespace, kind, name, container, path, message"
+                    f"SELECT fingerprint, c.state, {columns(version)}"  # noqa: S608
                     " FROM changes c JOIN scans s ON s.id = c.scan WHERE target = ? AND c.scan > ? ORDER BY c.scan DESC",
                     (subject.key, number),
                 )
@@ -174,7 +188,7 @@ class History:
                 if change[1] is None:
                     found.pop(change[0], None)
                 else:
-                    found[change[0]] = _finding(change)
+                    found[change[0]] = finding_of(change)
             return PastScan(
                 evaluated_at=datetime.fromisoformat(evaluated_at),
                 state=ComplianceState(state),
@@ -186,7 +200,8 @@ class History:
                         "SELECT name FROM assignments WHERE scan = ? AND percent IS NOT NULL", (number,)
                     )
                 ),
-                left_out=_left_out(database, number) if version == VERSION else frozenset(),
+                left_out=left_out_of(database, number) if version >= WITH_LEFT_OUT else frozenset(),
+                reach=reach_of(database, number) if version >= WITH_VALUES else {},
             )
 
     def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
@@ -207,16 +222,19 @@ class History:
                 ),
             )
             database.executemany(
-                "INSERT INTO assignments VALUES (?, ?, ?, ?)",
-                [(cursor.lastrowid, one.name, one.state.value, one.compliance_percent) for one in report.lines],
+                "INSERT INTO assignments VALUES (?, ?, ?, ?, ?)",
+                [
+                    (cursor.lastrowid, one.name, one.state.value, one.compliance_percent, one.reach)
+                    for one in report.lines
+                ],
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return
             self._keep_changes(database, subject, cursor.lastrowid, now)
             database.execute("DELETE FROM findings WHERE target = ?", (subject.key,))
             database.executemany(
-                "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((subject.key, one.fingerprint, one.state.value, *_texts(one)) for one in now.values()),
+                "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((subject.key, one.fingerprint, one.state.value, *texts_of(one)) for one in now.values()),
             )
 
     def _keep_changes(
@@ -229,15 +247,18 @@ class History:
         ).fetchone()
         if not earlier:
             return
-        before = _findings(database, subject)
+        before = findings_of(database, subject.key, VERSION)
         changed = [
             (before[key].state.value if key in before else None, before.get(key) or now[key])
             for key in before.keys() | now.keys()
-            if key not in before or key not in now or before[key].state is not now[key].state
+            if key not in before
+            or key not in now
+            or before[key].state is not now[key].state
+            or before[key].observed != now[key].observed
         ]
         database.executemany(
-            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, one.fingerprint, state, *_texts(one)) for state, one in changed),
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((number, one.fingerprint, state, *texts_of(one)) for state, one in changed),
         )
 
     def forget(self, before: datetime) -> int:
@@ -352,43 +373,3 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _findings(database: sqlite3.Connection, subject: ScanTarget) -> dict[str, StoredFinding]:
-    rows = database.execute(
-        "SELECT fingerprint, state, assignment, namespace, kind, name, container, path, message"
-        " FROM findings WHERE target = ?",
-        (subject.key,),
-    )
-    return {row[0]: _finding(row) for row in rows}
-
-
-def _left_out(database: sqlite3.Connection, scan: int) -> frozenset[str]:
-    (text,) = database.execute("SELECT left_out FROM scans WHERE id = ?", (scan,)).fetchone()
-    return frozenset(json.loads(text))
-
-
-def _texts(one: StoredFinding) -> Iterator[str]:
-    """What the tables keep of a finding beside its fingerprint and state."""
-    fields = (one.assignment, one.namespace, one.kind, one.name, one.container, one.path, one.message)
-    return map(_storable, fields)
-
-
-def _finding(row: Sequence[str]) -> StoredFinding:
-    fingerprint, state, assignment, namespace, kind, name, container, path, message = row
-    return StoredFinding(
-        fingerprint=fingerprint,
-        state=ComplianceState(state),
-        assignment=assignment,
-        namespace=namespace,
-        kind=kind,
-        name=name,
-        container=container,
-        path=path,
-        message=message,
-    )
-
-
-def _storable(text: str) -> str:
-    """Without lone surrogates, which JSON may bring and SQLite refuses."""
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

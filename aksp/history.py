@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,21 @@ from typing import Final
 
 from aksp.compliance.changes import left_out
 from aksp.errors import InvalidInput
-from aksp.history_tables import RENEWALS, TRACKED, VERSION
+from aksp.history_tables import (
+    RENEWALS,
+    TRACKED,
+    VERSION,
+    WITH_LEFT_OUT,
+    WITH_VALUES,
+    Row,
+    columns,
+    finding_of,
+    findings_of,
+    left_out_of,
+    reach_of,
+    row_of,
+    rows_of,
+)
 from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
 FOLDER: Final = "data"
@@ -21,10 +35,6 @@ FILE: Final = "history.sqlite3"
 
 #: SQLite's codes for a file that is none of its own, or has other tables.
 _DAMAGE: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH)
-
-
-#: A finding as the tables have it: fingerprint, state, assignment, namespace, kind, name, container, path, message.
-_Row = tuple[str, ...]
 
 
 class DamagedHistory(InvalidInput):
@@ -73,6 +83,8 @@ class PastScan:
     judged: frozenset[str]
     #: What may have kept objects out of it that are there.
     left_out: frozenset[str]
+    #: What each of them selected, where it is known.
+    reach: Mapping[str, str]
 
 
 class History:
@@ -131,7 +143,7 @@ class History:
         with self._reading() as database:
             if database is None:
                 return {}
-            return _findings(database, subject)
+            return findings_of(database, subject.key, self._check(database))
 
     def scan(self, subject: ScanTarget, *, until: datetime | None = None, back: int = 0) -> PastScan | None:
         """The last scan of a subject that judged something, at a moment or before it; or ``back`` scans before that.
@@ -164,10 +176,10 @@ class History:
                     " the last scan alone",
                     hint="compare with a later scan; `aksp history` lists them",
                 )
-            found = _findings(database, subject)
+            found = findings_of(database, subject.key, version)
             undone = (
                 database.execute(
-                    "SELECT fingerprint, c.state, assignment, namespace, kind, name, container, path, message"
+                    f"SELECT fingerprint, c.state, {columns(version)}"  # noqa: S608
                     " FROM changes c JOIN scans s ON s.id = c.scan WHERE target = ? AND c.scan > ? ORDER BY c.scan DESC",
                     (subject.key, number),
                 )
@@ -178,7 +190,7 @@ class History:
                 if change[1] is None:
                     found.pop(change[0], None)
                 else:
-                    found[change[0]] = _finding(change)
+                    found[change[0]] = finding_of(change)
             return PastScan(
                 evaluated_at=datetime.fromisoformat(evaluated_at),
                 state=ComplianceState(state),
@@ -190,12 +202,13 @@ class History:
                         "SELECT name FROM assignments WHERE scan = ? AND percent IS NOT NULL", (number,)
                     )
                 ),
-                left_out=_left_out(database, number) if version == VERSION else frozenset(),
+                left_out=left_out_of(database, number) if version >= WITH_LEFT_OUT else frozenset(),
+                reach=reach_of(database, number) if version >= WITH_VALUES else {},
             )
 
     def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
         """Add a scan; its findings take the place of those of the one before, unless it judged nothing."""
-        now = {one.fingerprint: _row(one) for one in findings}
+        now = {one.fingerprint: row_of(one) for one in findings}
         with self._writing() as database:
             cursor = database.execute(
                 "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked, left_out)"
@@ -211,12 +224,15 @@ class History:
                 ),
             )
             database.executemany(
-                "INSERT INTO assignments VALUES (?, ?, ?, ?)",
-                [(cursor.lastrowid, one.name, one.state.value, one.compliance_percent) for one in report.lines],
+                "INSERT INTO assignments VALUES (?, ?, ?, ?, ?)",
+                [
+                    (cursor.lastrowid, one.name, one.state.value, one.compliance_percent, one.reach)
+                    for one in report.lines
+                ],
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return
-            before = {row[0]: row for row in _rows(database, subject)}
+            before = {row[0]: row for row in rows_of(database, subject.key, VERSION)}
             self._keep_changes(database, subject, cursor.lastrowid, before, now)
             # Nearly all are as they were: to write them again would take as long as to judge.
             database.executemany(
@@ -224,7 +240,7 @@ class History:
                 [(subject.key, key) for key in before.keys() - now.keys()],
             )
             database.executemany(
-                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(subject.key, *row) for key, row in now.items() if before.get(key) != row],
             )
 
@@ -233,8 +249,8 @@ class History:
         database: sqlite3.Connection,
         subject: ScanTarget,
         number: int | None,
-        before: Mapping[str, _Row],
-        now: Mapping[str, _Row],
+        before: Mapping[str, Row],
+        now: Mapping[str, Row],
     ) -> None:
         """Keep what a scan changes, unless it is the first that judged something: there is none to go back to."""
         earlier = database.execute(
@@ -248,10 +264,10 @@ class History:
         changed = [
             (before[key][1] if key in before else None, before.get(key) or now[key])
             for key in before.keys() | now.keys()
-            if key not in before or key not in now or before[key][1] != now[key][1]
+            if key not in before or key not in now or before[key][1] != now[key][1] or before[key][-1] != now[key][-1]
         ]
         database.executemany(
-            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ((number, row[0], state, *row[2:]) for state, row in changed),
         )
 
@@ -367,46 +383,3 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _rows(database: sqlite3.Connection, subject: ScanTarget) -> Iterable[_Row]:
-    return database.execute(
-        "SELECT fingerprint, state, assignment, namespace, kind, name, container, path, message"
-        " FROM findings WHERE target = ?",
-        (subject.key,),
-    )
-
-
-def _findings(database: sqlite3.Connection, subject: ScanTarget) -> dict[str, StoredFinding]:
-    return {row[0]: _finding(row) for row in _rows(database, subject)}
-
-
-def _left_out(database: sqlite3.Connection, scan: int) -> frozenset[str]:
-    (text,) = database.execute("SELECT left_out FROM scans WHERE id = ?", (scan,)).fetchone()
-    return frozenset(json.loads(text))
-
-
-def _row(one: StoredFinding) -> _Row:
-    """What the tables keep of a finding."""
-    texts = (one.assignment, one.namespace, one.kind, one.name, one.container, one.path, one.message)
-    return one.fingerprint, one.state.value, *map(_storable, texts)
-
-
-def _finding(row: Sequence[str]) -> StoredFinding:
-    fingerprint, state, assignment, namespace, kind, name, container, path, message = row
-    return StoredFinding(
-        fingerprint=fingerprint,
-        state=ComplianceState(state),
-        assignment=assignment,
-        namespace=namespace,
-        kind=kind,
-        name=name,
-        container=container,
-        path=path,
-        message=message,
-    )
-
-
-def _storable(text: str) -> str:
-    """Without lone surrogates, which JSON may bring and SQLite refuses."""
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -1,13 +1,21 @@
-"""The tables of the history's file, and what brings those of earlier versions up to date."""
+"""The tables of the history's file and their rows, and what brings those of earlier versions up to date."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Iterable
 from typing import Final
 
+from aksp.model.compliance import ComplianceState, StoredFinding
+
 #: What user_version says; a file of a later version is left alone.
-VERSION: Final = 4
+VERSION: Final = 5
 #: Since which version the findings of earlier scans are known.
 TRACKED: Final = 3
+#: Since which version a scan has what may have kept objects out of it, and since which the values of findings.
+WITH_LEFT_OUT: Final = 4
+WITH_VALUES: Final = 5
 
 _SCHEMA: Final = """
 CREATE TABLE scans (
@@ -50,10 +58,76 @@ CREATE INDEX scans_by_target ON scans (target, id);
 # What may have kept objects out of a scan that are there, as a JSON list of texts.
 _LEFT_OUT: Final = "ALTER TABLE scans ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]'"
 
+# The values of findings, as a JSON list, and what each assignment selected; empty where they are not known.
+_VALUES: Final = """
+;ALTER TABLE findings ADD COLUMN observed TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE changes ADD COLUMN observed TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE assignments ADD COLUMN reach TEXT NOT NULL DEFAULT ''
+"""
+
+#: A finding as the tables have it: its fingerprint, its state, then its columns.
+Row = tuple[str, ...]
+
 #: By the version of the tables, 0 for none, what makes them those of now.
 RENEWALS: Final = {
-    0: _SCHEMA + _CHANGES + _LEFT_OUT,
-    1: _FROM_1 + _FROM_2 + _LEFT_OUT,
-    2: _FROM_2 + _LEFT_OUT,
-    3: _LEFT_OUT,
+    0: _SCHEMA + _CHANGES + _LEFT_OUT + _VALUES,
+    1: _FROM_1 + _FROM_2 + _LEFT_OUT + _VALUES,
+    2: _FROM_2 + _LEFT_OUT + _VALUES,
+    3: _LEFT_OUT + _VALUES,
+    4: _VALUES,
 }
+
+
+def columns(version: int) -> str:
+    """What tables of a version have of a finding beside its fingerprint and state; no values where there are none."""
+    values = "observed" if version >= WITH_VALUES else "'[]'"
+    return f"assignment, namespace, kind, name, container, path, message, {values}"
+
+
+def rows_of(database: sqlite3.Connection, target: str, version: int) -> Iterable[Row]:
+    return database.execute(
+        f"SELECT fingerprint, state, {columns(version)}"  # noqa: S608
+        " FROM findings WHERE target = ?",
+        (target,),
+    )
+
+
+def findings_of(database: sqlite3.Connection, target: str, version: int) -> dict[str, StoredFinding]:
+    return {row[0]: finding_of(row) for row in rows_of(database, target, version)}
+
+
+def left_out_of(database: sqlite3.Connection, scan: int) -> frozenset[str]:
+    (text,) = database.execute("SELECT left_out FROM scans WHERE id = ?", (scan,)).fetchone()
+    return frozenset(json.loads(text))
+
+
+def reach_of(database: sqlite3.Connection, scan: int) -> dict[str, str]:
+    return dict(database.execute("SELECT name, reach FROM assignments WHERE scan = ? AND reach != ''", (scan,)))
+
+
+def row_of(one: StoredFinding) -> Row:
+    """What the tables keep of a finding."""
+    values = json.dumps(one.observed)
+    texts = (one.assignment, one.namespace, one.kind, one.name, one.container, one.path, one.message, values)
+    return one.fingerprint, one.state.value, *map(_storable, texts)
+
+
+def finding_of(row: Row) -> StoredFinding:
+    fingerprint, state, assignment, namespace, kind, name, container, path, message, observed = row
+    return StoredFinding(
+        fingerprint=fingerprint,
+        state=ComplianceState(state),
+        assignment=assignment,
+        namespace=namespace,
+        kind=kind,
+        name=name,
+        container=container,
+        path=path,
+        message=message,
+        observed=tuple(map(str, json.loads(observed))),
+    )
+
+
+def _storable(text: str) -> str:
+    """Without lone surrogates, which JSON may bring and SQLite refuses."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

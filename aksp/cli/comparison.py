@@ -8,7 +8,17 @@ from functools import cached_property
 from pathlib import Path
 
 from aksp.cli.progress import Notes
-from aksp.compliance.changes import compare, hides, judged_by, left_out, new_results, order, remembered
+from aksp.compliance.changes import (
+    compare,
+    hides,
+    judged_by,
+    left_out,
+    narrowed,
+    new_results,
+    order,
+    reach_of,
+    remembered,
+)
 from aksp.errors import InvalidInput
 from aksp.history import DamagedHistory, History, ScanTarget
 from aksp.model.compliance import ComplianceState, KnownViolations, Report, StoredFinding
@@ -73,7 +83,12 @@ class Comparison:
     def new(self) -> list[StoredFinding]:
         """Violations that the baseline does not know."""
         bad = ComplianceState.NON_COMPLIANT
-        return [one for key, one in self.found.items() if one.state is bad and key not in self.baseline]
+        return [one for key, one in self.found.items() if one.state is bad and not one.known_by(self.baseline.get(key))]
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The fingerprints that the baseline knows, but for what is there with another value."""
+        return frozenset(self.baseline) - {one.fingerprint for one in self.new}
 
     def prepare(self, chosen: Sequence[str] = ()) -> None:
         """Read the baseline, before any work is done; ``chosen`` are options that leave assignments out. Raises InvalidInput."""
@@ -97,14 +112,14 @@ class Comparison:
         if self.options.fail_on_new and self.options.known and not self.nothing:
             report = replace(report, known=self._known())
         if self.options.only_new:
-            report = replace(report, results=new_results(report.results, self.baseline))
+            report = replace(report, results=new_results(report.results, self.known))
         return report
 
     def _known(self) -> KnownViolations:
         bad = sum(one.state is ComplianceState.NON_COMPLIANT for one in self.found.values())
         return KnownViolations(
             # What is left then is new, and numbered otherwise where several findings have one place.
-            fingerprints=frozenset() if self.options.only_new else frozenset(self.baseline),
+            fingerprints=frozenset() if self.options.only_new else self.known,
             new=len(self.new),
             known=bad - len(self.new),
             fails=self.options.fails,
@@ -135,6 +150,7 @@ class Comparison:
                 percent_before=before.compliance_percent,
                 judged=judged_by(report),
                 hidden=hides(before.left_out, left_out(report)),
+                narrowed=narrowed(before.reach, reach_of(report)),
             )
             self.notes.note(f"since {rfc3339(before.evaluated_at)}: {gist(changes)}")
         elif self.options.diff:
@@ -144,11 +160,12 @@ class Comparison:
 
     def _tell(self) -> None:
         assert self.report is not None  # begin comes first
-        known = sum(1 for key in self.baseline if key in self.found)
+        known = sum(1 for key in self.baseline if key in self.found and key in self.known)
         lines = {line.name for line in self.report.judged}
         # What was left out is not known to be gone.
         some = bool(self.report.target.filters)
-        gone = sum(not some or one.assignment in lines for one in self.baseline.values()) - known
+        absent = (one for key, one in self.baseline.items() if key not in self.found)
+        gone = sum(not some or one.assignment in lines for one in absent)
         doubt = ", which gaps may hide" if gone and hides(self.report.target.filters, left_out(self.report)) else ""
         self.notes.note(
             f"baseline {self.file}: {plural(len(self.new), 'new violation')}, {known} known, {gone} no longer found{doubt}"

@@ -12,7 +12,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ColorWhen
 from aksp.cli.outputs import on_stdout
 from aksp.cli.remembered import chosen, title
-from aksp.compliance.changes import compare, hides, judged_by, left_out, remembered, unlisted
+from aksp.compliance.changes import compare, hides, judged_by, left_out, narrowed, remembered, unlisted
 from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
 from aksp.model import times
@@ -80,6 +80,8 @@ def _of_reports(request: DiffRequest) -> Difference:
             percent_before=before.compliance_percent,
             judged=judged_by(after),
             hidden=hides(left_out(before), left_out(after)) or unlisted(after) > 0,
+            # A report has no more of what is selected.
+            narrowed=narrowed(*({line.name: line.scope for line in one.judged} for one in (before, after))),
         ),
     )
 
@@ -120,6 +122,7 @@ def _of_scans(request: DiffRequest) -> Difference:
             percent_before=before.compliance_percent,
             judged=after.judged,
             hidden=hides(before.left_out, after.left_out),
+            narrowed=narrowed(before.reach, after.reach),
         ),
     )
 
@@ -171,6 +174,13 @@ def _write(difference: Difference, request: DiffRequest) -> None:
             say(to_yaml(found).removesuffix("\n"), as_it_is)
         return
     out = io.StringIO()
+    if request.output == "html":
+        # jinja2 takes longer to import than all else.
+        from aksp.report.html.page import write_difference
+
+        write_difference(difference, out)
+        say(out.getvalue().removesuffix("\n"), as_it_is)
+        return
     if request.output == "markdown":
         write_blocks(blocks(difference), out)
     else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +29,8 @@ _ABOUT_RULES: Final = frozenset(
         "GatekeeperError",
     ]
 )
+#: Characters of the longest value that is kept as it is.
+_LONGEST_VALUE: Final = 200
 #: Gaps of which two that read alike may leave out different objects.
 _BY_CHANCE: Final = ("Interrupted:", "ListFailed:")
 
@@ -36,16 +41,30 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
     Of replicas that differ in state the first in Azure's precedence counts.
     """
     found: dict[str, StoredFinding] = {}
+    values: dict[str, set[str]] = {}
+    seen: set[tuple[str, int]] = set()
     for result, fingerprint in fingerprints(results):
         if result.state is ComplianceState.COMPLIANT:
             continue
+        # Replicas share what was found.
+        if (key := (fingerprint, id(result.finding))) not in seen:
+            seen.add(key)
+            values.setdefault(fingerprint, set()).add(_observed(result))
         known = found.get(fingerprint)
         if known is None:
             found[fingerprint] = _remembered(result, fingerprint, result.state)
         elif known.state is not result.state:
             state = roll_up((known.state, result.state)) or result.state
             found[fingerprint] = _remembered(result, fingerprint, state)
-    return found
+    return {key: replace(one, observed=tuple(sorted(values[key]))) for key, one in found.items()}
+
+
+def _observed(result: Result) -> str:
+    """The value that was found, as JSON without the name of the replica; a long one's digest."""
+    text = json.dumps(result.finding.observed, sort_keys=True)
+    if result.owner is not None:
+        text = text.replace(result.resource.name, result.owner.name)
+    return text if len(text) <= _LONGEST_VALUE else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> StoredFinding:
@@ -72,23 +91,30 @@ def compare(
     percent_before: float | None,
     judged: Collection[str],
     hidden: bool,
+    narrowed: Collection[str] = (),
 ) -> Changes:
     """Every finding whose state is another than before. ``judged`` are the assignments that have judged something now.
 
-    ``hidden`` says whether objects that were judged before may be left out now: see ``hides``.
+    ``hidden`` says whether objects that were judged before may be left out now: see ``hides``. ``narrowed`` are the
+    assignments that select otherwise than before, and may leave out what they judged.
     """
     faulty = {_place(one) for one in now.values() if one.state is ComplianceState.ERROR}
     changes = [
         FindingChange(finding=finding, before=before[key].state if key in before else None, after=finding.state)
         for key, finding in now.items()
-        if key not in before or before[key].state is not finding.state
+        if key not in before
+        or before[key].state is not finding.state
+        or (finding.state is ComplianceState.NON_COMPLIANT and not finding.known_by(before[key]))
     ]
     changes += [
         FindingChange(
             finding=finding,
             before=finding.state,
             after=None,
-            judged=not hidden and finding.assignment in judged and _place(finding) not in faulty,
+            judged=not hidden
+            and finding.assignment in judged
+            and finding.assignment not in narrowed
+            and _place(finding) not in faulty,
         )
         for key, finding in before.items()
         if key not in now
@@ -101,6 +127,16 @@ def compare(
 def judged_by(report: Report) -> frozenset[str]:
     """The assignments by which a report has judged something."""
     return frozenset(line.name for line in report.judged if line.compliance_percent is not None)
+
+
+def reach_of(report: Report) -> dict[str, str]:
+    """What each assignment of a report selects; without those of which it is not known."""
+    return {line.name: line.reach for line in report.judged if line.reach}
+
+
+def narrowed(before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+    """The assignments that select otherwise now, as far as both are known."""
+    return frozenset(name for name, reach in now.items() if before.get(name, reach) != reach)
 
 
 def left_out(report: Report) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -56,6 +57,12 @@ class Ready:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "waivers", Waivers(self.exemptions, self.selection.target))
+
+    @property
+    def reach(self) -> str:
+        """What tells what it selects from what another, or itself at another time, does."""
+        parts = self.selection, self.excluded_containers, self.excluded_images
+        return hashlib.sha256(repr(parts).encode(errors="backslashreplace")).hexdigest()[:16]
 
     @property
     def refuses(self) -> bool:

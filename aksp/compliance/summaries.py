@@ -76,6 +76,7 @@ def ready_summary(ready: Ready, count: StateCount, idle: str) -> AssignmentSumma
         message=idle if state is ComplianceState.NOT_STARTED else "",
         initiative=assignment.initiative,
         reference=assignment.reference,
+        reach=ready.reach,
     )
 
 

@@ -191,6 +191,8 @@ class AssignmentSummary:
     group_names: tuple[str, ...] = ()
     members: Sequence[AssignmentSummary] = ()
     groups: Sequence[GroupSummary] = ()
+    #: What tells two selections apart; empty where it is not known.
+    reach: str = ""
 
     @property
     def judged(self) -> Sequence[AssignmentSummary]:
@@ -330,7 +332,8 @@ class Snapshot:
 class StoredFinding:
     """A finding as baselines and the history keep it: replicas of one workload as one.
 
-    ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none.
+    ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none. ``observed`` are the
+    values, each as JSON or its digest, sorted; none where they are not known.
     """
 
     fingerprint: str
@@ -342,13 +345,18 @@ class StoredFinding:
     container: str
     path: str
     message: str
+    observed: tuple[str, ...] = ()
+
+    def known_by(self, before: StoredFinding | None) -> bool:
+        """Whether an earlier finding is this one, with no value that it did not have."""
+        return before is not None and (not before.observed or set(self.observed) <= set(before.observed))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindingChange:
     """A finding that came, went or changed its state; None where it was, or is, not found.
 
-    One that went is resolved where its assignment has ``judged`` something since; else nobody knows.
+    A violation with another value than before is one before and after, and new. One that went is resolved where its assignment has ``judged`` something since; else nobody knows.
     """
 
     finding: StoredFinding

@@ -67,7 +67,8 @@ def document(difference: Difference) -> dict[str, Any]:
 
 
 def _change(one: FindingChange) -> str:
-    if one.before is None:
+    # A violation before and after has another value.
+    if one.before is None or one.before is one.after:
         return "new"
     if one.after is None:
         return "resolved" if one.judged else "notJudged"
@@ -93,7 +94,11 @@ def blocks(difference: Difference) -> list[Block]:
     return [
         Paragraph(lines=tuple(lines)),
         changes(found, after.compliance_percent),
-        Paragraph(lines=((Span(f"{gist(found)[0].upper()}{gist(found)[1:]}.", Tone.STRONG),),)),
+        *(
+            [Paragraph(lines=((Span(f"{gist(found)[0].upper()}{gist(found)[1:]}.", Tone.STRONG),),))]
+            if found.findings
+            else []
+        ),
     ]
 
 

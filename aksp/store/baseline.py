@@ -28,7 +28,7 @@ def write_baseline(path: Path, report: Report, findings: Iterable[StoredFinding]
         "target": {"kind": report.target.kind.value, "name": report.target.name},
     }
     lines = [
-        json.dumps({field: getattr(one, field) for field in _FIELDS})
+        json.dumps({field: getattr(one, field) for field in _FIELDS} | {"observed": list(one.observed)})
         for one in findings
         if one.state is ComplianceState.NON_COMPLIANT
     ]
@@ -76,4 +76,12 @@ def _finding(entry: Any, where: str) -> StoredFinding:
     for field in _FIELDS:
         if not isinstance(entry.get(field, None if field == "fingerprint" else ""), str):
             raise InvalidInput(f"{field} is not a string", where=where)
-    return StoredFinding(state=ComplianceState.NON_COMPLIANT, **{field: entry.get(field, "") for field in _FIELDS})
+    # Baselines of earlier versions have no values: then any value is known.
+    observed = entry.get("observed", [])
+    if not isinstance(observed, list) or not all(isinstance(one, str) for one in observed):
+        raise InvalidInput("observed is not a list of strings", where=where)
+    return StoredFinding(
+        state=ComplianceState.NON_COMPLIANT,
+        observed=tuple(observed),
+        **{field: entry.get(field, "") for field in _FIELDS},
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import html5lib
 import pytest
 import yaml
 
@@ -80,7 +82,9 @@ def test_two_reports_are_compared_as_the_scans_were(assigned: Aksp) -> None:
         assigned.done("diff", "one.json", "two.json", "-o", "json").json,
     )
     assert by_history["changes"] == by_files["changes"] != []
-    assert assigned.done("diff", "one.json", "one.json").out.rstrip().endswith("No change.")
+    unchanged = assigned.done("diff", "one.json", "one.json").out
+    # It is said once.
+    assert "No finding has changed since" in unchanged and "o change" not in unchanged
     # The other way round what was new is resolved, and that is told.
     back = assigned("diff", "two.json", "one.json", "-o", "json")
     assert {one["change"] for one in back.json["changes"]} == {"new", "resolved"}
@@ -240,3 +244,56 @@ def test_what_a_report_of_new_violations_does_not_list_is_not_resolved(in_files:
     run = in_files.done("diff", "one.json", "two.json", "-o", "json")
     assert [one[0] for one in changes(run)] == ["notJudged", "notJudged", "new"]
     assert "two.json does not list all that does not comply" in run.err
+
+
+def test_a_violation_with_another_value_is_new(assigned: Aksp) -> None:
+    scan(assigned, pod("a", image="docker.io/x"), pod("b", image="docker.io/x"), out="one.json")
+    assigned("compliance", "-f", "pods.json", "--write-baseline")
+    scan(assigned, pod("a", image="docker.io/y"), pod("b", image="docker.io/x"), out="two.json")
+    run = assigned("diff", "--fail-on-new", "-o", "json")
+    (one,) = run.json["changes"]
+    assert (one["change"], one["name"], one["before"], one["after"]) == ("new", "a", "NonCompliant", "NonCompliant")
+    assert run.code == 1 and run.json["counts"]["new"] == 1
+    assert assigned.done("diff", "one.json", "two.json", "-o", "json").json["changes"] == run.json["changes"]
+    assert "new value" in assigned.done("diff").out
+    against = assigned("compliance", "-f", "pods.json", "--fail-on-new", "-o", "sarif")
+    states = [one["baselineState"] for one in against.json["runs"][0]["results"]]
+    assert against.code == 1 and sorted(states) == ["new", "unchanged"]
+    assert "1 new violation, 1 known, 0 no longer found" in against.err
+    # A baseline from before values were kept knows any.
+    baseline = json.loads((assigned.workspace / "baseline.json").read_text())
+    for entry in baseline["findings"]:
+        del entry["observed"]
+    assigned.put("old.json", baseline)
+    assert assigned("compliance", "-f", "pods.json", "--baseline", "old.json", "--fail-on-new").code == 0
+
+
+def test_what_an_assignment_selects_no_more_is_not_resolved(assigned: Aksp) -> None:
+    scan(
+        assigned,
+        pod("a", privileged=True),
+        pod("b", privileged=True) | {"metadata": {"name": "b", "namespace": "shop"}},
+    )
+    assigned.done("assign", "no-privileged", "--exclude-namespace", "shop", "--replace")
+    scan(
+        assigned,
+        pod("a", privileged=True),
+        pod("b", privileged=True) | {"metadata": {"name": "b", "namespace": "shop"}},
+    )
+    run = assigned.done("diff", "-o", "json")
+    assert changes(run) == [("notJudged", "b", "no-privileged")]
+    assert "not judged any more, was not compliant" in " ".join(assigned.done("diff").out.split())
+    # The same selection once more: what goes now is resolved.
+    scan(assigned, pod("a"), pod("b", privileged=True) | {"metadata": {"name": "b", "namespace": "shop"}})
+    assert changes(assigned.done("diff", "-o", "json")) == [("resolved", "a", "no-privileged")]
+
+
+def test_a_page_of_what_changed_has_all_changes_and_no_markup_of_names(assigned: Aksp) -> None:
+    scan(assigned, pod("a"))
+    scan(assigned, pod("<b>a</b>", privileged=True))
+    page = assigned.done("diff", "-o", "html").out
+    assert "&lt;b&gt;a&lt;/b&gt;" in page and "<b>a</b>" not in page
+    assert "securityContext.privileged is true" in page and "1 new violation" in page
+    html5lib.HTMLParser(strict=True).parse(page)
+    scan(assigned, pod("<b>a</b>", privileged=True))
+    assert "No finding has changed since" in assigned.done("diff", "-o", "html").out

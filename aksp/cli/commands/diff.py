@@ -23,6 +23,7 @@ class DiffFormat(StrEnum):
 
     TABLE = "table"
     MARKDOWN = "markdown"
+    HTML = "html"
     JSON = "json"
     YAML = "yaml"
 

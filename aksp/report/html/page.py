@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, TargetKind
 from aksp.model.times import rfc3339
+from aksp.report.difference import Difference, blocks
 from aksp.report.figures import one_decimal, plural, total
 from aksp.report.html import timeline
 from aksp.report.html.rows import Rows
 from aksp.report.interface import GroupBy, Show, Style
 from aksp.report.table import changes, summary
-from aksp.report.table.blocks import Grid
+from aksp.report.table.blocks import Block, Grid, Paragraph
 from aksp.report.table.layout import text_of
 from aksp.report.text import safe
 
@@ -168,10 +169,30 @@ def _bar(counts: Mapping[ComplianceState, int], noun: str) -> dict[str, Any]:
 
 def _changes(report: Report) -> Grid | str | None:
     """What changed since the scan before: a grid, or a sentence."""
-    if report.changes is None:
-        return None
-    block = changes.changes(report.changes, report.compliance_percent)
+    return None if report.changes is None else _grid_of(changes.changes(report.changes, report.compliance_percent))
+
+
+def _grid_of(block: Block) -> Grid | str:
+    """A grid as it is; of anything else its first sentence."""
     return block if isinstance(block, Grid) else text_of(block.lines[0])
+
+
+def write_difference(difference: Difference, out: TextIO) -> None:
+    """Write what changed between two points in time, as a page of its own."""
+    moments, changed, *closing = blocks(difference)
+    assert isinstance(moments, Paragraph)
+    title, *lines = moments.lines
+    sheet = _asset("css", STYLES)
+    page = _template("difference").render(
+        policy=_policy(sheet, ""),
+        sheet=_markup(sheet),
+        target=text_of(title),
+        state=difference.after.state.value,
+        lines=lines,
+        gist=[one for block in closing if isinstance(block, Paragraph) for one in block.lines[0]],
+        changes=_grid_of(changed),
+    )
+    out.write(page)
 
 
 def _policy(sheet: str, script: str) -> str:
@@ -209,8 +230,8 @@ def _markup(text: str) -> Any:
 
 
 @functools.cache
-def _template() -> Template:
+def _template(name: str = "page") -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files(__package__).joinpath("page.html.j2").read_text("utf-8"))
+    return environment.from_string(files(__package__).joinpath(f"{name}.html.j2").read_text("utf-8"))

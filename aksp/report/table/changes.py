@@ -67,6 +67,8 @@ def _word(change: FindingChange) -> Cell:
         word, tone = f"not judged any more, was {change.before.words}", Tone.FAULT
     elif change.after is None:
         word, tone = _GONE.get(change.before, (f"gone: {change.before}", Tone.MUTED))
+    elif change.before is change.after:
+        word, tone = "new value", Tone.BAD
     elif change.before is ComplianceState.EXEMPT and change.after is ComplianceState.NON_COMPLIANT:
         word, tone = "no longer exempt", Tone.BAD
     elif change.after is ComplianceState.EXEMPT:

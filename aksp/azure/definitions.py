@@ -27,7 +27,8 @@ _NOT_DONE: Final = {
     "constraint": "its constraint lies at a URL, which is not fetched",
     "constraintTemplate": "its template lies at a URL, which is not fetched",
     "constraintInfo": "its constraint is written by itself, which is not read here",
-    "policy": "its Rego is that of the preview, which lies at a URL and is not fetched",
+    "policy": "its Rego is that of the preview, which lies at a URL and is not fetched: put it, with its Rego beside it, into"
+    " a folder of the workspace's definitions",
 }
 
 

@@ -101,14 +101,20 @@ def is_preview(document: Any) -> bool:
     return isinstance(mode, str) and mode.lower() == MODE.lower()
 
 
+def address(document: Mapping[str, Any], origin: str) -> str:
+    """The URL of its Rego, as it is written. Raises InvalidPolicy."""
+    written = _details(document, origin).get("policy")
+    if not isinstance(written, str) or not written:
+        raise InvalidPolicy("properties.policyRule.then.details.policy is missing", where=origin)
+    return written
+
+
 def rego_beside(document: Mapping[str, Any], folder: Path, origin: str) -> Path:
     """Where its Rego lies: in a folder, under the name or the path that ``details.policy`` ends with.
 
     Raises InvalidPolicy where it does not lie there.
     """
-    written = _details(document, origin).get("policy")
-    if not isinstance(written, str) or not written:
-        raise InvalidPolicy("properties.policyRule.then.details.policy is missing", where=origin)
+    written = address(document, origin)
     parts = [part for part in unquote(urlsplit(written).path).split("/") if part not in ("", ".", "..")]
     for at in range(len(parts) - 1, -1, -1):
         path = folder.joinpath(*parts[at:])

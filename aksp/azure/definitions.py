@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Final
 
 from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.azure.kept import KEPT, KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
 from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
-from aksp.catalog import document, initiatives
+from aksp.catalog import document, initiatives, preview
 from aksp.catalog.interface import Catalogs, names_of
 from aksp.catalog.template import template_from_base64
 from aksp.compliance.members import last_segment
@@ -27,7 +28,6 @@ _NOT_DONE: Final = {
     "constraint": "its constraint lies at a URL, which is not fetched",
     "constraintTemplate": "its template lies at a URL, which is not fetched",
     "constraintInfo": "its constraint is written by itself, which is not read here",
-    "policy": "its Rego is that of the preview, which lies at a URL and is not fetched",
 }
 
 
@@ -101,8 +101,10 @@ class DefinitionsRead:
         mode = one.properties.get("mode", "Indexed")
         if not isinstance(mode, str):
             raise InvalidPolicy("properties.mode is no text", where=one.where)
-        if mode.lower() == "microsoft.containerservice.data":
-            raise NotImported(_NOT_DONE["policy"])
+        if preview.is_preview({"properties": one.properties}):
+            if self._stands_for(one):
+                return
+            one, mode = self._of_preview(one), document.MODE
         if mode.lower() != document.MODE.lower():
             raise NotForKubernetes(mode)
         if self._stands_for(one):
@@ -133,6 +135,18 @@ class DefinitionsRead:
         except InvalidPolicy as error:
             raise NotImported(str(error)) from error
         self._keep(one, slug, read, written)
+
+    def _of_preview(self, one: AzureDocument) -> AzureDocument:
+        """A definition of the preview as one of today. Raises NotImported."""
+        written = {"name": one.name, "properties": one.properties}
+        try:
+            rego = self._urls.text(preview.address(written, one.where))
+            made = preview.converted(written, rego, one.where)
+        except NoTemplate as error:
+            raise NotImported(str(error)) from error
+        except InvalidPolicy as error:
+            raise NotImported(error.what) from error
+        return replace(one, properties=made["properties"])
 
     def _content(self, info: document.Reader, written: dict[str, Any]) -> str:
         """The template in Base64, which the document has in it when this returns. Raises NotImported."""

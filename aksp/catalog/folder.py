@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from aksp.catalog import preview
 from aksp.catalog.common import BUNDLED, joined, joined_initiative
 from aksp.catalog.document import Reader, definition_from
 from aksp.catalog.initiatives import initiative_from
@@ -199,7 +200,11 @@ def is_bundled(definition: Definition | Initiative) -> bool:
 
 def as_json(path: Path) -> Any:
     """A definition's document, whole, for ``aksp definitions show -o json``. Raises InvalidPolicy."""
-    return joined(_decoded(path), str(path))
+    document = joined(_decoded(path), str(path))
+    if preview.is_preview(document):
+        origin = str(path)
+        return preview.converted(document, _text(preview.rego_beside(document, path.parent, origin)), origin)
+    return document
 
 
 def initiative_as_json(path: Path) -> Any:

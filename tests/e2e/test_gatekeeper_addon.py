@@ -229,6 +229,7 @@ def test_it_may_write_no_other_objects_of_gatekeeper(addon: AddOn, gatekeeper: W
         with pytest.raises(ApiError) as raised:
             client.request("DELETE", path)
         assert raised.value.status == 403, path
+    client.close()
 
 
 def test_while_gatekeeper_is_down_what_it_has_not_taken_up_is_told_and_nothing_is_lost(

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from aksp.azure.definitions import NotImported
 from aksp.azure.documents import AzureDocument, without_nulls
+from aksp.azure.expressions import UNKNOWN_SCOPE
 from aksp.azure.kept import KeptOfAzure, split
 from aksp.errors import InvalidInput
 from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption, SelectorKind
@@ -135,7 +136,8 @@ def _with_metadata(spec: dict[str, Any], one: AzureDocument, about: str, others:
     """Keep in the metadata what has no field of its own."""
     metadata = spec.get("metadata", {})
     if isinstance(metadata, Mapping):
-        kept = KeptOfAzure(name=one.name, scope=one.scope, refersTo=about, beside=one.beside, fields=others)
+        known = "" if about.startswith(UNKNOWN_SCOPE) else about
+        kept = KeptOfAzure(name=one.name, scope=one.scope, refersTo=known, beside=one.beside, fields=others)
         spec["metadata"] = kept.in_metadata(metadata)
 
 

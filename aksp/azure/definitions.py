@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aksp.azure.documents import AzureDocument, without_nulls
+from aksp.azure.expressions import UNKNOWN_SCOPE
 from aksp.azure.kept import KEPT, KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
 from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
@@ -187,7 +188,7 @@ class DefinitionsRead:
                 raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a blank or a slash")
             try:
                 member["policyDefinitionId"] = self.resolved(wanted)
-                if not of_azure(wanted):
+                if not of_azure(wanted) and not wanted.startswith(UNKNOWN_SCOPE):
                     named[f"/policyDefinitions/{at}/policyDefinitionId"] = wanted
                 had += 1
             except NotForKubernetes:

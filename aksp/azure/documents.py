@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.azure.expressions import Expressions, NotKnown
+from aksp.azure.terraform import is_terraform, not_yet, resources
 from aksp.errors import InvalidInput
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
@@ -137,7 +138,15 @@ class _Walk:
             return
         if not isinstance(value, Mapping):
             raise InvalidInput("is no object, expected a policy document of Azure's", where=self._at(path))
-        if _is_template(value):
+        if is_terraform(value):
+            for place, one in resources(value, path, self._file):
+                missing = not_yet(one) if "planned_values" in value else None
+                if missing is None:
+                    self.walk(one, place, None, depth + 1)
+                else:
+                    kind = AzureKind(one["type"].rpartition("/")[2])
+                    self._lost(kind, one, place, f"its {missing} is known only once the plan is applied")
+        elif _is_template(value):
             self._template(value, path, Expressions(value), depth)
         elif isinstance(value.get("value"), list) and "properties" not in value:
             if value.get("nextLink"):
@@ -154,14 +163,19 @@ class _Walk:
         else:
             self.walk(resources, f"{path}.resources", expressions, depth + 1)
 
+    def _nested(self, deployment: Mapping[str, Any], path: str, outer: Expressions, depth: int) -> None:
+        """A deployment within one. Bicep's modules have values of their own; else those of the outer one hold."""
+        template, options = deployment["template"], deployment.get("expressionEvaluationOptions")
+        own = isinstance(options, Mapping) and str(options.get("scope")).lower() == "inner"
+        given = outer.passed(deployment.get("parameters"), f"{path}.parameters")
+        self._template(template, f"{path}.template", Expressions(template, given) if own else outer, depth)
+
     def _resource(self, value: Mapping[str, Any], path: str, template: Expressions | None, depth: int) -> None:
         kind = _kind_of(value)
         inner = value.get("properties")
         if kind is None:
             if isinstance(inner, Mapping) and _is_template(inner.get("template")):
-                # A deployment within one: what it passes on as parameters is not followed.
-                nested = inner["template"]
-                self._template(nested, f"{path}.properties.template", Expressions({}), depth + 1)
+                self._nested(inner, f"{path}.properties", template or Expressions({}), depth + 1)
                 return
             if isinstance(found := value.get("type"), str) and found:
                 self._into.others[found] = self._into.others.get(found, 0) + 1

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: What is written unless another format is asked for.
 DEFAULT: Final = "table"
-_OTHERS = sorted(found.name for found in iter_modules(formats.__path__) if found.name != DEFAULT)
+#: A module is called as its format, with _ for -.
+_OTHERS = sorted(found.name.replace("_", "-") for found in iter_modules(formats.__path__) if found.name != DEFAULT)
 
 
 class _Formats(Mapping[str, "Format"]):
@@ -23,7 +24,7 @@ class _Formats(Mapping[str, "Format"]):
     def __getitem__(self, name: str) -> Format:
         if name not in (DEFAULT, *_OTHERS):
             raise KeyError(name)
-        found: Format = import_module(f"{formats.__name__}.{name}").FORMAT
+        found: Format = import_module(f"{formats.__name__}.{name.replace('-', '_')}").FORMAT
         return found
 
     def __iter__(self) -> Iterator[str]:

@@ -165,6 +165,77 @@ def symbolic(found: Sequence[Resource]) -> Any:
     }
 
 
+#: The attributes of azurerm that are JSON as text, and those that are called otherwise than at ARM.
+_TEXTS = ("metadata", "parameters", "policyRule")
+_AZURERM = {
+    "policyDefinitions": "policy_definition_reference", "policyDefinitionReferenceId": "reference_id",
+    "definitionVersion": "version", "nonComplianceMessages": "non_compliance_message",
+}  # fmt: skip
+_AZURERM_TYPES = {
+    "policyDefinitions": "policy_definition", "policySetDefinitions": "policy_set_definition",
+    "policyAssignments": "{}_policy_assignment", "policyExemptions": "{}_policy_exemption",
+}  # fmt: skip
+
+
+def _snake(key: str) -> str:
+    return "".join(f"_{one.lower()}" if one.isupper() else one for one in key)
+
+
+def _attributes(body: Resource, member: bool = False) -> Resource:
+    made: Resource = {"description": "", "display_name": None, "timeouts": None}
+    for key, value in body.items():
+        called = "parameter_values" if member and key == "parameters" else _AZURERM.get(key, _snake(key))
+        if key in _TEXTS:
+            made[called] = json.dumps(value)
+        elif key == "nonComplianceMessages":
+            made[called] = [
+                {
+                    "content": one["message"],
+                    "policy_definition_reference_id": one.get("policyDefinitionReferenceId", ""),
+                }
+                for one in value
+            ]
+        elif isinstance(value, list):
+            made[called] = [_attributes(one, True) if isinstance(one, dict) else one for one in value]
+        else:
+            made[called] = value
+    return made
+
+
+def terraform(found: Sequence[Resource]) -> Any:
+    """A state as ``terraform show -json`` prints it, with what azurerm has no attribute for left out."""
+    made = []
+    for one in found:
+        kind = one["type"].rpartition("/")[2]
+        body = {key: value for key, value in one["properties"].items() if key != "scope"}
+        values = _attributes(body)
+        if kind == "policyAssignments":
+            values["enforce"] = values.pop("enforcement_mode", None) != "DoNotEnforce"
+            values["version"] = values.pop("version", None)
+        scope = one["id"].rpartition("/providers/Microsoft.Authorization/")[0]
+        at = (
+            "resource"
+            if "managedClusters" in scope
+            else "resource_group"
+            if "resourceGroups" in scope
+            else "subscription"
+        )
+        if kind in ("policyAssignments", "policyExemptions"):
+            values[f"{at}_id"] = scope
+        values |= {"id": one["id"], "name": one["name"]}
+        type_ = f"azurerm_{_AZURERM_TYPES[kind].format(at)}"
+        made.append({"address": f"{type_}.x", "mode": "managed", "type": type_, "values": values})
+    data = {"mode": "data", "type": "azurerm_policy_definition", "values": {"name": "built-in"}}
+    other = {"mode": "managed", "type": "azurerm_resource_group", "values": {"name": "rg"}}
+    return {
+        "format_version": "1.0", "terraform_version": "1.9.0",
+        "values": {"root_module": {
+            "resources": [data, other, *made[:2]],
+            "child_modules": [{"address": "module.m", "resources": made[2:]}],
+        }},
+    }  # fmt: skip
+
+
 def _escaped(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _escaped(one) for key, one in value.items()}
@@ -175,6 +246,7 @@ def _escaped(value: Any) -> Any:
 
 WRAPPINGS: dict[str, Callable[[Sequence[Resource]], Any]] = {
     "array": list, "rest": rest, "flattened": flattened, "template": template, "symbolic": symbolic,
+    "terraform": terraform,
 }  # fmt: skip
 
 

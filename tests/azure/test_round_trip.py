@@ -52,10 +52,8 @@ def plain(one: Resource) -> Resource:
     phases=set(Phase) - {Phase.shrink, Phase.explain},
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(estates(), st.sampled_from(sorted(WRAPPINGS)), st.sampled_from(sorted(MAPS)))
+@given(estates(), st.sampled_from(["array", "rest", "flattened"]), st.sampled_from(sorted(MAPS)))
 def test_import_export_import_is_the_identity(estate: list[Resource], wrapping: str, mapped: str) -> None:
-    if wrapping in ("template", "symbolic"):
-        wrapping = "flattened"  # in templates some texts are expressions
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "azure.json").write_text(json.dumps(WRAPPINGS[wrapping](estate)), encoding="utf-8")

@@ -249,3 +249,87 @@ def test_the_order_of_documents_does_not_matter(aksp: Aksp) -> None:
     imported(aksp, estate(), *MAPPED, into="one")
     imported(aksp, copy.deepcopy(estate())[::-1], *MAPPED, into="other")
     assert files(aksp.folder / "one") == files(aksp.folder / "other")
+
+
+def test_a_template_of_bicep_has_ids_parameters_and_files_as_its_compiler_writes_them(aksp: Aksp) -> None:
+    body = template([definition()])["resources"][0]["properties"]
+    module = {
+        "$schema": "https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#",
+        "languageVersion": "2.0",
+        "parameters": {"name": {"type": "string"}, "mode": {"type": "string", "defaultValue": "Default"}},
+        "variables": {"$fxv#0": {"properties": body}, "labels": {"team": "team"}},
+        "resources": {
+            "def": {
+                "type": "Microsoft.Authorization/policyDefinitions", "apiVersion": "2023-04-01", "name": "Require-Team",
+                "properties": "[variables('$fxv#0').properties]",
+            },
+            "own": {
+                "type": "Microsoft.Authorization/policyAssignments", "apiVersion": "2023-04-01", "name": "[parameters('name')]",
+                "properties": {
+                    "policyDefinitionId": "[subscriptionResourceId('Microsoft.Authorization/policyDefinitions', 'Require-Team')]",
+                    "enforcementMode": "[parameters('mode')]",
+                    "parameters": {"label": {"value": "[variables('labels').team]"}},
+                },
+                "dependsOn": ["def"],
+            },
+            "built": {
+                "type": "Microsoft.Authorization/policyAssignments", "name": "built-in",
+                "properties": {
+                    "policyDefinitionId":
+                        f"[tenantResourceId('Microsoft.Authorization/policyDefinitions', '{NO_PRIVILEGE.rpartition('/')[2]}')]",
+                },
+            },
+        },
+    }  # fmt: skip
+    outer = {
+        **module, "parameters": {"prefix": {"type": "string", "defaultValue": "Shop"}}, "variables": {},
+        "resources": [{
+            "type": "Microsoft.Resources/deployments", "name": "policies",
+            "properties": {
+                "expressionEvaluationOptions": {"scope": "inner"}, "template": module,
+                "parameters": {"name": {"value": "[parameters('prefix')]"}},
+            },
+        }],
+    }  # fmt: skip
+    run = imported(aksp, outer, "--cluster", "prod")
+
+    assert run.code == 0, run.err
+    assert document(aksp, "assignments/shop.yaml")["spec"]["policyDefinitionId"] == "require-team"
+    assert document(aksp, "assignments/shop.yaml")["spec"]["parameters"] == {"label": {"value": "team"}}
+    assert document(aksp, "assignments/built-in.yaml")["spec"]["policyDefinitionId"] == NO_PRIVILEGE.rpartition("/")[2]
+    # Where the template is deployed to is not known, and so neither is the id of its definition.
+    run = aksp("export", "azure")
+    assert run.code == 4 and "shop: not exported: its definition needs a scope" in run.err
+    assert [one["name"] for one in run.json["value"]] == ["Require-Team", "built-in"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["[variables('x')]", "[variables('y').z]", "[parameters('none')]", "[resourceId('Microsoft.Authorization/policyDefinitions', uniqueString('x'))]"],
+)  # fmt: skip
+def test_an_expression_without_a_value_is_named(aksp: Aksp, expression: str) -> None:
+    made = template([assignment()])
+    made["variables"] = {"x": "[variables('x')]", "y": {}}
+    made["resources"][0]["properties"]["policyDefinitionId"] = expression
+    run = imported(aksp, made, *MAPPED)
+    assert run.code == 4 and f"$.resources[0].properties.policyDefinitionId is {expression}" in run.err
+
+
+def test_a_plan_of_terraform_names_what_is_known_only_once_it_is_applied(aksp: Aksp) -> None:
+    state = WRAPPINGS["terraform"]([assignment(), assignment("later")])
+    plan = {"format_version": "1.2", "planned_values": state["values"], "resource_changes": []}
+    for at, one in enumerate(plan["planned_values"]["root_module"]["resources"][2:]):
+        del one["values"]["id"]
+        if at:
+            del one["values"]["policy_definition_id"]
+    run = imported(aksp, plan, *MAPPED)
+    assert run.code == 4, run.err
+    assert list(files(aksp.workspace)) == ["assignments/shop-privileged.yaml"]
+
+
+def test_texts_of_terraform_that_are_no_json_are_told_with_their_place(aksp: Aksp) -> None:
+    state = WRAPPINGS["terraform"]([assignment()])
+    state["values"]["root_module"]["resources"][2]["values"]["parameters"] = "{"
+    run = imported(aksp, state, *MAPPED)
+    assert run.code == 2
+    assert "azure.json: $.values.root_module.resources[2].values.parameters: is no JSON" in run.err

@@ -49,7 +49,7 @@ def test_a_format_is_called_as_its_module(name: str) -> None:
 
 
 def test_each_module_of_formats_is_a_format_and_the_default_comes_first() -> None:
-    assert _files(formats) == set(FORMATS)
+    assert {name.replace("_", "-") for name in _files(formats)} == set(FORMATS)
     assert next(iter(FORMATS)) == DEFAULT
     assert "nonsense" not in FORMATS
 

@@ -221,7 +221,8 @@ class Tally:
         for container, state in zip(document.containers, states, strict=True):
             if state is _COMPLIANT:
                 self._comply(ready, document, Finding(message="", container=container))
-        if not document.containers and verdict is None:
+        # Also where all containers are excluded: the resource counts.
+        if verdict is None and all(state is None for state in states):
             self._comply(ready, document, _NOTHING)
 
     def _comply(self, ready: Ready, document: Document, finding: Finding) -> None:

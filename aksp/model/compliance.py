@@ -424,3 +424,8 @@ class Report:
     def lines(self) -> Sequence[AssignmentSummary]:
         """All lines: the assignments, each followed by its members."""
         return [line for assignment in self.assignments for line in (assignment, *assignment.members)]
+
+    @property
+    def group_names(self) -> Mapping[str, Sequence[str]]:
+        """The groups that members are in, by the names of their lines."""
+        return {line.name: line.group_names for line in self.judged if line.group_names}

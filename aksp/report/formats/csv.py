@@ -14,8 +14,10 @@ from aksp.report.interface import Format, Style
 from aksp.report.pipeline.unique_findings import other_gaps
 from aksp.report.text import safe
 
-#: The fields of a result in JSON, flattened.
-COLUMNS = tuple(field.name for field in NAMED)
+#: The groups of the member that a result is of. In JSON they stand with the member.
+GROUPS = "groupNames"
+#: The fields of a result in JSON, flattened, and what only a line of its own needs. A new column comes last.
+COLUMNS = (*(field.name for field in NAMED), GROUPS)
 
 # What makes a spreadsheet read a cell as a formula (OWASP: "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -30,8 +32,10 @@ def render_csv(report: Report, out: TextIO, style: Style) -> None:
     """
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
+    groups = report.group_names
     for result in wire.shown(report, style.show):
-        writer.writerow([_cell(field.read(result)) for field in NAMED])
+        cells = [field.read(result) for field in NAMED]
+        writer.writerow(map(_cell, [*cells, groups.get(result.assignment.name)]))
     for row in _unjudged(report):
         writer.writerow([_cell(row.get(column)) for column in COLUMNS])
 
@@ -41,7 +45,7 @@ def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
     for line in report.judged:
         if line.state is ComplianceState.NOT_STARTED:
             named = {"assignment": line.assignment, "definition": line.definition, "effect": line.effect}
-            member = {"initiative": line.initiative, "referenceId": line.reference}
+            member = {"initiative": line.initiative, "referenceId": line.reference, GROUPS: line.group_names or None}
             yield {**named, **member, "state": line.state.value, "message": line.message}
     for gap in other_gaps(report):
         about = {field.name: field.read(gap) for field in OBJECTS["resource"]}

@@ -10,7 +10,7 @@ One object per namespace, and one for what has no namespace and for the gaps; mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
@@ -189,6 +189,7 @@ def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _
     for line in report.judged:
         if line.state is ComplianceState.NOT_STARTED:
             yield "", _entry(_idle(line, moment), ())
+    groups = report.group_names
     shared: dict[tuple[SharedResult, SourceLocation | None], tuple[dict[str, Any], int]] = {}
     last: Resource | None = None
     reference: tuple[dict[str, str], ...] = ()
@@ -199,7 +200,7 @@ def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _
         if known is None:
             if len(shared) >= _REMEMBERED:
                 shared.clear()
-            common = _common(each, moment)
+            common = _common(each, groups.get(each.assignment.name, ()), moment)
             known = shared[key] = common, _size(common)
         if each.resource is not last:
             last, reference = each.resource, _reference(each.resource)
@@ -230,8 +231,8 @@ def _head(report: Report, part: _Part, kinds: Kinds) -> dict[str, Any]:
     return head
 
 
-def _common(result: Result, moment: Mapping[str, int]) -> dict[str, Any]:
-    """A result without its resource."""
+def _common(result: Result, groups: Sequence[str], moment: Mapping[str, int]) -> dict[str, Any]:
+    """A result without its resource; ``groups`` are those of the member that it is of."""
     key, finding = result.assignment, result.finding
     word = outcome(result.state, key.effect)
     made: dict[str, Any] = {
@@ -248,8 +249,17 @@ def _common(result: Result, moment: Mapping[str, int]) -> dict[str, Any]:
     made["timestamp"] = moment
     properties = {"state": result.state.value, "effect": key.effect}
     properties |= {field.entry: value_text(field.read(result)) for field in PROPERTIES}
-    made["properties"] = {name: _text(value, LONGEST_PROPERTY) for name, value in properties.items() if value}
+    made["properties"] = _properties({**properties, **_of_groups(groups)})
     return made
+
+
+def _of_groups(groups: Sequence[str]) -> dict[str, str]:
+    """As a JSON list, since a name may hold anything."""
+    return {"groupNames": value_text(groups)} if groups else {}
+
+
+def _properties(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: _text(value, LONGEST_PROPERTY) for name, value in values.items() if value}
 
 
 def _gap(gap: Gap, moment: Mapping[str, int]) -> dict[str, Any]:
@@ -275,7 +285,15 @@ def _idle(line: AssignmentSummary, moment: Mapping[str, int]) -> dict[str, Any]:
         "scored": False,
         "message": _text(f"nothing judged: {line.message}", LONGEST_MESSAGE),
         "timestamp": moment,
-        "properties": {"state": line.state.value, "effect": line.effect},
+        "properties": _properties(
+            {
+                "state": line.state.value,
+                "effect": line.effect,
+                "initiative": line.initiative,
+                "referenceId": line.reference,
+                **_of_groups(line.group_names),
+            }
+        ),
     }
 
 

@@ -121,8 +121,7 @@ class History:
             each: dict[int, dict[str, tuple[ComplianceState, float | None]]] = {scan[0]: {} for scan in scans}
             rows = database.execute(
                 "SELECT scan, name, a.state, a.percent FROM assignments a JOIN scans s ON s.id = scan"
-                # Members of initiatives, NAME/REFERENCE, are kept for what they judged, and have no line of their own.
-                " WHERE target = ? AND scan >= ? AND name NOT LIKE '%/%'",
+                " WHERE target = ? AND scan >= ?",
                 (subject.key, scans[0][0]),
             )
             for scan, name, state, percent in rows:

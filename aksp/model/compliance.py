@@ -317,8 +317,8 @@ class RuleDescriptor:
 class Snapshot:
     """What is remembered of an earlier evaluation of the same target.
 
-    ``assignments`` has the state and the compliance percentage of each by name; a percentage is None
-    where nothing was judged.
+    ``assignments`` has the state and the compliance percentage of each by name, and of each member of an initiative by
+    NAME/REFERENCE; a percentage is None where nothing was judged.
     """
 
     evaluated_at: datetime

@@ -178,7 +178,17 @@ def test_what_a_member_of_an_initiative_found_is_resolved_where_it_has_judged_si
         found = changes(aksp.done(*command, "-o", "json"))
         assert found and {kind for kind, *_ in found} == {"resolved"}
         assert all(name.startswith("pod-security-baseline/") for _, _, name in found)
-    assert "pod-security-baseline/" not in aksp.done("history").out
+    # The history tells each member below its initiative.
+    (one,) = aksp.done("history", "-o", "json").json
+    (initiative, *members) = one["scans"][0]["assignments"]
+    assert initiative["name"] == "pod-security-baseline" and len(members) > 5
+    lines = aksp.done("history").out.partition("ASSIGNMENT")[2].splitlines()[1 : 2 + len(members)]
+    assert [line.split()[0] for line in lines] == [
+        "(all)", "pod-security-baseline", *(each["name"] for each in members[:-1])
+    ]  # fmt: skip
+    (privileged,) = [each for each in members if each["name"].endswith("/no-privileged")]
+    assert (privileged["state"], privileged["compliancePercent"]) == ("NonCompliant", 0.0)
+    assert any(line.startswith("pod-security-baseline/no-privileged") and "Compliant" in line for line in lines)
 
 
 BROKEN = "apiVersion: v1\nkind: Pod\nmetadata: {name: b}\nspec: [}\n"

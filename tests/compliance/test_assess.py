@@ -191,13 +191,16 @@ def test_show_all_adds_compliant_rows_and_changes_no_count(world: World) -> None
 
     assert full.counts() == plain.counts() and full.summaries() == plain.summaries()
     assert Counter(r for r in numbers(full).rows.elements() if r[1] is not S.COMPLIANT) == numbers(plain).rows
-    # A container that complies is listed once for each assignment that judges it, and so is what has none.
+    # A container that complies is listed once for each assignment that judges it, and so is what has none to judge.
     for number, (one, counts) in enumerate(zip(full.plan.ready, numbers(full).each_containers, strict=True)):
         spoken_of = {at for task, at in [*world.found, *world.errors] if task == number}
         bare = [
             at
             for at, document in enumerate(world.documents)
-            if one.selection.selects(document) and not document.containers and at not in spoken_of
+            if one.selection.selects(document)
+            and all(map(one.excludes, document.containers))
+            and at not in spoken_of
+            and not document.problems
         ]
         assert compliant[one.key.name, S.COMPLIANT] == counts[S.COMPLIANT] + len(bare)
 

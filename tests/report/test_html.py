@@ -299,6 +299,16 @@ def test_evaluations_at_one_time_stand_side_by_side() -> None:
     assert len({point.split(",")[0] for point in chart.points.split()}) == 13
 
 
+def test_a_member_of_an_initiative_has_a_trend_of_its_own() -> None:
+    report = SCENARIOS["initiatives"]()
+    name = "pods/Images"
+    (line,) = [one for one in report.lines if one.name == name]
+    past = [replace(each, assignments={name: (line.state, 10.0)}) for each in with_history(report).past]
+
+    chart = timeline.of_assignment(replace(report, past=past), name)
+    assert chart and len(chart.points.split()) == len(past) + 1
+
+
 def _result(finding: Finding, resource: Resource | None = None, owner: Owner | None = None) -> Result:
     return a_result(
         assignment=PRIVILEGED,

@@ -51,7 +51,7 @@ def history(
     """How the compliance of a cluster, or of manifests, went from scan to scan.
 
     Every `aksp compliance` leaves a small record in the workspace. Without --cluster or -f every target is listed; a
-    single one in full.
+    single one in full, with each assignment and each member of an initiative.
     """
     from aksp.history import History
     from aksp.workspace import workspace_root
@@ -109,7 +109,8 @@ def _in_full(subject: ScanTarget, scans: Sequence[Snapshot]) -> None:
     say(safe(f"{title(subject)}: {last.state.value}, {compliance_words(last.compliance_percent)}"))
     typer.echo()
     rows = [["(all)", last.state.value, percent_cell(last.compliance_percent), _line(scans, None)]]
-    for name in sorted({name for scan in scans for name in scan.assignments}):
+    # A member, NAME/REFERENCE, stands below its initiative.
+    for name in sorted({name for scan in scans for name in scan.assignments}, key=lambda one: one.split("/")):
         state, percent = last.assignments.get(name, (None, None))
         rows.append(
             [
@@ -167,7 +168,7 @@ def _document(subject: ScanTarget, scans: Sequence[Snapshot]) -> dict[str, Any]:
                         "state": state.value,
                         "compliancePercent": one_decimal(percent),
                     }
-                    for name, (state, percent) in sorted(scan.assignments.items())
+                    for name, (state, percent) in sorted(scan.assignments.items(), key=lambda one: one[0].split("/"))
                 ],
             }
             for scan in scans

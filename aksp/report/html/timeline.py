@@ -39,7 +39,7 @@ def overall(report: Report, *, width: int = 320, height: int = 96) -> Chart | No
 
 
 def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 24) -> Chart | None:
-    """The same for one assignment; None unless it was evaluated at least twice."""
+    """The same for one assignment, or one member; None unless it was evaluated at least twice."""
     values = [
         (each.evaluated_at, percent)
         for each in report.past
@@ -47,7 +47,7 @@ def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 2
     ]
     values += [
         (report.evaluated_at, each.compliance_percent)
-        for each in report.assignments
+        for each in report.lines
         if each.name == name and each.compliance_percent is not None
     ]
     return _chart(values, width, height) if len(values) > 1 else None

@@ -15,6 +15,8 @@ from bench.peers import gatekeeper
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = ROOT / "bench" / "parameters.json"
 KYVERNO_POLICIES = ROOT / "bench" / "peers" / "policies" / "kyverno"
+#: Kyverno's own rule for a level of the Pod Security Standards.
+KYVERNO_POD_SECURITY = ROOT / "bench" / "peers" / "policies" / "kyverno-pod-security"
 POD_POLICIES = ("allowed-images", "allowed-container-ports", "required-labels", "no-privileged", "resource-limits")
 
 
@@ -95,9 +97,11 @@ def gator(label: str, binaries: Path, policies: Path, manifests: Path, output: P
     return Command(label=label, argv=argv, output=output, expected=(0, 1))
 
 
-def kyverno(label: str, binaries: Path, arguments: Iterable[str], output: Path) -> Command:
+def kyverno(
+    label: str, binaries: Path, arguments: Iterable[str], output: Path, policies: Path = KYVERNO_POLICIES
+) -> Command:
     """`kyverno apply`, which exits with 1 when it finds something."""
-    argv = (str(binaries / "kyverno"), "apply", str(KYVERNO_POLICIES), *arguments, "--remove-color")
+    argv = (str(binaries / "kyverno"), "apply", str(policies), *arguments, "--remove-color")
     return Command(label=label, argv=argv, output=output, expected=(0, 1))
 
 

@@ -25,15 +25,17 @@ Completion = Callable[[typer.Context, str], Iterable[tuple[str, str]]]
 
 def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Completion) -> None:
     """Add both to the commands of a kind. ``word`` is what users call one, ``names_of`` completes its name."""
-    one = typer.Argument(metavar="NAME", help=f"The {word}'s name.", autocompletion=names_of)
+    shown = typer.Argument(metavar="NAME...", help=f"The {word}s' names.", autocompletion=names_of)
     several = typer.Argument(
         metavar="[NAME]...", help=f"The {word}s' names.", autocompletion=names_of, show_default=False
     )
     every_one = typer.Option("--all", help=f"Delete every {word} there is.")
 
-    @app.command("show", help=f"Show one {word}'s document.")
-    def show_one(
-        name: Annotated[str, one],
+    typed = f"Names may be as `aksp {word}s -o name` prints them."
+
+    @app.command("show", help=f"Show the documents of {word}s.\n\n{typed}")
+    def show_some(
+        names: Annotated[list[str], shown],
         output: OutputOption = ListFormat.YAML,
         store: StoreOption = StoreKind.FILES,
         context: StoreContextOption = None,
@@ -41,10 +43,9 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         workspace: WorkspaceOption = None,
     ) -> None:
         refuse_cluster_options(store, context, kubeconfig)
-        show(kind, name, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
+        show(kind, names, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
 
     told = "A name that is not there is told before any is deleted."
-    typed = f"Names may be as `aksp {word}s -o name` prints them."
 
     @app.command("delete", help=f"Delete {word}s.\n\n{told} {typed}")
     def delete_some(

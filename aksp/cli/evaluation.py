@@ -20,7 +20,7 @@ from aksp.compliance.exemptions import unneeded
 from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
-from aksp.errors import ExitCode, InvalidInput
+from aksp.errors import ExitCode, InvalidInput, KubeconfigError
 from aksp.inventory.rendering.options import Rendering
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
@@ -78,6 +78,15 @@ def evaluate(request: ComplianceRequest) -> ExitCode:
 
 def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     """Judge, write the outputs, and give the exit code and the report."""
+    try:
+        return _judge(request)
+    except KubeconfigError as error:
+        if not request.manifests and request.source is ReportSource.SCAN:
+            error.hint = "; or ".join(filter(None, (error.hint, "judge manifests with -f")))
+        raise
+
+
+def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     # A report is hundreds of thousands of small objects without cycles, which the collector would
     # walk again and again; the process ends with it.
     gc.disable()

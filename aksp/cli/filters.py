@@ -24,6 +24,20 @@ class Filters:
     definitions: Sequence[str] = ()
     severities: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        """Raises InvalidInput for an option whose value names nothing: it would choose nothing, or pass for not given."""
+        for option, given in self._options:
+            if any(not _parts([text]) for text in given):
+                raise InvalidInput(f"{option} has an empty value", hint=f"leave {option} out for all")
+
+    @property
+    def _options(self) -> tuple[tuple[str, Sequence[str]], ...]:
+        return (
+            ("--assignment", self.assignments),
+            ("--definition", self.definitions),
+            ("--severity", self.severities),
+        )
+
     @property
     def words(self) -> tuple[str, ...]:
         """As the command line names them, so that a report and the history say what it is about."""
@@ -35,12 +49,7 @@ class Filters:
     @property
     def of_assignments(self) -> tuple[str, ...]:
         """Those that choose from what is assigned."""
-        options = (
-            ("--assignment", self.assignments),
-            ("--definition", self.definitions),
-            ("--severity", self.severities),
-        )
-        return tuple(f"{option} {','.join(sorted(set(_parts(given))))}" for option, given in options if given)
+        return tuple(f"{option} {','.join(sorted(set(_parts(given))))}" for option, given in self._options if given)
 
     def chosen(self, plan: Plan, workspace: Workspace) -> Plan:
         """The plan with the assignments that are chosen. Raises InvalidInput for names that nothing has."""
@@ -99,4 +108,4 @@ def _slugs(workspace: Workspace, name: str) -> list[str]:
 
 def _parts(given: Sequence[str]) -> list[str]:
     """Values that are given one by one or with commas between."""
-    return [part for text in given for part in text.split(",") if part]
+    return [part for text in given for part in text.split(",") if part.strip()]

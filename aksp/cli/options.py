@@ -71,6 +71,14 @@ class ExplainFormat(StrEnum):
     YAML = "yaml"
 
 
+class TestFormat(StrEnum):
+    """The outputs of a test run."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+
+
 WorkspaceOption = Annotated[
     str | None,
     typer.Option(
@@ -155,6 +163,7 @@ TimeoutOption = Annotated[
     float,
     typer.Option("--request-timeout", min=0.1, metavar="SECONDS", help="How long to wait for the API server."),
 ]
+TestOutputOption = Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 
 

@@ -50,12 +50,12 @@ def store_of(kind: StoreKind, choice: ClusterChoice, workspace: str | None) -> I
 
 
 def show(
-    kind: str, name: str, output: ListFormat, store: StoreKind, choice: ClusterChoice, workspace: str | None
+    kind: str, names: Sequence[str], output: ListFormat, store: StoreKind, choice: ClusterChoice, workspace: str | None
 ) -> None:
-    """Print the document of a kind and name. Raises InvalidInput when there is none."""
+    """Print the documents of a kind by their names, which may be as -o name prints them. Raises InvalidInput when one is not there."""
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput
-    from aksp.store.cluster import label, without_server_fields
+    from aksp.store.cluster import without_server_fields
     from aksp.store.documents import WORDS, document_of
     from aksp.store.interface import listed
     from aksp.workspace import Workspace
@@ -69,9 +69,23 @@ def show(
         opened = Workspace.open(workspace)
         found = {one.name: document_of(one) for one in listed(opened.store, kind)}
         place = str(opened.root)
-    if name not in found:
-        raise InvalidInput(f"there is no {WORDS[kind]} {name!r} in {place}", hint=nearest(name, found))
-    print_document(output, found[name], label(found[name]))
+    wanted = _untyped(kind, names)
+    for name in wanted:
+        if name not in found:
+            raise InvalidInput(f"there is no {WORDS[kind]} {name!r} in {place}", hint=nearest(name, found))
+    print_documents(output, [found[name] for name in wanted])
+
+
+def _type_of(kind: str) -> str:
+    """A kind as -o name and kubectl write it."""
+    from aksp.model.assignment import API_VERSION
+
+    return f"{kind.lower()}.{API_VERSION.partition('/')[0]}"
+
+
+def _untyped(kind: str, names: Sequence[str]) -> list[str]:
+    """Names that may be as -o name prints them, each once."""
+    return list(dict.fromkeys(name.removeprefix(f"{_type_of(kind)}/") for name in names))
 
 
 def delete(
@@ -86,15 +100,14 @@ def delete(
     """Delete those of a kind that are named, or every one; a name that is not there is told before any is deleted."""
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput
-    from aksp.model.assignment import API_VERSION
     from aksp.store.documents import WORDS
     from aksp.store.interface import listed
 
-    word, typed = WORDS[kind], f"{kind.lower()}.{API_VERSION.partition('/')[0]}"
+    word, typed = WORDS[kind], _type_of(kind)
     if bool(names) == every:
         raise InvalidInput(f"give the names of {word}s, or --all" if not names else "--all needs no names")
     with store_of(store, choice, workspace) as kept:
-        wanted = list(dict.fromkeys(name.removeprefix(f"{typed}/") for name in names))
+        wanted = _untyped(kind, names)
         # Of one name the store itself tells, and needs no right to list.
         if len(wanted) != 1:
             known = [one.name for one in listed(kept, kind)]

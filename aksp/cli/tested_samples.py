@@ -1,4 +1,4 @@
-"""The samples of definitions that lie in paths, judged: a folder ``samples`` beside a definition.json."""
+"""The samples of definitions that lie in paths, judged: a folder ``samples`` beside a definition.json; and how tests are told."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ from pathlib import Path
 
 from aksp.catalog.folder import Folder
 from aksp.catalog.interface import BrokenDefinition
-from aksp.errors import InvalidInput
+from aksp.cli.ci import say
+from aksp.cli.options import TestFormat
+from aksp.errors import ExitCode, InvalidInput
+from aksp.gatekeeper.outcomes import RENDERED, counted
 from aksp.gatekeeper.verifying import SuiteResult, TestOutcome, TestResult
 from aksp.inventory.folders import Folders
+from aksp.runners import in_json, in_xml, parted
 from aksp.samples import failures, samples_of
+
+
+def tell(results: Sequence[SuiteResult], output: TestFormat) -> ExitCode:
+    """Print what came of tests; the exit code."""
+    in_log = {TestFormat.TEXT: parted, TestFormat.JSON: in_json, TestFormat.JUNIT: in_xml}
+    say(RENDERED[output](results), in_log[output])
+    counts = counted(results)
+    if counts[TestOutcome.FAILED]:
+        return ExitCode.NON_COMPLIANT
+    # Nothing tested is nothing that passed.
+    return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] or not counts.total() else ExitCode.OK
 
 
 def without_samples(paths: Sequence[str]) -> tuple[list[str], dict[Path, set[str]]]:

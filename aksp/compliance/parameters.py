@@ -186,6 +186,8 @@ def format_problem(form: str, value: Any) -> str | None:
         return f"{value!r} is not a quantity such as 500m, 2 or 512Mi"
     elif form == "label" and not _LABEL_KEY.fullmatch(text.partition("=")[0].strip()):
         return f"{value!r} does not start with a label key: expected KEY or KEY=REGEX"
+    elif form == "registry" and "://" in text:
+        return f"{value!r} has a scheme: leave it out, as in {text.partition('://')[2] or 'contoso.azurecr.io'}"
     elif form == "registry" and not _REGISTRY.fullmatch(text):
         return f"{value!r} is not a registry such as contoso.azurecr.io or contoso.azurecr.io/team"
     return None

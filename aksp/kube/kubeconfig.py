@@ -115,7 +115,7 @@ def not_found(kubeconfig: str | None) -> KubeconfigError:
     looked = ", ".join(map(str, paths(kubeconfig)))
     return KubeconfigError(
         f"no kubeconfig found (looked at {looked}; not running in a Pod)",
-        hint=f"get credentials, {GET}; or name a file with --kubeconfig or {VARIABLE}; or check manifests with -f",
+        hint=f"get credentials, {GET}; or name a file with --kubeconfig or {VARIABLE}",
     )
 
 

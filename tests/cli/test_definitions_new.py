@@ -25,8 +25,8 @@ def test_what_is_written_works_at_once(kind: str, aksp: Aksp) -> None:
     aksp.done("definitions", "new", "mine", "--kind", kind)
 
     assert "mine" in aksp.done("definitions", "-o", "name").out.split()
-    assert aksp.done("definitions", "test", "mine").out.endswith("2 of 2 samples pass.\n")
-    assert aksp.done("definitions", "test").out.count("passes  mine/") == 2
+    assert aksp.done("definitions", "test", "mine").out.endswith("1 suite: 2 passed\n")
+    assert aksp.done("definitions", "test").out.count("  ok    ") == 2
     aksp.done("assign", "mine")
     for path in samples(aksp, "mine"):
         run = aksp.judge(str(path))
@@ -40,7 +40,7 @@ def test_every_built_in_kind_can_be_judged(aksp: Aksp) -> None:
         )
     run = aksp.done("definitions", "test")
 
-    assert run.out.endswith(f"{2 * len(SERVED)} of {2 * len(SERVED)} samples pass.\n")
+    assert run.out.endswith(f"{len(SERVED)} suites: {2 * len(SERVED)} passed\n")
 
 
 def test_the_document_has_what_is_common_and_reports_only(aksp: Aksp) -> None:
@@ -105,14 +105,14 @@ def test_samples_that_are_not_as_they_say_are_told(aksp: Aksp) -> None:
     assert "is expected and not found: web container other spec.containers[0].image" in run.out
     assert "is found and not expected: web container web spec.containers[0].image" in run.out
     assert "nothing in it was judged" in run.out
-    assert run.out.endswith("0 of 2 samples pass.\n")
+    assert run.out.endswith("1 suite: 2 failed\n")
 
 
 def test_a_sample_is_judged_with_either_ending_of_yaml(aksp: Aksp) -> None:
     aksp.done("definitions", "new", "mine")
     for path in samples(aksp, "mine"):
         path.rename(path.with_suffix(".yml"))
-    assert aksp.done("definitions", "test", "mine").out.endswith("2 of 2 samples pass.\n")
+    assert aksp.done("definitions", "test", "mine").out.endswith("1 suite: 2 passed\n")
 
 
 def test_a_rule_that_fails_is_no_pass(aksp: Aksp) -> None:
@@ -152,7 +152,8 @@ def test_a_sample_that_is_wrong_is_told(text: str, told: str, aksp: Aksp) -> Non
     samples(aksp, "mine")[0].write_text(text)
     run = aksp("definitions", "test")
 
-    assert run.code == 2 and told in run.err, run.err
+    # A file that cannot be read as a sample ends the run; what can be read and not judged is told among the others.
+    assert run.code in (2, 4) and told in run.out + run.err, run.err
 
 
 def test_without_any_sample_nothing_is_said_to_pass(aksp: Aksp) -> None:

@@ -25,6 +25,7 @@ from aksp.cli.options import (
 from aksp.cli.stores import cluster_store, refuse_cluster_options
 
 if TYPE_CHECKING:
+    from aksp.model.assignment import Assignment
     from aksp.workspace import Workspace
 
 PLACE = 30
@@ -41,7 +42,7 @@ ReachedOption = Annotated[
     ),
 ]
 
-_HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE")
+_HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS")
 
 
 @app.callback()
@@ -109,6 +110,7 @@ def list_assignments(
                 opened.effect_of(a),
                 str(a.scope),
                 a.enforcement_mode.value,
+                _selects(a, opened),
                 *([a.display_name, a.origin] if wide else []),
             ]
             for a in found
@@ -117,6 +119,30 @@ def list_assignments(
         names=[label(document) for document in documents],
         empty=f"Nothing is assigned in {opened.root}. `aksp assign` lists what can be.",
     )
+
+
+def _selects(assignment: Assignment, opened: Workspace) -> str:
+    """The namespaces and labels that an assignment chooses beside what its definition does; ``-`` for none."""
+    from aksp.compliance.selection import Selector
+    from aksp.errors import InvalidInput
+
+    try:
+        parameter = opened.definition_of(assignment).parameters.get("excludedNamespaces")
+        always = (parameter.default if parameter else None) or []
+    except InvalidInput:
+        always = []  # the definitions of a cluster may not be in the workspace
+
+    def names(parameter: str) -> list[str]:
+        value = assignment.parameters.get(parameter)
+        return [str(one) for one in value] if isinstance(value, list) else []
+
+    try:
+        selector = Selector.parse(assignment.parameters.get("labelSelector")).text()
+    except ValueError:
+        selector = "?"  # the scan says what is wrong
+    left_out = [one for one in names("excludedNamespaces") if one not in always] + list(map(str, assignment.not_scopes))
+    chosen = [",".join(names("namespaces")), f"-l {selector}" if selector else "", *(f"not {one}" for one in left_out)]
+    return " ".join(filter(None, chosen)) or "-"
 
 
 def _list_cluster(opened: Workspace, output: ListFormat, choice: ClusterChoice) -> None:
@@ -149,12 +175,12 @@ def _row(document: Mapping[str, Any], opened: Workspace, *, wide: bool) -> Seque
         one = assignment_from(document, label(document))
     except InvalidInput as error:
         note(f"{error}")
-        cells = [name, "?", "?", "?", "?"]
+        cells = [name, "?", "?", "?", "?", "?"]
         title = ""
     else:
         # The add-on knows the definitions of the cluster, which the workspace may not have.
         effect = status.get("effect") or opened.effect_of(one)
-        cells = [name, one.definition_id, effect, str(one.scope), one.enforcement_mode.value]
+        cells = [name, one.definition_id, effect, str(one.scope), one.enforcement_mode.value, _selects(one, opened)]
         title = one.display_name
     if wide:
         cells += [title, status.get("state") or ComplianceState.NOT_STARTED, status.get("lastCheckIn") or "never"]

@@ -154,7 +154,10 @@ def compliance(
     color: ColorOption = ColorWhen.AUTO,
     chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
     request_timeout: TimeoutOption = 60.0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="One line instead of the table: -o summary.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no notes, and no table where no -o is given.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Judge a live cluster, or manifests with -f.
@@ -173,7 +176,7 @@ def compliance(
         where=ClusterChoice(
             cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
         ),
-        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or ["table"]),
+        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or (["summary"] if summary else [] if quiet else ["table"])),
         source=source,
         filters=Filters(
             namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,

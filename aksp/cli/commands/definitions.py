@@ -12,7 +12,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.listing import print_document, print_list
-from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
+from aksp.cli.options import ListFormat, OutputOption, TestFormat, TestOutputOption, WorkspaceOption, refuse_ignored
 
 if TYPE_CHECKING:
     from aksp.model.definition import Definition
@@ -230,17 +230,19 @@ def judge_samples(
             autocompletion=candidates.definitions,
         ),
     ] = None,
+    output: TestOutputOption = TestFormat.TEXT,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Judge the samples of definitions, and tell which are not as they say.
 
-    `aksp test PATH` judges the samples in any folder, and writes JUnit and JSON.
+    `aksp test PATH` judges the samples in any folder, and the suites of gator.
     """
     from datetime import UTC, datetime
 
     from aksp.catalog.folder import is_bundled
-    from aksp.errors import ExitCode, NothingToJudge
-    from aksp.samples import failures, samples_of
+    from aksp.cli.tested_samples import judged_samples, tell
+    from aksp.errors import NothingToJudge
+    from aksp.samples import samples_of
     from aksp.workspace import Workspace
 
     catalog = Workspace.open(workspace).catalog
@@ -253,13 +255,7 @@ def judge_samples(
             note(f"definition {one.slug} has no samples")
     if not samples:
         raise NothingToJudge("there is no sample", hint="aksp definitions new writes a definition with samples")
-    failed = 0
+    by_folder: dict[Path, set[str]] = {}
     for sample in samples:
-        told = failures(sample, datetime.now(UTC))
-        failed += bool(told)
-        say(f"{'fails' if told else 'passes'}  {sample}  {sample.title}")
-        for line in told:
-            say(f"        {line}")
-    say(f"{len(samples) - failed} of {len(samples)} samples pass.")
-    if failed:
-        raise typer.Exit(ExitCode.NON_COMPLIANT)
+        by_folder.setdefault(sample.path.parent.parent, set()).add(sample.path.name)
+    raise typer.Exit(tell(judged_samples(by_folder, datetime.now(UTC)), output))

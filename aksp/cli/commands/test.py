@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from aksp.cli.ci import say
+from aksp.cli.options import TestFormat, TestOutputOption
 from aksp.errors import ExitCode
 
 PLACE = 76
-
-
-class TestFormat(StrEnum):
-    """The outputs of a test run."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
 
 
 def test(
@@ -29,7 +20,7 @@ def test(
             help="Suites of gator, samples of definitions, and folders with some in them, at any depth.",
         ),
     ],
-    output: Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")] = TestFormat.TEXT,
+    output: TestOutputOption = TestFormat.TEXT,
 ) -> ExitCode:
     """Run suites of Gatekeeper's gator, and judge the samples of definitions.
 
@@ -42,13 +33,11 @@ def test(
     """
     from datetime import UTC, datetime
 
-    from aksp.cli.tested_samples import judged_samples, without_samples
+    from aksp.cli.tested_samples import judged_samples, tell, without_samples
     from aksp.engine import Engine
     from aksp.errors import NothingToJudge
-    from aksp.gatekeeper.outcomes import RENDERED, counted
     from aksp.gatekeeper.suites import GROUP, KIND, suites_of
-    from aksp.gatekeeper.verifying import TestOutcome, verify
-    from aksp.runners import in_json, in_xml, parted
+    from aksp.gatekeeper.verifying import verify
 
     others, samples = without_samples(paths)
     suites = suites_of(others)
@@ -58,10 +47,4 @@ def test(
     with Engine() as engine:
         results = [verify(engine, suite, now) for suite in suites]
     results += judged_samples(samples, now)
-    in_log = {TestFormat.TEXT: parted, TestFormat.JSON: in_json, TestFormat.JUNIT: in_xml}
-    say(RENDERED[output](results), in_log[output])
-    counts = counted(results)
-    if counts[TestOutcome.FAILED]:
-        return ExitCode.NON_COMPLIANT
-    # Nothing tested is nothing that passed.
-    return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] or not counts.total() else ExitCode.OK
+    return tell(results, output)

@@ -28,6 +28,9 @@ _PROPERTY: Final = (*_MESSAGE, (":", "%3A"), (",", "%2C"))
 def render_github(report: Report, out: TextIO, style: Style) -> None:
     """Write a line per annotation, a notice of how many are not shown, and the gist."""
     found = annotate(report)
+    if report.target.filters:
+        only = f"only {' '.join(report.target.filters)}: what this leaves out has no state"
+        out.write(command("notice", safe(only), {"title": "aksp"}))
     for level, some in (("error", found.errors), ("warning", found.warnings)):
         for annotation in some[:MOST_SHOWN]:
             out.write(_command(level, annotation, style))

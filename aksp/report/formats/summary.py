@@ -1,0 +1,31 @@
+"""Summary: one line, for a shell or a chat."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from aksp import runners
+from aksp.model.compliance import Report
+from aksp.report.figures import compliance_words
+from aksp.report.interface import Format, Style
+from aksp.report.table import summary
+from aksp.report.table.layout import text_of
+from aksp.report.text import safe
+
+
+def render_summary(report: Report, out: TextIO, style: Style) -> None:
+    """Write the line: the target, its state and percentage, what this is about, and the gist."""
+    only = f" (only {' '.join(report.target.filters)})" if report.target.filters else ""
+    gist = text_of(summary.closing(report).lines[0])
+    percent = compliance_words(report.compliance_percent)
+    out.write(f"{safe(report.target.name + only)}: {report.state.value}, {percent}. {gist}\n")
+
+
+FORMAT = Format(
+    name="summary",
+    description="one line: the state, the percentage, and how much does not comply",
+    render=render_summary,
+    every_line=False,
+    suffixes=(".txt",),
+    in_log=runners.parted,
+)

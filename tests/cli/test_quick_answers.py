@@ -1,0 +1,77 @@
+"""What a user of kubectl and gh expects of the command line: names that are piped, quiet runs, one line, hints."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Aksp, pod
+
+
+@pytest.fixture
+def judged(aksp: Aksp) -> Aksp:
+    aksp.done("assign", "no-privileged")
+    aksp.put("bad.json", pod("bad", privileged=True))
+    return aksp
+
+
+def test_quiet_prints_nothing_where_no_output_is_asked_for(judged: Aksp) -> None:
+    run = judged("compliance", "-f", "bad.json", "-q")
+    assert (run.code, run.out, run.err) == (1, "", "")
+    assert judged("compliance", "-f", "bad.json", "-q", "-o", "json").json["state"] == "NonCompliant"
+    assert judged("compliance", "-f", "none.json", "-q").err
+
+
+def test_a_summary_is_one_line_with_the_selection_and_what_was_not_judged(judged: Aksp) -> None:
+    judged.put("broken.yaml", "a: [\n")
+    run = judged("compliance", "-f", "bad.json", "-f", "broken.yaml", "--severity", "critical", "--summary", "-q")
+    assert run.out == (
+        "bad.json broken.yaml (only --severity critical): NonCompliant, 0.0% compliant."
+        " 1 of 1 resource does not comply. Not judged: 1 gap.\n"
+    )
+    assert judged("compliance", "-f", "bad.json", "--summary", "-o", "json").json["kind"] == "ComplianceReport"
+
+
+@pytest.mark.parametrize("option", ["--severity", "--assignment", "--definition"])
+@pytest.mark.parametrize("value", ["", ",", " "])
+def test_an_option_that_names_nothing_is_wrong_usage(judged: Aksp, option: str, value: str) -> None:
+    run = judged("compliance", "-f", "bad.json", option, value)
+    assert run.code == 2 and option in run.err
+
+
+def test_names_as_they_are_printed_can_be_shown_and_deleted(judged: Aksp) -> None:
+    judged.done("assign", "allowed-images", "--registry", "contoso.azurecr.io")
+    names = judged.done("assignments", "-o", "name").out.split()
+    shown = judged.done("assignments", "show", *names, "-o", "json").json
+    assert shown["kind"] == "List" and len(shown["items"]) == len(names) == 2
+    assert judged.done("assignments", "show", *names, "-o", "name").out.split() == names
+    assert judged.done("assignments", "show", names[1], "-o", "json").json["metadata"]["name"] == "no-privileged"
+    assert judged("assignments", "show", names[0], "none").code == 2
+    judged.done("assignments", "delete", *names)
+    assert judged.done("assignments", "-o", "name").out == ""
+
+
+def test_assignments_show_what_they_select_beside_their_definitions(judged: Aksp) -> None:
+    judged.done(
+        "assign", "no-privileged", "--name", "b", "--namespace", "shop", "--exclude-namespace", "dev", "-l", "a=b"
+    )
+    rows = {line.split()[0]: line for line in judged.done("assignments").out.splitlines()[1:]}
+    assert rows["b"].endswith("shop -l a=b not dev") and rows["no-privileged"].endswith("-")
+
+
+def test_hints_meet_the_mistake(judged: Aksp) -> None:
+    run = judged("assign", "allowed-images", "--registry", "https://contoso.azurecr.io")
+    assert run.code == 2 and "leave it out, as in contoso.azurecr.io" in run.err
+    assert "-f" not in judged("denials").err
+    assert "judge manifests with -f" in judged("compliance").err
+
+
+def test_annotations_name_the_selection(judged: Aksp) -> None:
+    run = judged("compliance", "-f", "bad.json", "--severity", "critical", "-o", "github")
+    assert run.out.startswith("::notice title=aksp::only --severity critical: what this leaves out has no state\n")
+
+
+def test_samples_are_told_alike_by_both_commands(judged: Aksp) -> None:
+    judged.done("definitions", "new", "mine")
+    by_name = judged.done("definitions", "test", "mine", "-o", "json").json
+    by_path = judged.done("test", str(judged.workspace / "definitions" / "mine"), "-o", "json").json
+    assert by_name == by_path and by_name["counts"]["passed"] == 2

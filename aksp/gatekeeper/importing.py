@@ -57,8 +57,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
         lost += one.lost
     constraints = _distinct(found.constraints, "", lost)
     names = Counter(one.name for one in constraints)
-    assignments: list[Assignment] = []
-    imported: list[Written] = []
+    assignments: list[tuple[Assignment, Written]] = []
     without: list[tuple[Written, str]] = []
     for written in constraints:
         kind = str(written.document.get("kind"))
@@ -85,13 +84,14 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
             lost.append(f"{called}: not imported: {error.what}")
             without.append((written, error.what))
             continue
-        assignments.append(made.assignment)
-        imported.append(written)
+        assignments.append((made.assignment, written))
         lost += [f"{called}: {text}" for text in made.lost]
+    # Templates are in the order of their names, and so are constraints, of whatever kind: as they are listed later.
+    assignments.sort(key=lambda one: one[0].name)
     return Import(
-        definitions=list(definitions.values()),
-        assignments=assignments,
-        constraints=imported,
+        definitions=[definitions[slug] for slug in sorted(definitions)],
+        assignments=[assignment for assignment, _ in assignments],
+        constraints=[written for _, written in assignments],
         refused=without,
         lost=lost,
     )

@@ -1,0 +1,272 @@
+"""Azure's records beside those of a report: what differs, and why it does as far as the two of them tell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from aksp.azure.kept import kept_of
+from aksp.azure.states import StateRecord
+from aksp.model.assignment import Assignment
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result
+from aksp.model.definition import Definition
+from aksp.report.policy_insights import components, worst
+
+#: The records of one policy and cluster that Azure keeps, and how old what it shows may be ("Policy for Kubernetes").
+CAP: Final = 500
+FRESH: Final = timedelta(minutes=45)
+_NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
+_FAILED: Final = ComplianceState.NON_COMPLIANT
+#: What a controller puts behind the name of a workload.
+_OF_WORKLOAD: Final = re.compile(r"(-[a-z0-9]{1,10})?-[a-z0-9]{1,5}")
+
+#: An object, by its kind in lower case and its name behind its namespace.
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateDifference:
+    """What one side says of an object, or of the cluster where ``component`` is empty, and the other does not.
+
+    ``cause`` is a word, empty where none is known, and ``text`` the same as a sentence.
+    """
+
+    assignment: str
+    kind: str
+    component: str
+    azure: str
+    here: str
+    cause: str
+    text: str
+
+
+@dataclass(kw_only=True, slots=True)
+class StateComparison:
+    """The differences, how many records say the same, and what could not be compared."""
+
+    same: int = 0
+    differences: list[StateDifference] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Side:
+    """One line of a report with the records of its assignment at Azure."""
+
+    line: AssignmentSummary
+    records: Sequence[StateRecord]
+    results: Mapping[Key, Sequence[Result]]
+    definition: Definition | None
+    everywhere: frozenset[Key]
+    complete: bool
+    at: datetime
+
+
+def compare(
+    report: Report,
+    records: Iterable[StateRecord],
+    assignments: Sequence[Assignment],
+    definitions: Mapping[str, Definition],
+) -> StateComparison:
+    """Compare what both have. ``assignments`` tell what is called how at Azure, ``definitions`` are by slug."""
+    made = StateComparison()
+    ids = {one.name: _arm_id(one) for one in assignments}
+    by_assignment: dict[tuple[str, str], list[StateRecord]] = {}
+    for one in records:
+        by_assignment.setdefault((one.assignment, one.reference), []).append(one)
+    found: dict[str, dict[Key, list[Result]]] = {}
+    for together in components(report.results):
+        resource = together[0].resource
+        key = (resource.kind.lower(), f"{resource.namespace}/{resource.name}" if resource.namespace else resource.name)
+        found.setdefault(together[0].assignment.name, {}).setdefault(key, []).extend(together)
+    listed = {key for one in found.values() for key in one}
+    compliant = ComplianceState.COMPLIANT
+    complete = not report.counts.resources.get(compliant) or any(one.state is compliant for one in report.results)
+    for line in report.judged:
+        wanted = _wanted(by_assignment, ids.get(line.assignment, ""), line)
+        if wanted is None:
+            made.left_out.append(f"assignment {line.name}: Azure's records have none of it")
+            continue
+        side = _Side(
+            line=line, records=by_assignment.pop(wanted), results=found.get(line.name, {}),
+            definition=definitions.get(line.definition), everywhere=frozenset(listed), complete=complete,
+            at=report.evaluated_at,
+        )  # fmt: skip
+        _line(side, made)
+    for arm, reference in by_assignment:
+        made.left_out.append(f"{arm}{f' ({reference})' if reference else ''}: the report has no such assignment")
+    return made
+
+
+def _arm_id(one: Assignment) -> str:
+    kept = kept_of(one.metadata, one.origin)
+    if not kept.name or not kept.scope:
+        return ""
+    return f"{kept.scope.rstrip('/')}/providers/microsoft.authorization/policyassignments/{kept.name}".lower()
+
+
+def _wanted(found: Mapping[tuple[str, str], object], arm: str, line: AssignmentSummary) -> tuple[str, str] | None:
+    """The key of the records of an assignment: by its id at Azure, else by its name where one alone has it."""
+    reference = line.reference.lower()
+    if arm:
+        return (arm, reference) if (arm, reference) in found else None
+    named = [key for key in found if key[1] == reference and key[0].rpartition("/")[2] == line.assignment.lower()]
+    return named[0] if len(named) == 1 else None
+
+
+def _line(side: _Side, made: StateComparison) -> None:
+    azure = {(one.kind, one.component): one for one in side.records if one.component}
+    for one in side.records:
+        if not one.component:
+            if one.state is side.line.state:
+                made.same += 1
+            else:
+                _add(made, side, ("", ""), one, side.line.state, _of_cluster(side, one))
+    if not azure:
+        if any(worst(one) is _FAILED for one in side.results.values()):
+            made.left_out.append(
+                f"assignment {side.line.name}: Azure's records name no objects of it: see --expand Components"
+            )
+        return
+    for key in sorted({*azure, *side.results}):
+        theirs, ours = azure.get(key), worst(side.results.get(key, ()))
+        there = theirs.state if theirs else None
+        failed = ours is _FAILED
+        if (there is _FAILED) == failed and (theirs is None or there is _FAILED or there is ours):
+            made.same += 1 if theirs else 0
+        elif there is _FAILED:
+            _add(made, side, key, theirs, _here(side, key), _only_there(side, key, theirs))
+        elif failed:
+            _add(made, side, key, theirs, ours, _only_here(side, key, theirs, len(azure)))
+        elif theirs is not None and key in side.results:
+            _add(made, side, key, theirs, ours, _exempt(side, key) or _stale(side, theirs) or _version(side, theirs))
+
+
+#: Why a difference is there: a word and a sentence.
+_Cause = tuple[str, str] | None
+
+
+def _add(
+    made: StateComparison,
+    side: _Side,
+    key: Key,
+    theirs: StateRecord | None,
+    ours: ComplianceState | None,
+    cause: _Cause,
+) -> None:
+    word, text = cause or ("", "neither Azure's record nor the report tells why")
+    made.differences.append(
+        StateDifference(
+            assignment=side.line.name, kind=key[0], component=key[1],
+            azure=(theirs.state.value if theirs.state else "not known here") if theirs else "", here=ours.value if ours else "",
+            cause=word, text=text,
+        )
+    )  # fmt: skip
+
+
+def _here(side: _Side, key: Key) -> ComplianceState | None:
+    return worst(side.results[key]) if key in side.results else None
+
+
+def _of_cluster(side: _Side, theirs: StateRecord) -> _Cause:
+    if side.line.message:
+        return "notJudged", f"here it was not judged: {side.line.message}"
+    waived = any(one.exemption for found in side.results.values() for one in found)
+    if theirs.state is _FAILED and waived:
+        return "exempt", "here exemptions waive what was found: Azure has none of single objects"
+    objects = [one for one in side.records if one.component]
+    # What the objects say is told of each of them.
+    return (
+        _stale(side, theirs)
+        or _version(side, theirs)
+        or (("components", "see its objects") if objects else _rule(side))
+    )
+
+
+def _only_there(side: _Side, key: Key, theirs: StateRecord | None) -> _Cause:
+    assert theirs is not None
+    if waived := _exempt(side, key):
+        return waived
+    if other := _wrapped(key, (one for one, found in side.results.items() if worst(found) is _FAILED), side):
+        return "wrapped", f"here it is told of {other}"
+    if key not in side.results and _space(key) in _NEVER:
+        return "excluded", f"nothing in {_space(key)} is judged here, as Azure says of itself"
+    if key not in side.everywhere and side.complete:
+        return "stale", "the report has no such object: it is gone, or nothing here judges it"
+    if key not in side.results and side.complete:
+        return "excluded", "this assignment leaves it out here: see its scopes, namespaces and selectors"
+    return _stale(side, theirs) or _version(side, theirs) or _rule(side)
+
+
+def _only_here(side: _Side, key: Key, theirs: StateRecord | None, count: int) -> _Cause:
+    if _space(key) in _NEVER:
+        return "excluded", f"Azure judges nothing in {_space(key)}"
+    there = {(one.kind, one.component) for one in side.records if one.component and one.state is _FAILED}
+    if other := _wrapped(key, there, side):
+        return "wrapped", f"at Azure it is told of {other}"
+    if theirs is None and count >= CAP:
+        return "capped", f"Azure keeps {CAP} records of a policy and a cluster, and has {count}"
+    newest = theirs or max(side.records, key=lambda one: one.at.timestamp() if one.at else 0)
+    return _stale(side, newest) or _version(side, newest) or _rule(side)
+
+
+def _space(key: Key) -> str:
+    """The namespace of an object; empty where it lies in none."""
+    return key[1].rpartition("/")[0]
+
+
+def _exempt(side: _Side, key: Key) -> _Cause:
+    names = sorted({one.exemption.name for one in side.results.get(key, ()) if one.exemption})
+    return ("exempt", f"exempt here by {', '.join(names)}") if names else None
+
+
+def _stale(side: _Side, theirs: StateRecord) -> _Cause:
+    if theirs.at is None or side.at - theirs.at <= FRESH:
+        return None
+    age = side.at - theirs.at
+    return (
+        "stale",
+        f"Azure's record is {age.days * 24 + age.seconds // 3600} h {age.seconds // 60 % 60} min older than the report",
+    )
+
+
+def _version(side: _Side, theirs: StateRecord) -> _Cause:
+    """Another major version of the definition than the rule here stands for."""
+    named = theirs.definition.rpartition("/")[2]
+    one = next((each for each in (side.definition.azure if side.definition else ()) if each.id == named), None)
+    if one is None or not theirs.version or not one.versions:
+        return None
+    majors = {each.partition(".")[0] for each in one.versions}
+    if theirs.version.partition(".")[0] in majors:
+        return None
+    return "version", f"Azure judged by version {theirs.version}, and the rule here is {', '.join(one.versions)}"
+
+
+def _rule(side: _Side) -> _Cause:
+    """That the rule here is known to judge otherwise."""
+    told = [text for one in (side.definition.azure if side.definition else ()) for text in one.differences]
+    return ("rule", f"the two rules are not the same: {' '.join(told)}") if told else None
+
+
+def _wrapped(key: Key, others: Iterable[Key], side: _Side) -> str:
+    """The object of which the other side tells the same: a workload of its Pod, or a Pod of its workload."""
+    owners = {f"{one.owner.kind.lower()} {one.owner.name}" for one in side.results.get(key, ()) if one.owner}
+    space, _, name = key[1].rpartition("/")
+    counted = Counter(others)
+    for kind, component in counted:
+        other_space, _, other_name = component.rpartition("/")
+        if other_space != space or (kind, component) == key:
+            continue
+        related = f"{kind} {other_name}" in owners or any(
+            one.owner and f"{one.owner.kind.lower()} {one.owner.name}" == f"{key[0]} {name}"
+            for one in side.results.get((kind, component), ())
+        )
+        pod, workload = (name, other_name) if key[0] == "pod" else (other_name, name)
+        by_name = "pod" in (kind, key[0]) and kind != key[0] and pod.startswith(workload)
+        if related or (by_name and _OF_WORKLOAD.fullmatch(pod.removeprefix(workload))):
+            return f"{kind} {component}"
+    return ""

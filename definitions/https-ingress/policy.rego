@@ -5,6 +5,7 @@ import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
+	not input.parameters.azureBehaviour
 	some i
 	host := input.review.object.spec.rules[i].host
 	not host in ["", null]
@@ -19,6 +20,7 @@ violation contains {"msg": msg, "details": details} if {
 
 # A rule without a host takes requests for any.
 violation contains {"msg": concat("", ["a rule without a host has no TLS entry", no_strings]), "details": details} if {
+	not input.parameters.azureBehaviour
 	some i, rule in input.review.object.spec.rules
 	not has_host(rule)
 	not any_tls
@@ -30,6 +32,7 @@ violation contains {"msg": concat("", ["a rule without a host has no TLS entry",
 }
 
 violation contains {"msg": concat("", ["the default backend has no TLS entry", no_strings]), "details": details} if {
+	not input.parameters.azureBehaviour
 	some field
 	backend[field] != null
 	not any_tls
@@ -41,6 +44,7 @@ violation contains {"msg": concat("", ["the default backend has no TLS entry", n
 }
 
 violation contains {"msg": msg, "details": details} if {
+	not input.parameters.azureBehaviour
 	input.parameters.requireRedirect
 	not known
 	msg := sprintf("redirection to HTTPS cannot be established, because %s", [class_fault])
@@ -52,6 +56,7 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 violation contains {"msg": msg, "details": details} if {
+	not input.parameters.azureBehaviour
 	input.parameters.requireRedirect
 	controllers[controller]
 	not redirected
@@ -62,6 +67,52 @@ violation contains {"msg": msg, "details": details} if {
 		"expected": controllers[controller].remedy,
 	}, redirections)
 }
+
+# At Azure an Ingress is judged whose class is called just like one of two controllers, by whether it has any TLS entry.
+violation contains {"msg": msg, "details": details} if {
+	input.parameters.azureBehaviour
+	nginx_at_azure
+	not https_only_at_azure
+	msg := concat("", ["TLS, or the redirection of plain HTTP, is not asked for of nginx", no_strings])
+	details := {
+		"path": "metadata.annotations['nginx.ingress.kubernetes.io/force-ssl-redirect']",
+		"observed": object.get(input.review.object.metadata, ["annotations", "nginx.ingress.kubernetes.io/force-ssl-redirect"], null),
+		"expected": "\"true\", beside spec.tls, nginx.ingress.kubernetes.io/auth-tls-secret or ssl-passthrough",
+	}
+}
+
+violation contains {"msg": msg, "details": details} if {
+	input.parameters.azureBehaviour
+	input.review.object.metadata.annotations["kubernetes.io/ingress.class"] == "azure/application-gateway"
+	not tls_at_azure
+	not input.review.object.metadata.annotations["appgw.ingress.kubernetes.io/appgw-ssl-certificate"]
+	msg := "no TLS is asked for of the application gateway"
+	details := {
+		"path": "spec.tls",
+		"observed": null,
+		"expected": "an entry, or the annotation appgw.ingress.kubernetes.io/appgw-ssl-certificate",
+	}
+}
+
+nginx_at_azure if input.review.object.spec.ingressClassName == "nginx"
+
+nginx_at_azure if {
+	not input.review.object.spec.ingressClassName
+	input.review.object.metadata.annotations["kubernetes.io/ingress.class"] == "nginx"
+}
+
+https_only_at_azure if {
+	input.review.object.metadata.annotations["nginx.ingress.kubernetes.io/force-ssl-redirect"] == "true"
+	encrypted_at_azure
+}
+
+encrypted_at_azure if tls_at_azure
+
+encrypted_at_azure if input.review.object.metadata.annotations["nginx.ingress.kubernetes.io/auth-tls-secret"]
+
+encrypted_at_azure if input.review.object.metadata.annotations["nginx.ingress.kubernetes.io/ssl-passthrough"] == "true"
+
+tls_at_azure if count(input.review.object.spec.tls) > 0
 
 has_host(rule) if not rule.host in ["", null]
 

@@ -15,7 +15,8 @@ from aksp.model.definition import Definition
 from tests.catalog.documents import document, write
 
 NAMES = [
-    "effect", "source", "warn", "excludedNamespaces", "namespaces", "labelSelector", "excludedContainers", "excludedImages",
+    "effect", "source", "warn", "excludedNamespaces", "namespaces", "labelSelector", "azureBehaviour",
+    "excludedContainers", "excludedImages",
 ]  # fmt: skip
 LIMIT = {"type": "Integer", "defaultValue": 3}
 
@@ -44,7 +45,7 @@ def test_the_document_has_the_parameters_and_a_rule_that_uses_them(tmp_path: Pat
     assert (details["apiGroups"], details["kinds"]) == (["", "apps"], ["Pod"])
     assert details["namespaces"] == "[parameters('namespaces')]"
     assert details["values"] == {
-        name: f"[parameters('{name}')]" for name in ("limit", "excludedContainers", "excludedImages")
+        name: f"[parameters('{name}')]" for name in ("limit", "azureBehaviour", "excludedContainers", "excludedImages")
     }
     assert definition.parameters["excludedContainers"].option == "--exclude-container"
     assert definition.effect == "[parameters('effect')]"

@@ -69,7 +69,8 @@ def _index(found: list[Definition]) -> str:
         "## Azure's built-ins",
         filled(
             f"Azure has {len(azure) + len(unavailable())} built-in definitions that judge objects of a cluster. Commands and "
-            "assignments take the name and the id that they have there."
+            "assignments take the name and the id that they have there. Each page says where the two judge otherwise. Where "
+            "a definition has the parameter `azureBehaviour`, `--azure-behaviour` judges as Azure does."
         ),
         _table(
             ("In Azure", "Id", "Here"), [(name, f"`{guid}`", f"[`{slug}`]({slug}.md)") for name, guid, slug in azure]

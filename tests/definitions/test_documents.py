@@ -250,3 +250,16 @@ def test_only_a_rule_that_compares_objects_reads_the_inventory(definition: Defin
     uses = any("data.inventory" in module.source for module in definition.modules)
 
     assert uses == bool(definition.requires_inventory) == (definition.slug in COMPARING)
+
+
+def test_what_is_removed_is_among_the_kinds_that_are_judged() -> None:
+    definition = DEFINITIONS["no-removed-apis"]
+    removed = [
+        (entry["apiVersion"].partition("/")[0], kind)
+        for entry in definition.parameters["removed"].default
+        for kind in entry["kinds"]
+    ]
+
+    assert len(removed) > 30
+    assert [one for one in removed if not any(kind.covers(*one) for kind in definition.kinds)] == []
+    assert [kind for kind in definition.kinds if (kind.group, kind.kind) not in removed and kind.group != "apps"] == []

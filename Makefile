@@ -40,7 +40,7 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed $(ENGINE)
 	@echo "AKSP_ENGINE_SEED=$(SEED): the seed of the random policies"
 	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test -race -timeout 30m ./...
-	cd engine && go test -run Conformance ./plan
+	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test ./...
 	AKSP_ENGINE_EVALUATOR=both $(BIN)/pytest -n 2 tests/compliance tests/catalog
 	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/pages
 

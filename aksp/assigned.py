@@ -145,12 +145,12 @@ def broken_member(
 
 def check_parameters(assignment: Assignment, definition: Assignable) -> None:
     """Raise InvalidInput for parameters that a definition or an initiative does not take."""
-    found = parameters.faults(definition, assignment.parameters)
+    found = parameters.problems(definition, assignment.parameters)
     if found:
         raise InvalidInput(
             f"assignment {assignment.full_name!r}: " + "; ".join(map(str, found)),
             where=assignment.origin or None,
-            hint="; ".join(fault.hint for fault in found if fault.hint) or None,
+            hint="; ".join(problem.hint for problem in found if problem.hint) or None,
         )
 
 

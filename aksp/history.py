@@ -286,7 +286,7 @@ class History:
             yield None
             return
         self._check_place()
-        with self._faults("read"), closing(self._open()) as database:
+        with self._errors("read"), closing(self._open()) as database:
             # Another process may record a scan between two queries of one answer.
             database.execute("BEGIN")
             # Another process may have just made the file, and no tables yet.
@@ -294,7 +294,7 @@ class History:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._faults("written"):
+        with self._errors("written"):
             self._check_place()
             self.file.parent.mkdir(exist_ok=True)
             # A workspace often lies in a repository, and this belongs to the machine.
@@ -347,7 +347,7 @@ class History:
         return int(version)
 
     @contextmanager
-    def _faults(self, done: str) -> Iterator[None]:
+    def _errors(self, done: str) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:

@@ -58,7 +58,7 @@ func differentials(t testing.TB) []differential {
 	}
 	inventory := newInventory()
 	e := newEngine()
-	loaded(t, e, allDocuments(t, 0))
+	loaded(t, e, study{}.of(allDocuments(t, 0)))
 	for _, d := range e.batches["b"].documents {
 		if d.Parent == nil && d.Name != "" && amongKinds([]string{"networking.k8s.io/Ingress", "/Service", "/Namespace"}, groupOf(d.APIVersion), d.Kind) {
 			inventory.put(d)
@@ -156,8 +156,8 @@ func TestPlansFindWhatTopdownFindsInTheSameOrder(t *testing.T) {
 func wellKnown(t testing.TB) []map[string]any {
 	t.Helper()
 	var out []map[string]any
-	for line := range strings.Lines(allDocuments(t, 0)) {
-		out = append(out, native(t, line).(map[string]any))
+	for _, one := range allDocuments(t, 0) {
+		out = append(out, native(t, one.text).(map[string]any))
 	}
 	return out
 }

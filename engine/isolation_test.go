@@ -58,7 +58,7 @@ func partsOf(parts map[string]any, prefix string, value any) {
 }
 
 func TestNoPolicyFindsOtherThingsBesideOneThatReplacesItsInput(t *testing.T) {
-	documents := allDocuments(t, 20)
+	all := allDocuments(t, 20)
 	for _, one := range append(corpus(t), definitions(t)...) {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
@@ -69,7 +69,7 @@ func TestNoPolicyFindsOtherThingsBesideOneThatReplacesItsInput(t *testing.T) {
 			}
 			e.policies["p"] = policy
 			parameters := one.parameters[0]
-			loaded(t, e, documents)
+			loaded(t, e, one.of(all))
 			e.batches["b"].reads = everything()
 			if policy.useInventory {
 				if _, err := e.addToInventory(inventoryRequest{Batch: "b", Kinds: []string{"networking.k8s.io/Ingress", "/Service", "/Namespace"}}); err != nil {

@@ -118,7 +118,7 @@ else := "0"
 `
 
 func TestQuantitiesCompareAsKubernetesComparesThem(t *testing.T) {
-	const rounds, each = 100, 100
+	const rounds, each = 100 / raceStep, 100
 	policy := library(t, quantities)
 	seed := rand.Uint64()
 	g := generator{rand.New(rand.NewPCG(seed, 0))}

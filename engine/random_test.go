@@ -382,7 +382,7 @@ func TestRandomPoliciesFindTheSameInWhatTheyReadAndRememberAsInWholeDocuments(t 
 		}
 		return
 	}
-	rounds := 100
+	rounds := 100 / raceStep
 	if more, err := strconv.Atoi(os.Getenv("AKSP_ENGINE_ROUNDS")); err == nil {
 		rounds = more
 	}

@@ -27,7 +27,7 @@ from aksp.engine import Engine
 from aksp.errors import ClusterError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import Conflict, NotServed, ServerFault, Unauthorized, Unreachable
+from aksp.kube.errors import Conflict, NotServed, ServerError, Unauthorized, Unreachable
 from aksp.live.objects import FollowedObjects
 from aksp.model.fields import metadata_of
 
@@ -124,7 +124,7 @@ class ByGatekeeper:
         except (NotServed, Conflict):
             # Its kind is still to be made, or somebody else wrote in this moment.
             self._again = PENDING_SECONDS
-        except (Unreachable, ServerFault, Unauthorized):
+        except (Unreachable, ServerError, Unauthorized):
             raise
         except ClusterError as error:
             self._say(path, str(error))

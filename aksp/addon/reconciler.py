@@ -16,7 +16,7 @@ from aksp.engine import Engine
 from aksp.errors import AkspError, Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import Conflict, NotServed
+from aksp.kube.errors import Conflict, NotServed
 from aksp.live.objects import FollowedObjects
 from aksp.model.scope import Scope
 

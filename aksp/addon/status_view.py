@@ -20,7 +20,7 @@ from aksp.addon.names import EngineName
 from aksp.errors import Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.model.compliance import ComplianceState
 from aksp.model.effect import Effect
 from aksp.model.times import moment

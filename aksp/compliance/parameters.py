@@ -21,7 +21,7 @@ _REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]*(?::\d+)?(?:/[a-z0-9._\-]+)*/
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ParameterFault:
+class ParameterProblem:
     """What is wrong with one parameter: its name, what is wrong, and what may help."""
 
     parameter: str
@@ -53,27 +53,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "known: " + ", ".join(names) if names else "there are none"
 
 
-def faults(definition: Definition | Initiative, given: Mapping[str, Any]) -> list[ParameterFault]:
+def problems(definition: Definition | Initiative, given: Mapping[str, Any]) -> list[ParameterProblem]:
     """Everything that is wrong with the values given for a definition's parameters."""
     given = as_called_here(definition, given)
-    found: list[ParameterFault] = []
+    found: list[ParameterProblem] = []
     for name, value in given.items():
         parameter = definition.parameters.get(name)
         if parameter is None:
             found.append(
-                ParameterFault(
+                ParameterProblem(
                     parameter=name,
                     problem=f"{definition.slug} has no such parameter",
                     hint=_ours(definition, name) or nearest(name, definition.parameters),
                 )
             )
         elif problem := value_problem(parameter, value):
-            found.append(ParameterFault(parameter=name, problem=problem))
+            found.append(ParameterProblem(parameter=name, problem=problem))
     for name, parameter in definition.parameters.items():
         if parameter.required and name not in given:
             option = f"give it with {parameter.option}" if parameter.option else ""
             found.append(
-                ParameterFault(
+                ParameterProblem(
                     parameter=name, problem=f"{definition.slug} needs a value of type {parameter.type}", hint=option
                 )
             )
@@ -83,7 +83,7 @@ def faults(definition: Definition | Initiative, given: Mapping[str, Any]) -> lis
             if not any(values.get(name) for name in names):
                 options = " or ".join(definition.parameters[name].option or name for name in names)
                 found.append(
-                    ParameterFault(
+                    ParameterProblem(
                         parameter="",
                         problem=f"{definition.slug} needs at least one of {', '.join(names)}",
                         hint=f"give {options}",
@@ -107,7 +107,7 @@ def as_called_here(definition: Definition | Initiative, given: Mapping[str, Any]
     """The values by the names that parameters have here, and the effect in its own case.
 
     So an assignment of a built-in of Azure's keeps its parameters (catalogue of Azure Policy: labelsList, cpuLimit, …;
-    newer built-ins write deny, audit and disabled). A value that is given by both names stays under Azure's, and is a fault.
+    newer built-ins write deny, audit and disabled). A value that is given by both names stays under Azure's, and is a problem.
     """
     of_azure = _azure_names(definition)
     found: dict[str, Any] = {}

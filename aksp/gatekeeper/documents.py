@@ -12,7 +12,7 @@ from aksp.errors import InvalidInput
 from aksp.inventory.folders import Folders
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.kube.fetch import get_json
 from aksp.yaml_reader import read_file, read_yaml
 

@@ -13,7 +13,7 @@ from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed, ServerFault
+from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import OnRetry
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
@@ -91,7 +91,7 @@ class Cluster:
             finished.add(kind)
             yield Page(listing=name, unserved=kind)
         except ClusterError as error:
-            if not self._answered and not isinstance(error, Forbidden | ServerFault):
+            if not self._answered and not isinstance(error, Forbidden | ServerError):
                 raise
             self._first = self._first or error
             if not located or (whole and not partly):
@@ -113,7 +113,7 @@ class Cluster:
                 try:
                     batch = self._engine.load_list(page.body, whole_kinds=wanted.whole_names)
                 except EngineError as error:
-                    raise ServerFault(f"the answer cannot be read: {error.what}", where=path) from error
+                    raise ServerError(f"the answer cannot be read: {error.what}", where=path) from error
                 gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
                 yield Page(
                     listing=listing,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from aksp.errors import ClusterError, Forbidden
 from aksp.inventory.interface import Wanted
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed, ServerFault
+from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
@@ -16,7 +16,7 @@ from aksp.model.definition import ResourceKind
 #: What is wrong when only some of the objects to compare with can be had.
 PARTLY = "can be compared only with those in the namespaces given, as all of them could not be listed"
 #: Errors that are about one kind; others end a run, or are met again by each list.
-_OF_ONE_KIND = (Forbidden, ServerFault, NotServed)
+_OF_ONE_KIND = (Forbidden, ServerError, NotServed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.inventory.manifests import Manifests, hidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import BadRequest, ServerFault
+from aksp.kube.errors import BadRequest, ServerError
 from aksp.kube.fetch import get_json
 from aksp.kube.kinds import Kind, list_path
 from aksp.kube.names import ResourceName
@@ -97,7 +97,7 @@ class LiveSubject:
         try:
             for page in everything.pages(Wanted(kinds=wanted.whole, whole=wanted.whole)):
                 yield replace(page, documents=())
-        except (Forbidden, ServerFault):
+        except (Forbidden, ServerError):
             # It is a gap of the page before; the object itself was had.
             return
 
@@ -125,7 +125,7 @@ class LiveSubject:
         path = f"/api/v1/namespaces/{self._namespace}/pods"
         try:
             listed = objects.list_all(self._connection, path, label_selector=_pod_selector(self.itself))
-        except (Forbidden, ServerFault) as error:
+        except (Forbidden, ServerError) as error:
             reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
             self._gaps.append(Gap(reason=reason, message=f"Pods of {self._name} could not be listed: {error.what}"))
             return
@@ -138,7 +138,7 @@ class LiveSubject:
             path = f"/api/v1/namespaces/{self._namespace}/{plural}"
             try:
                 self._surroundings += objects.list_all(self._connection, path)
-            except (Forbidden, ServerFault) as error:
+            except (Forbidden, ServerError) as error:
                 reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
                 what = f"{kind}s of {self._namespace} could not be listed, and the template is judged without them"
                 self._gaps.append(Gap(reason=reason, message=f"{what}: {error.what}"))
@@ -157,7 +157,7 @@ class LiveSubject:
         """(name, namespace) of some objects of the kind; none where they cannot be listed."""
         try:
             listed = get_json(self._connection, list_path(self._kind, namespace), query=query).get("items") or ()
-        except (Forbidden, ServerFault, BadRequest):
+        except (Forbidden, ServerError, BadRequest):
             return []
         found = [one.get("metadata") or {} for one in listed]
         return [(str(one.get("name")), str(one.get("namespace"))) for one in found]

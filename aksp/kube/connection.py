@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
 from aksp.errors import ClusterError
-from aksp.kube import faults
+from aksp.kube import errors
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -161,11 +161,11 @@ class Connection:
         """GET `path` (from the root, e.g. "/version") once; an answer of 200 whose body is JSON.
 
         On 401 the credentials are loaded again (kubeconfig, token file, exec plugin) and the request is made once more.
-        Raises the exceptions of `aksp.kube.faults`, Forbidden, and ClusterError when the credentials cannot be loaded.
+        Raises the exceptions of `aksp.kube.errors`, Forbidden, and ClusterError when the credentials cannot be loaded.
         """
         answer = self._exchange(_Call(method="GET", path=path, query=query), cancellation)
         if answer.status != 200:
-            raise faults.refusal(answer.status, answer.headers, answer.body, where=self.server + path)
+            raise errors.refusal(answer.status, answer.headers, answer.body, where=self.server + path)
         self._must_be_json(answer.headers, path)
         return answer
 
@@ -189,7 +189,7 @@ class Connection:
         call = _Call(method=method, path=path, query=query, body=body, content_type=content_type, timeout=timeout)
         answer = self._exchange(call, cancellation)
         if not 200 <= answer.status < 300:
-            raise faults.refusal(answer.status, answer.headers, answer.body, where=self.server + path, method=method)
+            raise errors.refusal(answer.status, answer.headers, answer.body, where=self.server + path, method=method)
         if answer.body:
             self._must_be_json(answer.headers, path)
         return answer
@@ -209,7 +209,7 @@ class Connection:
         before the first line is asked for, and the answer's beginning must come within the usual read time-out.
         `silence`: after so many seconds without a byte the connection counts as dead. `opened` is called once the
         server has agreed, which may be long before the first line.
-        Raises as `get` does; ServerFault when the stream breaks off, is silent, or ends within a line.
+        Raises as `get` does; ServerError when the stream breaks off, is silent, or ends within a line.
         """
         import urllib3
 
@@ -227,7 +227,7 @@ class Connection:
                 response = self._open(self._renewed(session), call)
             with watch.reading(response):
                 if response.status != 200:
-                    raise faults.refusal(
+                    raise errors.refusal(
                         response.status, response.headers, response.read(), where=where, method="WATCH"
                     )
                 self._must_be_json(response.headers, path)
@@ -243,12 +243,12 @@ class Connection:
                                 return
                             yield line
             if rest and not watch.asked:
-                raise faults.truncated(where=where, size=len(rest))
+                raise errors.truncated(where=where, size=len(rest))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if watch.asked:
                 return
             if response is not None and isinstance(error, urllib3.exceptions.ReadTimeoutError):
-                raise faults.silent(where=where, seconds=silence) from error
+                raise errors.silent(where=where, seconds=silence) from error
             raise self._broken(error, path, self._connect_timeout, self._read_timeout) from error
         finally:
             if response is not None:
@@ -324,7 +324,7 @@ class Connection:
 
     def _broken(self, error: Exception, path: str, connect: float, read: float) -> ClusterError:
         where = self.server + path
-        return faults.broken(error, server=self.server, where=where, connect_seconds=connect, read_seconds=read)
+        return errors.broken(error, server=self.server, where=where, connect_seconds=connect, read_seconds=read)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

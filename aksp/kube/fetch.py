@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
 
 T = TypeVar("T")
@@ -19,11 +19,11 @@ LONGEST_PAUSE_SECONDS = 30.0
 class Backoff:
     """How to wait between attempts: exponentially, with jitter so that many clients do not come back together.
 
-    Attempts are limited by `tries` and by what the fault is worth (`faults.*_TRIES`). `sleep` replaces the pause, which
+    Attempts are limited by `tries` and by what the error is worth (`errors.*_TRIES`). `sleep` replaces the pause, which
     otherwise ends early when the request is cancelled. Seconds throughout.
     """
 
-    tries: int = faults.FAULT_TRIES
+    tries: int = errors.ERROR_TRIES
     first: float = 0.5
     factor: float = 2.0
     longest: float = LONGEST_PAUSE_SECONDS
@@ -68,7 +68,7 @@ def fetch(
     """The body of a GET: JSON text that has its end, not decoded.
 
     429, 5xx, broken connections and truncated bodies are tried again (client-go does the same for Retry-After answers);
-    a refused connection only briefly. Raises what `Connection.get` raises; the last fault says how often it was tried.
+    a refused connection only briefly. Raises what `Connection.get` raises; the last error says how often it was tried.
     A cancelled fetch raises whatever it last met.
     """
     watch = cancellation or Cancellation()
@@ -92,7 +92,7 @@ def repeated(
 ) -> T:
     """What an attempt gives, made again while that may help.
 
-    `twice`: whether it may be made again when the server may have done it already. Raises the last fault, which says
+    `twice`: whether it may be made again when the server may have done it already. Raises the last error, which says
     how often it was tried.
     """
     watch = cancellation or Cancellation()
@@ -100,24 +100,24 @@ def repeated(
     while True:
         try:
             return attempt()
-        except (faults.ServerFault, faults.Unreachable) as fault:
-            again = twice or isinstance(fault, faults.Unreachable) or untouched(fault)
-            if watch.asked or not again or number >= min(fault.tries, backoff.tries):
+        except (errors.ServerError, errors.Unreachable) as error:
+            again = twice or isinstance(error, errors.Unreachable) or untouched(error)
+            if watch.asked or not again or number >= min(error.tries, backoff.tries):
                 if number > 1:
-                    fault.what = f"{fault.what} ({number} attempts)"
+                    error.what = f"{error.what} ({number} attempts)"
                 raise
-            seconds = backoff.pause(number, fault.retry_after if isinstance(fault, faults.ServerFault) else None)
+            seconds = backoff.pause(number, error.retry_after if isinstance(error, errors.ServerError) else None)
             if on_retry is not None:
-                on_retry(Retry(path=path, attempt=number, seconds=seconds, reason=fault.what))
+                on_retry(Retry(path=path, attempt=number, seconds=seconds, reason=error.what))
             (backoff.sleep or watch.pause)(seconds)
             if watch.asked:
                 raise
         number += 1
 
 
-def untouched(fault: faults.ServerFault) -> bool:
+def untouched(error: errors.ServerError) -> bool:
     """Whether the server says that it has not begun: then anything may be asked again."""
-    return fault.status == 429 or (fault.status == 503 and fault.retry_after is not None)
+    return error.status == 429 or (error.status == 503 and error.retry_after is not None)
 
 
 def get_json(
@@ -134,13 +134,13 @@ def get_json(
 
 
 def decoded(body: bytes, *, where: str) -> dict[str, Any]:
-    """A JSON object from `body`, else ServerFault."""
+    """A JSON object from `body`, else ServerError."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise faults.ServerFault(f"the answer is not JSON: {error}", where=where) from error
+        raise errors.ServerError(f"the answer is not JSON: {error}", where=where) from error
     if not isinstance(document, dict):
-        raise faults.ServerFault("the answer is not a JSON object", where=where)
+        raise errors.ServerError("the answer is not a JSON object", where=where)
     return document
 
 
@@ -148,5 +148,5 @@ def _whole(connection: Connection, path: str, query: Mapping[str, str] | None, w
     body = connection.get(path, query=query, cancellation=watch).body
     # HTTP cannot tell when a proxy cuts a body and ends the connection properly; a JSON object's last byte can.
     if not body[-64:].rstrip().endswith(b"}"):
-        raise faults.truncated(where=connection.server + path, size=len(body))
+        raise errors.truncated(where=connection.server + path, size=len(body))
     return body

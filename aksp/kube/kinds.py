@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.kube.fetch import PATIENT, Backoff, get_json
 from aksp.model.kinds import BUILT_IN, api_version
 

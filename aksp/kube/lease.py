@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aksp.errors import ClusterError
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import decoded
 from aksp.kube.watch import Troubled, log
@@ -46,7 +46,7 @@ class _Outcome:
 
     began: float
     holder: str | None
-    fault: ClusterError | None = None
+    error: ClusterError | None = None
 
 
 class Lease:
@@ -128,9 +128,9 @@ class Lease:
             outcome = self._attempt_in_time()
             if outcome is None:
                 continue
-            if outcome.fault is not None and not self._stopping.is_set():
-                self._tell(outcome.fault)
-            if outcome.holder == self.identity and outcome.fault is None:
+            if outcome.error is not None and not self._stopping.is_set():
+                self._tell(outcome.error)
+            if outcome.holder == self.identity and outcome.error is None:
                 self._until = outcome.began + self._renew
                 # An answer that came too late does not count: another candidate may already take the lease.
                 if not self._leading and self._clock() < self._until:
@@ -197,16 +197,16 @@ class Lease:
         began = self._clock()
         try:
             return _Outcome(began=began, holder=self._acquired(began))
-        except faults.Conflict:
+        except errors.Conflict:
             # Another candidate wrote first. This is no failure; the next attempt reads who holds it.
             return _Outcome(began=began, holder=None)
-        except faults.NotServed:
+        except errors.NotServed:
             # The Lease was deleted: nobody holds it.
-            return _Outcome(began=began, holder="", fault=self._missing())
-        except ClusterError as fault:
-            return _Outcome(began=began, holder=None, fault=fault)
+            return _Outcome(began=began, holder="", error=self._missing())
+        except ClusterError as error:
+            return _Outcome(began=began, holder=None, error=error)
         except Exception as error:  # noqa: BLE001 - a candidate that ends in silence is worse
-            return _Outcome(began=began, holder=None, fault=self._failure("the attempt failed", error))
+            return _Outcome(began=began, holder=None, error=self._failure("the attempt failed", error))
 
     def _acquired(self, began: float) -> str:
         """Acquire or renew if that is allowed; who holds it then."""
@@ -214,7 +214,7 @@ class Lease:
             try:
                 # While it is ours nobody else writes it, so it need not be read first.
                 return self._put(self._seen, self.identity)
-            except faults.Conflict:
+            except errors.Conflict:
                 pass  # somebody has written to it all the same, perhaps an annotation: read it
         found = self._read()
         if found is None:
@@ -236,12 +236,12 @@ class Lease:
     def _read(self) -> dict[str, Any] | None:
         try:
             answer = self._connection.send("GET", self._path, timeout=self._renew / 2, cancellation=self._request)
-        except faults.NotServed:
+        except errors.NotServed:
             return None
         return decoded(answer.body, where=self._connection.server + self._path)
 
-    def _missing(self) -> faults.NotServed:
-        return faults.NotServed(
+    def _missing(self) -> errors.NotServed:
+        return errors.NotServed(
             f"the Lease {self._name} is not there",
             where=self._connection.server + self._path,
             hint=f"create the Lease {self._name} in namespace {self._namespace}",
@@ -287,12 +287,12 @@ class Lease:
                 if _holder(lease) == self.identity:
                     self._put(lease, "", releasing=True)
                 return
-            except faults.NotServed:
+            except errors.NotServed:
                 return
-            except faults.Conflict:
+            except errors.Conflict:
                 continue
-            except ClusterError as fault:
-                self._tell(fault)
+            except ClusterError as error:
+                self._tell(error)
                 return
 
     def _tell(self, trouble: ClusterError) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aksp.errors import InvalidInput
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, OnRetry, decoded, fetch
 from aksp.model.fields import metadata_of
@@ -49,7 +49,7 @@ class ListPage:
     resource_version: str | None
 
     def objects(self, where: str) -> list[dict[str, Any]]:
-        """Its objects, each with apiVersion and kind. Raises ServerFault, which names ``where``."""
+        """Its objects, each with apiVersion and kind. Raises ServerError, which names ``where``."""
         document = decoded(self.body, where=where)
         # Objects in lists of built-in kinds do not say what they are; the list does.
         named = {"apiVersion": document.get("apiVersion"), "kind": str(document.get("kind")).removesuffix("List")}
@@ -73,7 +73,7 @@ def list_pages(
     generator: use `contextlib.closing` where the loop may be left early. `cancellation` lets another thread end the
     list, which then raises whatever it last met; leaving the loop early uses it up.
 
-    Raises Forbidden, NotServed, ServerFault (gaps where other kinds are answered), InvalidInput for a selector that the
+    Raises Forbidden, NotServed, ServerError (gaps where other kinds are answered), InvalidInput for a selector that the
     server does not understand, and other ClusterErrors (the end).
     """
     selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
@@ -98,15 +98,15 @@ def list_pages(
         while True:
             try:
                 page = ahead.result()
-            except faults.Expired as gone:
+            except errors.Expired as gone:
                 if restarts > MAX_RESTARTS:
-                    raise faults.ServerFault(
+                    raise errors.ServerError(
                         f"the list did not hold still: {restarts} times {gone.what}", where=gone.where, status=410
                     ) from gone
                 restarts += 1
                 ahead = asked(None, 1, limit if restarts <= MAX_RESTARTS else None, True)
                 continue
-            except faults.BadRequest as error:
+            except errors.BadRequest as error:
                 if not query:
                     raise
                 given = ", ".join(f"{name}={value}" for name, value in query.items())

@@ -1,13 +1,13 @@
 """Objects as documents (dicts): read, applied, created, replaced, patched, deleted, listed.
 
-What may be repeated after a fault::
+What may be repeated after an error::
 
     no connection was made; 429; 503 with Retry-After    everything: the server has done nothing
     another 5xx, a broken or silent connection           everything but `create`: the server may have done it
 
 Doing a second time what `apply`, `merge_patch` and `delete` ask for changes nothing. `replace` with a resourceVersion
 that has been done already is answered with Conflict, as if somebody else had been first: read again, as always then.
-A second `create` would meet AlreadyExists, or with generateName make a second object; so the fault is raised, and the
+A second `create` would meet AlreadyExists, or with generateName make a second object; so the error is raised, and the
 caller, who knows the name, looks whether it is there. client-go repeats no write but after Retry-After.
 
 Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-apply/
@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aksp.errors import InvalidInput
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection, Response
 from aksp.kube.fetch import PATIENT, Backoff, decoded, get_json, repeated, untouched
 from aksp.kube.kinds import Discovery, Kind, list_path
@@ -72,7 +72,7 @@ def get(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> dic
     """The object at `path`; None when it, its namespace or its kind is not there (404)."""
     try:
         return get_json(connection, path, backoff=backoff)
-    except faults.NotServed:
+    except errors.NotServed:
         return None
 
 
@@ -109,7 +109,7 @@ def create(
     manager: str | None = None,
     backoff: Backoff = PATIENT,
 ) -> dict[str, Any]:
-    """The new object, as stored. Raises AlreadyExists, and ServerFault when it may or may not have been created.
+    """The new object, as stored. Raises AlreadyExists, and ServerError when it may or may not have been created.
 
     With `manager` unknown fields are refused, not dropped, as in `apply`: BadRequest.
     """
@@ -152,13 +152,13 @@ def delete(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> 
         nonlocal unclear
         try:
             return connection.send("DELETE", path, query=query)
-        except faults.ServerFault as fault:
-            unclear = unclear or not untouched(fault)
+        except errors.ServerError as error:
+            unclear = unclear or not untouched(error)
             raise
 
     try:
         repeated(attempt, path=path, backoff=backoff)
-    except faults.NotServed:
+    except errors.NotServed:
         return unclear
     return True
 

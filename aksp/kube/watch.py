@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 from aksp.errors import AkspError, ClusterError
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, decoded
 from aksp.kube.lists import PAGE_LIMIT, ListPage, list_pages
@@ -29,9 +29,9 @@ LIFETIME = (240, 480)
 SLACK_SECONDS = 30.0
 """How much later than its promised end a silent watch counts as dead."""
 SHORT_SECONDS = 1.0
-"""A watch that ends sooner, without an event, is a fault: something between us and the server does not let it live."""
+"""A watch that ends sooner, without an event, is an error: something between us and the server does not let it live."""
 DOUBTFUL = 5
-"""After so many faults in a row the list is read again: the server may have another history now (restored etcd)."""
+"""After so many errors in a row the list is read again: the server may have another history now (restored etcd)."""
 STOP_SECONDS = 1.0
 """How long `stop` waits for a request that cannot be interrupted; nothing is called back after it."""
 CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
@@ -49,12 +49,12 @@ class Watch:
     """The objects of the list at `path` (see `kinds.list_path`), for ever.
 
     `replaced(objects)` is called with all of them after each list, `changed("ADDED" | "MODIFIED" | "DELETED", object)`
-    for each change after it, `troubled(error)` for each fault: NotServed while the kind is not installed, Forbidden,
+    for each change after it, `troubled(error)` for each error: NotServed while the kind is not installed, Forbidden,
     Unreachable, … After each the watch tries again, at first after a second, at last every 30. All are called in the
     watch's thread, none after `stop` has returned unless it was running then.
 
     With `paged` in place of `replaced` a list comes page by page as it was read, undecoded, `limit` objects each, and
-    is tried for longer before it counts as a fault. Its pages are all that there is once one has no continue_token; a
+    is tried for longer before it counts as an error. Its pages are all that there is once one has no continue_token; a
     page with `restart`, or with number 1, begins anew. `settled` is called when a list is done and when a watch is
     open: whatever was the trouble is over. A `path` that is to be looked up may be a function, called before each list,
     which raises as lists do.
@@ -96,7 +96,7 @@ class Watch:
         self._slack = slack
         self._where = connection.server + self.path
         self._ending = Cancellation()
-        self._faults = 0
+        self._failures = 0
         self._expired = False
         """Whether the last version was too old, and none has been followed since."""
         self._version: str | None = None
@@ -122,18 +122,18 @@ class Watch:
                 if self._version is None:
                     self._list()
                 self._follow()
-            except faults.Expired as gone:
+            except errors.Expired as gone:
                 self._version = None
                 # Once is normal, above all after a restart of the API server. If a fresh list is too old again,
                 # wait, so that the list is not read in a loop.
                 if self._expired:
                     self._pause(gone)
                 self._expired = True
-            except ClusterError as fault:
-                if isinstance(fault, faults.NotServed):
+            except ClusterError as error:
+                if isinstance(error, errors.NotServed):
                     # The kind is not installed. When it is, its list must be read anew.
                     self._version = None
-                self._pause(fault)
+                self._pause(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, a watch that ends in silence is worse
                 self._pause(self._failure("the watch failed", error))
 
@@ -194,21 +194,21 @@ class Watch:
                 if self._ending.asked:
                     return
                 self._take(decoded(line, where=self._where))
-                events, self._faults, self._expired = events + 1, 0, False
+                events, self._failures, self._expired = events + 1, 0, False
         if not events and time.monotonic() - began < SHORT_SECONDS and not self._ending.asked:
-            raise faults.ServerFault(
+            raise errors.ServerError(
                 "the watch ended at once", where=self._where, hint="a proxy before the API server may not let it live"
             )
-        self._faults, self._expired = 0, False
+        self._failures, self._expired = 0, False
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, thing = event.get("type"), event.get("object")
         if not isinstance(thing, dict):
-            raise faults.ServerFault("an event of the watch has no object", where=self._where)
+            raise errors.ServerError("an event of the watch has no object", where=self._where)
         if kind == "ERROR":
             code = thing.get("code")
             status = code if isinstance(code, int) else 500
-            raise faults.refusal(status, {}, json.dumps(thing).encode(), where=self._where, method="WATCH")
+            raise errors.refusal(status, {}, json.dumps(thing).encode(), where=self._where, method="WATCH")
         if kind in CHANGES:
             try:
                 self._changed(str(kind), thing)
@@ -219,15 +219,15 @@ class Watch:
         if isinstance(version, str) and version:
             self._version = version
 
-    def _pause(self, fault: ClusterError) -> None:
+    def _pause(self, error: ClusterError) -> None:
         if self._ending.asked:
             return
-        self._faults += 1
-        if self._faults % DOUBTFUL == 0:
+        self._failures += 1
+        if self._failures % DOUBTFUL == 0:
             self._version = None
-        self._tell(fault)
-        wish = fault.retry_after if isinstance(fault, faults.ServerFault) else None
-        seconds = self._backoff.pause(min(self._faults, 10), wish)
+        self._tell(error)
+        wish = error.retry_after if isinstance(error, errors.ServerError) else None
+        seconds = self._backoff.pause(min(self._failures, 10), wish)
         (self._backoff.sleep or self._ending.pause)(seconds)
 
     def _tell(self, trouble: ClusterError) -> None:

@@ -14,7 +14,7 @@ from aksp.inventory.listings import PARTLY, Listings, WantedList, every_kind, ga
 from aksp.inventory.texts import list_of
 from aksp.kube import lists
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed, ServerFault
+from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import Backoff
 from aksp.kube.kinds import Discovery
 from aksp.kube.watch import RESUMING, Watch
@@ -179,7 +179,7 @@ class LiveSource:
             # An engine that is gone ends the watch; an answer that it cannot read does not.
             if not self._engine.alive:
                 raise
-            fault = ServerFault(f"an answer cannot be read: {error.what}")
+            fault = ServerError(f"an answer cannot be read: {error.what}")
             gap = gap_of(listing.kind, "could not be listed", fault)
             return ObjectsChanged(listing=listing, gaps=[gap], begins=begins, ends=ends)
         return ObjectsChanged(
@@ -217,7 +217,7 @@ class LiveSource:
             self._answered = True
             return KindNotServed(listing=listing)
         if not self._answered:
-            if not isinstance(error, Forbidden | ServerFault):
+            if not isinstance(error, Forbidden | ServerError):
                 raise error
             self._first = self._first or error
             self._failed.add(listing)

@@ -57,7 +57,7 @@ class ComplianceState(StrEnum):
 
     NON_COMPLIANT = "NonCompliant", 0, PolicyResult.FAIL, "bad", "not compliant"
     COMPLIANT = "Compliant", 6, PolicyResult.PASS, "good", "compliant", True
-    ERROR = "Error", 1, PolicyResult.ERROR, "fault", "in error"
+    ERROR = "Error", 1, PolicyResult.ERROR, "warning", "in error"
     CONFLICTING = "Conflicting", 2, PolicyResult.ERROR, "odd", "in conflict"
     EXEMPT = "Exempt", 3, PolicyResult.SKIP, "waived", "exempt", True
     UNKNOWN = "Unknown", 4, PolicyResult.SKIP, "muted", "unknown", True

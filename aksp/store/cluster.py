@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import ClusterError, Forbidden, InvalidInput
-from aksp.kube import faults, objects
+from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.model.assignment import API_VERSION, Assignment, Exemption
 from aksp.model.scope_tree import PlacedScope
@@ -105,7 +105,7 @@ class ClusterStore:
             try:
                 objects.create(self._connection, _path(kind), document, manager=MANAGER)
                 return ApplyResult.CREATED
-            except faults.AlreadyExists:
+            except errors.AlreadyExists:
                 there = objects.get(self._connection, _path(kind, name))
         if there is None or not alike(there, document):
             raise self._taken(document)
@@ -166,13 +166,13 @@ class ClusterStore:
         place = f"{kind.lower()}.{API_VERSION.partition('/')[0]}" + (f"/{name}" if name else "")
         try:
             yield
-        except faults.NotServed as error:
+        except errors.NotServed as error:
             raise ClusterError(
                 "the add-on's resources are not in this cluster",
                 where=self._connection.server,
                 hint=f"`aksp addon enable` puts them there (is {self.name} the cluster you mean?)",
             ) from error
-        except (faults.Invalid, faults.BadRequest) as error:
+        except (errors.Invalid, errors.BadRequest) as error:
             raise InvalidInput(error.what, where=place, hint=error.hint) from error
         except Forbidden as error:
             raise Forbidden(

@@ -2,4 +2,4 @@
 
 package plan
 
-const caseStep = 1
+const raceStep = 1

@@ -3,4 +3,4 @@
 package plan
 
 // Under the race detector, compiling all cases would take minutes: each fifth is tried.
-const caseStep = 5
+const raceStep = 5

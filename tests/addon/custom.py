@@ -8,7 +8,7 @@ from typing import Any
 
 from aksp.errors import ClusterError
 from aksp.kube.connection import Cancellation, Response
-from aksp.kube.faults import Conflict, NotServed
+from aksp.kube.errors import Conflict, NotServed
 from tests.catalog.documents import base64_of, document, template
 
 API_VERSION = "policy.aksp.io/v1alpha1"

@@ -12,7 +12,7 @@ from aksp.addon.review import wording
 from aksp.addon.review.decision import Decision, Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
 from aksp.errors import ClusterError
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import PATIENT, Backoff
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
@@ -64,7 +64,7 @@ class Cluster:
         path = f"{collection}/{document['metadata']['name']}"
         self._begin("POST", collection)
         if path in self.objects:
-            raise faults.AlreadyExists("it is there already")
+            raise errors.AlreadyExists("it is there already")
         return self._store(path, document)
 
     def replace(
@@ -72,9 +72,9 @@ class Cluster:
     ) -> dict[str, Any]:
         self._begin("PUT", path)
         if path not in self.objects:
-            raise faults.NotServed("not found")
+            raise errors.NotServed("not found")
         if self.objects[path]["metadata"]["resourceVersion"] != document["metadata"]["resourceVersion"]:
-            raise faults.Conflict("it has changed")
+            raise errors.Conflict("it has changed")
         return self._store(path, document)
 
     def merge_patch(
@@ -82,7 +82,7 @@ class Cluster:
     ) -> dict[str, Any]:
         self._begin("PATCH", path)
         if path not in self.objects:
-            raise faults.NotServed("not found")
+            raise errors.NotServed("not found")
         return self._store(path, {**self.objects[path], **patch})
 
     def delete(self, connection: Connection, path: str) -> bool:

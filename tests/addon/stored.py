@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection, Response
 
 #: Where a kind's objects are not, but its group is: what discovery answers.
@@ -55,7 +55,7 @@ class Stored:
                 if one["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") == "aksp"
             ]
             return self._answer({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items})
-        raise faults.refusal(404, {}, b"not found", where=path)
+        raise errors.refusal(404, {}, b"not found", where=path)
 
     def send(
         self,
@@ -69,7 +69,7 @@ class Stored:
         self._admit(path)
         if method == "DELETE":
             if path not in self.objects:
-                raise faults.refusal(404, {}, b"not found", where=path, method=method)
+                raise errors.refusal(404, {}, b"not found", where=path, method=method)
             self.writes.append((method, path))
             del self.objects[path]
             return self._answer({"kind": "Status"})
@@ -86,8 +86,8 @@ class Stored:
         for part, status in self.refused.items():
             if part in path:
                 if not status:
-                    raise faults.Unreachable("connection refused")
-                raise faults.refusal(status, {}, b'{"message": "may not"}', where=path)
+                    raise errors.Unreachable("connection refused")
+                raise errors.refusal(status, {}, b'{"message": "may not"}', where=path)
 
     def _answer(self, document: Mapping[str, Any]) -> Response:
         return Response(status=200, headers={}, body=json.dumps(document).encode())

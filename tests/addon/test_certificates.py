@@ -19,7 +19,7 @@ from aksp.addon.webhook.certificate_secret import GRACE, SETTLE, CertificateSecr
 from aksp.addon.webhook.certificates import Pair
 from aksp.addon.webhook.tls import Material, Served, server_context
 from aksp.errors import ClusterError, Forbidden, InvalidInput
-from aksp.kube.faults import AlreadyExists, Conflict, ServerFault
+from aksp.kube.errors import AlreadyExists, Conflict, ServerError
 from tests.addon.https import trusting
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -283,9 +283,9 @@ def test_what_was_stolen_from_a_secret_is_worth_nothing_once_it_is_emptied() -> 
 def test_a_store_that_takes_no_writes_does_not_stop_what_works() -> None:
     store = FakeSecret()
     first = replica(store).look(NOW)
-    store.error = ServerFault("etcd is full", status=500)
+    store.error = ServerError("etcd is full", status=500)
     assert replica(store).look(NOW + 61 * DAY) == first
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         replica(store).look(NOW + 91 * DAY)
     store.error = Forbidden("secrets is forbidden")
     with pytest.raises(Forbidden) as caught:

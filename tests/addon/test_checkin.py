@@ -20,7 +20,7 @@ from aksp.addon.names import WEBHOOK as WEBHOOK_NAME
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed, ServerFault, Unreachable
+from aksp.kube.errors import NotServed, ServerError, Unreachable
 from aksp.kube.kinds import Discovery
 from aksp.model.compliance import Report
 from tests.addon.custom import ROOT, Memory, assigned, condition, defined, exempted, pod, resource
@@ -216,7 +216,7 @@ def test_an_api_server_that_takes_no_writes_is_not_asked_for_ever(engine: Engine
     names = [f"a{number}" for number in range(9)]
     cluster = enabled(*(assigned(name) for name in names))
     for name in names:
-        cluster.refuse[f"{ROOT}/policyassignments/{name}/status"] = ServerFault("etcd is read-only", tries=1)
+        cluster.refuse[f"{ROOT}/policyassignments/{name}/status"] = ServerError("etcd is read-only", tries=1)
     summary = checked_in(cluster, engine)
 
     assert len(summary.problems) == 4

@@ -10,7 +10,7 @@ import pytest
 
 from aksp.addon.checkins.checkin_record import FAILED, LAST, CheckInRecord, cause_of, read
 from aksp.kube.connection import Connection, Response
-from aksp.kube.faults import Unreachable
+from aksp.kube.errors import Unreachable
 from tests.addon.custom import merged
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from aksp.addon.install.manifests import manifests
 from aksp.addon.record.metrics import PARTS
 from aksp.addon.settings import Settings
 from aksp.errors import ClusterError
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection, Response
 
 INTENDED: dict[str, Any]
@@ -53,7 +53,7 @@ class Cluster:
 
     def get(self, path: str, **more: Any) -> Response:
         if path not in self.objects:
-            raise faults.NotServed("not found", where=path)
+            raise errors.NotServed("not found", where=path)
         found = copy.deepcopy(self.objects[path])
         found["metadata"]["resourceVersion"] = str(self.version)
         return Response(status=200, headers={}, body=json.dumps(found).encode())
@@ -66,9 +66,9 @@ class Cluster:
         document = json.loads(body)
         if method == "PUT":
             if path not in self.objects:
-                raise faults.NotServed("not found", where=path)
+                raise errors.NotServed("not found", where=path)
             if document["metadata"].pop("resourceVersion") != str(self.version):
-                raise faults.Conflict("changed", where=path)
+                raise errors.Conflict("changed", where=path)
         else:
             assert method == "PATCH" and path not in self.objects
         self.writes.append(method)

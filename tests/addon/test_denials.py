@@ -14,7 +14,7 @@ from aksp.addon.record.denials import ASSIGNMENT_LABEL, OTHERS, PER_NAMESPACE, D
 from aksp.addon.record.denials import _denial as denial_of_refusal
 from aksp.addon.review.refusals import cut
 from aksp.errors import Forbidden
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.model.resource import Container, Owner, Resource
 from tests.addon.decisions import NO_CONNECTION, START, Clock, Cluster, refused, refused_by, request, result
 from tests.addon.decisions import allowed as let_in
@@ -190,7 +190,7 @@ def test_a_failing_api_server_is_tried_again_less_and_less_often(
     denials: Denials, cluster: Cluster, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    cluster.failure = faults.ServerFault("etcd is full", status=500)
+    cluster.failure = errors.ServerError("etcd is full", status=500)
     attempts = []
     for second in range(600):
         clock.seconds = second
@@ -229,7 +229,7 @@ def test_what_does_not_fit_is_counted_and_told_once_a_minute(
     cluster: Cluster, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     denials = denials_of(cluster, clock, pending=2)
-    cluster.failure = faults.Unreachable("connection refused")
+    cluster.failure = errors.Unreachable("connection refused")
     for second in range(150):
         clock.seconds = second
         denials.record(refused(workload=Owner(kind="Job", name=f"job-{second}")))
@@ -267,7 +267,7 @@ def test_close_writes_what_waits(cluster: Cluster) -> None:
 def test_close_tries_once_more_after_failures_and_says_what_it_gives_up(
     denials: Denials, cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cluster.failure = faults.Unreachable("connection refused")
+    cluster.failure = errors.Unreachable("connection refused")
     denials.record(refused())
     denials.turn()
     denials.close()

@@ -11,7 +11,7 @@ import pytest
 
 from aksp.addon.record import events as module
 from aksp.addon.record.events import NAMESPACE_BURST, Events
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.model.resource import Resource
 from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result
 
@@ -128,7 +128,7 @@ def test_an_owner_gets_25_events_at_once_then_one_in_five_minutes_and_no_count_i
 
 
 def test_a_failing_api_server_takes_no_token_and_loses_no_count(events: Events, cluster: Cluster, clock: Clock) -> None:
-    cluster.failure = faults.ServerFault("busy", status=503)
+    cluster.failure = errors.ServerError("busy", status=503)
     for second in range(0, 6000, 61):
         clock.seconds = second
         events.record(refused())

@@ -23,7 +23,7 @@ from aksp.addon.gatekeeper.wanted import (
 )
 from aksp.addon.names import FIELD_MANAGER, MANAGED_BY
 from aksp.engine import Engine
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection, Response
 from aksp.model.times import rfc3339
 from tests.addon.custom import V1, assigned, defined, exempted
@@ -51,9 +51,9 @@ class Cluster:
 
     def get(self, path: str, *, query: Mapping[str, str] | None = None, cancellation: object = None) -> Response:
         if path in self.forbidden:
-            raise faults.refusal(403, {}, b'{"message": "may not"}', where=path)
+            raise errors.refusal(403, {}, b'{"message": "may not"}', where=path)
         if path in self.unserved or path not in self.lists:
-            raise faults.refusal(404, {}, b"not found", where=path)
+            raise errors.refusal(404, {}, b"not found", where=path)
         items = list(self.lists[path].values())
         body = json.dumps({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}).encode()
         return Response(status=200, headers={}, body=body)
@@ -61,7 +61,7 @@ class Cluster:
     def send(self, method: str, path: str, *, body: bytes, query: Mapping[str, str], **more: Any) -> Response:
         assert method == "PATCH" and query["dryRun"] == "All" and query["fieldManager"] == FIELD_MANAGER
         if self.says != 200:
-            raise faults.refusal(self.says, {}, b'{"message": "it says no"}', where=path)
+            raise errors.refusal(self.says, {}, b'{"message": "it says no"}', where=path)
         return Response(status=200, headers={}, body=body)
 
     @property

@@ -13,7 +13,7 @@ from aksp.addon.names import WEBHOOK
 from aksp.compliance.plan import Ready
 from aksp.errors import ClusterError
 from aksp.kube.connection import Connection
-from aksp.kube.faults import Unreachable
+from aksp.kube.errors import Unreachable
 from aksp.kube.kinds import Discovery
 from aksp.model.definition import ResourceKind
 from tests.addon.custom import Memory

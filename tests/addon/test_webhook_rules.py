@@ -9,7 +9,7 @@ import pytest
 from aksp.addon.in_force.webhook_rules import covered, kinds_in_force, webhook_rules
 from aksp.compliance.plan import Plan, Ready
 from aksp.errors import ClusterError
-from aksp.kube.faults import NotServed, ServerFault, Unreachable
+from aksp.kube.errors import NotServed, ServerError, Unreachable
 from aksp.kube.kinds import KINDS, Discovery, Kind
 from aksp.model.definition import ResourceKind
 from tests.compliance.builders import POD, SERVICE, definition, plan, ready
@@ -79,7 +79,7 @@ def test_a_kind_that_is_not_served_has_no_rule() -> None:
 def test_a_group_that_does_not_answer_is_asked_for_as_a_whole() -> None:
     made = plan(about("a", ResourceKind(group="down.example", kind="Thing")))
 
-    assert rules(made, ServerFault("503")) == [("down.example", "*", "*", ["*"])]
+    assert rules(made, ServerError("503")) == [("down.example", "*", "*", ["*"])]
 
 
 def test_a_cluster_that_cannot_be_reached_is_told() -> None:

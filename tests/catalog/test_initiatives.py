@@ -15,7 +15,7 @@ from aksp.assigned import Unavailable, member_of
 from aksp.catalog.folder import Folder, bundled, bundled_initiatives, initiative_as_json
 from aksp.catalog.initiatives import initiative_from, initiative_from_resource, resource_of
 from aksp.catalog.interface import BrokenDefinition, Catalogs
-from aksp.compliance.parameters import faults
+from aksp.compliance.parameters import problems
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment
 from aksp.model.initiative import Initiative
@@ -164,7 +164,7 @@ def test_a_custom_resource_is_read_back_as_the_same_initiative(tmp_path: Path) -
 def test_a_bundled_initiative_passes_each_member_what_its_definition_takes(slug: str) -> None:
     one = BUNDLED[slug]
     assignment = Assignment(name="one", definition_id=slug, parameters=GIVEN.get(slug, {}))
-    assert faults(one, assignment.parameters) == []
+    assert problems(one, assignment.parameters) == []
     available = 0
     for member in one.members:
         try:
@@ -174,7 +174,7 @@ def test_a_bundled_initiative_passes_each_member_what_its_definition_takes(slug:
             assert slug.startswith("azure-"), member
             continue
         available += 1
-        assert faults(definition, own.parameters) == [], member
+        assert problems(definition, own.parameters) == [], member
     assert available == len(one.members) or slug.startswith("azure-")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from aksp.addon.checkins.reports import publish
 from aksp.cli.last_report import ages
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.model.compliance import Report
 from tests.addon.stored import REPORTS, Stored
 from tests.cli import conftest
@@ -39,7 +39,7 @@ class Cluster:
     def _answer(self, request: Request) -> Reply:
         try:
             return Reply(body=self.stored.get(request.path, query=request.query).body)
-        except faults.NotServed:
+        except errors.NotServed:
             return status(404, "not found")
 
 

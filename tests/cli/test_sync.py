@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from aksp.errors import Forbidden
-from aksp.kube import config, faults
+from aksp.kube import config, errors
 from aksp.store import cluster
 from tests.catalog.documents import document as definition
 from tests.catalog.documents import write
@@ -149,7 +149,7 @@ def test_what_is_disabled_is_checked_and_written_too(workspace: Aksp, server: Ob
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [(Forbidden('User "ann" cannot patch'), 3), (faults.Invalid("spec.scope: Invalid value"), 2)],
+    [(Forbidden('User "ann" cannot patch'), 3), (errors.Invalid("spec.scope: Invalid value"), 2)],
 )
 def test_when_the_api_server_refuses_one_it_has_none(fault: Any, code: int, workspace: Aksp, server: Objects) -> None:
     server.refuse["patch", "policyassignments/b"] = fault

@@ -13,9 +13,9 @@ from aksp.compliance import parameters
 from aksp.compliance.parameters import (
     advice,
     effective,
-    faults,
     format_problem,
     image_regex_advice,
+    problems,
     regexes,
     value_problem,
 )
@@ -89,19 +89,19 @@ def test_a_schema_that_is_none_is_a_fault_and_no_crash(schema: dict[str, Any]) -
 
 
 def test_an_unknown_parameter_is_named_with_the_nearest_that_there_is() -> None:
-    (fault,) = faults(definition("rule", parameter("allowedPorts", T.ARRAY, [])), {"allowedPort": []})
+    (problem,) = problems(definition("rule", parameter("allowedPorts", T.ARRAY, [])), {"allowedPort": []})
 
-    assert str(fault) == "parameter 'allowedPort': rule has no such parameter"
-    assert fault.hint == "did you mean 'allowedPorts'?"
+    assert str(problem) == "parameter 'allowedPort': rule has no such parameter"
+    assert problem.hint == "did you mean 'allowedPorts'?"
 
 
 def test_a_parameter_that_is_called_otherwise_at_azure_is_the_one_here() -> None:
     of_azure = AzureDefinition(id="a", name="A", parameters={"cpuLimit": "maxCpu"})
     one = definition(parameters={"maxCpu": parameter("maxCpu", T.STRING, default="")}, azure=(of_azure,))
 
-    assert faults(one, {"cpuLimit": "1"}) == []
+    assert problems(one, {"cpuLimit": "1"}) == []
     assert effective(one, {"cpuLimit": "1"}) == effective(one, {"maxCpu": "1"}) == {"maxCpu": "1"}
-    (both,) = faults(one, {"cpuLimit": "1", "maxCpu": "2"})
+    (both,) = problems(one, {"cpuLimit": "1", "maxCpu": "2"})
     assert (both.parameter, both.hint) == ("cpuLimit", "Azure's cpuLimit is called maxCpu here, which is given too")
     # What has Azure's name here too is that.
     named = replace(one, parameters={**one.parameters, "cpuLimit": parameter("cpuLimit", T.STRING, default="")})
@@ -113,8 +113,8 @@ def test_an_effect_is_taken_in_any_case_and_is_the_one_that_is_allowed(given: st
     allowed = parameter("effect", T.STRING, allowed_values=("Audit", "Deny"), default="Audit")
     one = definition(parameters={"effect": allowed})
 
-    assert faults(one, {"effect": given}) == [] and effective(one, {"effect": given}) == {"effect": "Deny"}
-    assert faults(one, {"effect": "denied"}) != []
+    assert problems(one, {"effect": given}) == [] and effective(one, {"effect": given}) == {"effect": "Deny"}
+    assert problems(one, {"effect": "denied"}) != []
 
 
 def test_no_name_of_azure_means_two_parameters_here() -> None:
@@ -126,27 +126,27 @@ def test_no_name_of_azure_means_two_parameters_here() -> None:
 
 
 def test_a_parameter_like_no_other_gets_all_names_as_hint() -> None:
-    (fault,) = faults(definition("rule"), {"zzz": 1})
+    (problem,) = problems(definition("rule"), {"zzz": 1})
 
-    assert fault.hint.startswith("known: ") and "labelSelector" in fault.hint
+    assert problem.hint.startswith("known: ") and "labelSelector" in problem.hint
 
 
 def test_a_missing_parameter_is_named_with_its_type_and_its_option() -> None:
-    (fault,) = faults(definition("rule", parameter("ports", T.ARRAY, option="--port")), {})
+    (problem,) = problems(definition("rule", parameter("ports", T.ARRAY, option="--port")), {})
 
-    assert str(fault) == "parameter 'ports': rule needs a value of type Array"
-    assert fault.hint == "give it with --port"
+    assert str(problem) == "parameter 'ports': rule needs a value of type Array"
+    assert problem.hint == "give it with --port"
 
 
 def test_null_is_a_value_and_no_default() -> None:
-    assert faults(definition("rule", parameter("x", T.OBJECT, None)), {}) == []
-    assert [f.parameter for f in faults(definition("rule", parameter("x")), {"x": None})] == ["x"]
+    assert problems(definition("rule", parameter("x", T.OBJECT, None)), {}) == []
+    assert [f.parameter for f in problems(definition("rule", parameter("x")), {"x": None})] == ["x"]
 
 
 def test_every_fault_is_told_at_once() -> None:
-    found = faults(definition("rule", parameter("x"), parameter("n", T.INTEGER)), {"n": "1", "y": 2})
+    found = problems(definition("rule", parameter("x"), parameter("n", T.INTEGER)), {"n": "1", "y": 2})
 
-    assert [fault.parameter for fault in found] == ["n", "y", "x"]
+    assert [problem.parameter for problem in found] == ["n", "y", "x"]
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ def test_of_some_parameters_at_least_one_must_have_a_value(given: dict[str, Any]
         parameter("b", T.ARRAY, [], option="--port"),
         require_any_of=(("a", "b"),),
     )
-    found = faults(one, given)
+    found = problems(one, given)
 
     assert len(found) == count
-    assert all(fault.hint == "give --regex or --port" for fault in found)
+    assert all(problem.hint == "give --regex or --port" for problem in found)
 
 
 def test_values_given_take_the_place_of_defaults() -> None:

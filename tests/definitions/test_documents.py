@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aksp.catalog.folder import as_json
-from aksp.compliance.parameters import faults, value_problem
+from aksp.compliance.parameters import problems, value_problem
 from aksp.engine import Engine
 from aksp.model.definition import Definition, ParameterType, RegoModule
 from aksp.model.effect import Effect
@@ -196,9 +196,9 @@ def test_a_label_selector_is_checked_as_a_label_selector(definition: Definition)
     ],
 )
 def test_a_list_of_nothing_allowed_is_refused(slug: str, names: list[str]) -> None:
-    (fault,) = faults(DEFINITIONS[slug], {})
+    (problem,) = problems(DEFINITIONS[slug], {})
 
-    assert all(name in fault.hint for name in names)
+    assert all(name in problem.hint for name in names)
 
 
 # Rego

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aksp.errors import ClusterError
-from aksp.kube import faults, objects
+from aksp.kube import errors, objects
 from aksp.kube.config import connect
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
@@ -104,12 +104,12 @@ def test_objects_are_applied_read_changed_and_deleted(connection: Connection) ->
     objects.apply(connection, path, document, dry_run=True)
     assert objects.get(connection, path) is None
     stored = objects.apply(connection, path, document)
-    with pytest.raises(faults.AlreadyExists):
+    with pytest.raises(errors.AlreadyExists):
         objects.create(connection, MAPS, document)
     objects.merge_patch(connection, path, {"data": {"b": "2"}})
-    with pytest.raises(faults.Conflict, match="somebody else"):
+    with pytest.raises(errors.Conflict, match="somebody else"):
         objects.replace(connection, path, stored)
-    with pytest.raises(faults.Conflict, match="another field manager"):
+    with pytest.raises(errors.Conflict, match="another field manager"):
         objects.apply(connection, path, a_map("written", a="3"), manager="other", force=False)
     found = objects.get(connection, path)
     assert found and found["data"] == {"a": "1", "b": "2"}
@@ -123,33 +123,33 @@ def test_objects_are_applied_read_changed_and_deleted(connection: Connection) ->
 
 def test_a_namespace_that_is_missing_and_unknown_fields_are_told(connection: Connection) -> None:
     lost = a_map("a") | {"metadata": {"name": "a", "namespace": "nowhere"}}
-    with pytest.raises(faults.NotServed, match='namespaces "nowhere" not found'):
+    with pytest.raises(errors.NotServed, match='namespaces "nowhere" not found'):
         objects.apply(connection, objects.object_path(Discovery(connection), lost), lost)
     with pytest.raises(ClusterError, match="dta") as raised:
         objects.apply(connection, f"{MAPS}/a", a_map("a") | {"dta": {}}, backoff=Backoff(tries=1))
-    assert isinstance(raised.value, faults.BadRequest), raised.value
+    assert isinstance(raised.value, errors.BadRequest), raised.value
 
 
 def test_a_kind_that_is_installed_later_is_found_watched_and_checked(connection: Connection) -> None:
     discovery = Discovery(connection)
     thing = {"apiVersion": "test.aksp.io/v1", "kind": "Late", "metadata": {"name": "a"}, "spec": {"size": 1}}
-    with pytest.raises(faults.NotServed):
+    with pytest.raises(errors.NotServed):
         objects.object_path(discovery, thing)
     with Followed(connection, "/apis/test.aksp.io/v1/lates") as followed:
         wait_until(lambda: followed.troubles)
-        assert isinstance(followed.troubles[0], faults.NotServed)
+        assert isinstance(followed.troubles[0], errors.NotServed)
         crd = a_crd("lates", "Late")
         objects.apply(connection, objects.object_path(discovery, crd), crd)
         assert followed.next() == ("replaced", set())
         path = objects.object_path(Discovery(connection), thing)
         objects.apply(connection, path, thing)
         assert followed.next() == ("ADDED", "a")
-        with pytest.raises(faults.Invalid, match=r"Late\S* a: spec\.size: ") as raised:
+        with pytest.raises(errors.Invalid, match=r"Late\S* a: spec\.size: ") as raised:
             objects.apply(connection, path, thing | {"spec": {"size": 10}})
         assert len(raised.value.causes) == 1
         with pytest.raises(ClusterError, match="sise") as refused:
             objects.apply(connection, path, thing | {"spec": {"sise": 1}}, backoff=Backoff(tries=1))
-        assert isinstance(refused.value, faults.BadRequest), refused.value
+        assert isinstance(refused.value, errors.BadRequest), refused.value
         # The kind goes away with its objects, and comes back without them.
         objects.delete(connection, f"{CRDS}/lates.test.aksp.io")
         assert followed.next() == ("DELETED", "a")
@@ -184,7 +184,7 @@ def test_a_watch_outlives_the_api_server_and_misses_nothing(own: ControlPlane, c
         objects.create(connection, MAPS, a_map("before"))
         assert followed.next() == ("ADDED", "before")
         own.stop_api_server()
-        wait_until(lambda: any(isinstance(each, faults.Unreachable) for each in followed.troubles))
+        wait_until(lambda: any(isinstance(each, errors.Unreachable) for each in followed.troubles))
         own.start_api_server()
         objects.create(connection, MAPS, a_map("after"))
         # It resumes, or lists again: both are right, and neither loses anything.
@@ -194,7 +194,7 @@ def test_a_watch_outlives_the_api_server_and_misses_nothing(own: ControlPlane, c
                 assert {*names, "before"} <= what
             if what == "after" or "after" in what:
                 break
-    assert all(isinstance(each, faults.Unreachable | faults.ServerFault) for each in followed.troubles)
+    assert all(isinstance(each, errors.Unreachable | errors.ServerError) for each in followed.troubles)
 
 
 def test_a_version_that_is_too_old_means_a_new_list(connection: Connection) -> None:

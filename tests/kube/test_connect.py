@@ -17,7 +17,7 @@ import pytest
 from aksp.errors import ClusterError, ExitCode
 from aksp.kube import config
 from aksp.kube.config import connect, warm
-from aksp.kube.faults import ServerFault, Unauthorized, Unreachable
+from aksp.kube.errors import ServerError, Unauthorized, Unreachable
 from aksp.kube.fetch import Backoff, get_json
 from tests.kube.apiserver import ApiServer, Authority, Reply, Request, kubeconfig, status
 
@@ -130,7 +130,7 @@ def test_a_silent_server_is_asked_twice(tmp_path: Path) -> None:
     with ApiServer(lambda _: Reply(before=lambda: going.wait(5))) as server:
         with (
             connect(None, kubeconfig(tmp_path, server.url), request_timeout=0.1) as connection,
-            pytest.raises(ServerFault, match=r"no answer within 0.1 s \(2 attempts\)"),
+            pytest.raises(ServerError, match=r"no answer within 0.1 s \(2 attempts\)"),
         ):
             get_json(connection, "/version", backoff=SOON)
         going.set()

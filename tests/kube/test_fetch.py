@@ -8,7 +8,7 @@ import pytest
 
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube.config import connect
-from aksp.kube.faults import BadRequest, NotServed, ServerFault
+from aksp.kube.errors import BadRequest, NotServed, ServerError
 from aksp.kube.fetch import Backoff, Retry, fetch, get_json
 from tests.kube.apiserver import ApiServer, Authority, Reply, answering, kubeconfig, status
 
@@ -62,7 +62,7 @@ def test_two_failures_of_the_server_are_got_over(tmp_path: Path) -> None:
 def test_a_server_that_keeps_failing_is_given_up_after_five_attempts(tmp_path: Path) -> None:
     clock = Clock()
     with answering(tmp_path, [status(503, "etcd leader changed")]) as (connection, server):
-        with pytest.raises(ServerFault, match=r"failed \(503\): etcd leader changed \(5 attempts\)") as raised:
+        with pytest.raises(ServerError, match=r"failed \(503\): etcd leader changed \(5 attempts\)") as raised:
             fetch(connection, "/x", backoff=clock.backoff)
         assert (raised.value.status, len(server.requests)) == (503, 5)
         assert raised.value.where == f"{server.url}/x"
@@ -84,7 +84,7 @@ def test_half_an_answer_is_asked_for_again_and_never_used(tmp_path: Path, broken
     with answering(tmp_path, [broken, WHOLE]) as (connection, _):
         assert fetch(connection, "/x", backoff=clock.backoff) == WHOLE.body
     with answering(tmp_path, [broken]) as (connection, server):
-        with pytest.raises(ServerFault, match=r"\(5 attempts\)") as raised:
+        with pytest.raises(ServerError, match=r"\(5 attempts\)") as raised:
             fetch(connection, "/x", backoff=clock.backoff)
         assert (raised.value.status, len(server.requests)) == (None, 5)
         assert "0x" not in str(raised.value)
@@ -135,6 +135,6 @@ def test_other_refusals_have_their_own_kinds(tmp_path: Path) -> None:
 def test_a_body_that_only_looks_like_json_is_no_document(tmp_path: Path) -> None:
     with (
         answering(tmp_path, [Reply(body=b"{nothing}")]) as (connection, _),
-        pytest.raises(ServerFault, match="not JSON"),
+        pytest.raises(ServerError, match="not JSON"),
     ):
         get_json(connection, "/version")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aksp.kube.config import connect
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.kube.kinds import KINDS, Discovery, Kind, list_path
 from tests.kube.apiserver import ApiServer, Reply, Request, kubeconfig, status
 

@@ -16,7 +16,7 @@ import pytest
 
 from aksp.errors import ClusterError
 from aksp.kube.config import connect
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.kube.lease import Lease
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
 

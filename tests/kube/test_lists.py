@@ -14,7 +14,7 @@ import pytest
 from aksp.errors import Forbidden, InvalidInput
 from aksp.kube.config import connect
 from aksp.kube.connection import Connection
-from aksp.kube.faults import ServerFault
+from aksp.kube.errors import ServerError
 from aksp.kube.fetch import Backoff
 from aksp.kube.lists import MAX_RESTARTS, ListPage, list_pages
 from tests.kube.apiserver import Answer, ApiServer, Reply, Request, kubeconfig, page, status, three_pages
@@ -140,7 +140,7 @@ def test_a_list_that_keeps_expiring_is_asked_for_in_one_piece(tmp_path: Path) ->
 
 def test_a_list_that_expires_even_in_one_piece_is_given_up(tmp_path: Path) -> None:
     with cluster(tmp_path, lambda _: status(410, "too old")) as (connection, server):
-        with pytest.raises(ServerFault, match="did not hold still"):
+        with pytest.raises(ServerError, match="did not hold still"):
             list(list_pages(connection, PODS))
         assert len(server.requests) == MAX_RESTARTS + 2
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aksp.errors import Forbidden, InvalidInput
-from aksp.kube import faults, objects
+from aksp.kube import errors, objects
 from aksp.kube.config import connect
 from aksp.kube.fetch import Backoff
 from aksp.kube.kinds import Discovery
@@ -70,10 +70,10 @@ def test_a_kind_that_is_installed_later_is_found_by_a_new_discovery(tmp_path: Pa
     thing = {"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "a"}}
     with ApiServer(answer) as server, connect(None, kubeconfig(tmp_path, server.url)) as connection:
         discovery = Discovery(connection)
-        with pytest.raises(faults.NotServed):
+        with pytest.raises(errors.NotServed):
             objects.object_path(discovery, thing)
         groups.append({"name": "x.io", "versions": [{"version": "v1"}]})
-        with pytest.raises(faults.NotServed):
+        with pytest.raises(errors.NotServed):
             objects.object_path(discovery, thing)
         assert objects.object_path(Discovery(connection), thing) == "/apis/x.io/v1/things/a"
 
@@ -130,7 +130,7 @@ def test_what_the_server_has_not_begun_is_repeated_even_a_create(tmp_path: Path,
 @pytest.mark.parametrize("fault", [status(500, "etcd"), status(503, "etcd"), BROKEN], ids=["500", "503", "broken"])
 def test_a_create_that_may_have_been_done_is_not_repeated_but_an_apply_is(tmp_path: Path, fault: Reply) -> None:
     with answering(tmp_path, [fault, document(MAP)]) as (connection, server):
-        with pytest.raises(faults.ServerFault):
+        with pytest.raises(errors.ServerError):
             objects.create(connection, MAPS, MAP, backoff=QUICK)
         assert len(server.requests) == 1
     with answering(tmp_path, [fault, fault, document(MAP)]) as (connection, server):
@@ -140,26 +140,26 @@ def test_a_create_that_may_have_been_done_is_not_repeated_but_an_apply_is(tmp_pa
 
 def test_a_server_that_keeps_failing_is_given_up(tmp_path: Path) -> None:
     with answering(tmp_path, [status(500, "etcd")]) as (connection, server):
-        with pytest.raises(faults.ServerFault, match=r"\(5 attempts\)"):
+        with pytest.raises(errors.ServerError, match=r"\(5 attempts\)"):
             objects.replace(connection, PATH, MAP, backoff=QUICK)
         assert len(server.requests) == 5
 
 
 def test_conflicts_are_told_apart(tmp_path: Path) -> None:
     with answering(tmp_path, [a_status(409, "Conflict")]) as (connection, server):
-        with pytest.raises(faults.Conflict, match="somebody else has changed it") as raised:
+        with pytest.raises(errors.Conflict, match="somebody else has changed it") as raised:
             objects.replace(connection, PATH, MAP, backoff=QUICK)
-        assert not isinstance(raised.value, faults.AlreadyExists)
+        assert not isinstance(raised.value, errors.AlreadyExists)
         assert len(server.requests) == 1
     with (
         answering(tmp_path, [a_status(409, "AlreadyExists", name="a")]) as (connection, _),
-        pytest.raises(faults.AlreadyExists),
+        pytest.raises(errors.AlreadyExists),
     ):
         objects.create(connection, MAPS, MAP)
     owned = a_status(409, "Conflict", causes=[{"reason": "FieldManagerConflict", "field": ".data.a", "message": "x"}])
     with (
         answering(tmp_path, [owned]) as (connection, _),
-        pytest.raises(faults.Conflict, match="another field manager"),
+        pytest.raises(errors.Conflict, match="another field manager"),
     ):
         objects.apply(connection, PATH, MAP, force=False)
 
@@ -168,7 +168,7 @@ def test_what_is_invalid_lists_its_causes(tmp_path: Path) -> None:
     causes = [{"field": f"spec.f{number}", "message": "Required value"} for number in range(12)]
     with (
         answering(tmp_path, [a_status(422, "Invalid", kind="Thing", name="a", causes=causes)]) as (connection, _),
-        pytest.raises(faults.Invalid) as raised,
+        pytest.raises(errors.Invalid) as raised,
     ):
         objects.apply(connection, PATH, MAP)
     assert raised.value.causes[11] == "spec.f11: Required value"
@@ -177,7 +177,7 @@ def test_what_is_invalid_lists_its_causes(tmp_path: Path) -> None:
     assert raised.value.hint and raised.value.where
     with (
         answering(tmp_path, [status(422, "no causes told")]) as (connection, _),
-        pytest.raises(faults.Invalid, match="no causes told"),
+        pytest.raises(errors.Invalid, match="no causes told"),
     ):
         objects.apply(connection, PATH, MAP)
 
@@ -199,7 +199,7 @@ def test_a_refusal_names_the_right_that_is_missing(tmp_path: Path) -> None:
 def test_a_namespace_that_is_missing_is_not_called_a_missing_kind(tmp_path: Path) -> None:
     with (
         answering(tmp_path, [a_status(404, "NotFound", name="n", kind="namespaces")]) as (connection, _),
-        pytest.raises(faults.NotServed, match="no such object"),
+        pytest.raises(errors.NotServed, match="no such object"),
     ):
         objects.create(connection, MAPS, MAP)
 
@@ -233,6 +233,6 @@ def test_a_list_that_starts_again_holds_nothing_twice(tmp_path: Path) -> None:
 def test_a_field_that_the_schema_does_not_have_is_not_sent_again_although_the_server_says_500(tmp_path: Path) -> None:
     words = "failed to create typed patch object (n/a; /v1, Kind=ConfigMap): .dta: field not declared in schema"
     with answering(tmp_path, [status(500, words)]) as (connection, server):
-        with pytest.raises(faults.BadRequest, match=r"\.dta: field not declared"):
+        with pytest.raises(errors.BadRequest, match=r"\.dta: field not declared"):
             objects.apply(connection, PATH, MAP, backoff=QUICK)
         assert len(server.requests) == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aksp.errors import ClusterError, Forbidden
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.config import connect
 from aksp.kube.connection import Cancellation
 from aksp.kube.fetch import Backoff
@@ -164,7 +164,7 @@ def test_lists_that_are_too_old_at_once_are_not_read_in_a_loop(tmp_path: Path) -
 
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", []), ("replaced", []))
-        assert isinstance(follower.trouble(), faults.Expired)
+        assert isinstance(follower.trouble(), errors.Expired)
         wait_until(lambda: len(follower.pauses) == 2)
 
     follower.run(check)
@@ -207,7 +207,7 @@ def test_a_kind_that_is_missing_or_forbidden_is_waited_for(tmp_path: Path) -> No
     follower = Follower(tmp_path, lists, [])
 
     def check(watch: Watch, server: ApiServer) -> None:
-        assert isinstance(follower.trouble(), faults.NotServed)
+        assert isinstance(follower.trouble(), errors.NotServed)
         assert isinstance(follower.trouble(), Forbidden)
         follower.expect(("replaced", ["a"]))
         assert len(follower.pauses) == 2
@@ -327,7 +327,7 @@ def pages(request: Request) -> Reply:
 
 def test_a_list_can_come_page_by_page_and_a_path_can_be_looked_up(tmp_path: Path) -> None:
     follower = Follower(tmp_path, [listed([], "5")], [])
-    missing = [faults.NotServed("not yet")]
+    missing = [errors.NotServed("not yet")]
 
     def locate() -> str:
         if missing:
@@ -352,7 +352,7 @@ def test_a_list_can_come_page_by_page_and_a_path_can_be_looked_up(tmp_path: Path
             backoff=Backoff(sleep=follower.pauses.append),
         )
         watch.start()
-        assert isinstance(follower.trouble(), faults.NotServed)
+        assert isinstance(follower.trouble(), errors.NotServed)
         # A list that is done, and then the watch that is open.
         follower.expect(("page", 1, True, "more"), ("page", 2, False, None), ("settled", True), ("settled", True))
         assert watched(server) == ["6"] and watch.path == PODS

@@ -17,7 +17,7 @@ from aksp.engine import Engine
 from aksp.errors import Forbidden, InvalidInput
 from aksp.inventory.interface import Wanted, documents_of
 from aksp.inventory.texts import list_of, text_of
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.config import connect
 from aksp.kube.fetch import Backoff
 from aksp.live.inbox import Inbox
@@ -248,7 +248,7 @@ def test_nothing_but_refusals_is_no_cluster_to_watch(engine: Engine, tmp_path: P
 
 def test_a_cluster_that_does_not_let_us_in_ends_the_watch(engine: Engine, tmp_path: Path) -> None:
     server = Server({"/api/v1/pods": status(401, "who?")})
-    with following(engine, tmp_path, server) as taken, pytest.raises(faults.Unauthorized):
+    with following(engine, tmp_path, server) as taken, pytest.raises(errors.Unauthorized):
         taken.until(lambda seen: False)
 
 
@@ -257,7 +257,7 @@ def test_a_cluster_that_is_not_there_ends_the_watch(engine: Engine, tmp_path: Pa
     with (
         connect(None, kubeconfig(tmp_path, "http://127.0.0.1:1")) as connection,
         LiveSource(engine, connection, Wanted(kinds=[POD]), backoff=backoff) as watched,
-        pytest.raises(faults.Unreachable),
+        pytest.raises(errors.Unreachable),
     ):
         Taken(watched, engine).until(lambda seen: False)
 

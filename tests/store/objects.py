@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aksp.errors import ClusterError
-from aksp.kube import faults
+from aksp.kube import errors
 
 ROOT = "/apis/policy.aksp.io/v1alpha1/"
 KINDS = {
@@ -67,7 +67,7 @@ class Objects:
     def get(self, connection: object, path: str) -> Document | None:
         try:
             self._refuse("get", path)
-        except faults.NotServed:
+        except errors.NotServed:
             return None
         found = copy.deepcopy(self.stored.get(path))
         if (looked := getattr(connection, "looked", None)) and found is None:
@@ -96,7 +96,7 @@ class Objects:
         path = f"{collection}/{document['metadata']['name']}"
         with self._turn:
             if path in self.stored:
-                raise faults.AlreadyExists("it is there already (409)", where=path)
+                raise errors.AlreadyExists("it is there already (409)", where=path)
             self.writes.append(f"create {path.removeprefix(ROOT)}")
             return self._put(path, document)
 
@@ -109,7 +109,7 @@ class Objects:
     def delete(self, connection: object, path: str) -> bool:
         try:
             self._refuse("delete", path)
-        except faults.NotServed:
+        except errors.NotServed:
             return False
         self.writes.append(f"delete {path.removeprefix(ROOT)}")
         return self.stored.pop(path, None) is not None
@@ -151,7 +151,7 @@ class Objects:
         plural = path.removeprefix(ROOT).partition("/")[0]
         assert path.startswith(ROOT) and plural in KINDS
         if plural not in self.served:
-            raise faults.NotServed("this cluster does not serve it (404)", where=self.server + path)
+            raise errors.NotServed("this cluster does not serve it (404)", where=self.server + path)
         for key in ((verb, plural), (verb, path.removeprefix(ROOT))):
             if key in self.refuse:
                 raise self.refuse[key]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from aksp.errors import AkspError, ClusterError, ExitCode, Forbidden, InvalidInput
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection
 from aksp.model.assignment import Assignment, Exemption, ExemptionCategory
 from aksp.model.scope import Scope
@@ -245,7 +245,7 @@ def test_a_right_that_is_missing_is_named(store: ClusterStore, server: Objects) 
         assert error.exit_code is ExitCode.CLUSTER
 
 
-@pytest.mark.parametrize("fault", [faults.Invalid("spec.x: wrong"), faults.BadRequest("unknown field spec.x")])
+@pytest.mark.parametrize("fault", [errors.Invalid("spec.x: wrong"), errors.BadRequest("unknown field spec.x")])
 def test_what_the_api_server_finds_wrong_is_invalid_input(
     fault: ClusterError, store: ClusterStore, server: Objects
 ) -> None:

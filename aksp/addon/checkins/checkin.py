@@ -41,7 +41,7 @@ from aksp.inventory.cluster import Cluster
 from aksp.inventory.interface import NAMESPACE, ObjectSource
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.model.compliance import ComplianceState, Gap, Report, Target, TargetKind
 from aksp.model.definition import ResourceKind
 from aksp.model.fields import status_of

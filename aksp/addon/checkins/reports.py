@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from aksp.addon import names
 from aksp.errors import AkspError, ClusterError, InvalidInput
-from aksp.kube import faults, objects
+from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import Kind, list_path
 from aksp.model.compliance import Report
@@ -51,7 +51,7 @@ _MANAGED: Final = ",".join(f"{name}={value}" for name, value in names.MANAGED_BY
 
 
 def publish(connection: Connection, report: Report, *, evaluation: str, namespace: str) -> list[str]:
-    """Write the report. What could not be written, a sentence each; a cluster's faults are not raised.
+    """Write the report. What could not be written, a sentence each; a cluster's errors are not raised.
 
     ``evaluation`` is the id of this check-in, ``namespace`` where the add-on runs.
     """
@@ -135,7 +135,7 @@ def _tell(connection: Connection, report: Report) -> list[str]:
         for kinds in (POLICY_REPORTS, OPEN_REPORTS):
             if served := _served(connection, kinds):
                 return list(_write(connection, report, kinds, *served))
-    except faults.Unreachable as error:
+    except errors.Unreachable as error:
         return [f"PolicyReports could not be written: {error}"]
     except ClusterError as error:
         return [f"whether the cluster serves PolicyReports could not be asked: {error}"]
@@ -166,7 +166,7 @@ def _write(connection: Connection, report: Report, kinds: Kinds, namespaced: Kin
     for kind in (namespaced, cluster):
         try:
             found = objects.list_all(connection, list_path(kind), label_selector=_MANAGED)
-        except faults.Unreachable:
+        except errors.Unreachable:
             raise
         except ClusterError as error:
             yield f"the {kind.kind}s that are there could not be listed, so old ones stay: {error}"
@@ -181,14 +181,14 @@ def _write(connection: Connection, report: Report, kinds: Kinds, namespaced: Kin
             continue
         try:
             objects.apply(connection, place, document, manager=names.FIELD_MANAGER)
-        except faults.Unreachable:
+        except errors.Unreachable:
             raise
         except ClusterError as error:
             yield f"{document['kind']} {_called(document)} could not be written: {error}"
     for place in there.keys() - wanted:
         try:
             objects.delete(connection, place)
-        except faults.Unreachable:
+        except errors.Unreachable:
             raise
         except ClusterError as error:
             old = there[place]

@@ -13,7 +13,7 @@ from aksp.addon.names import GROUP, VERSION
 from aksp.errors import ClusterError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import Conflict, NotServed, ServerFault, Unreachable
+from aksp.kube.errors import Conflict, NotServed, ServerError, Unreachable
 from aksp.model.fields import status_of
 
 #: Writes in a row that met no working API server; the others are left for the next check-in.
@@ -57,7 +57,7 @@ class StatusWriter:
         except NotServed:
             return document  # deleted meanwhile
         except ClusterError as error:
-            self._silent = self._silent + 1 if isinstance(error, ServerFault | Unreachable) else 0
+            self._silent = self._silent + 1 if isinstance(error, ServerError | Unreachable) else 0
             self._problems.append(f"the status of {plural}/{seen.name} could not be written: {sentence(error)}")
             return document
         self._silent = 0

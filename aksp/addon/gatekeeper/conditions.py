@@ -21,7 +21,7 @@ from aksp.errors import ClusterError, Forbidden
 from aksp.gatekeeper.audits import STALE_AFTER
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.model.fields import status_of
 from aksp.model.times import moment
 

@@ -21,7 +21,7 @@ from aksp.addon.names import CONFIG_MAP, FIELD_MANAGER, NAME, WEBHOOK_KEY
 from aksp.errors import ClusterError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import Conflict, NotServed
+from aksp.kube.errors import Conflict, NotServed
 
 COLLECTION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 PATH = f"{COLLECTION}/{NAME}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from aksp.compliance.plan import Plan, Ready
 from aksp.errors import Forbidden
-from aksp.kube.faults import NotServed, ServerFault
+from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.kinds import KINDS, Discovery, plural_of
 from aksp.model.definition import ResourceKind
 from aksp.model.kinds import WORKLOADS as BUILT_IN_WORKLOADS
@@ -106,7 +106,7 @@ def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Plac
         served = discovery.find(kind.group, kind.kind)
     except NotServed:
         return
-    except (Forbidden, ServerFault):
+    except (Forbidden, ServerError):
         # An API group that does not answer must not take its kinds out of review.
         yield (kind.group, "*", "*"), ("*",)
         return

@@ -9,7 +9,7 @@ from aksp.addon.gatekeeper.wanted import SYNC_SETS_PATH, TEMPLATES_PATH, constra
 from aksp.errors import Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 
 
 def is_installed(connection: Connection) -> bool:

@@ -18,7 +18,7 @@ from aksp.errors import ClusterError, InvalidInput
 from aksp.inventory.interface import NAMESPACE
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.definition import Definition, ResourceKind
 from aksp.model.initiative import Initiative

@@ -19,7 +19,7 @@ from aksp.addon.record.outbox import PENDING, ObjectsApi, Outbox
 from aksp.addon.review.decision import Decision, Refusal
 from aksp.addon.review.refusals import cut
 from aksp.errors import ClusterError
-from aksp.kube import faults, objects
+from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import ONCE
 from aksp.model.assignment import API_VERSION
@@ -172,10 +172,10 @@ class Denials:
                     self._api.create(self._connection, collection, new, backoff=ONCE)
                 else:
                     self._api.replace(self._connection, path, merged(known, denial), backoff=ONCE)
-            except faults.Conflict:
+            except errors.Conflict:
                 if attempt == TRIES:
                     raise
-            except faults.NotServed:
+            except errors.NotServed:
                 # One that is there is deleted by another replica in this moment; else the namespace or the kind is gone.
                 if known is None or attempt == TRIES:
                     raise

@@ -21,7 +21,7 @@ from aksp.addon import names
 from aksp.addon.record.outbox import ObjectsApi, Outbox
 from aksp.addon.review.decision import Decision
 from aksp.addon.review.refusals import cut
-from aksp.kube import faults, objects
+from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import ONCE
 from aksp.model.resource import Resource
@@ -173,7 +173,7 @@ class Events:
         try:
             path = f"{_collection_path(_namespace(key.owner))}/{name}"
             self._api.merge_patch(self._connection, path, patch, backoff=ONCE)
-        except faults.NotServed:
+        except errors.NotServed:
             return False
         return True
 

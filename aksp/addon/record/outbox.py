@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from aksp.errors import ClusterError, Forbidden
-from aksp.kube import faults
+from aksp.kube import errors
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
 
@@ -177,9 +177,9 @@ class Outbox(Generic[K, E]):
                 self._count(key, -1)
             try:
                 self._write(key, entry)
-            except (Forbidden, faults.NotServed, faults.Invalid, faults.BadRequest) as error:
+            except (Forbidden, errors.NotServed, errors.Invalid, errors.BadRequest) as error:
                 self._lose(times, str(error))
-            except faults.Conflict:
+            except errors.Conflict:
                 self._put_back(key, entry, times)
                 continue
             except ClusterError as error:
@@ -216,7 +216,7 @@ class Outbox(Generic[K, E]):
 
     def _fail(self, error: ClusterError) -> None:
         self._failures += 1
-        wish = error.retry_after if isinstance(error, faults.ServerFault) else None
+        wish = error.retry_after if isinstance(error, errors.ServerError) else None
         # The exponent is bounded: after weeks without an API server it would be no number any more.
         self._not_before = self._clock() + self._backoff.pause(min(self._failures, 16), wish)
         if self._failures == 1 or self._clock() >= self._next_tell_of_failure:

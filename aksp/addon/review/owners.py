@@ -16,7 +16,7 @@ from typing import Any
 from aksp.errors import AkspError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import NotServed
+from aksp.kube.errors import NotServed
 from aksp.kube.fetch import ONCE
 from aksp.kube.kinds import Discovery
 from aksp.model.resource import Owner, Resource

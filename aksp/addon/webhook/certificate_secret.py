@@ -28,7 +28,7 @@ from aksp.addon.webhook.tls import Material
 from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.faults import Conflict
+from aksp.kube.errors import Conflict
 
 SETTLE: Final = timedelta(seconds=30)
 """API servers watch webhook configurations: each knows a new one within a second or so."""

@@ -78,7 +78,7 @@ def denials(
 def _list(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
     from aksp.addon.record.denials import collection_path
     from aksp.errors import ClusterError
-    from aksp.kube.faults import NotServed
+    from aksp.kube.errors import NotServed
     from aksp.kube.objects import list_all
 
     try:

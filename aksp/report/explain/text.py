@@ -308,7 +308,7 @@ def _gaps(given: Sequence[Gap]) -> Iterator[Grid]:
         yield Grid(
             title=(Span("Could not be judged", Tone.STRONG),),
             columns=(Column(header="GAP"), Column(header="WHAT")),
-            rows=tuple(Row(cells=(cell(gap.reason, Tone.FAULT), cell(gap.message))) for gap in given),
+            rows=tuple(Row(cells=(cell(gap.reason, Tone.WARNING), cell(gap.message))) for gap in given),
         )
 
 

@@ -17,7 +17,7 @@ class Tone(StrEnum):
     MUTED = "muted"
     BAD = "bad"
     GOOD = "good"
-    FAULT = "fault"
+    WARNING = "warning"
     ODD = "odd"
     WAIVED = "waived"
 

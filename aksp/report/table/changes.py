@@ -9,7 +9,7 @@ from aksp.report.table.blocks import Block, Cell, Column, Grid, Paragraph, Row, 
 
 _FOUND = {
     ComplianceState.NON_COMPLIANT: ("new", Tone.BAD),
-    ComplianceState.ERROR: ("new error", Tone.FAULT),
+    ComplianceState.ERROR: ("new error", Tone.WARNING),
     ComplianceState.EXEMPT: ("new, exempt", Tone.WAIVED),
 }
 _GONE = {
@@ -64,7 +64,7 @@ def _word(change: FindingChange) -> Cell:
         assert change.after is not None  # a change has at least one side
         word, tone = _FOUND.get(change.after, (f"new: {change.after}", Tone.ODD))
     elif change.after is None and not change.judged:
-        word, tone = f"not judged any more, was {change.before.words}", Tone.FAULT
+        word, tone = f"not judged any more, was {change.before.words}", Tone.WARNING
     elif change.after is None:
         word, tone = _GONE.get(change.before, (f"gone: {change.before}", Tone.MUTED))
     elif change.before is change.after:
@@ -74,5 +74,5 @@ def _word(change: FindingChange) -> Cell:
     elif change.after is ComplianceState.EXEMPT:
         word, tone = "now exempt", Tone.WAIVED
     else:
-        word, tone = f"{change.before} → {change.after}", Tone.FAULT
+        word, tone = f"{change.before} → {change.after}", Tone.WARNING
     return ((span(word, tone),),)

@@ -81,7 +81,7 @@ def _head(view: ScreenState) -> Paragraph:
         percent = Span(f"  {compliance_words(report.compliance_percent)}")
         state = (Span(report.state.value, STATE_TONES[report.state]), percent, Span(watched, Tone.MUTED))
     if view.lost:
-        state += (Span("  reconnecting …", Tone.FAULT),)
+        state += (Span("  reconnecting …", Tone.WARNING),)
     last = f"last change {rfc3339(view.changed_at)}" if view.changed_at else "nothing has changed yet"
     if view.synced:
         state += (Span(f"  {last}", Tone.MUTED),)

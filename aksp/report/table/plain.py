@@ -16,7 +16,7 @@ _SGR = {
     Tone.MUTED: "2",
     Tone.BAD: "31",
     Tone.GOOD: "32",
-    Tone.FAULT: "33",
+    Tone.WARNING: "33",
     Tone.ODD: "35",
     Tone.WAIVED: "36",
 }

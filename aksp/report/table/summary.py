@@ -23,7 +23,7 @@ def heading(report: Report) -> Paragraph:
         where += (span(f"  {target.scope}", Tone.MUTED),)
     first: tuple[Line, ...] = (where,)
     if target.filters:
-        first += ((span(f"Only {' '.join(target.filters)}: what this leaves out has no state", Tone.FAULT),),)
+        first += ((span(f"Only {' '.join(target.filters)}: what this leaves out has no state", Tone.WARNING),),)
     evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
     percent = Span(f"  {compliance_words(report.compliance_percent)}")
     if not total(report.counts.resources):
@@ -49,7 +49,7 @@ def gaps(report: Report) -> Grid:
         message: list[Line] = [(span(gap.message),)]
         if gap.resource is not None and str(gap.resource) not in gap.message:
             message.insert(0, (span(str(gap.resource)),))
-        rows.append(Row(cells=(cell(gap.reason, Tone.FAULT), tuple(message))))
+        rows.append(Row(cells=(cell(gap.reason, Tone.WARNING), tuple(message))))
     return Grid(
         title=(Span("Could not be judged", Tone.STRONG),),
         columns=(Column(header="GAP"), Column(header="WHAT")),
@@ -70,16 +70,16 @@ def closing(report: Report) -> Paragraph:
     elif bad:
         gist, tone = f"{bad} of {plural(whole, 'resource')} {'does' if bad == 1 else 'do'} not comply.", Tone.BAD
     elif unjudged and not _complying(report):
-        gist, tone = "Nothing could be judged.", Tone.FAULT
+        gist, tone = "Nothing could be judged.", Tone.WARNING
     elif unjudged:
-        gist, tone = "Everything that could be judged complies.", Tone.FAULT
+        gist, tone = "Everything that could be judged complies.", Tone.WARNING
     elif counts.get(ComplianceState.EXEMPT, 0):
         gist, tone = "Everything that was judged complies or is exempt.", Tone.GOOD
     else:
         gist, tone = "Everything that was judged complies.", Tone.GOOD
     line: Line = (Span(gist, tone),)
     if unjudged and report.assignments:
-        line += (Span(f" Not judged: {unjudged}.", Tone.FAULT),)
+        line += (Span(f" Not judged: {unjudged}.", Tone.WARNING),)
     if (known := report.known) is not None:
         fails = f" {'fails' if known.new == 1 else 'fail'}" if known.fails and known.new else ""
         line += (
@@ -196,7 +196,7 @@ def _called(line: AssignmentSummary) -> str:
 def _effect(summary: AssignmentSummary) -> Cell:
     effect: Cell = ((span(summary.effect),),)
     if summary.enforcement_mode != "Default":
-        effect += ((span(summary.enforcement_mode, Tone.FAULT),),)
+        effect += ((span(summary.enforcement_mode, Tone.WARNING),),)
     return effect
 
 

@@ -19,7 +19,7 @@ _STYLES = {
     Tone.MUTED: "dim",
     Tone.BAD: "red",
     Tone.GOOD: "green",
-    Tone.FAULT: "yellow",
+    Tone.WARNING: "yellow",
     Tone.ODD: "magenta",
     Tone.WAIVED: "cyan",
 }

@@ -12,7 +12,7 @@
     ├── Expired         410, a continue token or a watch is too old: the list must start again
     ├── Invalid         422, the object is not valid: `causes`
     ├── Unreachable     no connection: refused, no such host, TLS, no answer in time
-    └── ServerFault     connected, but 429, 5xx, a broken connection or a truncated answer
+    └── ServerError     connected, but 429, 5xx, a broken connection or a truncated answer
 
 No message holds a credential: they are made of addresses, paths, the API server's own Status and the reasons of the
 operating system and of TLS.
@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from aksp.errors import ClusterError, Forbidden
 from aksp.model.fields import mapping
 
-FAULT_TRIES = 5
+ERROR_TRIES = 5
 """Attempts in all when the server answers 429, 5xx or something broken."""
 SILENT_TRIES = 2
 """Attempts in all when an answer does not come in time: each costs the read time-out."""
@@ -88,7 +88,7 @@ class Unreachable(ClusterError):
         self.tries = tries
 
 
-class ServerFault(ClusterError):
+class ServerError(ClusterError):
     """The API server was reached but failed this request: a gap where other requests are answered.
 
     `status` is the HTTP status, None when the answer broke off; `retry_after` the server's wish in seconds; `tries`
@@ -103,7 +103,7 @@ class ServerFault(ClusterError):
         hint: str | None = None,
         status: int | None = None,
         retry_after: float | None = None,
-        tries: int = FAULT_TRIES,
+        tries: int = ERROR_TRIES,
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.status = status
@@ -161,7 +161,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str,
     if status == 429 or status >= 500:
         wish = _retry_after(headers.get("Retry-After"))
         busy = "is too busy (429)" if status == 429 else f"failed ({status})"
-        return ServerFault(
+        return ServerError(
             f"the API server {busy}{said}",
             where=where,
             hint="try again later; `kubectl get --raw /readyz?verbose` tells how the API server is",
@@ -211,7 +211,7 @@ def broken(error: Exception, *, server: str, where: str, connect_seconds: float,
     if isinstance(error, exceptions.SSLError) and not _cut_off(error):
         return _tls(error, server)
     if isinstance(error, exceptions.ReadTimeoutError):
-        return ServerFault(
+        return ServerError(
             f"no answer within {read_seconds:g} s",
             where=where,
             hint="the API server is too busy or hangs; smaller pages (--chunk-size) may help",
@@ -219,25 +219,25 @@ def broken(error: Exception, *, server: str, where: str, connect_seconds: float,
         )
     if isinstance(error, exceptions.LocationValueError):
         return Unreachable(f"{server} is no usable address", hint="check `server` of the cluster in the kubeconfig")
-    return ServerFault(
+    return ServerError(
         f"the answer broke off: {_reason(error)}",
         where=where,
         hint="the API server or a proxy before it closes connections; try again later",
     )
 
 
-def truncated(*, where: str, size: int) -> ServerFault:
+def truncated(*, where: str, size: int) -> ServerError:
     """The exception for a body that ends in the middle. `size` in bytes."""
-    return ServerFault(
+    return ServerError(
         f"the answer is cut off after {size} bytes",
         where=where,
         hint="a proxy before the API server may limit the size of answers; smaller pages (--chunk-size) may help",
     )
 
 
-def silent(*, where: str, seconds: float) -> ServerFault:
+def silent(*, where: str, seconds: float) -> ServerError:
     """The exception for a stream on which nothing has come for so long that the server must be gone."""
-    return ServerFault(
+    return ServerError(
         f"nothing came for {seconds:g} s: the connection is dead",
         where=where,
         hint="a firewall or a NAT between may have forgotten the connection",

@@ -17,6 +17,9 @@ type blockYAML struct {
 	text  []byte
 	at    int // start of the current line
 	line  int // of the current line, from 0
+	end   int // of what peek looked at last, and that
+	seen  blockLine
+	from  int // where that begins; -1 for nothing
 	json  []byte
 	ok    bool
 	depth int
@@ -31,14 +34,14 @@ const (
 
 // blockToJSON converts a document, or gives up with ok false.
 func blockToJSON(text []byte) (converted []byte, ok bool) {
-	y := &blockYAML{text: text, ok: true, json: make([]byte, 0, len(text))}
+	y := &blockYAML{text: text, ok: true, from: -1, json: make([]byte, 0, len(text))}
 	y.document(nil)
 	return y.json, y.ok
 }
 
 // locateBlock finds the places of wanted fields, or gives up with ok false.
 func locateBlock(text []byte, root *wanted, found func(node *wanted, line, column int)) bool {
-	y := &blockYAML{text: text, ok: true, found: found}
+	y := &blockYAML{text: text, ok: true, from: -1, found: found}
 	y.document(root)
 	return y.ok
 }
@@ -52,6 +55,9 @@ type blockLine struct {
 // peek returns the next line that is not blank or a comment; ok is false at the
 // end. It does not move past that line.
 func (y *blockYAML) peek() (found blockLine, ok bool) {
+	if y.from == y.at {
+		return y.seen, true
+	}
 	for y.at < len(y.text) {
 		end := bytes.IndexByte(y.text[y.at:], '\n')
 		if end < 0 {
@@ -69,7 +75,8 @@ func (y *blockYAML) peek() (found blockLine, ok bool) {
 			y.skip(end)
 			continue
 		}
-		return blockLine{indent: indent, body: body}, true
+		y.from, y.end, y.seen = y.at, end, blockLine{indent: indent, body: body}
+		return y.seen, true
 	}
 	return blockLine{}, false
 }
@@ -81,12 +88,7 @@ func (y *blockYAML) skip(end int) {
 
 // next moves past the line that peek returned.
 func (y *blockYAML) next() {
-	end := bytes.IndexByte(y.text[y.at:], '\n')
-	if end < 0 {
-		y.at = len(y.text)
-	} else {
-		y.at += end + 1
-	}
+	y.at = min(y.end+1, len(y.text))
 	y.line++
 	if y.found != nil {
 		y.json = y.json[:0] // nobody reads it
@@ -276,7 +278,7 @@ func blockKey(body []byte) (name, rest []byte, ok bool) {
 		if c == ':' && (end+1 == len(body) || body[end+1] == ' ') {
 			break
 		}
-		if !isWord(c) && bytes.IndexByte([]byte(`./-:{}",=`), c) < 0 {
+		if !inKeys[c] {
 			return nil, nil, false
 		}
 	}
@@ -289,6 +291,14 @@ func blockKey(body []byte) (name, rest []byte, ok bool) {
 	}
 	return name, bytes.TrimLeft(body[end+1:], " "), true
 }
+
+// inKeys are the characters of keys that are not quoted.
+var inKeys = func() (in [256]bool) {
+	for c := range in {
+		in[c] = isWord(byte(c)) || bytes.IndexByte([]byte(`./-:{}",=`), byte(c)) >= 0
+	}
+	return in
+}()
 
 // quotedKey takes no escape but that of the quotation mark, so that equal keys
 // are written alike.
@@ -319,7 +329,14 @@ func reserved(text []byte) bool {
 	if len(text) > 5 {
 		return false
 	}
-	switch string(bytes.ToLower(text)) {
+	var lower [5]byte
+	for i, c := range text {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		lower[i] = c
+	}
+	switch string(lower[:len(text)]) {
 	case "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf":
 		return true
 	}

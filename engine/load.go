@@ -428,7 +428,11 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	if r.request != nil {
 		parsed, err = parseOnce(raw, reads)
 	} else {
-		parsed, err = parseJSON(raw, reads, r.options...)
+		options := r.options
+		if !s.span.JSON { // made of YAML just now, without a key twice
+			options = trusted
+		}
+		parsed, err = parseJSON(raw, reads, options...)
 	}
 	if err != nil {
 		return invalid(err)

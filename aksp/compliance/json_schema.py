@@ -14,6 +14,9 @@ _MOST_CHECKS_EACH = 50
 
 def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
     """Why a value does not fit a JSON Schema, or None."""
+    # Of nearly all values this is known, and to import the package takes as long as to judge a file.
+    if _is_plain(schema) and _fits_plainly(schema, value):
+        return None
     from jsonschema import Draft201909Validator, FormatChecker, SchemaError
     from referencing import Registry
     from referencing.exceptions import Unresolvable
@@ -45,6 +48,87 @@ def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
     if error.validator == "type":
         return f"{shown(error.instance)}{' at ' + at if at else ''} is not of type {error.validator_value}"
     return f"{at + ': ' if at else ''}{error.message}"
+
+
+#: Levels of a schema that are looked at without the package.
+_PLAIN_DEPTH = 8
+_PLAIN_TYPES: Mapping[str, tuple[type, ...]] = {
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "null": (type(None),),
+    "number": (int, float),
+    "object": (dict,),
+    "string": (str,),
+}
+_KINDS = frozenset(kind for kinds in _PLAIN_TYPES.values() for kind in kinds)
+#: What the length of is bounded, and which numbers are compared exactly, whether they are whole or not.
+_SIZED: Mapping[str, type] = {"minLength": str, "minItems": list, "minProperties": dict}
+_EXACT = 2**53
+
+
+def _is_plain(schema: Any, depth: int = 0) -> bool:
+    """Whether a schema is right and has only the keywords that ``_fits_plainly`` knows."""
+    if type(schema) is not dict or depth > _PLAIN_DEPTH:
+        return False
+    for keyword, said in schema.items():
+        if keyword == "type":
+            right = type(said) is str and said in _PLAIN_TYPES
+        elif keyword in _SIZED:
+            right = type(said) is int and said >= 0
+        elif keyword in ("minimum", "maximum"):
+            right = type(said) is int and abs(said) < _EXACT
+        elif keyword == "pattern":
+            right = type(said) is str
+        elif keyword in ("enum", "required"):
+            right = type(said) is list and bool(said) and all(type(one) is str for one in said)
+            right = right and len(set(said)) == len(said)
+        elif keyword == "items" or (keyword == "additionalProperties" and said is not False):
+            right = _is_plain(said, depth + 1)
+        elif keyword == "properties":
+            right = type(said) is dict and all(_is_plain(one, depth + 1) for one in said.values())
+        else:
+            right = keyword == "additionalProperties"
+        if not right:
+            return False
+    return True
+
+
+def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value fits a plain schema. False may also mean that the package must tell."""
+    kind = type(value)
+    if kind not in _KINDS or (kind is float and not abs(value) < _EXACT):
+        return False
+    properties = schema.get("properties", {})
+    for keyword, said in schema.items():
+        fits = True
+        if keyword == "type":
+            fits = kind in _PLAIN_TYPES[said]
+        elif keyword in _SIZED:
+            fits = kind is not _SIZED[keyword] or len(value) >= said
+        elif keyword == "minimum" and kind in (int, float):
+            fits = value >= said
+        elif keyword == "maximum" and kind in (int, float):
+            fits = value <= said
+        elif keyword == "enum":
+            fits = kind is str and value in said
+        elif keyword == "pattern" and kind is str:
+            try:
+                fits = compiled_re2(said).search(value) is not None
+            except ValueError:
+                fits = False
+        elif keyword == "items" and kind is list:
+            fits = all(_fits_plainly(said, one) for one in value)
+        elif keyword == "required" and kind is dict:
+            fits = all(one in value for one in said)
+        elif keyword == "properties" and kind is dict:
+            fits = all(_fits_plainly(one, value[name]) for name, one in said.items() if name in value)
+        elif keyword == "additionalProperties" and kind is dict:
+            others = value.keys() - properties.keys()
+            fits = not others if said is False else all(_fits_plainly(said, value[name]) for name in others)
+        if not fits:
+            return False
+    return True
 
 
 class _TooMuch(Exception):

@@ -15,6 +15,8 @@ _PODS = 10
 #: MB of all processes for each thousand of the assignments, and of those besides.
 _EACH, _BESIDES = 30, 100
 _EXEMPTIONS = 1_000
+#: Namespaces that the Pods of the assignments with exemptions lie in, and how many assignments reach each Pod.
+_NAMESPACES, _REACHING = 100, 10
 _POLICY = "allowed-images"
 #: The policy that finds most in the fleet.
 _WAIVED = "resource-limits"
@@ -26,15 +28,19 @@ def run(setting: Setting) -> Section:
         return Section(title="Many documents", notes=("aksp is not installed beside this interpreter: not measured.",))
     assignments, goals = _assignments(setting)
     exemptions, goal = _exemptions(setting)
+    pairs, per_pair = _pairs(setting)
     return Section(
         title="Many documents",
         notes=(
             f"Assignments of {_POLICY} that each name another registry, {_PODS} Pods of which each breaks all, and the "
             f"table. Then the fleet of {setting.pods:,} Pods with nine policies and its JSON report, without exemptions "
-            f"and with {_EXEMPTIONS:,} from {_WAIVED}, by name, by image, by container and by namespace.",
+            f"and with {_EXEMPTIONS:,} from {_WAIVED}, by name, by image, by container and by namespace. Last "
+            f"{setting.pods:,} Pods in {_NAMESPACES} namespaces that {_REACHING} assignments of everything judge, or "
+            f"{_reaching_few(setting):,} assignments of a namespace each with as many exemptions: as many pairs of an assignment "
+            "and a Pod are judged.",
         ),
-        tables=(assignments, exemptions),
-        goals=(*goals, goal),
+        tables=(assignments, exemptions, pairs),
+        goals=(*goals, goal, per_pair),
     )
 
 
@@ -55,13 +61,7 @@ def _assignments(setting: Setting) -> tuple[Table, list[Goal]]:
     for count in counts:
         workspace = setting.scratch / f"workspace-{count}-assignments"
         for at in range(count):
-            name = f"images-{at}"
-            spec = {
-                "policyDefinitionId": _POLICY,
-                "scope": "/",
-                "parameters": {"allowedContainerImagesRegex": {"value": rf"^contoso-{at}\.azurecr\.io/.+$"}},
-            }
-            _write(workspace / "assignments", "PolicyAssignment", name, spec)
+            _assign(workspace, at, {})
         commands.append(_command(setting, f"{count:,} assignments", workspace, path, "table"))
     series = interleaved([(command, 1) for command in commands])
     goals = [
@@ -95,6 +95,56 @@ def _exemptions(setting: Setting) -> tuple[Table, Goal]:
         1.5,
         "×",
     )
+
+
+def _reaching_few(setting: Setting) -> int:
+    """How many assignments of one namespace each judge as many pairs as those of everything."""
+    return min(_NAMESPACES, setting.pods) * _REACHING
+
+
+def _pairs(setting: Setting) -> tuple[Table, Goal]:
+    """The processor time of a judged pair, with few assignments and with many that each reach a hundredth."""
+    path = setting.scratch / "pods-of-teams.yaml"
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"web-{at}", "namespace": f"team-{at % _NAMESPACES}"},
+            "spec": {"containers": [{"name": "web", "image": f"docker.io/library/app-{at}:1"}]},
+        }
+        for at in range(setting.pods)
+    ]
+    path.write_text("".join(f"---\n{compact(pod)}\n" for pod in pods), encoding="utf-8")
+    few, many = setting.scratch / "workspace-few", setting.scratch / "workspace-many"
+    for at in range(_REACHING):
+        _assign(few, at, {})
+    for at in range(_reaching_few(setting)):
+        namespace = f"team-{at % _NAMESPACES}"
+        _assign(many, at, {"namespaces": {"value": [namespace]}})
+        waived = {"namespace": namespace, "kind": "Pod", "name": f"web-*{at % 10}"}
+        spec = {"policyAssignmentId": f"images-{at}", "exemptionCategory": "Waiver", "resources": [waived]}
+        _write(many / "exemptions", "PolicyExemption", f"waived-{at}", spec)
+    commands = [
+        _command(setting, "few assignments of everything", few, path, "json"),
+        _command(setting, "many assignments and exemptions", many, path, "json"),
+    ]
+    without, with_ = interleaved([(command, setting.repetitions) for command in commands]).values()
+    return series_table("Pairs", (without, with_), without), at_most(
+        f"{setting.pods * _REACHING:,} pairs: processor time of {_reaching_few(setting):,} assignments and exemptions ÷ {_REACHING} "
+        "assignments",
+        with_.cpu_seconds / without.cpu_seconds,
+        3,
+        "×",
+    )
+
+
+def _assign(workspace: Path, at: int, more: dict[str, Any]) -> None:
+    spec = {
+        "policyDefinitionId": _POLICY,
+        "scope": "/",
+        "parameters": {"allowedContainerImagesRegex": {"value": rf"^contoso-{at}\.azurecr\.io/.+$"}, **more},
+    }
+    _write(workspace / "assignments", "PolicyAssignment", f"images-{at}", spec)
 
 
 def _write(folder: Path, kind: str, name: str, spec: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ wanted is deleted, if the add-on made it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,11 +49,21 @@ class _Kept:
 class ByGatekeeper:
     """Gatekeeper's templates, constraints and SyncSet, brought up to date.
 
-    ``published`` is told when Gatekeeper says something new of them.
+    ``left_out`` are the namespaces in which nothing is to be refused. ``published`` is told when Gatekeeper says something new
+    of them.
     """
 
-    def __init__(self, connection: Connection, engine: Engine, wake: Wake, *, published: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        engine: Engine,
+        wake: Wake,
+        *,
+        left_out: Collection[str] = (),
+        published: Callable[[], None],
+    ) -> None:
         self._connection, self._engine, self._wake = connection, engine, wake
+        self._left_out = left_out
         self._published = published
         self._standing: Standing | None = None
         self._wanted: WantedObjects | None = None
@@ -80,7 +90,7 @@ class ByGatekeeper:
     def publish(self, standing: Standing) -> float | None:
         """Apply what is wanted and is not there, and delete what is no longer wanted."""
         if self._wanted is None or standing is not self._standing:
-            self._standing, self._wanted = standing, wanted_objects(self._engine, standing)
+            self._standing, self._wanted = standing, wanted_objects(self._engine, standing, self._left_out)
         wanted = self._wanted
         self._again = None
         self._follow(TEMPLATES_PATH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -35,6 +36,12 @@ ADMIT_PATH: Final = "/v1/admit"
 FIELD_MANAGER: Final = "aksp-addon"
 """Owns what the running add-on writes: the webhook's rules and CA bundle. `aksp` owns what commands apply."""
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
+
+
+def left_out(namespace: str, given: Iterable[str] = ()) -> list[str]:
+    """The namespaces in which nothing is refused, so that whatever happens can be repaired: those of the system and the add-on."""
+    return sorted({NAMESPACE, namespace, *given})
+
 
 #: Plurals of the custom resources; all but PolicyDenial are without a namespace.
 DEFINITIONS: Final = "policydefinitions"

@@ -64,6 +64,7 @@ class RunSettings:
     context: str | None = None
     namespace: str = names.NAMESPACE
     engine: EngineName = EngineName.AKSP
+    exclude_namespaces: tuple[str, ...] = ()
     sync_interval: float = 300.0
     unjudged: str = "warn"
     listen: str = "0.0.0.0:8443"
@@ -109,6 +110,7 @@ class AddOn:
                 cluster_name=settings.cluster_name,
                 namespace=settings.namespace,
                 engine=settings.engine,
+                exclude_namespaces=settings.exclude_namespaces,
             ),
             interval=settings.sync_interval,
             ended=self._checked_in,
@@ -133,7 +135,8 @@ class AddOn:
         # A check-in that was quicker has found assignments that nobody asks about, or that Gatekeeper has not taken up yet.
         published = self._check_ins.nudge
         if self._reviews is None:
-            return ByGatekeeper(connection, self._engine, wake, published=published)
+            left_out = names.left_out(self._settings.namespace, self._settings.exclude_namespaces)
+            return ByGatekeeper(connection, self._engine, wake, left_out=left_out, published=published)
         return self._reviews.enforcement(wake, published)
 
     async def serve(self) -> int:

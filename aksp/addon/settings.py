@@ -88,7 +88,7 @@ class Settings:
             given = {
                 "--webhook-url": self.webhook_url, "--cert-secret": self.cert_secret, "--inject-ca-from": self.inject_ca_from,
                 "--client-ca": self.client_ca, "--unjudged": self.unjudged, "--api-server-cidr": self.api_server_cidrs,
-                "--controller-account": self.controller_accounts, "--exclude-namespace": self.exclude_namespaces,
+                "--controller-account": self.controller_accounts,
                 "--failure-policy": self.failure_policy != FAILURE_POLICIES[0],
             }  # fmt: skip
             if useless := [option for option, value in given.items() if value]:
@@ -141,7 +141,7 @@ class Settings:
     @property
     def unwatched_namespaces(self) -> list[str]:
         """The namespaces about which the API server never asks the webhook."""
-        return sorted({names.NAMESPACE, self.namespace, *self.exclude_namespaces})
+        return names.left_out(self.namespace, self.exclude_namespaces)
 
 
 def seconds(text: str, option: str, *, least: float = 0) -> float:

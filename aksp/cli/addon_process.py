@@ -37,6 +37,10 @@ EngineOption = Annotated[
     EngineName,
     typer.Option("--engine", help="Who refuses: the add-on's own webhook, or the Gatekeeper of the cluster."),
 ]
+ExcludeNamespaceOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAMESPACE", help="Refuse nothing in this one; kube-system is one. Repeatable."),
+]
 SyncIntervalOption = Annotated[str, typer.Option(metavar="DURATION", help="Check in at least so often.")]
 ClientCaOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Answer only who has a certificate of these CAs: the API server.")
@@ -59,6 +63,7 @@ def run(
     namespace: NamespaceOption = "kube-system",
     cluster_name: ClusterNameOption = None,
     engine: EngineOption = EngineName.AKSP,
+    exclude_namespace: ExcludeNamespaceOption = None,
     sync_interval: SyncIntervalOption = "5m",
     unjudged: Annotated[
         str,
@@ -106,7 +111,7 @@ def run(
     code = run_addon(
         RunSettings(
             cluster_name=cluster_name, kubeconfig=kubeconfig, context=context, namespace=namespace, engine=engine,
-            sync_interval=interval, unjudged=unjudged, listen=listen,
+            exclude_namespaces=tuple(exclude_namespace or ()), sync_interval=interval, unjudged=unjudged, listen=listen,
             plain_listen=metrics_listen or None, cert_dir=cert_dir, client_ca=client_ca, client_names=tuple(client_name or ()),
             open_metrics=open_metrics, controller_accounts=tuple(controller_account or ()), shutdown_delay=delay,
             # A Pod's name is its own; a host may run several.
@@ -122,6 +127,7 @@ def check_in(
     namespace: NamespaceOption = "kube-system",
     cluster_name: ClusterNameOption = None,
     engine: EngineOption = EngineName.AKSP,
+    exclude_namespace: ExcludeNamespaceOption = None,
 ) -> None:
     """Scan the cluster once and write statuses and reports; the leader runs it. Prints one line of JSON."""
     from aksp.addon.checkins.checkin import run_check_in
@@ -133,6 +139,7 @@ def check_in(
             cluster_name=cluster_name,
             namespace=namespace,
             gatekeeper=engine is EngineName.GATEKEEPER,
+            exclude_namespaces=exclude_namespace or (),
         )
     )
 

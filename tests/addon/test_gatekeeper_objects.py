@@ -90,6 +90,14 @@ def test_what_is_in_force_is_wanted_with_the_add_ons_label_and_what_is_disabled_
     assert not found.held
 
 
+def test_nothing_is_refused_in_the_namespaces_that_are_left_out_and_those_of_the_assignment(engine: Engine) -> None:
+    made = standing(engine, assigned(parameters={**DENY, "excludedNamespaces": ["vault", "mine"]}))
+    found = wanted_objects(engine, made, ["kube-system", "vault"])
+    (one,) = found.constraints.values()
+    assert one["spec"]["match"]["excludedNamespaces"] == ["vault", "mine", "kube-system"]
+    assert Cluster(found).about(found).reason == "Exported"
+
+
 def test_an_exemption_that_ends_is_no_loss_and_the_constraint_comes_back(engine: Engine) -> None:
     end = NOW + timedelta(hours=1)
     documents = [assigned(parameters=DENY), exempted(expiresOn=rfc3339(end))]

@@ -82,12 +82,17 @@ def test_what_the_webhook_is_to_be_can_be_read_and_not_written() -> None:
 
 
 def test_where_gatekeeper_refuses_nothing_of_ours_is_asked_and_only_named_objects_may_be_written() -> None:
-    given = {"engine": EngineName.GATEKEEPER, "kinds": (PODS,), "constraints": ("akspone", "aksptwo")}
+    given = {
+        "engine": EngineName.GATEKEEPER,
+        "kinds": (PODS,),
+        "constraints": ("akspone", "aksptwo"),
+        "exclude_namespaces": ("vault",),
+    }
     kinds = set(kinds_of(**given))
     assert not kinds & {"ValidatingWebhookConfiguration", "ConfigMap", "Service", "Secret"}
     assert of("NetworkPolicy", **given)["spec"]["ingress"] == []
     (container,) = of("Deployment", **given)["spec"]["template"]["spec"]["containers"]
-    assert "--engine=gatekeeper" in container["args"]
+    assert {"--engine=gatekeeper", "--exclude-namespace=vault"} <= set(container["args"])
     assert [one["name"] for one in container["ports"]] == ["plain"]
     rules = of("ClusterRole", **given)["rules"]
     of_gatekeeper = [rule for rule in rules if "gatekeeper.sh" in rule["apiGroups"][0]]
@@ -109,7 +114,6 @@ def test_where_gatekeeper_refuses_nothing_of_ours_is_asked_and_only_named_object
         {"webhook_url": "https://a"},
         {"failure_policy": "Fail"},
         {"unjudged": "warn"},
-        {"exclude_namespaces": ("a",)},
         {"cert_secret": "tls"},
         {"controller_accounts": ("a",)},
         {"api_server_cidrs": ("10.0.0.0/8",)},

@@ -69,8 +69,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "gatekeeper": (
-        {"engine": EngineName.GATEKEEPER, "constraints": (*CONSTRAINTS, "akspown")},
-        {"engine": "gatekeeper", "constraints": ["akspown"]},
+        {"engine": EngineName.GATEKEEPER, "constraints": (*CONSTRAINTS, "akspown"), "exclude_namespaces": ("vault",)},
+        {"engine": "gatekeeper", "constraints": ["akspown"], "excludeNamespaces": ["vault"]},
     ),
     "gatekeeper with open metrics": (
         {"engine": EngineName.GATEKEEPER, "constraints": CONSTRAINTS, "open_metrics": True, "replicas": 1},

@@ -33,7 +33,7 @@ from aksp.addon.gatekeeper.wanted import WantedObjects, wanted_objects
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, left_out
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
@@ -62,12 +62,13 @@ def check_in(
     namespace: str,
     now: datetime,
     gatekeeper: bool = False,
+    exclude_namespaces: Sequence[str] = (),
     inventory: ObjectSource | None = None,
     publish: Publish | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
     """Read, scan, write. ``namespace`` is where the add-on runs, ``now`` when the evaluation is said to be made.
-    ``gatekeeper``: Gatekeeper refuses, and not the add-on's own webhook.
+    ``gatekeeper``: Gatekeeper refuses, and not the add-on's own webhook, but not in ``exclude_namespaces``.
 
     Raises ClusterError when the custom resources cannot be read. A scan that fails is told in the
     summary, and in the statuses, whose states stay.
@@ -85,7 +86,12 @@ def check_in(
         cluster=scope,
         now=now,
     )
-    writing = _Writing(connection, documents, now, wanted_objects(engine, standing) if gatekeeper else None)
+    writing = _Writing(
+        connection,
+        documents,
+        now,
+        wanted_objects(engine, standing, left_out(namespace, exclude_namespaces)) if gatekeeper else None,
+    )
     writing.before_the_scan(standing)
 
     target = Target(kind=TargetKind.CLUSTER, name=cluster_name, scope=str(scope), server=connection.server)
@@ -127,6 +133,7 @@ def run_check_in(
     cluster_name: str | None = None,
     namespace: str,
     gatekeeper: bool = False,
+    exclude_namespaces: Sequence[str] = (),
 ) -> ExitCode:
     """Connect, check in, and print the summary as one line of JSON. Raises AkspError.
 
@@ -145,6 +152,7 @@ def run_check_in(
             namespace=namespace,
             now=now,
             gatekeeper=gatekeeper,
+            exclude_namespaces=exclude_namespaces,
         )
     sys.stdout.write(json.dumps(summary.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()

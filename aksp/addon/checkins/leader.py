@@ -147,6 +147,7 @@ def command(
     cluster_name: str,
     namespace: str,
     engine: EngineName = EngineName.AKSP,
+    exclude_namespaces: Sequence[str] = (),
 ) -> list[str]:
     """The command line of a check-in, by the interpreter that runs now."""
     line = [
@@ -159,6 +160,7 @@ def command(
         f"--namespace={namespace}",
         f"--engine={engine}",
     ]
+    line += [f"--exclude-namespace={name}" for name in exclude_namespaces]
     line += [f"--kubeconfig={kubeconfig}"] if kubeconfig else []
     line += [f"--context={context}"] if context else []
     return line

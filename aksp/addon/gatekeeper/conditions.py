@@ -105,7 +105,7 @@ class GatekeeperReader:
         )
         name = f"constraint {constraint['kind']} {constraint['metadata']['name']}"
         path = constraint_path(constraint)
-        yield from self._object(path, constraint, "ConstraintRejected", name)
+        yield from self._object(path, self._wanted.constraints[path], "ConstraintRejected", name)
         if any(
             "requires-sync-data" in key
             for key in self._wanted.templates[f"{TEMPLATES_PATH}/{template}"]["metadata"]["annotations"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -60,8 +60,11 @@ def constraint_path(constraint: Object) -> str:
     return f"{constraints_path(constraint['kind'].lower())}/{constraint['metadata']['name']}"
 
 
-def wanted_objects(engine: Engine, standing: Standing) -> WantedObjects:
-    """What follows from what is in force. ``engine`` is the one that it is compiled in."""
+def wanted_objects(engine: Engine, standing: Standing, left_out: Collection[str] = ()) -> WantedObjects:
+    """What follows from what is in force. ``engine`` is the one that it is compiled in.
+
+    ``left_out`` are the namespaces in which nothing is refused, whatever is assigned.
+    """
     plan = standing.plan
     newest = {one.policy for one in standing.definitions if one.definition is not None and one.policy}
     own = {policy.partition("@")[0] for policy in newest}
@@ -76,7 +79,11 @@ def wanted_objects(engine: Engine, standing: Standing) -> WantedObjects:
     return WantedObjects(
         templates=dict(_by_path(ours, "templates/", TEMPLATES_PATH)),
         sync_sets=dict(_by_path(ours, "syncset.yaml", SYNC_SETS_PATH)),
-        constraints={constraint_path(one): one for file, one in ours.items() if file.startswith("constraints/")},
+        constraints={
+            constraint_path(one): _leaving_out(one, left_out)
+            for file, one in ours.items()
+            if file.startswith("constraints/")
+        },
         exported=exported,
         untold=made.untold,
         held=frozenset(held),
@@ -95,6 +102,15 @@ def _without_expansions(one: ExportedAssignment) -> ExportedAssignment:
 
 def _ours(document: Object) -> Object:
     return {**document, "metadata": {**document["metadata"], "labels": dict(MANAGED_BY)}}
+
+
+def _leaving_out(constraint: Object, namespaces: Collection[str]) -> Object:
+    match = constraint["spec"]["match"]
+    excluded = [*match.get("excludedNamespaces", ()), *namespaces]
+    if not excluded:
+        return constraint
+    match = {**match, "excludedNamespaces": list(dict.fromkeys(excluded))}
+    return {**constraint, "spec": {**constraint["spec"], "match": match}}
 
 
 def _by_path(files: Mapping[str, Object], prefix: str, collection: str) -> Iterator[tuple[str, Object]]:

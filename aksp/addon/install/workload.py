@@ -131,6 +131,8 @@ def arguments(settings: Settings) -> list[str]:
         f"--sync-interval={settings.sync_interval}",
         f"--engine={settings.engine}" if settings.gatekeeper else f"--unjudged={settings.of_unjudged}",
     ]
+    if settings.gatekeeper:
+        given += [f"--exclude-namespace={name}" for name in settings.exclude_namespaces]
     if settings.cert_secret:
         given.append(f"--cert-dir={CERTIFICATES}")
     if settings.client_ca:

@@ -15,6 +15,7 @@ from aksp.cli.addon_process import (
     ClientNameOption,
     ControllerAccountOption,
     EngineOption,
+    ExcludeNamespaceOption,
     SyncIntervalOption,
 )
 from aksp.cli.clusters import ClusterChoice
@@ -76,10 +77,7 @@ def enable(
             help=f"What becomes of what {Effect.DENY} cannot judge, in time or at all. Default: warn, refuse with Fail.",
         ),
     ] = None,
-    exclude_namespace: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMESPACE", help="Never ask the add-on about this one; kube-system is one. Repeatable."),
-    ] = None,
+    exclude_namespace: ExcludeNamespaceOption = None,
     sync_interval: SyncIntervalOption = "5m",
     webhook_url: Annotated[
         str | None, typer.Option(metavar="URL", help="The add-on runs there, outside the cluster: no Deployment.")

@@ -22,6 +22,7 @@ from aksp.azure.kept import KeptOfAzure, kept_of, restore, without_kept
 from aksp.azure.scopes import ScopeMap, implied
 from aksp.catalog.folder import as_json, initiative_as_json, is_bundled
 from aksp.catalog.interface import Assignable, Catalogs
+from aksp.catalog.mutations import mutation_named
 from aksp.compliance.members import is_azure_id, last_segment
 from aksp.compliance.parameters import effective
 from aksp.engine import Engine
@@ -106,12 +107,16 @@ class _Exporting:
         kept = kept_of(one.metadata, one.origin)
         scope = self._arm(one.scope, kept)
         spec = assignment_document(one)["spec"]
-        try:
-            found = self._catalog.find(one.definition_id)
-        except InvalidInput as error:
-            raise NotExported(error.what) from error
         lost: list[str] = []
-        assigned, values, version = self._assigned(one, found, scope, kept.refersTo)
+        version: str | None = None
+        if (mutation := mutation_named(one.definition_id)) is not None:
+            assigned, values = f"{NOWHERE}/{AzureKind.DEFINITION}/{mutation.id}", one.parameters
+        else:
+            try:
+                found = self._catalog.find(one.definition_id)
+            except InvalidInput as error:
+                raise NotExported(error.what) from error
+            assigned, values, version = self._assigned(one, found, scope, kept.refersTo)
         properties = {
             "displayName": one.display_name, "description": one.description, "policyDefinitionId": assigned,
             "definitionVersion": None if kept.name else version,

@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
-from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported
+from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported, of_azure
 from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
 from aksp.azure.kept import kept_of
+from aksp.azure.mutating import check_mutation
 from aksp.azure.naming import Ids, distinct, numbered, valid
 from aksp.azure.scopes import MappedScope, ScopeMap, implied
 from aksp.azure.templates import TemplateUrls
 from aksp.catalog.interface import Catalogs
-from aksp.compliance.members import version_problem
+from aksp.catalog.mutations import mutation_named
+from aksp.compliance.members import fits_version, version_problem
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
@@ -42,6 +44,7 @@ class AzureImport:
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     initiatives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
+    mutations: list[Copy] = field(default_factory=list)
     exemptions: list[Exemption] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -115,8 +118,9 @@ def _assignment(
     if not isinstance(definition_id, str) or not definition_id.strip("/ "):
         raise InvalidInput("properties.policyDefinitionId is no id", where=one.where)
     lost: list[str] = []
+    mutation = mutation_named(definition_id) if of_azure(definition_id) else None
     try:
-        assignment = assignment_of(one, read.resolved(definition_id), lost)
+        assignment = assignment_of(one, mutation.id if mutation else read.resolved(definition_id), lost)
         outs = left_out(one)
         if not one.scope and scopes.cluster is None:
             raise NotImported("neither it nor its id says its scope; --cluster gives it one")
@@ -125,14 +129,18 @@ def _assignment(
         if not places and scopes.holds_any(arm):
             raise NotImported("its notScopes leave out all that its scope reaches here")
         places = places or [None]
-        target = known.find(assignment.definition_id)
+        target = None if mutation else known.find(assignment.definition_id)
+        if mutation:
+            check_mutation(mutation, assignment)
         version = one.properties.get("definitionVersion") or ""
         if not isinstance(version, str):
             raise InvalidInput("properties.definitionVersion is no text", where=one.where)
         member = Member(reference="", definition_id=assignment.definition_id, version=version)
-        if problem := version_problem(member, target):
+        if mutation and version and not fits_version(version, mutation.version):
+            raise NotImported(f"it asks for version {version} of {mutation.name}, and there is {mutation.version}")
+        if target and (problem := version_problem(member, target)):
             raise NotImported(problem)
-        taken = {each.assignment.name for each in made.copies}
+        taken = {each.assignment.name for each in (*made.copies, *made.mutations)}
         copies = []
         for place in places:
             scope = place.here if place else arm
@@ -144,7 +152,7 @@ def _assignment(
             taken.add(name)
             copy = replace(assignment, name=name, scope=scope, not_scopes=tuple(kept), origin=one.where)
             copy = replace(copy, metadata=_placed(copy.metadata, one, place, beyond))
-            _, missing = check_assigned(copy, target, known, now)
+            _, missing = check_assigned(copy, target, known, now) if target else (None, ())
             lost += [f"{one}: member {each.assignment.reference}: {each.problem}" for each in missing]
             copies.append(Copy(assignment=copy, arm=arm, place=place))
     except NotForKubernetes:
@@ -160,6 +168,10 @@ def _assignment(
         return []
     made.lost += dict.fromkeys(lost)
     _tell_places(one, copies, outs, made)
+    if mutation:
+        made.mutations += copies
+        made.notes.append(f"{one}: {mutation.name} changes objects, and nothing is judged by it: see aksp mutate")
+        return []
     made.copies += copies
     return copies
 

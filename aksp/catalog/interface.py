@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aksp.catalog.common import unavailable
+from aksp.catalog.mutations import mutation_named
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition
@@ -118,6 +119,11 @@ class Catalogs:
         for missing in unavailable():
             if wanted in (missing["id"], missing["name"].lower()):
                 raise NotHad(f"Azure's {missing['name']} cannot be had: {missing['reason']}", hint=missing["instead"])
+        if (mutation := mutation_named(wanted)) is not None:
+            raise NotHad(
+                f"Azure's {mutation.name} changes objects, and nothing is judged by it",
+                hint=f"`aksp mutate --mutation {mutation.name} -f PATH` shows what it would set",
+            )
         unknown = [one.slug for one in self._broken]
         beside = f"; {', '.join(unknown)} cannot be loaded" if unknown else ""
         near = nearest(wanted, [*definitions, *self._initiatives])

@@ -76,7 +76,7 @@ def version_problem(member: Member, definition: Definition | Initiative) -> str 
     if not member.version:
         return None
     there = _versions(member, definition)
-    if not there or any(_fits(member.version, one) for one in there):
+    if not there or any(fits_version(member.version, one) for one in there):
         return None
     return f"it asks for version {member.version} of {definition.slug}, and there is {', '.join(there)}"
 
@@ -88,7 +88,7 @@ def _versions(member: Member, definition: Definition | Initiative) -> tuple[str,
     return next(of_azure, (definition.version,))
 
 
-def _fits(wanted: str, version: str) -> bool:
+def fits_version(wanted: str, version: str) -> bool:
     """Whether ``1.*.*`` or ``1.2.*`` is a version. The end of a preview or of what is deprecated does not count."""
     numbers = [re.sub(r"-.*", "", text).split(".") for text in (wanted, version)]
     return all(one in ("*", other) for one, other in zip(*numbers, strict=False))

@@ -59,8 +59,11 @@ def export_gatekeeper(
 
     Example: `aksp export gatekeeper --cluster prod -o policies/`
     """
+    from dataclasses import replace
     from datetime import UTC, datetime
 
+    from aksp.azure.mutating import mutations_of
+    from aksp.azure.mutators import exported_mutators
     from aksp.engine import Engine
     from aksp.errors import NothingToJudge
     from aksp.gatekeeper.bundle import bundle
@@ -72,6 +75,8 @@ def export_gatekeeper(
     target = opened.scope_tree().place(Scope.cluster(choice.name())).scope if cluster else None
     with Engine() as engine:
         made = bundle(engine, prepare(engine, opened.plan(target, datetime.now(UTC))), target)
+    mutators, lost = exported_mutators(mutations_of(opened.root), target)
+    made = replace(made, files={**made.files, **mutators}, assignments=[*made.assignments, *lost])
     for text in made.notes:
         note(text)
     for text in made.lost:
@@ -109,6 +114,7 @@ def export_azure(
     Example: `aksp export azure --scope-map /subscriptions/ID=/clusters/prod -o azure/`
     """
     from aksp.azure.exporting import export as export_documents
+    from aksp.azure.mutating import mutations_of
     from aksp.azure.scopes import scope_map as read_map
     from aksp.engine import Engine
     from aksp.errors import NothingToJudge
@@ -117,8 +123,9 @@ def export_azure(
     scopes = read_map(scope_map or [], None)
     opened = Workspace.open(workspace)
     store = opened.store
+    assignments = [*store.assignments(), *(one for _, one in mutations_of(opened.root))]
     with Engine() as engine:
-        made = export_documents(engine, opened.catalog, list(store.assignments()), list(store.exemptions()), scopes)
+        made = export_documents(engine, opened.catalog, assignments, list(store.exemptions()), scopes)
     for text in dict.fromkeys(made.notes):
         note(text)
     for text in made.lost:

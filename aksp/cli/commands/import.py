@@ -162,9 +162,10 @@ def import_azure(
     for slug, one in made.initiatives.items():
         path = folder / "initiatives" / f"{slug}.json"
         files[path] = {path: _json(one)}
-    if not files and not made.documents and made.lost:
+    mutations = [one.assignment for one in made.mutations]
+    if not files and not made.documents and not mutations and made.lost:
         raise NothingToJudge("nothing that can be imported was found")
-    _write(opened, files, made.documents, replace=replace, dry_run=dry_run)
+    _write(opened, files, made.documents, mutations, replace=replace, dry_run=dry_run)
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
 
 
@@ -186,24 +187,30 @@ def _write(
     opened: Workspace,
     files: Mapping[Path, Mapping[Path, str]],
     documents: Sequence[Assignment | Exemption],
+    mutations: Sequence[Assignment] = (),
     *,
     replace: bool,
     dry_run: bool,
 ) -> None:
     """Definitions and initiatives, then all else; when one may not be overwritten, nothing is written.
 
-    ``files`` are those of each definition, by its folder, and the one of each initiative.
+    ``files`` are those of each definition, by its folder, and the one of each initiative. ``mutations`` are assignments of
+    what changes objects, which have a place of their own.
     """
+    from aksp.catalog.mutations import MUTATIONS
     from aksp.errors import InvalidInput
     from aksp.model.assignment import Assignment
-    from aksp.store.files import write_beside
+    from aksp.store.files import Files, write_beside
     from aksp.store.interface import ApplyResult
 
+    changing = Files(opened.root / MUTATIONS)
     saved: list[Assignment | Exemption] = [*opened.store.assignments(), *opened.store.exemptions()]
     there = {(type(one), one.name): one for one in saved}
+    mutating = {one.name: one for one in changing.assignments()}
     differing = [
         *(str(place) for place, texts in files.items() if any(_differs(path, text) for path, text in texts.items())),
         *(old.origin for one in documents if (old := there.get((type(one), one.name))) and _changed(old, one)),
+        *(old.origin for one in mutations if (old := mutating.get(one.name)) and _changed(old, one)),
     ]
     if differing and not replace:
         raise InvalidInput(
@@ -219,15 +226,15 @@ def _write(
             write_beside(path, text)
         kind = "policysetdefinition" if place in texts else "policydefinition"
         say(f"{kind}.policy.aksp.io/{place.stem if place in texts else place.name} {change} ({place}){suffix}")
-    for one in documents:
+    for one, store in [*((one, opened.store) for one in documents), *((one, changing) for one in mutations)]:
         called = f"{'policyassignment' if isinstance(one, Assignment) else 'policyexemption'}.policy.aksp.io/{one.name}"
         if dry_run:
-            old = there.get((type(one), one.name))
+            old = mutating.get(one.name) if store is changing else there.get((type(one), one.name))
             change = ApplyResult.CREATED if old is None else ApplyResult.UNCHANGED
             change = ApplyResult.CONFIGURED if old and _changed(old, one) else change
             say(f"{called} {change}{suffix}")
         else:
-            change, where = opened.store.save(one, replace=replace)
+            change, where = store.save(one, replace=replace)
             say(f"{called} {change} ({where})")
 
 

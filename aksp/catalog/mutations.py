@@ -1,0 +1,67 @@
+"""Azure's built-in definitions that change objects, each described by what it sets. Nothing is judged by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final
+
+from aksp.catalog.common import BUNDLED
+from aksp.model.json_text import decode_held
+from aksp.yaml_reader import read_file
+
+#: The folder of a workspace with the assignments of mutations, beside the one of those that judge.
+MUTATIONS: Final = "mutations"
+#: The parameters that all of them have.
+PARAMETERS: Final = ("effect", "source", "namespaces", "excludedNamespaces")
+#: What they leave out unless an assignment says otherwise.
+EXCLUDED: Final = ("kube-system", "gatekeeper-system", "azure-arc")
+
+
+class MutationOperation(StrEnum):
+    """What is done at a location: a value is set, or entries are put into a list, or taken out of it."""
+
+    ASSIGN = "assign"
+    MERGE = "merge"
+    PRUNE = "prune"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mutation:
+    """One of them. ``location`` is a path as Gatekeeper writes it; with ``only_absent`` what is there already stays."""
+
+    id: str
+    name: str
+    version: str
+    display_name: str
+    group: str
+    api_version: str
+    kind: str
+    location: str
+    operation: MutationOperation
+    value: Any
+    only_absent: bool = False
+    label_selector: Mapping[str, Any] = field(default_factory=dict)
+
+
+@cache
+def mutations() -> tuple[Mutation, ...]:
+    """All of them, by name."""
+    written = decode_held(read_file(BUNDLED / "lib" / "mutations.json"))
+    return tuple(
+        Mutation(
+            id=one["id"], name=one["name"], version=one["version"], display_name=one["displayName"], group=one["group"],
+            api_version=one["apiVersion"], kind=one["kind"], location=one["location"],
+            operation=MutationOperation(one["operation"]), value=one["value"],
+            only_absent=one.get("onlyAbsent", False), label_selector=one.get("labelSelector", {}),
+        )
+        for one in written
+    )  # fmt: skip
+
+
+def mutation_named(identifier: str) -> Mutation | None:
+    """The one of a GUID, a resource id or Azure's name, in any case; None for anything else."""
+    wanted = identifier.rstrip("/").rpartition("/")[2].lower()
+    return next((one for one in mutations() if wanted in (one.id, one.name.lower())), None)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.comparison import BaselineOptions, Comparison
@@ -23,11 +24,14 @@ from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, KubeconfigError
 from aksp.inventory.rendering.options import Rendering
 from aksp.model.assignment import Assignment
-from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
+from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
 from aksp.workspace import Workspace, prepare, workspace_root
+
+if TYPE_CHECKING:
+    from aksp.kube.connection import Connection
 
 #: Exemptions that a note names.
 _NAMED = 10
@@ -127,7 +131,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     if outcome.interrupted:
         return ExitCode.INTERRUPTED, report
     comparison.end()
-    return exit_code(request, comparison), report
+    return _judged_code(request, comparison), report
 
 
 def begun(request: ComplianceRequest) -> tuple[Notes, Outputs]:
@@ -156,7 +160,12 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
         report = last_report(request.where, notes)
         outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
     comparison.end()
-    return exit_code(request, comparison), report
+    return _judged_code(request, comparison), report
+
+
+def _judged_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode:
+    assert comparison.report is not None  # it is written by now
+    return exit_code(request, comparison.report, comparison.new if request.compared.fail_on_new else ())
 
 
 def _of_gatekeeper(request: ComplianceRequest) -> ComplianceRequest:
@@ -238,7 +247,6 @@ def _manifests(
 def _cluster(
     request: ComplianceRequest, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
 ) -> ScanResult:
-    from aksp.inventory.cluster import Cluster
     from aksp.kube.config import warm
 
     # The client library takes longer to import than the plan to make.
@@ -256,20 +264,38 @@ def _cluster(
         else:
             plan = _plan(request, workspace, engine, Scope(target.scope), now)
         notes.all(plan.notes)
-        inventory = Cluster(
-            engine,
-            connection,
-            namespaces=request.filters.namespaces,
-            selector=request.filters.selector,
-            chunk_size=request.chunk_size,
-            on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
-        )
-        with progress_bar(notes, None) as progress:
-            result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+        result = judge_connected(request, connection, target, plan, engine, now, notes, compliant)
         if audits is not None:
             return replace(result, report=audits.compared(result.report, now, request.filters.namespaces))
-        _tell_unneeded(request, plan, result, notes)
         return result
+
+
+def judge_connected(
+    request: ComplianceRequest,
+    connection: Connection,
+    target: Target,
+    plan: Plan,
+    engine: Engine,
+    now: datetime,
+    notes: Notes,
+    compliant: bool,
+) -> ScanResult:
+    """Judge a cluster that is connected by a plan that is prepared."""
+    from aksp.inventory.cluster import Cluster
+
+    inventory = Cluster(
+        engine,
+        connection,
+        namespaces=request.filters.namespaces,
+        selector=request.filters.selector,
+        chunk_size=request.chunk_size,
+        on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
+    )
+    with progress_bar(notes, None) as progress:
+        result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+    if request.source is not ReportSource.GATEKEEPER:
+        _tell_unneeded(request, plan, result, notes)
+    return result
 
 
 def _plan(request: ComplianceRequest, workspace: Workspace, engine: Engine, scope: Scope | None, now: datetime) -> Plan:
@@ -294,14 +320,12 @@ def _tell_unneeded(request: ComplianceRequest, plan: Plan, result: ScanResult, n
         )
 
 
-def exit_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode:
-    """130 beats 1 beats 4 beats 0 (README.md, exit codes)."""
-    report = comparison.report
-    assert report is not None  # it is written by now
+def exit_code(request: ComplianceRequest, report: Report, new: Sequence[StoredFinding] = ()) -> ExitCode:
+    """130 beats 1 beats 4 beats 0 (README.md, exit codes). ``new`` are the violations that no baseline knows."""
     if request.fail_on is not FailOn.NONE and not request.compared.write_baseline:
         enforced = {line.name for line in report.judged if line.enforced}
         broken = (
-            (one.assignment for one in comparison.new)
+            (one.assignment for one in new)
             if request.compared.fail_on_new
             else (one.assignment.name for one in report.results if one.state is ComplianceState.NON_COMPLIANT)
         )

@@ -118,6 +118,15 @@ KubeconfigOption = Annotated[
     str | None,
     typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file. Default: $KUBECONFIG, ~/.kube/config."),
 ]
+ClustersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cluster",
+        metavar="[NAME]",
+        help="Cluster, by its kubeconfig context; without NAME the current one. Repeatable: one report of several.",
+        autocompletion=candidates.contexts,
+    ),
+]
 StoreOption = Annotated[
     StoreKind,
     typer.Option("--store", help="files: the workspace; cluster: the custom resources of a cluster with the add-on."),
@@ -186,6 +195,10 @@ def rendering(
     return Rendering(chart=chart, overlays=tuple(kustomize or ()), follow=follow)
 
 
+#: The commands that take --cluster several times.
+SEVERAL_CLUSTERS = ("compliance",)
+
+
 def with_cluster_values(arguments: Sequence[str]) -> list[str]:
     """Arguments in which a bare ``--cluster`` has its value, since option parsers know no optional values.
 
@@ -193,7 +206,11 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
     would be lost.
     """
     before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    if sum(one == "--cluster" or one.startswith("--cluster=") for one in before) > 1:
+    command = next((one for one in before if not one.startswith("-")), "")
+    if (
+        command not in SEVERAL_CLUSTERS
+        and sum(one == "--cluster" or one.startswith("--cluster=") for one in before) > 1
+    ):
         raise InvalidInput("--cluster is given more than once", hint="run the command once for each cluster")
     filled: list[str] = []
     for at, argument in enumerate(arguments):

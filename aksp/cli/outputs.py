@@ -111,6 +111,16 @@ class Outputs:
         """Whether some format lists what complies too, whatever --show says."""
         return any(output.format.every_result for output in self._outputs)
 
+    def refuse_one_cluster_formats(self) -> None:
+        """Raise InvalidInput for a format that cannot say which of several clusters it is about."""
+        for output in self._outputs:
+            if not output.format.of_many:
+                able = ", ".join(one.name for one in FORMATS.values() if one.of_many)
+                raise InvalidInput(
+                    f"-o {output.format.name} tells of one cluster, and several are judged",
+                    hint=f"run the command once for each cluster, or use {able}",
+                )
+
     def __enter__(self) -> Self:
         for output in self._outputs:
             if output.path is not None:

@@ -16,7 +16,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from aksp.cli.ci import logged
-from aksp.cli.comparison import BaselineOptions, Comparison
 from aksp.cli.evaluation import ComplianceRequest, begun, exit_code
 from aksp.cli.keys import Keys
 from aksp.cli.options import ReportSource
@@ -94,8 +93,7 @@ def follow(request: ComplianceRequest) -> ExitCode:
         report = replace(report, gaps=[*report.gaps, *absent_namespaces(connection, request.filters.namespaces)])
     if _on_screen(request):
         draw_plain([summary.heading(report), summary.closing(report)], sys.stdout, width=_width(), color=False)
-    comparison = Comparison(options=BaselineOptions(), workspace=workspace.root, notes=notes, report=report)
-    return exit_code(request, comparison)
+    return exit_code(request, report)
 
 
 def _refuse(request: ComplianceRequest) -> None:

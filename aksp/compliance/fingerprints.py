@@ -31,11 +31,11 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
     """
     before: tuple[object, ...] = ()
     number = 0
-    replicas: dict[tuple[SharedResult, str], tuple[tuple[str, ...], str]] = {}
+    replicas: dict[tuple[SharedResult, str, str], tuple[tuple[str, ...], str]] = {}
     for result in results:
         alike = None
         if result.owner is not None and result.finding.path is not None:
-            alike = result.shared, result.resource.namespace
+            alike = result.shared, result.resource.namespace, result.resource.cluster
         known = replicas.get(alike) if alike else None
         if known is None:
             key = identity(result)
@@ -57,7 +57,7 @@ def _digest(key: tuple[str, ...]) -> str:
 
 
 def identity(result: Result) -> tuple[str, ...]:
-    """Assignment; the workload's namespace, kind and name; the container's name; the path within it.
+    """Assignment; the workload's namespace, kind and name; the container's name; the path within it; of several its cluster.
 
     A violation without a path is known by its message, less the name of the Pod.
     """
@@ -73,6 +73,7 @@ def identity(result: Result) -> tuple[str, ...]:
         finding.message.replace(resource.name, name)
         if finding.path is None
         else relative(finding.path, container is not None),
+        *([resource.cluster] if resource.cluster else []),
     )
 
 

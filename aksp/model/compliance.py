@@ -77,6 +77,7 @@ class TargetKind(StrEnum):
     """What was evaluated."""
 
     CLUSTER = "Cluster"
+    CLUSTERS = "Clusters"
     MANIFESTS = "Manifests"
 
 
@@ -292,12 +293,53 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gap:
-    """Something that could not be judged. reason is a word in CamelCase, message a sentence, which names the source."""
+    """Something that could not be judged. reason is a word in CamelCase, message a sentence, which names the source.
+
+    ``cluster`` is where, in a report of several.
+    """
 
     reason: str
     message: str
     resource: Resource | None = None
     source: SourceLocation | None = field(default=None, compare=False)  # the message tells it
+    cluster: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterSummary:
+    """One cluster's part of a report of several.
+
+    ``scope`` is ``/clusters/NAME``; ``id`` is its id in the scope tree, empty where the tree does not have it. One that was
+    not judged is in Error, or NotStarted where nothing reaches it; then ``message`` says why, and the percentage is None.
+    """
+
+    name: str
+    scope: str
+    id: str
+    location: str
+    labels: Mapping[str, str]
+    server: str | None
+    state: ComplianceState
+    compliance_percent: float | None
+    counts: Counts
+    gaps: int
+    message: str
+    assignments: Sequence[AssignmentSummary]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScopeSummary:
+    """What the clusters below a scope of the tree came to together; ``parent`` is the scope above it in the report."""
+
+    scope: str
+    name: str
+    kind: str
+    parent: str | None
+    clusters: tuple[str, ...]
+    state: ComplianceState
+    compliance_percent: float | None
+    counts: Counts
+    gaps: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -397,7 +439,7 @@ class Report:
     Order: assignments by name; results by namespace, kind, name, assignment, container, path.
     ``compliance_percent`` is None when nothing was judged; ``state`` is NotStarted then. ``rules`` are by slug, those of
     the assignments that are known; ``past`` is oldest first, and does
-    not have this evaluation; ``changes`` are there when they were asked for and there is a scan before, ``known`` when only
+    not have this evaluation; ``clusters`` and the ``scopes`` that they lie in are there in a report of several; ``changes`` are there when they were asked for and there is a scan before, ``known`` when only
     new violations are to fail.
     """
 
@@ -414,6 +456,8 @@ class Report:
     past: Sequence[Snapshot] = ()
     changes: Changes | None = None
     known: KnownViolations | None = None
+    clusters: Sequence[ClusterSummary] = ()
+    scopes: Sequence[ScopeSummary] = ()
 
     @property
     def judged(self) -> Sequence[AssignmentSummary]:

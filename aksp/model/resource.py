@@ -30,13 +30,14 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resource:
-    """An object's identity. namespace is empty for cluster-scoped objects."""
+    """An object's identity. namespace is empty for cluster-scoped objects, cluster where there is but one."""
 
     api_version: str
     kind: str
     namespace: str
     name: str
     uid: str = ""
+    cluster: str = ""
 
     @property
     def group(self) -> str:
@@ -51,7 +52,8 @@ class Resource:
 
     def __str__(self) -> str:
         place = f"{self.namespace}/" if self.namespace else ""
-        return f"{self.kind} {place}{self.name}"
+        where = f"{self.cluster}: " if self.cluster else ""
+        return f"{where}{self.kind} {place}{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -126,11 +126,18 @@ FIELDS: Final = (
         "referenceId",
         about="Azure's policyDefinitionReferenceId: which member of the initiative it is.",
     ),
+    _field(
+        "cluster",
+        "resource.cluster",
+        _TEXT,
+        "CLUSTER",
+        about="In a report of several clusters: where it is; else empty.",
+    ),
 )
 
 # What it is about, by which assignment, what was found.
 _ORDER: Final = (
-    "NAMESPACE KIND NAME OWNER CONTAINER TYPE IMAGE ASSIGNMENT INITIATIVE REFERENCE DEFINITION EFFECT SEVERITY STATE "
+    "CLUSTER NAMESPACE KIND NAME OWNER CONTAINER TYPE IMAGE ASSIGNMENT INITIATIVE REFERENCE DEFINITION EFFECT SEVERITY STATE "
     "PATH OBSERVED EXPECTED SOURCE EXEMPTION MESSAGE"
 )
 

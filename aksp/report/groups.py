@@ -89,7 +89,7 @@ def _subject(result: Result) -> Hashable:
     resource, owner = result.resource, result.owner
     if owner is None:
         return resource
-    return resource.namespace, owner, resource.kind
+    return resource.cluster, resource.namespace, owner, resource.kind
 
 
 def _row(result: Result) -> Hashable:

@@ -20,6 +20,7 @@ from aksp.model.assignment import Exemption, ExemptionCategory, full_name
 from aksp.model.compliance import (
     AssignmentKey,
     AssignmentSummary,
+    ClusterSummary,
     ComplianceState,
     Counts,
     Finding,
@@ -28,6 +29,7 @@ from aksp.model.compliance import (
     KnownLocation,
     Report,
     Result,
+    ScopeSummary,
     SharedResult,
     Target,
     TargetKind,
@@ -43,7 +45,7 @@ _LONGEST: Final = 1 << 30
 _Word = TypeVar("_Word", bound=StrEnum)
 _Part = TypeVar("_Part")
 #: Fields that reports from before there were initiatives do not have.
-_LATER: Final = ("initiative", "referenceId")
+_LATER: Final = ("initiative", "referenceId", "cluster")
 _OTHERS: Final = tuple(field for field in NAMED if field.within != "resource")
 
 
@@ -76,6 +78,11 @@ def report_from(document: Mapping[str, Any]) -> Report:
         assignments=tuple(_summary(each, reader.severities) for each in head.items("assignments")),
         results=results,
         gaps=tuple(_gap(each) for each in head.items("gaps")),
+        # Reports from before there were several clusters have neither.
+        clusters=tuple(_cluster(each, reader.severities) for each in head.items("clusters"))
+        if head.has("clusters")
+        else (),
+        scopes=tuple(_scope(each) for each in head.items("scopes")) if head.has("scopes") else (),
     )
 
 
@@ -140,6 +147,9 @@ class _Fields:
     def has(self, name: str) -> bool:
         return name in self._values
 
+    def names(self) -> list[str]:
+        return list(self._values)
+
     def word(self, name: str, words: type[_Word]) -> _Word:
         try:
             return words(self.text(name))
@@ -188,7 +198,7 @@ class _Results:
     def result(self, fields: _Fields) -> Result:
         resource = _resource(fields.fields("resource"))
         # Results of one resource follow one another.
-        if resource != self._last:
+        if self._last is None or resource != replace(self._last, cluster=""):
             self._last = resource
         assert self._last is not None
         parts: dict[str, dict[str, Any]] = {}
@@ -198,6 +208,8 @@ class _Results:
                 parts.setdefault(field.holder, {})[field.attribute] = None
             elif within is not None:
                 parts.setdefault(field.holder, {})[field.attribute] = _value(within, field)
+        if (cluster := parts["resource"]["cluster"] or "") != self._last.cluster:
+            self._last = replace(self._last, cluster=cluster)
         key = self._one(AssignmentKey, parts["assignment"])
         self.severities.setdefault(key.name, key.severity)
         container, owner, source = parts.get("finding.container"), parts.get("owner"), parts.get("source")
@@ -314,15 +326,50 @@ def _counts(fields: _Fields) -> Counts:
 
 def _gap(fields: _Fields) -> Gap:
     resource = fields.optional_fields("resource")
+    # Reports from before there were several clusters have none.
+    cluster = fields.text("cluster") if fields.has("cluster") else ""
     return Gap(
         reason=fields.text("reason"),
         message=fields.text("message"),
-        resource=_resource(resource) if resource else None,
+        resource=_resource(resource, cluster) if resource else None,
+        cluster=cluster,
     )
 
 
-def _resource(fields: _Fields) -> Resource:
-    return Resource(**{field.attribute: _value(fields, field) for field in OBJECTS["resource"]})
+def _cluster(fields: _Fields, severities: Mapping[str, str]) -> ClusterSummary:
+    labels = fields.fields("labels")
+    return ClusterSummary(
+        name=fields.text("name"),
+        scope=fields.text("scope"),
+        id=fields.text("id"),
+        location=fields.text("location"),
+        labels={key: labels.text(key) for key in labels.names()},
+        server=fields.optional_text("server"),
+        state=fields.word("state", ComplianceState),
+        compliance_percent=fields.optional_number("compliancePercent"),
+        message=fields.text("message"),
+        gaps=fields.whole("gaps"),
+        counts=_counts(fields.fields("counts")),
+        assignments=tuple(_summary(one, severities) for one in fields.items("assignments")),
+    )
+
+
+def _scope(fields: _Fields) -> ScopeSummary:
+    return ScopeSummary(
+        scope=fields.text("scope"),
+        name=fields.text("name"),
+        kind=fields.text("kind"),
+        parent=fields.optional_text("parent"),
+        clusters=fields.texts("clusters"),
+        state=fields.word("state", ComplianceState),
+        compliance_percent=fields.optional_number("compliancePercent"),
+        gaps=fields.whole("gaps"),
+        counts=_counts(fields.fields("counts")),
+    )
+
+
+def _resource(fields: _Fields, cluster: str = "") -> Resource:
+    return Resource(**{field.attribute: _value(fields, field) for field in OBJECTS["resource"]}, cluster=cluster)
 
 
 def _shown(value: Any) -> str:

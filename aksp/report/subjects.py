@@ -22,7 +22,9 @@ def heading_cell(subject: GroupedSubject, *, with_namespace: bool) -> Cell:
     """The workload or the resource; then which or how many Pods of a workload."""
     resource = subject.first.resource
     name = owner_name(subject.first) or f"{resource.kind}/{resource.name}"
-    lines: Cell = ((span(f"{resource.namespace} {name}" if with_namespace and resource.namespace else name),),)
+    place = f"{resource.cluster}: " if resource.cluster else ""
+    place += f"{resource.namespace} " if with_namespace and resource.namespace else ""
+    lines: Cell = ((span(place + name),),)
     if subject.first.owner is None:
         return lines
     return (*lines, (span(_replicas(subject), Tone.MUTED),))

@@ -75,10 +75,42 @@ class GroupWire(TypedDict):
     counts: CountsWire
 
 
+class ClusterWire(TypedDict):
+    """One of several clusters, with its own lines of the assignments."""
+
+    name: str
+    scope: str
+    id: str
+    location: str
+    labels: dict[str, str]
+    server: str | None
+    state: str
+    compliancePercent: float | None
+    message: str
+    gaps: int
+    counts: CountsWire
+    assignments: list[AssignmentWire]
+
+
+class ScopeWire(TypedDict):
+    """The clusters below a scope together."""
+
+    scope: str
+    name: str
+    kind: str
+    parent: str | None
+    clusters: list[str]
+    state: str
+    compliancePercent: float | None
+    gaps: int
+    counts: CountsWire
+
+
 class GapWire(TypedDict):
     reason: str
     message: str
     resource: Wire | None
+    cluster: str
 
 
 class HeadWire(TypedDict):
@@ -93,6 +125,8 @@ class HeadWire(TypedDict):
     compliancePercent: float | None
     counts: CountsWire
     assignments: list[AssignmentWire]
+    clusters: list[ClusterWire]
+    scopes: list[ScopeWire]
 
 
 def head(report: Report) -> HeadWire:
@@ -114,6 +148,37 @@ def head(report: Report) -> HeadWire:
         "compliancePercent": one_decimal(report.compliance_percent),
         "counts": counts(report.counts),
         "assignments": [_assignment(summary) for summary in report.assignments],
+        "clusters": [
+            {
+                "name": one.name,
+                "scope": one.scope,
+                "id": one.id,
+                "location": one.location,
+                "labels": dict(one.labels),
+                "server": one.server,
+                "state": one.state.value,
+                "compliancePercent": one_decimal(one.compliance_percent),
+                "message": one.message,
+                "gaps": one.gaps,
+                "counts": counts(one.counts),
+                "assignments": [_assignment(summary) for summary in one.assignments],
+            }
+            for one in report.clusters
+        ],
+        "scopes": [
+            {
+                "scope": one.scope,
+                "name": one.name,
+                "kind": one.kind,
+                "parent": one.parent,
+                "clusters": list(one.clusters),
+                "state": one.state.value,
+                "compliancePercent": one_decimal(one.compliance_percent),
+                "gaps": one.gaps,
+                "counts": counts(one.counts),
+            }
+            for one in report.scopes
+        ],
     }
 
 
@@ -186,6 +251,7 @@ def gap(gap: Gap) -> GapWire:
         "reason": gap.reason,
         "message": gap.message,
         "resource": resource(gap.resource) if gap.resource else None,
+        "cluster": gap.cluster,
     }
 
 

@@ -135,7 +135,7 @@ def test_a_file_without_a_format_is_answered_with_the_format(assigned: Aksp, giv
 
 
 def test_a_second_cluster_is_not_dropped(aksp: Aksp) -> None:
-    run = aksp("compliance", "--cluster", "a", "--cluster=b")
+    run = aksp("explain", "x", "--cluster", "a", "--cluster=b")
     assert run.code == 2 and "--cluster is given more than once" in run.err
 
 

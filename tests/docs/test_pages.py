@@ -114,6 +114,8 @@ def tables(page: Path, *header: str) -> list[list[list[str]]]:
         ("Field", ()),
         ("Field of `target`", ("properties", "target")),
         ("Field of `assignments[]`", ("$defs", "assignment")),
+        ("Field of `clusters[]`", ("$defs", "cluster")),
+        ("Field of `scopes[]`", ("$defs", "scope")),
         ("Field of `results[]`", ("$defs", "result")),
         ("Field of `gaps[]`", ("$defs", "gap")),
     ],

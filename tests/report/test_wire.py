@@ -28,6 +28,8 @@ def test_the_schema_is_a_schema_and_closed_everywhere() -> None:
         node = waiting.pop()
         if isinstance(node, dict):
             if node.get("type") == "object":
+                if node.get("additionalProperties") == {"type": "string"}:
+                    continue  # labels have keys of their own
                 assert node["additionalProperties"] is False
                 assert node["required"] == list(node["properties"])
             waiting += node.values()

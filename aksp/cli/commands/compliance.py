@@ -9,7 +9,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
-    ClusterOption,
+    ClustersOption,
     ColorOption,
     ColorWhen,
     ContextOption,
@@ -44,7 +44,25 @@ def compliance(
         list[str] | None,
         typer.Argument(metavar="[PATH]...", help="Manifests to judge, as with -f.", show_default=False),
     ] = None,
-    cluster: ClusterOption = None,
+    cluster: ClustersOption = None,
+    all_clusters: Annotated[
+        bool,
+        typer.Option(
+            "--all-clusters",
+            help="All clusters of the scope tree, or, without any there, of the kubeconfig, in one report.",
+        ),
+    ] = False,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="The clusters below a scope of the scope tree, by its id or its name there, in one report.",
+            autocompletion=candidates.scopes,
+        ),
+    ] = None,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, metavar="N", help="How many of several clusters are judged at once.")
+    ] = 4,
     filename: Annotated[
         list[str] | None,
         typer.Option(
@@ -164,7 +182,8 @@ def compliance(
 
     Everything is judged by the assignments of the workspace. Without -f it is the current cluster. With --from addon
     nothing is judged: the report is the one that the add-on wrote, by the assignments in the cluster. With --from
-    gatekeeper the assignments are the cluster's constraints, those of Azure's add-on among them.
+    gatekeeper the assignments are the cluster's constraints, those of Azure's add-on among them. Several clusters, by
+    --cluster given again, --scope or --all-clusters, are judged side by side; one that cannot be reached is a gap.
 
     Example: `aksp compliance -n shop --severity high,critical -o table -o html=report.html`
     """
@@ -174,7 +193,7 @@ def compliance(
 
     request = ComplianceRequest(
         where=ClusterChoice(
-            cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
+            cluster=cluster[0] if cluster else None, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
         ),
         files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or (["summary"] if summary else [] if quiet else ["table"])),
         source=source,
@@ -194,6 +213,14 @@ def compliance(
             only_new=show is Show.NEW, fails=fail_on is FailOn.ANY,
         ),
     )  # fmt: skip
+    if all_clusters or scope is not None or len(set(cluster or ())) > 1:
+        from aksp.cli.fleet import FleetChoice, judge_clusters
+        from aksp.errors import InvalidInput
+
+        if watch:
+            raise InvalidInput("--watch follows one cluster", hint="watch each in a window of its own")
+        several = FleetChoice(clusters=tuple(cluster or ()), scope=scope, every=all_clusters, at_once=at_once)
+        raise typer.Exit(judge_clusters(request, several))
     if watch:
         from aksp.cli import watch as watching
 

@@ -41,15 +41,16 @@ def render_csv(report: Report, out: TextIO, style: Style) -> None:
 
 
 def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
-    """Assignments that judged nothing, then gaps, by column."""
-    for line in report.judged:
+    """Assignments that judged nothing, in each cluster, then gaps, by column."""
+    own = [(cluster.name, each) for cluster in report.clusters for one in cluster.assignments for each in one.judged]
+    for cluster, line in own or [("", line) for line in report.judged]:
         if line.state is ComplianceState.NOT_STARTED:
             named = {"assignment": line.assignment, "definition": line.definition, "effect": line.effect}
             member = {"initiative": line.initiative, "referenceId": line.reference, GROUPS: line.group_names or None}
-            yield {**named, **member, "state": line.state.value, "message": line.message}
+            yield {**named, **member, "state": line.state.value, "message": line.message, "cluster": cluster}
     for gap in other_gaps(report):
         about = {field.name: field.read(gap) for field in OBJECTS["resource"]}
-        yield {"state": gap.reason, "message": gap.message, **about}
+        yield {"state": gap.reason, "message": gap.message, **about, "cluster": gap.cluster}
 
 
 def _cell(value: Any) -> str:
@@ -70,4 +71,5 @@ FORMAT = Format(
     description="a line per result for spreadsheets (RFC 4180)",
     render=render_csv,
     suffixes=(".csv",),
+    of_many=True,
 )

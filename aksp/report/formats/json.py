@@ -34,15 +34,16 @@ def _results(report: Report, style: Style) -> Iterator[str]:
 
     What no second one has in common is encoded whole, which is quicker than in parts.
     """
-    around: dict[SharedResult, list[str]] = {}
+    around: dict[tuple[SharedResult, str], list[str]] = {}
     last: Resource | None = None
     resource = ""
     for result in wire.shown(report, style.show):
-        texts = around.get(result.shared)
+        key = result.shared, result.resource.cluster
+        texts = around.get(key)
         if texts is None:
             if len(around) >= _REMEMBERED:
                 around.clear()
-            texts = around[result.shared] = []
+            texts = around[key] = []
             whole = encode(wire.result(result))
             if whole.isprintable():
                 yield whole
@@ -93,5 +94,6 @@ FORMAT = Format(
     description="the versioned report, by aksp/report/report.schema.json",
     render=render_json,
     suffixes=(".json",),
+    of_many=True,
     in_log=runners.in_json,
 )

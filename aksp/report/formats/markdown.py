@@ -80,5 +80,6 @@ FORMAT = Format(
     render=render_markdown,
     every_line=False,
     suffixes=(".md",),
+    of_many=True,
     in_log=runners.parted,
 )

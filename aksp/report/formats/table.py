@@ -23,6 +23,10 @@ def render_table(report: Report, out: TextIO, style: Style) -> None:
 def blocks(report: Report, style: Style, *, width: int | None, flat: bool = False) -> Iterator[Block]:
     """The parts of the table from the top down, for a width in columns (None: any)."""
     yield summary.heading(report)
+    if report.clusters:
+        yield summary.clusters(report)
+    if scopes := summary.scopes(report):
+        yield scopes
     if report.assignments:
         yield summary.assignments(report, width)
     if groups := summary.groups(report, every=flat):
@@ -51,5 +55,6 @@ FORMAT = Format(
     render=render_table,
     every_line=False,
     suffixes=(".txt",),
+    of_many=True,
     in_log=runners.parted,
 )

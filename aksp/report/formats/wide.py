@@ -24,5 +24,6 @@ FORMAT = Format(
     description="the table with a row per result and all its fields; as wide as it needs to be",
     render=render_wide,
     suffixes=(".txt",),
+    of_many=True,
     in_log=runners.parted,
 )

@@ -1,6 +1,6 @@
 // What the page shows, and the part of its address behind "#" that says so: links and the back button lead to it.
 
-const EVERYTHING = { text: "", namespace: "", policy: "", states: [], sort: "", each: false, finding: "", resource: "" };
+const EVERYTHING = { text: "", cluster: "", namespace: "", policy: "", states: [], sort: "", each: false, finding: "", resource: "" };
 const GROUPED_AT_FIRST = document.getElementById("app")?.dataset.each !== "yes";
 
 /** What an address asks for. What it does not know it takes for not said. */
@@ -11,6 +11,7 @@ function fromAddress(hash) {
   const replicas = said.get("replicas");
   return {
     text: said.get("text") ?? "",
+    cluster: known("cluster", CLUSTERS),
     namespace: known("namespace", NAMESPACES),
     policy: known("policy", POLICIES),
     states: STATES.filter((state) => (said.get("state") ?? "").split(",").includes(state)),
@@ -24,7 +25,7 @@ function fromAddress(hash) {
 /** The address of what is shown, without "#"; empty for everything. */
 function toAddress(shown) {
   const said = new URLSearchParams();
-  for (const name of ["namespace", "policy", "text", "sort"]) if (shown[name]) said.set(name, shown[name]);
+  for (const name of ["cluster", "namespace", "policy", "text", "sort"]) if (shown[name]) said.set(name, shown[name]);
   if (shown.states.length) said.set("state", shown.states.join(","));
   if (shown.each === GROUPED_AT_FIRST) said.set("replicas", shown.each ? "each" : "grouped");
   if (shown.finding) said.set("finding", shown.finding);

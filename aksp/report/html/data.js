@@ -79,13 +79,17 @@ const searched = (() => {
   const ofFinding = Array.from(findings.message, (_, finding) => found.map((one) => at(one[finding])).join("\n"));
   return {
     entry: links.map((_, entry) => [
-      ofFinding[entries.finding[entry]], at(entries.namespace[entry]), at(entries.owner[entry]), at(entries.kind[entry]),
+      ofFinding[entries.finding[entry]], (data.clusters[entries.cluster[entry]] ?? "").toLowerCase(), at(entries.namespace[entry]), at(entries.owner[entry]), at(entries.kind[entry]),
       words[entries.assignment[entry]], data.states[entries.state[entry]].toLowerCase(),
       entries.exemption[entry] === NOTHING ? "" : exemptions[entries.exemption[entry]],
     ].join("\n")),
     resource: Array.from(resources.name, (name, resource) => `${at(name)}\n${at(resources.file[resource])}`),
   };
 })();
+
+// Several clusters, or none where there is but one.
+const CLUSTERS = data.clusters;
+const clusterOf = (entry) => (entries.cluster[entry] === NOTHING ? "" : CLUSTERS[entries.cluster[entry]]);
 
 // What the selects offer; what has no namespace goes by a name that no namespace can have.
 const CLUSTER_SCOPED = "-";

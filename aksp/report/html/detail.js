@@ -27,9 +27,9 @@ function subtitle(row, namespace) {
   const entry = rows.entry[row];
   const name = field(entry, "container");
   const type = field(entry, "type");
-  const parts = [namespace ? `namespace ${namespace}` : "no namespace"];
+  const parts = [clusterOf(entry) && `cluster ${clusterOf(entry)}`, namespace ? `namespace ${namespace}` : "no namespace"];
   if (name) parts.push(`${TYPES[type] ?? "container"} ${name}`);
-  return [parts.join(" · ")];
+  return [parts.filter(Boolean).join(" · ")];
 }
 
 function fields(row) {

@@ -164,7 +164,7 @@ class List {
       "tr",
       { role: "row", class: "row", id: `row-${place}`, "aria-rowindex": place + 2, "data-place": place },
       cell("state", badge(stateOf(entry))),
-      cell("resource", link, second([namespace, about].filter(Boolean).join(" · "))),
+      cell("resource", link, second([clusterOf(entry), namespace, about].filter(Boolean).join(" · "))),
       cell("container", ...(field(entry, "container")
         ? [element("span", {}, field(entry, "container"), TYPES[type] ? ` (${TYPES[type].split(" ")[0]})` : ""), second(field(entry, "image"))]
         : [element("span", { class: "none" }, "–")])),

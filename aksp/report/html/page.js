@@ -90,10 +90,11 @@ function startFindings() {
 
   byId("text").addEventListener("input", (event) => change({ text: event.target.value }, { step: false }));
   byId("namespace").addEventListener("change", (event) => change({ namespace: event.target.value }));
+  byId("cluster")?.addEventListener("change", (event) => change({ cluster: event.target.value }));
   byId("policy").addEventListener("change", (event) => change({ policy: event.target.value }));
   byId("replicas").addEventListener("change", (event) => change({ each: !event.target.checked }));
   byId("clear").addEventListener("click", () => {
-    change({ text: "", namespace: "", policy: "", states: [] });
+    change({ text: "", cluster: "", namespace: "", policy: "", states: [] });
     byId("text").focus();
   });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -108,6 +109,14 @@ function startFindings() {
     if (!policy || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     change({ policy, finding: "", resource: "" });
+    byId("findings").focus({ preventScroll: true });
+    byId("findings").scrollIntoView();
+  });
+  byId("clusters")?.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    change({ ...EVERYTHING, each: shown.each, sort: shown.sort, cluster: link.dataset.cluster, policy: link.dataset.policy });
     byId("findings").focus({ preventScroll: true });
     byId("findings").scrollIntoView();
   });
@@ -136,10 +145,11 @@ function startFindings() {
   if (rowAt(shown) !== NOTHING) {
     byId("findings").scrollIntoView();
     byId("detail-title").focus({ preventScroll: true });
-  } else if (shown.policy) byId("findings").scrollIntoView();
+  } else if (shown.policy || shown.cluster) byId("findings").scrollIntoView();
 }
 
 function startFilters() {
+  for (const name of CLUSTERS) byId("cluster").append(element("option", { value: name }, name));
   for (const name of NAMESPACES) {
     byId("namespace").append(element("option", { value: name }, name === CLUSTER_SCOPED ? "(cluster-scoped)" : name));
   }
@@ -154,14 +164,16 @@ function startFilters() {
 /** Set the filters to what is shown, with the counts of what each would find. */
 function drawFilters(shown, found) {
   if (byId("text").value !== shown.text) byId("text").value = shown.text;
+  if (CLUSTERS.length) byId("cluster").value = shown.cluster;
   byId("namespace").value = shown.namespace;
   byId("policy").value = shown.policy;
   byId("replicas").checked = !shown.each;
-  byId("clear").hidden = !(shown.text || shown.namespace || shown.policy || shown.states.length);
+  byId("clear").hidden = !(shown.text || shown.cluster || shown.namespace || shown.policy || shown.states.length);
   const label = (option, name, count) => {
     const words = `${name} (${count.toLocaleString("en")})`;
     if (option.textContent !== words) option.textContent = words;
   };
+  CLUSTERS.forEach((name, at) => label(byId("cluster").options[at + 1], name, found.count.cluster[at]));
   NAMESPACES.forEach((name, at) =>
     label(byId("namespace").options[at + 1], name === CLUSTER_SCOPED ? "(cluster-scoped)" : name, found.count.namespace[at]));
   POLICIES.forEach((name, at) => label(byId("policy").options[at + 1], name, found.count.policy[at]));

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, TargetKind
+from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ClusterSummary, ComplianceState, Report
 from aksp.model.times import rfc3339
 from aksp.report.difference import Difference, blocks
 from aksp.report.figures import one_decimal, plural, total
@@ -60,7 +60,7 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
     described = {each["name"]: each for each in rows.data["assignments"]}
     return {
         "target": safe(target.name),
-        "kind": "Cluster" if target.kind is TargetKind.CLUSTER else "Manifests",
+        "kind": target.kind.value,
         "server": safe(target.server or ""),
         "scope": safe(target.scope),
         "filters": safe(" ".join(target.filters)),
@@ -80,12 +80,18 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
         ],
         "states": [state.value for state in ComplianceState],
         "chart": timeline.overall(report),
+        "clusters": [_cluster(report, each, rows) for each in report.clusters],
+        "scopes": _scopes(report),
         "assignments": [_assignment(report, each, described, rows) for each in report.lines],
         "groups": _groups(report),
         "trends": any(timeline.of_assignment(report, each.name) for each in report.assignments),
         "exemptions": rows.exemptions(),
         "gaps": [
-            (safe(gap.reason), safe(gap.message), safe(str(gap.resource)) if gap.resource else "")
+            (
+                safe(gap.reason),
+                safe(f"{gap.cluster}: {gap.message}" if gap.cluster else gap.message),
+                safe(str(gap.resource)) if gap.resource else "",
+            )
             for gap in report.gaps
         ],
         "changes": _changes(report),
@@ -112,6 +118,58 @@ def _assignment(
         "count": sum(rows.counts[one.name] for one in each.judged),
         "trend": timeline.of_assignment(report, each.name),
     }
+
+
+def _cluster(report: Report, each: ClusterSummary, rows: Rows) -> dict[str, Any]:
+    """A cluster, and what each assignment came to in it: a cell for each of the report, empty where it does not reach it."""
+    lines = {line.name: line for line in each.assignments}
+    place = " · ".join(
+        text for text in (each.location, ", ".join(f"{key}={value}" for key, value in each.labels.items())) if text
+    )
+    return {
+        "name": safe(each.name),
+        "place": safe(place),
+        "state": each.state.value,
+        "percent": one_decimal(each.compliance_percent),
+        "message": safe(each.message),
+        "bar": _bar(each.counts.resources, "resource"),
+        "judged": total(each.counts.resources),
+        "gaps": each.gaps,
+        "cells": [
+            {
+                "policy": safe(of.name),
+                "state": line.state.value,
+                "percent": one_decimal(line.compliance_percent),
+                "found": plural(rows.by_cluster[each.name, of.name], "finding"),
+                "words": safe(line.message) or _shares(line),
+            }
+            if (line := lines.get(of.name)) is not None
+            else None
+            for of in report.assignments
+        ],
+    }
+
+
+def _scopes(report: Report) -> list[dict[str, Any]]:
+    """The scopes that clusters lie in, from the top down, each with how deep it lies."""
+    depths: dict[str | None, int] = {None: -1}
+    found = []
+    for each in report.scopes:
+        depths[each.scope] = depths.get(each.parent, -1) + 1
+        found.append(
+            {
+                "name": safe(each.name),
+                "kind": each.kind,
+                "depth": depths[each.scope],
+                "clusters": safe(", ".join(each.clusters)),
+                "state": each.state.value,
+                "percent": one_decimal(each.compliance_percent),
+                "bar": _bar(each.counts.resources, "resource"),
+                "judged": total(each.counts.resources),
+                "gaps": each.gaps,
+            }
+        )
+    return found
 
 
 def _groups(report: Report) -> list[dict[str, Any]]:

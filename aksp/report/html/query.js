@@ -12,14 +12,17 @@ function find(query) {
   }));
   const states = query.states.map((state) => data.states.indexOf(state));
   const namespace = NAMESPACES.indexOf(query.namespace);
+  const cluster = CLUSTERS.indexOf(query.cluster);
   const policy = POLICIES.indexOf(query.policy);
   const fits = (filters, at) => filters.length === 0 || filters.includes(at);
   const inState = Uint8Array.from(entries.state, (state) => fits(states, state));
+  const inCluster = Uint8Array.from(entries.cluster, (at) => query.cluster === "" || at === cluster);
   const inNamespace = Uint8Array.from(namespaceNumber, (at) => query.namespace === "" || at === namespace);
   const inPolicy = Uint8Array.from(entries.assignment, (at) => query.policy === "" || at === policy || WHOLE[at] === policy);
 
   const count = {
     state: new Int32Array(data.states.length),
+    cluster: new Int32Array(CLUSTERS.length),
     namespace: new Int32Array(NAMESPACES.length),
     policy: new Int32Array(POLICIES.length),
   };
@@ -35,6 +38,9 @@ function find(query) {
     const state = inState[entry];
     const space = inNamespace[entry];
     const assigned = inPolicy[entry];
+    const here = inCluster[entry];
+    if (state && space && assigned && entries.cluster[entry] !== NOTHING) count.cluster[entries.cluster[entry]]++;
+    if (!here) continue;
     if (space && assigned) count.state[entries.state[entry]]++;
     if (state && assigned) count.namespace[namespaceNumber[entry]]++;
     if (state && space) {
@@ -92,7 +98,7 @@ const ORDERS = {
   "": () => (row) => stateRank[entries.state[rows.entry[row]]] * 10 + severityRank[entries.assignment[rows.entry[row]]],
   state: () => (row) => stateRank[entries.state[rows.entry[row]]],
   resource: () => {
-    const rank = remember("resource", () => ranked(Array.from(rows.entry, (entry, row) => `${text(entries.namespace[entry])} ${workload(row)}`)));
+    const rank = remember("resource", () => ranked(Array.from(rows.entry, (entry, row) => `${clusterOf(entry)} ${text(entries.namespace[entry])} ${workload(row)}`)));
     return (row) => rank[row];
   },
   container: () => byField("container"),

@@ -42,10 +42,14 @@ _ESCAPES: Final = str.maketrans(
 
 
 class Rows:
-    """Results put into columns. ``counts`` has the number of results by assignment."""
+    """Results put into columns.
+
+    ``counts`` has the number of results by assignment, ``by_cluster`` by cluster and assignment, members as what they are of.
+    """
 
     def __init__(self, report: Report, show: Show) -> None:
         self.counts: Counter[str] = Counter()
+        self.by_cluster: Counter[tuple[str, str]] = Counter()
         self._strings: dict[str, int] = {}
         self._assignments: dict[tuple[str, str, str, str], int] = {}
         self._exemptions: dict[int, tuple[Exemption, int]] = {}
@@ -53,7 +57,7 @@ class Rows:
         # The numbers of the finding: to hash those of thousands of replicas would take longer than all else.
         self._known: dict[SharedResult, int] = {}
         self._entries: dict[tuple[Hashable, ...], int] = {}
-        self._place = ("", "")
+        self._place = ("", "", "")
         self._remedies: dict[tuple[int, ...], int] = {}
         self._links: Counter[str] = Counter()
         self._last: tuple[Resource, str] | None = None
@@ -61,11 +65,12 @@ class Rows:
         self.data: dict[str, Any] = {
             "states": [state.value for state in ComplianceState],
             "strings": [],
+            "clusters": [safe(each.name) for each in report.clusters],
             "assignments": _assignments(report),
             "exemptions": [],
             "findings": _columns(*(field.header.lower() for field in FOUND)),
             "entries": _columns(
-                "link", "assignment", "state", "exemption", "namespace", "kind", "owner", "finding", "remedy"
+                "link", "assignment", "state", "exemption", "cluster", "namespace", "kind", "owner", "finding", "remedy"
             ),
             "resources": _columns("name", "file"),
             "rows": _columns("entry", "resource", "line"),
@@ -101,6 +106,7 @@ class Rows:
         for result, fingerprint in results:
             self.counts[result.assignment.name] += 1
             resource, source = result.resource, result.source
+            self.by_cluster[resource.cluster, result.assignment.assignment] += 1
             # A resource's results follow one another; it may be written in several files.
             here = resource, source.file if source else ""
             if here != self._last:
@@ -120,9 +126,9 @@ class Rows:
         key = (
             fingerprint, assignment, result.state, exemption, finding, resource.namespace, resource.kind, subject
         )  # fmt: skip
-        # Results stand by namespace and kind: what is behind the last of one never comes again.
-        if self._place != (resource.namespace, resource.kind):
-            self._place = resource.namespace, resource.kind
+        # Results stand by cluster, namespace and kind: what is behind the last of one never comes again.
+        if self._place != (resource.cluster, resource.namespace, resource.kind):
+            self._place = resource.cluster, resource.namespace, resource.kind
             self._entries.clear()
         known = self._entries.get(key)
         if known is not None:
@@ -138,6 +144,7 @@ class Rows:
             "assignment": assignment,
             "state": list(ComplianceState).index(result.state),
             "exemption": exemption,
+            "cluster": self.data["clusters"].index(safe(resource.cluster)) if resource.cluster else NOTHING,
             "namespace": self._string(resource.namespace),
             "kind": self._string(resource.kind),
             "owner": self._string(owner_name(result)) if owner else NOTHING,

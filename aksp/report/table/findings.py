@@ -52,8 +52,12 @@ def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
 
 def flat(results: Iterable[Result]) -> Grid:
     """Every result with all its fields in a row, the exempt ones too."""
-    rows = tuple(Row(cells=tuple(_flat_cell(field, result) for field in WIDE)) for result in results)
-    columns = tuple(Column(header=field.header) for field in WIDE)
+    results = list(results)
+    # One cluster needs no column that says so.
+    many = any(result.resource.cluster for result in results)
+    fields = [field for field in WIDE if many or field.name != "cluster"]
+    rows = tuple(Row(cells=tuple(_flat_cell(field, result) for field in fields)) for result in results)
+    columns = tuple(Column(header=field.header) for field in fields)
     return Grid(title=(Span("Results", Tone.STRONG),), columns=columns, rows=rows)
 
 

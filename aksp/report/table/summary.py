@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, TargetKind
+from aksp.model.compliance import AssignmentSummary, ClusterSummary, ComplianceState, Report, ScopeSummary, TargetKind
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, percent_cell, plural, total
 from aksp.report.table import layout
 from aksp.report.table.blocks import STATE_TONES, Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
 
-_TARGETS = {TargetKind.CLUSTER: "Cluster", TargetKind.MANIFESTS: "Manifests"}
+_TARGETS = {TargetKind.CLUSTER: "Cluster", TargetKind.CLUSTERS: "Clusters", TargetKind.MANIFESTS: "Manifests"}
 
 
 def heading(report: Report) -> Paragraph:
@@ -25,7 +25,10 @@ def heading(report: Report) -> Paragraph:
     if target.filters:
         first += ((span(f"Only {' '.join(target.filters)}: what this leaves out has no state", Tone.WARNING),),)
     evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
-    percent = Span(f"  {compliance_words(report.compliance_percent)}")
+    words = compliance_words(report.compliance_percent)
+    if report.compliance_percent is None and total(report.counts.resources):
+        words = "no percentage: not every cluster was judged"
+    percent = Span(f"  {words}")
     if not total(report.counts.resources):
         return Paragraph(lines=(*first, (_state(report.state), percent, evaluated)), hang=2)
     lines: list[Line] = [*first, (_state(report.state), percent, evaluated), ()]
@@ -42,11 +45,64 @@ def assignments(report: Report, width: int | None) -> Grid:
     return spacious if not differ or layout.fits(spacious, width) else _assignments(report, definition=False)
 
 
+def clusters(report: Report) -> Grid:
+    """A line per cluster of a report of several."""
+    rows = []
+    for each in report.clusters:
+        place = " ".join(text for text in (each.location, _labels(each.labels)) if text)
+        name: Cell = ((span(each.name),), *([(span(place, Tone.MUTED),)] if place else []))
+        state: Cell = ((_state(each.state),), *([(span(each.message, Tone.MUTED),)] if each.message else []))
+        rows.append(Row(cells=(name, state, *_measured(each))))
+    return _rolled(report, "Clusters", "CLUSTER", rows)
+
+
+def scopes(report: Report) -> Grid | None:
+    """A line per scope that clusters lie in, what lies in another behind it; None where the scope tree has none."""
+    depths: dict[str | None, int] = {None: -1}
+    rows = []
+    for each in report.scopes:
+        depths[each.scope] = depths.get(each.parent, -1) + 1
+        count = f"{each.kind}, {plural(len(each.clusters), 'cluster')}"
+        indent = Span("  " * depths[each.scope])
+        name: Cell = ((indent, span(each.name)), (indent, span(count, Tone.MUTED)))
+        rows.append(Row(cells=(name, ((_state(each.state),),), *_measured(each))))
+    return _rolled(report, "Scopes", "SCOPE", rows) if rows else None
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def _measured(each: ClusterSummary | ScopeSummary) -> tuple[Cell, ...]:
+    """The percentage, the shares that do not comply, and how many gaps."""
+    return (
+        cell(percent_cell(each.compliance_percent)),
+        _share(each.counts.resources),
+        _share(each.counts.containers),
+        cell(str(each.gaps), Tone.WARNING) if each.gaps else cell("-", Tone.MUTED),
+    )
+
+
+def _rolled(report: Report, title: str, first: str, rows: list[Row]) -> Grid:
+    return Grid(
+        title=(Span(title, Tone.STRONG), _legend(report)),
+        columns=(
+            Column(header=first),
+            Column(header="STATE"),
+            Column(header="%", right=True),
+            Column(header="RESOURCES", right=True),
+            Column(header="CONTAINERS", right=True),
+            Column(header="GAPS", right=True),
+        ),
+        rows=tuple(rows),
+    )
+
+
 def gaps(report: Report) -> Grid:
-    """What could not be judged."""
+    """What could not be judged, and in which cluster where there are several."""
     rows = []
     for gap in report.gaps:
-        message: list[Line] = [(span(gap.message),)]
+        message: list[Line] = [(span(f"{gap.cluster}: {gap.message}" if gap.cluster else gap.message),)]
         if gap.resource is not None and str(gap.resource) not in gap.message:
             message.insert(0, (span(str(gap.resource)),))
         rows.append(Row(cells=(cell(gap.reason, Tone.WARNING), tuple(message))))
@@ -62,7 +118,7 @@ def closing(report: Report) -> Paragraph:
     counts = report.counts.resources
     whole, bad = total(counts), counts.get(ComplianceState.NON_COMPLIANT, 0)
     unjudged = _unjudged(report)
-    if not report.assignments:
+    if not report.assignments and not report.clusters:
         gist, tone = "No assignment applies here, so nothing was judged. `aksp assign` makes one.", Tone.STRONG
     elif not whole:
         why = "" if unjudged else ": no resource matches these assignments"
@@ -78,7 +134,7 @@ def closing(report: Report) -> Paragraph:
     else:
         gist, tone = "Everything that was judged complies.", Tone.GOOD
     line: Line = (Span(gist, tone),)
-    if unjudged and report.assignments:
+    if unjudged and (report.assignments or report.clusters):
         line += (Span(f" Not judged: {unjudged}.", Tone.WARNING),)
     if (known := report.known) is not None:
         fails = f" {'fails' if known.new == 1 else 'fail'}" if known.fails and known.new else ""
@@ -147,9 +203,7 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
         if definition:
             cells.insert(1, cell(each.definition))
         rows.append(Row(cells=tuple(cells), below=bool(each.reference)))
-    exempt = "+exempt" if _any_exempt(report) else ""
-    note = f"  resources and containers: non-compliant{exempt}/all"
-    title = (Span("Assignments", Tone.STRONG), Span(note, Tone.MUTED))
+    title = (Span("Assignments", Tone.STRONG), _legend(report))
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))
 
 
@@ -208,6 +262,11 @@ def _share(counts: Mapping[ComplianceState, int]) -> Cell:
     exempt = counts.get(ComplianceState.EXEMPT, 0)
     waived = (Span(f"+{exempt}", Tone.WAIVED),) if exempt else ()
     return ((Span(f"{counts.get(ComplianceState.NON_COMPLIANT, 0)}"), *waived, Span(f"/{whole}")),)
+
+
+def _legend(report: Report) -> Span:
+    exempt = "+exempt" if _any_exempt(report) else ""
+    return Span(f"  resources and containers: non-compliant{exempt}/all", Tone.MUTED)
 
 
 def _any_exempt(report: Report) -> bool:

@@ -1,0 +1,202 @@
+"""Reports of several clusters as one: a line for each cluster, and what the clusters below each scope come to together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from aksp.compliance.rollup import percentage, state_of
+from aksp.compliance.summaries import StateCount
+from aksp.model.compliance import (
+    AssignmentSummary,
+    ClusterSummary,
+    ComplianceState,
+    Counts,
+    Gap,
+    GroupSummary,
+    Report,
+    Result,
+    ScopeSummary,
+    Target,
+)
+from aksp.model.effect import MIXED_EFFECT
+from aksp.model.resource import Resource
+from aksp.model.scope_tree import ClusterPlace, ScopeTree, kind_of
+
+#: A cluster in which nothing is assigned was not to be judged; any other gap kept it from being judged.
+_NOTHING_ASSIGNED = "NothingAssigned"
+_NON_COMPLIANT, _ERROR, _NOT_STARTED = (
+    ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.NOT_STARTED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterOutcome:
+    """What came of one cluster: its report, or, without one, why there is none."""
+
+    name: str
+    place: ClusterPlace
+    report: Report | None = None
+    problem: Gap | None = None
+
+
+def fleet_report(
+    outcomes: Sequence[ClusterOutcome], tree: ScopeTree, target: Target, now: datetime, version: str
+) -> Report:
+    """One report of several clusters, whatever their order.
+
+    Like an initiative of which a member was not judged, what holds a cluster that was not is not Compliant, and has no
+    percentage.
+    """
+    parts = sorted(outcomes, key=lambda one: one.name)
+    clusters = [_cluster(one) for one in parts]
+    reports = [one.report for one in parts if one.report is not None]
+    counts = added(one.counts for one in clusters)
+    state, percent = _together(counts, clusters)
+    return Report(
+        version=version,
+        evaluated_at=now,
+        target=target,
+        state=state,
+        compliance_percent=percent,
+        counts=counts,
+        assignments=_by_name([line for report in reports for line in report.assignments], _merged),
+        results=[result for one in parts for result in _results(one)],
+        gaps=[gap for one in parts for gap in _gaps(one)],
+        rules={slug: rule for report in reports for slug, rule in sorted(report.rules.items())},
+        clusters=clusters,
+        scopes=_scopes(parts, clusters, tree),
+    )
+
+
+def _cluster(one: ClusterOutcome) -> ClusterSummary:
+    report, entry = one.report, one.place.entry
+    gaps = _gaps(one)
+    lost = [gap for gap in gaps if gap.reason != _NOTHING_ASSIGNED]
+    judged = report is not None and report.state is not _NOT_STARTED
+    state = report.state if report is not None and (judged or not lost) else _ERROR
+    return ClusterSummary(
+        name=one.name,
+        scope=str(one.place.scope),
+        id=str(entry.scope) if entry else "",
+        location=entry.location if entry else "",
+        labels=dict(entry.labels) if entry else {},
+        server=report.target.server if report else None,
+        state=state,
+        compliance_percent=report.compliance_percent if report and judged else None,
+        counts=report.counts if report else StateCount().counts(),
+        gaps=len(gaps),
+        message="" if judged else (lost or gaps or [Gap(reason="", message="nothing was judged")])[0].message,
+        assignments=report.assignments if report else (),
+    )
+
+
+def _gaps(one: ClusterOutcome) -> list[Gap]:
+    gaps = one.report.gaps if one.report is not None else [one.problem] if one.problem is not None else []
+    return [
+        replace(gap, cluster=one.name, resource=replace(gap.resource, cluster=one.name) if gap.resource else None)
+        for gap in gaps
+    ]
+
+
+def _results(one: ClusterOutcome) -> Iterator[Result]:
+    """The results with the cluster's name in their resources. Results of one resource follow one another."""
+    last: Resource | None = None
+    named: Resource | None = None
+    for result in one.report.results if one.report is not None else ():
+        if named is None or result.resource is not last:
+            last = result.resource
+            named = replace(last, cluster=one.name)
+        yield Result(shared=result.shared, resource=named, source=result.source)
+
+
+def added(counts: Iterable[Counts]) -> Counts:
+    """Counts of clusters added up: no resource lies in two."""
+    every = StateCount()
+    for one in counts:
+        every.resources.update(one.resources)
+        every.containers.update(one.containers)
+    return every.counts()
+
+
+#: What has a state and a percentage.
+_Line = ClusterSummary | AssignmentSummary | GroupSummary
+
+
+def _together(counts: Counts, lines: Iterable[_Line]) -> tuple[ComplianceState, float | None]:
+    """State and percentage of lines of which the counts are added up."""
+    state = state_of(counts.resources)
+    # What has a state and no percentage was not judged, in whole or in part.
+    if not any(one.compliance_percent is None and one.state is not _NOT_STARTED for one in lines):
+        return state, percentage(counts.resources)
+    return (state if state is _NON_COMPLIANT else _ERROR), None
+
+
+_Named = TypeVar("_Named", AssignmentSummary, GroupSummary)
+
+
+def _by_name(lines: Iterable[_Named], merge: Callable[[Sequence[_Named]], _Named]) -> list[_Named]:
+    found: dict[str, list[_Named]] = {}
+    for one in lines:
+        found.setdefault(one.name, []).append(one)
+    return [merge(alike) for _, alike in sorted(found.items())]
+
+
+def _merged(lines: Sequence[AssignmentSummary]) -> AssignmentSummary:
+    """One line of those that an assignment, or a member of one, has in several clusters."""
+    counts = added(one.counts for one in lines)
+    state, percent = _together(counts, lines)
+    effects = {one.effect for one in lines}
+    members = [member for one in lines for member in one.members]
+    order = {name: at for at, name in enumerate(dict.fromkeys(member.name for member in members))}
+    untold = state in (_NOT_STARTED, _ERROR) or percent is None
+    return replace(
+        lines[0],
+        effect=effects.pop() if len(effects) == 1 else MIXED_EFFECT,
+        state=state,
+        compliance_percent=percent,
+        counts=counts,
+        message="; ".join(dict.fromkeys(one.message for one in lines if one.message)) if untold else "",
+        members=sorted(_by_name(members, _merged), key=lambda one: order[one.name]),
+        groups=_by_name([group for one in lines for group in one.groups], _merged_group),
+    )
+
+
+def _merged_group(groups: Sequence[GroupSummary]) -> GroupSummary:
+    counts = added(one.counts for one in groups)
+    state, percent = _together(counts, groups)
+    return replace(groups[0], state=state, compliance_percent=percent, counts=counts)
+
+
+def _scopes(parts: Sequence[ClusterOutcome], clusters: Sequence[ClusterSummary], tree: ScopeTree) -> list[ScopeSummary]:
+    """Each scope that a cluster lies in, what lies in another behind it."""
+    below: dict[tuple[str, ...], list[ClusterSummary]] = {}
+    paths: dict[tuple[str, ...], list[str]] = {}
+    for part, cluster in zip(parts, clusters, strict=True):
+        for at, scope in enumerate(part.place.above):
+            below.setdefault(scope.key, []).append(cluster)
+            # Of two spellings of one scope the smaller: which comes first would depend on the order.
+            way = [str(one) for one in part.place.above[: at + 1]]
+            paths[scope.key] = min(paths.get(scope.key, way), way)
+    entries: Mapping[tuple[str, ...], str] = {one.scope.key: one.display_name or one.name for one in tree.entries}
+    found = []
+    for key, way in sorted(paths.items(), key=lambda one: one[1]):
+        counts = added(one.counts for one in below[key])
+        state, percent = _together(counts, below[key])
+        scope = next(one for part in parts for one in part.place.above if one.key == key)
+        found.append(
+            ScopeSummary(
+                scope=way[-1],
+                name=entries.get(key) or way[-1].rpartition("/")[2],
+                kind=str(kind_of(scope) or "scope"),
+                parent=way[-2] if len(way) > 1 else None,
+                clusters=tuple(one.name for one in below[key]),
+                state=state,
+                compliance_percent=percent,
+                counts=counts,
+                gaps=sum(one.gaps for one in below[key]),
+            )
+        )
+    return found

@@ -12,7 +12,8 @@ from aksp.catalog.folder import Folder, as_json, bundled
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, chosen
 
-SLUGS = [definition.slug for definition in bundled()]
+BUNDLED = {definition.slug: definition for definition in bundled()}
+SLUGS = list(BUNDLED)
 
 
 def test_definitions_lists_all_with_kinds_and_titles(aksp: Aksp) -> None:
@@ -53,7 +54,7 @@ def test_a_list_with_nothing_in_it_says_so_beside_the_output(aksp: Aksp) -> None
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_show_tells_what_a_definition_demands_and_how_to_assign_it(slug: str, aksp: Aksp) -> None:
-    definition = {d.slug: d for d in bundled()}[slug]
+    definition = BUNDLED[slug]
     out = aksp.done("definitions", "show", slug).out
     flat = " ".join(out.split())
 

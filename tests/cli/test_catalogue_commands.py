@@ -133,9 +133,9 @@ def test_assignments_are_listed_shown_and_deleted(aksp: Aksp) -> None:
     rows = [line.split() for line in aksp.done("assignments").out.splitlines()]
 
     assert rows == [
-        ["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE"],
-        ["no-privileged", "no-privileged", "Warn", "/", "Default"],
-        ["strict", "no-privileged", "EnforceRegoPolicy", "/clusters/prod", "DoNotEnforce"],
+        ["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS"],
+        ["no-privileged", "no-privileged", "Warn", "/", "Default", "-"],
+        ["strict", "no-privileged", "EnforceRegoPolicy", "/clusters/prod", "DoNotEnforce", "-"],
     ]
     assert "None, please" in aksp.done("assignments", "list", "-o", "wide").out
     assert [d["metadata"]["name"] for d in aksp.done("assignments", "-o", "json").json] == ["no-privileged", "strict"]

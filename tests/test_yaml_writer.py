@@ -21,7 +21,7 @@ VALUES = st.recursive(
 TRICKY = st.text(alphabet="ab:,. -/()#=+@_0'\"{}[]&*!|>%yntrue~?1e\n\t", max_size=12)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(TRICKY | st.text(), VALUES | TRICKY, min_size=1))
 def test_what_is_written_is_read_again(value: dict[str, Any]) -> None:
     text = to_yaml(value)
@@ -32,7 +32,7 @@ def test_what_is_written_is_read_again(value: dict[str, Any]) -> None:
     assert text.replace("\n", "").isprintable()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TRICKY.filter(str.isprintable).filter(lambda text: not text.startswith("::") or len(text) == 2))
 def test_scalars_look_as_pyyaml_writes_them(text: str) -> None:
     like = yaml.safe_dump({"key": text}, width=1 << 30, allow_unicode=True)
@@ -57,7 +57,7 @@ def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
 LINES = st.lists(st.text(alphabet="ab \t#:-|'\"%é☃\x07\\", max_size=6), max_size=5).map("\n".join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(LINES | TRICKY, min_size=1), LINES)
 def test_texts_of_several_lines_stand_as_they_are_and_are_read_again(texts: list[str], one: str) -> None:
     value = {"libs": texts, "rule": {"rego": one}, "again": [{"rego": one}]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from aksp.lint.reading import misread
 from aksp.lint.scanned import matched_nothing
 from aksp.lint.selecting import judges_system_namespaces, selects_nothing, unknown_kinds
 from aksp.lint.values import doubtful_values
+from aksp.model.assignment import Assignment
 from aksp.model.compliance import Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
@@ -53,13 +54,14 @@ def lint_workspace(request: LintRequest) -> ExitCode:
         )
     opened = Workspace.open(request.workspace)
     now = datetime.now(UTC).replace(microsecond=0)
+    assignments = {one.name: one for one in opened.store.assignments()}
     with Engine() as engine:
-        found = list(_of_workspace(opened, engine, now))
+        found = list(_of_workspace(opened, assignments, engine, now))
         gaps: Sequence[str] = ()
         if request.files or request.where.cluster:
             plan, report, notes = _scanned(request, opened, engine, now)
             gaps = [gap.message for gap in report.gaps]
-            found += matched_nothing(plan, report, {one.name: one for one in opened.store.assignments()})
+            found += matched_nothing(plan, report, assignments)
             for told in notes:
                 note(told)
     _print(found, as_json=request.json)
@@ -72,7 +74,9 @@ def lint_workspace(request: LintRequest) -> ExitCode:
     return ExitCode.INCONCLUSIVE if gaps else ExitCode.OK
 
 
-def _of_workspace(opened: Workspace, engine: Engine, now: datetime) -> Iterator[LintFinding]:
+def _of_workspace(
+    opened: Workspace, assignments: Mapping[str, Assignment], engine: Engine, now: datetime
+) -> Iterator[LintFinding]:
     """What the documents alone show. Raises InvalidInput for what cannot be understood."""
     plan = opened.plan(None, now)
     for broken in opened.catalog.broken:
@@ -83,7 +87,6 @@ def _of_workspace(opened: Workspace, engine: Engine, now: datetime) -> Iterator[
         elif not each.disabled:
             raise InvalidPolicy(each.problem, where=each.assignment.origin)
     check_regexes(engine, [(one.assignment, one.definition) for one in plan.ready])
-    assignments = {one.name: one for one in opened.store.assignments()}
     ready = [*plan.ready, *plan.disabled]
     for one in ready:
         yield from doubtful_values(one, assignments)

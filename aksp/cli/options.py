@@ -131,6 +131,33 @@ StoreOption = Annotated[
     StoreKind,
     typer.Option("--store", help="files: the workspace; cluster: the custom resources of a cluster with the add-on."),
 ]
+OnlyAssignmentsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assignment",
+        metavar="NAME",
+        help="Only this assignment; repeatable, patterns. What is left out has no state.",
+        autocompletion=candidates.assignments,
+    ),
+]
+OnlyDefinitionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--definition",
+        metavar="SLUG",
+        help="Only assignments of this definition; repeatable.",
+        autocompletion=candidates.definitions,
+    ),
+]
+OnlySeveritiesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--severity",
+        metavar="SEVERITY",
+        help="Only assignments of this severity: critical, high, medium or low; repeatable.",
+        autocompletion=candidates.severities,
+    ),
+]
 RecursiveOption = Annotated[bool, typer.Option("--recursive", "-R", help="Look into the folders of -f's folders too.")]
 CustomWorkloadsOption = Annotated[
     bool,

@@ -624,6 +624,12 @@ class Engine:
     # The process
 
     @property
+    def pid(self) -> int | None:
+        """The process that runs; another one after each death, None between two."""
+        process = self._process
+        return process.popen.pid if process is not None else None
+
+    @property
     def alive(self) -> bool:
         """Whether a process runs that takes requests. revive() starts another one."""
         process = self._process

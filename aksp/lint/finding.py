@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import Definition
 from aksp.yaml_reader import line_of, read_file, read_yaml
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
 
 
 class Severity(StrEnum):
@@ -54,17 +58,23 @@ def found_in(
 
 def located(findings: Iterable[LintFinding]) -> list[tuple[LintFinding, int | None]]:
     """Findings with their lines, each once, by file, line and rule; None where the file cannot be read any more."""
-    pairs = ((one, _line(one)) for one in dict.fromkeys(findings))
+    unique = list(dict.fromkeys(findings))
+    files = {one.file: _documents(one.file) for one in unique if one.line is None}
+    pairs = ((one, _line(one, files.get(one.file, ()))) for one in unique)
     return sorted(pairs, key=lambda pair: (pair[0].file, pair[1] or 0, pair[0].rule, pair[0].what))
 
 
-def _line(finding: LintFinding) -> int | None:
+def _documents(file: str) -> Sequence[tuple[Any, Node]]:
+    """The documents of a file with their places; none where it cannot be read any more."""
+    try:
+        return read_yaml(read_file(Path(file)), file)
+    except InvalidInput:
+        return ()
+
+
+def _line(finding: LintFinding, documents: Sequence[tuple[Any, Node]]) -> int | None:
     if finding.line is not None:
         return finding.line
-    try:
-        documents = read_yaml(read_file(Path(finding.file)), finding.file)
-    except InvalidInput:
-        return None
     # A file of assignments may hold several documents; one of a definition holds one, whatever it is called.
     for document, node in documents:
         metadata = document.get("metadata") if isinstance(document, dict) else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -46,7 +48,7 @@ class Asked:
     """A reviewer by some assignments, and what it decided."""
 
     def __init__(self, engine: Engine, *assignments: dict[str, Any], **more: Any) -> None:
-        self.decisions: list[Decision] = []
+        self.engine, self.decisions = engine, list[Decision]()
         self.standing: Standing = stand(
             engine,
             definitions=more.pop("definitions", []),
@@ -237,10 +239,8 @@ def test_an_assignment_that_cannot_be_asked_warns_or_refuses(
 
 def test_an_engine_that_died_is_followed_by_another_that_knows_the_same(by: Callable[..., Asked]) -> None:
     asked = by(assigned("np"))
-    process = asked.reviewer._engine._process
-    assert process is not None
-    process.popen.kill()
-    process.popen.wait()
+    assert asked.engine.pid is not None
+    os.kill(asked.engine.pid, signal.SIGKILL)
     for _ in range(3):
         assert asked(review(pod(privileged=True)))["allowed"] is False
 
@@ -252,9 +252,8 @@ def test_answers_that_the_event_loop_reads_are_the_same(by: Callable[..., Asked]
         async def many() -> list[Any]:
             await asyncio.to_thread(own.attach, asyncio.get_running_loop())
             first = await asyncio.gather(*(asked.reviewer(review(pod(privileged=bool(n % 2)))) for n in range(40)))
-            process = own._process
-            assert process is not None
-            process.popen.kill()
+            assert own.pid is not None
+            os.kill(own.pid, signal.SIGKILL)
             again = [await asked.reviewer(review(pod(privileged=True)))]
             # Other threads still ask and wait as ever.
             await asyncio.to_thread(own.regex_faults, ["("])

@@ -179,9 +179,10 @@ def test_200_slow_connections_leave_nothing_behind_and_never_exceed_the_bound(ru
 
 def test_connections_with_a_review_in_flight_are_never_sacrificed(run: Run) -> None:
     async def main() -> None:
-        go = asyncio.Event()
+        go, begun = asyncio.Event(), asyncio.Semaphore(0)
 
         async def review(body: bytes, until: float) -> Answer:
+            begun.release()
             await go.wait()
             return await echo(body, until)
 
@@ -189,7 +190,7 @@ def test_connections_with_a_review_in_flight_are_never_sacrificed(run: Run) -> N
             asking = [await Client.connect(server.port) for _ in range(3)]
             for client in asking:
                 await client.send(request())
-            await asyncio.sleep(0.1)
+                await begun.acquire()
             with pytest.raises((OSError, asyncio.IncompleteReadError)):
                 await Client.connect(server.port)
             go.set()
@@ -393,16 +394,17 @@ def test_stopping_under_load_answers_everything_that_was_asked(run: Run) -> None
 
 def test_what_is_in_flight_without_a_delay_is_answered_and_what_hangs_is_cut_off(run: Run) -> None:
     async def main() -> None:
-        forever = asyncio.Event()
+        forever, begun = asyncio.Event(), asyncio.Semaphore(0)
 
         async def review(body: bytes, until: float) -> Answer:
+            begun.release()
             await (asyncio.sleep(0.3) if body == b"short" else forever.wait())
             return await echo(body, until)
 
         async with serving(review) as server:
             client = await Client.connect(server.port)
             await client.send(request(b"short"))
-            await asyncio.sleep(0.1)
+            await begun.acquire()
             stopped = asyncio.create_task(server.stop())
             reply = await client.reply()
             assert (reply.status, reply.headers["connection"]) == (200, "close")
@@ -411,7 +413,7 @@ def test_what_is_in_flight_without_a_delay_is_answered_and_what_hangs_is_cut_off
         async with serving(review, limits=replace(QUICK, drain_seconds=0.3)) as server:
             client = await Client.connect(server.port)
             await client.send(request(b"long"))
-            await asyncio.sleep(0.1)
+            await begun.acquire()
             assert not await server.stop()
             assert await client.ended()
             await client.close()

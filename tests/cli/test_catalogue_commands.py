@@ -12,7 +12,8 @@ from aksp.catalog.folder import Folder, as_json, bundled
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, chosen
 
-SLUGS = [definition.slug for definition in bundled()]
+BUNDLED = {definition.slug: definition for definition in bundled()}
+SLUGS = list(BUNDLED)
 
 
 def test_definitions_lists_all_with_kinds_and_titles(aksp: Aksp) -> None:
@@ -53,7 +54,7 @@ def test_a_list_with_nothing_in_it_says_so_beside_the_output(aksp: Aksp) -> None
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_show_tells_what_a_definition_demands_and_how_to_assign_it(slug: str, aksp: Aksp) -> None:
-    definition = {d.slug: d for d in bundled()}[slug]
+    definition = BUNDLED[slug]
     out = aksp.done("definitions", "show", slug).out
     flat = " ".join(out.split())
 
@@ -132,9 +133,9 @@ def test_assignments_are_listed_shown_and_deleted(aksp: Aksp) -> None:
     rows = [line.split() for line in aksp.done("assignments").out.splitlines()]
 
     assert rows == [
-        ["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE"],
-        ["no-privileged", "no-privileged", "Warn", "/", "Default"],
-        ["strict", "no-privileged", "EnforceRegoPolicy", "/clusters/prod", "DoNotEnforce"],
+        ["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS"],
+        ["no-privileged", "no-privileged", "Warn", "/", "Default", "-"],
+        ["strict", "no-privileged", "EnforceRegoPolicy", "/clusters/prod", "DoNotEnforce", "-"],
     ]
     assert "None, please" in aksp.done("assignments", "list", "-o", "wide").out
     assert [d["metadata"]["name"] for d in aksp.done("assignments", "-o", "json").json] == ["no-privileged", "strict"]

@@ -79,10 +79,10 @@ def memory(engine: Engine) -> Iterator[list[int]]:
 
     def look() -> None:
         while not stop.wait(0.01):
-            process = engine._process
+            process = engine.pid
             if process is not None:
                 try:
-                    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+                    status = Path(f"/proc/{process}/status").read_text()
                 except OSError:
                     continue
                 most[0] = max([most[0], *(int(kib) >> 10 for kib in re.findall(r"VmHWM:\s+(\d+)", status))])

@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,17 @@ violation contains {"msg": "there is another", "details": {"path": name}} if {
 
 
 def pid(engine: Engine) -> int:
-    assert engine._process is not None
-    return engine._process.popen.pid
+    assert engine.pid is not None
+    return engine.pid
 
 
 def kill(engine: Engine) -> None:
     """kill -9, and wait until the client has noticed."""
-    process = engine._process
-    assert process is not None
-    os.kill(process.popen.pid, signal.SIGKILL)
-    assert process.ended.wait(10)
+    os.kill(pid(engine), signal.SIGKILL)
+    end = time.monotonic() + 10
+    while engine.alive:
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def open_files() -> set[str]:

@@ -554,6 +554,6 @@ def test_a_pod_nested_10000_deep_is_judged_or_told(engine: Engine, tmp_path: Pat
 
 @pytest.fixture(autouse=True)
 def engine_lives(engine: Engine) -> Iterator[None]:
-    generation = engine._generation
+    process = engine.pid
     yield
-    assert engine._generation == generation, "the engine died"
+    assert engine.pid == process, "the engine died"

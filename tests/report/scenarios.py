@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -544,6 +545,7 @@ def manifests() -> Report:
     )
 
 
+@functools.cache
 def many() -> Report:
     """10,000 findings: 2,000 workloads with two Pods each, every image and every CPU limit wrong, and 2,000 exempt.
 

@@ -19,6 +19,9 @@ from aksp.cli.options import (
     FollowOption,
     KubeconfigOption,
     KustomizeOption,
+    OnlyAssignmentsOption,
+    OnlyDefinitionsOption,
+    OnlySeveritiesOption,
     RecursiveOption,
     ReleaseNameOption,
     ReportSource,
@@ -109,30 +112,9 @@ def compliance(
         str | None,
         typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
     ] = None,
-    assignment: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only this assignment; repeatable, patterns. What is left out has no state.",
-            autocompletion=candidates.assignments,
-        ),
-    ] = None,
-    definition: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SLUG",
-            help="Only assignments of this definition; repeatable.",
-            autocompletion=candidates.definitions,
-        ),
-    ] = None,
-    severity: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SEVERITY",
-            help="Only assignments of this severity: critical, high, medium or low; repeatable.",
-            autocompletion=candidates.severities,
-        ),
-    ] = None,
+    assignment: OnlyAssignmentsOption = None,
+    definition: OnlyDefinitionsOption = None,
+    severity: OnlySeveritiesOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     show: Annotated[

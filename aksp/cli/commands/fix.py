@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
     ClusterOption,
     CustomWorkloadsOption,
     ExcludeOption,
     KubeconfigOption,
+    OnlyAssignmentsOption,
+    OnlyDefinitionsOption,
+    OnlySeveritiesOption,
     RecursiveOption,
     WorkspaceOption,
 )
@@ -35,30 +37,9 @@ def fix(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 when something would change, or is left.")
     ] = False,
-    assignment: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only what this assignment finds; repeatable, patterns.",
-            autocompletion=candidates.assignments,
-        ),
-    ] = None,
-    definition: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SLUG",
-            help="Only what this definition finds; repeatable.",
-            autocompletion=candidates.definitions,
-        ),
-    ] = None,
-    severity: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SEVERITY",
-            help="Only what is of this severity; repeatable.",
-            autocompletion=candidates.severities,
-        ),
-    ] = None,
+    assignment: OnlyAssignmentsOption = None,
+    definition: OnlyDefinitionsOption = None,
+    severity: OnlySeveritiesOption = None,
     cluster: ClusterOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,

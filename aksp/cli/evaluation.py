@@ -61,6 +61,7 @@ class ComplianceRequest:
     custom_workloads: bool = True
     exclude: Sequence[str] = ()
     rendering: Rendering = field(default_factory=Rendering)
+    limit: int | None = None
     what_if: Assignment | None = None
     """An assignment to judge by in place of all that there are."""
 
@@ -115,7 +116,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
         # What an interrupted scan did not reach would be taken for resolved.
         if not outcome.interrupted:
             report = comparison.begin(report)
-        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
+        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by, limit=request.limit)
     for note in outcome.notes:
         notes.note(note)
     if request.source is ReportSource.GATEKEEPER:
@@ -158,7 +159,13 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
     )
     with outputs:
         report = last_report(request.where, notes)
-        outputs.write(comparison.begin(report), color=request.color, show=request.show, group_by=request.group_by)
+        outputs.write(
+            comparison.begin(report),
+            color=request.color,
+            show=request.show,
+            group_by=request.group_by,
+            limit=request.limit,
+        )
     comparison.end()
     return _judged_code(request, comparison), report
 

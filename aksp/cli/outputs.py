@@ -135,7 +135,9 @@ class Outputs:
         for file in self._files.values():
             file.discard()
 
-    def write(self, report: Report, *, color: ColorWhen, show: Show, group_by: GroupBy) -> None:
+    def write(
+        self, report: Report, *, color: ColorWhen, show: Show, group_by: GroupBy, limit: int | None = None
+    ) -> None:
         """Write every output. Raises InvalidInput for a file that cannot be written."""
         here = repository(os.environ, Path.cwd())
         plain = Style(
@@ -143,6 +145,7 @@ class Outputs:
             width=PLAIN_WIDTH,
             show=show,
             group_by=group_by,
+            limit=limit,
             base=here.base,
             root=here.root,
         )

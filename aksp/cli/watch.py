@@ -107,6 +107,7 @@ def _refuse(request: ComplianceRequest) -> None:
         "--write-baseline": compared.write_baseline,
         "--diff": compared.diff,
         "--show new": request.show is Show.NEW,
+        "--limit": request.limit is not None,
         "--group-by": request.group_by is not GroupBy.OWNER,
     }
     for option, given in refused.items():

@@ -40,7 +40,7 @@ class Style:
     """How a report should look.
 
     ``width`` is in terminal columns; ``terminal`` says whether a person's terminal reads it
-    (rich) or a log or a pipe (plain). ``root`` is the root folder of the repository, empty when there
+    (rich) or a log or a pipe (plain). ``limit`` is how many findings table and Markdown list; None for all. ``root`` is the root folder of the repository, empty when there
     is none, and ``base`` the folder that files are named from as seen from there, for readers that
     know files by their path in the repository.
     """
@@ -50,6 +50,7 @@ class Style:
     terminal: bool = False
     show: Show = Show.NON_COMPLIANT
     group_by: GroupBy = GroupBy.OWNER
+    limit: int | None = None
     base: str = ""
     root: str = ""
 

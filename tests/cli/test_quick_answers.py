@@ -75,3 +75,26 @@ def test_samples_are_told_alike_by_both_commands(judged: Aksp) -> None:
     by_name = judged.done("definitions", "test", "mine", "-o", "json").json
     by_path = judged.done("test", str(judged.workspace / "definitions" / "mine"), "-o", "json").json
     assert by_name == by_path and by_name["counts"]["passed"] == 2
+
+
+@pytest.mark.parametrize("group_by", ["owner", "namespace", "none"])
+def test_a_limit_lists_the_worst_and_says_how_many_more_there_are(judged: Aksp, group_by: str) -> None:
+    judged.done("assign", "resource-limits", "--cpu", "1", "--memory", "1Gi")
+    judged.done("assign", "allowed-images", "--registry", "contoso.azurecr.io")
+    pods = [
+        pod("a", image="docker.io/a"),
+        pod("b", image="docker.io/b"),
+        pod("z", image="docker.io/c", privileged=True),
+    ]
+    judged.put("pods.json", {"apiVersion": "v1", "kind": "List", "items": pods})
+    whole = judged("compliance", "-f", "pods.json", "-q", "-o", "table", "--group-by", group_by)
+    run = judged("compliance", "-f", "pods.json", "-q", "-o", "table", "--group-by", group_by, "--limit", "1")
+    assert run.code == whole.code == 1
+    assert "securityContext.privileged is true" in run.out and "docker.io" not in run.out
+    rows = whole.out.count("docker.io/") + whole.out.count("privileged is true") + whole.out.count("limits")
+    assert "more findings, none of a worse severity" in run.out and rows > 4
+    # Counts are of all, and a limit that is not reached changes the order alone.
+    assert run.out.splitlines()[2:8] == whole.out.splitlines()[2:8]
+    much = judged("compliance", "-f", "pods.json", "-q", "-o", "table", "--group-by", group_by, "--limit", "99")
+    assert sorted(much.out.split("\n", 3)[3].split()) == sorted(whole.out.split("\n", 3)[3].split())
+    assert judged("compliance", "-f", "pods.json", "--limit", "0").code == 2

@@ -122,6 +122,12 @@ def compliance(
         typer.Option(help="What the report lists; counts are always complete. new: without what the baseline knows."),
     ] = Show.NON_COMPLIANT,
     group_by: Annotated[GroupBy, typer.Option(help="How the table groups its rows.")] = GroupBy.OWNER,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="List only the N worst findings in the table and in Markdown, by severity."
+        ),
+    ] = None,
     fail_on: Annotated[
         FailOn, typer.Option(help="Which violations make the exit code 1; enforced: those that would be refused.")
     ] = FailOn.ANY,
@@ -177,13 +183,13 @@ def compliance(
         where=ClusterChoice(
             cluster=cluster[0] if cluster else None, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
         ),
-        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or (["summary"] if summary else [] if quiet else ["table"])),
+        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or (["summary"] if summary else [] if quiet and not watch else ["table"])),
         source=source,
         filters=Filters(
             namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,
             assignments=tuple(assignment or ()), definitions=tuple(definition or ()), severities=tuple(severity or ()),
         ),
-        show=show, group_by=group_by, fail_on=fail_on, require_match=require_match,
+        show=show, group_by=group_by, limit=limit, fail_on=fail_on, require_match=require_match,
         color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace, custom_workloads=custom_workloads,
         exclude=tuple(exclude or ()),
         rendering=rendering(

@@ -32,7 +32,9 @@ def blocks(report: Report, style: Style, *, width: int | None, flat: bool = Fals
     if groups := summary.groups(report, every=flat):
         yield groups
     # Gone through twice rather than kept: a report may make its results as they are asked for.
-    if not flat:
+    if not flat and style.limit is not None:
+        yield from findings.worst(wire.shown(report, style.show), style.group_by, style.limit)
+    elif not flat:
         yield from findings.findings(wire.shown(report, style.show), style.group_by)
     elif results := list(wire.shown(report, style.show)):
         yield findings.flat(results)

@@ -3,22 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Result
 from aksp.model.times import day
 from aksp.report.fields import WIDE, ResultField
-from aksp.report.figures import value_text
-from aksp.report.groups import Section, sections
+from aksp.report.figures import plural, value_text
+from aksp.report.groups import Group, Section, sections
 from aksp.report.interface import GroupBy
 from aksp.report.parse import NamedExemption
+from aksp.report.pipeline.unique_findings import severity_rank
 from aksp.report.subjects import container_cell, heading_cell, reason_cell, where_cell
-from aksp.report.table.blocks import STATE_TONES, Cell, Column, Grid, Line, Row, Span, Tone, cell, span
+from aksp.report.table.blocks import (
+    STATE_TONES,
+    Block,
+    Cell,
+    Column,
+    Grid,
+    Line,
+    Paragraph,
+    Row,
+    Span,
+    Tone,
+    cell,
+    span,
+)
+
+
+def worst(results: Iterable[Result], group_by: GroupBy, limit: int) -> Iterator[Block]:
+    """So many findings of the worst severity, those first, and how many more there are."""
+    found = list(sections((each for each in results if not _exempt(each)), group_by))
+    ranks = [
+        (severity_rank(group.first.assignment.severity), where, which, key)
+        for where, section in enumerate(found)
+        for which, subject in enumerate(section.subjects)
+        for key, group in subject.groups.items()
+    ]
+    ranks.sort(key=lambda rank: rank[0])
+    kept: dict[int, dict[int, dict[int, Group]]] = {}
+    for _, where, which, key in ranks[:limit]:
+        kept.setdefault(where, {}).setdefault(which, {})[key] = found[where].subjects[which].groups[key]
+    shown = [
+        replace(
+            found[where], subjects=tuple(replace(found[where].subjects[at], groups=some) for at, some in each.items())
+        )
+        for where, each in kept.items()
+    ]
+    yield from _grids(shown, group_by)
+    if len(ranks) > limit:
+        more = f"{plural(len(ranks) - limit, 'more finding')}, none of a worse severity: leave --limit out for all."
+        yield Paragraph(lines=((Span(more, Tone.STRONG),),))
 
 
 def findings(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
     """Every result that is not exempt, a grid for each section."""
-    for section in sections((each for each in results if not _exempt(each)), group_by):
+    return _grids(sections((each for each in results if not _exempt(each)), group_by), group_by)
+
+
+def _grids(found: Iterable[Section], group_by: GroupBy) -> Iterator[Grid]:
+    for section in found:
         title = "Findings"
         if group_by == GroupBy.ASSIGNMENT:
             title = f"Findings of {section.title}"

@@ -35,6 +35,8 @@ _log = logging.getLogger("aksp.addon.gatekeeper")
 
 #: Seconds until another look while Gatekeeper has not taken up everything: it makes a kind of each template.
 PENDING_SECONDS: Final = 1.0
+#: Objects in a row that the API server fails before the others are left for the next try.
+PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,8 @@ class ByGatekeeper:
         self._told: dict[str, str] = {}
         """What was last logged of each path, so that it is not logged at each look."""
         self._again: float | None = None
+        self._silent = 0
+        """Objects in a row that the API server failed."""
 
     def start(self) -> None:
         """Nothing is watched before this replica leads."""
@@ -92,7 +96,7 @@ class ByGatekeeper:
         if self._wanted is None or standing is not self._standing:
             self._standing, self._wanted = standing, wanted_objects(self._engine, standing, self._left_out)
         wanted = self._wanted
-        self._again = None
+        self._again, self._silent = None, 0
         self._follow(TEMPLATES_PATH)
         if not self._follows[TEMPLATES_PATH].synced:
             return self._not_installed()
@@ -134,12 +138,15 @@ class ByGatekeeper:
         except (NotServed, Conflict):
             # Its kind is still to be made, or somebody else wrote in this moment.
             self._again = PENDING_SECONDS
-        except (Unreachable, ServerError, Unauthorized):
-            raise
         except ClusterError as error:
+            # One object may fail by itself; of an API server that does not answer the others need not be asked.
+            self._silent = self._silent + 1 if isinstance(error, ServerError) else 0
+            if isinstance(error, Unreachable | Unauthorized) or self._silent >= PATIENCE:
+                raise
             self._say(path, str(error))
             self._again = self._again or RETRY_SECONDS
         else:
+            self._silent = 0
             self._told.pop(path, None)
 
     def _keep(self, path: str, wanted: Object, live: Object | None) -> None:

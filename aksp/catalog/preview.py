@@ -38,6 +38,8 @@ _KUBERNETES_IMPORTED: Final = "\nimport data.lib.kubernetes as aksp_kubernetes"
 _MATCHED: Final = re.compile(r'\bmatches\s*\[\s*\[\s*"([a-z]+)"|\bkubernetes(?:\.([a-z]+)\b|\[\s*"([a-z]+)"\s*\])')
 _KUBERNETES_NAMED: Final = re.compile(r"\bkubernetes\b")
 _MATCHES: Final = re.compile(r"\bmatches\b")
+#: What stands before a string that is a format: in what it is filled with a % is no verb.
+_FORMAT: Final = re.compile(r"\bsprintf\s*\(\s*$")
 #: What stands before the body of a rule ``deny``: its head, or what is left of it after the object in it.
 _DENY: Final = re.compile(r"(?:^|\s)deny\s*\[[^\[\]]*\]\s*$|^\s*\]\s*$")
 
@@ -237,7 +239,7 @@ def _rule(rego: str, known: set[str], policy: str, origin: str) -> str:
         return f'input.parameters["{name[1]}"]'
 
     imports = _IMPORTED + (_KUBERNETES_IMPORTED if _KUBERNETES_NAMED.search(rego) else "")
-    made = []
+    made: list[str] = []
     for is_code, text in _parts(rego):
         if is_code:
             text = _IMPORT.sub(r"import data.lib.\1", text)
@@ -248,6 +250,8 @@ def _rule(rego: str, known: set[str], policy: str, origin: str) -> str:
         else:
             # Whatever a value holds stays a value: it is no part of the Rego's text.
             values = [value(found[1]) for found in _PLACEHOLDER.finditer(text)]
+            if made and _FORMAT.search(made[-1]):
+                values = [f'replace(sprintf("%v", [{one}]), "%", "%%")' for one in values]
             literal = "%v".join(part.replace("%", "%%") for part in _PLACEHOLDER.split(text)[::2])
             made.append(f"sprintf({literal}, [{', '.join(values)}])")
     return "".join(made)

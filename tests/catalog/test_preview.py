@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aksp.catalog import preview
@@ -60,6 +60,8 @@ def hosts(imports: str, own: str, other: str) -> str:
     return HOSTS.replace("IMPORTS", imports).replace("OWN", own).replace("OTHER", other)
 
 
+#: What means something in Rego's texts and formats is drawn often.
+TEXTS = st.text(st.sampled_from('"\\`%{}[]#\n') | st.characters(codec="utf-8"), max_size=12)
 COMPARING = {
     "matches twice": hosts(
         "import data.k8s.matches",
@@ -159,7 +161,8 @@ def test_a_definition_of_the_preview_is_one_of_a_workspace(tmp_path: Path, path:
 
 
 @settings(max_examples=60, deadline=None)
-@given(value=st.text(max_size=12), other=st.text(max_size=12))
+@given(value=TEXTS, other=TEXTS)
+@example(value="%", other="%s")
 def test_whatever_a_parameter_holds_is_compared_as_it_is(
     engine: Engine, definition_of_images: Definition, value: str, other: str
 ) -> None:

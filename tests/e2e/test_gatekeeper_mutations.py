@@ -35,11 +35,12 @@ EXPANSION = {
 def container(name: str, chance: random.Random) -> dict[str, Any]:
     made: dict[str, Any] = {"name": name, "image": "i"}
     context: dict[str, Any] = {}
-    for key, values in {
+    choices: dict[str, list[Any]] = {
         "readOnlyRootFilesystem": [True, False], "allowPrivilegeEscalation": [True, False], "runAsUser": [0, 1000],
         "runAsNonRoot": [True, False], "capabilities": [{}, {"drop": ["NET_RAW"]}, {"drop": ["ALL"]}, {"add": ["CHOWN"]}],
         "seccompProfile": [{}, {"type": "Unconfined"}],
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for key, values in choices.items():
         if chance.random() < 0.5:
             context[key] = chance.choice(values)
     if chance.random() < 0.7:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aksp.azure.documents import from_paths
+from aksp.azure.exporting import export
 from aksp.azure.importing import read_import
 from aksp.azure.scopes import scope_map
 from aksp.engine import Engine
@@ -93,3 +94,33 @@ def test_anything_anywhere_is_imported_told_or_refused(wrapping: str, engine: En
     assert imported and wheres
     # Each says the file.
     assert all(where.startswith(str(file)) for where in wheres)
+
+
+@pytest.mark.parametrize("wrapping", sorted(WRAPPINGS))
+def test_a_document_that_is_cut_off_anywhere_is_refused_with_its_file(wrapping: str, tmp_path: Path) -> None:
+    whole = text(WRAPPINGS[wrapping](estate()))
+    chance = random.Random(wrapping)
+    for cut in [0, 1, len(whole) - 1, *chance.sample(range(len(whole)), 40)]:
+        (tmp_path / "azure.json").write_text(whole[:cut])
+        with pytest.raises(InvalidInput, match="not JSON") as caught:
+            from_paths([str(tmp_path / "azure.json")])
+        assert caught.value.where == str(tmp_path / "azure.json")
+
+
+@pytest.mark.parametrize("wrapping", sorted(WRAPPINGS))
+def test_what_is_imported_of_anything_is_exported_or_told(wrapping: str, engine: Engine, tmp_path: Path) -> None:
+    known = catalog_of(tmp_path / "none")
+    scopes = scope_map([f"{CLUSTER}=/clusters/prod"], None)
+    exported = 0
+    for changed in changes(wrapping):
+        (tmp_path / "azure.json").write_text(text(changed))
+        try:
+            made = read_import(engine, from_paths([str(tmp_path / "azure.json")]), known, known, scopes, NOW)
+        except InvalidInput:
+            continue
+        assignments = [one.assignment for one in made.copies if one.assignment.definition_id not in made.definitions]
+        assignments = [one for one in assignments if one.definition_id not in made.initiatives]
+        back = export(engine, known, assignments, [], scopes)
+        assert len(back.documents) + len(back.lost) >= len(assignments)
+        exported += len(back.documents)
+    assert exported

@@ -56,7 +56,8 @@ def _of_reports(request: DiffRequest) -> Difference:
         raise InvalidInput("--since, --cluster and -f are about remembered scans, and reports are given")
     if len(request.reports) != 2:
         raise InvalidInput("two reports are compared, the earlier one first", hint="aksp diff BEFORE.json AFTER.json")
-    before, after = (read_report(path) for path in request.reports)
+    before, after = (read_report(path, of_many=True) for path in request.reports)
+    _refuse_other_clusters(before, after)
     means = "what it could not judge may pass for new", "what it could not judge is not called resolved"
     for path, report, meaning in zip(request.reports, (before, after), means, strict=True):
         if report.gaps:
@@ -84,6 +85,16 @@ def _of_reports(request: DiffRequest) -> Difference:
             narrowed=narrowed(*({line.name: line.scope for line in one.judged} for one in (before, after))),
         ),
     )
+
+
+def _refuse_other_clusters(before: Report, after: Report) -> None:
+    """Raise InvalidInput for reports of several clusters that are not the same: what one does not judge is not resolved."""
+    first, second = ({one.name for one in report.clusters} for report in (before, after))
+    if first != second:
+        raise InvalidInput(
+            f"the reports are of other clusters: {', '.join(sorted(first ^ second))} is in one of them alone",
+            hint="compare reports of the same clusters",
+        )
 
 
 def _moment_of(report: Report) -> Moment:

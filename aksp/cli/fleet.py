@@ -125,7 +125,6 @@ def _refuse(request: ComplianceRequest) -> None:
         "-f": bool(request.files),
         "--context": bool(request.where.context),
         f"--from {request.source.value}": request.source is not ReportSource.SCAN,
-        "--diff": compared.diff,
         "--baseline": compared.baseline is not None,
         "--fail-on-new": compared.fail_on_new,
         "--write-baseline": compared.write_baseline,

@@ -68,7 +68,8 @@ def _observed(result: Result) -> str:
 
 
 def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> StoredFinding:
-    assignment, namespace, kind, name, container, place = identity(result)
+    # Of several clusters the identity also has the cluster, which comes last.
+    assignment, namespace, kind, name, container, place, *_ = identity(result)
     path = result.finding.path is not None
     return StoredFinding(
         fingerprint=fingerprint,
@@ -80,6 +81,7 @@ def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> Sto
         container=container,
         path=place if path else "",
         message=result.finding.message,
+        cluster=result.resource.cluster,
     )
 
 
@@ -141,7 +143,11 @@ def narrowed(before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str
 
 def left_out(report: Report) -> frozenset[str]:
     """What may keep objects out of a report that are there: the options that choose a part, and gaps."""
-    gaps = [f"{gap.reason}: {gap.message}" for gap in report.gaps if gap.reason not in _ABOUT_RULES]
+    gaps = [
+        f"{gap.reason}: {f'{gap.cluster}: ' if gap.cluster else ''}{gap.message}"
+        for gap in report.gaps
+        if gap.reason not in _ABOUT_RULES
+    ]
     return frozenset([*report.target.filters, *gaps])
 
 
@@ -169,8 +175,10 @@ def _place(finding: StoredFinding) -> tuple[str, ...]:
 
 
 def order(finding: StoredFinding) -> tuple[str, ...]:
-    """By namespace, kind, name, assignment, container and path."""
-    return finding.namespace, finding.kind, finding.name, finding.assignment, finding.container, finding.path
+    """By cluster, namespace, kind, name, assignment, container and path."""
+    return (
+        finding.cluster, finding.namespace, finding.kind, finding.name, finding.assignment, finding.container, finding.path,
+    )  # fmt: skip
 
 
 def new_results(results: Iterable[Result], known: Collection[str]) -> list[Result]:

@@ -11,6 +11,7 @@ from aksp.compliance.rollup import percentage, state_of
 from aksp.compliance.summaries import StateCount
 from aksp.model.compliance import (
     AssignmentSummary,
+    Changes,
     ClusterSummary,
     ComplianceState,
     Counts,
@@ -66,6 +67,7 @@ def fleet_report(
         results=[result for one in parts for result in _results(one)],
         gaps=[gap for one in parts for gap in _gaps(one)],
         rules={slug: rule for report in reports for slug, rule in sorted(report.rules.items())},
+        changes=_changes(parts),
         clusters=clusters,
         scopes=_scopes(parts, clusters, tree),
     )
@@ -110,6 +112,22 @@ def _results(one: ClusterOutcome) -> Iterator[Result]:
             last = result.resource
             named = replace(last, cluster=one.name)
         yield Result(shared=result.shared, resource=named, source=result.source)
+
+
+def _changes(parts: Sequence[ClusterOutcome]) -> Changes | None:
+    """What has changed in each cluster since the scan before of it; None where no cluster is compared with one."""
+    known = [(one.name, one.report.changes) for one in parts if one.report is not None and one.report.changes]
+    if not known:
+        return None
+    return Changes(
+        since=min(changes.since for _, changes in known),
+        percent_before=None,
+        findings=[
+            replace(each, finding=replace(each.finding, cluster=name))
+            for name, changes in known
+            for each in changes.findings
+        ],
+    )
 
 
 def added(counts: Iterable[Counts]) -> Counts:

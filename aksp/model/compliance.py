@@ -375,7 +375,7 @@ class StoredFinding:
     """A finding as baselines and the history keep it: replicas of one workload as one.
 
     ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none. ``observed`` are the
-    values, each as JSON or its digest, sorted; none where they are not known.
+    values, each as JSON or its digest, sorted; none where they are not known. ``cluster`` is empty where there is but one.
     """
 
     fingerprint: str
@@ -388,6 +388,7 @@ class StoredFinding:
     path: str
     message: str
     observed: tuple[str, ...] = ()
+    cluster: str = ""
 
     def known_by(self, before: StoredFinding | None) -> bool:
         """Whether an earlier finding is this one, with no value that it did not have."""

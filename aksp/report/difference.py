@@ -60,6 +60,7 @@ def document(difference: Difference) -> dict[str, Any]:
                 "path": one.finding.path or None,
                 "message": one.finding.message,
                 "fingerprint": one.finding.fingerprint,
+                "cluster": one.finding.cluster or None,
             }
             for one, kind in zip(difference.changes.findings, kinds, strict=True)
         ],

@@ -86,8 +86,11 @@ def report_from(document: Mapping[str, Any]) -> Report:
     )
 
 
-def read_report(path: str) -> Report:
-    """The report in a file of ``-o json``, or in one from standard input for ``-``. Raises InvalidInput."""
+def read_report(path: str, *, of_many: bool = False) -> Report:
+    """The report in a file of ``-o json``, or in one from standard input for ``-``.
+
+    Raises InvalidInput, also for one of several clusters, unless ``of_many`` says that it may be.
+    """
     try:
         if path == "-":
             data = sys.stdin.buffer.read(_LONGEST + 1)
@@ -103,10 +106,15 @@ def read_report(path: str) -> Report:
             f"cannot be read as a report: {reason}", where=path, hint="`aksp compliance -o json=FILE` writes one"
         ) from error
     try:
-        return report_from(document)
+        report = report_from(document)
     except InvalidInput as error:
         hint = error.hint or "it may be damaged: `aksp compliance -o json=FILE` writes one"
         raise InvalidInput(error.what, where=path, hint=hint) from error
+    if report.clusters and not of_many:
+        raise InvalidInput(
+            "this is a report of several clusters", where=path, hint="write one of a single cluster: --cluster NAME"
+        )
+    return report
 
 
 class _Fields:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aksp.model.compliance import Report
+from aksp.report.interface import Style
+from aksp.report.registry import FORMATS
 from tests.cli.conftest import Aksp
+from tests.report.clusters import clusters, twins
 
 
 @pytest.fixture
@@ -32,7 +38,6 @@ def fleet(aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aksp:
         (["-f", "x.yaml"], "-f does not combine"),
         (["--context", "one"], "--context does not combine"),
         (["--from", "addon"], "--from addon does not combine"),
-        (["--diff"], "--diff does not combine"),
         (["--fail-on-new"], "--fail-on-new does not combine"),
         (["--write-baseline"], "--write-baseline does not combine"),
         (["--baseline", "b.json"], "--baseline does not combine"),
@@ -99,3 +104,38 @@ def test_without_clusters_in_the_tree_all_are_those_of_the_kubeconfig(fleet: Aks
 
 def test_other_commands_still_take_one_cluster(fleet: Aksp) -> None:
     assert "more than once" in fleet("explain", "no-privileged", "--cluster", "one", "--cluster", "two").err
+
+
+def written(aksp: Aksp, name: str, report: Report) -> str:
+    out = io.StringIO()
+    FORMATS["json"].render(report, out, Style())
+    (aksp.folder / name).write_text(out.getvalue())
+    return name
+
+
+def test_two_reports_of_the_same_clusters_are_compared_cluster_by_cluster(aksp: Aksp) -> None:
+    whole = twins()
+    after = replace(whole, results=[one for one in whole.results if one.resource.cluster == "one"])
+    run = aksp("diff", written(aksp, "a.json", whole), written(aksp, "b.json", after), "-o", "json")
+    table = aksp("diff", "b.json", "a.json")
+
+    # The second lists less than it counts, so nothing is called resolved.
+    assert {(one["change"], one["cluster"]) for one in run.json["changes"]} == {("notJudged", "two")}
+    assert "two: shop" in table.out
+    assert "one: " not in table.out
+
+
+def test_reports_of_other_clusters_are_not_compared(aksp: Aksp) -> None:
+    run = aksp("diff", written(aksp, "a.json", twins()), written(aksp, "b.json", clusters()))
+
+    assert run.code == 2
+    assert "gone is in one of them alone" in run.err
+
+
+def test_a_report_of_several_clusters_is_refused_where_one_is_meant(aksp: Aksp) -> None:
+    aksp.done("assign", "no-privileged")
+    report = written(aksp, "a.json", twins())
+    run = aksp("exempt", "--from-report", report, "--select", "namespace=*", "--category", "Waiver", "--until", "30d")
+
+    assert run.code == 2
+    assert "a report of several clusters" in run.err

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Aksp, Ended, Report, reasons, violations
-from tests.e2e.meddler import Fault, Meddler
+from tests.e2e.meddler import ALWAYS, Fault, Hang, Meddler
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, namespace, pod
 from tests.kube.apiserver import Authority, Reply, Request, status
 from tests.testbed.controlplane import ControlPlane
@@ -173,6 +173,27 @@ def test_a_cluster_that_is_killed_in_the_middle_is_a_gap_and_the_others_are_judg
     assert {gap["cluster"] for gap in report["gaps"]} == {"gamma"}
 
 
+def test_ctrl_c_ends_the_wait_for_a_cluster_that_hangs_and_tells_what_is_known(
+    fleet: Aksp, planes: dict[str, ControlPlane], authority: Authority, tmp_path: Path
+) -> None:
+    hang = Hang()
+    with Meddler(planes["gamma"], authority, [Fault(harm=hang, times=ALWAYS)]) as proxy:
+        config = merged(tmp_path, planes, gamma=proxy.kubeconfig)
+        started = fleet.start(
+            "compliance", "-q", "-n", "fleet", "--all-clusters", "--at-once", "1", "-o", "json", kubeconfig=config
+        )
+        # One at a time and by name: the others are done when the last one hangs.
+        assert hang.reached.wait(60)
+        started.interrupt()
+        ended = started.wait()
+
+    assert ended.code == 130
+    assert states(ended.report)["alpha"] == ("NonCompliant", 50.0)
+    assert states(ended.report)["beta"] == ("Compliant", 100.0)
+    assert states(ended.report)["gamma"] == ("Error", None)
+    assert [(gap["cluster"], gap["reason"]) for gap in ended.report["gaps"]] == [("gamma", "Interrupted")]
+
+
 def test_a_dead_cluster_beside_one_that_complies_is_inconclusive(
     fleet: Aksp, planes: dict[str, ControlPlane], tmp_path: Path
 ) -> None:
@@ -193,6 +214,20 @@ def test_a_cluster_without_a_context_is_a_gap(fleet: Aksp) -> None:
 
     assert states(ended.report)["elsewhere"] == ("Error", None)
     assert reasons(ended.report) == ["ClusterUnreachable"]
+
+
+def test_what_has_changed_is_told_for_each_cluster(fleet: Aksp, planes: dict[str, ControlPlane]) -> None:
+    first = fleet.run("compliance", "-n", "fleet", "--all-clusters", "--diff")
+    assert first.stderr.count("there is no earlier scan of this target") == 3
+    planes["beta"].apply([pod("new", "fleet", FOREIGN)])
+    try:
+        second = fleet.run("compliance", "-n", "fleet", "--all-clusters", "--diff")
+    finally:
+        planes["beta"].request("DELETE", "/api/v1/namespaces/fleet/pods/new?gracePeriodSeconds=0")
+
+    changes = second.stdout.partition("Changes since")[2].partition("Could not")[0]
+    assert "beta: fleet Pod/new" in changes
+    assert "alpha: " not in changes and "gamma: " not in changes
 
 
 def test_each_cluster_has_its_history(fleet: Aksp) -> None:

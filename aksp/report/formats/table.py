@@ -40,7 +40,7 @@ def blocks(report: Report, style: Style, *, width: int | None, flat: bool = Fals
         yield findings.flat(results)
     yield from findings.exempted(wire.shown(report, style.show), style.group_by)
     if report.changes is not None:
-        yield changes.changes(report.changes, report.compliance_percent)
+        yield changes.changes(report.changes, report.compliance_percent, of_many=bool(report.clusters))
     if report.gaps:
         yield summary.gaps(report)
     yield summary.closing(report)

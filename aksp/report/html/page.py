@@ -227,7 +227,9 @@ def _bar(counts: Mapping[ComplianceState, int], noun: str) -> dict[str, Any]:
 
 def _changes(report: Report) -> Grid | str | None:
     """What changed since the scan before: a grid, or a sentence."""
-    return None if report.changes is None else _grid_of(changes.changes(report.changes, report.compliance_percent))
+    if report.changes is None:
+        return None
+    return _grid_of(changes.changes(report.changes, report.compliance_percent, of_many=bool(report.clusters)))
 
 
 def _grid_of(block: Block) -> Grid | str:

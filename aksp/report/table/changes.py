@@ -19,15 +19,18 @@ _GONE = {
 }
 
 
-def changes(changes: Changes, percent_now: float | None) -> Block:
-    """A row per finding that came, went or changed its state; a sentence when there is none."""
+def changes(changes: Changes, percent_now: float | None, *, of_many: bool = False) -> Block:
+    """A row per finding that came, went or changed its state; a sentence when there is none.
+
+    Clusters that are judged together need not have been together before, so there is no percentage of all to compare.
+    """
     since = rfc3339(changes.since)
     before = changes.percent_before
     percent = f"{'nothing judged' if before is None else f'{one_decimal(before)}%'} → {compliance_words(percent_now)}"
     if not changes.findings:
         return Paragraph(lines=((Span(f"No finding has changed since {since}."),),))
     return Grid(
-        title=(Span(f"Changes since {since}", Tone.STRONG), Span(f"  {percent}", Tone.MUTED)),
+        title=(Span(f"Changes since {since}", Tone.STRONG), *([] if of_many else [Span(f"  {percent}", Tone.MUTED)])),
         columns=tuple(Column(header=header) for header in ("CHANGE", "RESOURCE", "CONTAINER", "POLICY", "REASON")),
         rows=tuple(Row(cells=_cells(each)) for each in changes.findings),
     )
@@ -49,7 +52,8 @@ def gist(changes: Changes) -> str:
 
 def _cells(change: FindingChange) -> tuple[Cell, ...]:
     finding = change.finding
-    place = f"{finding.namespace} " if finding.namespace else ""
+    place = f"{finding.cluster}: " if finding.cluster else ""
+    place += f"{finding.namespace} " if finding.namespace else ""
     return (
         _word(change),
         cell(f"{place}{finding.kind}/{finding.name}"),

@@ -253,7 +253,9 @@ def test_a_template_that_gatekeeper_rejects_is_told(addon: AddOn, gatekeeper: We
     # The add-on may write the constraints of the definitions that were there when it was enabled.
     addon.assign("own-rule", "own", effect="Audit")
     told = exported(addon, "own", "NotWritten")
-    assert "addon enable" in told["message"] and conditions(addon, "privileged")["Exported"]["status"] == "True"
+    assert "addon enable" in told["message"]
+    # The others are not held up by it.
+    exported(addon, "privileged")
     addon.enable("--engine", "gatekeeper")
     told = exported(addon, "own", "TemplateRejected")
     assert told["status"] == "False" and "Gatekeeper rejects the ConstraintTemplate akspownrule" in told["message"]

@@ -50,7 +50,9 @@ def describe_definition(definition: Definition, *, unplanned: str = "", rego: bo
 
 def judged(definition: Definition) -> str:
     """The kinds that it judges, in words; of many the first."""
-    kinds = list(dict.fromkeys("any" if is_expression(kind.kind) else kind.kind for kind in definition.kinds))
+    kinds = list(
+        dict.fromkeys("any" if is_expression(kind.kind) or kind.kind == "*" else kind.kind for kind in definition.kinds)
+    )
     return ", ".join(kinds if len(kinds) <= 6 else [*kinds[:3], f"{len(kinds) - 3} more"])
 
 
@@ -105,7 +107,7 @@ def _standing(definition: Definition) -> list[str]:
 
 def _match(definition: Definition) -> list[tuple[str, str]]:
     """What else decides what is judged, as far as the definition says more than the usual parameters do."""
-    usual = ("namespaces", "excludedNamespaces", "labelSelector", "source", "warn")
+    usual = ("namespaces", "excludedNamespaces", "labelSelector", "source", "warn", "scope")
     fields = {
         "Scope": definition.object_scope,
         "Names": definition.object_name,

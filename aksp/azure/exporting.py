@@ -19,7 +19,7 @@ from aksp.azure.exported_definition import (
     with_azure_effect,
 )
 from aksp.azure.kept import KeptOfAzure, kept_of, restore, without_kept
-from aksp.azure.scopes import ScopeMap, implied
+from aksp.azure.scopes import ScopeMap, is_implied
 from aksp.catalog.folder import as_json, initiative_as_json, is_bundled
 from aksp.catalog.interface import Assignable, Catalogs
 from aksp.catalog.mutations import mutation_named
@@ -269,9 +269,8 @@ class _Exporting:
 
     def _not_scopes(self, one: Assignment, lost: list[str]) -> list[str]:
         found = []
-        unasked = implied(one.scope)
         for scope in one.not_scopes:
-            if scope in unasked:
+            if is_implied(scope):
                 continue
             try:
                 found.append(self._arm(scope, KeptOfAzure()))

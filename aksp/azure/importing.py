@@ -14,7 +14,7 @@ from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
 from aksp.azure.kept import kept_of
 from aksp.azure.mutating import check_mutation
 from aksp.azure.naming import Ids, distinct, numbered, valid
-from aksp.azure.scopes import MappedScope, ScopeMap, implied
+from aksp.azure.scopes import MappedScope, ScopeMap, implied, within
 from aksp.azure.templates import TemplateUrls
 from aksp.catalog.interface import Catalogs
 from aksp.catalog.mutations import mutation_named
@@ -24,8 +24,10 @@ from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.initiative import Initiative, Member
 from aksp.model.scope import Scope
+from aksp.model.scope_tree import ScopeTree
 
 _NO_URLS: Final = TemplateUrls()
+_NO_TREE: Final = ScopeTree()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +60,7 @@ class AzureImport:
 
 def read_import(
     engine: Engine, found: AzureDocuments, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime,
-    urls: TemplateUrls = _NO_URLS,
+    urls: TemplateUrls = _NO_URLS, tree: ScopeTree = _NO_TREE,
 ) -> AzureImport:  # fmt: skip
     """All that was found. ``there`` are the workspace's definitions and aksp's own, ``bundled`` the latter alone.
 
@@ -87,7 +89,7 @@ def read_import(
     by_name: dict[str, list[Copy]] = {}
     for one in documents:
         if one.kind is AzureKind.ASSIGNMENT:
-            copies = _assignment(one, made, read, known, scopes, now)
+            copies = _assignment(one, made, read, known, scopes, now, tree)
             if copies:
                 ids.add(one, copies[0].assignment.name)
                 by_name[copies[0].assignment.name] = copies
@@ -111,8 +113,9 @@ def _count(made: AzureImport, one: AzureDocument) -> None:
 
 
 def _assignment(
-    one: AzureDocument, made: AzureImport, read: DefinitionsRead, known: Catalogs, scopes: ScopeMap, now: datetime
-) -> list[Copy]:
+    one: AzureDocument, made: AzureImport, read: DefinitionsRead, known: Catalogs, scopes: ScopeMap, now: datetime,
+    tree: ScopeTree,
+) -> list[Copy]:  # fmt: skip
     """An assignment for each place that it reaches."""
     definition_id = one.properties.get("policyDefinitionId")
     if not isinstance(definition_id, str) or not definition_id.strip("/ "):
@@ -146,7 +149,8 @@ def _assignment(
             scope = place.here if place else arm
             kept = [out for out in outs if place is None or place.here.covers(out)]
             beyond = [str(out) for out in outs if out not in kept]
-            kept += implied(place.here, kept) if place else []
+            for cluster in [place.here] if place else within(tree, arm):
+                kept += implied(cluster, kept)
             wanted = valid(one.name) if len(places) == 1 else valid(f"{one.name}-{scope.path.rpartition('/')[2]}")
             name = numbered(wanted, taken)
             taken.add(name)
@@ -167,7 +171,7 @@ def _assignment(
         made.lost.append(f"{one}: not imported: {error.what}")
         return []
     made.lost += dict.fromkeys(lost)
-    _tell_places(one, copies, outs, made)
+    _tell_places(one, copies, outs, made, within(tree, arm))
     if mutation:
         made.mutations += copies
         made.notes.append(f"{one}: {mutation.name} changes objects, and nothing is judged by it: see aksp mutate")
@@ -184,12 +188,17 @@ def _placed(
     return replace(kept_of(metadata, one.where), here=here, notScopes=list(not_scopes)).in_metadata(metadata)
 
 
-def _tell_places(one: AzureDocument, copies: Sequence[Copy], outs: Sequence[Scope], made: AzureImport) -> None:
+def _tell_places(
+    one: AzureDocument, copies: Sequence[Copy], outs: Sequence[Scope], made: AzureImport, by_tree: Sequence[Scope]
+) -> None:
     for copy in copies:
         name, place = copy.assignment.name, copy.place
+        if place is None and by_tree:
+            made.notes.append(f"assignment {name}: {copy.arm} reaches {', '.join(map(str, by_tree))} by the scope tree")
+            continue
         if place is None:
             made.lost.append(
-                f"{one}: its scope {copy.arm} is kept, and reaches no cluster here: see --scope-map, --cluster"
+                f"{one}: its scope {copy.arm} is kept, and reaches no cluster here: see aksp scope add, --scope-map, --cluster"
             )
             continue
         made.notes.append(f"assignment {name}: scope {copy.arm if one.scope else '(none said)'} is {place.here}")

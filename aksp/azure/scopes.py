@@ -10,6 +10,7 @@ from aksp.compliance.reach import check_scope
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment
 from aksp.model.scope import Scope
+from aksp.model.scope_tree import ScopeTree
 
 #: Namespaces that Azure's add-on judges nothing in, whatever an assignment says ("Policy for Kubernetes").
 _NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
@@ -20,6 +21,26 @@ def implied(here: Scope, left_out: Sequence[Scope] = ()) -> list[Scope]:
     if len(here.key) != 2 or here.key[0] != "clusters":
         return []
     return [one for one in map(here.namespace, _NEVER) if not any(out.covers(one) for out in left_out)]
+
+
+def is_implied(scope: Scope) -> bool:
+    """Whether Azure leaves a namespace of a cluster out unasked."""
+    return len(scope.key) == 4 and scope.key[0] == "clusters" and scope.key[3] in _NEVER
+
+
+def of_tree(tree: ScopeTree) -> list[MappedScope]:
+    """The clusters of a scope tree that have an ARM id."""
+    return [
+        MappedScope(here=Scope.cluster(one.cluster), arm=one.scope)
+        for one in tree.clusters
+        if one.scope.cluster_name is None
+    ]
+
+
+def within(tree: ScopeTree, arm: Scope) -> list[Scope]:
+    """The clusters that lie at an ARM scope by a scope tree."""
+    named = (Scope.cluster(one.cluster) for one in tree.clusters)
+    return [one for one in named if arm.covers(tree.place(one).scope)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

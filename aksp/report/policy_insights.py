@@ -14,7 +14,6 @@ from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState
 from aksp.model.json_text import encode
 from aksp.model.times import rfc3339
 from aksp.report import wire
-from aksp.report.interface import Show
 from aksp.report.text import safe
 
 #: What the API calls otherwise than Azure's documentation.
@@ -121,8 +120,3 @@ def write(
 
 def _text(value: Any) -> str:
     return encode(value, ascii_only=True)
-
-
-def listed(report: Report, show: Show) -> Iterator[Result]:
-    """The results that are asked for."""
-    return wire.shown(report, show)

@@ -153,3 +153,23 @@ def test_copies_that_differ_now_are_named(aksp: Aksp) -> None:
 
     assert run.code == 4 and "shop-privileged-test: not exported" in run.err
     assert len(json.loads(run.out)["value"]) == 1
+
+
+def test_the_scope_tree_says_where_clusters_lie_in_both_directions(aksp: Aksp) -> None:
+    aksp.done("scope", "add", CLUSTER, "--name", "prod")
+    aksp.put("azure.json", text([assignment(notScopes=[]), exemption(scope=GROUP)]))
+    run = aksp.done("import", "azure", "azure.json")
+    assert f"assignment shop-privileged: {SUBSCRIPTION} reaches /clusters/prod by the scope tree" in run.err
+    stored = (aksp.workspace / "assignments" / "shop-privileged.yaml").read_text()
+    assert f"scope: {SUBSCRIPTION}\n" in stored
+    assert all(
+        f"- /clusters/prod/namespaces/{one}" in stored for one in ("kube-system", "gatekeeper-system", "azure-arc")
+    )
+
+    aksp("assign", "no-latest-tag", *AT_PROD)
+    run = aksp.done("export", "azure")
+    found = {one["name"]: one for one in run.json["value"]}
+    assert {name: one["id"].partition("/providers/Microsoft.Authorization")[0] for name, one in found.items()} == {
+        "Shop-Privileged": SUBSCRIPTION, "Until Mirror": GROUP, "no-latest-tag": CLUSTER,
+    }  # fmt: skip
+    assert "notScopes" not in found["Shop-Privileged"]["properties"]

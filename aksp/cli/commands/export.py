@@ -95,7 +95,7 @@ def export_azure(
     scope_map: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope-map", metavar="ARMID=SCOPE", help="The ARM id that a scope here has; may be given again."
+            "--scope-map", metavar="ARMID=SCOPE", help="The ARM id that a scope here has, where the scope tree does not say it; may be given again."
         ),
     ] = None,
     output: Annotated[
@@ -115,13 +115,14 @@ def export_azure(
     """
     from aksp.azure.exporting import export as export_documents
     from aksp.azure.mutating import mutations_of
+    from aksp.azure.scopes import ScopeMap, of_tree
     from aksp.azure.scopes import scope_map as read_map
     from aksp.engine import Engine
     from aksp.errors import NothingToJudge
     from aksp.workspace import Workspace
 
-    scopes = read_map(scope_map or [], None)
     opened = Workspace.open(workspace)
+    scopes = ScopeMap(places=[*read_map(scope_map or [], None).places, *of_tree(opened.scope_tree())])
     store = opened.store
     assignments = [*store.assignments(), *(one for _, one in mutations_of(opened.root))]
     with Engine() as engine:

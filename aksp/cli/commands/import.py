@@ -149,7 +149,7 @@ def import_azure(
     with Engine() as engine:
         bundled = Catalogs([own], own.initiatives())
         urls = TemplateUrls(folder=templates, fetch=allow_fetch)
-        made = read_import(engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls)
+        made = read_import(engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree())
     if made.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(made.others.items()))
         note(f"left out, not for Kubernetes: {kinds}")

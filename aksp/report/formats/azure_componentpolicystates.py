@@ -8,8 +8,9 @@ from typing import Any, TextIO
 from aksp import runners
 from aksp.model.compliance import Report, Result
 from aksp.model.resource import Container
+from aksp.report import wire
 from aksp.report.interface import Format, Style
-from aksp.report.policy_insights import components, listed, record, state_at_azure, worst, write
+from aksp.report.policy_insights import components, record, state_at_azure, worst, write
 from aksp.report.text import safe
 
 
@@ -20,7 +21,7 @@ def render_azure_componentpolicystates(report: Report, out: TextIO, style: Style
 
 def _records(report: Report, style: Style) -> Iterator[dict[str, Any]]:
     lines = {line.name: line for line in report.judged}
-    for found in components(listed(report, style.show)):
+    for found in components(wire.shown(report, style.show)):
         resource, key = found[0].resource, found[0].assignment
         name = safe(resource.name)
         yield {

@@ -15,7 +15,7 @@ from aksp.model.definition import Parameter, ParameterType
 from aksp.model.effect import Effect
 from aksp.model.json_text import decode_held
 from aksp.model.scope import Scope
-from aksp.store.documents import NAME
+from aksp.store.fields import NAME
 
 
 def choice_of(options: Mapping[str, Any]) -> ClusterChoice:

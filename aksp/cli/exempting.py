@@ -25,7 +25,8 @@ from aksp.report.parse import read_report
 from aksp.report.selecting import entries, selection
 from aksp.report.text import safe
 from aksp.store.cluster import label
-from aksp.store.documents import NAME, document_of
+from aksp.store.documents import document_of
+from aksp.store.fields import NAME
 from aksp.workspace import Workspace
 
 #: Entries of one exemption: an object of more would be too large for an API server.

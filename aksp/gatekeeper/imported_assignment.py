@@ -14,7 +14,7 @@ from aksp.gatekeeper.names import OURS
 from aksp.model.assignment import Assignment
 from aksp.model.effect import Effect
 from aksp.model.scope import Scope
-from aksp.store.documents import NAME
+from aksp.store.fields import NAME
 
 _SPEC: Final = ("enforcementAction", "scopedEnforcementActions", "match", "parameters")
 #: Where Gatekeeper enforces: its webhook, its audit, and ValidatingAdmissionPolicies.

@@ -15,7 +15,7 @@ from aksp.gatekeeper.documents import Written, mappings
 from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
 from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import Effect
-from aksp.store.documents import NAME
+from aksp.store.fields import NAME
 from aksp.yaml_writer import to_yaml
 
 #: The fields of match that differ from constraint to constraint, by Azure's types: the default is what Gatekeeper takes.

@@ -12,7 +12,8 @@ from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.scope_tree import PlacedScope
 from aksp.store.atomic_file import AtomicFile
-from aksp.store.documents import WORDS, WrongField, assignment_from, document_of, exemption_from
+from aksp.store.documents import WORDS, assignment_from, document_of, exemption_from
+from aksp.store.fields import WrongField
 from aksp.store.interface import ApplyResult, Stored, listed
 from aksp.store.scope_documents import check_tree, scope_from
 from aksp.yaml_reader import line_of, read_file, read_yaml

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aksp.errors import InvalidInput
 from aksp.model.scope_tree import PlacedScope, ScopeKind, circle, kind_of
-from aksp.store.documents import SpecFields, WrongField, name_and_spec
+from aksp.store.fields import SpecFields, WrongField, name_and_spec
 
 _FIELDS: Final = ("scope", "parent", "context", "location", "labels", "displayName")
 #: Fields that only a cluster has.

@@ -40,7 +40,7 @@ PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
+class _SeenObject:
     """An object as it was last seen to be as wanted."""
 
     wanted: Object
@@ -71,7 +71,7 @@ class ByGatekeeper:
         self._wanted: WantedObjects | None = None
         self._follows: dict[str, FollowedObjects] = {}
         """What is there, by the path of its list."""
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _SeenObject] = {}
         self._uptake: Mapping[str, Uptake] = {}
         self._told: dict[str, str] = {}
         """What was last logged of each path, so that it is not logged at each look."""
@@ -173,7 +173,7 @@ class ByGatekeeper:
             _log.warning("somebody had changed an object of the add-on; it is as assigned again", extra={"path": path})
         elif kept is None or not same:
             _log.info("applied", extra={"path": path})
-        self._kept[path] = _Kept(wanted=wanted, uid=uid, generation=generation)
+        self._kept[path] = _SeenObject(wanted=wanted, uid=uid, generation=generation)
 
     def _prune(self, wanted: WantedObjects, live: Mapping[str, Object]) -> None:
         kept = {*wanted.templates, *wanted.sync_sets, *wanted.constraints}

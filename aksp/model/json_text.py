@@ -74,7 +74,7 @@ def decode_held(text: str) -> Any:
     return _HELD(text)
 
 
-class _Kept(Exception):
+class _HasNumber(Exception):
     """There is a Number in the value, which the fast way cannot write."""
 
 
@@ -85,7 +85,7 @@ def encode(
     options = (ascii_only, indent, compact, sort_keys)
     try:
         return _plain(*options).encode(value)
-    except _Kept:
+    except _HasNumber:
         pass
     # For what it does not know Python's encoder takes a text in its place: one that nobody can foresee, so that no text
     # of a document is taken for it.
@@ -106,7 +106,7 @@ def _plain(*options: Any) -> json.JSONEncoder:
 
     def stop(one: Any) -> Any:
         _kept(one)
-        raise _Kept
+        raise _HasNumber
 
     return _encoder(*options, default=stop)
 

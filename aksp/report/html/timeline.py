@@ -13,7 +13,7 @@ from aksp.report.figures import one_decimal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chart:
+class TrendChart:
     """A line in a box of ``width`` by ``height``. ``points`` is for SVG's polyline, ``area`` for the polygon below it.
 
     ``lowest`` is the percentage at the bottom, the top is 100. ``words`` says what the line shows.
@@ -30,7 +30,7 @@ class Chart:
     words: str
 
 
-def overall(report: Report, *, width: int = 320, height: int = 96) -> Chart | None:
+def overall(report: Report, *, width: int = 320, height: int = 96) -> TrendChart | None:
     """The compliance percentage of the earlier evaluations and this one; None unless at least two judged anything."""
     scans = [(each.evaluated_at, each.compliance_percent) for each in report.past]
     scans.append((report.evaluated_at, report.compliance_percent))
@@ -38,7 +38,7 @@ def overall(report: Report, *, width: int = 320, height: int = 96) -> Chart | No
     return _chart(values, width, height) if len(values) > 1 else None
 
 
-def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 24) -> Chart | None:
+def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 24) -> TrendChart | None:
     """The same for one assignment, or one member; None unless it was evaluated at least twice."""
     values = [
         (each.evaluated_at, percent)
@@ -53,7 +53,7 @@ def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 2
     return _chart(values, width, height) if len(values) > 1 else None
 
 
-def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) -> Chart:
+def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) -> TrendChart:
     lowest = _lowest(min(percent for _, percent in values))
     # Room for half a stroke, and for the dot of the last value.
     edge = 3.0
@@ -66,7 +66,7 @@ def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) ->
         placed.append((round(edge + share * (width - 2 * edge), 1), round(edge + fall * (height - 2 * edge), 1)))
     points = " ".join(f"{x},{y}" for x, y in placed)
     first, last = one_decimal(values[0][1]), one_decimal(values[-1][1])
-    return Chart(
+    return TrendChart(
         width=width,
         height=height,
         points=points,

@@ -21,6 +21,7 @@ from aksp.model.compliance import (
     Result,
     ScopeSummary,
     Target,
+    TargetKind,
 )
 from aksp.model.effect import MIXED_EFFECT
 from aksp.model.resource import Resource
@@ -112,6 +113,46 @@ def _results(one: ClusterOutcome) -> Iterator[Result]:
             last = result.resource
             named = replace(last, cluster=one.name)
         yield Result(shared=result.shared, resource=named, source=result.source)
+
+
+def separate(report: Report) -> list[Report]:
+    """A report of several clusters as one for each, as they were; any other as it is."""
+    if not report.clusters:
+        return [report]
+    results: dict[str, list[Result]] = {one.name: [] for one in report.clusters}
+    last: Resource | None = None
+    own: Resource | None = None
+    for result in report.results:
+        if own is None or result.resource is not last:
+            last = result.resource
+            own = replace(last, cluster="")
+        results[last.cluster if last else ""].append(replace(result, resource=own))
+    return [
+        replace(
+            report,
+            target=Target(
+                kind=TargetKind.CLUSTER,
+                name=one.name,
+                scope=one.scope,
+                server=one.server,
+                filters=report.target.filters,
+            ),
+            state=one.state,
+            compliance_percent=one.compliance_percent,
+            counts=one.counts,
+            assignments=one.assignments,
+            results=results[one.name],
+            gaps=[
+                replace(gap, cluster="", resource=replace(gap.resource, cluster="") if gap.resource else None)
+                for gap in report.gaps
+                if gap.cluster == one.name
+            ],
+            changes=None,
+            clusters=(),
+            scopes=(),
+        )
+        for one in report.clusters
+    ]
 
 
 def _changes(parts: Sequence[ClusterOutcome]) -> Changes | None:

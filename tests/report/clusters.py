@@ -35,7 +35,7 @@ def clusters() -> Report:
         for name, part in parts.items()
     ]
     target = Target(kind=TargetKind.CLUSTERS, name="gone, one, two", scope="/")
-    return fleet_report(outcomes, TREE, target, NOW, "0.1.0")
+    return fleet_report(outcomes, TREE, target, NOW, "1.2.3")
 
 
 def twins() -> Report:
@@ -44,4 +44,4 @@ def twins() -> Report:
     outcomes = [
         ClusterOutcome(name=name, place=TREE.place(Scope.cluster(name)), report=part) for name in ("one", "two")
     ]
-    return fleet_report(outcomes, TREE, Target(kind=TargetKind.CLUSTERS, name="one, two", scope="/"), NOW, "0.1.0")
+    return fleet_report(outcomes, TREE, Target(kind=TargetKind.CLUSTERS, name="one, two", scope="/"), NOW, part.version)

@@ -13,11 +13,12 @@ from jsonschema import Draft202012Validator
 
 from aksp.cli.outputs import Outputs
 from aksp.errors import InvalidInput
-from aksp.model.compliance import ComplianceState
+from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.report.interface import GroupBy, Show, Style
 from aksp.report.parse import report_from
 from aksp.report.registry import FORMATS
 from tests.report.clusters import clusters, twins
+from tests.report.scenarios import SCENARIOS
 from tests.report.test_html import data_of, parsed
 from tests.report.test_wire import SCHEMA
 
@@ -37,10 +38,16 @@ def rendered(name: str, **style: Any) -> str:
 def test_each_format_names_every_cluster_and_the_gap_of_the_dead_one(name: str, group_by: GroupBy, show: Show) -> None:
     text = rendered(name, group_by=group_by, show=show)
 
-    assert "connection refused" in text
+    if name not in ("prometheus", "summary"):  # they count gaps
+        assert "connection refused" in text
     for cluster in ("one", "gone"):
         assert cluster in text
-    if name != "csv":  # it has a line for what does not comply, and the other complies
+    if name == "summary":
+        assert text == (
+            "gone, one, two: NonCompliant, no percentage: not every cluster was judged."
+            " 302 of 332 resources do not comply. Not judged: 1 gap.\n"
+        )
+    elif name != "csv":  # it has a line for what does not comply, and the other complies
         assert "two" in text
 
 
@@ -130,3 +137,31 @@ def test_the_page_of_one_cluster_has_no_filter_for_clusters() -> None:
 
     assert 'id="cluster"' not in out.getvalue()
     assert 'id="clusters"' not in out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["sarif", "prometheus"])
+def test_clusters_side_by_side_say_what_each_says_alone(name: str) -> None:
+    def lines(report: Report) -> set[str]:
+        out = io.StringIO()
+        FORMATS[name].render(report, out, Style())
+        return {line.removesuffix(",") for line in out.getvalue().splitlines()}
+
+    alone = SCENARIOS["violations"]()
+    each = [
+        replace(
+            alone,
+            target=Target(kind=TargetKind.CLUSTER, name=one, scope=f"/clusters/{one}", server=alone.target.server),
+        )
+        for one in ("one", "two")
+    ]
+
+    assert lines(twins()) == lines(each[0]) | lines(each[1])
+
+
+def test_a_dead_cluster_is_a_run_that_did_not_succeed_and_a_metric() -> None:
+    runs = json.loads(rendered("sarif"))["runs"]
+    found = {run["automationDetails"]["id"]: run["invocations"][0]["executionSuccessful"] for run in runs}
+
+    assert found == {"aksp/cluster/gone/": False, "aksp/cluster/one/": True, "aksp/cluster/two/": True}
+    assert 'aksp_gaps{target="gone"} 1' in rendered("prometheus")
+    assert 'aksp_compliance_percent{target="gone"}' not in rendered("prometheus")

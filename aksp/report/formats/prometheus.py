@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, TextIO
 
+from aksp.compliance.fleet import separate
 from aksp.model.compliance import ComplianceState, Report
 from aksp.report.figures import one_decimal
 from aksp.report.interface import Format, Style
@@ -20,18 +21,33 @@ from aksp.report.text import safe
 # The backslash comes first.
 _ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"))
 _Labels = Mapping[str, str]
+#: The lines of each metric, with what it means.
+_Metrics = dict[str, tuple[str, list[str]]]
 
 
 def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
-    """Write one gauge after the other; the file's name must end in .prom for node_exporter to read it."""
+    """Write one gauge after the other; the file's name must end in .prom for node_exporter to read it.
+
+    Several clusters are targets side by side.
+    """
+    metrics: _Metrics = {}
+    for each in separate(report):
+        _measure(each, metrics)
+    for name, (meaning, lines) in metrics.items():
+        out.write(f"# HELP {name} {meaning}\n# TYPE {name} gauge\n")
+        out.writelines(lines)
+
+
+def _measure(report: Report, metrics: _Metrics) -> None:
+    """Add the series of one target."""
     target = {"target": report.target.name}
     if report.target.filters:
         target["filters"] = " ".join(report.target.filters)
     names = [_named(line.assignment, line.reference) for line in report.lines]
-    _write(out, "aksp_violations", "What does not comply, by the last scan.", _violations(report), target)
+    _add(metrics, "aksp_violations", "What does not comply, by the last scan.", _violations(report), target)
     for unit in ("resources", "containers"):
-        _write(
-            out,
+        _add(
+            metrics,
             f"aksp_{unit}",
             f"{unit.capitalize()} by compliance state, by the last scan.",
             [
@@ -43,15 +59,15 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
             target,
         )
     states = Counter(line.state for line in report.assignments)
-    _write(
-        out,
+    _add(
+        metrics,
         "aksp_assignments",
         "Assignments by compliance state, by the last scan.",
         [({"state": state.value}, states[state]) for state in ComplianceState],
         target,
     )
-    _write(
-        out,
+    _add(
+        metrics,
         "aksp_assignment_compliance_percent",
         "Compliance of what an assignment judged, by the last scan; missing where it judged nothing.",
         [
@@ -62,8 +78,8 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
         target,
     )
     groups = [({"assignment": line.name, "group": one.name}, one) for line in report.assignments for one in line.groups]
-    _write(
-        out,
+    _add(
+        metrics,
         "aksp_group_resources",
         "Resources by compliance state, by a group of an initiative's members, by the last scan.",
         [
@@ -73,8 +89,8 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
         ],
         target,
     )
-    _write(
-        out,
+    _add(
+        metrics,
         "aksp_group_compliance_percent",
         "Compliance of what a group of an initiative's members judged, by the last scan; missing while one was not judged.",
         [
@@ -84,18 +100,18 @@ def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
         ],
         target,
     )
-    _write(
-        out,
+    _add(
+        metrics,
         "aksp_compliance_percent",
         "Compliance of all resources, by the last scan; missing where it judged nothing.",
         [({}, one_decimal(report.compliance_percent))] if report.compliance_percent is not None else [],
         target,
     )
-    _write(out, "aksp_gaps", "What the last scan could not judge.", [({}, len(report.gaps))], target)
+    _add(metrics, "aksp_gaps", "What the last scan could not judge.", [({}, len(report.gaps))], target)
     # An interrupted scan is not complete; one with gaps is, and they have a metric of their own.
     if all(gap.reason != "Interrupted" for gap in report.gaps):
-        _write(
-            out,
+        _add(
+            metrics,
             "aksp_scan_last_success_timestamp_seconds",
             "When the last complete scan began.",
             [({}, report.evaluated_at.timestamp())],
@@ -127,12 +143,11 @@ def _named(assignment: str, reference: str) -> _Labels:
     return {"assignment": assignment, "reference": reference} if reference else {"assignment": assignment}
 
 
-def _write(out: TextIO, name: str, help: str, series: Iterable[tuple[_Labels, float]], more: _Labels) -> None:
-    """One metric, if it has series."""
+def _add(metrics: _Metrics, name: str, help: str, series: Iterable[tuple[_Labels, float]], more: _Labels) -> None:
+    """Series of one metric; without any there is none."""
     lines = [f"{name}{{{_labels({**labels, **more})}}} {_number(value)}\n" for labels, value in series]
     if lines:
-        out.write(f"# HELP {name} {help}\n# TYPE {name} gauge\n")
-        out.writelines(lines)
+        metrics.setdefault(name, (help, []))[1].extend(lines)
 
 
 def _labels(labels: _Labels) -> str:
@@ -156,4 +171,5 @@ FORMAT = Format(
     render=render_prometheus,
     every_line=False,
     suffixes=(".prom",),
+    of_many=True,
 )

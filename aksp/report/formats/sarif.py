@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from aksp import runners
+from aksp.compliance.fleet import separate
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, GroupSummary, Report, Target, TargetKind
 from aksp.model.resource import Container, Resource
 from aksp.model.times import rfc3339
@@ -52,17 +53,18 @@ def render_sarif(report: Report, out: TextIO, style: Style) -> None:
 
 
 def write_sarif(report: Report, out: TextIO, style: Style, limit: int) -> None:
-    """Write one log, in which no run has more than ``limit`` results."""
-    found = unique_findings(report.results)
-    rules = _rules(report, found)
+    """Write one log, in which no run has more than ``limit`` results, and each cluster has runs of its own."""
     out.write(f'{{"$schema": "{SCHEMA}", "version": "2.1.0", "runs": [')
     before = "\n"
-    for number, part in enumerate(split(found, limit), 1):
-        out.write(before)
-        # The results come last, a line each.
-        out.write(_ENCODE(_run(report, rules, number, style)).removesuffix("}"))
-        _write_results((_result(one, rules, report, style) for one in part), out)
-        before = ",\n"
+    for each in separate(report):
+        found = unique_findings(each.results)
+        rules = _rules(each, found)
+        for number, part in enumerate(split(found, limit), 1):
+            out.write(before)
+            # The results come last, a line each.
+            out.write(_ENCODE(_run(each, rules, number, style)).removesuffix("}"))
+            _write_results((_result(one, rules, each, style) for one in part), out)
+            before = ",\n"
     out.write("\n]}\n")
 
 
@@ -258,5 +260,6 @@ FORMAT = Format(
     description="SARIF 2.1.0 for code scanning, a result per finding of a workload",
     render=render_sarif,
     suffixes=(".sarif", ".sarif.json"),
+    of_many=True,
     in_log=runners.in_json,
 )

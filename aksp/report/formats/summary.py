@@ -6,7 +6,6 @@ from typing import TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
-from aksp.report.figures import compliance_words
 from aksp.report.interface import Format, Style
 from aksp.report.table import summary
 from aksp.report.table.layout import text_of
@@ -17,7 +16,7 @@ def render_summary(report: Report, out: TextIO, style: Style) -> None:
     """Write the line: the target, its state and percentage, what this is about, and the gist."""
     only = f" (only {' '.join(report.target.filters)})" if report.target.filters else ""
     gist = text_of(summary.closing(report).lines[0])
-    percent = compliance_words(report.compliance_percent)
+    percent = summary.percent_words(report)
     out.write(f"{safe(report.target.name + only)}: {report.state.value}, {percent}. {gist}\n")
 
 
@@ -27,5 +26,6 @@ FORMAT = Format(
     render=render_summary,
     every_line=False,
     suffixes=(".txt",),
+    of_many=True,
     in_log=runners.parted,
 )

@@ -25,10 +25,7 @@ def heading(report: Report) -> Paragraph:
     if target.filters:
         first += ((span(f"Only {' '.join(target.filters)}: what this leaves out has no state", Tone.WARNING),),)
     evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
-    words = compliance_words(report.compliance_percent)
-    if report.compliance_percent is None and total(report.counts.resources):
-        words = "no percentage: not every cluster was judged"
-    percent = Span(f"  {words}")
+    percent = Span(f"  {percent_words(report)}")
     if not total(report.counts.resources):
         return Paragraph(lines=(*first, (_state(report.state), percent, evaluated)), hang=2)
     lines: list[Line] = [*first, (_state(report.state), percent, evaluated), ()]
@@ -36,6 +33,13 @@ def heading(report: Report) -> Paragraph:
     if total(report.counts.containers):
         lines.append((Span("Containers  "), *_tally(report.counts.containers)))
     return Paragraph(lines=tuple(lines), hang=12)
+
+
+def percent_words(report: Report) -> str:
+    """As in ``66.7% compliant``, or why there is no percentage."""
+    if report.compliance_percent is None and total(report.counts.resources):
+        return "no percentage: not every cluster was judged"
+    return compliance_words(report.compliance_percent)
 
 
 def assignments(report: Report, width: int | None) -> Grid:

@@ -288,16 +288,16 @@ def manual() -> str:
 
 def _items(lines: Sequence[Line]) -> Iterator[str]:
     for one in lines:
-        yield from (".TP", f"\\fB{_roff(one.names)}\\fR", _inline(one.meaning))
+        yield from (".TP", f"\\fB{_roff(one.names)}\\fR", inline(one.meaning))
 
 
 def _paragraphs(text: str) -> Iterator[str]:
     for at, one in enumerate(text.split("\n\n") if text else ()):
         # A heading begins a paragraph by itself.
-        yield from (".PP", _inline(one)) if at else (_inline(one),)
+        yield from (".PP", inline(one)) if at else (inline(one),)
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     """Lines of text, code in bold."""
     parts = re.split(r"`([^`]*)`", text)
     told = "".join(f"\\fB{_roff(one)}\\fR" if at % 2 else _roff(one) for at, one in enumerate(parts))

@@ -267,7 +267,7 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """Have glibc give the memory of large bodies back when they are freed.
 
     It moves the size from which on a block is given back (mallopt(3), M_MMAP_THRESHOLD) up to that of the largest block
@@ -281,7 +281,7 @@ def run(settings: RunSettings) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises AkspError when it cannot start."""
     logs.configure(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    _give_back_memory()
+    give_back_memory()
     with ExitStack() as stack:
         connection = stack.enter_context(connect(settings.context, settings.kubeconfig, user_agent="aksp-addon"))
         engine = stack.enter_context(

@@ -385,7 +385,7 @@ def test_a_key_is_nowhere_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     server_context(pair)
     monkeypatch.delattr("os.memfd_create", raising=False)
     seen: list[int] = []
-    with tls._as_file(b"secret") as path:
+    with tls.as_file(b"secret") as path:
         seen = [Path(path).stat().st_mode & 0o777, Path(path).parent.stat().st_mode & 0o777]
     assert seen == [0o600, 0o700]
     server_context(pair)

@@ -20,7 +20,7 @@ def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-run._give_back_memory()
+run.give_back_memory()
 before = resident()
 body = b"x" * (19 << 20)
 del body
@@ -39,4 +39,4 @@ def test_the_memory_of_large_bodies_is_given_back_after_the_largest_was_there() 
 
 def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    run._give_back_memory()
+    run.give_back_memory()

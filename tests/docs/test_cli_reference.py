@@ -101,7 +101,7 @@ def test_every_variable_of_the_environment_is_read_somewhere() -> None:
 )
 def test_text_is_printed_as_it_is(text: str, markdown: str, roff: str) -> None:
     assert reference.cell(text) == markdown
-    assert reference._inline(text) == roff
+    assert reference.inline(text) == roff
 
 
 def test_no_line_of_the_manual_is_a_request_by_accident() -> None:

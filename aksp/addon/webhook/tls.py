@@ -59,7 +59,7 @@ def server_context(pair: Pair, client_ca: bytes = b"") -> ssl.SSLContext:
     if client_ca:
         trust_clients(context, client_ca)
     try:
-        with _as_file(pair.key.strip() + b"\n" + pair.certificate) as path:
+        with as_file(pair.key.strip() + b"\n" + pair.certificate) as path:
             # A password is given so that OpenSSL never asks for one on a terminal.
             context.load_cert_chain(path, password="")
     except (ssl.SSLError, OSError) as error:
@@ -156,7 +156,7 @@ class Served:
 
 
 @contextmanager
-def _as_file(secret: bytes) -> Iterator[str]:
+def as_file(secret: bytes) -> Iterator[str]:
     """A path that OpenSSL can read, for a moment: in memory where Linux has that, else a file of ours alone."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("aksp-tls")

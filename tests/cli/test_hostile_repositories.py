@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Aksp, Run
 from tests.cli.repositories import GIT, application, below, chart, pod
 from tests.cli.test_rendering import judging as judging
-from tests.cli.test_rendering import put
+from tests.cli.test_rendering import program, put
 from tests.renderers import renderers as renderers
 
 
@@ -189,11 +189,14 @@ def test_no_field_makes_kustomize_fetch(judging: Aksp, asked: tuple[str, list[st
     assert asked[1] == []
 
 
-def test_a_template_cannot_name_a_file_outside_its_chart(judging: Aksp) -> None:
-    files = chart("web")
-    files["templates/deployment.yaml"] = "---\n# Source: web//etc/passwd\n" + files["templates/deployment.yaml"]
-    put(judging, "chart", files)
-    assert "/etc/passwd" not in judged(judging, "-f", "chart").out
+def test_what_helm_prints_cannot_name_a_file_outside_the_chart(judging: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = judging.folder / "bin"
+    folder.mkdir()
+    program(folder / "helm", f"print({'# Source: web//etc/passwd' + chr(10) + pod('web', True)!r})")
+    monkeypatch.setenv("PATH", str(folder))
+    put(judging, "chart", chart("web"))
+    (one,) = judging("compliance", "-f", "chart", "-o", "json").json["results"]
+    assert one["source"]["file"] == os.path.join("chart", "Chart.yaml")
 
 
 def test_a_text_of_an_object_is_not_its_origin(judging: Aksp) -> None:

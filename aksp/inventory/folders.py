@@ -100,11 +100,26 @@ class Folders:
 
     def _with_overlays(self, found: Sequence[str], overlays: Sequence[str]) -> list[str]:
         """What is read besides overlays that no other overlay uses, and these."""
-        used = {path for one in overlays for path in used_by(Path(one))}
-        roots = {one: Overlay(folder=one) for one in overlays if Path(one).resolve() not in used}
-        self._for_others += [folder for folder, one in roots.items() if one.is_component()]
-        self.units |= (kept := {folder: one for folder, one in roots.items() if not one.is_component()})
-        return [*(one for one in found if Path(one).resolve() not in used), *kept]
+        uses = {Path(one).resolve(): set(used_by(Path(one))) for one in overlays}
+        components = {one for one in overlays if Overlay(folder=one).is_component()}
+        kept: dict[str, Overlay] = {}
+        read: set[Path] = set()
+        # Then those that only one another use, or components that nothing uses: no other would have them.
+        for left_for_others in ({path for one in uses.values() for path in one}, set[Path]()):
+            for one in overlays:
+                if one in components or Path(one).resolve() in left_for_others | read:
+                    continue
+                kept[one] = Overlay(folder=one)
+                waiting = [Path(one).resolve()]
+                while waiting:
+                    new = uses.get(waiting.pop(), set()) - read
+                    read |= new
+                    waiting += new
+        self._for_others += [one for one in overlays if one in components and Path(one).resolve() not in read]
+        self.units |= kept
+        # The patches of a component are no manifests either.
+        read |= {path for one in components for path in uses[Path(one).resolve()] if path.is_file()}
+        return [*(one for one in found if Path(one).resolve() not in read), *kept]
 
     def leave_out(self, file: str) -> None:
         """Note a file of another program."""

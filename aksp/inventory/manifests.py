@@ -40,6 +40,8 @@ class _FilePart:
     text: bytes
     offset: int = 0
     cut: dict[str, Any] = field(default_factory=dict)
+    namespace: str = ""
+    """That of what names none, where something says it."""
     whole: bool = True
     """Whether it is all of its file."""
 
@@ -171,8 +173,7 @@ class Manifests:
             if isinstance(part, Gap):
                 yield part
                 continue
-            namespaces = self._paths.namespaces
-            elsewhere = bool(parts) and namespaces.get(part.file) != namespaces.get(parts[0].file)
+            elsewhere = bool(parts) and part.namespace != parts[0].namespace
             if parts and (size + len(part.text) > PAGE_BYTES or len(parts) == PAGE_FILES or elsewhere):
                 yield parts
                 parts, size = [], 0
@@ -200,7 +201,7 @@ class Manifests:
 
     def _namespace_of(self, parts: Sequence[_FilePart]) -> str:
         """The namespace of what names none."""
-        return self._paths.namespaces.get(parts[0].file) or self._namespace or "default"
+        return parts[0].namespace or self._namespace or "default"
 
     def _read(self, file: str) -> bytes:
         """The text of a file, or of what is rendered. Raises OSError, NotRendered."""
@@ -254,8 +255,10 @@ class Manifests:
                 continue
             if not about(text):
                 continue
+            # Once for each namespace that it is put into.
+            namespaces = self._paths.namespaces.get(file, [""])
             if len(text) <= 2 * PAGE_BYTES:
-                yield _FilePart(file=file, text=text)
+                yield from (_FilePart(file=file, text=text, namespace=one) for one in namespaces)
                 continue
             cuts, problems = self._engine.split(text, PAGE_BYTES)
             for problem in problems:
@@ -263,7 +266,8 @@ class Manifests:
             for cut in cuts:
                 start = cut["offset"]
                 own = text[start : start + cut["length"]]
-                yield _FilePart(file=file, text=own, offset=start, cut=cut, whole=len(cuts) == 1)
+                for one in namespaces:
+                    yield _FilePart(file=file, text=own, offset=start, cut=cut, whole=len(cuts) == 1, namespace=one)
 
     def _start(self, parts: Sequence[_FilePart], wanted: Wanted) -> Loading:
         return self._engine.load_files(

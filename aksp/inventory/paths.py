@@ -41,8 +41,8 @@ class Paths:
         self.found: set[str] = set()
         self.units: dict[str, Unit] = {}
         self.files: list[str] = []
-        #: The namespaces of what names none, where a resource that was followed says so.
-        self.namespaces: dict[str, str] = {}
+        #: The namespaces of what names none, where resources that were followed say so; empty for none.
+        self.namespaces: dict[str, list[str]] = {}
         self._followed: dict[str, None] = {}
         if rendering is not None:
             rendering.chart.checked()
@@ -85,20 +85,27 @@ class Paths:
         self._followed[f"{named.by} to {named.place}"] = None
         if named.unit is None:
             found = self._folder(named.place, recursive=named.recursive)
-            known = {Path(one).resolve() for one in self.files}
+            known = {Path(one).resolve(): one for one in self.files}
             new = [one for one in found if Path(one).resolve() not in known]
+            placed = [known.get(Path(one).resolve(), one) for one in found]
         else:
             # Not as it is judged by itself: once as each resource would have it.
             place = Path(named.place).resolve()
             for folder in [one for one in self.units if Path(one).resolve() == place]:
                 del self.units[folder]
                 self.files.remove(folder)
-            key = f"{named.place} ({named.by})"
-            new = [] if key in self.units else [key]
+            # Two resources of one name can have the same chart in two ways.
+            key, number = f"{named.place} ({named.by})", 1
+            while key in self.units and self.units[key] != named.unit:
+                number += 1
+                key = f"{named.place} ({named.by}, {number})"
+            new, placed = [] if key in self.units else [key], [key]
             self.units[key] = named.unit
         self.files += new
-        if named.namespace:
-            self.namespaces |= dict.fromkeys(new, named.namespace)
+        for one in placed:
+            spaces = self.namespaces.setdefault(one, [])
+            if (space := named.namespace or "") not in spaces:
+                spaces.append(space)
         return new
 
     def _folder(self, name: str, *, recursive: bool = False) -> list[str]:
@@ -108,7 +115,7 @@ class Paths:
             hint = "" if self._recursive or recursive else " (give -R to look into its folders)"
             raise InvalidInput(f"no {', '.join(SUFFIXES)} file in the folder{hint}", where=name)
         self.found.update(found)
-        self.units.update(self._folders.units)
+        self.units.update({one: unit for one, unit in self._folders.units.items() if one in found})
         return found
 
     def _overlay(self, name: str) -> str:

@@ -205,7 +205,7 @@ def test_kubectl_renders_where_kustomize_is_not_installed(judging: Aksp, monkeyp
             print(json.dumps({"kustomizeVersion": "v5.5.0", "clientVersion": {"gitVersion": "v1.32.4"}}))
         else:
             assert sys.argv[1] == "kustomize"
-            sys.exit(subprocess.run([KUSTOMIZE, "build", sys.argv[2]]).returncode)
+            sys.exit(subprocess.run([KUSTOMIZE, "build", *sys.argv[2:]]).returncode)
     """.replace("KUSTOMIZE", repr(tool.find("kustomize"))),
     )
     monkeypatch.setenv("PATH", str(folder))

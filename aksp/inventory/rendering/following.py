@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,12 @@ from aksp.yaml_reader import read_yaml
 #: What a text has that may hold such a resource.
 _MARKS: Final = (b"argoproj.io/", b"kustomize.toolkit.fluxcd.io/", b"helm.toolkit.fluxcd.io/")
 #: Fields of a Kustomization of Flux that change what its path makes.
-_CHANGES: Final = ("postBuild", "patches", "components", "images", "namePrefix", "nameSuffix")
+_CHANGES: Final = (
+    "postBuild", "patches", "patchesStrategicMerge", "patchesJson6902", "components", "images", "namePrefix", "nameSuffix",
+    "commonMetadata", "decryption",
+)  # fmt: skip
+#: Fields of ``helm`` of an Application that are not read, and change what a chart makes.
+_HELM_CHANGES: Final = ("fileParameters", "kubeVersion", "apiVersions", "namespace")
 _VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]|\{\{")
 
 
@@ -107,22 +113,23 @@ def _application(
     if not isinstance(found.unit, Chart):
         return replace(found, namespace=namespace)
     try:
-        inline = helm.get("valuesObject") or _values(_text(helm, "values"))
+        inline = _inline(helm.get("valuesObject") or _values(helm.get("values")))
         files = [_value_file(str(one), found.place, references, root) for one in _list(helm, "valueFiles")]
-        missing = next((one for one in files if not Path(one).is_file()), None)
+        missing = next((one for one in files if not os.path.isfile(one)), None)
         if missing is not None and not helm.get("ignoreMissingValueFiles"):
             raise InvalidInput(f"its file of values is not there: {missing}")
     except InvalidInput as error:
         return Followed(by=by, problem=str(error))
-    if helm.get("fileParameters"):
-        return Followed(by=by, problem="fileParameters are not read")
+    if (changed := next((one for one in _HELM_CHANGES if helm.get(one)), None)) is not None:
+        return Followed(by=by, problem=f"its field helm.{changed} changes what {found.place} makes, and is not read")
     parameters = [one for one in _list(helm, "parameters") if isinstance(one, Mapping)]
     options = ChartOptions(
-        values=tuple(one for one in files if Path(one).is_file()),
-        set=tuple(f"{one.get('name')}={one.get('value')}" for one in parameters),
+        values=tuple(one for one in files if os.path.isfile(one)),
+        set=tuple(_parameter(one) for one in parameters if not one.get("forceString")),
+        set_string=tuple(_parameter(one) for one in parameters if one.get("forceString")),
         release_name=_text(helm, "releaseName") or name,
         namespace=namespace,
-        inline=inline if isinstance(inline, Mapping) else {},
+        inline=inline,
     )
     return Followed(by=by, unit=Chart(folder=found.place, options=options), namespace=namespace)
 
@@ -146,13 +153,14 @@ def _release(document: Mapping[str, Any], spec: Mapping[str, Any], by: str, root
     name = "-".join(one for one in (_text(spec, "targetNamespace"), _text(metadata, "name")) if one)
     try:
         files = tuple(_inside(root / str(one), root) for one in _list(chart, "valuesFiles"))
+        inline = _inline(spec.get("values"))
     except InvalidInput as error:
         return Followed(by=by, problem=str(error))
     options = ChartOptions(
         values=files,
         release_name=_text(spec, "releaseName") or name or None,
         namespace=namespace,
-        inline=_mapping(spec, "values"),
+        inline=inline,
     )
     return Followed(by=by, unit=Chart(folder=found.place, options=options), namespace=namespace)
 
@@ -165,7 +173,7 @@ def _at(by: str, path: Any, root: Path, *, recursive: bool) -> Followed:
         folder = _inside(root / path.lstrip("/"), root)
     except InvalidInput as error:
         return Followed(by=by, problem=str(error))
-    if not Path(folder).is_dir():
+    if not os.path.isdir(folder):
         return Followed(by=by, problem=f"there is no folder {path} in the repository {root}")
     if Path(folder, CHART).is_file():
         return Followed(by=by, unit=Chart(folder=folder))
@@ -188,18 +196,34 @@ def _value_file(name: str, chart: str, references: set[str], root: Path) -> str:
 
 def _inside(path: Path, root: Path) -> str:
     """A path as seen from the working folder. Raises InvalidInput for one that leads out of the repository."""
-    whole = path.resolve()
+    try:
+        whole = path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a link in a circle
+        raise InvalidInput(f"its path {str(path)!r} cannot be looked at: {error}") from error
     if not whole.is_relative_to(root.resolve()):
         raise InvalidInput(f"its path {path} leads out of the repository {root}")
     here = Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
 
 
-def _values(text: str | None) -> Mapping[str, Any]:
-    if not text:
-        return {}
-    found = read_yaml(text, "values")
-    return found[0][0] if found and isinstance(found[0][0], Mapping) else {}
+def _values(text: Any) -> Any:
+    found = read_yaml(text, "values") if isinstance(text, str) else []
+    return found[0][0] if len(found) == 1 else text
+
+
+def _inline(values: Any) -> Mapping[str, Any]:
+    """Values that stand in the resource. Raises InvalidInput for what is no mapping."""
+    if values and not isinstance(values, Mapping):
+        raise InvalidInput("its values are no mapping")
+    return values or {}
+
+
+def _parameter(one: Mapping[str, Any]) -> str:
+    """A parameter as ``--set`` takes it: for Argo CD a comma is part of the value, but for a list in braces."""
+    name, value = str(one.get("name")), str(one.get("value"))
+    if not (value.startswith("{") and value.endswith("}")):
+        value = re.sub(r"(?<!\\),", r"\\,", value)
+    return f"{name}={value}"
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:

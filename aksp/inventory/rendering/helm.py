@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class ChartOptions:
 
     values: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
+    set_string: tuple[str, ...] = ()
     release_name: str | None = None
     namespace: str | None = None
     inline: Mapping[str, Any] = field(default_factory=dict)
@@ -64,19 +66,24 @@ class Chart:
         helm, by = _tool()
         name = self._metadata().get("name") or ""
         options = self.options
-        command = [helm, "template", options.release_name or _release_name(str(name)), self.folder, "--include-crds"]
-        command += ["--namespace", options.namespace or "default"]
-        command += [f"--values={one}" for one in options.values]
+        command = [helm, "template", "--include-crds", f"--namespace={options.namespace or 'default'}"]
+        command += [f"--values={_quoted(one)}" for one in options.values]
         command += [f"--set={one}" for one in options.set]
+        command += [f"--set-string={one}" for one in options.set_string]
         if options.inline:
             # Behind the files: Argo CD and Flux let it win over them.
             command.append("--values=-")
+        # What a repository names is no option of Helm's, whatever it begins with.
+        command += ["--", options.release_name or _release_name(str(name)), self.folder]
         text = run(command, to_yaml(options.inline).encode())
         return Rendered(text, by, lambda offset, length: self._file_of(text, offset, length))
 
     def is_library(self) -> bool:
         """Whether other charts alone use it: it makes nothing by itself."""
-        return self._metadata().get("type") == "library"
+        try:
+            return self._metadata().get("type") == "library"
+        except NotRendered:
+            return False  # told when it is rendered
 
     def _metadata(self) -> Mapping[str, Any]:
         try:
@@ -92,10 +99,10 @@ class Chart:
             start = text.rfind(b"# Source: ", 0, offset)
             own = _SOURCE.search(text, start) if start >= 0 else None
         if own is not None:
-            below = own[1].decode(errors="replace").partition("/")[2]
+            below = Path(own[1].decode(errors="replace").partition("/")[2])
             file = Path(self.folder, below)
             # A template can write such a comment itself.
-            if below and ".." not in file.parts and file.is_file():
+            if not below.is_absolute() and ".." not in below.parts and os.path.isfile(file):
                 return str(file)
         return self.home
 
@@ -109,6 +116,11 @@ def _tool() -> tuple[str, str]:
             " helm template … | aksp compliance -f -"
         )
     return helm, f"helm {version_of(helm, 'version', '--template', '{{.Version}}')}"
+
+
+def _quoted(file: str) -> str:
+    """A file's name as an option of Helm's takes it, for which a comma would end it."""
+    return '"' + file.replace('"', '""') + '"' if "," in file or '"' in file else file
 
 
 def _release_name(chart: str) -> str:

@@ -29,6 +29,13 @@ _PATHS: Final = (
 )  # fmt: skip
 _WITH_PATH: Final = ("patches", "patchesJson6902", "replacements")
 _GENERATORS: Final = ("configMapGenerator", "secretGenerator")
+_KEYS: Final = {key.lower(): key for key in (*_PATHS, *_WITH_PATH, *_GENERATORS, "helmCharts")}
+#: Fields whose entries are settings of generators and transformers; and, in lower case, fields that are mere texts.
+_PLUGINS: Final = ("generators", "transformers", "validators")
+_TEXTS: Final = frozenset(
+    ["literals", "patch", "patches", "commonannotations", "commonlabels", "labels", "annotations", "metadata", "images"]
+)
+_URL: Final = re.compile(r"(?:[^=\n]*=)?[a-z][a-z0-9+.-]*://.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +58,7 @@ class Overlay:
                 f"{file} names {name}, and nothing is fetched from the network: vendor it, or judge what kustomize makes of it: kustomize build {self.folder} | aksp compliance -f -"
             )
         command, by = _tool()
-        text = run([*command, self.folder])
+        text = run([*command, "--", self.folder])
         return Rendered(text, by, self._file_of(command, text))
 
     def is_component(self) -> bool:
@@ -77,7 +84,7 @@ class Overlay:
             wrapper = {"resources": [Path(overlay).as_posix()], "buildMetadata": ["originAnnotations"]}
             (root / NAMES[0]).write_text(to_yaml(wrapper), encoding="utf-8")
             try:
-                texts = run([*command, str(root)]).split(_SEPARATOR)
+                texts = run([*command, "--", str(root)]).split(_SEPARATOR)
             except NotRendered:
                 return unknown
             if len(texts) != count:
@@ -85,6 +92,9 @@ class Overlay:
             return [self._origin(text, root) or self.home for text in texts]
 
     def _origin(self, text: bytes, root: Path) -> str | None:
+        # Above its metadata an object can have a text that reads like the annotation.
+        metadata = re.search(rb"^metadata:\n", text, re.MULTILINE)
+        text = text[metadata.start() :] if metadata else b""
         found = re.search(rf"^    {re.escape(_ORIGIN)}: \|\n((?:      .*\n?)+)".encode(), text, re.MULTILINE)
         path = re.search(rb"^\s+(?:path|configuredIn): (.+)$", found[1], re.MULTILINE) if found else None
         if path is None:
@@ -102,7 +112,11 @@ def kustomization_file(folder: Path) -> Path | None:
 
 def names_of(file: Path) -> Iterator[str]:
     """What a kustomization file names: files, folders and addresses. Nothing for one that cannot be read."""
-    for document in _read(file):
+    yield from _names_in(_read(file))
+
+
+def _names_in(documents: Sequence[Any]) -> Iterator[str]:
+    for document in _mappings(documents):
         for key in _PATHS:
             yield from _texts(document.get(key))
         for key in _WITH_PATH:
@@ -123,39 +137,77 @@ def used_by(folder: Path) -> Iterator[Path]:
     for name in names_of(file) if file else ():
         path = folder / name
         # A text of several lines is a patch that stands in the file itself.
-        if "\n" not in name and path.exists():
+        if "\n" not in name and os.path.exists(path):
             yield path.resolve()
 
 
 def remotes(folder: Path) -> Iterator[tuple[Path, str]]:
-    """What kustomize would fetch for a folder, and the file that names it."""
-    waiting, seen = [folder], {folder.resolve()}
+    """What kustomize would fetch for a folder, and the file that names it. Raises NotRendered for a file that cannot be read."""
+    waiting, seen = [(folder, False)], set()
     while waiting:
-        folder = waiting.pop()
-        file = kustomization_file(folder)
-        for name in names_of(file) if file else ():
-            if "\n" in name:
-                continue
-            path = folder / name
-            if not path.exists() and _is_address(name):
-                assert file is not None
-                yield file, name
-            elif path.is_dir() and path.resolve() not in seen:
-                seen.add(path.resolve())
-                waiting.append(path)
+        path, plugins = waiting.pop()
+        file = kustomization_file(path) if path.is_dir() else path
+        if file is None or (file, plugins) in seen:
+            continue
+        seen.add((file, plugins))
+        documents = _documents(file)
+        for name in _urls(documents):
+            yield file, name
+        settings = {name for one in _mappings(documents) for key in _PLUGINS for name in _texts(one.get(key))}
+        for name in _names_in(documents) if path.is_dir() else ():
+            below = path / name
+            if not os.path.exists(below):
+                for url in _urls(_within(name, file)) if name in settings else [name] if _is_address(name) else ():
+                    yield file, url
+            elif below.is_dir() or plugins or name in settings:
+                # The settings of a generator or a transformer may name files, too.
+                waiting.append((below.resolve(), plugins or name in settings))
 
 
 def _is_address(name: str) -> bool:
-    return bool(
-        re.match(r"[a-z+]+://|git@|git::|[^/:]+@[^/]+:", name) or "?ref=" in name or "?version=" in name
-    ) or bool(re.match(r"(?:www\.)?(?:github|gitlab|bitbucket)\.[a-z]+[/:]", name))
+    host = r"[a-z+]+://|git@|git::|[^/:]+@[^/:]+:|(?:www\.)?(?:github|gitlab|bitbucket)\.[a-z]+[/:]"
+    named = re.match(host, name, re.IGNORECASE) or "?ref=" in name or "?version=" in name
+    return bool(named) and "\n" not in name
+
+
+def _urls(value: Any) -> Iterator[str]:
+    """The URLs in a document that are no mere text: kustomize fetches one wherever it takes the name of a file."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if str(key).lower() not in _TEXTS:
+                yield from _urls(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _urls(one)
+    elif isinstance(value, str) and _URL.fullmatch(value):
+        yield value
+
+
+def _within(text: str, file: Path) -> list[Any]:
+    """The documents of a text that stands in a kustomization in the place of a file. Raises NotRendered."""
+    try:
+        return [document for document, _ in read_yaml(text, str(file))]
+    except InvalidInput as error:
+        raise NotRendered(str(error)) from error
+
+
+def _documents(file: Path) -> list[Any]:
+    """The documents of a file, with kustomize's spelling of the keys, which it reads in any case. Raises NotRendered."""
+    try:
+        text = read_file(file)
+    except InvalidInput as error:
+        raise NotRendered(str(error)) from error
+    return [
+        {_KEYS.get(str(key).lower(), key): value for key, value in one.items()} if isinstance(one, Mapping) else one
+        for one in _within(text, file)
+    ]
 
 
 def _read(file: Path) -> list[Mapping[str, Any]]:
     try:
-        return _mappings([document for document, _ in read_yaml(read_file(file), str(file))])
-    except InvalidInput:
-        return []  # kustomize says what is wrong
+        return _mappings(_documents(file))
+    except NotRendered:
+        return []  # told when it is rendered
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:

@@ -48,8 +48,9 @@ def run(command: Sequence[str], given: bytes = b"") -> bytes:
                 env=_environment(home),
                 start_new_session=os.name != "nt",
             )
-        except OSError as error:
-            raise NotRendered(f"{name} does not start: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise NotRendered(f"{name} does not start: {reason}") from error
         late = threading.Event()
 
         def stop() -> None:

@@ -8,136 +8,35 @@ from __future__ import annotations
 import gc
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from aksp import __version__
-from aksp.assigned import Judged, judged_for, problem_of
 from aksp.cli.ci import note, say
-from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ColorWhen, ExplainFormat
+from aksp.cli.explain_context import ExplainContext, ExplainRequest, manifests_of
+from aksp.cli.explaining_assignment import explain_assignment
+from aksp.cli.options import ExplainFormat
 from aksp.cli.outputs import on_stdout
 from aksp.cli.sources import Excerpts
-from aksp.compliance.explanation import LeftOut, elsewhere, settings_of, standing, waivers
+from aksp.compliance.explanation import elsewhere, standing
 from aksp.compliance.parameters import nearest
-from aksp.compliance.placing import Undecided, at_place, located
-from aksp.compliance.plan import Plan, Ready
-from aksp.compliance.selection import Criterion
+from aksp.compliance.plan import Ready
 from aksp.engine import Engine
-from aksp.errors import InvalidInput, InvalidPolicy
-from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import ObjectSource, Wanted, within_namespaces
-from aksp.inventory.manifests import Manifests
-from aksp.inventory.rendering.options import Rendering
+from aksp.errors import InvalidInput
+from aksp.inventory.interface import Wanted, within_namespaces
 from aksp.inventory.subject import LiveSubject, SubjectSource, WrittenSubject
-from aksp.kube.config import IN_CLUSTER, current_context
+from aksp.kube.config import IN_CLUSTER
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import KINDS, Discovery, Kind
 from aksp.kube.names import SHORT_NAMES, ResourceName
-from aksp.model.assignment import Assignment, Exemption
-from aksp.model.compliance import ComplianceState, Gap, Result, Target, TargetKind
+from aksp.model.compliance import ComplianceState, Gap, Result, Target
 from aksp.model.json_text import encode
 from aksp.model.resource import Document, Resource
 from aksp.model.scope import Scope
-from aksp.model.scope_tree import ScopeTree
-from aksp.report.explain.explanation import AssignmentExplanation, Case, Explanation, ResourceExplanation, distinct
+from aksp.report.explain.explanation import Case, Explanation, ResourceExplanation, distinct
 from aksp.report.interface import Style
 from aksp.runners import as_it_is, in_json
-from aksp.scan import Scan, ScanResult
-from aksp.workspace import Workspace, plan_of, prepare
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExplainRequest:
-    """The command line of one explanation."""
-
-    subject: str
-    where: ClusterChoice
-    files: Sequence[str]
-    recursive: bool
-    custom_workloads: bool
-    exclude: Sequence[str]
-    namespace: str | None
-    container: str | None
-    output: ExplainFormat
-    color: ColorWhen
-    workspace: str | None
-    rendering: Rendering = field(default_factory=Rendering)
-
-    @property
-    def manifests(self) -> tuple[str, ...]:
-        """The paths of manifests, and the overlays; none for a cluster."""
-        return (*self.files, *self.rendering.overlays)
-
-    @property
-    def written(self) -> Target:
-        """The manifests as a target."""
-        return Target(kind=TargetKind.MANIFESTS, name=" ".join(self.manifests), scope=str(self.written_scope or "/"))
-
-    @property
-    def written_scope(self) -> Scope | None:
-        """The cluster by whose assignments manifests are judged; None without one. Raises ClusterError."""
-        return Scope.cluster(self.where.name()) if self.where.cluster else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExplainContext:
-    """What an answer is made from: the documents of the workspace, an engine, and the time."""
-
-    request: ExplainRequest
-    workspace: Workspace
-    engine: Engine
-    now: datetime
-    assignments: Sequence[Assignment]
-    exemptions: Sequence[Exemption]
-    tree: ScopeTree
-
-    def ready(self, target: Scope | None) -> list[Ready]:
-        """The assignments that reach a target, made ready; None is files without a cluster.
-
-        Those that cannot be judged are told and left out.
-        """
-        ready: list[Ready] = []
-        for written in self.assignments:
-            try:
-                one = self.at(written, target)
-                if one is None:
-                    continue
-                judged = self.judged(one, target)
-            except Undecided as doubt:
-                note(f"assignment {written.name} is not judged: {doubt}")
-                continue
-            except InvalidPolicy as error:
-                note(f"assignment {written.name} is not judged: {problem_of(error)}")
-                continue
-            ready += judged.ready
-            for broken in judged.broken:
-                if not broken.disabled:
-                    note(f"assignment {broken.assignment.full_name} is not judged: {broken.problem}")
-        return ready
-
-    def at(self, assignment: Assignment, target: Scope | None) -> Assignment | None:
-        """An assignment as it is at a target; None where it does not reach it. Raises Undecided."""
-        return located(assignment, None) if target is None else at_place(assignment, self.tree.place(target), self.tree)
-
-    def judged(self, assignment: Assignment, target: Scope | None) -> Judged:
-        """What is judged of one assignment. Raises InvalidInput for one that is wrong."""
-        found = self.workspace.definition_of(assignment)
-        target = self.tree.place(target).scope if target is not None else None
-        return judged_for(assignment, found, self.workspace.catalog, self.exemptions, target, self.now)
-
-    @property
-    def by_name(self) -> Mapping[str, Assignment]:
-        """The assignments by their names."""
-        return {one.name: one for one in self.assignments}
-
-    def judge(self, plan: Plan, inventory: ObjectSource, target: Target, *, compliant: bool = False) -> ScanResult:
-        """Scan an inventory, as ``aksp compliance`` does."""
-        plan = prepare(self.engine, plan)
-        outcome = Scan(plan, self.engine, collect_compliant=compliant).run(inventory, target, self.now)
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-        return outcome
+from aksp.workspace import Workspace, plan_of
 
 
 def answer(request: ExplainRequest) -> None:
@@ -207,7 +106,7 @@ def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanatio
     asked = context.request
     ready = context.ready(asked.written_scope)
     # -n leaves what it does not name unjudged, but never uncompared.
-    manifests = _manifests(context, None)
+    manifests = manifests_of(context, None)
     subject = WrittenSubject(manifests, named, asked.namespace)
     kinds = [kind for kind in _known_kinds(ready) if named.is_kind(*kind)]
     results, gaps, labels = _judged(context, ready, subject, asked.written, [*kinds, ("", "Pod")])
@@ -218,20 +117,6 @@ def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanatio
         raise InvalidInput(f"{named} is the name of several resources: {found}", hint="give -n, or KIND.GROUP/NAME")
     documents = within_namespaces(subject.documents, labels)
     return _explanation(context, ready, documents, results, gaps, asked.written, Excerpts(context.engine, None))
-
-
-def _manifests(context: ExplainContext, namespace: str | None) -> Manifests:
-    asked = context.request
-    return Manifests(
-        context.engine,
-        asked.files,
-        recursive=asked.recursive,
-        namespace=namespace,
-        custom_workloads=asked.custom_workloads,
-        exclude=asked.exclude,
-        workspace=context.workspace.root,
-        rendering=asked.rendering,
-    )
 
 
 def _judged(
@@ -331,81 +216,6 @@ def _close(name: str, known: set[str]) -> bool:
 
 def _place(target: Scope, resource: Resource) -> Scope:
     return target.namespace(resource.namespace) if resource.namespace else target
-
-
-def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
-    """Explain the assignment that is named, or the member, NAME/REFERENCE. Raises InvalidInput when it is not there."""
-    asked = context.request
-    if asked.container:
-        raise InvalidInput("-c names a container of a resource, and this is an assignment")
-    by_name = context.by_name
-    name, _, reference = asked.subject.partition("/")
-    if name not in by_name:
-        known = nearest(name, by_name)
-        raise InvalidInput(
-            f"there is no assignment {asked.subject!r} in {context.workspace.root}",
-            hint=f"{known}{'' if known.endswith('?') else ';'} a resource is written KIND/NAME, as in pod/web-1",
-        )
-    assignment = by_name[name]
-    if asked.manifests:
-        manifests = _manifests(context, asked.namespace)
-        return _stands(context, assignment, reference, asked.written_scope, manifests, asked.written)
-    where = asked.where
-    if not where.cluster and not where.context and current_context(where.kubeconfig) is None:
-        return _stands(context, assignment, reference, None, None, None)
-    with where.connected() as connection:
-        target = where.target(connection)
-        cluster = Cluster(context.engine, connection, namespaces=[asked.namespace] if asked.namespace else [])
-        return _stands(context, assignment, reference, Scope(target.scope), cluster, target)
-
-
-def _stands(
-    context: ExplainContext,
-    assignment: Assignment,
-    reference: str,
-    scope: Scope | None,
-    inventory: ObjectSource | None,
-    target: Target | None,
-) -> AssignmentExplanation:
-    ready = _one_of(context.judged(assignment, scope), assignment, reference)
-    explained = AssignmentExplanation(
-        version=__version__,
-        evaluated_at=context.now,
-        ready=ready,
-        settings=settings_of(ready),
-        waivers=tuple(waivers(ready, (), context.exemptions, context.now)),
-    )
-    try:
-        if context.at(assignment, scope) is None:
-            assert scope is not None  # without one everything is reached
-            return replace(explained, left_out=elsewhere(assignment, context.tree.place(scope).scope))
-    except Undecided as doubt:
-        return replace(explained, left_out=LeftOut(by=Criterion.SCOPE, message=str(doubt)))
-    if inventory is None or target is None:
-        return explained
-    outcome = context.judge(plan_of(scope or Scope("/"), [ready]), inventory, target)
-    (summary,) = outcome.report.assignments
-    return replace(explained, target=target, summary=summary, results=outcome.report.results, gaps=outcome.report.gaps)
-
-
-def _one_of(judged: Judged, assignment: Assignment, reference: str) -> Ready:
-    """What is judged of an assignment, or the member of it that is named. Raises InvalidInput."""
-    by_reference = {one.assignment.reference.lower(): one for one in judged.ready}
-    if (found := by_reference.get(reference.lower())) is not None:
-        return found
-    for broken in judged.broken:
-        if reference and broken.assignment.reference.lower() == reference.lower():
-            raise InvalidInput(f"{broken.assignment.full_name} cannot be judged: {broken.problem}")
-    names = [one.assignment.full_name for one in judged.ready]
-    if not reference:
-        raise InvalidInput(
-            f"assignment {assignment.name!r} is of an initiative, and one of its members can be explained",
-            hint=f"members: {', '.join(names)}",
-        )
-    raise InvalidInput(
-        f"assignment {assignment.name!r} has no member {reference!r}",
-        hint=nearest(f"{assignment.name}/{reference}", names),
-    )
 
 
 def _write(explanation: Explanation, request: ExplainRequest) -> None:

@@ -84,7 +84,8 @@ def explain(
     Pods. It is looked for in the current cluster, in --cluster's or, with -f, in manifests. The exit code is 0 whatever
     the state is.
     """
-    from aksp.cli.explaining import ExplainRequest, answer
+    from aksp.cli.explain_context import ExplainRequest
+    from aksp.cli.explaining import answer
 
     answer(
         ExplainRequest(

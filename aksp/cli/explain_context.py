@@ -1,0 +1,133 @@
+"""What an explanation is asked for, and what its answer is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aksp.assigned import Judged, judged_for, problem_of
+from aksp.cli.ci import note
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import ColorWhen, ExplainFormat
+from aksp.compliance.placing import Undecided, at_place, located
+from aksp.compliance.plan import Plan, Ready
+from aksp.engine import Engine
+from aksp.errors import InvalidPolicy
+from aksp.inventory.interface import ObjectSource
+from aksp.inventory.manifests import Manifests
+from aksp.inventory.rendering.options import Rendering
+from aksp.model.assignment import Assignment, Exemption
+from aksp.model.compliance import Target, TargetKind
+from aksp.model.scope import Scope
+from aksp.model.scope_tree import ScopeTree
+from aksp.scan import Scan, ScanResult
+from aksp.workspace import Workspace, prepare
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainRequest:
+    """The command line of one explanation."""
+
+    subject: str
+    where: ClusterChoice
+    files: Sequence[str]
+    recursive: bool
+    custom_workloads: bool
+    exclude: Sequence[str]
+    namespace: str | None
+    container: str | None
+    output: ExplainFormat
+    color: ColorWhen
+    workspace: str | None
+    rendering: Rendering = field(default_factory=Rendering)
+
+    @property
+    def manifests(self) -> tuple[str, ...]:
+        """The paths of manifests, and the overlays; none for a cluster."""
+        return (*self.files, *self.rendering.overlays)
+
+    @property
+    def written(self) -> Target:
+        """The manifests as a target."""
+        return Target(kind=TargetKind.MANIFESTS, name=" ".join(self.manifests), scope=str(self.written_scope or "/"))
+
+    @property
+    def written_scope(self) -> Scope | None:
+        """The cluster by whose assignments manifests are judged; None without one. Raises ClusterError."""
+        return Scope.cluster(self.where.name()) if self.where.cluster else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainContext:
+    """What an answer is made from: the documents of the workspace, an engine, and the time."""
+
+    request: ExplainRequest
+    workspace: Workspace
+    engine: Engine
+    now: datetime
+    assignments: Sequence[Assignment]
+    exemptions: Sequence[Exemption]
+    tree: ScopeTree
+
+    def ready(self, target: Scope | None) -> list[Ready]:
+        """The assignments that reach a target, made ready; None is files without a cluster.
+
+        Those that cannot be judged are told and left out.
+        """
+        ready: list[Ready] = []
+        for written in self.assignments:
+            try:
+                one = self.at(written, target)
+                if one is None:
+                    continue
+                judged = self.judged(one, target)
+            except Undecided as doubt:
+                note(f"assignment {written.name} is not judged: {doubt}")
+                continue
+            except InvalidPolicy as error:
+                note(f"assignment {written.name} is not judged: {problem_of(error)}")
+                continue
+            ready += judged.ready
+            for broken in judged.broken:
+                if not broken.disabled:
+                    note(f"assignment {broken.assignment.full_name} is not judged: {broken.problem}")
+        return ready
+
+    def at(self, assignment: Assignment, target: Scope | None) -> Assignment | None:
+        """An assignment as it is at a target; None where it does not reach it. Raises Undecided."""
+        return located(assignment, None) if target is None else at_place(assignment, self.tree.place(target), self.tree)
+
+    def judged(self, assignment: Assignment, target: Scope | None) -> Judged:
+        """What is judged of one assignment. Raises InvalidInput for one that is wrong."""
+        found = self.workspace.definition_of(assignment)
+        target = self.tree.place(target).scope if target is not None else None
+        return judged_for(assignment, found, self.workspace.catalog, self.exemptions, target, self.now)
+
+    @property
+    def by_name(self) -> Mapping[str, Assignment]:
+        """The assignments by their names."""
+        return {one.name: one for one in self.assignments}
+
+    def judge(self, plan: Plan, inventory: ObjectSource, target: Target, *, compliant: bool = False) -> ScanResult:
+        """Scan an inventory, as ``aksp compliance`` does."""
+        plan = prepare(self.engine, plan)
+        outcome = Scan(plan, self.engine, collect_compliant=compliant).run(inventory, target, self.now)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        return outcome
+
+
+def manifests_of(context: ExplainContext, namespace: str | None) -> Manifests:
+    """The manifests that are asked about, in one namespace or in all."""
+    asked = context.request
+    return Manifests(
+        context.engine,
+        asked.files,
+        recursive=asked.recursive,
+        namespace=namespace,
+        custom_workloads=asked.custom_workloads,
+        exclude=asked.exclude,
+        workspace=context.workspace.root,
+        rendering=asked.rendering,
+    )

@@ -131,9 +131,12 @@ def test_the_fields_of_the_report_are_those_of_its_schema(head: str, pointer: tu
 def test_the_reasons_of_gaps_are_those_of_the_code() -> None:
     used: set[str] = set()
     for path in (ROOT / "aksp").rglob("*.py"):
-        for call in re.findall(r"Gap\(\s*reason=([^,]+),", path.read_text(encoding="utf-8")):
+        text = path.read_text(encoding="utf-8")
+        if "Gap(" not in text:
+            continue  # conditions of the add-on's resources have reasons too
+        for call in re.findall(r"Gap\(\s*reason=([^,]+),", text):
             used |= set(re.findall(r'"([A-Z]\w+)"', call))
-        for choice in re.findall(r"^\s+reason = (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+        for choice in re.findall(r"^\s+reason = (.*)$", text, re.MULTILINE):
             used |= set(re.findall(r'"([A-Z]\w+)"', choice))
     described = [code(cell)[0] for cell, _ in table(REPORT, "Reason", "What could not be judged")]
     assert described == sorted(used)

@@ -77,7 +77,7 @@ def commands() -> list[Command]:
     """All commands that are not hidden, each group before what is in it."""
     top: Any = root.command()
     # The installation of completion is typer's, and its text depends on the machine: bash's own version is asked.
-    return list(_walk(top, top.make_context("aksp", [], resilient_parsing=True)))
+    return list(_walk(top, top.make_context("aksp", [], resilient_parsing=True, max_content_width=80)))
 
 
 def schema() -> str:
@@ -104,7 +104,7 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _walk(command: Any, context: Any) -> Iterator[Command]:
     records = [
-        (parameter, Line(names=record[0].removesuffix(" <str>"), meaning=_meaning(record[1])))
+        (parameter, Line(names=record[0], meaning=_meaning(record[1])))
         for parameter in command.get_params(context)
         if (record := parameter.get_help_record(context)) and "--help" not in parameter.opts
     ]

@@ -91,7 +91,10 @@ def run(
     ] = "5s",
     log_level: Annotated[LogLevel, typer.Option(help="How much is logged.")] = LogLevel.INFO,
 ) -> None:
-    """Run the add-on: in its Pod, or on a host with a kubeconfig."""
+    """Run the add-on: in its Pod, or on a host with a kubeconfig.
+
+    Example: `aksp addon run --context prod --cluster-name prod`
+    """
     from aksp.addon.settings import UNJUDGED, check_client_names, seconds
 
     if unjudged not in UNJUDGED:
@@ -129,7 +132,10 @@ def check_in(
     engine: EngineOption = EngineName.AKSP,
     exclude_namespace: ExcludeNamespaceOption = None,
 ) -> None:
-    """Scan the cluster once and write statuses and reports; the leader runs it. Prints one line of JSON."""
+    """Scan the cluster once and write statuses and reports; the leader runs it. Prints one line of JSON.
+
+    Example: `aksp addon check-in --cluster-name prod`
+    """
     from aksp.addon.checkins.checkin import run_check_in
 
     raise typer.Exit(

@@ -33,7 +33,7 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
 
     typed = f"Names may be as `aksp {word}s -o name` prints them."
 
-    @app.command("show", help=f"Show the documents of {word}s.\n\n{typed}")
+    @app.command("show", help=f"Show the documents of {word}s.\n\n{typed}\n\nExample: `aksp {word}s show NAME -o json`")
     def show_some(
         names: Annotated[list[str], shown],
         output: OutputOption = ListFormat.YAML,
@@ -47,7 +47,7 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
 
     told = "A name that is not there is told before any is deleted."
 
-    @app.command("delete", help=f"Delete {word}s.\n\n{told} {typed}")
+    @app.command("delete", help=f"Delete {word}s.\n\n{told} {typed}\n\nExample: `aksp {word}s delete NAME`")
     def delete_some(
         names: Annotated[list[str] | None, several] = None,
         every: Annotated[bool, every_one] = False,

@@ -206,8 +206,7 @@ class Outputs:
 def on_stdout(color: ColorWhen, plain: Style) -> Style:
     """How standard output, which is prepared for it, shows what in a file looks like ``plain``."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names are not ASCII, whatever the locale says; CSV writes its own line ends.
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+        sys.stdout.reconfigure(newline="")  # CSV writes its own line ends
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else PLAIN_WIDTH
     return replace(plain, color=wants_color(color, terminal), width=width, terminal=terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -13,6 +14,17 @@ from typer.core import TyperGroup
 
 from aksp import __version__
 from aksp.cli import commands
+
+#: What help lists commands under, each from this PLACE of a command on.
+TASKS = (
+    (10, "Definitions"),
+    (20, "Assign"),
+    (30, "Judge"),
+    (40, "Improve"),
+    (50, "Cluster"),
+    (60, "Exchange with other systems"),
+    (70, "This program"),
+)
 
 
 class Commands(Mapping[str, Any]):
@@ -43,6 +55,17 @@ class CommandGroup(TyperGroup):
         super().__init__(**settings)
         self.commands = Commands()  # type: ignore[assignment] # nobody adds a command
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands by task, their texts one below the other."""
+        by_task: dict[str, list[tuple[str, str]]] = {title: [] for _, title in TASKS}
+        indent = max(map(len, self.commands))
+        for name, one in self.commands.items():
+            task = [title for first, title in TASKS if first <= _module(name).PLACE][-1]
+            by_task[task].append((name.ljust(indent), one.get_short_help_str(len(one.help or ""))))
+        for title, rows in by_task.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
 
 def _module(name: str) -> Any:
     return import_module(f"{commands.__name__}.{name}")
@@ -70,7 +93,8 @@ app = typer.Typer(
     # Rich help would cost a third of a second for no more words.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # As wide as the terminal: the default is 80 columns at most.
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": sys.maxsize},
 )
 
 

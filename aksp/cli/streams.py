@@ -25,11 +25,11 @@ class Stream(io.TextIOWrapper):
     count, and the buffer would write the same again.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, *, encoding: str | None = None) -> None:
         super().__init__(
             stream.buffer,
-            encoding=stream.encoding,
-            errors=stream.errors,
+            encoding=encoding or stream.encoding,
+            errors="backslashreplace",
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )
@@ -81,7 +81,8 @@ def prepare() -> None:
         except OSError:
             # The next file that is opened would become the stream. So it is one that refuses its use.
             os.open(os.devnull, mode)
-    sys.stdout = Output(sys.stdout or _opened(1))
+    # Names are not ASCII, whatever the locale says, and a document has no other way to write them.
+    sys.stdout = Output(sys.stdout or _opened(1), encoding="utf-8")
     sys.stderr = Stream(sys.stderr or _opened(2))
 
 

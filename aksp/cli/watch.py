@@ -196,8 +196,7 @@ def _view(watcher: Watcher, how: str) -> live.ScreenState:
 def _tell(watcher: Watcher, notes: Notes, *, as_json: bool) -> None:
     """Write a line for each change, until the reader has seen enough. Raises KeyboardInterrupt."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names are not ASCII, whatever the locale says; and who follows wants each line at once.
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=False)
+        sys.stdout.reconfigure(line_buffering=False)  # each change is flushed whole
     with suppress(ReaderGone):
         if not as_json:
             sys.stdout.write(events.heading() + "\n")

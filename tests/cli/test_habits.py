@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,31 @@ def paths(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("path", paths(root.command()), ids=" ".join)
 def test_help_of_a_command_is_its_help(aksp: Aksp, path: tuple[str, ...]) -> None:
     assert aksp("help", *path).out == aksp(*path, "--help").out != ""
+
+
+@pytest.mark.parametrize("path", paths(root.command())[1:], ids=" ".join)
+def test_help_has_an_example_and_types_as_words(aksp: Aksp, path: tuple[str, ...]) -> None:
+    told = " ".join(aksp.done(*path, "--help").out.split())
+    assert re.search(rf"Example: `(?:[^`]+ \| )?aksp {path[0]}\b", told)
+    assert not re.search(r"<[a-z]+(?:\[[a-z]+\]| range)?>", told)
+
+
+def test_help_of_aksp_lists_each_command_once_below_its_task(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    listed = aksp.done("--help").out.partition("\nDefinitions:\n")[2]
+    titles = re.findall(r"^(\S.*):$", listed, re.MULTILINE)
+    assert titles == [title for _, title in root.TASKS][1:]
+    assert re.findall(r"^  (\S+)  +\S", listed, re.MULTILINE) == [
+        path[0] for path in paths(root.command()) if len(path) == 1
+    ]
+    assert not re.search(r":\n(?!  )", listed), "a task without a command"
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_help_is_as_wide_as_the_terminal(aksp: Aksp, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    widest = max(map(len, aksp.done("compliance", "--help").out.splitlines()))
+    assert width - 15 < widest <= width - 2
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,21 @@ def test_what_a_command_prints_is_printed_or_told(
     assert capsys.readouterr().err.endswith("aksp: error: standard output cannot be written: No space left on device\n")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1:strict", "utf-8"])
+@pytest.mark.parametrize("line", [
+    "assignments show no-privileged", "assignments -o yaml", "explain no-privileged", "compliance -f ü.json -o yaml",
+])  # fmt: skip
+def test_names_are_written_whole_whatever_the_encoding_of_the_locale(
+    line: str, encoding: str, aksp: Aksp, process: Process
+) -> None:
+    name = "Größe \u56f3 …"
+    aksp.done("assign", "no-privileged", "--display-name", name)
+    aksp.put("ü.json", BAD)
+    ran = process(*line.split(), environment={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"})
+    assert ran.code == (1 if "compliance" in line else 0), ran.err
+    assert name in ran.out
+
+
 @EVERY_FORMAT
 def test_a_disk_that_is_full_leaves_the_file_before_and_nothing_else(
     form: str, aksp: Aksp, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, OutputOption, WorkspaceOption
 from aksp.model.effect import Effect
 
-PLACE = 80
+PLACE = 52
 
 
 class UnjudgedPolicy(StrEnum):
@@ -46,7 +46,11 @@ class DocumentFormat(StrEnum):
     JSON = "json"
 
 
-app = typer.Typer(help="The add-on: refuses at admission, and reports states to the cluster.", no_args_is_help=True)
+app = typer.Typer(
+    help="The add-on: refuses at admission, and reports states to the cluster.\n\n"
+    "Example: `aksp addon enable --cluster prod --dry-run`",
+    no_args_is_help=True,
+)
 NamespaceOption = Annotated[
     str | None,
     typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where the add-on is. Default: where it is found."),
@@ -58,14 +62,17 @@ def enable(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it runs.")] = "kube-system",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where it runs.")
+    ] = "kube-system",
     create_namespace: Annotated[
         bool, typer.Option("--create-namespace", help="Make the namespace, with Pod Security restricted.")
     ] = False,
-    image: Annotated[str | None, typer.Option(help="Its image. Default: aksp:VERSION.")] = None,
-    replicas: Annotated[int, typer.Option(min=1, help="How many replicas answer reviews.")] = 2,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Its image. Default: aksp:VERSION.")] = None,
+    replicas: Annotated[int, typer.Option(min=1, metavar="N", help="How many replicas answer reviews.")] = 2,
     cluster_name: Annotated[
-        str | None, typer.Option(help="NAME in scopes /clusters/NAME. Default: --cluster's, else the context's.")
+        str | None,
+        typer.Option(metavar="NAME", help="NAME in scopes /clusters/NAME. Default: --cluster's, else the context's."),
     ] = None,
     engine: EngineOption = EngineName.AKSP,
     failure_policy: Annotated[
@@ -111,6 +118,8 @@ def enable(
 
     With --engine gatekeeper no webhook of the add-on is asked: it keeps ConstraintTemplates, constraints and a SyncSet of the
     cluster's Gatekeeper in step with what is assigned, and goes on checking in.
+
+    Example: `aksp addon enable --cluster prod --dry-run`
     """
     from aksp.addon.settings import Settings
     from aksp.cli.addon_install import enable_in, read_ca
@@ -141,7 +150,10 @@ def disable(
         bool, typer.Option("--keep-data", help="Keep assignments, exemptions, definitions, denials and reports.")
     ] = False,
 ) -> None:
-    """Take the add-on out of a cluster: the webhook first, then all else, custom resources included."""
+    """Take the add-on out of a cluster: the webhook first, then all else, custom resources included.
+
+    Example: `aksp addon disable --cluster prod`
+    """
     from aksp.cli.addon_install import disable_in
 
     disable_in(ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), namespace, keep_data=keep_data)
@@ -158,6 +170,8 @@ def status(
     """Show how the add-on is, and what became of each assignment.
 
     Exit code 4 when an assignment is not in force as wanted, when it has not been judged yet, or when nobody leads.
+
+    Example: `aksp addon status --cluster prod -o wide`
     """
     from aksp.cli.addon_status import show
 

@@ -84,7 +84,6 @@ def _workspace(ctx: Any) -> Workspace:
 
 app = typer.Typer(
     cls=AssignGroup,
-    help="Assign a definition or an initiative.\n\n`aksp assign SLUG --help` shows its options.",
     no_args_is_help=True,
     subcommand_metavar="SLUG [OPTIONS]",
 )

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from aksp.model.assignment import Assignment
     from aksp.workspace import Workspace
 
-PLACE = 30
+PLACE = 22
 
-app = typer.Typer(help="The assignments of the workspace, or of a cluster.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 ReachedOption = Annotated[
     str | None,
@@ -55,7 +55,10 @@ def assignments(
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """The assignments of the workspace, or of a cluster."""
+    """The assignments of the workspace, or of a cluster.
+
+    Example: `aksp assignments --cluster prod`
+    """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_assignments(cluster, output, store, context, kubeconfig, workspace)
@@ -73,6 +76,8 @@ def list_assignments(
     """List the assignments; with --cluster those that reach it, from where, and what leaves it out of them.
 
     Example: `aksp assignments --cluster prod`
+
+    Example: `aksp assignments list -o wide`
     """
     from aksp.errors import InvalidInput
     from aksp.store.cluster import label

@@ -14,9 +14,9 @@ from aksp.errors import ExitCode
 if TYPE_CHECKING:
     from aksp.azure.comparing import StateComparison
 
-PLACE = 63
+PLACE = 64
 
-app = typer.Typer(help="Hold what others found against what is found here.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 class CompareFormat(StrEnum):
@@ -28,7 +28,10 @@ class CompareFormat(StrEnum):
 
 @app.callback()
 def compare() -> None:
-    """Hold what others found against what is found here."""
+    """Hold what others found against what is found here.
+
+    Example: `aksp compare azure --states states.json`
+    """
 
 
 @app.command("azure")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-PLACE = 120
+PLACE = 74
 
 
 class Shell(StrEnum):
@@ -27,6 +27,8 @@ def completion(
     For bash, add this line to ~/.bashrc: source <(aksp completion bash). For zsh, to ~/.zshrc after compinit:
     source <(aksp completion zsh). For fish: aksp completion fish > ~/.config/fish/completions/aksp.fish.
     `aksp --install-completion` does the like and says which file it has changed.
+
+    Example: `aksp completion zsh`
     """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 

@@ -34,7 +34,7 @@ from aksp.cli.options import (
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
 
-PLACE = 40
+PLACE = 30
 
 
 def _formats() -> str:

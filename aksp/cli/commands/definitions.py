@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PLACE = 10
 
-app = typer.Typer(help="The catalogue of definitions.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 CategoryOption = Annotated[
     str | None,
@@ -67,7 +67,10 @@ def definitions(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """The catalogue of definitions."""
+    """The catalogue of definitions.
+
+    Example: `aksp definitions --search probe --kind Pod`
+    """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_definitions(category, kind, severity, standard, search, output, workspace)
@@ -83,7 +86,10 @@ def list_definitions(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the definitions."""
+    """List the definitions.
+
+    Example: `aksp definitions list --severity high,critical`
+    """
     from aksp.assigned import problem_of
     from aksp.catalog.folder import as_json
     from aksp.cli.describe import judged
@@ -172,7 +178,10 @@ def show_definition(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what one definition demands, and its options."""
+    """Show what one definition demands, and its options.
+
+    Example: `aksp definitions show allowed-images`
+    """
     from aksp.catalog.folder import as_json
     from aksp.cli.describe import describe_definition
     from aksp.engine import Engine
@@ -205,7 +214,10 @@ def new_definition(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write a definition to begin with: a rule that works, and samples of what complies and what does not."""
+    """Write a definition to begin with: a rule that works, and samples of what complies and what does not.
+
+    Example: `aksp definitions new team-label --kind Deployment`
+    """
     from aksp.catalog.interface import names_of
     from aksp.catalog.skeleton import find_kind, write
     from aksp.errors import InvalidInput
@@ -236,6 +248,8 @@ def judge_samples(
     """Judge the samples of definitions, and tell which are not as they say.
 
     `aksp test PATH` judges the samples in any folder, and the suites of gator.
+
+    Example: `aksp definitions test team-label`
     """
     from datetime import UTC, datetime
 

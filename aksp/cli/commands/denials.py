@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aksp.kube.connection import Connection
 
 
-PLACE = 90
+PLACE = 54
 
 _LONGEST_CELL = 100
 
@@ -47,6 +47,8 @@ def denials(
     """What the add-on has refused: who, when, by which assignment, for which workload.
 
     The add-on keeps it for seven days, refusals of one workload by one assignment as one.
+
+    Example: `aksp denials -n shop --since 1d`
     """
     from aksp.addon.record.denials import last_time
 

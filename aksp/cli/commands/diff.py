@@ -15,7 +15,7 @@ from aksp.cli.options import (
     WorkspaceOption,
 )
 
-PLACE = 62
+PLACE = 36
 
 
 class DiffFormat(StrEnum):

@@ -20,7 +20,7 @@ from aksp.cli.options import (
 )
 from aksp.model.assignment import ExemptionCategory
 
-PLACE = 34
+PLACE = 24
 
 
 def exempt(

@@ -27,9 +27,9 @@ from aksp.cli.stores import refuse_cluster_options, store_of
 if TYPE_CHECKING:
     from aksp.model.assignment import Exemption
 
-PLACE = 36
+PLACE = 26
 
-app = typer.Typer(help="The exemptions of the workspace, or of a cluster.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 ExpiringOption = Annotated[
     str | None,
     typer.Option("--expiring", metavar="DURATION", help="Only those that end within this time, as in 30d."),
@@ -48,7 +48,10 @@ def exemptions(
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """The exemptions of the workspace, or of a cluster."""
+    """The exemptions of the workspace, or of a cluster.
+
+    Example: `aksp exemptions --expiring 30d`
+    """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_exemptions(expiring, output, store, context, kubeconfig, workspace)

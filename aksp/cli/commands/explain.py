@@ -28,7 +28,7 @@ from aksp.cli.options import (
     rendering,
 )
 
-PLACE = 50
+PLACE = 32
 
 
 def explain(
@@ -83,6 +83,8 @@ def explain(
     that would comply, what exempts it; and the assignments that leave it out, and by what. A workload is explained by its
     Pods. It is looked for in the current cluster, in --cluster's or, with -f, in manifests. The exit code is 0 whatever
     the state is.
+
+    Example: `aksp explain deploy/web -n shop -c proxy`
     """
     from aksp.cli.explain_context import ExplainRequest
     from aksp.cli.explaining import answer

@@ -18,9 +18,9 @@ from aksp.errors import ExitCode
 if TYPE_CHECKING:
     from aksp.gatekeeper.bundle import ExportedBundle
 
-PLACE = 72
+PLACE = 60
 
-app = typer.Typer(help="Write what is assigned for other systems.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 ExportCluster = Annotated[
     str | None,
@@ -35,7 +35,10 @@ ExportCluster = Annotated[
 
 @app.callback()
 def export() -> None:
-    """Write what is assigned for other systems."""
+    """Write what is assigned for other systems.
+
+    Example: `aksp export gatekeeper -o gatekeeper`
+    """
 
 
 @app.command("gatekeeper")

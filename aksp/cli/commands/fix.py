@@ -19,7 +19,7 @@ from aksp.cli.options import (
     WorkspaceOption,
 )
 
-PLACE = 55
+PLACE = 42
 
 
 def fix(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-PLACE = 110
+PLACE = 72
 
 
 def help(  # noqa: A001 - a command's function is named like it
@@ -15,7 +15,7 @@ def help(  # noqa: A001 - a command's function is named like it
 ) -> None:
     """Show the help of a command.
 
-    As in: aksp help assignments delete.
+    Example: `aksp help assignments delete`
     """
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput

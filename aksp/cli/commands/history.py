@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aksp.history import ScanTarget
     from aksp.model.compliance import Snapshot
 
-PLACE = 60
+PLACE = 34
 
 #: Scans that a trend shows.
 _TREND = 30
@@ -52,6 +52,8 @@ def history(
 
     Every `aksp compliance` leaves a small record in the workspace. Without --cluster or -f every target is listed; a
     single one in full, with each assignment and each member of an initiative.
+
+    Example: `aksp history --cluster prod`
     """
     from aksp.history import History
     from aksp.workspace import workspace_root

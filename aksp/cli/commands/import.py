@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from aksp.model.scope import Scope
     from aksp.workspace import Workspace
 
-PLACE = 74
+PLACE = 62
 
-app = typer.Typer(help="Read definitions and assignments of other systems into the workspace.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def import_() -> None:
-    """Read definitions and assignments of other systems into the workspace."""
+    """Read definitions and assignments of other systems into the workspace.
+
+    Example: `aksp import gatekeeper policies --dry-run`
+    """
 
 
 @app.command("gatekeeper")
@@ -125,7 +128,7 @@ def import_azure(
     ARM REST, az with -o json, the portal's export and ARM templates are read. What cannot be had is told, and the exit code
     is 4; all else is imported.
 
-    Example: az policy assignment list -o json | aksp import azure - --cluster prod
+    Example: `az policy assignment list -o json | aksp import azure - --cluster prod`
     """
     from datetime import UTC, datetime
 

@@ -12,9 +12,9 @@ from aksp.cli.ci import note, say
 from aksp.cli.listing import print_document, print_list
 from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
 
-PLACE = 15
+PLACE = 12
 
-app = typer.Typer(help="The initiatives of the catalogue.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 SearchOption = Annotated[
     str | None,
@@ -29,7 +29,10 @@ def initiatives(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """The initiatives of the catalogue: definitions that are assigned as one."""
+    """The initiatives of the catalogue: definitions that are assigned as one.
+
+    Example: `aksp initiatives -o wide`
+    """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_initiatives(search, output, workspace)
@@ -41,7 +44,10 @@ def list_initiatives(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the initiatives."""
+    """List the initiatives.
+
+    Example: `aksp initiatives list -o name`
+    """
     from aksp.assigned import problem_of
     from aksp.catalog.folder import initiative_as_json
     from aksp.compliance.members import unavailable_members
@@ -81,7 +87,10 @@ def show_initiative(
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show the members of one initiative, those that are not available, and its options."""
+    """Show the members of one initiative, those that are not available, and its options.
+
+    Example: `aksp initiatives show pod-security-baseline`
+    """
     from aksp.catalog.folder import initiative_as_json
     from aksp.cli.describe import describe_initiative
     from aksp.errors import InvalidInput

@@ -18,7 +18,7 @@ from aksp.cli.options import (
     WorkspaceOption,
 )
 
-PLACE = 57
+PLACE = 40
 
 
 class LintFormat(StrEnum):

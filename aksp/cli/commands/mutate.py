@@ -17,7 +17,7 @@ from aksp.errors import ExitCode
 if TYPE_CHECKING:
     from aksp.azure.mutating import MutationInForce
 
-PLACE = 75
+PLACE = 66
 
 
 class MutateFormat(StrEnum):

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from aksp.model.scope import Scope
     from aksp.model.scope_tree import PlacedScope, ScopeTree
 
-PLACE = 38
+PLACE = 28
 
-app = typer.Typer(
-    help="The scope tree: management groups, subscriptions, resource groups and clusters.", invoke_without_command=True
-)
+app = typer.Typer(invoke_without_command=True)
 NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -35,7 +33,10 @@ NamesArgument = Annotated[
 
 @app.callback()
 def scope(ctx: typer.Context, output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
-    """The scope tree: management groups, subscriptions, resource groups and clusters."""
+    """The scope tree: management groups, subscriptions, resource groups and clusters.
+
+    Example: `aksp scope -o wide`
+    """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
         list_scopes(output, workspace)
@@ -124,7 +125,10 @@ def add(
 
 @app.command("list")
 def list_scopes(output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
-    """List the scope tree, what lies in something below it."""
+    """List the scope tree, what lies in something below it.
+
+    Example: `aksp scope list -o yaml`
+    """
     from aksp.store.cluster import label
     from aksp.store.documents import document_of
     from aksp.workspace import Workspace
@@ -161,7 +165,10 @@ def show_scope(
     output: OutputOption = ListFormat.YAML,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show one entry's document."""
+    """Show one entry's document.
+
+    Example: `aksp scope show prod`
+    """
     show("PolicyScope", name, output, StoreKind.FILES, ClusterChoice(), workspace)
 
 
@@ -171,7 +178,10 @@ def remove(
     every: Annotated[bool, typer.Option("--all", help="Remove the whole tree.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Remove entries that nothing which stays lies in."""
+    """Remove entries that nothing which stays lies in.
+
+    Example: `aksp scope remove prod`
+    """
     from aksp.errors import InvalidInput
     from aksp.workspace import Workspace
 

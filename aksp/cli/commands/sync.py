@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aksp.store.cluster import ClusterStore
     from aksp.workspace import Workspace
 
-PLACE = 70
+PLACE = 50
 
 #: On every object that is written here; --prune deletes no other.
 MANAGED_BY = {"app.kubernetes.io/managed-by": "aksp-sync"}
@@ -46,6 +46,8 @@ def sync(
 
     The exemptions that name them and the workspace's own definitions that they need go with them.
     Everything is checked first; when something is wrong, nothing is written.
+
+    Example: `aksp sync --cluster prod --dry-run`
     """
     from aksp.errors import InvalidInput
     from aksp.model.scope import Scope

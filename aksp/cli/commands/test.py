@@ -9,7 +9,7 @@ import typer
 from aksp.cli.options import TestFormat, TestOutputOption
 from aksp.errors import ExitCode
 
-PLACE = 76
+PLACE = 14
 
 
 def test(

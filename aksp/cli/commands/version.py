@@ -6,9 +6,12 @@ import typer
 
 from aksp import __version__
 
-PLACE = 100
+PLACE = 70
 
 
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: `aksp version`
+    """
     typer.echo(f"aksp {__version__}")

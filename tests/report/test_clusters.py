@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -17,7 +19,8 @@ from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.report.interface import GroupBy, Show, Style
 from aksp.report.parse import report_from
 from aksp.report.registry import FORMATS
-from tests.report.clusters import clusters, twins
+from aksp.report.text import safe
+from tests.report.clusters import MIXES, clusters, fleet_of, twins
 from tests.report.scenarios import SCENARIOS
 from tests.report.test_html import data_of, parsed
 from tests.report.test_wire import SCHEMA
@@ -165,3 +168,57 @@ def test_a_dead_cluster_is_a_run_that_did_not_succeed_and_a_metric() -> None:
     assert found == {"aksp/cluster/gone/": False, "aksp/cluster/one/": True, "aksp/cluster/two/": True}
     assert 'aksp_gaps{target="gone"} 1' in rendered("prometheus")
     assert 'aksp_compliance_percent{target="gone"}' not in rendered("prometheus")
+
+
+def as_json(report: Report) -> Any:
+    out = io.StringIO()
+    FORMATS["json"].render(report, out, Style(show=Show.ALL))
+    return json.loads(out.getvalue())
+
+
+def own_gaps(document: Any) -> list[Any]:
+    """The gaps that no result in Error tells already."""
+    failed = [(one["cluster"], one["resource"]) for one in document["results"] if one["state"] == "Error"]
+    return [gap for gap in document["gaps"] if (gap["cluster"], gap["resource"]) not in failed]
+
+
+OUTCOMES = {"NonCompliant": "failure", "Error": "error", "Conflicting": "error", "Compliant": ""}
+WORST = ("failure", "error", "", "skipped")
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_junit_has_the_cases_of_each_cluster_that_json_has(mix: str) -> None:
+    report = fleet_of(MIXES[mix])
+    document = as_json(report)
+    cases: dict[tuple[str, ...], set[str]] = {}
+    for one in document["results"]:
+        container = one["container"] and (one["container"]["type"], one["container"]["name"])
+        where = (one["referenceId"], one["resource"], container, (one["source"] or {}).get("file"))
+        key = (safe(one["cluster"]), one["assignment"], repr(where))
+        cases.setdefault(key, set()).add(OUTCOMES.get(one["state"], "skipped"))
+    expected = Counter((key[0], next(each for each in WORST if each in found)) for key, found in cases.items())
+    expected.update((safe(gap["cluster"]), "error") for gap in own_gaps(document))
+    expected.update(
+        (safe(one["name"]), "skipped")
+        for one in document["clusters"]
+        for line in one["assignments"]
+        for each in line["members"] or [line]
+        if each["state"] == "NotStarted"
+    )
+    out = io.StringIO()
+    FORMATS["junit"].render(report, out, Style())
+    suites = ElementTree.fromstring(out.getvalue()).findall("testsuite")
+    found: Counter[tuple[str | None, str]] = Counter()
+    names: Counter[tuple[str | None, str | None]] = Counter()
+    for suite in suites:
+        cluster = suite.find("properties/property[@name='cluster']").get("value")  # type: ignore[union-attr]
+        assert suite.get("name", "").startswith(f"{cluster}: ")
+        assert suite.get("hostname") == cluster
+        found.update((cluster, case[0].tag if len(case) else "") for case in suite.findall("testcase"))
+        names.update((case.get("classname"), case.get("name")) for case in suite.findall("testcase"))
+
+    assert found == expected
+    assert set(names.values()) == {1}
+    assert len({suite.get("name") for suite in suites}) == len(suites)
+    dead = {name for name, scenario in MIXES[mix].items() if scenario is None}
+    assert {name for name in dead if found[name, "error"]} == dead

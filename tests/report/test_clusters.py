@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
@@ -13,18 +14,31 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft202012Validator
 
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.comparison import BaselineOptions
+from aksp.cli.evaluation import ComplianceRequest, exit_code
+from aksp.cli.filters import Filters
+from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
-from aksp.errors import InvalidInput
+from aksp.errors import ExitCode, InvalidInput
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.report.interface import GroupBy, Show, Style
 from aksp.report.parse import report_from
+from aksp.report.pipeline.annotations import annotate
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe
-from tests.report.clusters import MIXES, clusters, fleet_of, twins
+from tests.report.clusters import MIXES, alone, clusters, fleet_of, twins
 from tests.report.scenarios import SCENARIOS
 from tests.report.test_html import data_of, parsed
 from tests.report.test_wire import SCHEMA
 
+#: They have lines for what does not comply, and none for a cluster in which all complies.
+LISTS = ("csv", "github", "azuredevops", "gitlab")
+REQUEST = ComplianceRequest(
+    where=ClusterChoice(), files=(), recursive=False, outputs=(), source=ReportSource.SCAN, filters=Filters(),
+    show=Show.NON_COMPLIANT, group_by=GroupBy.OWNER, fail_on=FailOn.ENFORCED, require_match=False, color=ColorWhen.AUTO,
+    chunk_size=500, quiet=True, workspace=None, compared=BaselineOptions(),
+)  # fmt: skip
 MANY = [one.name for one in FORMATS.values() if one.of_many]
 ONE = [one.name for one in FORMATS.values() if not one.of_many]
 
@@ -50,7 +64,7 @@ def test_each_format_names_every_cluster_and_the_gap_of_the_dead_one(name: str, 
             "gone, one, two: NonCompliant, no percentage: not every cluster was judged."
             " 302 of 332 resources do not comply. Not judged: 1 gap.\n"
         )
-    elif name != "csv":  # it has a line for what does not comply, and the other complies
+    elif name not in LISTS:
         assert "two" in text
 
 
@@ -222,3 +236,113 @@ def test_junit_has_the_cases_of_each_cluster_that_json_has(mix: str) -> None:
     assert len({suite.get("name") for suite in suites}) == len(suites)
     dead = {name for name, scenario in MIXES[mix].items() if scenario is None}
     assert {name for name in dead if found[name, "error"]} == dead
+
+
+def findings_of(document: Any) -> Counter[str]:
+    """How many findings of workloads each cluster has by JSON, replicas as one; what is exempt is none."""
+    most: dict[tuple[str, ...], int] = {}
+    each: Counter[tuple[str, ...]] = Counter()
+    for one in document["results"]:
+        if one["state"] not in ("NonCompliant", "Error", "Conflicting"):
+            continue
+        resource, container = one["resource"], one["container"]
+        workload = one["owner"] or {"kind": resource["kind"], "name": resource["name"]}
+        place = one["message"].replace(resource["name"], workload["name"]) if one["path"] is None else one["path"]
+        identity: tuple[str, ...] = (
+            one["cluster"], one["assignment"], str(one["referenceId"]), resource["namespace"], workload["kind"],
+            workload["name"], container["name"] if container else "", place,
+        )  # fmt: skip
+        # A second one at the same place of the same resource is another finding.
+        each[*identity, resource["name"]] += 1
+        most[identity] = max(most.get(identity, 0), each[*identity, resource["name"]])
+    found: Counter[str] = Counter()
+    for key, number in most.items():
+        found[safe(key[0])] += number
+    return found
+
+
+def of_cluster(text: str, names: Mapping[str, Any]) -> str:
+    """The cluster that a text begins with, after the name of its assignment or its reason."""
+    (found,) = {safe(name) for name in names if f": {safe(name)}: " in text}
+    return found
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_issues_of_azure_pipelines_are_the_findings_and_gaps_of_json_each_with_its_cluster(mix: str) -> None:
+    report, parts = fleet_of(MIXES[mix]), MIXES[mix]
+    document = as_json(report)
+    out = io.StringIO()
+    FORMATS["azuredevops"].render(report, out, Style())
+    lines = [line for line in out.getvalue().splitlines() if line.startswith("##vso[")]
+    expected = Counter(safe(gap["cluster"]) for gap in own_gaps(document))
+    # What keeps an object from being judged is told once for all assignments.
+    errors = Counter(
+        (one["cluster"], repr(one["resource"]), one["message"])
+        for one in document["results"]
+        if one["state"] == "Error"
+    )
+    found = Counter(of_cluster(line.replace(" could not be judged:", "", 1), parts) for line in lines)
+    expected.update(findings_of(document))
+    for (cluster, *_), number in errors.items():
+        expected[safe(cluster)] -= number - 1
+
+    assert found == +expected
+    for name, scenario in parts.items():
+        if scenario is None:
+            assert any(
+                line.startswith("##vso[task.logissue type=warning;code=ClusterUnreachable;]") and f": {name}: " in line
+                for line in lines
+            )
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_annotations_are_those_of_each_cluster_alone_by_its_name(mix: str) -> None:
+    def told(report: Report, name: str = "") -> Counter[tuple[str, str, str]]:
+        found = annotate(report)
+        levels = {"error": found.errors, "warning": found.warnings}
+        texts = Counter[tuple[str, str, str]]()
+        for level, some in levels.items():
+            for one in some:
+                message = one.message
+                if name:
+                    begin = "" if one.finding else "could not be judged: "
+                    message = f"{begin}{safe(name)}: {message.removeprefix(begin)}"
+                texts[level, one.title, message] += 1
+        return texts
+
+    report = fleet_of(MIXES[mix])
+    expected = Counter[tuple[str, str, str]]()
+    for name, scenario in MIXES[mix].items():
+        if scenario is None:
+            expected["warning", "ClusterUnreachable", f"could not be judged: {name}: connection refused"] += 1
+        else:
+            expected += told(replace(alone(name, scenario), rules=report.rules), name)
+
+    assert told(report) == expected
+
+
+def test_github_warns_of_a_dead_cluster_before_all_other_warnings() -> None:
+    warnings = [line for line in rendered("github").splitlines() if line.startswith("::warning")]
+
+    assert warnings[0] == "::warning title=ClusterUnreachable::could not be judged: gone: connection refused"
+
+
+def test_a_violation_is_an_error_where_its_own_cluster_would_refuse_it() -> None:
+    """Of several clusters an assignment may be overridden in one."""
+    lines = {"one": "EnforceRegoPolicy", "two": "Audit"}
+    whole = twins()
+    report = replace(
+        whole,
+        assignments=[replace(line, effect="mixed") for line in whole.assignments],
+        clusters=[
+            replace(one, assignments=[replace(line, effect=lines[one.name], enforcement_mode="Default") for line in one.assignments])
+            for one in whole.clusters
+        ],
+    )  # fmt: skip
+    found = annotate(report)
+
+    assert {one.finding.first.resource.cluster for one in found.errors if one.finding} == {"one"}
+    assert {one.finding.first.resource.cluster for one in found.warnings if one.finding} == {"two"}
+    assert exit_code(REQUEST, report) is ExitCode.NON_COMPLIANT
+    only_two = replace(report, results=[one for one in report.results if one.resource.cluster == "two"])
+    assert exit_code(REQUEST, only_two) is ExitCode.OK

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -346,3 +347,37 @@ def test_a_violation_is_an_error_where_its_own_cluster_would_refuse_it() -> None
     assert exit_code(REQUEST, report) is ExitCode.NON_COMPLIANT
     only_two = replace(report, results=[one for one in report.results if one.resource.cluster == "two"])
     assert exit_code(REQUEST, only_two) is ExitCode.OK
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_gitlab_has_an_issue_for_each_finding_and_gap_of_json_in_the_folder_of_its_cluster(mix: str) -> None:
+    parts = MIXES[mix]
+    report = fleet_of(parts)
+    document = as_json(report)
+    out = io.StringIO()
+    FORMATS["gitlab"].render(report, out, Style())
+    issues = json.loads(out.getvalue())
+    expected = findings_of(document)
+    expected.update(safe(gap["cluster"]) for gap in own_gaps(document))
+    found = Counter(of_cluster(one["description"], parts) for one in issues)
+
+    assert found == expected
+    assert len({one["fingerprint"] for one in issues}) == len(issues)
+    for one in issues:
+        if not one["location"]["path"].endswith((".json", ".yml")):  # written in no file
+            folder = unquote(one["location"]["path"]).removeprefix("cluster/")
+            assert folder.startswith(f"{of_cluster(one['description'], parts)}/")
+    gone = {of_cluster(one["description"], parts) for one in issues if one["check_name"] == "gap-ClusterUnreachable"}
+    assert gone == {name for name, scenario in parts.items() if scenario is None}
+
+
+def test_gitlab_knows_a_finding_of_one_cluster_whatever_others_there_are() -> None:
+    def prints(parts: Mapping[str, str | None]) -> set[str]:
+        out = io.StringIO()
+        FORMATS["gitlab"].render(fleet_of(parts), out, Style())
+        return {one["fingerprint"] for one in json.loads(out.getvalue())}
+
+    one, two, both = (dict.fromkeys(names, "violations") for names in (["one"], ["two"], ["one", "two"]))
+
+    assert prints(one) | prints(two) == prints(both)
+    assert not prints(one) & prints(two)

@@ -33,8 +33,8 @@ from tests.report.scenarios import SCENARIOS
 from tests.report.test_html import data_of, parsed
 from tests.report.test_wire import SCHEMA
 
-#: They have lines for what does not comply, and none for a cluster in which all complies.
-LISTS = ("csv", "github", "azuredevops", "gitlab")
+#: They have lines for what does not comply, or counts, and none for a cluster in which all complies.
+LISTS = ("csv", "github", "azuredevops", "gitlab", "azure-componentpolicystates", "azure-summary")
 REQUEST = ComplianceRequest(
     where=ClusterChoice(), files=(), recursive=False, outputs=(), source=ReportSource.SCAN, filters=Filters(),
     show=Show.NON_COMPLIANT, group_by=GroupBy.OWNER, fail_on=FailOn.ENFORCED, require_match=False, color=ColorWhen.AUTO,
@@ -381,3 +381,69 @@ def test_gitlab_knows_a_finding_of_one_cluster_whatever_others_there_are() -> No
 
     assert prints(one) | prints(two) == prints(both)
     assert not prints(one) & prints(two)
+
+
+def azure(report: Report, name: str, **style: Any) -> Any:
+    out = io.StringIO()
+    FORMATS[name].render(report, out, Style(**style))
+    return json.loads(out.getvalue())
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_records_of_azure_are_those_of_json_by_the_id_of_each_cluster(mix: str) -> None:
+    report = fleet_of(MIXES[mix])
+    document = as_json(report)
+    ids = {one["name"]: one["id"] or one["scope"] for one in document["clusters"]}
+    states = azure(report, "azure-policystates")
+    components = azure(report, "azure-componentpolicystates", show=Show.ALL)
+    lines = Counter(
+        (ids[one["name"]], line["name"], each["state"])
+        for one in document["clusters"]
+        for line in one["assignments"]
+        for each in line["members"] or [line]
+    )
+    objects = {
+        (ids[one["cluster"]], one["assignment"], one["referenceId"], repr(one["resource"]))
+        for one in document["results"]
+    }
+
+    assert states["@odata.count"] == len(states["value"])
+    assert Counter(
+        (
+            one["resourceId"],
+            one["policyAssignmentName"],
+            {"Conflict": "Conflicting"}.get(one["complianceState"], one["complianceState"]),
+        )
+        for one in states["value"]
+    ) == lines  # fmt: skip
+    assert Counter(one["resourceId"] for one in components["value"]) == Counter(one[0] for one in objects)
+    for name in ("azure-policystates", "azure-componentpolicystates", "azure-summary"):
+        made = azure(report, name)
+        # A cluster that was not judged has no record, and may not be missing without a word.
+        unjudged = {one["resourceId"] for one in made["@aksp.unjudged"] if "policyAssignmentName" not in one}
+        assert unjudged == {ids[one["name"]] for one in document["clusters"] if one["message"]}
+        assert [gap["cluster"] for gap in made["@aksp.gaps"]] == [gap["cluster"] for gap in document["gaps"]]
+    counts = azure(report, "azure-summary")["value"][0]["results"]
+    assert counts["nonCompliantResources"] == document["counts"]["resources"]["NonCompliant"]
+
+
+def test_a_record_of_azure_has_the_id_the_place_and_the_kind_of_its_cluster() -> None:
+    arm = "/subscriptions/1/resourceGroups/rg/providers/Microsoft"
+    whole = twins()
+    first, second = whole.clusters
+    report = replace(
+        whole,
+        clusters=(
+            replace(first, id=f"{arm}.ContainerService/managedClusters/one", location="westeurope"),
+            replace(second, id=f"{arm}.Kubernetes/connectedClusters/two", location=""),
+        ),
+    )
+    for name in ("azure-policystates", "azure-componentpolicystates"):
+        found = {
+            (one["resourceId"], one["resourceType"], one["resourceLocation"], one["subscriptionId"], one["resourceGroup"])
+            for one in azure(report, name)["value"]
+        }  # fmt: skip
+        assert found == {
+            (f"{arm}.ContainerService/managedClusters/one", "Microsoft.ContainerService/managedClusters", "westeurope", "1", "rg"),
+            (f"{arm}.Kubernetes/connectedClusters/two", "Microsoft.Kubernetes/connectedClusters", None, "1", "rg"),
+        }  # fmt: skip

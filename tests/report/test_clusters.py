@@ -40,8 +40,7 @@ REQUEST = ComplianceRequest(
     show=Show.NON_COMPLIANT, group_by=GroupBy.OWNER, fail_on=FailOn.ENFORCED, require_match=False, color=ColorWhen.AUTO,
     chunk_size=500, quiet=True, workspace=None, compared=BaselineOptions(),
 )  # fmt: skip
-MANY = [one.name for one in FORMATS.values() if one.of_many]
-ONE = [one.name for one in FORMATS.values() if not one.of_many]
+MANY = [one.name for one in FORMATS.values() if one.one_cluster is None]
 
 
 def rendered(name: str, **style: Any) -> str:
@@ -69,10 +68,16 @@ def test_each_format_names_every_cluster_and_the_gap_of_the_dead_one(name: str, 
         assert "two" in text
 
 
-@pytest.mark.parametrize("name", ONE)
-def test_a_format_that_knows_one_cluster_is_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match="tells of one cluster"):
-        Outputs.parse([name]).refuse_one_cluster_formats()
+def test_just_what_is_applied_to_a_cluster_is_refused_and_says_what_to_do() -> None:
+    refused = [name for name in FORMATS if name not in MANY]
+
+    assert refused == ["openreports", "policyreport"]
+    for name in refused:
+        with pytest.raises(
+            InvalidInput, match="tells of one cluster, and several are judged: its objects lie in"
+        ) as caught:
+            Outputs.parse([name]).refuse_one_cluster_formats()
+        assert f"--cluster NAME -o {name} | kubectl --context NAME apply" in (caught.value.hint or "")
 
 
 def test_json_is_valid_by_the_schema_and_is_read_back_as_it_was() -> None:

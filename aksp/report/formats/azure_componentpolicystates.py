@@ -56,6 +56,5 @@ FORMAT = Format(
     render=render_azure_componentpolicystates,
     suffixes=(".json",),
     every_line=False,
-    of_many=True,
     in_log=runners.in_json,
 )

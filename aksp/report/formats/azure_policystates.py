@@ -34,6 +34,5 @@ FORMAT = Format(
     render=render_azure_policystates,
     suffixes=(".json",),
     every_line=False,
-    of_many=True,
     in_log=runners.in_json,
 )

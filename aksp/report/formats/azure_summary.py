@@ -74,6 +74,5 @@ FORMAT = Format(
     render=render_azure_summary,
     suffixes=(".json",),
     every_line=False,
-    of_many=True,
     in_log=runners.in_json,
 )

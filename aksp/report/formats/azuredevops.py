@@ -54,6 +54,5 @@ FORMAT = Format(
     description="issues for Azure Pipelines, and the Markdown report on the run's page",
     render=render_azure_devops,
     suffixes=(".txt",),
-    of_many=True,
     in_log=runners.in_azure,
 )

@@ -76,7 +76,6 @@ FORMAT = Format(
     description="annotations for GitHub Actions, and the Markdown report as the job's summary",
     render=render_github,
     every_line=False,
-    of_many=True,
     suffixes=(".txt",),
     in_log=runners.in_github,
 )

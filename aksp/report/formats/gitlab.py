@@ -77,6 +77,5 @@ FORMAT = Format(
     description="Code Quality report for GitLab's merge requests",
     render=render_gitlab,
     suffixes=(".json",),
-    of_many=True,
     in_log=runners.in_json,
 )

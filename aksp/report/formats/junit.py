@@ -296,5 +296,4 @@ FORMAT = Format(
     suffixes=(".xml",),
     in_log=runners.in_xml,
     every_result=True,
-    of_many=True,
 )

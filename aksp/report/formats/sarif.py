@@ -259,6 +259,5 @@ FORMAT = Format(
     description="SARIF 2.1.0 for code scanning, a result per finding of a workload",
     render=render_sarif,
     suffixes=(".sarif", ".sarif.json"),
-    of_many=True,
     in_log=runners.in_json,
 )

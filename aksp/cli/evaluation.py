@@ -330,13 +330,14 @@ def _tell_unneeded(request: ComplianceRequest, plan: Plan, result: ScanResult, n
 def exit_code(request: ComplianceRequest, report: Report, new: Sequence[StoredFinding] = ()) -> ExitCode:
     """130 beats 1 beats 4 beats 0 (README.md, exit codes). ``new`` are the violations that no baseline knows."""
     if request.fail_on is not FailOn.NONE and not request.compared.write_baseline:
-        enforced = {line.name for line in report.judged if line.enforced}
+        enforced = report.enforced
+        bad = ComplianceState.NON_COMPLIANT
         broken = (
-            (one.assignment for one in new)
+            ((one.cluster, one.assignment) for one in new)
             if request.compared.fail_on_new
-            else (one.assignment.name for one in report.results if one.state is ComplianceState.NON_COMPLIANT)
+            else ((one.resource.cluster, one.assignment.name) for one in report.results if one.state is bad)
         )
-        if any(request.fail_on is FailOn.ANY or name in enforced for name in broken):
+        if any(request.fail_on is FailOn.ANY or line in enforced for line in broken):
             return ExitCode.NON_COMPLIANT
     judged = sum(report.counts.resources.values())
     if report.gaps or (request.require_match and not judged):

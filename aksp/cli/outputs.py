@@ -112,13 +112,12 @@ class Outputs:
         return any(output.format.every_result for output in self._outputs)
 
     def refuse_one_cluster_formats(self) -> None:
-        """Raise InvalidInput for a format that cannot say which of several clusters it is about."""
+        """Raise InvalidInput for a format that cannot show several clusters."""
         for output in self._outputs:
-            if not output.format.of_many:
-                able = ", ".join(one.name for one in FORMATS.values() if one.of_many)
+            if output.format.one_cluster is not None:
+                why, instead = output.format.one_cluster
                 raise InvalidInput(
-                    f"-o {output.format.name} tells of one cluster, and several are judged",
-                    hint=f"run the command once for each cluster, or use {able}",
+                    f"-o {output.format.name} tells of one cluster, and several are judged: {why}", hint=instead
                 )
 
     def __enter__(self) -> Self:

@@ -466,6 +466,21 @@ class Report:
         return [line for assignment in self.assignments for line in assignment.judged]
 
     @property
+    def enforced(self) -> Collection[tuple[str, str]]:
+        """The lines of which a violation would be refused at admission, by cluster and name.
+
+        The cluster is empty where there is but one. Of several an assignment may have another effect in each.
+        """
+        parts = [(one.name, one.assignments) for one in self.clusters] or [("", self.assignments)]
+        return {
+            (cluster, line.name)
+            for cluster, assignments in parts
+            for assignment in assignments
+            for line in assignment.judged
+            if line.enforced
+        }
+
+    @property
     def lines(self) -> Sequence[AssignmentSummary]:
         """All lines: the assignments, each followed by its members."""
         return [line for assignment in self.assignments for line in (assignment, *assignment.members)]

@@ -67,7 +67,7 @@ class Format:
 
     ``every_line`` says that it has every result with its line: the others put some together, or leave some out.
     ``every_result`` says that it lists what complies too, whatever else is asked for.
-    ``of_many`` says that it can show several clusters.
+    ``one_cluster`` says why it cannot show several clusters, and what to do instead; None for one that can.
     ``suffixes`` are the endings of files that usually hold it, the usual one first. ``in_log`` makes whole lines of it
     such that a pipeline's runner, which reads them as its log, takes no text for a command, and a parser reads the same;
     None where the format has no way to say it.
@@ -79,5 +79,5 @@ class Format:
     suffixes: tuple[str, ...]
     every_line: bool = True
     every_result: bool = False
-    of_many: bool = False
+    one_cluster: tuple[str, str] | None = None
     in_log: Callable[[str], str] | None = None

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final, TextIO
 
+from aksp.compliance.fleet import separate
 from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, Result, TargetKind
 from aksp.model.json_text import encode
 from aksp.model.times import rfc3339
@@ -20,6 +22,8 @@ from aksp.report.text import safe
 _AT_AZURE: Final = {ComplianceState.CONFLICTING: "Conflict"}
 _AUTHORIZATION: Final = "providers/Microsoft.Authorization"
 _ARM: Final = re.compile(r"/subscriptions/(?P<subscription>[^/]+)(?:/resourceGroups/(?P<group>[^/]+))?", re.IGNORECASE)
+_AKS: Final = "Microsoft.ContainerService/managedClusters"
+_ARC: Final = "Microsoft.Kubernetes/connectedClusters"
 #: Azure writes this where it has nothing.
 _TO_BE_DETERMINED: Final = "tbd"
 
@@ -32,6 +36,17 @@ def state_at_azure(state: ComplianceState) -> str:
 def resource_id(report: Report) -> str:
     """What was judged: to Azure the cluster is the resource, and objects are its components."""
     return report.target.scope
+
+
+def clusters(report: Report) -> Iterator[tuple[Report, str | None]]:
+    """The report of each cluster and the cluster's location; of several with its id in the scope tree, where it has one."""
+    if not report.clusters:
+        yield report, None
+    for each, cluster in zip(separate(report), report.clusters, strict=False):
+        yield (
+            replace(each, target=replace(each.target, scope=cluster.id or cluster.scope)),
+            cluster.location or None,
+        )
 
 
 def head(report: Report, records: str) -> dict[str, Any]:
@@ -58,7 +73,9 @@ def ids(line: AssignmentSummary) -> dict[str, Any]:
     }
 
 
-def record(report: Report, line: AssignmentSummary, state: ComplianceState) -> dict[str, Any]:
+def record(
+    report: Report, line: AssignmentSummary, state: ComplianceState, location: str | None = None
+) -> dict[str, Any]:
     """The fields that all records have."""
     arm = _ARM.match(resource_id(report))
     rule = report.rules.get(line.definition)
@@ -66,8 +83,8 @@ def record(report: Report, line: AssignmentSummary, state: ComplianceState) -> d
         "@odata.id": None,
         "timestamp": rfc3339(report.evaluated_at),
         "resourceId": resource_id(report),
-        "resourceType": "Microsoft.ContainerService/managedClusters" if report.target.kind is TargetKind.CLUSTER else None,
-        "resourceLocation": None,
+        "resourceType": _type(report),
+        "resourceLocation": location,
         "resourceGroup": arm["group"] if arm else None,
         "subscriptionId": arm["subscription"] if arm else None,
         **ids(line),
@@ -83,6 +100,12 @@ def record(report: Report, line: AssignmentSummary, state: ComplianceState) -> d
         "complianceState": state_at_azure(state),
         "complianceReasonCode": None,
     }  # fmt: skip
+
+
+def _type(report: Report) -> str | None:
+    if report.target.kind is not TargetKind.CLUSTER:
+        return None
+    return _ARC if f"/{_ARC}/".lower() in resource_id(report).lower() else _AKS
 
 
 def components(results: Iterable[Result]) -> Iterator[list[Result]]:
@@ -109,13 +132,24 @@ def write(
     for one in found:
         out.write(f"{before}{_text(one)}")
         before = ",\n"
-    unjudged = [
-        {"policyAssignmentName": line.name, "complianceState": state_at_azure(line.state), "reason": safe(line.message)}
-        for line in report.judged
-        if line.message
-    ]
     gaps = [{**gap, "message": safe(gap["message"])} for gap in wire.gaps(report)]
-    out.write(f'\n], "@aksp.unjudged": {_text(unjudged)}, "@aksp.gaps": {_text(gaps)}}}\n')
+    out.write(f'\n], "@aksp.unjudged": {_text(list(_unjudged(report)))}, "@aksp.gaps": {_text(gaps)}}}\n')
+
+
+def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
+    """What has no record that says why: clusters, and assignments, of several clusters in each."""
+    for one in report.clusters:
+        if one.message:
+            yield {"resourceId": one.id or one.scope, **_reason(one.state, one.message)}
+    for each, _ in clusters(report):
+        where = {"resourceId": resource_id(each)} if report.clusters else {}
+        for line in each.judged:
+            if line.message:
+                yield {**where, "policyAssignmentName": line.name, **_reason(line.state, line.message)}
+
+
+def _reason(state: ComplianceState, message: str) -> dict[str, Any]:
+    return {"complianceState": state_at_azure(state), "reason": safe(message)}
 
 
 def _text(value: Any) -> str:

@@ -43,7 +43,7 @@ def fleet(aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aksp:
         (["--baseline", "b.json"], "--baseline does not combine"),
         (["--show", "new"], "--show new does not combine"),
         (["--watch"], "--watch follows one cluster"),
-        (["-o", "junit=x.xml"], "-o junit tells of one cluster"),
+        (["-o", "policyreport"], "-o policyreport tells of one cluster"),
         (["--cluster", "one"], "three ways to say which clusters"),
         (["--scope", "/subscriptions/1"], "three ways to say which clusters"),
     ],

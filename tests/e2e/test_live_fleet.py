@@ -125,7 +125,7 @@ def test_every_format_of_several_clusters_names_the_cluster(fleet: Aksp, tmp_pat
         assert "gamma" in path.read_text(), name
     rows = list(csv.DictReader(io.StringIO(files["csv"].read_text())))
     assert {row["cluster"] for row in rows} == {"alpha", "gamma"}
-    for name in ("junit", "github", "policyreport"):
+    for name in ("policyreport", "openreports"):
         refused = fleet.run("compliance", "--all-clusters", "-o", name)
         assert (refused.code, "tells of one cluster" in refused.stderr) == (2, True)
 

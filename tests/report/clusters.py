@@ -1,7 +1,8 @@
-"""A report of several clusters: one with violations, one that complies, one that is dead."""
+"""Reports of several clusters."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aksp.compliance.fleet import ClusterOutcome, fleet_report
@@ -22,26 +23,42 @@ TREE = ScopeTree(
 )
 
 
+#: Clusters by name, each with its scenario; None is one that nobody can reach.
+MIXES: Mapping[str, Mapping[str, str | None]] = {
+    "one dead": {"one": "violations", "two": "clean", "gone": None},
+    "twins": {"one": "violations", "two": "violations"},
+    "all dead": {"one": None, "two": None},
+    "gaps": {"one": "gaps", "two": "gaps", "gone": None},
+    "mixed": {"one": "hostile", "two": "initiatives", "three: <b>": "violations", "empty": "empty", "gone": None},
+}
+
+
 def clusters() -> Report:
-    """The report."""
-    parts = {"one": SCENARIOS["violations"](), "two": SCENARIOS["clean"](), "gone": None}
-    outcomes = [
-        ClusterOutcome(
-            name=name,
-            place=TREE.place(Scope.cluster(name)),
-            report=replace(part, target=replace(part.target, name=name)) if part else None,
-            problem=None if part else Gap(reason="ClusterUnreachable", message="connection refused"),
-        )
-        for name, part in parts.items()
-    ]
-    target = Target(kind=TargetKind.CLUSTERS, name="gone, one, two", scope="/")
-    return fleet_report(outcomes, TREE, target, NOW, "1.2.3")
+    """One with violations, one that complies, one that is dead."""
+    return fleet_of(MIXES["one dead"])
 
 
 def twins() -> Report:
     """Two clusters in which the same was found."""
-    part = SCENARIOS["violations"]()
+    return fleet_of(MIXES["twins"])
+
+
+def fleet_of(parts: Mapping[str, str | None]) -> Report:
+    """The report of clusters by name, each with its scenario."""
     outcomes = [
-        ClusterOutcome(name=name, place=TREE.place(Scope.cluster(name)), report=part) for name in ("one", "two")
+        ClusterOutcome(
+            name=name,
+            place=TREE.place(Scope.cluster(name)),
+            report=alone(name, scenario) if scenario else None,
+            problem=None if scenario else Gap(reason="ClusterUnreachable", message="connection refused"),
+        )
+        for name, scenario in parts.items()
     ]
-    return fleet_report(outcomes, TREE, Target(kind=TargetKind.CLUSTERS, name="one, two", scope="/"), NOW, part.version)
+    target = Target(kind=TargetKind.CLUSTERS, name=", ".join(sorted(parts)), scope="/")
+    return fleet_report(outcomes, TREE, target, NOW, "1.2.3")
+
+
+def alone(name: str, scenario: str) -> Report:
+    """The report of one of them."""
+    part = SCENARIOS[scenario]()
+    return replace(part, target=replace(part.target, name=name, scope=f"/clusters/{name}"))

@@ -10,7 +10,7 @@ from aksp.model.compliance import Report, Result
 from aksp.model.resource import Container
 from aksp.report import wire
 from aksp.report.interface import Format, Style
-from aksp.report.policy_insights import components, record, state_at_azure, worst, write
+from aksp.report.policy_insights import clusters, components, record, state_at_azure, worst, write
 from aksp.report.text import safe
 
 
@@ -20,12 +20,17 @@ def render_azure_componentpolicystates(report: Report, out: TextIO, style: Style
 
 
 def _records(report: Report, style: Style) -> Iterator[dict[str, Any]]:
+    for each, location in clusters(report):
+        yield from _of_cluster(each, location, style)
+
+
+def _of_cluster(report: Report, location: str | None, style: Style) -> Iterator[dict[str, Any]]:
     lines = {line.name: line for line in report.judged}
     for found in components(wire.shown(report, style.show)):
         resource, key = found[0].resource, found[0].assignment
         name = safe(resource.name)
         yield {
-            **record(report, lines[key.name], worst(found)),
+            **record(report, lines[key.name], worst(found), location),
             "componentId": f"{safe(resource.namespace)}/{name}" if resource.namespace else name,
             "componentType": safe(resource.kind).lower(),
             "componentName": name,

@@ -7,24 +7,25 @@ from typing import TextIO
 from aksp import runners
 from aksp.model.compliance import Report
 from aksp.report.interface import Format, Style
-from aksp.report.policy_insights import record, write
+from aksp.report.policy_insights import clusters, record, write
 from aksp.report.text import safe
 
 
 def render_azure_policystates(report: Report, out: TextIO, style: Style) -> None:
     """Write the records, with the reason where nothing could be judged."""
-    found = (
+    found = [
         {
-            **record(report, line, line.state),
+            **record(each, line, line.state, location),
             "isCompliant": line.state.complies,
             "effectiveParameters": None,
             "managementGroupIds": None,
             "resourceTags": None,
             "policyEvaluationDetails": {"reason": safe(line.message)} if line.message else None,
         }
-        for line in report.judged
-    )
-    write(report, out, "policyStates/$metadata#latest", found, len(report.judged))
+        for each, location in clusters(report)
+        for line in each.judged
+    ]
+    write(report, out, "policyStates/$metadata#latest", found, len(found))
 
 
 FORMAT = Format(

@@ -12,7 +12,7 @@ from aksp.report.policy_insights import ids, record, state_at_azure, write
 
 
 def render_azure_summary(report: Report, out: TextIO, style: Style) -> None:
-    """Write the one record. Its resources are the objects of the cluster, which Azure calls components."""
+    """Write the one record. Its resources are the objects of the clusters, which Azure calls components."""
     summary = {
         "@odata.id": None,
         "results": _results(report.counts.resources, report.judged, policies=True),

@@ -71,5 +71,4 @@ FORMAT = Format(
     description="a line per result for spreadsheets (RFC 4180)",
     render=render_csv,
     suffixes=(".csv",),
-    of_many=True,
 )

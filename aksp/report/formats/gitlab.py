@@ -67,7 +67,8 @@ def _issue(description: str, check: str, fingerprint: str, severity: str, place:
 
 
 def _gap_fingerprint(gap: Gap) -> str:
-    text = json.dumps([gap.reason, str(gap.resource or ""), gap.message])
+    # The cluster comes last, where there are several, so that others keep their fingerprints.
+    text = json.dumps([gap.reason, str(gap.resource or ""), gap.message, *([gap.cluster] if gap.cluster else [])])
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 

@@ -21,5 +21,4 @@ FORMAT = Format(
     description="one page for people: filter, drill down, the YAML to fix; needs no network",
     render=render_html,
     suffixes=(".html", ".htm"),
-    of_many=True,
 )

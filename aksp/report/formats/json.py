@@ -94,6 +94,5 @@ FORMAT = Format(
     description="the versioned report, by aksp/report/report.schema.json",
     render=render_json,
     suffixes=(".json",),
-    of_many=True,
     in_log=runners.in_json,
 )

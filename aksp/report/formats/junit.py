@@ -1,20 +1,22 @@
 """JUnit XML: a report as test results, for Jenkins, GitLab, Azure DevOps and others.
 
 There is no standard; this is what its readers have in common (Apache Ant's writer, the xunit plugin of Jenkins, GitLab's
-"Unit test reports"). A suite is an assignment, a case is a container, or the resource where it has none. Readers keep one
-failure of a case, and GitLab passes over a second case of the same name, so findings of one container are put together.
+"Unit test reports"). A suite is an assignment, of several clusters one in each; a case is a container, or the resource
+where it has none. Readers keep one failure of a case, and GitLab passes over a second case of the same name, so findings
+of one container are put together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from aksp import runners
 from aksp.compliance.fingerprints import fingerprints
-from aksp.model.compliance import AssignmentSummary, ComplianceState, PolicyResult, Report, Result
+from aksp.compliance.fleet import separate
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, PolicyResult, Report, Result
 from aksp.model.times import rfc3339
 from aksp.report.figures import value_text
 from aksp.report.interface import Format, Style
@@ -83,25 +85,52 @@ class _Suite:
 
 def render_junit(report: Report, out: TextIO, style: Style) -> None:
     """Write one XML document. All text in it is safe to print, so that XML allows it too."""
-    suites = _suites(report)
-    gaps = other_gaps(report)
-    outcomes = [case.outcome for suite in suites for case in suite.cases.values()]
-    outcomes += ["skipped" for line in report.judged if line.state is ComplianceState.NOT_STARTED]
-    head = {"name": "aksp", **_totals([*outcomes, *("error" for _ in gaps)])}
+    parts = [(each, _suites(each), other_gaps(each)) for each in separate(report)]
+    outcomes = [case.outcome for _, suites, _ in parts for suite in suites for case in suite.cases.values()]
+    outcomes += ["skipped" for each, _, _ in parts for line in each.judged if line.state is ComplianceState.NOT_STARTED]
+    outcomes += ["error" for _, _, gaps in parts for _ in gaps]
+    head = {"name": "aksp", **_totals(outcomes)}
     out.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites{_attributes(head)}>\n')
-    lines = {line.name: line for line in report.judged}
-    for suite in suites:
-        out.writelines(_suite(suite, lines.get(suite.name), report, style))
-    if gaps:
-        out.write(f"  <testsuite{_attributes({'name': GAPS, **_totals(['error'] * len(gaps)), **_run(report)})}>\n")
-        for number, gap in enumerate(gaps, 1):
-            name = f"{number} {gap.reason}" + (f" {gap.resource}" if gap.resource else "")
-            place = in_file(gap.source, style) if gap.source else None
-            out.write(f"    <testcase{_attributes({'classname': GAPS, 'name': name, **_file(place)})}>\n")
-            out.write(_element("error", {"type": gap.reason, "message": gap_text(gap)}, ""))
-            out.write("    </testcase>\n")
-        out.write("  </testsuite>\n")
+    for each, suites, gaps in parts:
+        cluster = each.target.name if report.clusters else ""
+        lines = {line.name: line for line in each.judged}
+        for suite in suites:
+            out.writelines(_suite(suite, lines.get(suite.name), each, style, cluster))
+        if gaps:
+            out.writelines(_gaps(gaps, each, style, cluster))
     out.write("</testsuites>\n")
+
+
+def _gaps(gaps: Sequence[Gap], report: Report, style: Style, cluster: str) -> Iterator[str]:
+    head = {"name": _within(cluster, GAPS), **_totals(["error"] * len(gaps)), **_run(report)}
+    yield f"  <testsuite{_attributes(head)}>\n"
+    if cluster:
+        yield from _properties({"cluster": cluster})
+    class_attribute = _attributes({"classname": _class(cluster, GAPS)})
+    for number, gap in enumerate(gaps, 1):
+        name = f"{number} {gap.reason}" + (f" {gap.resource}" if gap.resource else "")
+        place = in_file(gap.source, style) if gap.source else None
+        yield f"    <testcase{class_attribute}{_attributes({'name': name, **_file(place)})}>\n"
+        yield _element("error", {"type": gap.reason, "message": gap_text(gap)}, "")
+        yield "    </testcase>\n"
+    yield "  </testsuite>\n"
+
+
+def _within(cluster: str, name: str) -> str:
+    """A suite's name, with its cluster where there are several."""
+    return f"{cluster}: {name}" if cluster else name
+
+
+def _class(*names: str) -> str:
+    """Readers know a case by its class and its name, and show what is before a dot as a folder."""
+    return ".".join(filter(None, names))
+
+
+def _properties(values: Mapping[str, str]) -> Iterator[str]:
+    yield "    <properties>\n"
+    for name, value in values.items():
+        yield f"      <property{_attributes({'name': name, 'value': value})}/>\n"
+    yield "    </properties>\n"
 
 
 def _suites(report: Report) -> Sequence[_Suite]:
@@ -115,12 +144,13 @@ def _suites(report: Report) -> Sequence[_Suite]:
     return list(suites.values())
 
 
-def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style: Style) -> Iterator[str]:
+def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style: Style, cluster: str) -> Iterator[str]:
     idle = line is not None and line.state is ComplianceState.NOT_STARTED
     totals = _totals([*(case.outcome for case in suite.cases.values()), *(["skipped"] if idle else [])])
-    yield f"  <testsuite{_attributes({'name': suite.name, **totals, **_run(report)})}>\n"
+    yield f"  <testsuite{_attributes({'name': _within(cluster, suite.name), **totals, **_run(report)})}>\n"
     if line is not None:
         properties = {
+            **({"cluster": cluster} if cluster else {}),
             "definition": line.definition,
             "effect": line.effect,
             "enforcementMode": line.enforcement_mode,
@@ -141,11 +171,8 @@ def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style:
                 for group in whole.groups
                 if group.name in line.group_names
             }
-        yield "    <properties>\n"
-        for name, value in properties.items():
-            yield f"      <property{_attributes({'name': name, 'value': value})}/>\n"
-        yield "    </properties>\n"
-    class_name = suite.name if suite.name == suite.definition else f"{suite.name}.{suite.definition}"
+        yield from _properties(properties)
+    class_name = _class(cluster, suite.name, suite.definition if suite.name != suite.definition else "")
     class_attribute = _attributes({"classname": class_name})
     if line is not None and idle:
         # A suite without cases would pass for one in which all is well.

@@ -80,6 +80,5 @@ FORMAT = Format(
     render=render_markdown,
     every_line=False,
     suffixes=(".md",),
-    of_many=True,
     in_log=runners.parted,
 )

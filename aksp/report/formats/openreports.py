@@ -6,7 +6,7 @@ from typing import TextIO
 
 from aksp import runners
 from aksp.model.compliance import Report
-from aksp.report.formats.policyreport import OPEN_REPORTS, write_policy_reports
+from aksp.report.formats.policyreport import OPEN_REPORTS, one_cluster, write_policy_reports
 from aksp.report.interface import Format, Style
 
 
@@ -20,5 +20,6 @@ FORMAT = Format(
     description="Report objects (openreports.io/v1alpha1) as YAML, one per namespace",
     render=render_open_reports,
     suffixes=(".yaml", ".yml"),
+    one_cluster=one_cluster("openreports"),
     in_log=runners.as_it_is,
 )

@@ -95,6 +95,15 @@ class _Part:
     entries: tuple[_Entry, ...]
 
 
+def one_cluster(name: str) -> tuple[str, str]:
+    """Why a format of such objects cannot show several clusters, and what to do instead."""
+    return (
+        "its objects lie in the cluster that they are about, and a stream of several could be applied to none",
+        "for each cluster by itself: "
+        f"aksp compliance --cluster NAME -o {name} | kubectl --context NAME apply --server-side -f -",
+    )
+
+
 def policy_reports(
     report: Report, results: Iterable[Result], kinds: Kinds = POLICY_REPORTS, *, limit: int = LIMIT_BYTES
 ) -> Iterator[dict[str, Any]]:
@@ -332,5 +341,6 @@ FORMAT = Format(
     description="PolicyReport objects (wgpolicyk8s.io/v1alpha2) as YAML, one per namespace",
     render=render_policy_reports,
     suffixes=(".yaml", ".yml"),
+    one_cluster=one_cluster("policyreport"),
     in_log=runners.as_it_is,
 )

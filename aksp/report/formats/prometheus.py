@@ -171,5 +171,4 @@ FORMAT = Format(
     render=render_prometheus,
     every_line=False,
     suffixes=(".prom",),
-    of_many=True,
 )

@@ -7,7 +7,7 @@ further runs with categories of their own; none is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
@@ -44,7 +44,7 @@ class _Rules:
 
     descriptors: Sequence[dict[str, Any]]
     index: dict[str, int]
-    enforced: set[str]
+    enforced: Collection[tuple[str, str]]
 
 
 def render_sarif(report: Report, out: TextIO, style: Style) -> None:
@@ -96,18 +96,17 @@ def category(target: Target) -> str:
 
 
 def _rules(report: Report, found: Sequence[UniqueFinding]) -> _Rules:
-    enforced = {line.name for line in report.judged if line.enforced}
     definitions = dict.fromkeys(
         [
             *(line.definition for line in report.judged),
             *(one.first.assignment.definition for one in found),
         ]
     )
-    refusing = {line.definition for line in report.judged if line.name in enforced}
+    refusing = {line.definition for line in report.judged if line.enforced}
     return _Rules(
         descriptors=sarif_rules(report, definitions, refusing),
         index={slug: at for at, slug in enumerate(definitions)},
-        enforced=enforced,
+        enforced=report.enforced,
     )
 
 
@@ -202,7 +201,7 @@ def _result(one: UniqueFinding, rules: _Rules, report: Report, style: Style) -> 
     made: dict[str, Any] = {
         "ruleId": rules.descriptors[at]["id"],
         "ruleIndex": at,
-        "level": "error" if key.name in rules.enforced else "warning",
+        "level": "error" if (first.resource.cluster, key.name) in rules.enforced else "warning",
         "message": {"text": one.text + note},
         "locations": [
             _location(one, place_of(first, report.target, style)),
@@ -260,6 +259,5 @@ FORMAT = Format(
     description="SARIF 2.1.0 for code scanning, a result per finding of a workload",
     render=render_sarif,
     suffixes=(".sarif", ".sarif.json"),
-    of_many=True,
     in_log=runners.in_json,
 )

@@ -26,6 +26,5 @@ FORMAT = Format(
     render=render_summary,
     every_line=False,
     suffixes=(".txt",),
-    of_many=True,
     in_log=runners.parted,
 )

@@ -57,6 +57,5 @@ FORMAT = Format(
     render=render_table,
     every_line=False,
     suffixes=(".txt",),
-    of_many=True,
     in_log=runners.parted,
 )

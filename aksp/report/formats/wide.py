@@ -24,6 +24,5 @@ FORMAT = Format(
     description="the table with a row per result and all its fields; as wide as it needs to be",
     render=render_wide,
     suffixes=(".txt",),
-    of_many=True,
     in_log=runners.parted,
 )

@@ -35,6 +35,5 @@ FORMAT = Format(
     description="the same document as json",
     render=render_yaml,
     suffixes=(".yaml", ".yml"),
-    of_many=True,
     in_log=runners.as_it_is,
 )

@@ -63,7 +63,6 @@ def annotate(report: Report) -> Annotations:
 
     Gaps are the first warnings: nothing hides them.
     """
-    enforced = {line.name for line in report.judged if line.enforced}
     found = [
         one
         for one in unique_findings(report.results)
@@ -74,11 +73,13 @@ def annotate(report: Report) -> Annotations:
         Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap), source=gap.source)
         for gap in other_gaps(report)
     )
-    describe = _describer(report)
-    return Annotations(
-        errors=_once(describe(one) for one in found if one.first.assignment.name in enforced),
-        warnings=[*gaps, *_once(describe(one) for one in found if one.first.assignment.name not in enforced)],
-    )
+    describe, enforced = _describer(report), report.enforced
+    errors: list[Annotation] = []
+    warnings: list[Annotation] = []
+    for one in found:
+        line = one.first.resource.cluster, one.first.assignment.name
+        (errors if line in enforced else warnings).append(describe(one))
+    return Annotations(errors=_once(errors), warnings=[*gaps, *_once(warnings)])
 
 
 def _once(annotations: Iterable[Annotation]) -> list[Annotation]:

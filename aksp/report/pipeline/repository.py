@@ -56,7 +56,8 @@ def place_of(result: Result, target: Target, style: Style) -> Place:
     kind, name = (
         (result.owner.kind, result.owner.name) if result.owner else (result.resource.kind, result.resource.name)
     )
-    return Place(origin=PlaceKind.OBJECT, path=object_path(target, result.resource.namespace, kind, name))
+    path = object_path(target, result.resource.namespace, kind, name, cluster=result.resource.cluster)
+    return Place(origin=PlaceKind.OBJECT, path=path)
 
 
 def in_file(source: SourceLocation, style: Style) -> Place:
@@ -74,15 +75,16 @@ def gap_place(gap: Gap, target: Target, style: Style) -> Place:
     if gap.source is not None:
         return in_file(gap.source, style)
     resource = gap.resource or Resource(api_version="", kind="gaps", namespace="", name=gap.reason)
-    return Place(origin=PlaceKind.OBJECT, path=object_path(target, resource.namespace, resource.kind, resource.name))
+    path = object_path(target, resource.namespace, resource.kind, resource.name, cluster=gap.cluster)
+    return Place(origin=PlaceKind.OBJECT, path=path)
 
 
-def object_path(target: Target, *names: str) -> str:
+def object_path(target: Target, *names: str, cluster: str = "") -> str:
     """A path for what is in no file, the same in every run: ``cluster/prod/shop/Deployment/web.yaml``.
 
-    Percent-encoded: names hold colons, and in manifests anything.
+    ``cluster`` is where it is, of several. Percent-encoded: names hold colons, and in manifests anything.
     """
-    root = ("cluster", target.name) if target.kind is TargetKind.CLUSTER else ("manifests",)
+    root = ("manifests",) if target.kind is TargetKind.MANIFESTS else ("cluster", cluster or target.name)
     return "/".join(_segment(name) for name in (*root, *names) if name) + ".yaml"
 
 

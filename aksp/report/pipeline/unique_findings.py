@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -97,10 +97,13 @@ def unique_findings(results: Iterable[Result]) -> Sequence[UniqueFinding]:
 
 
 def subject(result: Result) -> str:
-    """The workload or the resource, and the container: ``Deployment shop/web, init container setup``. Not yet safe."""
+    """The workload or the resource, and the container: ``Deployment shop/web, init container setup``. Not yet safe.
+
+    Of several clusters its cluster comes first.
+    """
     resource, owner = result.resource, result.owner
     kind, name = (owner.kind, owner.name) if owner else (resource.kind, resource.name)
-    where = f"{kind} {resource.namespace}/{name}" if resource.namespace else f"{kind} {name}"
+    where = str(Resource(api_version="", kind=kind, namespace=resource.namespace, name=name, cluster=resource.cluster))
     container = result.finding.container
     return f"{where}, {container_words(container)}" if container else where
 
@@ -156,5 +159,8 @@ def other_gaps(report: Report) -> Sequence[Gap]:
 
 def gap_text(gap: Gap) -> str:
     """A gap on one line, safe to print."""
-    about = f"{gap.resource}: " if gap.resource is not None and str(gap.resource) not in gap.message else ""
+    about = f"{gap.cluster}: " if gap.cluster else ""
+    if gap.resource is not None:
+        named = replace(gap.resource, cluster="")
+        about += "" if str(named) in gap.message else f"{named}: "
     return safe(f"could not be judged: {about}{gap.message}")

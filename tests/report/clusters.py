@@ -8,9 +8,12 @@ from aksp.compliance.fleet import ClusterOutcome, fleet_report
 from aksp.model.compliance import Gap, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import PlacedScope, ScopeTree
+from tests.compliance.builders import plan, ready
 from tests.report.scenarios import NOW, SCENARIOS
 
 GROUP = Scope("/providers/Microsoft.Management/managementGroups/corp")
+#: What is assigned in all of them.
+PLAN = plan(ready("allowed-images"))
 TREE = ScopeTree(
     entries=(
         PlacedScope(name="corp", scope=GROUP, display_name="Contoso"),
@@ -29,6 +32,7 @@ def clusters() -> Report:
         ClusterOutcome(
             name=name,
             place=TREE.place(Scope.cluster(name)),
+            plan=PLAN,
             report=replace(part, target=replace(part.target, name=name)) if part else None,
             problem=None if part else Gap(reason="ClusterUnreachable", message="connection refused"),
         )
@@ -42,6 +46,7 @@ def twins() -> Report:
     """Two clusters in which the same was found."""
     part = SCENARIOS["violations"]()
     outcomes = [
-        ClusterOutcome(name=name, place=TREE.place(Scope.cluster(name)), report=part) for name in ("one", "two")
+        ClusterOutcome(name=name, place=TREE.place(Scope.cluster(name)), plan=PLAN, report=part)
+        for name in ("one", "two")
     ]
     return fleet_report(outcomes, TREE, Target(kind=TargetKind.CLUSTERS, name="one, two", scope="/"), NOW, part.version)

@@ -162,7 +162,7 @@ def show_scope(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show one entry's document."""
-    show("PolicyScope", name, output, StoreKind.FILES, ClusterChoice(), workspace)
+    show("PolicyScope", [name], output, StoreKind.FILES, ClusterChoice(), workspace)
 
 
 @app.command("remove")

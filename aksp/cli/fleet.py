@@ -72,7 +72,7 @@ class _ClusterWork:
         problem = self.problem
         if not self.done:
             problem = Gap(reason="Interrupted", message="the evaluation was interrupted before this cluster was judged")
-        return ClusterOutcome(name=self.name, place=self.place, report=report, problem=problem)
+        return ClusterOutcome(name=self.name, place=self.place, plan=self.plan, report=report, problem=problem)
 
 
 def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
+from aksp.compliance.assess import Tally
+from aksp.compliance.nothing import idle
+from aksp.compliance.plan import Plan
 from aksp.compliance.rollup import percentage, state_of
 from aksp.compliance.summaries import StateCount
 from aksp.model.compliance import (
@@ -36,10 +39,11 @@ _NON_COMPLIANT, _ERROR, _NOT_STARTED = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterOutcome:
-    """What came of one cluster: its report, or, without one, why there is none."""
+    """What came of one cluster: its report, or, without one, why there is none. ``plan`` is what was to be judged."""
 
     name: str
     place: ClusterPlace
+    plan: Plan
     report: Report | None = None
     problem: Gap | None = None
 
@@ -64,7 +68,7 @@ def fleet_report(
         state=state,
         compliance_percent=percent,
         counts=counts,
-        assignments=_by_name([line for report in reports for line in report.assignments], _merged),
+        assignments=_by_name([line for one in parts for line in _lines(one)], _merged),
         results=[result for one in parts for result in _results(one)],
         gaps=[gap for one in parts for gap in _gaps(one)],
         rules={slug: rule for report in reports for slug, rule in sorted(report.rules.items())},
@@ -92,8 +96,25 @@ def _cluster(one: ClusterOutcome) -> ClusterSummary:
         counts=report.counts if report else StateCount().counts(),
         gaps=len(gaps),
         message="" if judged else (lost or gaps or [Gap(reason="", message="nothing was judged")])[0].message,
-        assignments=report.assignments if report else (),
+        assignments=report.assignments if report else _lines(one),
     )
+
+
+def _lines(one: ClusterOutcome) -> list[AssignmentSummary]:
+    """What each assignment came to in a cluster; what was to be judged there and was not is in Error, and not left out."""
+    reasons = {ready.key.name: idle(ready) for ready in one.plan.ready}
+    if one.report is not None:
+        return [_in_error(line, reasons) for line in one.report.assignments]
+    why = one.problem.message if one.problem is not None else "it was not judged"
+    lost = {ready.key.name: why for ready in one.plan.ready if not ready.not_started}
+    return [_in_error(line, reasons) for line in Tally(one.plan).summaries(lost)]
+
+
+def _in_error(line: AssignmentSummary, reasons: Mapping[str, str]) -> AssignmentSummary:
+    """A line in Error where it judged nothing for another reason than that nothing was there for it, by its name."""
+    lost = line.state is _NOT_STARTED and line.message != reasons.get(line.name, line.message)
+    state = _ERROR if lost else line.state
+    return replace(line, state=state, members=[_in_error(each, reasons) for each in line.members])
 
 
 def _gaps(one: ClusterOutcome) -> list[Gap]:

@@ -171,7 +171,8 @@ class ScopeTree:
         if kind_of(scope) is not ScopeKind.MANAGEMENT_GROUP or not self.knows(scope):
             return f"the scope tree does not have {scope}"
         top = place.above[0] if place.above else place.entry.scope
-        return None if kind_of(top) is ScopeKind.MANAGEMENT_GROUP else f"the scope tree does not say where {top} lies"
+        known = kind_of(top) is ScopeKind.MANAGEMENT_GROUP and self.knows(top)
+        return None if known else f"the scope tree does not say where {top} lies"
 
 
 def circle(entries: Iterable[PlacedScope]) -> PlacedScope | None:

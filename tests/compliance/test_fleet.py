@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.compliance.fleet import ClusterOutcome, fleet_report
+from aksp.compliance.nothing import idle
 from aksp.compliance.rollup import percentage, state_of
 from aksp.model.compliance import (
     AssignmentKey,
@@ -25,7 +27,7 @@ from aksp.model.compliance import (
 from aksp.model.resource import Resource
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import PlacedScope, ScopeTree
-from tests.compliance.builders import NOW
+from tests.compliance.builders import NOW, plan, ready
 
 GROUPS = "/providers/Microsoft.Management/managementGroups/"
 NAMES = ("a", "b", "c", "d")
@@ -38,6 +40,8 @@ TREE = ScopeTree(
         PlacedScope(name="c", scope=Scope("/clusters/c"), parent=Scope(GROUPS + "top")),
     )
 )
+#: What is assigned in all of them.
+PLAN = plan(ready("x"), ready("y"))
 MANY = Target(kind=TargetKind.CLUSTERS, name="all", scope="/")
 BAD, GOOD, ERROR = ComplianceState.NON_COMPLIANT, ComplianceState.COMPLIANT, ComplianceState.ERROR
 
@@ -75,6 +79,7 @@ def outcome(name: str, of: Report | None, problem: str = "dead") -> ClusterOutco
     return ClusterOutcome(
         name=name,
         place=TREE.place(Scope.cluster(name)),
+        plan=PLAN,
         report=of,
         problem=None if of else Gap(reason="ClusterUnreachable", message=problem),
     )
@@ -134,6 +139,9 @@ def test_nothing_that_holds_a_cluster_that_was_not_judged_is_compliant(fleet: li
     if lost:
         assert made.state in (BAD, ERROR)
         assert made.gaps
+        by_name = {one.name: one for one in made.assignments}
+        for name in ("x", "y"):
+            assert (by_name[name].state in (BAD, ERROR), by_name[name].compliance_percent) == (True, None)
 
 
 @given(fleets())
@@ -156,6 +164,18 @@ def test_an_assignment_that_one_cluster_cannot_judge_is_not_compliant_in_all() -
 
     assert (made.assignments[0].state, made.assignments[0].compliance_percent) == (ERROR, None)
     assert [one.assignments[0].state for one in made.clusters] == [GOOD, ERROR]
+
+
+def test_an_assignment_whose_objects_one_cluster_does_not_list_is_not_compliant_in_all() -> None:
+    good, none = counts(compliant=2), counts()
+    reasons = ("Pod could not be listed", idle(PLAN.ready[0]))
+    for reason, state in zip(reasons, (ERROR, GOOD), strict=True):
+        idler = replace(line("x", none), message=reason)
+        made = together(
+            outcome("a", report("a", good, lines=[line("x", good)])), outcome("b", report("b", none, lines=[idler]))
+        )
+        assert made.assignments[0].state is state
+        assert made.clusters[1].assignments == [idler]
 
 
 def test_a_cluster_in_which_nothing_is_assigned_is_not_started_and_weighs_nothing() -> None:

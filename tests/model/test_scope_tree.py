@@ -104,6 +104,16 @@ def test_a_subscription_in_no_group_may_be_in_any() -> None:
     assert tree.doubt(Scope(GROUPS + "corp"), tree.place(Scope.cluster("prod")))
 
 
+@pytest.mark.parametrize("scope", ["/clusters/prod", CLUSTER])
+def test_a_group_that_the_tree_does_not_have_may_lie_in_any(scope: str) -> None:
+    parents = (entry("shop", SUBSCRIPTION, GROUPS + "lost"), entry("kind", "/clusters/prod", GROUPS + "lost"))
+    prod = parents[1] if scope == "/clusters/prod" else entry("prod", CLUSTER, context="prod")
+    tree = ScopeTree(entries=(entry("corp", GROUPS + "corp"), parents[0], prod))
+
+    assert tree.doubt(Scope(GROUPS + "corp"), tree.place(Scope.cluster("prod")))
+    assert tree.doubt(Scope(GROUPS + "lost"), tree.place(Scope.cluster("prod"))) is None
+
+
 def test_a_circle_of_groups_is_found_and_ends() -> None:
     entries = (entry("a", GROUPS + "a", GROUPS + "b"), entry("b", GROUPS + "b", GROUPS + "a"))
 

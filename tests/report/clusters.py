@@ -9,9 +9,12 @@ from aksp.compliance.fleet import ClusterOutcome, fleet_report
 from aksp.model.compliance import Gap, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import PlacedScope, ScopeTree
+from tests.compliance.builders import plan, ready
 from tests.report.scenarios import NOW, SCENARIOS
 
 GROUP = Scope("/providers/Microsoft.Management/managementGroups/corp")
+#: What is assigned in all of them.
+PLAN = plan(ready("allowed-images"))
 TREE = ScopeTree(
     entries=(
         PlacedScope(name="corp", scope=GROUP, display_name="Contoso"),
@@ -49,6 +52,7 @@ def fleet_of(parts: Mapping[str, str | None]) -> Report:
         ClusterOutcome(
             name=name,
             place=TREE.place(Scope.cluster(name)),
+            plan=PLAN,
             report=alone(name, scenario) if scenario else None,
             problem=None if scenario else Gap(reason="ClusterUnreachable", message="connection refused"),
         )

@@ -169,7 +169,7 @@ def show_scope(
 
     Example: `aksp scope show prod`
     """
-    show("PolicyScope", name, output, StoreKind.FILES, ClusterChoice(), workspace)
+    show("PolicyScope", [name], output, StoreKind.FILES, ClusterChoice(), workspace)
 
 
 @app.command("remove")

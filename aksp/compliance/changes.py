@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Final
 
 from aksp.compliance.fingerprints import fingerprints, identity
 from aksp.compliance.rollup import roll_up
+from aksp.model import json_text
 from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Result, StoredFinding
 
 #: Gaps that leave out no object of assignments that judge: each is about an assignment or an exemption, or has results in
@@ -61,7 +61,7 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
 
 def _observed(result: Result) -> str:
     """The value that was found, as JSON without the name of the replica; a long one's digest."""
-    text = json.dumps(result.finding.observed, sort_keys=True)
+    text = json_text.encode(result.finding.observed, sort_keys=True)
     if result.owner is not None:
         text = text.replace(result.resource.name, result.owner.name)
     return text if len(text) <= _LONGEST_VALUE else hashlib.sha256(text.encode()).hexdigest()

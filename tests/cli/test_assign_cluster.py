@@ -164,10 +164,10 @@ def cells(line: str) -> list[str]:
 
 def test_the_assignments_of_a_cluster_are_listed_with_their_states(aksp: Aksp, assigned: Objects) -> None:
     table = aksp.done("assignments", "--store", "cluster").out.splitlines()
-    assert table[0].split() == ["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE"]
+    assert table[0].split() == ["NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS"]
     assert [line.split() for line in table[1:]] == [
-        ["https-ingress", "https-ingress", "Warn", "/clusters/prod", "Default"],
-        ["no-privileged", "no-privileged", "EnforceRegoPolicy", "/", "Default"],
+        ["https-ingress", "https-ingress", "Warn", "/clusters/prod", "Default", "-"],
+        ["no-privileged", "no-privileged", "EnforceRegoPolicy", "/", "Default", "-"],
     ]
     wide = aksp.done("assignments", "list", "--store", "cluster", "-o", "wide", "--context", "prod").out.splitlines()
     assert wide[0].split("  ")[-1].strip() == "LAST CHECK-IN"
@@ -189,7 +189,7 @@ def test_one_that_is_wrong_is_listed_too(aksp: Aksp, assigned: Objects) -> None:
     assigned.put({"apiVersion": "policy.aksp.io/v1alpha1", "kind": "PolicyAssignment", "metadata": {"name": "odd"},
                   "spec": {"scope": "here"}})  # fmt: skip
     run = aksp.done("assignments", "--store", "cluster")
-    assert run.out.splitlines()[-1].split() == ["odd", "?", "?", "?", "?"]
+    assert run.out.splitlines()[-1].split() == ["odd", "?", "?", "?", "?", "?"]
     assert "policyassignment.policy.aksp.io/odd: spec." in run.err
 
 

@@ -101,6 +101,7 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
     README: None,
     DOCS / "definitions.md": None,
     DOCS / "azure.md": None,
+    DOCS / "coming-from-kyverno.md": repository,
     DOCS / "gatekeeper.md": None,
     DOCS / "initiatives.md": None,
     DOCS / "baselines-and-history.md": repository,

@@ -56,7 +56,7 @@ def test_no_format_calls_a_run_that_judged_nothing_compliant(
     assert not re.search(r"\b100(\.0)?\b", told)
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"github", "azuredevops", "gitlab", "prometheus"}))
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"github", "azuredevops", "gitlab", "prometheus", "summary"}))
 @pytest.mark.parametrize("message", REASONS)
 def test_an_assignment_that_judged_nothing_is_told_with_its_reason(format: str, message: str) -> None:
     line = scenarios.summary(IMAGES, S.NOT_STARTED, None, {}, {}, message=message)
@@ -66,9 +66,18 @@ def test_an_assignment_that_judged_nothing_is_told_with_its_reason(format: str, 
     assert "skip" in told if format in ("policyreport", "openreports") else "NotStarted" in told
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"prometheus"}))
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"prometheus", "summary"}))
 def test_every_format_says_that_there_was_nothing_at_all(format: str) -> None:
     assert GAP.message in " ".join(render(nothing([], [GAP]), format).split())
+
+
+def test_the_summary_counts_assignments_that_judged_nothing() -> None:
+    idle = scenarios.summary(IMAGES, S.NOT_STARTED, None, {}, {}, message=REASONS[0])
+    clean = SCENARIOS["clean"]()
+    told = render(replace(clean, assignments=(*clean.assignments, idle)), "summary")
+
+    assert told.endswith(f" 1 of {len(clean.assignments) + 1} assignments judged nothing.\n")
+    assert "nothing was judged" in render(nothing([], [GAP]), "summary")
 
 
 @pytest.mark.parametrize("format", ["github", "azuredevops"])

@@ -193,6 +193,14 @@ def _assignments() -> dict[str, Any]:
             ),
             "nonComplianceMessages": optional(array("Of one member the last one counts.", message)),
             "overrides": optional(array("In their order: the last one about a member holds.", override)),
+            # The scope tree of a workspace knows where clusters lie, and no cluster does.
+            "resourceSelectors": optional(
+                array(
+                    "None in a cluster: aksp sync writes only assignments that select it.",
+                    anything("None."),
+                    maxItems=0,
+                )
+            ),
             "metadata": optional(free("Anything.")),
         },
         ["policyDefinitionId"],

@@ -21,6 +21,7 @@ from aksp.compliance.nothing import ADMISSION_ONLY
 from aksp.compliance.placing import Undecided, at_place, located
 from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready
 from aksp.engine import Engine
+from aksp.engine.records import PolicyFault
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.definition import Definition, RegoModule
@@ -302,6 +303,7 @@ def compile_definition(engine: Engine, definition: Definition, policy: str | Non
             f"definition {definition.slug!r} does not compile: {first['message']}{more}",
             # OPA counts columns from 1, and calls the end of a file column 0.
             where=f"{first['file']}:{first['row']}:{max(first['col'], 1) + indent}",
+            hint=_of_version_0(definition.modules, faults),
         )
     lookups = engine.lookups(policy)
     if lookups is None and not definition.requires_inventory:
@@ -310,6 +312,17 @@ def compile_definition(engine: Engine, definition: Definition, policy: str | Non
     if why := nonexistent(kinds) or misplaced(lookups or ()):
         engine.withhold(policy, why)
     return replace(definition, requires_inventory=kinds)
+
+
+def _of_version_0(modules: Sequence[RegoModule], faults: Sequence[PolicyFault]) -> str | None:
+    """What to do about a file in Rego v0, of which OPA says that keywords are missing; None for another fault."""
+    newer = {one.name for one in modules if one.version == "v1"}
+    if not any(one["file"] in newer and "keyword is required" in one["message"] for one in faults):
+        return None
+    return (
+        'this is Rego v0: write `violation contains {"msg": msg} if { … }`, or put it into a ConstraintTemplate,'
+        " whose Rego is v0 unless it says version: v1"
+    )
 
 
 def _indent(modules: Sequence[RegoModule], file: str, row: int) -> int:

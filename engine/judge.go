@@ -393,6 +393,9 @@ func findingOf(violation ast.Value) (Finding, error) {
 	}
 	msg := object.Get(ast.InternedTerm("msg"))
 	if msg == nil {
+		if object.Get(ast.InternedTerm("message")) != nil {
+			return Finding{}, errors.New("a violation has no msg: its message must be called msg")
+		}
 		return Finding{}, errors.New("a violation has no msg")
 	}
 	text, ok := msg.Value.(ast.String)

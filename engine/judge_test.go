@@ -64,6 +64,7 @@ func TestViolationsThatBreakTheContractAreFaults(t *testing.T) {
 	big := fmt.Sprintf(`concat("", [x | some _ in numbers.range(1, %d); x := "%s"])`, maxDetails>>6, strings.Repeat("x", 1<<6))
 	for name, one := range map[string]struct{ rule, found, fault string }{
 		"no msg":            {`violation contains {"details": 1} if true`, "", "a violation has no msg"},
+		"message for msg":   {`violation contains {"message": "x"} if true`, "", "a violation has no msg: its message must be called msg"},
 		"a msg of no text":  {`violation contains {"msg": 1} if true`, "", "the msg of a violation is number, not a string"},
 		"no object":         {`violation contains "x" if true`, "", "a violation is string, not an object with msg"},
 		"no set":            {`violation := {"msg": "x"}`, "", "violation is object, not a set"},

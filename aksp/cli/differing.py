@@ -20,10 +20,10 @@ from aksp.model.compliance import Report
 from aksp.model.json_text import encode
 from aksp.report.difference import Difference, Moment, blocks, document
 from aksp.report.figures import plural
-from aksp.report.formats.markdown import write_blocks
 from aksp.report.formats.table import draw
 from aksp.report.interface import Style
 from aksp.report.parse import read_report
+from aksp.report.pipeline.markdown import write_blocks
 from aksp.runners import as_it_is, in_json
 from aksp.workspace import workspace_root
 from aksp.yaml_writer import to_yaml

@@ -23,6 +23,7 @@ from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
 from aksp.report.interface import Format, GroupBy, Show, Style
 from aksp.report.registry import FORMATS
+from aksp.report.text import safe
 from aksp.runners import commands
 from aksp.store.atomic_file import AtomicFile
 
@@ -156,6 +157,7 @@ class Outputs:
             try:
                 self._render(output.format, report, file.stream, plain)
                 file.put_in_place()
+                self._notes.note(f"{output.format.name} written to {safe(str(output.path))}")
             except OSError as error:
                 raise _unwritable(output.path, error) from error
 

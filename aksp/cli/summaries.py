@@ -13,7 +13,7 @@ from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
 from aksp.report.formats.azuredevops import upload_summary
 from aksp.report.interface import Format, Style
-from aksp.report.pipeline.job_summary import LIMIT_BYTES, job_summary
+from aksp.report.pipeline.shortened import LIMIT_BYTES, job_summary
 from aksp.store.files import write_beside
 
 #: Writes one: the report, its style, the log, where all results are, and what to tell the user.

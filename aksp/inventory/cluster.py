@@ -15,6 +15,7 @@ from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import OnRetry
+from aksp.kube.kinds import Kind
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
@@ -93,6 +94,8 @@ class Cluster:
         except ClusterError as error:
             if not self._answered and not isinstance(error, Forbidden | ServerError):
                 raise
+            if isinstance(error, Forbidden) and located and not self._namespaces:
+                error = _of_all_namespaces(error, listings.discovery.find(kind.group, kind.kind, kind.version))
             self._first = self._first or error
             if not located or (whole and not partly):
                 # A list with a selector would be refused the same way.
@@ -122,6 +125,14 @@ class Cluster:
                     gaps=gaps,
                     remaining=page.remaining,
                 )
+
+
+def _of_all_namespaces(error: Forbidden, kind: Kind) -> Forbidden:
+    """A refused list of all namespaces: many may list what is in theirs."""
+    if not kind.namespaced:
+        return error
+    hints = ("-n NAMESPACE asks for one namespace alone", error.hint)
+    return Forbidden(error.what, where=error.where, hint="; ".join(filter(None, hints)))
 
 
 def absent_namespaces(connection: Connection, names: Iterable[str]) -> list[Gap]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from aksp.cli.ci import PIPELINES, expand, repository, running
-from aksp.report.pipeline.job_summary import LIMIT_BYTES
+from aksp.report.pipeline.shortened import LIMIT_BYTES
 from aksp.report.registry import FORMATS
 from aksp.runners import commands, parted
 from tests.cli.conftest import Aksp, pod

@@ -160,6 +160,14 @@ def test_a_file_without_a_format_is_answered_with_the_format(assigned: Aksp, giv
     assert not Path(given).exists()
 
 
+def test_where_a_report_went_is_told_unless_quiet(assigned: Aksp) -> None:
+    line = "aksp: note: html written to out.html\n"
+    run = assigned("compliance", "-f", "k8s", "-o", "html=out.html")
+    assert (run.code, run.out, run.err.count(line)) == (1, "", 1)
+    assert line not in assigned("compliance", "-f", "k8s", "-q", "-o", "html=out.html").err
+    assert "written to" not in assigned("compliance", "-f", "k8s", "-o", "html").err
+
+
 def test_a_second_cluster_is_not_dropped(aksp: Aksp) -> None:
     run = aksp("explain", "x", "--cluster", "a", "--cluster=b")
     assert run.code == 2 and "--cluster is given more than once" in run.err

@@ -405,6 +405,25 @@ def test_a_parameter_that_the_rule_reads_and_nothing_sets_is_told_when_assigning
     assert ("the rule reads input.parameters.minPort, which nothing sets" in run.err) is warned
 
 
+VERSION_0 = 'package rule\n\nviolation[{"msg": msg}] {\n  msg := "x"\n}\n'
+
+
+def test_rego_of_version_0_is_told_what_it_is(aksp: Aksp) -> None:
+    define(aksp, rego=VERSION_0)
+    run = aksp("assign", "ours")
+    assert run.code == 2
+    assert "policy.rego:3:1: definition 'ours' does not compile" in run.err and "hint: this is Rego v0" in run.err
+    define(aksp, rego="package rule\n\nviolation contains x if y\n")
+    assert "Rego v0" not in aksp("assign", "ours").err
+
+
+def test_a_violation_with_message_is_told_that_it_is_called_msg(aksp: Aksp) -> None:
+    define(aksp, rego=ALWAYS.replace("msg", "message"))
+    aksp.done("assign", "ours")
+    run = aksp.judge(aksp.put("pod.json", pod("web")))
+    assert run.code == 4 and "its message must be called msg" in run.json["gaps"][0]["message"]
+
+
 # Rules that compare, and versions
 
 TAKEN = """package rule

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from aksp.engine import Engine
 from aksp.inventory.cluster import Cluster
 from aksp.inventory.interface import NAMESPACE, Page, Wanted
@@ -155,6 +157,21 @@ def test_a_version_is_listed_in_the_namespaces_given_where_no_more_may_be_listed
     assert [page.failed for page in found] == [None, None, None]
     assert "can be compared only with those in the namespaces given" in found[1].gaps[0].message
     assert found[2].batch is not None and [one["name"] for one in found[2].batch.documents] == ["s"]
+
+
+@pytest.mark.parametrize("namespaces", [[], ["shop"]])
+def test_where_all_namespaces_may_not_be_listed_the_option_for_one_is_told(
+    namespaces: list[str], engine: Engine, tmp_path: Path
+) -> None:
+    def answer(request: Request) -> Reply:
+        return PODS if request.path.endswith("/pods") else status(403, "forbidden")
+
+    with ApiServer(answer) as api, connect(None, kubeconfig(tmp_path, api.url)) as connection:
+        cluster = Cluster(engine, connection, namespaces=namespaces)
+        found = list(cluster.pages(Wanted(kinds=[POD, SERVICE], whole=[])))
+    (gap,) = [gap for page in found for gap in page.gaps]
+    assert "Service could not be listed" in gap.message
+    assert ("-n NAMESPACE asks for one namespace alone" in gap.message) is (not namespaces)
 
 
 def test_objects_without_a_namespace_are_there_to_compare_with_in_a_run_of_some_namespaces(

@@ -11,7 +11,7 @@ import pytest
 
 from aksp.model.compliance import Finding
 from aksp.report.formats.csv import COLUMNS
-from aksp.report.formats.markdown import escape
+from aksp.report.pipeline.markdown import escape
 from tests.results import changed
 
 from .render import render

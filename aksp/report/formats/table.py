@@ -20,8 +20,10 @@ def render_table(report: Report, out: TextIO, style: Style) -> None:
     draw(list(blocks(report, style, width=style.width)), out, style, width=style.width)
 
 
-def blocks(report: Report, style: Style, *, width: int | None, flat: bool = False) -> Iterator[Block]:
-    """The parts of the table from the top down, for a width in columns (None: any)."""
+def blocks(
+    report: Report, style: Style, *, width: int | None, flat: bool = False, remedy: findings.Remedy | None = None
+) -> Iterator[Block]:
+    """The parts of the table from the top down, for a width in columns (None: any). ``remedy`` is told below each reason."""
     yield summary.heading(report)
     if report.clusters:
         yield summary.clusters(report)
@@ -33,9 +35,9 @@ def blocks(report: Report, style: Style, *, width: int | None, flat: bool = Fals
         yield groups
     # Gone through twice rather than kept: a report may make its results as they are asked for.
     if not flat and style.limit is not None:
-        yield from findings.worst(wire.shown(report, style.show), style.group_by, style.limit)
+        yield from findings.worst(wire.shown(report, style.show), style.group_by, style.limit, remedy)
     elif not flat:
-        yield from findings.findings(wire.shown(report, style.show), style.group_by)
+        yield from findings.findings(wire.shown(report, style.show), style.group_by, remedy)
     elif results := list(wire.shown(report, style.show)):
         yield findings.flat(results)
     yield from findings.exempted(wire.shown(report, style.show), style.group_by)

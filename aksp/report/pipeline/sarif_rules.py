@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from aksp.model.compliance import Report, RuleDescriptor
-from aksp.report.formats.markdown import escape
+from aksp.report.pipeline.markdown import escape
 from aksp.report.text import safe
 
 #: GitHub takes so many characters of a rule's description.

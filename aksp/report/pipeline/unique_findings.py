@@ -10,6 +10,7 @@ from typing import Final
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, SourceLocation
+from aksp.model.json_text import encode
 from aksp.model.resource import Container, Resource
 from aksp.model.times import day
 from aksp.report.figures import plural
@@ -136,6 +137,18 @@ def advice_on(report: Report, result: Result) -> str:
     """What to do about a violation, on one line, safe to print; empty for what is none, or where nobody says."""
     rule = report.rules.get(result.assignment.definition)
     return safe(rule.remediation.strip()) if rule and result.state is ComplianceState.NON_COMPLIANT else ""
+
+
+def remedy_of(report: Report, result: Result) -> str:
+    """What makes this finding go away: the change that the rule knows, else the advice; empty where nobody says."""
+    if result.state is not ComplianceState.NON_COMPLIANT:
+        return ""
+    changes = [
+        f"remove {safe(path)}" if value is None else f"set {safe(path)} to {safe(encode(value))}"
+        for path, value in (result.finding.fix or {}).items()
+    ]
+    told = " and ".join(changes) or advice_on(report, result)
+    return f"To comply: {told}" if told else ""
 
 
 def waiver(exemption: Exemption) -> str:

@@ -30,8 +30,11 @@ from aksp.report.table.blocks import (
     span,
 )
 
+#: What makes a finding go away, in words; empty where nobody knows.
+Remedy = Callable[[Result], str]
 
-def worst(results: Iterable[Result], group_by: GroupBy, limit: int) -> Iterator[Block]:
+
+def worst(results: Iterable[Result], group_by: GroupBy, limit: int, remedy: Remedy | None = None) -> Iterator[Block]:
     """So many findings of the worst severity, those first, and how many more there are."""
     found = list(sections((each for each in results if not _exempt(each)), group_by))
     ranks = [
@@ -50,18 +53,22 @@ def worst(results: Iterable[Result], group_by: GroupBy, limit: int) -> Iterator[
         )
         for where, each in kept.items()
     ]
-    yield from _grids(shown, group_by)
+    yield from _grids(shown, group_by, remedy)
     if len(ranks) > limit:
         more = f"{plural(len(ranks) - limit, 'more finding')}, none of a worse severity: leave --limit out for all."
         yield Paragraph(lines=((Span(more, Tone.STRONG),),))
 
 
-def findings(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
+def findings(results: Iterable[Result], group_by: GroupBy, remedy: Remedy | None = None) -> Iterator[Grid]:
     """Every result that is not exempt, a grid for each section."""
-    return _grids(sections((each for each in results if not _exempt(each)), group_by), group_by)
+    return _grids(sections((each for each in results if not _exempt(each)), group_by), group_by, remedy)
 
 
-def _grids(found: Iterable[Section], group_by: GroupBy) -> Iterator[Grid]:
+def _grids(found: Iterable[Section], group_by: GroupBy, remedy: Remedy | None) -> Iterator[Grid]:
+    def reason(result: Result) -> Cell:
+        told = remedy(result) if remedy is not None else ""
+        return (*_reason(result), (span(told),)) if told else _reason(result)
+
     for section in found:
         title = "Findings"
         if group_by == GroupBy.ASSIGNMENT:
@@ -72,7 +79,7 @@ def _grids(found: Iterable[Section], group_by: GroupBy) -> Iterator[Grid]:
             title,
             "REASON",
             section,
-            _reason,
+            reason,
             with_namespace=group_by != GroupBy.NAMESPACE,
             with_policy=group_by != GroupBy.ASSIGNMENT,
         )

@@ -1,16 +1,17 @@
-"""The Markdown report cut to what a pipeline's page takes, saying what is left out."""
+"""The Markdown report cut to what a comment or a pipeline's page takes, saying what is left out."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from aksp.model.compliance import ComplianceState, Report, Result
 from aksp.report import wire
 from aksp.report.figures import plural
-from aksp.report.formats.markdown import escape, render_markdown
 from aksp.report.interface import Style
+from aksp.report.pipeline.markdown import escape, write_report
 from aksp.report.pipeline.unique_findings import severity_rank
 
 #: What GitHub takes of one step, in bytes: a larger summary is dropped whole.
@@ -21,34 +22,49 @@ _CAUTION: Final = 0.8
 
 
 def job_summary(report: Report, style: Style, *, room: int, elsewhere: str) -> str | None:
-    """The report in Markdown, of at most ``room`` bytes of UTF-8; None when not even its head fits.
+    """The report in Markdown, of at most ``room`` bytes of UTF-8; None when not even its head fits."""
+    return shortened(report, style, room=room, size=_bytes, elsewhere=elsewhere)
+
+
+def cut(report: Report, style: Style, *, room: int, elsewhere: str) -> str:
+    """The report's first lines, as many as ``room`` characters hold, with a note: for one of which no head fits."""
+    note = f"\n**This report would be too long: it is cut here.** All of it is {escape(elsewhere)}.\n"
+    first = _render(replace(report, results=(), gaps=()), style)[: room - len(note)]
+    return first[: first.rfind("\n") + 1] + note
+
+
+def shortened(report: Report, style: Style, *, room: int, size: Callable[[str], int], elsewhere: str) -> str | None:
+    """The report in Markdown, of at most ``room`` by ``size``; None when not even its head fits.
 
     When it is longer, the least severe results are left out, then the gaps. ``elsewhere`` says where all of them are,
     as in ``in report.json``.
     """
     text = _render(report, style)
-    if _bytes(text) <= room:
+    if size(text) <= room:
         return text
     shown = list(wire.shown(report, style.show))
     ranked = sorted(shown, key=_rank)
     kept, gaps = len(ranked), report.gaps
     while True:
         if kept:
-            kept = int(kept * min(0.5, _CAUTION * room / _bytes(text)))
+            kept = min(int(kept * min(0.5, _CAUTION * room / size(text))), style.limit or len(ranked))
         elif gaps:
             gaps = ()
         else:
             return None
         chosen = {id(result) for result in ranked[:kept]}
         shorter = replace(report, results=[one for one in shown if id(one) in chosen], gaps=gaps)
-        text = _render(shorter, style) + _note(len(shown), kept, len(report.gaps), len(gaps), elsewhere)
-        if _bytes(text) <= room:
+        # Of fewer results a limit would count too few of the rest.
+        text = _render(shorter, replace(style, limit=None)) + _note(
+            len(shown), kept, len(report.gaps), len(gaps), elsewhere
+        )
+        if size(text) <= room:
             return text
 
 
 def _render(report: Report, style: Style) -> str:
     out = io.StringIO()
-    render_markdown(report, out, style)
+    write_report(report, out, style)
     # Names of files that are no UTF-8 are no text.
     return out.getvalue().encode(errors="backslashreplace").decode()
 
@@ -64,4 +80,4 @@ def _rank(result: Result) -> tuple[bool, int]:
 def _note(found: int, kept: int, all_gaps: int, gaps: int, elsewhere: str) -> str:
     listed = f"the {kept:,} most severe of {found:,} results are listed" if kept else "no results are listed"
     missing = f", and none of {plural(all_gaps, 'gap')}" if all_gaps > gaps else ""
-    return f"\n**This summary would be too long: {listed}{missing}.** All of them are {escape(elsewhere)}.\n"
+    return f"\n**This report would be too long: {listed}{missing}.** All of them are {escape(elsewhere)}.\n"

@@ -1,14 +1,18 @@
-"""A job's summary is never longer than the pipeline takes, and says what it leaves out."""
+"""Markdown is never longer than a comment or a pipeline's page takes, and says what it leaves out."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from aksp.model.compliance import Gap
+from aksp.report.formats.markdown import LIMIT
 from aksp.report.interface import GroupBy, Show, Style
-from aksp.report.pipeline.job_summary import LIMIT_BYTES, job_summary
+from aksp.report.pipeline.markdown import escape
+from aksp.report.pipeline.shortened import LIMIT_BYTES, job_summary
+from aksp.report.pipeline.unique_findings import remedy_of
 
 from .render import render
 from .scenarios import SCENARIOS, many, pod
@@ -61,3 +65,43 @@ def test_what_complies_is_not_counted_among_what_is_left_out() -> None:
 def test_without_room_for_the_head_there_is_none() -> None:
     assert job_summary(many(), STYLE, room=100, elsewhere="in a.json") is None
     assert job_summary(SCENARIOS["clean"](), STYLE, room=-5, elsewhere="") is None
+
+
+def test_a_report_for_a_comment_is_cut_to_what_one_takes_and_says_so() -> None:
+    text = render(many(), "markdown")
+    assert LIMIT / 4 < len(text) <= LIMIT
+    assert re.search(r"the [\d,]+ most severe of 10,000 results are listed\.\*\* All of them are in the report", text)
+
+
+def test_a_report_that_is_cut_lists_no_more_than_its_limit() -> None:
+    text = render(many(), "markdown", limit=5)
+    assert "**This report would be too long: the 5 most severe of 10,000 results are listed.**" in text
+
+
+def test_a_report_whose_assignments_alone_are_too_long_is_cut_at_a_line() -> None:
+    report = SCENARIOS["violations"]()
+    one = report.assignments[0]
+    lines = [replace(one, name=f"{at}-{'x' * 100}") for at in range(1_000)]
+    text = render(replace(report, assignments=lines), "markdown")
+    assert LIMIT / 2 < len(text) <= LIMIT
+    *rows, _, note, end = text.split("\n")
+    assert rows[-1].endswith(" |") and end == ""
+    assert note.startswith("**This report would be too long: it is cut here.** All of it is in")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_verdict_comes_right_after_the_title(scenario: str) -> None:
+    report = SCENARIOS[scenario]()
+    title, _, verdict, *_ = render(report, "markdown").splitlines()
+    assert title.startswith("## ")
+    gist = " ".join(render(report, "table", width=10_000).splitlines()[-1].split())
+    assert re.sub(r"\*\*|\\", "", verdict) == gist
+
+
+def test_each_violation_has_its_remedy_where_the_rule_or_the_definition_says_one() -> None:
+    report = SCENARIOS["violations"]()
+    text = render(report, "markdown")
+    rows = [line for line in text.split("### Findings")[1].splitlines() if line.startswith("| ")][1:]
+    wanted = [escape(told) for one in report.results if (told := remedy_of(report, one))]
+    assert wanted and all(any(told in row for row in rows) for told in wanted)
+    assert all(told not in render(report, "table").replace("\n", " ") for told in wanted)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from aksp import __version__
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.comparison import Comparison
+from aksp.cli.comparison import BaselineOptions, Comparison
 from aksp.cli.evaluation import ComplianceRequest, begun, exit_code, judge_connected
 from aksp.cli.options import CURRENT, ReportSource
 from aksp.cli.progress import Notes
@@ -83,6 +83,12 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     outputs.refuse_one_cluster_formats()
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
+    # The baseline is one of all clusters; the history has each as if it was judged alone.
+    whole = Comparison(
+        options=replace(request.compared, history=False, diff=False), workspace=workspace.root, notes=notes
+    )
+    whole.prepare(request.filters.of_assignments)
+    alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)
     tree = workspace.scope_tree()
     compliant = request.show is Show.ALL or outputs.need_compliant
     works = [
@@ -93,9 +99,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     with outputs:
         interrupted = _judge_all(request, works, now, notes, choice.at_once, compliant=compliant)
         comparisons = {
-            work.name: Comparison(
-                options=request.compared, workspace=workspace.root, notes=_OneOfMany(notes, work.name)
-            )
+            work.name: Comparison(options=alone, workspace=workspace.root, notes=_OneOfMany(notes, work.name))
             for work in works
         }
         reports = {
@@ -108,27 +112,26 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
             now,
             __version__,
         )
-        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
+        # What an interrupted scan did not reach would be taken for gone.
+        if not interrupted:
+            report = whole.begin(report)
+        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by, limit=request.limit)
     for work in works:
         _OneOfMany(notes, work.name).all(work.result.notes if work.result else ())
     if interrupted:
         return ExitCode.INTERRUPTED
     for name in reports:
         comparisons[name].end()
-    return exit_code(request, report)
+    whole.end()
+    return exit_code(request, report, whole.new if request.compared.fail_on_new else ())
 
 
 def _refuse(request: ComplianceRequest) -> None:
     """Raise InvalidInput for options that mean one cluster, or manifests."""
-    compared = request.compared
     for option, given in {
         "-f": bool(request.files),
         "--context": bool(request.where.context),
         f"--from {request.source.value}": request.source is not ReportSource.SCAN,
-        "--baseline": compared.baseline is not None,
-        "--fail-on-new": compared.fail_on_new,
-        "--write-baseline": compared.write_baseline,
-        "--show new": compared.only_new,
     }.items():
         if given:
             raise InvalidInput(

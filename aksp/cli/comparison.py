@@ -146,7 +146,7 @@ class Comparison:
                 raise
             self.notes.note(str(error))
             return report
-        changes = None
+        changes = report.changes
         # Nothing judged is neither new nor resolved.
         if self.options.diff and self.nothing:
             self.notes.note("nothing was judged, so nothing is compared with the scan before")
@@ -201,12 +201,14 @@ class Comparison:
                 self.notes.note(f"{plural(len(kept), 'violation')} of what this scan did not judge stay in {self.file}")
         if self.options.history and self.report.assignments:
             history, subject = History(self.workspace), ScanTarget.of(self.report)
+            # The findings of several clusters are remembered with each of them.
+            found = () if self.report.clusters else self.found.values()
             try:
                 try:
-                    history.record(subject, self.report, self.found.values())
+                    history.record(subject, self.report, found)
                 except DamagedHistory as error:
                     self._put_aside(history, error)
-                    history.record(subject, self.report, self.found.values())
+                    history.record(subject, self.report, found)
             except InvalidInput as error:
                 # A read-only checkout is no reason to fail a pipeline.
                 self.notes.note(f"not remembered: {error}")

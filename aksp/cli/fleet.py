@@ -15,6 +15,7 @@ from aksp.cli.comparison import BaselineOptions, Comparison
 from aksp.cli.evaluation import ComplianceRequest, begun, exit_code, judge_connected
 from aksp.cli.options import CURRENT, ReportSource
 from aksp.cli.progress import Notes
+from aksp.cli.remembered import shortened
 from aksp.compliance.fleet import ClusterOutcome, fleet_report
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
@@ -28,8 +29,6 @@ from aksp.report.interface import Show
 from aksp.scan import ScanResult
 from aksp.workspace import Workspace, prepare
 
-#: Clusters that a report's title names.
-_NAMED = 10
 #: Seconds between two looks for Ctrl-C.
 _TICK = 0.2
 
@@ -83,10 +82,8 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     outputs.refuse_one_cluster_formats()
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
-    # The baseline is one of all clusters; the history has each as if it was judged alone.
-    whole = Comparison(
-        options=replace(request.compared, history=False, diff=False), workspace=workspace.root, notes=notes
-    )
+    # The baseline is one of all clusters; the history has each as if it was judged alone, and the percentage of all.
+    whole = Comparison(options=replace(request.compared, diff=False), workspace=workspace.root, notes=notes)
     whole.prepare(request.filters.of_assignments)
     alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)
     tree = workspace.scope_tree()
@@ -264,6 +261,5 @@ def _judge(request: ComplianceRequest, work: _ClusterWork, now: datetime, notes:
 
 
 def _target(request: ComplianceRequest, choice: FleetChoice, names: Sequence[str]) -> Target:
-    named = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     scope = choice.scope if choice.scope is not None and choice.scope.startswith("/") else "/"
-    return Target(kind=TargetKind.CLUSTERS, name=named, scope=scope, filters=request.words)
+    return Target(kind=TargetKind.CLUSTERS, name=shortened(names), scope=scope, filters=request.words)

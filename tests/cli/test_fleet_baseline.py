@@ -136,3 +136,25 @@ def test_clusters_that_nobody_can_reach_leave_the_baseline_as_it_is(fleet: Aksp)
     assert (run.code, held.code) == (4, 4)
     assert json.loads((fleet.folder / "b.json").read_text())["findings"] == json.loads(before)["findings"]
     assert "of what this scan did not judge stay in b.json" in run.err
+
+
+def test_the_history_has_a_line_for_all_clusters_of_a_scan_and_diff_takes_one_of_them(aksp: Aksp) -> None:
+    aksp.done("assign", "no-privileged")
+    names = [f"c{number:02}" for number in range(12)]
+    first, second = (dict.fromkeys(names, scenario) for scenario in ("violations", "clean"))
+    other = {**first, "c99": "clean"} | {"c00": "clean"}
+    del other["c01"]
+    pasts = []
+    for parts in (first, second, other):
+        for report in (alone("c00", "clean"), fleet_of(parts)):
+            comparison = Comparison(options=BaselineOptions(), workspace=aksp.workspace, notes=Notes(quiet=True))
+            pasts.append(len(comparison.begin(report).past))
+            comparison.end()
+    scans = {one["target"]["name"]: one["scans"] for one in aksp("history", "-o", "json").json}
+    table = aksp("history").out
+
+    assert pasts == [0, 0, 1, 1, 2, 0]
+    assert [one["state"] for one in scans[", ".join(names)]] == ["NonCompliant", "Compliant"]
+    assert len(scans[", ".join(sorted(other))]) == 1  # the same number of clusters, and others
+    assert "c09 and 2 more" in table
+    assert "clusters " not in aksp("diff").err + aksp("diff").out

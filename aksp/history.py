@@ -57,7 +57,9 @@ class ScanTarget:
     def of(cls, report: Report) -> ScanTarget:
         """The subject of a report."""
         target = report.target
-        return cls(kind=target.kind, name=target.name, scope=target.scope, filters=target.filters)
+        # A report's title names but some of many clusters.
+        name = ", ".join(one.name for one in report.clusters) or target.name
+        return cls(kind=target.kind, name=name, scope=target.scope, filters=target.filters)
 
     @classmethod
     def parse(cls, text: str) -> ScanTarget:

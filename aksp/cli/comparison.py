@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aksp.cli.progress import Notes
 from aksp.compliance.changes import (
+    clusters_judged,
     compare,
     hides,
     judged_by,
@@ -97,8 +98,15 @@ class Comparison:
                 f"--write-baseline with {chosen[0]} would forget what is known of all other assignments",
                 hint="give --baseline FILE for a baseline of these alone",
             )
-        if self.options.known:
+        # What is written anew keeps what is known of other clusters.
+        if self.options.known or (self.options.write_baseline and self.file.is_file()):
             self.baseline = read_baseline(self.file)
+
+    @property
+    def judged(self) -> frozenset[str]:
+        """The clusters that this scan has judged, as findings name them."""
+        assert self.report is not None  # begin comes first
+        return clusters_judged(self.report)
 
     def begin(self, report: Report) -> Report:
         """The report with its past and its changes, and with just what is new where that is asked for."""
@@ -138,7 +146,7 @@ class Comparison:
                 raise
             self.notes.note(str(error))
             return report
-        changes = None
+        changes = report.changes
         # Nothing judged is neither new nor resolved.
         if self.options.diff and self.nothing:
             self.notes.note("nothing was judged, so nothing is compared with the scan before")
@@ -164,7 +172,7 @@ class Comparison:
         lines = {line.name for line in self.report.judged}
         # What was left out is not known to be gone.
         some = bool(self.report.target.filters)
-        absent = (one for key, one in self.baseline.items() if key not in self.found)
+        absent = (one for key, one in self.baseline.items() if key not in self.found and one.cluster in self.judged)
         gone = sum(not some or one.assignment in lines for one in absent)
         doubt = ", which gaps may hide" if gone and hides(self.report.target.filters, left_out(self.report)) else ""
         self.notes.note(
@@ -174,7 +182,8 @@ class Comparison:
         for one in named[:_NAMED]:
             place = f"{one.namespace}/" if one.namespace else ""
             container = f" [{one.container}]" if one.container else ""
-            self.notes.note(f"new: {one.kind} {place}{one.name}{container}: {one.assignment}: {one.message}")
+            cluster = f"{one.cluster}: " if one.cluster else ""
+            self.notes.note(f"new: {cluster}{one.kind} {place}{one.name}{container}: {one.assignment}: {one.message}")
         if len(named) > _NAMED:
             self.notes.note(f"new: and {len(named) - _NAMED} more; --show new lists just those")
 
@@ -184,16 +193,22 @@ class Comparison:
         if self.options.write_baseline and self.nothing:
             self.notes.note(f"nothing was judged, so no baseline is written: {self.file} stays as it is")
         elif self.options.write_baseline:
-            count = write_baseline(self.file, self.report, sorted(self.found.values(), key=order))
-            self.notes.note(f"{plural(count, 'violation')} written to {self.file}")
+            kept = [one for one in self.baseline.values() if one.cluster not in self.judged]
+            findings = [one for one in self.found.values() if one.cluster in self.judged]
+            count = write_baseline(self.file, self.report, sorted([*findings, *kept], key=order))
+            self.notes.note(f"{plural(count - len(kept), 'violation')} written to {self.file}")
+            if kept:
+                self.notes.note(f"{plural(len(kept), 'violation')} of what this scan did not judge stay in {self.file}")
         if self.options.history and self.report.assignments:
             history, subject = History(self.workspace), ScanTarget.of(self.report)
+            # The findings of several clusters are remembered with each of them.
+            found = () if self.report.clusters else self.found.values()
             try:
                 try:
-                    history.record(subject, self.report, self.found.values())
+                    history.record(subject, self.report, found)
                 except DamagedHistory as error:
                     self._put_aside(history, error)
-                    history.record(subject, self.report, self.found.values())
+                    history.record(subject, self.report, found)
             except InvalidInput as error:
                 # A read-only checkout is no reason to fail a pipeline.
                 self.notes.note(f"not remembered: {error}")

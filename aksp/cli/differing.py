@@ -16,7 +16,7 @@ from aksp.compliance.changes import compare, hides, judged_by, left_out, narrowe
 from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
 from aksp.model import times
-from aksp.model.compliance import Report
+from aksp.model.compliance import Report, TargetKind
 from aksp.model.json_text import encode
 from aksp.report.difference import Difference, Moment, blocks, document
 from aksp.report.figures import plural
@@ -113,7 +113,9 @@ def _of_scans(request: DiffRequest) -> Difference:
         if request.cluster is not None
         else None
     )
-    subject = _one(chosen(history.subjects(), name, request.files), history)
+    # Of several clusters together no findings are remembered: each of them has its own.
+    subjects = [one for one in history.subjects() if one.kind is not TargetKind.CLUSTERS]
+    subject = _one(chosen(subjects, name, request.files), history)
     until = moment(request.since, datetime.now(UTC)) if request.since else None
     after = history.scan(subject)
     before = history.scan(subject, until=until) if until else history.scan(subject, back=1)

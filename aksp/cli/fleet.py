@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from aksp import __version__
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.comparison import Comparison
+from aksp.cli.comparison import BaselineOptions, Comparison
 from aksp.cli.evaluation import ComplianceRequest, begun, exit_code, judge_connected
 from aksp.cli.options import CURRENT, ReportSource
 from aksp.cli.progress import Notes
+from aksp.cli.remembered import shortened
 from aksp.compliance.fleet import ClusterOutcome, fleet_report
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
@@ -28,8 +29,6 @@ from aksp.report.interface import Show
 from aksp.scan import ScanResult
 from aksp.workspace import Workspace, prepare
 
-#: Clusters that a report's title names.
-_NAMED = 10
 #: Seconds between two looks for Ctrl-C.
 _TICK = 0.2
 
@@ -83,6 +82,10 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     outputs.refuse_one_cluster_formats()
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
+    # The baseline is one of all clusters; the history has each as if it was judged alone, and the percentage of all.
+    whole = Comparison(options=replace(request.compared, diff=False), workspace=workspace.root, notes=notes)
+    whole.prepare(request.filters.of_assignments)
+    alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)
     tree = workspace.scope_tree()
     compliant = request.show is Show.ALL or outputs.need_compliant
     works = [
@@ -93,9 +96,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     with outputs:
         interrupted = _judge_all(request, works, now, notes, choice.at_once, compliant=compliant)
         comparisons = {
-            work.name: Comparison(
-                options=request.compared, workspace=workspace.root, notes=_OneOfMany(notes, work.name)
-            )
+            work.name: Comparison(options=alone, workspace=workspace.root, notes=_OneOfMany(notes, work.name))
             for work in works
         }
         reports = {
@@ -108,27 +109,26 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
             now,
             __version__,
         )
-        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by)
+        # What an interrupted scan did not reach would be taken for gone.
+        if not interrupted:
+            report = whole.begin(report)
+        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by, limit=request.limit)
     for work in works:
         _OneOfMany(notes, work.name).all(work.result.notes if work.result else ())
     if interrupted:
         return ExitCode.INTERRUPTED
     for name in reports:
         comparisons[name].end()
-    return exit_code(request, report)
+    whole.end()
+    return exit_code(request, report, whole.new if request.compared.fail_on_new else ())
 
 
 def _refuse(request: ComplianceRequest) -> None:
     """Raise InvalidInput for options that mean one cluster, or manifests."""
-    compared = request.compared
     for option, given in {
         "-f": bool(request.files),
         "--context": bool(request.where.context),
         f"--from {request.source.value}": request.source is not ReportSource.SCAN,
-        "--baseline": compared.baseline is not None,
-        "--fail-on-new": compared.fail_on_new,
-        "--write-baseline": compared.write_baseline,
-        "--show new": compared.only_new,
     }.items():
         if given:
             raise InvalidInput(
@@ -261,6 +261,5 @@ def _judge(request: ComplianceRequest, work: _ClusterWork, now: datetime, notes:
 
 
 def _target(request: ComplianceRequest, choice: FleetChoice, names: Sequence[str]) -> Target:
-    named = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     scope = choice.scope if choice.scope is not None and choice.scope.startswith("/") else "/"
-    return Target(kind=TargetKind.CLUSTERS, name=named, scope=scope, filters=request.words)
+    return Target(kind=TargetKind.CLUSTERS, name=shortened(names), scope=scope, filters=request.words)

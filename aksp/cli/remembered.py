@@ -11,9 +11,20 @@ if TYPE_CHECKING:
     from aksp.history import ScanTarget
 
 
+#: Clusters that a title names.
+_NAMED = 10
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The names of clusters as a title has them: the first, and how many more."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
 def title(subject: ScanTarget) -> str:
     """As in ``cluster prod -n shop``."""
-    return " ".join((subject.kind.value.lower(), subject.name, *subject.filters))
+    several = subject.kind.value == "Clusters"  # the model is imported where it is needed
+    name = shortened(subject.name.split(", ")) if several else subject.name
+    return " ".join((subject.kind.value.lower(), name, *subject.filters))
 
 
 def chosen(subjects: Sequence[ScanTarget], cluster: str | None, files: Sequence[str] | None) -> list[ScanTarget]:

@@ -131,6 +131,12 @@ def judged_by(report: Report) -> frozenset[str]:
     return frozenset(line.name for line in report.judged if line.compliance_percent is not None)
 
 
+def clusters_judged(report: Report) -> frozenset[str]:
+    """The clusters of which a report has judged something, as its findings name them: empty where there is but one."""
+    # A cluster's message says why nothing of it was judged.
+    return frozenset(one.name for one in report.clusters if not one.message) if report.clusters else frozenset([""])
+
+
 def reach_of(report: Report) -> dict[str, str]:
     """What each assignment of a report selects; without those of which it is not known."""
     return {line.name: line.reach for line in report.judged if line.reach}

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from aksp.compliance.assess import Tally
+from aksp.compliance.fingerprints import fingerprints
 from aksp.compliance.nothing import idle
 from aksp.compliance.plan import Plan
 from aksp.compliance.rollup import percentage, state_of
@@ -20,6 +21,7 @@ from aksp.model.compliance import (
     Counts,
     Gap,
     GroupSummary,
+    KnownViolations,
     Report,
     Result,
     ScopeSummary,
@@ -141,6 +143,7 @@ def separate(report: Report) -> list[Report]:
     if not report.clusters:
         return [report]
     results: dict[str, list[Result]] = {one.name: [] for one in report.clusters}
+    named: dict[str, list[Result]] = {one.name: [] for one in report.clusters}
     last: Resource | None = None
     own: Resource | None = None
     for result in report.results:
@@ -148,6 +151,7 @@ def separate(report: Report) -> list[Report]:
             last = result.resource
             own = replace(last, cluster="")
         results[last.cluster if last else ""].append(replace(result, resource=own))
+        named[last.cluster if last else ""].append(result)
     return [
         replace(
             report,
@@ -169,11 +173,25 @@ def separate(report: Report) -> list[Report]:
                 if gap.cluster == one.name
             ],
             changes=None,
+            known=_known(report.known, results[one.name], named[one.name]),
             clusters=(),
             scopes=(),
         )
         for one in report.clusters
     ]
+
+
+def _known(known: KnownViolations | None, results: Sequence[Result], named: Sequence[Result]) -> KnownViolations | None:
+    """What is known of one cluster; ``named`` are its results with its name, by which a baseline of several knows them."""
+    if known is None:
+        return None
+    bad = {
+        own: fingerprint in known.fingerprints
+        for (result, own), (_, fingerprint) in zip(fingerprints(results), fingerprints(named), strict=True)
+        if result.state is _NON_COMPLIANT
+    }
+    old = [own for own, is_known in bad.items() if is_known]
+    return KnownViolations(fingerprints=frozenset(old), new=len(bad) - len(old), known=len(old), fails=known.fails)
 
 
 def _changes(parts: Sequence[ClusterOutcome]) -> Changes | None:

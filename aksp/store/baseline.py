@@ -28,7 +28,11 @@ def write_baseline(path: Path, report: Report, findings: Iterable[StoredFinding]
         "target": {"kind": report.target.kind.value, "name": report.target.name},
     }
     lines = [
-        json.dumps({field: getattr(one, field) for field in _FIELDS} | {"observed": list(one.observed)})
+        json.dumps(
+            {field: getattr(one, field) for field in _FIELDS}
+            | {"observed": list(one.observed)}
+            | ({"cluster": one.cluster} if one.cluster else {})
+        )
         for one in findings
         if one.state is ComplianceState.NON_COMPLIANT
     ]
@@ -73,7 +77,7 @@ def read_baseline(path: Path) -> dict[str, StoredFinding]:
 def _finding(entry: Any, where: str) -> StoredFinding:
     if not isinstance(entry, dict):
         raise InvalidInput("is not an object", where=where)
-    for field in _FIELDS:
+    for field in (*_FIELDS, "cluster"):
         if not isinstance(entry.get(field, None if field == "fingerprint" else ""), str):
             raise InvalidInput(f"{field} is not a string", where=where)
     # Baselines of earlier versions have no values: then any value is known.
@@ -83,5 +87,6 @@ def _finding(entry: Any, where: str) -> StoredFinding:
     return StoredFinding(
         state=ComplianceState.NON_COMPLIANT,
         observed=tuple(observed),
+        cluster=entry.get("cluster", ""),
         **{field: entry.get(field, "") for field in _FIELDS},
     )

@@ -117,7 +117,8 @@ def test_a_scope_takes_the_clusters_below_it(fleet: Aksp) -> None:
 
 
 def test_every_format_of_several_clusters_names_the_cluster(fleet: Aksp, tmp_path: Path) -> None:
-    files = {name: tmp_path / f"report.{name}" for name in ("table", "wide", "markdown", "html", "csv", "yaml")}
+    names = ("table", "wide", "markdown", "html", "csv", "yaml", "junit", "gitlab", "azuredevops", "azure-policystates")
+    files = {name: tmp_path / f"report.{name}" for name in names}
     ended = judge(fleet, "--all-clusters", *(part for name, path in files.items() for part in ("-o", f"{name}={path}")))
 
     assert ended.code == 1
@@ -125,6 +126,10 @@ def test_every_format_of_several_clusters_names_the_cluster(fleet: Aksp, tmp_pat
         assert "gamma" in path.read_text(), name
     rows = list(csv.DictReader(io.StringIO(files["csv"].read_text())))
     assert {row["cluster"] for row in rows} == {"alpha", "gamma"}
+    records = json.loads(files["azure-policystates"].read_text())["value"]
+    assert {one["resourceId"]: one["complianceState"] for one in records} == {
+        "/clusters/alpha": "NonCompliant", ARM: "Compliant", "/clusters/gamma": "NonCompliant",
+    }  # fmt: skip
     for name in ("policyreport", "openreports"):
         refused = fleet.run("compliance", "--all-clusters", "-o", name)
         assert (refused.code, "tells of one cluster" in refused.stderr) == (2, True)
@@ -230,9 +235,25 @@ def test_what_has_changed_is_told_for_each_cluster(fleet: Aksp, planes: dict[str
     assert "alpha: " not in changes and "gamma: " not in changes
 
 
+def test_what_is_known_of_each_cluster_does_not_fail_and_what_is_new_in_one_does(
+    fleet: Aksp, planes: dict[str, ControlPlane], tmp_path: Path
+) -> None:
+    baseline = ("--baseline", str(tmp_path / "known.json"))
+    assert judge(fleet, "--all-clusters", *baseline, "--write-baseline").code == 0
+    assert judge(fleet, "--all-clusters", *baseline, "--fail-on-new").code == 0
+    planes["beta"].apply([pod("new", "fleet", FOREIGN)])
+    try:
+        ended = judge(fleet, "--all-clusters", *baseline, "--fail-on-new", "--show", "new")
+    finally:
+        planes["beta"].request("DELETE", "/api/v1/namespaces/fleet/pods/new?gracePeriodSeconds=0")
+
+    assert ended.code == 1
+    assert [(one["cluster"], one["resource"]["name"]) for one in ended.report["results"]] == [("beta", "new")]
+
+
 def test_each_cluster_has_its_history(fleet: Aksp) -> None:
     judge(fleet, "--all-clusters")
     judge(fleet, "--cluster", "alpha")
     found = {one["target"]["name"]: len(one["scans"]) for one in json.loads(fleet.run("history", "-o", "json").stdout)}
 
-    assert found == {"alpha": 2, "beta": 1, "gamma": 1}
+    assert found == {"alpha": 2, "beta": 1, "gamma": 1, "alpha, beta, gamma": 1}

@@ -218,12 +218,14 @@ def test_junit_has_the_cases_of_each_cluster_that_json_has(mix: str) -> None:
         cases.setdefault(key, set()).add(OUTCOMES.get(one["state"], "skipped"))
     expected = Counter((key[0], next(each for each in WORST if each in found)) for key, found in cases.items())
     expected.update((safe(gap["cluster"]), "error") for gap in own_gaps(document))
+    listed = {(one["cluster"], one["assignment"], one["referenceId"]) for one in document["results"]}
     expected.update(
-        (safe(one["name"]), "skipped")
+        (safe(one["name"]), "error" if each["state"] == "Error" else "skipped")
         for one in document["clusters"]
         for line in one["assignments"]
         for each in line["members"] or [line]
-        if each["state"] == "NotStarted"
+        if each["state"] in ("NotStarted", "Error")
+        and (one["name"], line["name"], each.get("referenceId")) not in listed
     )
     out = io.StringIO()
     FORMATS["junit"].render(report, out, Style())
@@ -240,8 +242,10 @@ def test_junit_has_the_cases_of_each_cluster_that_json_has(mix: str) -> None:
     assert found == expected
     assert set(names.values()) == {1}
     assert len({suite.get("name") for suite in suites}) == len(suites)
-    dead = {name for name, scenario in MIXES[mix].items() if scenario is None}
-    assert {name for name in dead if found[name, "error"]} == dead
+    for name in (name for name, scenario in MIXES[mix].items() if scenario is None):
+        own = {suite.get("name"): suite for suite in suites if suite.get("hostname") == name}
+        assert own.keys() == {f"{name}: allowed-images", f"{name}: gaps"}
+        assert {(suite.get("tests"), suite.get("errors")) for suite in own.values()} == {("1", "1")}
 
 
 def findings_of(document: Any) -> Counter[str]:

@@ -58,10 +58,11 @@ class _Case:
 
 @dataclass(kw_only=True, slots=True)
 class _Suite:
-    """An assignment and its cases, by what makes two results the same case."""
+    """An assignment and its cases, by what makes two results the same case. ``line`` is what it came to, if that is known."""
 
     name: str
     definition: str
+    line: AssignmentSummary | None = None
     cases: dict[object, _Case] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
 
@@ -77,6 +78,21 @@ class _Suite:
             case.known.add(len(case.results))
         case.results.append(result)
 
+    @property
+    def idle(self) -> str:
+        """The element of an assignment that judged nothing; empty for one that did.
+
+        A suite without cases would pass for one in which all is well.
+        """
+        state = self.line.state if self.line else ComplianceState.UNKNOWN
+        nothing = state is ComplianceState.NOT_STARTED or (state is ComplianceState.ERROR and not self.cases)
+        return _ELEMENTS[state.outcome] if nothing else ""
+
+    @property
+    def outcomes(self) -> Sequence[str]:
+        """The elements of its cases."""
+        return [*(case.outcome for case in self.cases.values()), *filter(None, [self.idle])]
+
     def _unique(self, name: str) -> str:
         """The name, with a number when another case has it: the same object in two files, for one."""
         number = self.names[name] = self.names.get(name, 0) + 1
@@ -86,16 +102,14 @@ class _Suite:
 def render_junit(report: Report, out: TextIO, style: Style) -> None:
     """Write one XML document. All text in it is safe to print, so that XML allows it too."""
     parts = [(each, _suites(each), other_gaps(each)) for each in separate(report)]
-    outcomes = [case.outcome for _, suites, _ in parts for suite in suites for case in suite.cases.values()]
-    outcomes += ["skipped" for each, _, _ in parts for line in each.judged if line.state is ComplianceState.NOT_STARTED]
+    outcomes = [outcome for _, suites, _ in parts for suite in suites for outcome in suite.outcomes]
     outcomes += ["error" for _, _, gaps in parts for _ in gaps]
     head = {"name": "aksp", **_totals(outcomes)}
     out.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites{_attributes(head)}>\n')
     for each, suites, gaps in parts:
         cluster = each.target.name if report.clusters else ""
-        lines = {line.name: line for line in each.judged}
         for suite in suites:
-            out.writelines(_suite(suite, lines.get(suite.name), each, style, cluster))
+            out.writelines(_suite(suite, each, style, cluster))
         if gaps:
             out.writelines(_gaps(gaps, each, style, cluster))
     out.write("</testsuites>\n")
@@ -134,7 +148,7 @@ def _properties(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _suites(report: Report) -> Sequence[_Suite]:
-    suites = {line.name: _Suite(name=line.name, definition=line.definition) for line in report.judged}
+    suites = {line.name: _Suite(name=line.name, definition=line.definition, line=line) for line in report.judged}
     for result, fingerprint in fingerprints(report.results):
         key = result.assignment
         suite = suites.get(key.name)
@@ -144,10 +158,10 @@ def _suites(report: Report) -> Sequence[_Suite]:
     return list(suites.values())
 
 
-def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style: Style, cluster: str) -> Iterator[str]:
-    idle = line is not None and line.state is ComplianceState.NOT_STARTED
-    totals = _totals([*(case.outcome for case in suite.cases.values()), *(["skipped"] if idle else [])])
-    yield f"  <testsuite{_attributes({'name': _within(cluster, suite.name), **totals, **_run(report)})}>\n"
+def _suite(suite: _Suite, report: Report, style: Style, cluster: str) -> Iterator[str]:
+    line = suite.line
+    head = {"name": _within(cluster, suite.name), **_totals(suite.outcomes), **_run(report)}
+    yield f"  <testsuite{_attributes(head)}>\n"
     if line is not None:
         properties = {
             **({"cluster": cluster} if cluster else {}),
@@ -174,10 +188,9 @@ def _suite(suite: _Suite, line: AssignmentSummary | None, report: Report, style:
         yield from _properties(properties)
     class_name = _class(cluster, suite.name, suite.definition if suite.name != suite.definition else "")
     class_attribute = _attributes({"classname": class_name})
-    if line is not None and idle:
-        # A suite without cases would pass for one in which all is well.
+    if line is not None and suite.idle:
         yield f"    <testcase{class_attribute}{_attributes({'name': 'nothing judged'})}>\n"
-        yield _element("skipped", {"message": ": ".join(filter(None, (line.state.value, line.message)))}, "")
+        yield _element(suite.idle, {"message": ": ".join(filter(None, (line.state.value, line.message)))}, "")
         yield "    </testcase>\n"
     for case in suite.cases.values():
         yield from _case(case, class_attribute, report, style)

@@ -62,13 +62,16 @@ def test_an_assignment_that_judged_nothing_is_told_with_its_reason(format: str, 
     line = scenarios.summary(IMAGES, S.NOT_STARTED, None, {}, {}, message=message)
     told = render(replace(SCENARIOS["clean"](), assignments=(line,)), format)
 
-    assert message in " ".join(told.split())
+    if format != "summary":  # one line, which has their number
+        assert message in " ".join(told.split())
     assert "skip" in told if format in ("policyreport", "openreports") else "NotStarted" in told
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"prometheus"}))
 def test_every_format_says_that_there_was_nothing_at_all(format: str) -> None:
-    assert GAP.message in " ".join(render(nothing([], [GAP]), format).split())
+    told = " ".join(render(nothing([], [GAP]), format).split())
+
+    assert ("so nothing was judged" if format == "summary" else GAP.message) in told
 
 
 @pytest.mark.parametrize("format", ["github", "azuredevops"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TextIO
 
 from aksp import runners
-from aksp.model.compliance import Report
+from aksp.model.compliance import ComplianceState, Report
+from aksp.report.figures import plural
 from aksp.report.interface import Format, Style
 from aksp.report.table import summary
 from aksp.report.table.layout import text_of
@@ -17,7 +18,9 @@ def render_summary(report: Report, out: TextIO, style: Style) -> None:
     only = f" (only {' '.join(report.target.filters)})" if report.target.filters else ""
     gist = text_of(summary.closing(report).lines[0])
     percent = summary.percent_words(report)
-    out.write(f"{safe(report.target.name + only)}: {report.state.value}, {percent}. {gist}\n")
+    idle = sum(line.state is ComplianceState.NOT_STARTED for line in report.assignments)
+    nothing = f" NotStarted: {plural(idle, 'assignment')}." if idle and report.compliance_percent is not None else ""
+    out.write(f"{safe(report.target.name + only)}: {report.state.value}, {percent}. {gist}{nothing}\n")
 
 
 FORMAT = Format(

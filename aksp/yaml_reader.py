@@ -202,6 +202,9 @@ def _check(root: Any) -> None:
                     if key.value in keys:
                         raise _wrong(key, f"key {key.value!r} is there twice")
                     keys.add(key.value)
+                    # As JSON has it: of 1 and true one would be lost, which for Python are the same.
+                    if key.tag in _SCALARS:
+                        key.tag = _TAG + "str"
             children = [part for pair in node.value for part in pair]
         for child in children:
             if id(child) not in seen:

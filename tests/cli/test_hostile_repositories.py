@@ -168,7 +168,7 @@ MAP = {"apiVersion": "builtin", "kind": "ConfigMapGenerator", "metadata": {"name
 
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP"])
-@pytest.mark.parametrize("where", ["generator", "there", "file", "inline", "folder", "case"])
+@pytest.mark.parametrize("where", ["generator", "there", "file", "inline", "folder", "case", "patch"])
 def test_no_field_makes_kustomize_fetch(judging: Aksp, asked: tuple[str, list[str]], scheme: str, where: str) -> None:
     url = f"{scheme}://{asked[0]}/x"
     settings = json.dumps({**MAP, "files": [f"key={url}"]})
@@ -179,6 +179,7 @@ def test_no_field_makes_kustomize_fetch(judging: Aksp, asked: tuple[str, list[st
         "inline": {"generators": [settings]},
         "folder": {"generators": ["settings"]},
         "case": {"ReSources": [url]},
+        "patch": {"patches": [{"PATH": url, "target": {"kind": "Pod"}}]},
     }[where]
     judging.put(f"repo/{scheme}:/{asked[0]}/x", "")
     judging.put("repo/kustomization.yaml", json.dumps(made))

@@ -62,13 +62,16 @@ def test_an_assignment_that_judged_nothing_is_told_with_its_reason(format: str, 
     line = scenarios.summary(IMAGES, S.NOT_STARTED, None, {}, {}, message=message)
     told = render(replace(SCENARIOS["clean"](), assignments=(line,)), format)
 
-    assert message in " ".join(told.split())
+    if format != "summary":  # one line, which has their number
+        assert message in " ".join(told.split())
     assert "skip" in told if format in ("policyreport", "openreports") else "NotStarted" in told
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"prometheus", "summary"}))
 def test_every_format_says_that_there_was_nothing_at_all(format: str) -> None:
-    assert GAP.message in " ".join(render(nothing([], [GAP]), format).split())
+    told = " ".join(render(nothing([], [GAP]), format).split())
+
+    assert ("so nothing was judged" if format == "summary" else GAP.message) in told
 
 
 def test_the_summary_counts_assignments_that_judged_nothing() -> None:
@@ -76,7 +79,7 @@ def test_the_summary_counts_assignments_that_judged_nothing() -> None:
     clean = SCENARIOS["clean"]()
     told = render(replace(clean, assignments=(*clean.assignments, idle)), "summary")
 
-    assert told.endswith(f" 1 of {len(clean.assignments) + 1} assignments judged nothing.\n")
+    assert told.endswith(" NotStarted: 1 assignment.\n")
     assert "nothing was judged" in render(nothing([], [GAP]), "summary")
 
 

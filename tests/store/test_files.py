@@ -20,6 +20,7 @@ from aksp.model.scope import Scope
 from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
 from aksp.store.files import Files, write_beside
 from aksp.store.interface import ApplyResult
+from aksp.yaml_reader import read_yaml
 from aksp.yaml_writer import to_yaml
 
 FULL = Assignment(
@@ -277,6 +278,13 @@ def test_broken_yaml_is_refused_with_file_and_line(text: str, line: int, problem
 
     assert problem in error.what
     assert error.where == f"{path}:{line}"
+
+
+def test_a_key_is_the_text_that_is_written() -> None:
+    # For Python 1, 1.0 and true are one key.
+    ((value, _),) = read_yaml("{1: a, 1.0: b, true: c, ~: d, 2026-01-01: e}", "x.yaml")
+
+    assert value == {"1": "a", "1.0": "b", "true": "c", "~": "d", "2026-01-01": "e"}
 
 
 @pytest.mark.parametrize("text", ["a: 2026-13-45\n", "[" * 5000])

@@ -33,7 +33,7 @@ _KEYS: Final = {key.lower(): key for key in (*_PATHS, *_WITH_PATH, *_GENERATORS,
 #: Fields whose entries are settings of generators and transformers; and, in lower case, fields that are mere texts.
 _PLUGINS: Final = ("generators", "transformers", "validators")
 _TEXTS: Final = frozenset(
-    ["literals", "patch", "patches", "commonannotations", "commonlabels", "labels", "annotations", "metadata", "images"]
+    ["literals", "patch", "commonannotations", "commonlabels", "labels", "annotations", "metadata", "images"]
 )
 _URL: Final = re.compile(r"(?:[^=\n]*=)?[a-z][a-z0-9+.-]*://.*", re.IGNORECASE)
 

@@ -135,6 +135,16 @@ def test_every_format_of_several_clusters_names_the_cluster(fleet: Aksp, tmp_pat
         assert (refused.code, "tells of one cluster" in refused.stderr) == (2, True)
 
 
+def test_the_worst_findings_of_all_clusters_are_listed_as_many_as_are_asked_for(fleet: Aksp) -> None:
+    whole, limited = (
+        fleet.run("compliance", "-n", "fleet", "--all-clusters", "-q", "-o", "markdown", "--group-by", "none", *limit)
+        for limit in ((), ("--limit", "1"))
+    )
+
+    assert whole.stdout.count("docker.io") == MANY + 1
+    assert limited.stdout.count("docker.io") == 1
+
+
 class _Killed(Meddler):
     """A load balancer before an API server that dies while a list is under way, and answers for it from then on."""
 

@@ -21,6 +21,7 @@ from aksp.cli.keys import Keys
 from aksp.cli.options import ReportSource
 from aksp.cli.outputs import wants_color
 from aksp.cli.progress import Notes
+from aksp.cli.scrolling import Scrolling
 from aksp.cli.streams import ReaderGone
 from aksp.compliance.nothing import no_assignment
 from aksp.engine import Engine
@@ -141,14 +142,22 @@ def _show(watcher: Watcher, *, color: bool) -> None:
     drawn = 0.0
     try:
         with _ended(), Keys() as keys, Live(console=console, screen=True, auto_refresh=False) as window:
-            how = "q quits" if keys.heard else "Ctrl-C quits"
-            while "q" not in keys.pressed().lower():
-                watcher.step(TICK)
-                state = (watcher.revision, watcher.changed_at, watcher.synced, console.size)
-                if state == shown or time.monotonic() < drawn + TICK:
+            scrolling = Scrolling()
+            while not scrolling.ended:
+                pressed = keys.pressed()
+                scrolling.press(pressed, page=max(console.size.height // 2, 1))
+                if not pressed:
+                    watcher.step(TICK)
+                state = (watcher.revision, watcher.changed_at, watcher.synced, console.size, replace(scrolling))
+                if state == shown or (not pressed and time.monotonic() < drawn + TICK):
                     continue
                 width, height = console.size
-                lines = live.screen(_view(watcher, how), width=width, height=height, color=color)
+                view = _view(watcher, scrolling.told if keys.heard else "Ctrl-C quits")
+                view = replace(view, search=scrolling.search if scrolling.search or scrolling.typing else None)
+                if scrolling.first:
+                    scrolling.first = min(scrolling.first, max(live.rows(view) - 1, 0))
+                    view = replace(view, first=scrolling.first)
+                lines = live.screen(view, width=width, height=height, color=color)
                 text = Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop")
                 window.update(text, refresh=True)
                 shown, drawn = state, time.monotonic()

@@ -322,10 +322,36 @@ def test_a_window_that_is_too_small_says_how_much_more_there_is(own: ControlPlan
         text = screen.shows(lambda text: "zz-newest" in text and "pod-00" in text and "… 19 more findings" in text)
         # The newest comes first, and the last line says what to do.
         assert text.partition("Findings")[2].index("zz-newest") < text.partition("Findings")[2].index("pod-00")
-        assert text.splitlines()[-1] == "q quits"
+        assert text.splitlines()[-1].startswith("q quits")
         screen.resize(12, 70)
-        text = screen.shows(lambda text: text.endswith("… 21 more findings\nq quits"))
+        text = screen.shows(lambda text: "… 21 more findings\nq quits" in text)
         assert "zz-newest" not in text
+        screen.press("q")
+        assert screen.end() == 1
+
+
+@pytest.mark.parametrize(("lines", "columns"), [(24, 80), (40, 120)])
+def test_keys_scroll_and_search_and_the_whole_height_is_used(
+    lines: int, columns: int, own: ControlPlane, aksp: Aksp, place: str
+) -> None:
+    aksp.assign("allowed-images", parameters=OUR_REGISTRY, scope=f"/clusters/testbed/namespaces/{place}")
+    own.apply([pod(f"pod-{number:02}", place) for number in range(40)])
+    with Screen(aksp, "-n", place, lines=lines, columns=columns) as screen:
+        text = screen.shows(lambda text: "pod-00" in text and "more findings" in text)
+        assert len(text.splitlines()) == lines
+        screen.press("j")
+        screen.shows(lambda text: "1 above" in text and "pod-00" not in text and "pod-01" in text)
+        screen.press("\x1b[6~")
+        screen.shows(lambda text: f"{1 + lines // 2} above" in text)
+        screen.press("\x1b[6~" * 9)
+        screen.shows(lambda text: "39 above" in text and "pod-39" in text and "more finding" not in text)
+        screen.press("\x1b[5~" * 9)
+        screen.shows(lambda text: "pod-00" in text and "above" not in text)
+        screen.press("/pod-17\r")
+        text = screen.shows(lambda text: "/pod-17  1 finding " in text)
+        assert "pod-17" in text.partition("Findings")[2] and "pod-18" not in text
+        screen.press("\x1b")
+        screen.shows(lambda text: "pod-00" in text and "more findings" in text)
         screen.press("q")
         assert screen.end() == 1
 

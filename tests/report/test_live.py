@@ -15,7 +15,7 @@ from aksp.model.compliance import ComplianceState, Finding, Gap, Report
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Resource
 from aksp.report import events
-from aksp.report.table.live import ScreenState, screen
+from aksp.report.table.live import ScreenState, rows, screen
 from aksp.report.text import width_of
 from tests.docs.pages import ROOT, code, table
 from tests.report import scenarios
@@ -85,6 +85,37 @@ def test_a_small_window_shows_the_worst_assignments_and_says_how_many_more_there
     assert "… 2 more assignments" in text and "allowed-service-ports" in text
     rows = len(view(scenarios.violations()).report.results)
     assert f"… {rows + 5 - 1} more findings" in text
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+def test_scrolling_shows_each_finding_once_and_counts_those_above_and_below(width: int, height: int) -> None:
+    one = view(scenarios.violations())
+    seen: set[str] = set()
+    for first in range(rows(one) + 2):
+        text = shown(replace(one, first=first), width, height)
+        assert len(text.splitlines()) == height
+        assert (" above" in text) is (first > 0)
+        seen |= {line.name for line in one.report.assignments if line.name in text.partition("Findings")[2]}
+    # Beyond the last row the last one stays.
+    assert text == shown(replace(one, first=rows(one) - 1), width, height)
+    assert "more finding" not in text
+    assert seen == {each.assignment.name for each in one.report.results}
+
+
+def test_a_finding_that_is_scrolled_to_keeps_the_name_of_its_resource() -> None:
+    one = view(scenarios.violations())
+    for first in range(rows(one)):
+        findings = shown(replace(one, first=first), 120, 60).partition("Findings")[2].splitlines()
+        assert "/" in findings[3], findings[:5]
+
+
+def test_a_search_shows_what_has_it_and_says_how_many() -> None:
+    one = view(scenarios.violations(), more=5)
+    name = one.report.results[0].assignment.name
+    wanted = [each for each in one.report.results if name in each.assignment.name]
+    text = shown(replace(one, search=name.upper()), 140, 400)
+    assert f"/{name.upper()}  {len(wanted)} finding" in text and f"of the newest {len(one.report.results)}" in text
+    assert shown(replace(one, search="nowhere")).splitlines()[-1].startswith("/nowhere  0 findings of the newest")
 
 
 def test_many_gaps_leave_room_for_the_rest() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Report
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, plural
 from aksp.report.groups import sections
@@ -16,6 +16,7 @@ from aksp.report.table import findings, summary
 from aksp.report.table.blocks import STATE_TONES, Block, Grid, Line, Paragraph, Row, Span, Tone
 from aksp.report.table.layout import fit
 from aksp.report.table.plain import draw_headed, draw_plain
+from aksp.report.text import safe
 
 #: Lines of gaps that are shown at most.
 GAP_LINES = 6
@@ -33,6 +34,7 @@ class ScreenState:
 
     ``objects`` are watched, of so many ``kinds``. ``changed_at`` is None until something changes. ``synced`` is False
     while the cluster is still being read, ``lost`` True while something cannot be watched. ``how`` says how it ends.
+    ``first`` is how many rows of findings are scrolled past; ``search`` is what findings must have in them, None for all.
     """
 
     report: Report
@@ -43,11 +45,43 @@ class ScreenState:
     synced: bool
     lost: bool
     how: str
+    first: int = 0
+    search: str | None = None
+
+
+def found(view: ScreenState) -> ScreenState:
+    """The same with the findings that are searched for, and those alone."""
+    if not view.search:
+        return view
+    wanted = view.search.lower()
+    results = [one for one in view.report.results if wanted in _searched(one)]
+    return replace(view, report=replace(view.report, results=results), found=len(results))
+
+
+def rows(view: ScreenState) -> int:
+    """How many rows its findings have."""
+    return sum(
+        len(subject.groups)
+        for section in sections(found(view).report.results, GroupBy.OWNER)
+        for subject in section.subjects
+    )
+
+
+def _searched(one: Result) -> str:
+    owner = f"{one.owner.kind}/{one.owner.name}" if one.owner else ""
+    container = one.finding.container.name if one.finding.container else ""
+    texts = (f"{one.resource.kind}/{one.resource.name}", one.resource.namespace or "", owner, container)
+    return "\n".join((*texts, one.assignment.name, one.state.value, one.finding.message)).lower()
 
 
 def screen(view: ScreenState, *, width: int, height: int, color: bool) -> list[str]:
     """The lines of the screen, ``height`` of them, none wider than ``width`` columns."""
-    foot = _drawn(Paragraph(lines=((Span(view.how, Tone.MUTED),),)), width, color)[:1]
+    how = view.how
+    if view.search is not None:
+        of = f" of the newest {len(view.report.results):,}" if view.found > len(view.report.results) else ""
+        view = found(view)
+        how = f"/{safe(view.search or '')}  {plural(view.found, 'finding')}{of}  {how}"
+    foot = _drawn(Paragraph(lines=((Span(how, Tone.MUTED),),)), width, color)[:1]
     room = max(height, _LOWEST) - len(foot)
     lines = _drawn(_head(view), width, color)
     if view.report.gaps:
@@ -108,19 +142,29 @@ def _findings(view: ScreenState, width: int, room: int, color: bool) -> list[str
     (section,) = sections(view.report.results, GroupBy.OWNER)
     (grid,) = findings.findings(view.report.results, GroupBy.OWNER)
     counts = [group.results for subject in section.subjects for group in subject.groups.values()]
+    first = min(view.first, len(grid.rows) - 1)
+    if above := sum(counts[:first]):
+        grid = replace(grid, title=(*grid.title, Span(f"  {above} above", Tone.MUTED)), rows=_from(grid.rows, first))
+    counts = counts[first:]
     # A row takes a line at least: what is beyond needs no fitting.
     fitted = fit(replace(grid, rows=grid.rows[:room]), width)
     title = _drawn(Paragraph(lines=(grid.title,)), width, color)
     # The names of the columns, and the rule below them.
     left = room - len(title) - 2
-    rows = _fitting(fitted.rows, left)
-    if rows < len(grid.rows) or view.found > sum(counts):
-        rows = _fitting(fitted.rows, left - 1)
+    shown = _fitting(fitted.rows, left)
+    if shown < len(grid.rows) or view.found - above > sum(counts):
+        shown = _fitting(fitted.rows, left - 1)
     out = io.StringIO()
-    draw_headed(replace(fitted, rows=fitted.rows[:rows]), out, color=color, terminal=True)
+    draw_headed(replace(fitted, rows=fitted.rows[:shown]), out, color=color, terminal=True)
     lines = [*title, *out.getvalue().splitlines()]
-    more = view.found - sum(counts[:rows])
+    more = view.found - above - sum(counts[:shown])
     return [*lines, _more(more, "finding", color)] if more > 0 else lines
+
+
+def _from(rows: Sequence[Row], first: int) -> tuple[Row, ...]:
+    """The rows from one on, below the heading that it has or goes on under."""
+    heading = next((row.heading for row in reversed(rows[: first + 1]) if row.heading), ())
+    return (replace(rows[first], heading=heading), *rows[first + 1 :])
 
 
 def _fitting(rows: Sequence[Row], room: int) -> int:

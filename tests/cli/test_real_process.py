@@ -61,7 +61,7 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(form: str, aksp: Aksp, proc
     one.stdout.read(10)
     one.stdout.close()
 
-    assert (one.wait(60), one.stderr.read()) == (1, b"")
+    assert (one.wait(60), one.stderr.read()) == (1, b"aksp: note: json written to report.json\n")
     assert len(json.loads(Path("report.json").read_text(encoding="utf-8"))["results"]) == 1500
 
 

@@ -157,7 +157,8 @@ class Outputs:
             try:
                 self._render(output.format, report, file.stream, plain)
                 file.put_in_place()
-                self._notes.note(f"{output.format.name} written to {safe(str(output.path))}")
+                if output.path.is_file():  # a device or a pipe keeps nothing
+                    self._notes.note(f"{output.format.name} written to {safe(str(output.path))}")
             except OSError as error:
                 raise _unwritable(output.path, error) from error
 

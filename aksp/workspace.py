@@ -243,18 +243,12 @@ def check_regexes(engine: Engine, checked: Sequence[tuple[Assignment, Definition
             )
 
 
-#: Definitions that are compiled at once. One that does not end takes the others down: they are compiled again.
-_AT_ONCE = 3
-
-
 def prepare(engine: Engine, plan: Plan) -> Plan:
     """The plan with its definitions compiled; assignments of those that do not compile are broken."""
     check_regexes(engine, [(one.assignment, one.definition) for one in plan.ready])
     compiled: dict[str, Definition] = {}
     faults: dict[str, str] = {}
-    definitions = list({one.definition.slug: one.definition for one in plan.ready}.values())
-    for at, definition in enumerate(definitions):
-        engine.compile_ahead({one.slug: one.modules for one in definitions[at : at + _AT_ONCE]})
+    for definition in {one.definition.slug: one.definition for one in plan.ready}.values():
         try:
             compiled[definition.slug] = compile_definition(engine, definition)
         except InvalidPolicy as error:

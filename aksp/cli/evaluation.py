@@ -106,7 +106,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     if request.what_if is not None:
         workspace = workspace.assuming(request.what_if)
     comparison = _comparison(request, workspace.root, notes)
-    with outputs, Engine(in_background=True) as engine:
+    with outputs, Engine() as engine:
         outcome = (
             _manifests(request, workspace, engine, now, notes, compliant)
             if request.manifests

@@ -87,13 +87,8 @@ class Engine:
         evaluation_memory: int | None = None,
         procs: int | None = None,
         garbage_percent: int | None = None,
-        in_background: bool = False,
     ) -> None:
-        """garbage_percent: Go's GOGC, how much garbage per live heap is worth collecting; evaluation_memory: bytes of live heap at which evaluations stop; procs: threads that evaluate.
-
-        in_background: the process starts while its user does something else, and who first asks it is told when it does not.
-        """
-        self._in_background = in_background
+        """garbage_percent: Go's GOGC, how much garbage per live heap is worth collecting; evaluation_memory: bytes of live heap at which evaluations stop; procs: threads that evaluate."""
         self._binary = binary or engine_binary()
         self._deadline_ms = evaluation_deadline_ms
         self._hard_deadline = hard_deadline
@@ -122,8 +117,6 @@ class Engine:
         self._inventory: list[Batch] = []
         self._cached = CachedObjects()
         self._task_sets: dict[str, Sequence[RegisteredTask]] = {}
-        #: What is being compiled before compile() was called for it.
-        self._begun: dict[str, tuple[Sequence[RegoModule], PendingAnswer]] = {}
         #: Held while a policy that brings the engine down is looked for.
         self._search = threading.RLock()
         #: Held while a judgement is begun; with _searching set only the one who searches may.
@@ -136,17 +129,8 @@ class Engine:
 
     def __enter__(self) -> Engine:
         self._open = True
-        if self._in_background:
-            threading.Thread(target=self._start_quietly, name="aksp-engine-start", daemon=True).start()
-        else:
-            self._process = self._started()
+        self._process = self._started()
         return self
-
-    def _start_quietly(self) -> None:
-        """Start the process unless somebody has asked for it already. Who asks next tries again, and is told of errors."""
-        with contextlib.suppress(EngineError), self._life:
-            if self._open:
-                self._revive()
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -160,13 +144,8 @@ class Engine:
         there stays. A policy that brought the engine down gets another chance with other Rego.
         """
         with self._life:
-            if self._process is None:
-                self._revive()  # one that does not start is no fault of the policy
             try:
-                answer = self._compiled_ahead(policy, modules)
-                if answer is None:
-                    header = self._compile_header(policy, modules)
-                    answer, _ = self._call("compile", header, within=self._compile_deadline)
+                answer, _ = self._call("compile", self._compile_header(policy, modules), within=self._compile_deadline)
             except EngineError as error:
                 if isinstance(error.__cause__, NoAnswer):
                     late = f"the rule cannot be compiled within {self._compile_deadline:g} s: write it simpler"
@@ -191,26 +170,6 @@ class Engine:
                 self._unplanned[policy] = answer.get("unplanned", "")
                 self.withhold(policy, NAMESPACE_OBJECT if "namespaceObject" in answer["request"] else None)
         return faults
-
-    def compile_ahead(self, policies: Mapping[str, Sequence[RegoModule]]) -> None:
-        """Start to compile what compile() will be called for: on several cores that takes less time than one by one."""
-        process = self._process or self._revive()
-        for policy, modules in policies.items():
-            if policy not in self._begun:
-                with contextlib.suppress(EngineDied):
-                    header = self._compile_header(policy, modules)
-                    self._begun[policy] = modules, process.send(next(self._ids), "compile", header)
-
-    def _compiled_ahead(self, policy: str, modules: Sequence[RegoModule]) -> Any:
-        """The answer for a policy that was begun; None where it must be compiled now, as when it, or another, did not end."""
-        begun = self._begun.pop(policy, None)
-        if begun is None:
-            return None
-        try:
-            answer = self._wait(begun[1], self._compile_deadline)
-        except (EngineDied, EngineError):
-            return None
-        return answer if begun[0] is modules and begun[1].process is self._process else None
 
     def reads(self, policy: str) -> Sequence[str]:
         """The paths of a document that a compiled policy can see."""

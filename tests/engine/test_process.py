@@ -229,44 +229,7 @@ def test_a_rule_that_compiles_without_end_is_given_up_once_and_others_compile(mo
     assert len(started) == 2
 
 
-@pytest.mark.parametrize("endless", [False, True])
-def test_what_is_compiled_ahead_is_what_would_be_compiled(endless: bool) -> None:
-    modules = {name: [module(HONEST)] for name in ("one", "two")}
-    modules["wrong"] = [module("violation contains 1 if not_there(1)")]
-    if endless:
-        modules["endless"] = [module(doubling(30))]
-    with Engine(hard_deadline=1.0) as engine, Engine(hard_deadline=1.0) as plain:
-        engine.compile_ahead(modules)
-        for name, own in modules.items():
-            assert engine.compile(name, own) == plain.compile(name, own)
-            assert name not in engine._begun
-        batch = engine.load_list(pods(True, False))
-        assert violations(judge(engine, batch, ["one", "two"]), 0) == [0]
-
-
-def test_other_rego_takes_the_place_of_what_was_compiled_ahead() -> None:
-    with Engine() as engine:
-        engine.compile_ahead({"p": [module('violation contains {"msg": "another"}')]})
-        assert engine.compile("p", [module(HONEST)]) == []
-        assert engine.reads("p") != []
-        batch = engine.load_list(pods(True, False))
-        assert violations(judge(engine, batch, ["p"]), 0) == [0]
-
-
-def test_a_process_that_starts_in_the_background_is_there_for_who_asks_first() -> None:
-    with Engine(in_background=True) as engine:
-        assert engine.compile("honest", [module(HONEST)]) == []
-        first = pid(engine)
-        assert engine.compile("honest", [module(HONEST)]) == []
-        assert pid(engine) == first
-
-
 # Engines that are none
-
-
-def test_one_that_fails_in_the_background_is_told_to_who_asks_first(tmp_path: Path) -> None:
-    with Engine(binary=script(tmp_path, "exit 1"), in_background=True) as engine, pytest.raises(EngineError):
-        engine.compile("honest", [module(HONEST)])
 
 
 def refused(engine: Engine) -> EngineError:

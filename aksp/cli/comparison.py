@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -99,8 +100,12 @@ class Comparison:
                 hint="give --baseline FILE for a baseline of these alone",
             )
         # What is written anew keeps what is known of other clusters.
-        if self.options.known or (self.options.write_baseline and self.file.is_file()):
+        if self.options.known:
             self.baseline = read_baseline(self.file)
+        elif self.options.write_baseline and self.file.is_file():
+            # What is no baseline is replaced by one, and has nothing to keep.
+            with suppress(InvalidInput):
+                self.baseline = read_baseline(self.file)
 
     @property
     def judged(self) -> frozenset[str]:

@@ -67,8 +67,8 @@ func podVerdict(t testing.TB, e *Engine, parameters, text string) (messages, fau
 }
 
 func TestEachSamplesPodIsJudgedAlikeAsThePodOfAnyWorkload(t *testing.T) {
-	// These are about what a Pod lies in, or belongs to, and not about the Pod alone.
-	others := []string{"no-default-namespace", "no-naked-pods", "required-network-policies"}
+	// These are about the kind of what has the Pod, what it lies in, or belongs to, and not about the Pod alone.
+	others := []string{"allowed-kinds", "no-default-namespace", "no-naked-pods", "required-network-policies"}
 	violating, complying := 0, 0
 	for _, one := range definitions(t) {
 		if slices.Contains(others, one.name) {

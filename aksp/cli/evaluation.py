@@ -297,6 +297,7 @@ def judge_connected(
         selector=request.filters.selector,
         chunk_size=request.chunk_size,
         on_retry=lambda retry: notes.note(f"{retry.path}: {retry.reason}; trying again in {retry.seconds:.1f} s"),
+        hint="-n NAMESPACE asks for one namespace alone",
     )
     with progress_bar(notes, None) as progress:
         result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)

@@ -22,7 +22,10 @@ from aksp.model.definition import ResourceKind
 
 
 class Cluster:
-    """Objects of a cluster. ``namespaces`` empty means all; ``selector`` is kubectl's -l."""
+    """Objects of a cluster. ``namespaces`` empty means all; ``selector`` is kubectl's -l.
+
+    ``hint`` is what to do where a list of all namespaces is refused: many may list what is in theirs.
+    """
 
     def __init__(
         self,
@@ -33,8 +36,10 @@ class Cluster:
         selector: str | None = None,
         chunk_size: int = PAGE_LIMIT,
         on_retry: OnRetry | None = None,
+        hint: str | None = None,
     ) -> None:
         self._engine = engine
+        self._hint = hint
         self._connection = connection
         # Named twice they are listed once: nothing may count twice.
         self._namespaces = tuple(dict.fromkeys(namespaces))
@@ -95,7 +100,7 @@ class Cluster:
             if not self._answered and not isinstance(error, Forbidden | ServerError):
                 raise
             if isinstance(error, Forbidden) and located and not self._namespaces:
-                error = _of_all_namespaces(error, listings.discovery.find(kind.group, kind.kind, kind.version))
+                error = self._of_all_namespaces(error, listings.discovery.find(kind.group, kind.kind, kind.version))
             self._first = self._first or error
             if not located or (whole and not partly):
                 # A list with a selector would be refused the same way.
@@ -126,13 +131,10 @@ class Cluster:
                     remaining=page.remaining,
                 )
 
-
-def _of_all_namespaces(error: Forbidden, kind: Kind) -> Forbidden:
-    """A refused list of all namespaces: many may list what is in theirs."""
-    if not kind.namespaced:
-        return error
-    hints = ("-n NAMESPACE asks for one namespace alone", error.hint)
-    return Forbidden(error.what, where=error.where, hint="; ".join(filter(None, hints)))
+    def _of_all_namespaces(self, error: Forbidden, kind: Kind) -> Forbidden:
+        if not kind.namespaced or self._hint is None:
+            return error
+        return Forbidden(error.what, where=error.where, hint="; ".join(filter(None, (self._hint, error.hint))))
 
 
 def absent_namespaces(connection: Connection, names: Iterable[str]) -> list[Gap]:

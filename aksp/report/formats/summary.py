@@ -19,7 +19,11 @@ def render_summary(report: Report, out: TextIO, style: Style) -> None:
     gist = text_of(summary.closing(report).lines[0])
     percent = summary.percent_words(report)
     idle = sum(line.state is ComplianceState.NOT_STARTED for line in report.assignments)
-    nothing = f" NotStarted: {plural(idle, 'assignment')}." if idle and report.compliance_percent is not None else ""
+    nothing = (
+        f" {ComplianceState.NOT_STARTED.value}: {plural(idle, 'assignment')}."
+        if idle and report.compliance_percent is not None
+        else ""
+    )
     out.write(f"{safe(report.target.name + only)}: {report.state.value}, {percent}. {gist}{nothing}\n")
 
 

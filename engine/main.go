@@ -57,18 +57,21 @@ func limitsFromEnv() error {
 		}
 		debug.SetMemoryLimit(n)
 	}
-	if os.Getenv("GOGC") == "" {
-		ballast = make([]byte, ballastBytes)
-	}
 	return nil
 }
 
 // ballast is never touched, so that it takes no memory, but counts as live: the
 // collector, which else would go over the compiled policies five times as often,
-// waits until there is as much garbage, too.
-var ballast []byte
+// waits until there is as much garbage, too. Where GOGC says when to collect, there
+// is none.
+var ballast = newBallast()
 
-const ballastBytes = 16 << 20
+func newBallast() []byte {
+	if os.Getenv("GOGC") != "" {
+		return nil
+	}
+	return make([]byte, 16<<20)
+}
 
 // farewell is how long answers under way are waited for when the parent has
 // closed the pipe. It may have been killed, and some evaluations never end.

@@ -337,8 +337,8 @@ def test_keys_scroll_and_search_and_the_whole_height_is_used(
     aksp.assign("allowed-images", parameters=OUR_REGISTRY, scope=f"/clusters/testbed/namespaces/{place}")
     own.apply([pod(f"pod-{number:02}", place) for number in range(40)])
     with Screen(aksp, "-n", place, lines=lines, columns=columns) as screen:
-        text = screen.shows(lambda text: "pod-00" in text and "more findings" in text)
-        assert len(text.splitlines()) == lines
+        # A screen is read while it is drawn.
+        screen.shows(lambda text: "pod-00" in text and "more findings" in text and len(text.splitlines()) == lines)
         screen.press("j")
         screen.shows(lambda text: "1 above" in text and "pod-00" not in text and "pod-01" in text)
         screen.press("\x1b[6~")

@@ -138,6 +138,7 @@ def check_contents(wheel: Path) -> None:
         ENGINE,
         manual,
         "aksp/py.typed",
+        "aksp/azure/built_ins.json",
         "aksp/model/kinds.json",
         "aksp/report/report.schema.json",
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft201909Validator
+from jsonschema import Draft201909Validator, FormatChecker
 
 from aksp.compliance.json_schema import _fits_plainly, _is_plain, schema_problem
 
@@ -43,7 +43,8 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 @given(_schemas(st.recursive(st.just({"type": "string"}) | st.just(7), _schemas, max_leaves=4)), _VALUES)
 def test_what_plainly_fits_fits_by_the_package(schema: Any, value: Any) -> None:
     if _is_plain(schema):
-        Draft201909Validator.check_schema(schema)
+        # Whether a pattern is one is for RE2 to say.
+        Draft201909Validator.check_schema(schema, format_checker=FormatChecker(()))
         if _fits_plainly(schema, value):
             assert Draft201909Validator(schema).is_valid(value), (schema, value)
             assert schema_problem(schema, value) is None

@@ -128,6 +128,19 @@ def test_a_folder_has_a_file_for_each_and_loses_what_is_no_longer_assigned(aksp:
     assert found == ["assignments/mine.json", "assignments/no-privileged.json"]
 
 
+def test_no_list_of_an_export_has_files_elsewhere_removed(aksp: Aksp) -> None:
+    aksp.done("assign", "no-privileged", *AT_PROD)
+    outside = aksp.put("outside/kept.json", {})
+    aksp.done("export", "azure", *MAPPED, "-o", "out")
+    (aksp.folder / "out" / "link").symlink_to(aksp.folder / "outside")
+    listed = [str(aksp.folder / outside), "../outside/kept.json", "link/kept.json"]
+    (aksp.folder / "out" / ".aksp-export").write_text("\n".join(listed), encoding="utf-8")
+    run = aksp.done("export", "azure", *MAPPED, "-o", "out")
+
+    assert (aksp.folder / "outside" / "kept.json").is_file()
+    assert "removed" not in run.err
+
+
 def test_copies_of_one_assignment_are_one_and_a_moved_one_is_where_it_is_now(aksp: Aksp) -> None:
     test = CLUSTER.replace("prod", "test")
     both = (*MAPPED, "--scope-map", f"{test}=/clusters/test")

@@ -170,7 +170,8 @@ def _write_json_folder(files: Mapping[str, Any], folder: Path) -> None:
         write_beside(folder / name, _as_json(document) + "\n")
     for name in sorted(earlier - set(files)):
         path = folder / name
-        if path.suffix == ".json" and ".." not in path.parts and path.is_file():
+        # Whoever may write the list may not say what is removed elsewhere, by an absolute path or a link.
+        if path.suffix == ".json" and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
             path.unlink()
             note(f"removed {path}: it is no longer exported")
     write_beside(index, "\n".join(files) + "\n")

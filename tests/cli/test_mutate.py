@@ -152,6 +152,15 @@ def test_to_assign_one_says_how_it_is_looked_at(aksp: Aksp) -> None:
         assert run.code == 2 and "aksp mutate --mutation" in run.err
 
 
+def test_a_folder_is_read_as_every_command_reads_one(aksp: Aksp) -> None:
+    aksp.put("deploy/below/pod.json", pod("seen"))
+    aksp.put("deploy/.hidden/pod.json", pod("hidden"))
+    run = aksp.done("mutate", "-f", "deploy", "--mutation", READ_ONLY, "-o", "patch")
+
+    assert [json.loads(line)["object"]["name"] for line in run.out.splitlines()] == ["seen"]
+    assert "1 document would be changed by 1 mutation\n" in run.err
+
+
 def test_what_is_not_there_is_told(aksp: Aksp) -> None:
     aksp.put("m.json", pod())
     assert aksp("mutate", "-f", "m.json").code == 4

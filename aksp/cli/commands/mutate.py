@@ -46,6 +46,7 @@ def mutate(
     Example: `aksp mutate -f deploy --mutation MutateReadOnlyRootFilesystem -o patch`
     """
     from aksp.catalog.mutating import applied
+    from aksp.report.figures import plural
 
     changed = 0
     chosen = list(_chosen(mutation or [], workspace))
@@ -69,7 +70,7 @@ def mutate(
             say(json.dumps({"object": named, "file": where, "by": by, "patch": operations}, ensure_ascii=False))
         else:
             _print(now, changed > 1)
-    note(f"{changed} {'document' if changed == 1 else 'documents'} would be changed by {len(chosen)} mutations")
+    note(f"{plural(changed, 'document')} would be changed by {plural(len(chosen), 'mutation')}")
     return ExitCode.OK
 
 
@@ -110,14 +111,14 @@ def _documents(paths: list[str]) -> Iterator[tuple[dict[str, Any], str]]:
     import sys
 
     from aksp.errors import InvalidInput
+    from aksp.inventory.folders import Folders
     from aksp.yaml_reader import read_file, read_yaml
 
     for path in paths:
         if path == "-":
             texts = [("-", sys.stdin.buffer.read().decode("utf-8-sig", "replace"))]
         elif Path(path).is_dir():
-            files = sorted(one for one in Path(path).rglob("*") if one.suffix in (".yaml", ".yml", ".json"))
-            texts = [(str(one), read_file(one)) for one in files]
+            texts = [(one, read_file(Path(one))) for one in Folders(recursive=True).files(Path(path))]
         else:
             texts = [(path, read_file(Path(path)))]
         for where, text in texts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -40,7 +39,7 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
 
     Of replicas that differ in state the first in Azure's precedence counts.
     """
-    found: dict[str, StoredFinding] = {}
+    found: dict[str, tuple[Result, ComplianceState]] = {}
     values: dict[str, set[str]] = {}
     seen: set[tuple[str, int]] = set()
     for result, fingerprint in fingerprints(results):
@@ -52,11 +51,10 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
             values.setdefault(fingerprint, set()).add(_observed(result))
         known = found.get(fingerprint)
         if known is None:
-            found[fingerprint] = _remembered(result, fingerprint, result.state)
-        elif known.state is not result.state:
-            state = roll_up((known.state, result.state)) or result.state
-            found[fingerprint] = _remembered(result, fingerprint, state)
-    return {key: replace(one, observed=tuple(sorted(values[key]))) for key, one in found.items()}
+            found[fingerprint] = result, result.state
+        elif known[1] is not result.state:
+            found[fingerprint] = result, roll_up((known[1], result.state)) or result.state
+    return {key: _remembered(*one, key, tuple(sorted(values[key]))) for key, one in found.items()}
 
 
 def _observed(result: Result) -> str:
@@ -67,7 +65,7 @@ def _observed(result: Result) -> str:
     return text if len(text) <= _LONGEST_VALUE else hashlib.sha256(text.encode()).hexdigest()
 
 
-def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> StoredFinding:
+def _remembered(result: Result, state: ComplianceState, fingerprint: str, observed: tuple[str, ...]) -> StoredFinding:
     # Of several clusters the identity also has the cluster, which comes last.
     assignment, namespace, kind, name, container, place, *_ = identity(result)
     path = result.finding.path is not None
@@ -82,6 +80,7 @@ def _remembered(result: Result, fingerprint: str, state: ComplianceState) -> Sto
         path=place if path else "",
         message=result.finding.message,
         cluster=result.resource.cluster,
+        observed=observed,
     )
 
 

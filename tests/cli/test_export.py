@@ -160,3 +160,17 @@ def test_nothing_assigned_is_nothing_to_export(aksp: Aksp) -> None:
     assert run.code == 4
     assert "aksp assign" in run.err
     assert not (aksp.folder / "out").exists()
+
+
+def test_no_link_in_a_folder_has_files_elsewhere_removed(aksp: Aksp) -> None:
+    aksp.done("assign", "no-privileged")
+    aksp.done("assign", "no-latest-tag")
+    aksp.done("export", "gatekeeper", "-o", "elsewhere")
+    (aksp.folder / "out").mkdir()
+    (aksp.folder / "out" / "link").symlink_to(aksp.folder / "elsewhere" / "constraints")
+    before = sorted((aksp.folder / "elsewhere" / "constraints").iterdir())
+    aksp.done("assignments", "delete", "no-latest-tag")
+    run = aksp.done("export", "gatekeeper", "-o", "out")
+
+    assert len(before) == 2 and sorted((aksp.folder / "elsewhere" / "constraints").iterdir()) == before
+    assert "removed" not in run.err

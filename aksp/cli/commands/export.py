@@ -170,8 +170,7 @@ def _write_json_folder(files: Mapping[str, Any], folder: Path) -> None:
         write_beside(folder / name, _as_json(document) + "\n")
     for name in sorted(earlier - set(files)):
         path = folder / name
-        # Whoever may write the list may not say what is removed elsewhere, by an absolute path or a link.
-        if path.suffix == ".json" and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+        if path.suffix == ".json" and path.is_file() and _lies_in(path, folder):
             path.unlink()
             note(f"removed {path}: it is no longer exported")
     write_beside(index, "\n".join(files) + "\n")
@@ -220,11 +219,16 @@ def _left(folder: Path) -> set[Path]:
     found = set()
     for path in [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]:
         try:
-            if f"\n    {key}: {value}\n" in read_file(path):
+            if _lies_in(path, folder) and f"\n    {key}: {value}\n" in read_file(path):
                 found.add(path)
         except InvalidInput:
             continue  # it is none of ours
     return found
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a file that may be removed is in the folder itself: no list and no link has files removed elsewhere."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _text(document: Mapping[str, Any]) -> str:

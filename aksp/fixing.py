@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from aksp.compliance.fingerprints import identity
 from aksp.compliance.fixes import steps, unsafe
-from aksp.inventory.lines import DocumentText, FileSource
 from aksp.model.compliance import ComplianceState, Gap, Report, Result
+from aksp.sources.lines import DocumentText, FileSource
 from aksp.yaml_edit import CannotEdit, edited
 
 #: Judges with the texts of files in place of what they hold.

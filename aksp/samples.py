@@ -14,15 +14,15 @@ from aksp.catalog.document import Reader
 from aksp.compliance.plan import Plan, make_ready
 from aksp.engine import Engine
 from aksp.errors import InvalidPolicy
-from aksp.inventory.folders import SUFFIXES
-from aksp.inventory.interface import documents_of
-from aksp.inventory.manifests import Manifests
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.definition import Definition
 from aksp.model.effect import Effect
 from aksp.model.scope import Scope
 from aksp.scan import Scan, ScanResult
+from aksp.sources.folders import SUFFIXES
+from aksp.sources.interface import documents_of
+from aksp.sources.manifests import Manifests
 from aksp.workspace import compile_definition, prepare
 from aksp.yaml_reader import read_file, read_yaml
 

@@ -1,4 +1,4 @@
-"""One evaluation: pages of an inventory, judged by the engine, assessed and added up."""
+"""One evaluation: pages of objects, judged by the engine, assessed and added up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from aksp.compliance.judgement import Task
 from aksp.compliance.nothing import INTERRUPTED, idle, no_assignment
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.inventory.interface import (
+from aksp.model.compliance import Gap, Report, Result, Target
+from aksp.model.definition import ResourceKind
+from aksp.model.resource import Document
+from aksp.sources.interface import (
     NAMESPACE,
     ObjectSource,
     Page,
@@ -31,9 +34,6 @@ from aksp.inventory.interface import (
     namespace_labels,
     within_namespaces,
 )
-from aksp.model.compliance import Gap, Report, Result, Target
-from aksp.model.definition import ResourceKind
-from aksp.model.resource import Document
 
 Progress = Callable[[Page], None]
 
@@ -108,7 +108,7 @@ class Interrupts:
 
 
 class Scan:
-    """Judges the pages of one inventory against one plan.
+    """Judges the pages of one source of objects against one plan.
 
     While the engine judges a page the next one is fetched and loaded. Pages that referential
     rules read, or judge, wait until all are there.
@@ -137,15 +137,13 @@ class Scan:
         self._by_namespace = [one for one in plan.ready if not one.selection.namespace_selector.empty]
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
 
-    def run(
-        self, inventory: ObjectSource, target: Target, now: datetime, progress: Progress | None = None
-    ) -> ScanResult:
+    def run(self, objects: ObjectSource, target: Target, now: datetime, progress: Progress | None = None) -> ScanResult:
         """Judge everything. Ctrl-C ends the evaluation, not the report: it tells what is known."""
         interrupted = False
         with Interrupts() as interrupts:
             try:
                 if self._plan.ready:
-                    for page in interrupts.between(inventory.pages(self._wanted)):
+                    for page in interrupts.between(objects.pages(self._wanted)):
                         self._take(page)
                         if progress is not None:
                             progress(page)

@@ -16,11 +16,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aksp.engine import Engine
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import ComplianceState, Report, Result, Target, TargetKind
 from aksp.report.interface import Style
 from aksp.report.registry import FORMATS
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import Workspace, prepare
 
 

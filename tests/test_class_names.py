@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
-from tests.sources import modules
+from tests.modules import modules
 
 
 def test_no_class_name_occurs_twice() -> None:

@@ -15,10 +15,10 @@ from aksp.compliance.fingerprints import identity
 from aksp.compliance.fixes import steps
 from aksp.engine import Engine
 from aksp.fixing import Fixed, fixed
-from aksp.inventory.lines import FileSource
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import ComplianceState, Report, Result, Target, TargetKind
 from aksp.scan import Scan
+from aksp.sources.lines import FileSource
+from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from aksp.yaml_places import Places
 from tests.definitions.samples import NOW, SAMPLES, Sample, plan_of

@@ -24,12 +24,12 @@ from aksp.addon.review.owners import Owners
 from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
-from aksp.inventory.manifests import Manifests
 from aksp.kube.connection import Connection
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.wire import result as wire
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import Workspace, prepare
 from tests.addon.custom import Memory, assigned, defined, exempted, resource
 from tests.addon.test_parity import generated

@@ -10,10 +10,10 @@ import pytest
 
 from aksp.compliance.plan import Plan, Ready
 from aksp.engine import Engine
-from aksp.inventory.interface import Page, Wanted, documents_of
 from aksp.model.compliance import ComplianceState, Gap, Target, TargetKind
 from aksp.model.definition import ResourceKind
 from aksp.scan import Scan, ScanResult
+from aksp.sources.interface import Page, Wanted, documents_of
 from aksp.workspace import prepare
 from tests.catalog.documents import V0_RULE
 from tests.compliance.builders import NOW, POD, SERVICE, definition, module, plan, ready
@@ -47,7 +47,7 @@ Script = Sequence[Sequence[dict[str, Any]] | Page | type[BaseException]]
 
 
 class Pages:
-    """An inventory that follows a script: objects, a ready page, or an exception to raise."""
+    """A source that follows a script: objects, a ready page, or an exception to raise."""
 
     def __init__(self, engine: Engine, script: Script, listing: str = "Pod") -> None:
         self._engine = engine
@@ -369,12 +369,12 @@ def test_each_kind_is_asked_for_once_and_whole_where_rules_compare() -> None:
     )
     with Engine() as engine:
         prepare(engine, judged)
-        inventory = Pages(engine, [])
-        Scan(judged, engine).run(inventory, TARGET, NOW)
+        objects = Pages(engine, [])
+        Scan(judged, engine).run(objects, TARGET, NOW)
 
-    assert inventory.wanted is not None
-    assert list(inventory.wanted.kinds) == [POD, ingress]
-    assert inventory.wanted.whole_names == ["networking.k8s.io/Ingress"]
+    assert objects.wanted is not None
+    assert list(objects.wanted.kinds) == [POD, ingress]
+    assert objects.wanted.whole_names == ["networking.k8s.io/Ingress"]
 
 
 def test_progress_hears_of_every_page() -> None:

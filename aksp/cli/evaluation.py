@@ -1,4 +1,4 @@
-"""What ``aksp compliance`` does: plan, inventory, scan, outputs, exit code."""
+"""What ``aksp compliance`` does: plan, objects, scan, outputs, exit code."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, KubeconfigError
-from aksp.inventory.rendering.options import Rendering
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
+from aksp.sources.rendering.options import Rendering
 from aksp.workspace import Workspace, prepare, workspace_root
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _check_namespaces(names: Sequence[str]) -> None:
 def _manifests(
     request: ComplianceRequest, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
 ) -> ScanResult:
-    from aksp.inventory.manifests import Manifests
+    from aksp.sources.manifests import Manifests
 
     if not request.where.cluster and request.where.given:
         raise InvalidInput(
@@ -227,7 +227,7 @@ def _manifests(
     scope = Scope.cluster(request.where.name()) if request.where.cluster else None
     plan = _plan(request, workspace, engine, scope, now)
     notes.all(plan.notes)
-    inventory = Manifests(
+    objects = Manifests(
         engine,
         request.files,
         recursive=request.recursive,
@@ -244,9 +244,9 @@ def _manifests(
         scope=str(scope or "/"),
         filters=request.words,
     )
-    with progress_bar(notes, len(inventory.files)) as progress:
-        result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
-    notes.all(inventory.notes)
+    with progress_bar(notes, len(objects.files)) as progress:
+        result = Scan(plan, engine, collect_compliant=compliant).run(objects, target, now, progress)
+    notes.all(objects.notes)
     _tell_unneeded(request, plan, result, notes)
     return result
 
@@ -288,9 +288,9 @@ def judge_connected(
     compliant: bool,
 ) -> ScanResult:
     """Judge a cluster that is connected by a plan that is prepared."""
-    from aksp.inventory.cluster import Cluster
+    from aksp.sources.cluster import Cluster
 
-    inventory = Cluster(
+    objects = Cluster(
         engine,
         connection,
         namespaces=request.filters.namespaces,
@@ -300,7 +300,7 @@ def judge_connected(
         hint="-n NAMESPACE asks for one namespace alone",
     )
     with progress_bar(notes, None) as progress:
-        result = Scan(plan, engine, collect_compliant=compliant).run(inventory, target, now, progress)
+        result = Scan(plan, engine, collect_compliant=compliant).run(objects, target, now, progress)
     if request.source is not ReportSource.GATEKEEPER:
         _tell_unneeded(request, plan, result, notes)
     return result

@@ -14,14 +14,14 @@ from aksp.compliance.placing import Undecided, at_place, located
 from aksp.compliance.plan import Plan, Ready
 from aksp.engine import Engine
 from aksp.errors import InvalidPolicy
-from aksp.inventory.interface import ObjectSource
-from aksp.inventory.manifests import Manifests
-from aksp.inventory.rendering.options import Rendering
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.compliance import Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ScopeTree
 from aksp.scan import Scan, ScanResult
+from aksp.sources.interface import ObjectSource
+from aksp.sources.manifests import Manifests
+from aksp.sources.rendering.options import Rendering
 from aksp.workspace import Workspace, prepare
 
 
@@ -109,10 +109,10 @@ class ExplainContext:
         """The assignments by their names."""
         return {one.name: one for one in self.assignments}
 
-    def judge(self, plan: Plan, inventory: ObjectSource, target: Target, *, compliant: bool = False) -> ScanResult:
-        """Scan an inventory, as ``aksp compliance`` does."""
+    def judge(self, plan: Plan, objects: ObjectSource, target: Target, *, compliant: bool = False) -> ScanResult:
+        """Scan objects, as ``aksp compliance`` does."""
         plan = prepare(self.engine, plan)
-        outcome = Scan(plan, self.engine, collect_compliant=compliant).run(inventory, target, self.now)
+        outcome = Scan(plan, self.engine, collect_compliant=compliant).run(objects, target, self.now)
         if outcome.interrupted:
             raise KeyboardInterrupt
         return outcome

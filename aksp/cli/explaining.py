@@ -23,8 +23,6 @@ from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
-from aksp.inventory.interface import Wanted, within_namespaces
-from aksp.inventory.subject import LiveSubject, SubjectSource, WrittenSubject
 from aksp.kube.config import IN_CLUSTER
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import KINDS, Discovery, Kind
@@ -36,6 +34,8 @@ from aksp.model.scope import Scope
 from aksp.report.explain.explanation import Case, Explanation, ResourceExplanation, distinct
 from aksp.report.interface import Style
 from aksp.runners import as_it_is, in_json
+from aksp.sources.interface import Wanted, within_namespaces
+from aksp.sources.subject import LiveSubject, SubjectSource, WrittenSubject
 from aksp.workspace import Workspace, plan_of
 
 

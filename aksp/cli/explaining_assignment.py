@@ -13,13 +13,13 @@ from aksp.compliance.placing import Undecided
 from aksp.compliance.plan import Ready
 from aksp.compliance.selection import Criterion
 from aksp.errors import InvalidInput
-from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import ObjectSource
 from aksp.kube.config import current_context
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import Target
 from aksp.model.scope import Scope
 from aksp.report.explain.explanation import AssignmentExplanation
+from aksp.sources.cluster import Cluster
+from aksp.sources.interface import ObjectSource
 from aksp.workspace import plan_of
 
 
@@ -54,7 +54,7 @@ def _stands(
     assignment: Assignment,
     reference: str,
     scope: Scope | None,
-    inventory: ObjectSource | None,
+    objects: ObjectSource | None,
     target: Target | None,
 ) -> AssignmentExplanation:
     ready = _one_of(context.judged(assignment, scope), assignment, reference)
@@ -71,9 +71,9 @@ def _stands(
             return replace(explained, left_out=elsewhere(assignment, context.tree.place(scope).scope))
     except Undecided as doubt:
         return replace(explained, left_out=LeftOut(by=Criterion.SCOPE, message=str(doubt)))
-    if inventory is None or target is None:
+    if objects is None or target is None:
         return explained
-    outcome = context.judge(plan_of(scope or Scope("/"), [ready]), inventory, target)
+    outcome = context.judge(plan_of(scope or Scope("/"), [ready]), objects, target)
     (summary,) = outcome.report.assignments
     return replace(explained, target=target, summary=summary, results=outcome.report.results, gaps=outcome.report.gaps)
 

@@ -17,15 +17,15 @@ from aksp.compliance.results import order
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
 from aksp.fixing import Fixed, fixed
-from aksp.inventory.encoding import as_utf8
-from aksp.inventory.manifests import Manifests
-from aksp.inventory.paths import STDIN
 from aksp.model.compliance import Report, Result, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.report.subjects import place
 from aksp.report.text import safe
 from aksp.scan import Scan
+from aksp.sources.encoding import as_utf8
+from aksp.sources.manifests import Manifests
+from aksp.sources.paths import STDIN
 from aksp.store.atomic_file import AtomicFile
 from aksp.workspace import Workspace, prepare
 
@@ -83,7 +83,7 @@ class _Judge:
         with Engine() as engine:
             plan = asked.filters.chosen(self._workspace.plan(self._scope, self._now), self._workspace)
             plan = prepare(engine, plan)
-            inventory = Manifests(
+            objects = Manifests(
                 engine,
                 asked.files,
                 recursive=asked.recursive,
@@ -98,10 +98,10 @@ class _Judge:
                 scope=str(self._scope or "/"),
                 filters=asked.filters.words,
             )
-            outcome = Scan(plan, engine).run(inventory, target, self._now)
+            outcome = Scan(plan, engine).run(objects, target, self._now)
             if outcome.interrupted:
                 raise KeyboardInterrupt
-            self.notes = [*plan.notes, *inventory.notes]
+            self.notes = [*plan.notes, *objects.notes]
             # Their lines are looked up in the engine, which ends here.
             for one in outcome.report.results:
                 if one.source is not None:

@@ -15,8 +15,6 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
-from aksp.inventory.manifests import Manifests
-from aksp.inventory.rendering.options import Rendering
 from aksp.lint.conflicts import conflicts
 from aksp.lint.exempting import covers_nothing
 from aksp.lint.finding import LintFinding, Severity, located
@@ -31,6 +29,8 @@ from aksp.report.figures import plural
 from aksp.report.text import safe
 from aksp.runners import in_json
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
+from aksp.sources.rendering.options import Rendering
 from aksp.workspace import Workspace, check_regexes, prepare
 
 
@@ -111,7 +111,7 @@ def _scanned(
 ) -> tuple[Plan, Report, Sequence[str]]:
     """The plan and the report of the manifests or the cluster, and what their reader tells besides."""
     if not request.files:
-        from aksp.inventory.cluster import Cluster
+        from aksp.sources.cluster import Cluster
 
         with request.where.connected() as connection:
             target = request.where.target(connection)
@@ -121,7 +121,7 @@ def _scanned(
     else:
         scope = Scope.cluster(request.where.name()) if request.where.cluster else None
         plan = prepare(engine, opened.plan(scope, now))
-        inventory = Manifests(
+        objects = Manifests(
             engine,
             request.files,
             recursive=request.recursive,
@@ -130,8 +130,8 @@ def _scanned(
             rendering=Rendering(),
         )
         target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
-        outcome = Scan(plan, engine).run(inventory, target, now)
-        notes = inventory.notes
+        outcome = Scan(plan, engine).run(objects, target, now)
+        notes = objects.notes
     if outcome.interrupted:
         raise KeyboardInterrupt
     return plan, outcome.report, notes

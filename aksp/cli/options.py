@@ -15,8 +15,8 @@ from aksp.errors import InvalidInput
 from aksp.model import times
 
 if TYPE_CHECKING:
-    from aksp.inventory.rendering.options import Rendering
     from aksp.model.definition import Parameter
+    from aksp.sources.rendering.options import Rendering
 
 #: What ``--cluster`` without a value stands for.
 CURRENT = "@current"
@@ -213,8 +213,8 @@ def rendering(
     follow: bool = False,
 ) -> Rendering:
     """How charts and overlays are rendered, by the options that say so."""
-    from aksp.inventory.rendering.helm import ChartOptions
-    from aksp.inventory.rendering.options import Rendering
+    from aksp.sources.rendering.helm import ChartOptions
+    from aksp.sources.rendering.options import Rendering
 
     chart = ChartOptions(
         values=tuple(values or ()), set=tuple(set_values or ()), release_name=release_name, namespace=namespace

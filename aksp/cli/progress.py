@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from aksp.cli.ci import note
-from aksp.inventory.interface import Page
 from aksp.report.text import safe
+from aksp.sources.interface import Page
 
 
 class Notes:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aksp.engine import Engine
-from aksp.inventory.lines import FileSource
-from aksp.inventory.rendering.rendered import RenderedSource
 from aksp.model.compliance import Result
 from aksp.model.resource import Resource
 from aksp.report.explain.excerpt import Excerpt, Text
+from aksp.sources.lines import FileSource
+from aksp.sources.rendering.rendered import RenderedSource
 from aksp.yaml_writer import to_yaml
 
 #: kubectl keeps the whole object in it, once more.

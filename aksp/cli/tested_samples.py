@@ -13,9 +13,9 @@ from aksp.cli.options import TestFormat
 from aksp.errors import ExitCode, InvalidInput
 from aksp.gatekeeper.outcomes import RENDERED, counted
 from aksp.gatekeeper.verifying import SuiteResult, TestOutcome, TestResult
-from aksp.inventory.folders import Folders
 from aksp.runners import in_json, in_xml, parted
 from aksp.samples import failures, samples_of
+from aksp.sources.folders import Folders
 
 
 def tell(results: Sequence[SuiteResult], output: TestFormat) -> ExitCode:

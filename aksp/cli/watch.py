@@ -56,9 +56,9 @@ class _Terminated(Exception):
 
 def follow(request: ComplianceRequest) -> ExitCode:
     """Watch until q or Ctrl-C. The exit code of q is that of the last state. Raises AkspError, KeyboardInterrupt."""
-    from aksp.inventory.cluster import absent_namespaces
     from aksp.live.source import LiveSource
     from aksp.scan import wanted_of
+    from aksp.sources.cluster import absent_namespaces
     from aksp.watching.watcher import Watcher
 
     notes, _ = begun(request)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.errors import InvalidInput
-from aksp.inventory.folders import Folders
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed
 from aksp.kube.fetch import get_json
+from aksp.sources.folders import Folders
 from aksp.yaml_reader import read_file, read_yaml
 
 Object = Mapping[str, Any]

@@ -13,8 +13,8 @@ from aksp.compliance.plan import MatchSource, Ready
 from aksp.engine import Batch, Engine
 from aksp.errors import EngineError, InvalidInput
 from aksp.gatekeeper.documents import Object, mapping, mappings
-from aksp.inventory.interface import documents_of
 from aksp.model.kinds import api_version
+from aksp.sources.interface import documents_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
-from aksp.inventory.folders import Folders
+from aksp.sources.folders import Folders
 from aksp.yaml_reader import read_file, read_yaml
 
 GROUP: Final = "test.gatekeeper.sh"

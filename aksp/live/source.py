@@ -9,9 +9,6 @@ from typing import Any, Self
 
 from aksp.engine import Batch, Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
-from aksp.inventory.interface import NOTHING, Wanted, documents_of
-from aksp.inventory.listings import PARTLY, Listings, WantedList, every_kind, gap_of
-from aksp.inventory.texts import list_of
 from aksp.kube import lists
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
@@ -21,6 +18,9 @@ from aksp.kube.watch import RESUMING, Watch
 from aksp.live.inbox import Inbox
 from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import Gap
+from aksp.sources.interface import NOTHING, Wanted, documents_of
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of
+from aksp.sources.texts import list_of
 
 #: Bytes that may wait to be taken before the threads of the watches have to wait.
 WAITING_BYTES = 16 << 20

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from aksp.engine import Engine
-from aksp.inventory.interface import NAMESPACE, namespace_labels
-from aksp.inventory.listings import WantedList
-from aksp.inventory.texts import text_of
 from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
+from aksp.sources.interface import NAMESPACE, namespace_labels
+from aksp.sources.listings import WantedList
+from aksp.sources.texts import text_of
 
 #: Gaps of one listing that are told at most, of unreadable objects.
 MOST_GAPS = 100

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aksp.engine import Batch
-from aksp.inventory.listings import WantedList
 from aksp.model.compliance import Gap
 from aksp.model.resource import Document
+from aksp.sources.listings import WantedList
 
 #: Namespace and name of an object, within a listing.
 Key = tuple[str, str]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from aksp.inventory.listings import WantedList
 from aksp.live.updates import Key
+from aksp.sources.listings import WantedList
 
 
 class Texts:

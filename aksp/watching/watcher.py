@@ -13,9 +13,6 @@ from aksp.compliance.comparing import missing
 from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.inventory.interface import documents_of, within_namespaces
-from aksp.inventory.listings import WantedList
-from aksp.inventory.texts import list_of, text_of
 from aksp.live.state import LiveState
 from aksp.live.updates import Key, ObjectsChanged, Update
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
@@ -23,6 +20,9 @@ from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Document
 from aksp.scan import report_of, unreached
+from aksp.sources.interface import documents_of, within_namespaces
+from aksp.sources.listings import WantedList
+from aksp.sources.texts import list_of, text_of
 from aksp.watching.judge import Judge
 from aksp.watching.ledger import JudgedObject, Ledger, ObjectVerdict, ResultChange, ResultKey
 from aksp.watching.texts import Texts

@@ -24,13 +24,13 @@ from aksp.addon.review.decision import Decision, Outcome, Violation
 from aksp.addon.review.owners import Owners
 from aksp.addon.review.reviewer import Reviewer
 from aksp.engine import Engine
-from aksp.inventory.cluster import Cluster
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import plural_of
 from aksp.model.compliance import ComplianceState, Finding, Target, TargetKind
 from aksp.model.kinds import WORKLOADS
 from aksp.model.scope import Scope
 from aksp.scan import Scan
+from aksp.sources.cluster import Cluster
 from tests.addon.custom import Memory, assigned, defined, exempted
 from tests.engine.reviews import review
 

@@ -15,7 +15,7 @@ from aksp.cli import commands
 from aksp.cli.root import app
 from aksp.report import formats
 from aksp.report.registry import DEFAULT, FORMATS
-from tests.sources import modules
+from tests.modules import modules
 
 
 def _files(package: object) -> set[str]:

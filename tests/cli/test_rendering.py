@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from aksp.inventory.rendering import tool
-from aksp.inventory.rendering.rendered import line_in
+from aksp.sources.rendering import tool
+from aksp.sources.rendering.rendered import line_in
 from tests.cli.conftest import Aksp
 from tests.renderers import renderers as renderers
 

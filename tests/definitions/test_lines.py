@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from aksp.engine import Engine
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import Target, TargetKind
 from aksp.model.definition import Definition
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.definitions.samples import DEFINITIONS, NOW, Sample, plan_of, samples_of
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from aksp.engine import Engine
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import ComplianceState, Target, TargetKind
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.definitions.samples import NOW, SAMPLES, Sample, plan_of, stream
 

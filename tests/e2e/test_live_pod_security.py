@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from aksp.engine import Engine
-from aksp.inventory.manifests import Manifests
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Result, Target, TargetKind
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import Workspace, prepare
 from tests.definitions.samples import NOW
 from tests.e2e.objects import namespace

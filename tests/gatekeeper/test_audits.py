@@ -13,10 +13,10 @@ import pytest
 from aksp.engine import Engine
 from aksp.gatekeeper.audits import STALE_AFTER, audits
 from aksp.gatekeeper.documents import Documents
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.gatekeeper.builders import constraint, template
 

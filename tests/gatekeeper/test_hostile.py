@@ -18,10 +18,10 @@ from aksp.gatekeeper.documents import Documents
 from aksp.gatekeeper.importing import read_import
 from aksp.gatekeeper.suites import suites_of
 from aksp.gatekeeper.verifying import verify
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import Target, TargetKind
 from aksp.model.scope import EVERYWHERE, Scope
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.gatekeeper.builders import constraint, template
 

@@ -15,8 +15,6 @@ import pytest
 
 from aksp.engine import Engine
 from aksp.errors import Forbidden, InvalidInput
-from aksp.inventory.interface import Wanted, documents_of
-from aksp.inventory.texts import list_of, text_of
 from aksp.kube import errors
 from aksp.kube.config import connect
 from aksp.kube.fetch import Backoff
@@ -24,6 +22,8 @@ from aksp.live.inbox import Inbox
 from aksp.live.source import LiveSource
 from aksp.live.updates import KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.model.definition import ResourceKind
+from aksp.sources.interface import Wanted, documents_of
+from aksp.sources.texts import list_of, text_of
 from tests.compliance.builders import POD, SERVICE
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
 

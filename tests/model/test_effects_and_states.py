@@ -12,7 +12,7 @@ import pytest
 from aksp.model.compliance import PRECEDENCE, ComplianceState
 from aksp.model.effect import UNKNOWN_EFFECT, Effect
 from aksp.report.table.blocks import STATE_TONES
-from tests.sources import PACKAGE, modules
+from tests.modules import PACKAGE, modules
 
 _NAMES = re.compile(rf"(?<![A-Za-z])(?:{'|'.join([*Effect, *ComplianceState])})(?![A-Za-z])")
 

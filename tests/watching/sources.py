@@ -9,13 +9,13 @@ from typing import Any
 
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
-from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.listings import WantedList
-from aksp.inventory.texts import list_of
 from aksp.live.updates import Key, Lost, ObjectsChanged, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.scan import wanted_of
+from aksp.sources.interface import Page, Wanted, documents_of
+from aksp.sources.listings import WantedList
+from aksp.sources.texts import list_of
 
 Thing = Mapping[str, Any]
 

@@ -37,8 +37,6 @@ from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, 
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
-from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import NAMESPACE, ObjectSource
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed
@@ -48,6 +46,8 @@ from aksp.model.fields import status_of
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.scan import Scan
+from aksp.sources.cluster import Cluster
+from aksp.sources.interface import NAMESPACE, ObjectSource
 from aksp.store.cluster import PLURALS
 
 #: Writes a report, and gives what could not be written.
@@ -63,7 +63,7 @@ def check_in(
     now: datetime,
     gatekeeper: bool = False,
     exclude_namespaces: Sequence[str] = (),
-    inventory: ObjectSource | None = None,
+    source: ObjectSource | None = None,
     publish: Publish | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
@@ -98,7 +98,7 @@ def check_in(
     failure, report, notes = "", None, list(standing.plan.notes)
     failed: Mapping[ResourceKind, Sequence[str]] = {}
     try:
-        outcome = Scan(standing.plan, engine).run(inventory or Cluster(engine, connection), target, now)
+        outcome = Scan(standing.plan, engine).run(source or Cluster(engine, connection), target, now)
         if outcome.interrupted:
             raise KeyboardInterrupt
         report = replace(outcome.report, gaps=[*_policy_gaps(standing), *outcome.report.gaps])

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from aksp.addon.in_force.policies import Standing
 from aksp.compliance.comparing import missing
 from aksp.engine import Engine
-from aksp.inventory.interface import Wanted
-from aksp.inventory.listings import Listings
 from aksp.kube.connection import Connection
 from aksp.live.source import LiveSource, unnamed
 from aksp.live.state import LiveState
 from aksp.live.updates import Lost, ObjectsChanged, Update
 from aksp.scan import wanted_of
+from aksp.sources.interface import Wanted
+from aksp.sources.listings import Listings
 
 _log = logging.getLogger("aksp.addon.referenced_objects")
 

@@ -15,7 +15,6 @@ from aksp.addon.settings import Listed, Settings
 from aksp.catalog.folder import is_bundled
 from aksp.compliance.expressions import is_expression
 from aksp.errors import ClusterError, InvalidInput
-from aksp.inventory.interface import NAMESPACE
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed
@@ -23,6 +22,7 @@ from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.definition import Definition, ResourceKind
 from aksp.model.initiative import Initiative
 from aksp.report.formats.policyreport import OPEN_REPORTS, POLICY_REPORTS
+from aksp.sources.interface import NAMESPACE
 
 MANAGER = "aksp"
 ESTABLISHED_SECONDS = 30.0

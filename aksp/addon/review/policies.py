@@ -9,8 +9,8 @@ from aksp.addon.review import wording
 from aksp.addon.review.decision_cache import DecisionCache
 from aksp.compliance.plan import MatchSource, Plan
 from aksp.engine import RegisteredTask
-from aksp.inventory.interface import names_of
 from aksp.model.resource import Document
+from aksp.sources.interface import names_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,9 +32,9 @@ from aksp.engine import (
     Outdated,
 )
 from aksp.engine.judging import with_skipped
-from aksp.inventory.interface import documents_of, within_namespaces
 from aksp.model.compliance import Result
 from aksp.model.resource import Document, Problem
+from aksp.sources.interface import documents_of, within_namespaces
 
 #: Operations that are judged; a review of any other one is allowed.
 _JUDGED = ("CREATE", "UPDATE")

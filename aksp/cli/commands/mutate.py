@@ -111,7 +111,7 @@ def _documents(paths: list[str]) -> Iterator[tuple[dict[str, Any], str]]:
     import sys
 
     from aksp.errors import InvalidInput
-    from aksp.inventory.folders import Folders
+    from aksp.sources.folders import Folders
     from aksp.yaml_reader import read_file, read_yaml
 
     for path in paths:

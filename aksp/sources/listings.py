@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from aksp.errors import ClusterError, Forbidden
-from aksp.inventory.interface import Wanted
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
+from aksp.sources.interface import Wanted
 
 #: What is wrong when only some of the objects to compare with can be had.
 PARTLY = "can be compared only with those in the namespaces given, as all of them could not be listed"

@@ -11,8 +11,8 @@ import pytest
 
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
-from aksp.inventory.interface import Wanted
-from aksp.inventory.manifests import PAGE_BYTES, Manifests
+from aksp.sources.interface import Wanted
+from aksp.sources.manifests import PAGE_BYTES, Manifests
 from tests.compliance.builders import POD
 
 POD_TEXT = json.dumps(

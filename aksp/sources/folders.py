@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksp.errors import InvalidInput
-from aksp.inventory.rendering.helm import CHART, PARTS, Chart
-from aksp.inventory.rendering.kustomize import NAMES as KUSTOMIZATIONS
-from aksp.inventory.rendering.kustomize import Overlay, used_by
-from aksp.inventory.rendering.options import Rendering
-from aksp.inventory.rendering.rendered import Unit
+from aksp.sources.rendering.helm import CHART, PARTS, Chart
+from aksp.sources.rendering.kustomize import NAMES as KUSTOMIZATIONS
+from aksp.sources.rendering.kustomize import Overlay, used_by
+from aksp.sources.rendering.options import Rendering
+from aksp.sources.rendering.rendered import Unit
 from aksp.yaml_reader import read_file
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What an inventory is: pages of documents, parsed in the engine."""
+"""What a source of objects is: pages of documents, parsed in the engine."""
 
 from __future__ import annotations
 

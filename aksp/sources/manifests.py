@@ -15,17 +15,17 @@ from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
 from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
-from aksp.inventory.encoding import as_utf8
-from aksp.inventory.folders import FOREIGN_NAMES, some
-from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.lines import DocumentText, FileSource, LineIndex
-from aksp.inventory.paths import STDIN, Paths
-from aksp.inventory.rendering.following import may_name, named_in
-from aksp.inventory.rendering.options import Rendering
-from aksp.inventory.rendering.rendered import Rendered
-from aksp.inventory.rendering.tool import NotRendered
 from aksp.model.compliance import Gap, KnownLocation, SourceLocation
 from aksp.model.resource import Document
+from aksp.sources.encoding import as_utf8
+from aksp.sources.folders import FOREIGN_NAMES, some
+from aksp.sources.interface import Page, Wanted, documents_of
+from aksp.sources.lines import DocumentText, FileSource, LineIndex
+from aksp.sources.paths import STDIN, Paths
+from aksp.sources.rendering.following import may_name, named_in
+from aksp.sources.rendering.options import Rendering
+from aksp.sources.rendering.rendered import Rendered
+from aksp.sources.rendering.tool import NotRendered
 
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18

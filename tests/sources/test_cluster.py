@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from aksp.engine import Engine
-from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import NAMESPACE, Page, Wanted
 from aksp.kube.config import connect
 from aksp.model.definition import ResourceKind
+from aksp.sources.cluster import Cluster
+from aksp.sources.interface import NAMESPACE, Page, Wanted
 from tests.compliance.builders import POD, SERVICE
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
 from tests.live.test_source import listed, thing

@@ -9,8 +9,6 @@ from dataclasses import replace
 from aksp.compliance.nothing import no_namespace
 from aksp.engine import Engine
 from aksp.errors import ClusterError, EngineError, Forbidden
-from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
@@ -19,6 +17,8 @@ from aksp.kube.kinds import Kind
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
+from aksp.sources.interface import Page, Wanted, documents_of
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of
 
 
 class Cluster:

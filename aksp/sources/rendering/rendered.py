@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from aksp.inventory.lines import FileSource, LineIndex
+from aksp.sources.lines import FileSource, LineIndex
 
 _INDEX = re.compile(r"\[\d*\]")
 

@@ -9,12 +9,12 @@ import pytest
 
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
-from aksp.inventory.manifests import Manifests
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.scan import Scan
+from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.definitions.samples import DEFINITIONS, NOW, plan_of
-from tests.inventory.test_manifests import EVERYTHING, gaps, put
+from tests.sources.test_manifests import EVERYTHING, gaps, put
 
 DATA = Path(__file__).parent / "data"
 NUMBER = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, %s}\nspec: {containers: [{name: c, image: a}]}\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from aksp.engine import Engine
-from aksp.inventory.encoding import as_utf8
+from aksp.sources.encoding import as_utf8
 
 #: Bytes of documents that one request to the engine carries.
 _REQUEST_BYTES = 1 << 18

@@ -9,12 +9,12 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from aksp.errors import InvalidInput
-from aksp.inventory.folders import SUFFIXES, Folders, some
-from aksp.inventory.rendering.following import Followed
-from aksp.inventory.rendering.helm import Chart
-from aksp.inventory.rendering.kustomize import NAMES, Overlay, kustomization_file
-from aksp.inventory.rendering.options import Rendering
-from aksp.inventory.rendering.rendered import Unit
+from aksp.sources.folders import SUFFIXES, Folders, some
+from aksp.sources.rendering.following import Followed
+from aksp.sources.rendering.helm import Chart
+from aksp.sources.rendering.kustomize import NAMES, Overlay, kustomization_file
+from aksp.sources.rendering.options import Rendering
+from aksp.sources.rendering.rendered import Unit
 
 STDIN = "-"
 

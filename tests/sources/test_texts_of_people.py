@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aksp.engine import Engine
-from tests.inventory.test_manifests import gaps, lines, names, pod, put, report
+from tests.sources.test_manifests import gaps, lines, names, pod, put, report
 
 DATA = Path(__file__).parent / "data"
 

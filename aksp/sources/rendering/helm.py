@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.errors import InvalidInput
-from aksp.inventory.rendering.rendered import Rendered
-from aksp.inventory.rendering.tool import NotRendered, find, run, version_of
+from aksp.sources.rendering.rendered import Rendered
+from aksp.sources.rendering.tool import NotRendered, find, run, version_of
 from aksp.yaml_reader import read_file, read_yaml
 from aksp.yaml_writer import to_yaml
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.errors import InvalidInput
-from aksp.inventory.rendering.helm import CHART, Chart, ChartOptions
-from aksp.inventory.rendering.kustomize import Overlay, kustomization_file
-from aksp.inventory.rendering.rendered import Unit
+from aksp.sources.rendering.helm import CHART, Chart, ChartOptions
+from aksp.sources.rendering.kustomize import Overlay, kustomization_file
+from aksp.sources.rendering.rendered import Unit
 from aksp.yaml_reader import read_yaml
 
 #: What a text has that may hold such a resource.

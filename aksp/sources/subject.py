@@ -11,9 +11,6 @@ from typing import Any, Protocol
 from aksp.compliance.selection import Selector
 from aksp.engine import Batch, Engine
 from aksp.errors import Forbidden, InvalidInput
-from aksp.inventory.cluster import Cluster
-from aksp.inventory.interface import Page, Wanted, documents_of
-from aksp.inventory.manifests import Manifests, hidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import BadRequest, ServerError
@@ -23,6 +20,9 @@ from aksp.kube.names import ResourceName
 from aksp.model.compliance import Gap, SourceLocation
 from aksp.model.kinds import WORKLOADS
 from aksp.model.resource import Document, Owner, Resource, workload_of
+from aksp.sources.cluster import Cluster
+from aksp.sources.interface import Page, Wanted, documents_of
+from aksp.sources.manifests import Manifests, hidden
 
 Object = dict[str, Any]
 #: How many objects one request to the engine brings.
@@ -30,7 +30,7 @@ _PAGE = 500
 
 
 class SubjectSource(Protocol):
-    """An inventory of one thing to be explained; what it found is known once its pages have been taken."""
+    """A source of one thing to be explained; what it found is known once its pages have been taken."""
 
     documents: list[Document]
 
@@ -169,8 +169,8 @@ class WrittenSubject:
     All others stay unjudged, though referential rules compare with them.
     """
 
-    def __init__(self, inventory: Manifests, named: ResourceName, namespace: str | None) -> None:
-        self._inventory, self._named, self._namespace = inventory, named, namespace
+    def __init__(self, objects: Manifests, named: ResourceName, namespace: str | None) -> None:
+        self._objects, self._named, self._namespace = objects, named, namespace
         self.documents: list[Document] = []
         self.sources: list[SourceLocation | None] = []
         self._others: set[str] = set()
@@ -178,7 +178,7 @@ class WrittenSubject:
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
         """The pages of the manifests with all other documents hidden."""
-        for page in self._inventory.pages(wanted):
+        for page in self._objects.pages(wanted):
             kept = []
             for at, document in enumerate(page.documents):
                 if self._is(document):

@@ -16,12 +16,12 @@ import yaml
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
-from aksp.inventory.interface import Wanted
-from aksp.inventory.manifests import PAGE_BYTES, Manifests
 from aksp.model.compliance import KnownLocation, Report, Target, TargetKind
 from aksp.model.kinds import BUILT_IN
 from aksp.model.resource import Document
 from aksp.scan import Scan
+from aksp.sources.interface import Wanted
+from aksp.sources.manifests import PAGE_BYTES, Manifests
 from aksp.workspace import prepare
 from tests.compliance.builders import DEPLOYMENT, POD, SERVICE
 from tests.definitions.samples import DEFINITIONS, NOW, plan_of
@@ -131,7 +131,7 @@ def test_a_stream_without_an_end_is_one_gap_and_nothing_of_it_is_judged(
 ) -> None:
     whole = json.dumps(pod("a")).encode() + b"\n---\n" + json.dumps(pod("b")).encode()
     # The rest that is left to read would be a document of its own.
-    monkeypatch.setattr("aksp.inventory.manifests.LONGEST_STREAM", whole.index(b"---"))
+    monkeypatch.setattr("aksp.sources.manifests.LONGEST_STREAM", whole.index(b"---"))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(whole)))
 
     manifests = Manifests(engine, [file])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aksp.inventory.rendering.helm import ChartOptions
+from aksp.sources.rendering.helm import ChartOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from aksp.model.compliance import ComplianceState, Finding, Result, SharedResult, SourceLocation
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report.interface import GroupBy
+from aksp.report.worst import Badness, badness, severity_rank
 
 
 @dataclass(kw_only=True, slots=True)
@@ -19,7 +20,7 @@ class Group:
     last: Resource
     count: int = 1
     results: int = 0
-    assignments: dict[str, None] = field(default_factory=dict)
+    assignments: dict[str, AssignmentKey] = field(default_factory=dict)
     sources: dict[SourceLocation, None] = field(default_factory=dict)
 
     def add(self, resource: Resource) -> None:
@@ -27,6 +28,16 @@ class Group:
         if resource is not self.last and resource != self.last:
             self.last = resource
             self.count += 1
+
+    @property
+    def badness(self) -> Badness:
+        """That of the worst of its assignments."""
+        return min(badness(self.first.state, one) for one in self.assignments.values())
+
+    @property
+    def severity(self) -> str:
+        """The worst of its assignments' severities; empty where none is known."""
+        return min((one.severity.lower() for one in self.assignments.values()), key=severity_rank)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -66,7 +77,7 @@ def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
         else:
             group = subject.groups[key] = Group(first=result, last=result.resource)
         group.results += 1
-        group.assignments[result.assignment.name] = None
+        group.assignments[result.assignment.name] = result.assignment
         # The same resource, too, may stand in several places.
         if result.source is not None:
             group.sources[result.source] = None

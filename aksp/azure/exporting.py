@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aksp.azure.built_ins import NOWHERE
 from aksp.azure.documents import AzureKind
 from aksp.azure.exported_definition import (
     NotExported,
@@ -28,6 +27,7 @@ from aksp.compliance.parameters import effective
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
+from aksp.model.azure_ids import NOWHERE, arm_id
 from aksp.model.definition import Definition
 from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative, Member
@@ -244,15 +244,15 @@ class _Exporting:
                 del properties["metadata"]
         nowhere = restore(properties, deepcopy(dict(kept.fields)))
         self._lost += [f"{where}: {pointer} of Azure's document has no place any more" for pointer in nowhere]
-        arm_id = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{kind}/{name}" if scope else ""
+        own = arm_id(scope, kind, name)
         document = {
-            **({"id": arm_id} if arm_id else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,
+            **({"id": own} if own else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,
             "properties": properties,
         }  # fmt: skip
-        there = self._made.setdefault((kind, (arm_id or name).lower()), document)
+        there = self._made.setdefault((kind, (own or name).lower()), document)
         if there != document:
-            raise NotExported(f"{arm_id or name} at Azure is another here already, of the same name")
-        return _Put(id=arm_id, scope=scope)
+            raise NotExported(f"{own or name} at Azure is another here already, of the same name")
+        return _Put(id=own, scope=scope)
 
     def _arm(self, scope: Scope, kept: KeptOfAzure) -> str:
         """The ARM scope of a scope here; empty for what had none. Raises NotExported where it is not known."""

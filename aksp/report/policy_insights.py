@@ -77,7 +77,11 @@ def _assignment_ids(line: AssignmentSummary) -> dict[str, str]:
     found = line.azure_id
     if not found:
         made = f"{line.scope.rstrip('/')}{NOWHERE}/policyAssignments/{line.assignment}"
-        return {"policyAssignmentId": made, "policyAssignmentName": line.assignment, "policyAssignmentScope": line.scope}
+        return {
+            "policyAssignmentId": made,
+            "policyAssignmentName": line.assignment,
+            "policyAssignmentScope": line.scope,
+        }
     return {
         "policyAssignmentId": found,
         "policyAssignmentName": found.rpartition("/")[2],

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.azure.expressions import UNKNOWN_SCOPE
-from aksp.azure.kept import KEPT, KeptOfAzure, escaped, split
+from aksp.azure.kept import KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
 from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
 from aksp.catalog import document, initiatives, preview
@@ -19,6 +19,7 @@ from aksp.catalog.template import template_from_base64
 from aksp.compliance.members import last_segment
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
+from aksp.model.azure_ids import KEPT
 from aksp.model.definition import Definition
 from aksp.model.initiative import Initiative
 from aksp.workspace import compile_definition

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aksp.model.compliance import ComplianceState, Finding, Result, SharedResult, SourceLocation
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report.interface import GroupBy
+from aksp.report.worst import Badness, badness, severity_rank
 
 
 @dataclass(kw_only=True, slots=True)
@@ -18,7 +19,7 @@ class Group:
     first: Result
     resources: list[Resource]
     results: int = 0
-    assignments: dict[str, None] = field(default_factory=dict)
+    assignments: dict[str, AssignmentKey] = field(default_factory=dict)
     sources: dict[SourceLocation, None] = field(default_factory=dict)
 
     @property
@@ -31,6 +32,16 @@ class Group:
         last = self.resources[-1]
         if resource is not last and resource != last:
             self.resources.append(resource)
+
+    @property
+    def badness(self) -> Badness:
+        """That of the worst of its assignments."""
+        return min(badness(self.first.state, one) for one in self.assignments.values())
+
+    @property
+    def severity(self) -> str:
+        """The worst of its assignments' severities; empty where none is known."""
+        return min((one.severity.lower() for one in self.assignments.values()), key=severity_rank)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -83,7 +94,7 @@ def grouped(results: Iterable[Result], by: Grouping) -> list[Section]:
         else:
             group = subject.groups[key] = Group(first=result, resources=[result.resource])
         group.results += 1
-        group.assignments[result.assignment.name] = None
+        group.assignments[result.assignment.name] = result.assignment
         # The same resource, too, may stand in several places.
         if result.source is not None:
             group.sources[result.source] = None

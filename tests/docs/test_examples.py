@@ -54,7 +54,7 @@ NOT_RUN = {
     ("docs/azure.md", "terraform show -json > azure/state.json"): "asks Terraform; tests/azure has what it prints",
     (
         "docs/architecture.md",
-        "cluster: kube/lists                    files: inventory/manifests           catalog, store",
+        "cluster: kube/lists                    files: sources/manifests           catalog, store",
     ): "a picture of the modules that a scan passes",
     ("docs/architecture.md", "API server: AdmissionReview"): "a picture of the modules that a review passes",
     (

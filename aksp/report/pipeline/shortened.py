@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from aksp.model.compliance import ComplianceState, Report, Result
+from aksp.model.compliance import Report
 from aksp.report import wire
 from aksp.report.figures import plural
 from aksp.report.interface import Style
 from aksp.report.pipeline.markdown import escape, write_report
-from aksp.report.pipeline.unique_findings import severity_rank
+from aksp.report.worst import badness
 
 #: What GitHub takes of one step, in bytes: a larger summary is dropped whole.
 LIMIT_BYTES: Final = 1024 * 1024
@@ -43,7 +43,7 @@ def shortened(report: Report, style: Style, *, room: int, size: Callable[[str], 
     if size(text) <= room:
         return text
     shown = list(wire.shown(report, style.show))
-    ranked = sorted(shown, key=_rank)
+    ranked = sorted(shown, key=lambda one: badness(one.state, one.assignment))
     kept, gaps = len(ranked), report.gaps
     while True:
         if kept:
@@ -71,10 +71,6 @@ def _render(report: Report, style: Style) -> str:
 
 def _bytes(text: str) -> int:
     return len(text.encode())
-
-
-def _rank(result: Result) -> tuple[bool, int]:
-    return result.state is ComplianceState.EXEMPT, severity_rank(result.assignment.severity)
 
 
 def _note(found: int, kept: int, all_gaps: int, gaps: int, elsewhere: str) -> str:

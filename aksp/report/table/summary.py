@@ -43,10 +43,14 @@ def percent_words(report: Report) -> str:
 
 
 def assignments(report: Report, width: int | None) -> Grid:
-    """A line per assignment. The definition is a column where there is room, else a second line."""
+    """A line per assignment. The severity is a column where there is room; the definition too, else a second line."""
     differ = any(_called(each) != each.definition for each in report.lines)
-    spacious = _assignments(report, definition=differ)
-    return spacious if not differ or layout.fits(spacious, width) else _assignments(report, definition=False)
+    known = any(each.severity for each in report.lines)
+    for definition, severity in ((differ, known), (differ, False)):
+        spacious = _assignments(report, definition=definition, severity=severity)
+        if layout.fits(spacious, width):
+            return spacious
+    return _assignments(report, definition=False, severity=False)
 
 
 def clusters(report: Report) -> Grid:
@@ -174,7 +178,7 @@ def _unjudged(report: Report) -> str:
     return ", ".join(parts)
 
 
-def _assignments(report: Report, *, definition: bool) -> Grid:
+def _assignments(report: Report, *, definition: bool, severity: bool) -> Grid:
     columns = [
         Column(header="ASSIGNMENT"),
         Column(header="EFFECT"),
@@ -185,6 +189,8 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
     ]
     if definition:
         columns.insert(1, Column(header="DEFINITION"))
+    if severity:
+        columns.insert(-5, Column(header="SEVERITY"))
     rows = []
     for each in report.lines:
         indent = "  " if each.reference else ""
@@ -206,6 +212,8 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
         ]
         if definition:
             cells.insert(1, cell(each.definition))
+        if severity:
+            cells.insert(-5, cell(each.severity.lower()) or cell("-", Tone.MUTED))
         rows.append(Row(cells=tuple(cells), below=bool(each.reference)))
     title = (Span("Assignments", Tone.STRONG), _legend(report))
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))

@@ -22,7 +22,7 @@ def stream() -> Iterator[io.StringIO]:
     """What is logged; the configuration of the test run comes back."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in logs._TALKATIVE}
+    levels = {name: logging.getLogger(name).level for name in logs.TALKATIVE}
     yield io.StringIO()
     logging.captureWarnings(False)
     root.handlers[:] = handlers

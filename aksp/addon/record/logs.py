@@ -28,7 +28,7 @@ MOST_ERRORS: Final = 20
 #: What every record has; whatever else it has came with `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 #: Loggers that tell every connection and every request.
-_TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
+TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
 
 
 class JsonLines(logging.Formatter):
@@ -100,7 +100,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
         root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
+    for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
     # Thread and caller stay in the records, though no line has them: aksp.kube.config tells the words of exec plugins by

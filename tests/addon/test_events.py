@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from aksp.addon.record.events import NAMESPACE_BURST, Events
 from aksp.kube import errors
 from aksp.model.resource import Resource
 from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result
+from tests.replacing import replace
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aksp.addon.record.metrics import Metrics
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

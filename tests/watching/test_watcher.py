@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.catalog.documents import V0_RULE
 from tests.compliance.builders import NOW, POD, SERVICE, assignment, definition, module, plan
 from tests.definitions.samples import DEFINITIONS
 from tests.engine.hostile import HONEST
+from tests.replacing import replace
 from tests.watching.sources import Cluster, Thing
 
 S = ComplianceState

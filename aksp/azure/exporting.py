@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aksp.azure.built_ins import NOWHERE
 from aksp.azure.documents import AzureKind
 from aksp.azure.exported_definition import (
     NotExported,
@@ -26,8 +25,9 @@ from aksp.catalog.mutations import mutation_named
 from aksp.compliance.members import is_azure_id, last_segment
 from aksp.compliance.parameters import effective
 from aksp.engine import Engine
-from aksp.errors import InvalidInput
+from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
+from aksp.model.azure_ids import NOWHERE, arm_id
 from aksp.model.definition import Definition
 from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative, Member
@@ -51,6 +51,8 @@ class AzureExport:
     documents: list[tuple[AzureKind, Mapping[str, Any]]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    whole: bool = True
+    """Whether no document is missing that should be there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,7 @@ class _Exporting:
         self._made: dict[tuple[AzureKind, str], dict[str, Any]] = {}
         self._lost: list[str] = []
         self._notes: list[str] = []
+        self._whole = not catalog.broken
 
     def all(self, assignments: Sequence[Assignment], exemptions: Sequence[Exemption]) -> AzureExport:
         """The documents."""
@@ -93,14 +96,18 @@ class _Exporting:
             self._try(f"exemption {waived.name}", lambda one=waived: self._exemption(one, put))
         found = sorted(self._made.items(), key=lambda item: (_ORDER.index(item[0][0]), item[0][1]))
         return AzureExport(
-            documents=[(kind, document) for (kind, _), document in found], lost=self._lost, notes=self._notes
+            documents=[(kind, document) for (kind, _), document in found],
+            lost=self._lost,
+            notes=self._notes,
+            whole=self._whole,
         )
 
     def _try(self, what: str, make: Any) -> Any:
         try:
             return make()
-        except NotExported as error:
+        except (NotExported, InvalidPolicy) as error:
             self._lost.append(f"{what}: not exported: {error}")
+            self._whole = False
             return None
 
     def _assignment(self, one: Assignment) -> _Put:
@@ -193,7 +200,8 @@ class _Exporting:
         properties: Properties = deepcopy(dict(initiative_as_json(Path(found.origin))["properties"]))
         if is_bundled(found):
             properties["policyType"] = "Custom"
-        properties["parameters"] = exported_parameters(properties.get("parameters", {}), found.parameters)
+        if "parameters" in properties:
+            properties["parameters"] = exported_parameters(properties["parameters"], found.parameters)
         for at, (entry, member) in enumerate(zip(properties["policyDefinitions"], found.members, strict=True)):
             named = kept.fields.get(f"/policyDefinitions/{at}/policyDefinitionId", "")
             entry["policyDefinitionId"], values = self._member(member, str(named), scope)
@@ -244,15 +252,15 @@ class _Exporting:
                 del properties["metadata"]
         nowhere = restore(properties, deepcopy(dict(kept.fields)))
         self._lost += [f"{where}: {pointer} of Azure's document has no place any more" for pointer in nowhere]
-        arm_id = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{kind}/{name}" if scope else ""
+        own = arm_id(scope, kind, name)
         document = {
-            **({"id": arm_id} if arm_id else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,
+            **({"id": own} if own else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,
             "properties": properties,
         }  # fmt: skip
-        there = self._made.setdefault((kind, (arm_id or name).lower()), document)
+        there = self._made.setdefault((kind, (own or name).lower()), document)
         if there != document:
-            raise NotExported(f"{arm_id or name} at Azure is another here already, of the same name")
-        return _Put(id=arm_id, scope=scope)
+            raise NotExported(f"{own or name} at Azure is another here already, of the same name")
+        return _Put(id=own, scope=scope)
 
     def _arm(self, scope: Scope, kept: KeptOfAzure) -> str:
         """The ARM scope of a scope here; empty for what had none. Raises NotExported where it is not known."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from aksp.errors import InvalidInput
-
-#: The key of metadata. An export has it not: it is no part of Azure's document.
-KEPT: Final = "azureDocument"
+from aksp.model.azure_ids import KEPT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import check_fixed
 from aksp.errors import InvalidPolicy
+from aksp.model.azure_ids import id_at_azure
 from aksp.model.definition import (
     MISSING,
     SEVERITIES,
@@ -179,6 +180,7 @@ def definition_of(properties: Reader, *, slug: str, name: str, template: Templat
         modules=template.modules if template else (),
         requires_inventory=_compared(metadata, template.requires_inventory if template else ()),
         values_schema=template.values_schema if template else None,
+        arm_id=id_at_azure(properties.mapping("metadata"), "policyDefinitions"),
         origin=origin,
     )
     try:

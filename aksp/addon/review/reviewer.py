@@ -212,9 +212,8 @@ class Reviewer:
             concluded = await asyncio.to_thread(self._concluded, force, admission, answer, until, aside=True)
             assert concluded is not None
         made, lasting = concluded
-        request, outcome, _ = made
         if regular and lasting:
-            force.decisions.keep(answer, request, outcome, trusted=trusted)
+            force.decisions.keep(answer, *made, trusted=trusted)
         return made
 
     def _concluded(
@@ -378,10 +377,11 @@ def _left(until: float) -> float:
 def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
     """What tasks found in what they select, and faults of those that were not asked."""
     chosen = {(number, at) for number, task in enumerate(tasks) for at in task.documents}
-    mine = replace(
-        judgement,
+    mine = Judgement(
+        findings=judgement.findings,
         hits=[hit for hit in judgement.hits if (hit.task, hit.document) in chosen],
         faults=[fault for fault in judgement.faults if (fault.task, fault.document) in chosen],
+        evaluations=judgement.evaluations,
     )
     return with_skipped(mine, tasks, skipped if tasks else {})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
+_SLUG = re.compile(r"[a-z0-9-]+")
 #: The folder of shared modules.
 LIBRARIES = "lib"
 #: The folder of initiatives.
@@ -58,6 +59,16 @@ class Folder:
                 )
                 yield BrokenDefinition(slug=folder.name, error=error)
 
+    def get(self, slug: str) -> Definition | Initiative | None:
+        """One by its slug, without reading the others; None when it is not there. Raises InvalidPolicy when it is broken."""
+        if slug in (LIBRARIES, INITIATIVES) or not _SLUG.fullmatch(slug):
+            return None
+        if (path := self._root / slug / "definition.json").is_file():
+            return self._read(path, self._shared)
+        if (path := self._root / INITIATIVES / f"{slug}.json").is_file():
+            return initiative_from(initiative_as_json(path), slug=slug, origin=str(path))
+        return None
+
     def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
         """The initiatives, and those that cannot be loaded."""
         for path in sorted((self._root / INITIATIVES).glob("*.json")):
@@ -74,6 +85,10 @@ class Folder:
             return self._read(path, libraries)
         except InvalidPolicy as error:
             return BrokenDefinition(slug=path.parent.name, error=error)
+
+    @cached_property
+    def _shared(self) -> Mapping[str, RegoModule | InvalidPolicy]:
+        return self._libraries()
 
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder, bundled
 from aksp.catalog.interface import BrokenDefinition, Catalogs
 from aksp.catalog.template import SYNC_DATA
@@ -308,6 +310,38 @@ def test_a_definition_is_found_by_the_names_of_all_definitions_of_azure_that_it_
     name: str, slug: str
 ) -> None:
     assert Catalogs([bundled()]).get(name).slug == slug
+
+
+def test_what_comes_with_aksp_is_read_by_its_slug_as_among_all_others() -> None:
+    folder = Folder(BUNDLED)
+    every = [*folder, *folder.initiatives()]
+    assert len(every) > 80
+    for one in every:
+        assert folder.get(one.slug) == one
+
+
+@pytest.mark.parametrize(
+    "slug", ["lib", "initiatives", "..", ".", "", "no-privileged/../no-host-ports", "x\0", "nothing"]
+)
+def test_nothing_else_is_read_by_a_slug(slug: str) -> None:
+    assert Folder(BUNDLED).get(slug) is None
+
+
+def test_a_definition_that_is_named_by_its_slug_is_the_only_one_that_is_read(tmp_path: Path) -> None:
+    read = []
+
+    class Noted(Folder):
+        def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+            read.append("all")
+            return super().__iter__()
+
+    catalogs = Catalogs([Noted(BUNDLED), Noted(tmp_path)], first=Noted(BUNDLED).get)
+
+    assert catalogs.get("No-Privileged").slug == "no-privileged"
+    assert catalogs.find("pod-security-baseline") is catalogs.find("pod-security-baseline")
+    assert read == []
+    assert catalogs.get("ContainerNoPrivilege").slug == "no-privileged"
+    assert read == ["all", "all"]
 
 
 def test_an_unknown_definition_is_refused_with_the_nearest() -> None:

@@ -113,8 +113,8 @@ def enable(
 ) -> None:
     """Put the add-on into a cluster, or change how it is set up.
 
-    The same again changes nothing. Run it again after a definition about another kind is added: the add-on may list just
-    the kinds that definitions are about.
+    The same again changes nothing. Run it again after a definition about another kind is added or assigned: the add-on
+    may list just the usual kinds, and those that definitions of your own or assigned ones are about.
 
     With --engine gatekeeper no webhook of the add-on is asked: it keeps ConstraintTemplates, constraints and a SyncSet of the
     cluster's Gatekeeper in step with what is assigned, and goes on checking in.

@@ -41,6 +41,8 @@ class ExplainRequest:
     color: ColorWhen
     workspace: str | None
     rendering: Rendering = field(default_factory=Rendering)
+    every_namespace: bool = False
+    """Whether the resource is looked for in all namespaces."""
 
     @property
     def manifests(self) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ from aksp.model.resource import Container, Document
 #: Different findings that are known at most: replicas follow one another, so hardly one is met again after so many others.
 MOST_FINDINGS = 20_000
 
+#: Details that are kept read: those of one Pod by one rule, as a rule.
+_JUST_READ = 64
+
 _Names = dict[tuple[str, str | None], Container]
 
 
@@ -23,6 +26,8 @@ class Findings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._places: dict[str, tuple[bool, Any]] = {}
+        #: Of the details read last: their place is asked for first, then what else they say.
+        self._said: dict[str, Mapping[str, Any]] = {}
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
@@ -49,14 +54,14 @@ class Findings:
         key = (record["msg"], details, document.template, container)
         finding = self._known.get(key)
         if finding is None:
-            finding = self._known[key] = _make(record["msg"], _details(details), document.template, container)
+            finding = self._known[key] = _make(record["msg"], self._details(details), document.template, container)
         return finding
 
     def _place(self, details: str) -> tuple[bool, Any]:
         """Whether details say a path, and the container that they name: a text, or name and type; else None."""
         known = self._places.get(details)
         if known is None:
-            said = _details(details)
+            said = self._details(details)
             named = said.get("container")
             if isinstance(named, Mapping):
                 named = (named.get("name"), named.get("type"))
@@ -64,6 +69,16 @@ class Findings:
                 named = None
             known = self._places[details] = "path" in said, named
         return known
+
+    def _details(self, text: str) -> Mapping[str, Any]:
+        """What details say."""
+        said = self._said.get(text)
+        if said is None:
+            if len(self._said) >= _JUST_READ:
+                self._said.clear()
+            value = decode(text)
+            said = self._said[text] = value if isinstance(value, dict) else {}
+        return said
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
         """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
@@ -88,11 +103,6 @@ class Findings:
                 names.setdefault((one.name, None), one)
             self._last = containers, names
         return names
-
-
-def _details(text: str) -> Mapping[str, Any]:
-    value = decode(text)
-    return value if isinstance(value, dict) else {}
 
 
 def _make(message: str, details: Mapping[str, Any], template: str, container: Container | None) -> Finding:

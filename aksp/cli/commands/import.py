@@ -132,6 +132,7 @@ def import_azure(
     """
     from datetime import UTC, datetime
 
+    from aksp.azure.custom_mutations import custom_mutations, folder_of
     from aksp.azure.documents import from_paths
     from aksp.azure.importing import read_import
     from aksp.azure.scopes import scope_map as read_map
@@ -152,7 +153,10 @@ def import_azure(
     with Engine() as engine:
         bundled = Catalogs([own], own.initiatives())
         urls = TemplateUrls(folder=templates, fetch=allow_fetch)
-        made = read_import(engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree())
+        made = read_import(
+            engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree(),
+            custom_mutations(opened.root),
+        )  # fmt: skip
     if made.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(made.others.items()))
         note(f"left out, not for Kubernetes: {kinds}")
@@ -165,6 +169,9 @@ def import_azure(
     for slug, one in made.initiatives.items():
         path = folder / "initiatives" / f"{slug}.json"
         files[path] = {path: _json(one)}
+    for slug, one in made.mutating.items():
+        place = folder_of(opened.root) / slug
+        files[place] = {place / "definition.json": _json(one)}
     mutations = [one.assignment for one in made.mutations]
     if not files and not made.documents and not mutations and made.lost:
         raise NothingToJudge("nothing that can be imported was found")

@@ -59,6 +59,7 @@ def import_gatekeeper(
     """
     from datetime import UTC, datetime
 
+    from aksp.catalog.mutating import MUTATORS
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
     from aksp.gatekeeper.importing import read_import
@@ -77,7 +78,10 @@ def import_gatekeeper(
         made = read_import(engine, found, opened.catalog, scope or EVERYWHERE, datetime.now(UTC))
     if found.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(found.others.items()))
-        note(f"left out, neither templates nor constraints: {kinds}")
+        mutators = " (mutators: see `aksp mutate --mutator`)" if set(found.others) & set(MUTATORS) else ""
+        note(f"left out, neither templates nor constraints: {kinds}{mutators}")
+    for text in made.notes:
+        note(text)
     for text in made.lost:
         note(f"not the same here: {text}")
     if not made.definitions and not made.assignments:
@@ -190,7 +194,7 @@ def _found(paths: list[str] | None, choice: ClusterChoice) -> tuple[Documents, S
     if paths:
         return from_paths(paths), None
     with choice.connected() as connection:
-        return from_cluster(connection), Scope.cluster(choice.name_of(connection))
+        return from_cluster(connection, others=True), Scope.cluster(choice.name_of(connection))
 
 
 def _write(

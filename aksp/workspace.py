@@ -17,7 +17,7 @@ from aksp.compliance.exemptions import by_assignment
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Audit
 from aksp.compliance.nothing import ADMISSION_ONLY
-from aksp.compliance.placing import Undecided, at_place, located
+from aksp.compliance.placing import Undecided, at_place, located, waiving_at
 from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready
 from aksp.engine import Engine
 from aksp.engine.records import PolicyFault
@@ -27,7 +27,7 @@ from aksp.model.definition import Definition, RegoModule
 from aksp.model.effect import MIXED_EFFECT, Effect
 from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
-from aksp.model.scope_tree import ScopeTree
+from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.store.files import Files
 from aksp.store.interface import Store
 
@@ -95,13 +95,14 @@ class Workspace:
         an assignment or an exemption that is wrong.
         """
         assignments, exemptions = self._documents()
-        waived = by_assignment(exemptions)
         ready: list[Ready] = []
         broken: list[BrokenAssignment] = []
         initiatives: list[AssignedInitiative] = []
         tree = self.scope_tree()
         place = tree.place(target) if target is not None else None
         target = place.scope if place is not None else None
+        waiving, doubts = _waiving(exemptions, place)
+        waived = by_assignment(waiving)
         for written in assignments:
             try:
                 assignment = at_place(written, place, tree) if place is not None else located(written, None)
@@ -127,6 +128,7 @@ class Workspace:
             initiatives=initiatives,
             notes=[
                 *(f"a definition cannot be loaded: {text}" for text in unused),
+                *doubts,
                 *self._exempt_notes(exemptions, assignments, now),
             ],
         )
@@ -183,6 +185,19 @@ class Workspace:
             raise InvalidInput(
                 f"assignment {assignment.name!r}: {error.what}", where=assignment.origin or None, hint=error.hint
             ) from error
+
+
+def _waiving(exemptions: Sequence[Exemption], place: ClusterPlace | None) -> tuple[list[Exemption], list[str]]:
+    """The exemptions that hold at a place, and a note for each of which nobody can tell: such a one waives nothing."""
+    found: list[Exemption] = []
+    doubts: list[str] = []
+    for one in exemptions:
+        try:
+            if waiving_at(one, place):
+                found.append(one)
+        except Undecided as doubt:
+            doubts.append(f"exemption {one.name} waives nothing here: {doubt}")
+    return found, doubts
 
 
 def undecided(assignment: Assignment, doubt: Undecided) -> BrokenAssignment:

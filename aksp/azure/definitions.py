@@ -21,6 +21,7 @@ from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.azure_ids import KEPT
 from aksp.model.definition import Definition
+from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative
 from aksp.workspace import compile_definition
 
@@ -39,6 +40,11 @@ _OF_AZURE: Final = ("externalEvaluationEnforcementSettings",)
 _OBJECTS: Final = {
     "parameters": document.PARAMETER, "policyDefinitions": initiatives.MEMBER, "policyDefinitionGroups": initiatives.GROUP,
 }  # fmt: skip
+
+
+def today(effect: Any) -> Any:
+    """An effect of the preview as Azure's definitions of today have it; anything else as it is."""
+    return Effect.DENY.value if Effect.named(effect) is Effect.ENFORCE_REGO_POLICY else effect
 
 
 class NotImported(Exception):
@@ -66,6 +72,8 @@ class DefinitionsRead:
         self._read: dict[str, Definition | Initiative] = {}
         self.documents: dict[str, Mapping[str, Any]] = {}
         """By slug, as they are written."""
+        self.notes: list[str] = []
+        self._of_preview: set[str] = set()
 
     @property
     def all(self) -> list[Definition | Initiative]:
@@ -103,10 +111,10 @@ class DefinitionsRead:
         mode = one.properties.get("mode", "Indexed")
         if not isinstance(mode, str):
             raise InvalidPolicy("properties.mode is no text", where=one.where)
-        if preview.is_preview({"properties": one.properties}):
+        if of_preview := preview.is_preview({"properties": one.properties}):
             if self._stands_for(one):
                 return
-            one, mode = self._of_preview(one), document.MODE
+            one, mode = self._converted(one), document.MODE
         if mode.lower() != document.MODE.lower():
             raise NotForKubernetes(mode)
         if self._stands_for(one):
@@ -137,9 +145,15 @@ class DefinitionsRead:
         except InvalidPolicy as error:
             raise NotImported(str(error)) from error
         self._keep(one, slug, read, written)
+        if of_preview:
+            self._of_preview.add(slug)
 
-    def _of_preview(self, one: AzureDocument) -> AzureDocument:
-        """A definition of the preview as one of today. Raises NotImported."""
+    def today(self, slug: str, effect: Any) -> Any:
+        """An effect that is given to a definition: of one of the preview the one that Azure has for it today."""
+        return today(effect) if slug in self._of_preview else effect
+
+    def _converted(self, one: AzureDocument) -> AzureDocument:
+        """A definition of the preview as one of today, which Azure takes. Raises NotImported."""
         written = {"name": one.name, "properties": one.properties}
         try:
             rego = self._urls.text(preview.address(written, one.where))
@@ -148,7 +162,20 @@ class DefinitionsRead:
             raise NotImported(str(error)) from error
         except InvalidPolicy as error:
             raise NotImported(error.what) from error
-        return replace(one, properties=made["properties"])
+        properties = deepcopy(made["properties"])
+        then = properties["policyRule"]["then"]
+        then["effect"] = today(then.get("effect"))
+        parameters = properties.get("parameters")
+        effect = parameters.get("effect") if isinstance(parameters, Mapping) else None
+        if isinstance(effect, dict):
+            if "defaultValue" in effect:
+                effect["defaultValue"] = today(effect["defaultValue"])
+            if isinstance(effect.get("allowedValues"), list):
+                effect["allowedValues"] = list(dict.fromkeys(map(today, effect["allowedValues"])))
+        self.notes.append(
+            f"{one}: it is of the preview, and is imported in today's format, with Deny for EnforceRegoPolicy"
+        )
+        return replace(one, properties=properties)
 
     def _content(self, info: document.Reader, written: dict[str, Any]) -> str:
         """The template in Base64, which the document has in it when this returns. Raises NotImported."""
@@ -188,7 +215,12 @@ class DefinitionsRead:
             if isinstance(reference, str) and re.search(r"[\s/]", reference):
                 raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a blank or a slash")
             try:
-                member["policyDefinitionId"] = self.resolved(wanted)
+                slug = member["policyDefinitionId"] = self.resolved(wanted)
+                given = member.get("parameters")
+                effect = given.get("effect") if isinstance(given, Mapping) else None
+                if isinstance(given, Mapping) and isinstance(effect, Mapping) and "value" in effect:
+                    effect = {**effect, "value": self.today(slug, effect["value"])}
+                    member["parameters"] = {**given, "effect": effect}
                 if not of_azure(wanted) and not wanted.startswith(UNKNOWN_SCOPE):
                     named[f"/policyDefinitions/{at}/policyDefinitionId"] = wanted
                 had += 1

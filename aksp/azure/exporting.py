@@ -200,7 +200,8 @@ class _Exporting:
         properties: Properties = deepcopy(dict(initiative_as_json(Path(found.origin))["properties"]))
         if is_bundled(found):
             properties["policyType"] = "Custom"
-        properties["parameters"] = exported_parameters(properties.get("parameters", {}), found.parameters)
+        if "parameters" in properties:
+            properties["parameters"] = exported_parameters(properties["parameters"], found.parameters)
         for at, (entry, member) in enumerate(zip(properties["policyDefinitions"], found.members, strict=True)):
             named = kept.fields.get(f"/policyDefinitions/{at}/policyDefinitionId", "")
             entry["policyDefinitionId"], values = self._member(member, str(named), scope)

@@ -81,6 +81,7 @@ def read_import(
             except NotImported as error:
                 read.refuse(one, str(error))
                 made.lost.append(f"{one}: not imported: {error}")
+    made.notes += read.notes
     sets = {one.slug for one in read.all if isinstance(one, Initiative)}
     made.initiatives = {slug: document for slug, document in read.documents.items() if slug in sets}
     made.definitions = {slug: document for slug, document in read.documents.items() if slug not in sets}
@@ -124,6 +125,7 @@ def _assignment(
     mutation = mutation_named(definition_id) if of_azure(definition_id) else None
     try:
         assignment = assignment_of(one, mutation.id if mutation else read.resolved(definition_id), lost)
+        assignment = _of_today(assignment, read)
         outs = left_out(one)
         if not one.scope and scopes.cluster is None:
             raise NotImported("neither it nor its id says its scope; --cluster gives it one")
@@ -178,6 +180,15 @@ def _assignment(
         return []
     made.copies += copies
     return copies
+
+
+def _of_today(one: Assignment, read: DefinitionsRead) -> Assignment:
+    """An assignment of a definition of the preview with the effects that Azure has today."""
+    found = dict(one.parameters)
+    if "effect" in found:
+        found["effect"] = read.today(one.definition_id, found["effect"])
+    overrides = tuple(replace(each, effect=read.today(one.definition_id, each.effect)) for each in one.overrides)
+    return replace(one, parameters=found, overrides=overrides)
 
 
 def _placed(

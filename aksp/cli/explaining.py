@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from aksp import __version__
 from aksp.cli.ci import note, say
 from aksp.cli.explain_context import ExplainContext, ExplainRequest, manifests_of
@@ -189,7 +191,7 @@ def _only_container(documents: Sequence[Document], name: str) -> list[Document]:
     names = dict.fromkeys(one.name for document in documents for one in document.containers)
     if name not in names:
         raise InvalidInput(f"-c {name}: there is no such container", hint=nearest(name, names))
-    return [replace(one, containers=tuple(c for c in one.containers if c.name == name)) for one in documents]
+    return [structs.replace(one, containers=tuple(c for c in one.containers if c.name == name)) for one in documents]
 
 
 def _known_kinds(ready: Sequence[Ready]) -> list[tuple[str, str]]:

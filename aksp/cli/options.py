@@ -96,6 +96,9 @@ ClusterOption = Annotated[
         autocompletion=candidates.contexts,
     ),
 ]
+AllClustersOption = Annotated[
+    bool, typer.Option("--all-clusters", help="Every cluster that was scanned, and all of them together.")
+]
 ContextOption = Annotated[
     str | None,
     typer.Option(
@@ -223,7 +226,7 @@ def rendering(
 
 
 #: The commands that take --cluster several times.
-SEVERAL_CLUSTERS = ("compliance",)
+SEVERAL_CLUSTERS = ("compliance", "diff", "history")
 
 
 def with_cluster_values(arguments: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ ASSIGNMENT_FIELDS = (
 )  # fmt: skip
 EXEMPTION_FIELDS = (
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
-    "description", "metadata", "scope", "resources",
+    "description", "metadata", "scope", "resourceSelectors", "resources",
 )  # fmt: skip
 RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
 MESSAGE_FIELDS = ("message", "policyDefinitionReferenceId")
@@ -80,10 +80,7 @@ def assignment_from(document: Any, origin: str) -> Assignment:
         enforcement_mode=EnforcementMode(mode),
         non_compliance_message=messages.pop("", ""),
         member_messages=messages,
-        overrides=tuple(
-            _override(SpecFields(entry, origin, f"spec.overrides[{at}]", OVERRIDE_FIELDS))
-            for at, entry in enumerate(fields.array("overrides"))
-        ),
+        overrides=_overrides(fields),
         resource_selectors=_resource_selectors(fields),
         metadata=fields.mapping("metadata"),
         origin=origin,
@@ -113,11 +110,7 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
     if assignment.overrides:
         spec["overrides"] = [_override_document(one) for one in assignment.overrides]
     if assignment.resource_selectors:
-        spec["resourceSelectors"] = [
-            ({"name": one.name} if one.name else {})
-            | {"selectors": [_condition_document(each) for each in one.conditions]}
-            for one in assignment.resource_selectors
-        ]
+        spec["resourceSelectors"] = _selector_documents(assignment.resource_selectors)
     if assignment.metadata:
         spec["metadata"] = dict(assignment.metadata)
     return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
@@ -145,6 +138,23 @@ def scope_document(one: PlacedScope) -> dict[str, Any]:
     if one.labels:
         spec["labels"] = dict(one.labels)
     return {"apiVersion": API_VERSION, "kind": "PolicyScope", "metadata": {"name": one.name}, "spec": spec}
+
+
+def overrides_from(value: Any, origin: str) -> tuple[EffectOverride, ...]:
+    """Read the field alone, as an option gives it. Raises WrongField."""
+    return _overrides(SpecFields({"overrides": value}, origin, "spec", ("overrides",)))
+
+
+def selectors_from(value: Any, origin: str) -> tuple[ResourceSelector, ...]:
+    """Read the field alone, as an option gives it. Raises WrongField."""
+    return _resource_selectors(SpecFields({"resourceSelectors": value}, origin, "spec", ("resourceSelectors",)))
+
+
+def _overrides(fields: SpecFields) -> tuple[EffectOverride, ...]:
+    return tuple(
+        _override(SpecFields(entry, fields.origin, f"{fields.path}.overrides[{at}]", OVERRIDE_FIELDS))
+        for at, entry in enumerate(fields.array("overrides"))
+    )
 
 
 def _override(fields: SpecFields) -> EffectOverride:
@@ -219,6 +229,13 @@ def _condition_document(condition: SelectorCondition) -> dict[str, Any]:
     return {"kind": condition.kind.value, "notIn" if condition.negated else "in": list(condition.values)}
 
 
+def _selector_documents(selectors: tuple[ResourceSelector, ...]) -> list[dict[str, Any]]:
+    return [
+        ({"name": one.name} if one.name else {}) | {"selectors": [_condition_document(each) for each in one.conditions]}
+        for one in selectors
+    ]
+
+
 def _override_document(override: EffectOverride) -> dict[str, Any]:
     document: dict[str, Any] = {"kind": _OVERRIDE, "value": override.effect}
     selectors = [
@@ -256,6 +273,7 @@ def exemption_from(document: Any, origin: str) -> Exemption:
         metadata=fields.mapping("metadata"),
         resources=tuple(_resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(resources)),
         references=fields.texts("policyDefinitionReferenceIds"),
+        resource_selectors=_resource_selectors(fields),
         origin=origin,
     )
 
@@ -275,6 +293,8 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
     if exemption.description:
         spec["description"] = exemption.description
     spec["scope"] = str(exemption.scope)
+    if exemption.resource_selectors:
+        spec["resourceSelectors"] = _selector_documents(exemption.resource_selectors)
     if exemption.resources:
         spec["resources"] = [
             {key: value for key in RESOURCE_FIELDS if (value := getattr(entry, key)) is not None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from aksp.addon.record.events import BURST, NAMESPACE_BURST, Bucket, Events, Rec
 from aksp.kube import errors
 from aksp.model.resource import Resource
 from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result
+from tests.replacing import replace
 
 
 @pytest.fixture

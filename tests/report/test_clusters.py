@@ -7,7 +7,6 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -29,6 +28,7 @@ from aksp.report.parse import report_from
 from aksp.report.pipeline.annotations import annotate
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe
+from tests.replacing import replace
 from tests.report.clusters import MIXES, alone, clusters, fleet_of, twins
 from tests.report.scenarios import SCENARIOS
 from tests.report.test_html import data_of, parsed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +10,7 @@ from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestS
 
 from aksp.model.compliance import ComplianceState, Finding, Report
 from aksp.model.resource import Container
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

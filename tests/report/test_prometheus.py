@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,6 +9,7 @@ from aksp.addon.record.metrics import Metrics
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
 from tests.addon.test_metrics import assignment, summary
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

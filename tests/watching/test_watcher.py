@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from tests.definitions.samples import DEFINITIONS
 from tests.engine.hostile import HONEST
 from tests.engine.test_process import kill
 from tests.reachable import reachable
+from tests.replacing import replace
 from tests.watching.sources import Cluster, Thing
 
 S = ComplianceState

@@ -198,6 +198,16 @@ def _common(
         str | None,
         typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
     ] = None,
+    resource_selectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON|@FILE", help="Only clusters that one of these selects, as for az: by location or type."
+        ),
+    ] = None,
+    overrides: Annotated[
+        str | None,
+        typer.Option(metavar="JSON|@FILE", help="Other effects, as for az: for some members, or in some locations."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the assignment of this name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print, write nothing.")] = False,
     what_if: Annotated[

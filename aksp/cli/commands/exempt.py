@@ -77,6 +77,12 @@ def exempt(
         typer.Option(metavar="SCOPE", help="Where it holds: /, /clusters/NAME, … Default: everywhere."),
     ] = None,
     cluster: ClusterOption = None,
+    resource_selectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON|@FILE", help="Only in clusters that one of these selects, as for az: by location or type."
+        ),
+    ] = None,
     from_report: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Waive violations of this report (of -o json; - is standard input)."),
@@ -109,6 +115,7 @@ def exempt(
     """
     from datetime import UTC, datetime
 
+    from aksp.cli.assignment_options import selectors_of
     from aksp.cli.covered import Covered
     from aksp.cli.exempting import ExemptRequest, Grounds, end_of
     from aksp.cli.exempting import exempt as run
@@ -127,12 +134,13 @@ def exempt(
                 category=category, scope=scope_of(scope, where), expires_on=end_of(until, now) if until else None,
                 display_name=display_name, description=reason,
                 metadata={key: text for key, text in metadata.items() if text},
+                resource_selectors=selectors_of(resource_selectors),
             ),
             covered=Covered(
                 subjects=subject or (), namespaces=namespace or (), every_namespace=all_namespaces,
                 containers=container or (), images=image or (),
             ),
-            assignment=assignment, name=name, anywhere=bool(scope or cluster), report=from_report, select=select or (),
+            assignment=assignment, name=name, anywhere=bool(scope or cluster or resource_selectors), report=from_report, select=select or (),
             replace=replace, dry_run=dry_run, output=output, store=store, where=where, workspace=workspace,
         )
     )  # fmt: skip

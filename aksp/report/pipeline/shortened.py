@@ -9,9 +9,10 @@ from typing import Final
 
 from aksp.model.compliance import Report
 from aksp.report import wire
+from aksp.report.difference import Difference, blocks
 from aksp.report.figures import plural
 from aksp.report.interface import Style
-from aksp.report.pipeline.markdown import escape, write_report
+from aksp.report.pipeline.markdown import escape, write_blocks, write_report
 from aksp.report.worst import badness
 
 #: What GitHub takes of one step, in bytes: a larger summary is dropped whole.
@@ -60,6 +61,24 @@ def shortened(report: Report, style: Style, *, room: int, size: Callable[[str], 
         )
         if size(text) <= room:
             return text
+
+
+def shortened_difference(difference: Difference, *, room: int) -> str:
+    """What changed in Markdown, of at most ``room`` characters; what is left out is told."""
+    found = len(difference.changes.findings)
+    kept, note = found, ""
+    while True:
+        out = io.StringIO()
+        write_blocks(blocks(difference, kept), out)
+        text = out.getvalue() + note
+        if len(text) <= room or not kept:
+            # Beside its changes it has a line for each cluster, which can be too many, too.
+            return text[:room]
+        kept = int(kept * min(0.5, _CAUTION * room / len(text)))
+        note = (
+            f"\n**This would be too long: {kept:,} of {plural(found, 'change')} are listed, new violations first.**"
+            " All of them are in another format, as by -o json.\n"
+        )
 
 
 def _render(report: Report, style: Style) -> str:

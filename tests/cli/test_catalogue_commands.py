@@ -216,6 +216,7 @@ def test_help_of_assign_reads_the_catalogue_once_however_many_definitions_there_
         return from_file(path)
 
     monkeypatch.setattr(folder, "as_json", counted)
+    folder.bundled_folder.cache_clear()
     aksp.done("assign", "--help")
     assert len(read) == len(set(read)) >= 26
 

@@ -88,6 +88,7 @@ def explain(
     """
     from aksp.cli.explain_context import ExplainRequest
     from aksp.cli.explaining import answer
+    from aksp.cli.manifests import ManifestOptions
 
     answer(
         ExplainRequest(
@@ -95,11 +96,13 @@ def explain(
             where=ClusterChoice(
                 cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
             ),
-            files=tuple(filename or ()), recursive=recursive, namespace=namespace, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
-            rendering=rendering(
-                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                namespace=namespace,
+            manifests=ManifestOptions(
+                files=tuple(filename or ()), recursive=recursive, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
+                rendering=rendering(
+                    kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+                    namespace=namespace,
+                ),
             ),
-            container=container, output=output, color=color, workspace=workspace,
+            namespace=namespace, container=container, output=output, color=color, workspace=workspace,
         )
     )  # fmt: skip

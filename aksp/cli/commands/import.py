@@ -141,8 +141,7 @@ def import_azure(
     from aksp.azure.importing import read_import
     from aksp.azure.scopes import scope_map as read_map
     from aksp.azure.templates import TemplateUrls
-    from aksp.catalog.common import BUNDLED
-    from aksp.catalog.folder import Folder
+    from aksp.catalog.folder import bundled_folder
     from aksp.catalog.interface import Catalogs
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
@@ -153,7 +152,7 @@ def import_azure(
         raise InvalidInput(f"--templates {templates} is no folder")
     found = from_paths(paths)
     opened = Workspace.open(workspace, new=True)
-    own = Folder(BUNDLED)
+    own = bundled_folder()
     with Engine() as engine:
         bundled = Catalogs([own], own.initiatives())
         urls = TemplateUrls(folder=templates, fetch=allow_fetch)

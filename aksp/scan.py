@@ -183,8 +183,8 @@ class Scan:
             self._namespace_labels |= namespace_labels(page.batch.documents)
         # Rules also compare with objects that -n and -l leave out. The batch has those, page.documents does not.
         if self._referential and any(
-            one.covers(d["apiVersion"].rpartition("/")[0], d["kind"])
-            for d in page.batch.documents
+            one.covers(version.rpartition("/")[0], kind)
+            for version, kind in {(d["apiVersion"], d["kind"]) for d in page.batch.documents}
             for one in self._referential
         ):
             self._engine.add_to_inventory(page.batch, names_of(self._referential))

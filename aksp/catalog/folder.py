@@ -6,10 +6,10 @@ Initiatives lie in it as ``initiatives/<slug>.json``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aksp.catalog import preview
 from aksp.catalog.common import BUNDLED, joined, joined_initiative
@@ -22,6 +22,8 @@ from aksp.model.definition import Definition, RegoModule
 from aksp.model.initiative import Initiative
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
+
+T = TypeVar("T")
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
 #: The folder of shared modules.
@@ -173,24 +175,49 @@ def _text(path: Path) -> str:
         raise InvalidPolicy(error.what, where=error.where, hint=error.hint) from error
 
 
+class FolderReadOnce:
+    """The definitions and initiatives of a folder whose files do not change."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+        """The definitions."""
+        return iter(self._definitions)
+
+    def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
+        """The initiatives."""
+        return iter(self._initiatives)
+
+    @cached_property
+    def _definitions(self) -> Sequence[Definition | BrokenDefinition]:
+        return tuple(self._folder)
+
+    @cached_property
+    def _initiatives(self) -> Sequence[Initiative | BrokenDefinition]:
+        return tuple(self._folder.initiatives())
+
+
+@cache
+def bundled_folder() -> FolderReadOnce:
+    """What comes with aksp."""
+    return FolderReadOnce(Folder(BUNDLED))
+
+
 def bundled() -> list[Definition]:
     """The definitions that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
-    found: list[Definition] = []
-    for one in Folder(BUNDLED):
-        if isinstance(one, BrokenDefinition):
-            raise one.error
-        found.append(one)
-    return found
+    return [_whole(one) for one in bundled_folder()]
 
 
 def bundled_initiatives() -> list[Initiative]:
     """The initiatives that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
-    found: list[Initiative] = []
-    for one in Folder(BUNDLED).initiatives():
-        if isinstance(one, BrokenDefinition):
-            raise one.error
-        found.append(one)
-    return found
+    return [_whole(one) for one in bundled_folder().initiatives()]
+
+
+def _whole(one: T | BrokenDefinition) -> T:
+    if isinstance(one, BrokenDefinition):
+        raise one.error
+    return one
 
 
 def is_bundled(definition: Definition | Initiative) -> bool:

@@ -127,7 +127,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
 def _refuse(request: ComplianceRequest) -> None:
     """Raise InvalidInput for options that mean one cluster, or manifests."""
     for option, given in {
-        "-f": bool(request.files),
+        "-f": bool(request.manifests.files),
         "--context": bool(request.where.context),
         f"--from {request.source.value}": request.source is not ReportSource.SCAN,
     }.items():

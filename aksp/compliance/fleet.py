@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
+from msgspec import structs
+
 from aksp.compliance.assess import Tally
 from aksp.compliance.fingerprints import fingerprints
 from aksp.compliance.nothing import NOTHING_ASSIGNED, idle
@@ -121,7 +123,9 @@ def _in_error(line: AssignmentSummary, reasons: Mapping[str, str]) -> Assignment
 def _gaps(one: ClusterOutcome) -> list[Gap]:
     gaps = one.report.gaps if one.report is not None else [one.problem] if one.problem is not None else []
     return [
-        replace(gap, cluster=one.name, resource=replace(gap.resource, cluster=one.name) if gap.resource else None)
+        replace(
+            gap, cluster=one.name, resource=structs.replace(gap.resource, cluster=one.name) if gap.resource else None
+        )
         for gap in gaps
     ]
 
@@ -133,7 +137,7 @@ def _results(one: ClusterOutcome) -> Iterator[Result]:
     for result in one.report.results if one.report is not None else ():
         if named is None or result.resource is not last:
             last = result.resource
-            named = replace(last, cluster=one.name)
+            named = structs.replace(last, cluster=one.name)
         yield Result(shared=result.shared, resource=named, source=result.source)
 
 
@@ -148,8 +152,8 @@ def separate(report: Report) -> list[Report]:
     for result in report.results:
         if own is None or result.resource is not last:
             last = result.resource
-            own = replace(last, cluster="")
-        results[last.cluster if last else ""].append(replace(result, resource=own))
+            own = structs.replace(last, cluster="")
+        results[last.cluster if last else ""].append(structs.replace(result, resource=own))
         named[last.cluster if last else ""].append(result)
     return [
         replace(
@@ -167,7 +171,7 @@ def separate(report: Report) -> list[Report]:
             assignments=one.assignments,
             results=results[one.name],
             gaps=[
-                replace(gap, cluster="", resource=replace(gap.resource, cluster="") if gap.resource else None)
+                replace(gap, cluster="", resource=structs.replace(gap.resource, cluster="") if gap.resource else None)
                 for gap in report.gaps
                 if gap.cluster == one.name
             ],
@@ -202,7 +206,7 @@ def _changes(parts: Sequence[ClusterOutcome]) -> Changes | None:
         since=min(changes.since for _, changes in known),
         percent_before=None,
         findings=[
-            replace(each, finding=replace(each.finding, cluster=name))
+            replace(each, finding=structs.replace(each.finding, cluster=name))
             for name, changes in known
             for each in changes.findings
         ],

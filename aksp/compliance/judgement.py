@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypedDict
 
+from msgspec import Struct
+
 
 class Audit(StrEnum):
     """What a rule can find without an admission request, which a scan does not know."""
@@ -34,8 +36,7 @@ class Task:
     documents: Sequence[int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True, kw_only=True):
     """A task's findings on one document, as indices into Judgement.findings.
 
     With ``cut`` there may be more: at admission it is not always looked for more than an answer has room for.
@@ -47,8 +48,7 @@ class Hit:
     cut: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True, gc=False):
     """A task that could not be evaluated over one document, or not without errors."""
 
     task: int

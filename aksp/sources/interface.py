@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from sys import intern
 from typing import Protocol
+
+from msgspec import structs
 
 from aksp.engine import Batch, DocumentRecord
 from aksp.model.compliance import Gap, SourceLocation
@@ -121,7 +123,7 @@ def namespace_labels(records: Sequence[DocumentRecord]) -> dict[str, Mapping[str
 def within_namespaces(documents: Sequence[Document], labels: Mapping[str, Mapping[str, str]]) -> list[Document]:
     """The documents, each with the labels of the Namespace that it lies in, where they are known."""
     return [
-        replace(document, namespace_labels=labels[document.resource.namespace])
+        structs.replace(document, namespace_labels=labels[document.resource.namespace])
         if document.resource.namespace in labels
         else document
         for document in documents

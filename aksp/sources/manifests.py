@@ -6,10 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
@@ -352,9 +354,9 @@ def _may_hold_surroundings(text: bytes) -> bool:
 
 def hidden(document: Document) -> Document:
     """A document that no assignment selects: its kind has no name."""
-    return replace(
+    return structs.replace(
         document,
-        resource=replace(document.resource, api_version="", kind=""),
+        resource=structs.replace(document.resource, api_version="", kind=""),
         template="",
         parent=None,
         containers=(),

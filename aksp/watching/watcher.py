@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
+from msgspec import structs
+
 from aksp.compliance.comparing import missing
 from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
@@ -204,7 +206,7 @@ class Watcher:
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
                 # Labels are not needed after selection.
-                document=replace(document, labels=_NO_LABELS),
+                document=structs.replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
                 compares=numbers,
                 compared=compared,
@@ -299,7 +301,7 @@ class Watcher:
             verdicts = self._judge.verdicts(batch, documents, tasks)
             self._engine.release(batch)
             for at, (key, one) in known.items():
-                document = replace(one.document, namespace_labels=documents[at].namespace_labels)
+                document = structs.replace(one.document, namespace_labels=documents[at].namespace_labels)
                 yield key, replace(one, document=document), verdicts.get(at, _NOT_ASKED)
 
     # What has changed

@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import html5lib
@@ -21,6 +20,7 @@ from ruamel.yaml import YAML
 
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

@@ -6,7 +6,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from aksp.report.formats.policyreport import (
     policy_reports,
 )
 from aksp.report.interface import Show
+from tests.replacing import replace
 from tests.results import a_result
 
 from .render import render

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from aksp.model.compliance import Gap, KnownLocation, Report, Result
 from aksp.report.registry import FORMATS
 from aksp.runners import commands
+from tests.replacing import replace
 from tests.report.render import render
 from tests.report.scenarios import violations
 from tests.results import changed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from aksp.report.interface import GroupBy, Show, Style
 from aksp.report.pipeline.markdown import escape
 from aksp.report.pipeline.shortened import LIMIT_BYTES, job_summary
 from aksp.report.pipeline.unique_findings import remedy_of
+from tests.replacing import replace
 
 from .render import render
 from .scenarios import SCENARIOS, many, pod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from aksp.report.figures import sparkline
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe, width_of, wrap
+from tests.replacing import replace
 from tests.results import a_result, changed
 
 from .render import render

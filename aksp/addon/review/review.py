@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
+from msgspec import structs
+
 from aksp.addon.review import wording
 from aksp.addon.review.decision import Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
@@ -68,7 +70,7 @@ def owned(subject: Subject, owner: Owner | None, *, derived: bool) -> Subject:
     documents = list(subject.documents)
     for at in subject.new:
         if documents[at].owner != owner:
-            documents[at] = replace(documents[at], owner=owner)
+            documents[at] = structs.replace(documents[at], owner=owner)
     return replace(subject, documents=documents, derived=derived)
 
 

@@ -117,6 +117,7 @@ def export_azure(
 
     Example: `aksp export azure --scope-map /subscriptions/ID=/clusters/prod -o azure/`
     """
+    from aksp.azure.custom_mutations import custom_mutations
     from aksp.azure.exporting import export as export_documents
     from aksp.azure.mutating import mutations_of
     from aksp.azure.scopes import ScopeMap, of_tree
@@ -130,7 +131,9 @@ def export_azure(
     store = opened.store
     assignments = [*store.assignments(), *(one for _, one in mutations_of(opened.root))]
     with Engine() as engine:
-        made = export_documents(engine, opened.catalog, assignments, list(store.exemptions()), scopes)
+        made = export_documents(
+            engine, opened.catalog, assignments, list(store.exemptions()), scopes, custom_mutations(opened.root)
+        )
     for text in dict.fromkeys(made.notes):
         note(text)
     for text in made.lost:

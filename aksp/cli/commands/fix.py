@@ -56,12 +56,16 @@ def fix(
     """
     from aksp.cli.filters import Filters
     from aksp.cli.fixing import FixRequest, fix_files
+    from aksp.cli.manifests import ManifestOptions
 
     raise typer.Exit(
         fix_files(
             FixRequest(
-                files=(*(filename or ()), *(path or ())), recursive=recursive, exclude=tuple(exclude or ()),
-                custom_workloads=custom_workloads, diff=diff, check=check,
+                manifests=ManifestOptions(
+                    files=(*(filename or ()), *(path or ())), recursive=recursive, exclude=tuple(exclude or ()),
+                    custom_workloads=custom_workloads,
+                ),
+                diff=diff, check=check,
                 filters=Filters(
                     assignments=tuple(assignment or ()), definitions=tuple(definition or ()),
                     severities=tuple(severity or ()),

@@ -60,6 +60,7 @@ def import_gatekeeper(
     """
     from datetime import UTC, datetime
 
+    from aksp.catalog.mutating import MUTATORS
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
     from aksp.gatekeeper.importing import read_import
@@ -78,7 +79,10 @@ def import_gatekeeper(
         made = read_import(engine, found, opened.catalog, scope or EVERYWHERE, datetime.now(UTC))
     if found.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(found.others.items()))
-        note(f"left out, neither templates nor constraints: {kinds}")
+        mutators = " (mutators: see `aksp mutate --mutator`)" if set(found.others) & set(MUTATORS) else ""
+        note(f"left out, neither templates nor constraints: {kinds}{mutators}")
+    for text in made.notes:
+        note(text)
     for text in made.lost:
         note(f"not the same here: {text}")
     if not made.definitions and not made.assignments:
@@ -133,12 +137,12 @@ def import_azure(
     """
     from datetime import UTC, datetime
 
+    from aksp.azure.custom_mutations import custom_mutations, folder_of
     from aksp.azure.documents import from_paths
     from aksp.azure.importing import read_import
     from aksp.azure.scopes import scope_map as read_map
     from aksp.azure.templates import TemplateUrls
-    from aksp.catalog.common import BUNDLED
-    from aksp.catalog.folder import Folder
+    from aksp.catalog.folder import bundled_folder
     from aksp.catalog.interface import Catalogs
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
@@ -149,11 +153,14 @@ def import_azure(
         raise InvalidInput(f"--templates {templates} is no folder")
     found = from_paths(paths)
     opened = Workspace.open(workspace, new=True)
-    own = Folder(BUNDLED)
+    own = bundled_folder()
     with Engine() as engine:
         bundled = Catalogs([own], own.initiatives())
         urls = TemplateUrls(folder=templates, fetch=allow_fetch)
-        made = read_import(engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree())
+        made = read_import(
+            engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree(),
+            custom_mutations(opened.root),
+        )  # fmt: skip
     if made.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(made.others.items()))
         note(f"left out, not for Kubernetes: {kinds}")
@@ -166,6 +173,9 @@ def import_azure(
     for slug, one in made.initiatives.items():
         path = folder / "initiatives" / f"{slug}.json"
         files[path] = {path: _json(one)}
+    for slug, one in made.mutating.items():
+        place = folder_of(opened.root) / slug
+        files[place] = {place / "definition.json": _json(one)}
     mutations = [one.assignment for one in made.mutations]
     if not files and not made.documents and not mutations and made.lost:
         raise NothingToJudge("nothing that can be imported was found")
@@ -184,7 +194,7 @@ def _found(paths: list[str] | None, choice: ClusterChoice) -> tuple[Documents, S
     if paths:
         return from_paths(paths), None
     with choice.connected() as connection:
-        return from_cluster(connection), Scope.cluster(choice.name_of(connection))
+        return from_cluster(connection, others=True), Scope.cluster(choice.name_of(connection))
 
 
 def _write(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
+
+from msgspec import structs
 
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
@@ -168,6 +170,6 @@ def gap_text(gap: Gap) -> str:
     """A gap on one line, safe to print."""
     about = f"{gap.cluster}: " if gap.cluster else ""
     if gap.resource is not None:
-        named = replace(gap.resource, cluster="")
+        named = structs.replace(gap.resource, cluster="")
         about += "" if str(named) in gap.message else f"{named}: "
     return safe(f"could not be judged: {about}{gap.message}")

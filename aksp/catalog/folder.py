@@ -77,6 +77,13 @@ class Folder:
         except InvalidPolicy as error:
             return BrokenDefinition(slug=path.parent.name, error=error)
 
+    def _name(self, path: Path) -> str:
+        """What messages call a file: the path by which an editor finds it. Those that come with aksp are nobody's to edit."""
+        if self._root == BUNDLED:
+            return f"{path.parent.name}/{path.name}"
+        whole, here = path.absolute(), Path.cwd()
+        return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""
         found: dict[str, RegoModule | InvalidPolicy] = {}
@@ -87,7 +94,7 @@ class Folder:
                 found[path.stem] = error
                 continue
             if match := _PACKAGE.search(source):
-                found[match[1]] = RegoModule(name=f"{LIBRARIES}/{path.name}", source=source)
+                found[match[1]] = RegoModule(name=self._name(path), source=source)
         return found
 
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
@@ -123,7 +130,7 @@ class Folder:
             if path.suffix in (".yaml", ".yml", ".json"):
                 return template_from(_text(path), str(path))
             source = _text(path)
-            own = RegoModule(name=f"{beside.name}/{path.name}", source=source)
+            own = RegoModule(name=self._name(path), source=source)
             return Template(modules=(own, *_imported(source, libraries, str(path))))
         if kind == "Base64Encoded":
             return template_from_base64(info.text("content"), info.origin)

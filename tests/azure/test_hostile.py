@@ -23,6 +23,8 @@ from aksp.store.documents import assignment_document, assignment_from, exemption
 from aksp.workspace import catalog_of
 from tests.azure.builders import CLUSTER, WRAPPINGS, estate, text
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 VALUES: list[Any] = [
     None,

@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aksp.assigned import ending, idle, judged_for, problem_of, references_of
-from aksp.catalog.common import BUNDLED
-from aksp.catalog.folder import Folder
+from aksp.catalog.folder import Folder, FolderReadOnce, bundled_folder
 from aksp.catalog.interface import Assignable, Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent
@@ -66,7 +65,7 @@ def workspace_root(
 
 def catalog_of(root: Path) -> Catalogs:
     """The definitions and initiatives that come with aksp, and those of a workspace."""
-    folders = [Folder(BUNDLED), Folder(root / _DEFINITIONS)]
+    folders: list[Folder | FolderReadOnce] = [bundled_folder(), Folder(root / _DEFINITIONS)]
     # They are read when they are asked for.
     return Catalogs(folders, (one for folder in folders for one in folder.initiatives()), first=folders[0].get)
 

@@ -70,7 +70,7 @@ func newBallast() []byte {
 	if os.Getenv("GOGC") != "" {
 		return nil
 	}
-	return make([]byte, 16<<20)
+	return make([]byte, 64<<20)
 }
 
 // farewell is how long answers under way are waited for when the parent has

@@ -6,10 +6,10 @@ Initiatives lie in it as ``initiatives/<slug>.json``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aksp.catalog import preview
 from aksp.catalog.common import BUNDLED, joined, joined_initiative
@@ -22,6 +22,8 @@ from aksp.model.definition import Definition, RegoModule
 from aksp.model.initiative import Initiative
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
+
+T = TypeVar("T")
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
 _SLUG = re.compile(r"[a-z0-9-]+")
@@ -90,6 +92,13 @@ class Folder:
     def _shared(self) -> Mapping[str, RegoModule | InvalidPolicy]:
         return self._libraries()
 
+    def _name(self, path: Path) -> str:
+        """What messages call a file: the path by which an editor finds it. Those that come with aksp are nobody's to edit."""
+        if self._root == BUNDLED:
+            return f"{path.parent.name}/{path.name}"
+        whole, here = path.absolute(), Path.cwd()
+        return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""
         found: dict[str, RegoModule | InvalidPolicy] = {}
@@ -100,7 +109,7 @@ class Folder:
                 found[path.stem] = error
                 continue
             if match := _PACKAGE.search(source):
-                found[match[1]] = RegoModule(name=f"{LIBRARIES}/{path.name}", source=source)
+                found[match[1]] = RegoModule(name=self._name(path), source=source)
         return found
 
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
@@ -136,7 +145,7 @@ class Folder:
             if path.suffix in (".yaml", ".yml", ".json"):
                 return template_from(_text(path), str(path))
             source = _text(path)
-            own = RegoModule(name=f"{beside.name}/{path.name}", source=source)
+            own = RegoModule(name=self._name(path), source=source)
             return Template(modules=(own, *_imported(source, libraries, str(path))))
         if kind == "Base64Encoded":
             return template_from_base64(info.text("content"), info.origin)
@@ -188,24 +197,55 @@ def _text(path: Path) -> str:
         raise InvalidPolicy(error.what, where=error.where, hint=error.hint) from error
 
 
+class FolderReadOnce:
+    """The definitions and initiatives of a folder whose files do not change."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._single: dict[str, Definition | Initiative] = {}
+
+    def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+        """The definitions."""
+        return iter(self._definitions)
+
+    def get(self, slug: str) -> Definition | Initiative | None:
+        """One by its slug, as of a Folder."""
+        found = self._single.get(slug) or self._folder.get(slug)
+        return self._single.setdefault(slug, found) if found is not None else None
+
+    def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
+        """The initiatives."""
+        return iter(self._initiatives)
+
+    @cached_property
+    def _definitions(self) -> Sequence[Definition | BrokenDefinition]:
+        return tuple(self._folder)
+
+    @cached_property
+    def _initiatives(self) -> Sequence[Initiative | BrokenDefinition]:
+        return tuple(self._folder.initiatives())
+
+
+@cache
+def bundled_folder() -> FolderReadOnce:
+    """What comes with aksp."""
+    return FolderReadOnce(Folder(BUNDLED))
+
+
 def bundled() -> list[Definition]:
     """The definitions that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
-    found: list[Definition] = []
-    for one in Folder(BUNDLED):
-        if isinstance(one, BrokenDefinition):
-            raise one.error
-        found.append(one)
-    return found
+    return [_whole(one) for one in bundled_folder()]
 
 
 def bundled_initiatives() -> list[Initiative]:
     """The initiatives that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
-    found: list[Initiative] = []
-    for one in Folder(BUNDLED).initiatives():
-        if isinstance(one, BrokenDefinition):
-            raise one.error
-        found.append(one)
-    return found
+    return [_whole(one) for one in bundled_folder().initiatives()]
+
+
+def _whole(one: T | BrokenDefinition) -> T:
+    if isinstance(one, BrokenDefinition):
+        raise one.error
+    return one
 
 
 def is_bundled(definition: Definition | Initiative) -> bool:

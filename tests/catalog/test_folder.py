@@ -45,7 +45,7 @@ def test_an_azure_document_is_read_field_by_field(tmp_path: Path) -> None:
     assert (one.display_name, one.category, one.version, one.severity) == ("A rule of our own", "Ours", "2.1.0", "low")
     assert (one.policy_type, one.azure_policy_id) == ("Custom", "OurRule")
     assert one.kinds == (ResourceKind(group="", kind="Pod"),)
-    assert [(m.name, m.source, m.version) for m in one.modules] == [("ours/policy.rego", V1_RULE, "v1")]
+    assert [(m.name, m.source, m.version) for m in one.modules] == [(str(tmp_path / "ours/policy.rego"), V1_RULE, "v1")]
     assert one.parameters["effect"].type is ParameterType.STRING
     assert one.parameters["effect"].allowed_values == ("Audit", "Deny", "Disabled")
     assert one.origin == str(folder / "definition.json")
@@ -171,7 +171,8 @@ def test_libraries_that_a_rule_imports_come_with_it_and_with_theirs(tmp_path: Pa
         (library / f"{name}.rego").write_text(source, encoding="utf-8")
     write(tmp_path, policy_rego="package rule\n\nimport data.lib.one\n\nviolation contains {} if one.x\n")
 
-    assert sorted(m.name for m in read(tmp_path).modules) == ["lib/one.rego", "lib/two.rego", "ours/policy.rego"]
+    names = [str(tmp_path / name) for name in ("lib/one.rego", "lib/two.rego", "ours/policy.rego")]
+    assert sorted(m.name for m in read(tmp_path).modules) == names
 
 
 @pytest.mark.parametrize("path", ["../other/policy.rego", "/etc/passwd", "..", ".", "a/../../x.rego"])

@@ -110,10 +110,8 @@ def test_show_tells_of_a_rule_that_has_no_plan_and_why(aksp: Aksp, monkeypatch: 
 
     out = aksp.done("definitions", "show", "ours").out
     assert max(map(len, out.splitlines())) <= 80
-    assert (
-        "Evaluated by OPA's topdown, several times slower, since the rule has no plan: ours/policy.rego:9: reference"
-        in (" ".join(out.split()))
-    )
+    assert "Evaluated by OPA's topdown, several times slower, since the rule has no plan:" in " ".join(out.split())
+    assert "definitions/ours/policy.rego:9:reference" in "".join(out.split())
     assert "no plan" not in aksp.done("definitions", "show", "no-privileged").out
 
 
@@ -216,6 +214,7 @@ def test_help_of_assign_reads_the_catalogue_once_however_many_definitions_there_
         return from_file(path)
 
     monkeypatch.setattr(folder, "as_json", counted)
+    folder.bundled_folder.cache_clear()
     aksp.done("assign", "--help")
     assert len(read) == len(set(read)) >= 26
 

@@ -44,7 +44,7 @@ def _results(report: Report, style: Style) -> Iterator[str]:
 
     Where something does not print, a result's resource, its source and all the rest are in ASCII each by itself.
     """
-    plain, ascii_only = _Lines(ascii_only=False), _Lines(ascii_only=True)
+    plain, ascii_only = _ResultTexts(ascii_only=False), _ResultTexts(ascii_only=True)
     last: Resource | None = None
     resource = ""
     for result in wire.shown(report, style.show):
@@ -57,7 +57,7 @@ def _results(report: Report, style: Style) -> Iterator[str]:
         yield line if _prints(line) else ascii_only.line(result, resource, source)
 
 
-class _Lines:
+class _ResultTexts:
     """Results as JSON, by the table of their fields."""
 
     def __init__(self, *, ascii_only: bool) -> None:

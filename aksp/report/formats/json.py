@@ -49,7 +49,9 @@ def _results(report: Report, style: Style) -> Iterator[str]:
     resource = ""
     for result in wire.shown(report, style.show):
         if result.resource is not last:
-            last, resource = result.resource, _encode(wire.resource(result.resource))
+            last, resource = result.resource, plain.resource(result.resource)
+            if not _prints(resource):
+                resource = ascii_only.resource(result.resource)
         source = plain.source(result.source)
         if not _prints(source):
             source = ascii_only.source(result.source)
@@ -63,7 +65,7 @@ class _ResultTexts:
     def __init__(self, *, ascii_only: bool) -> None:
         self._quoted: Callable[[str], str] = _ascii_quoted if ascii_only else encode_basestring
         self._encoded: _Encode = _ascii if ascii_only else encode
-        self.source = self._object(_SOURCE)
+        self.resource, self.source = self._object(_RESOURCE), self._object(_SOURCE)
         own = [key for key in _KEYS if not _common(key)]
         self._places = own.index(_RESOURCE), own.index(_SOURCE)
         #: What differs from one result to the next: what reads it, and what encodes it where it is no text.

@@ -247,6 +247,8 @@ class Scan:
         page, tasks = waiting.page, waiting.tasks
         assert page.batch is not None
         judgement = self._engine.finish(page.batch, tasks, waiting.started)
+        if page.located is not None:
+            page.located(judgement.places)
         self._findings = self._findings.or_new()
         isolate = partial(self._engine.isolate, page.batch)
         found = findings_of(self._findings, page.documents, tasks, judgement, isolate)

@@ -42,6 +42,13 @@ def today(effect: Any) -> Any:
     return Effect.DENY.value if Effect.named(effect) is Effect.ENFORCE_REGO_POLICY else effect
 
 
+def _kept_in(properties: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the metadata of a document of the workspace keep of Azure's; None where these are none, which is told later."""
+    metadata = properties.get("metadata")
+    found = metadata.get(KEPT) if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, dict) else None
+
+
 def _with_details(one: AzureDocument, details: Mapping[str, Any]) -> AzureDocument:
     """A definition with other details."""
     rule = one.properties["policyRule"]
@@ -154,8 +161,8 @@ class DefinitionsRead:
         )
         content = self._content(info.object("templateInfo"), written)
         made = written["properties"]["policyRule"]["then"]["details"]
-        if any(came.get(key) is not None for key in WRITTEN) and KEPT in written["properties"].get("metadata", {}):
-            kept = written["properties"]["metadata"][KEPT]
+        kept = _kept_in(written["properties"])
+        if any(came.get(key) is not None for key in WRITTEN) and kept is not None:
             kept["details"] = kept_details(came, made)
             kept.pop("template", None)  # the details that came say from where it is
         try:
@@ -185,8 +192,8 @@ class DefinitionsRead:
         info, kept = embedded(body["mutationInfo"], text)
         if body["mutationInfo"] != info:
             body["mutationInfo"] = info
-            if KEPT in properties.get("metadata", {}):
-                properties["metadata"][KEPT]["template"] = kept
+            if (within := _kept_in(properties)) is not None:
+                within["template"] = kept
         try:
             self.mutations[slug] = custom_mutation(written, text, slug, one.where)
         except InvalidInput as error:
@@ -238,8 +245,8 @@ class DefinitionsRead:
         properties = written["properties"] = deepcopy(written["properties"])
         details = properties["policyRule"]["then"]["details"]
         details["templateInfo"], kept = embedded(details["templateInfo"], text)
-        if KEPT in properties.get("metadata", {}):
-            properties["metadata"][KEPT]["template"] = kept
+        if (within := _kept_in(properties)) is not None:
+            within["template"] = kept
         content: str = details["templateInfo"]["content"]
         return content
 

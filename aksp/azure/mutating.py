@@ -18,6 +18,7 @@ from aksp.gatekeeper.names import MANAGED_BY, OURS, legal, shortened
 from aksp.model.assignment import Assignment
 from aksp.model.fields import mapping
 from aksp.model.kinds import WORKLOADS
+from aksp.model.scope import Scope
 from aksp.store.files import Files
 
 _EFFECTS: Final = ("mutate", "disabled")
@@ -190,6 +191,11 @@ def mutations_of(root: Path) -> list[tuple[Mutating, Assignment]]:
             raise InvalidInput(str(error), where=one.origin) from error
         found.append((mutation, one))
     return found
+
+
+def left_out_of(one: Assignment, cluster: Scope) -> bool:
+    """Whether the notScopes of an assignment leave out a whole cluster."""
+    return any(out.covers(cluster) for out in one.not_scopes)
 
 
 def in_force(assignments: Sequence[tuple[Mutating, Assignment]]) -> Iterator[MutationInForce]:

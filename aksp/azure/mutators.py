@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aksp.azure.mutating import Mutating, mutators_of
+from aksp.azure.mutating import Mutating, left_out_of, mutators_of
 from aksp.compliance.plan import reaches
 from aksp.gatekeeper.bundle import ExportedAssignment
 from aksp.model.assignment import Assignment
@@ -26,7 +26,7 @@ def exported_mutators(
             problem = f"{one.scope} is no scope of any cluster: name the cluster with --cluster"
             lost.append(ExportedAssignment(assignment=one, problem=problem))
             continue
-        if cluster is not None and any(out.covers(cluster) for out in one.not_scopes):
+        if cluster is not None and left_out_of(one, cluster):
             continue
         files |= {f"mutators/{made['kind'].lower()}.{made['metadata']['name']}.yaml": made for made in found}
     return files, lost

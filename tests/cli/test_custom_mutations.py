@@ -219,3 +219,20 @@ def test_a_definition_of_the_workspace_that_is_broken_is_told_with_its_file(aksp
         aksp.put("ws/mutations/definitions/x/definition.json", content)
         run = aksp("mutate", "-f", "m.json")
         assert run.code == 2 and "definitions/x/definition.json" in run.err
+
+
+def test_by_a_cluster_only_what_is_assigned_there_is_taken(aksp: Aksp) -> None:
+    test = CLUSTER.replace("prod", "test")
+    estate = [
+        definition(), assigned("At Prod", excludedNamespaces=["own"]),
+        resource("policyAssignments", "At Test", assigned("At Test")["properties"] | {"scope": test}, test),
+    ]  # fmt: skip
+    aksp.put("azure.json", text(estate))
+    aksp.done("import", "azure", "azure.json", *MAPPED, "--scope-map", f"{test}=/clusters/test")
+    aksp.put("m.json", pod())
+    for given, by, count in (((), "at-prod-prod", 3), (("--cluster", "test"), "at-prod-test", 2)):
+        run = aksp.done("mutate", "-f", "m.json", "-o", "patch", *given)
+        # The first of them changes all that there is to change.
+        assert json.loads(run.out)["by"] == [f"assignment {by}"] and f"by {count} mutations" in run.err
+    run = aksp("mutate", "-f", "m.json", "--cluster", "other")
+    assert run.code == 4 and "that reaches /clusters/other" in run.err

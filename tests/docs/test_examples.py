@@ -16,6 +16,8 @@ import yaml
 from tests.docs.examples import Shell, compare, compare_golden, run_all
 from tests.docs.pages import PAGES, README, ROOT, Block, blocks, named, write_files
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 
 #: Blocks that are neither run nor read: page, first line, and the reason.

@@ -90,7 +90,7 @@ def of_csv(report: Report) -> Iterator[Row]:
 
 
 def of_policy_reports(report: Report, format: str) -> Iterator[Row]:
-    for document in yaml.safe_load_all(render(report, format, show=Show.ALL)):
+    for document in yaml.load_all(render(report, format, show=Show.ALL), yaml.CSafeLoader):
         for one in document["results"]:
             told = one["properties"]
             reference = told.get("referenceId", "")

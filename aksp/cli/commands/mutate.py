@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aksp.cli import candidates
 from aksp.cli.ci import note, say
-from aksp.cli.options import WorkspaceOption
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import KubeconfigOption, WorkspaceOption
 from aksp.errors import ExitCode
 from aksp.model.fields import mapping
 
@@ -41,6 +43,16 @@ def mutate(
         list[str] | None,
         typer.Option("--mutator", metavar="PATH", help="A file or folder with mutators of Gatekeeper; repeatable."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="[NAME]",
+            help="Only what is assigned at this cluster; it is not asked. Default: all that is assigned.",
+            autocompletion=candidates.contexts,
+        ),
+    ] = None,
+    kubeconfig: KubeconfigOption = None,
     output: Annotated[MutateFormat, typer.Option("--output", "-o", help="Output format.")] = MutateFormat.YAML,
     workspace: WorkspaceOption = None,
 ) -> ExitCode:  # fmt: skip
@@ -58,7 +70,8 @@ def mutate(
     from aksp.report.text import safe
 
     changed = lost = 0
-    chosen = [*_of_files(mutator or []), *_chosen(mutation or [], workspace, needed=not mutator)]
+    choice = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig)
+    chosen = [*_of_files(mutator or []), *_chosen(mutation or [], workspace, choice, needed=not mutator)]
     documents = list(_documents(filename))
     spaces = {
         mapping(one.get("metadata")).get("name", ""): labels_of(one)
@@ -123,24 +136,34 @@ def _of_files(paths: list[str]) -> Iterator[MutationInForce]:
         yield MutationInForce(by=f"{kind} {name}", documents=[one])
 
 
-def _chosen(named: list[str], workspace: str | None, *, needed: bool) -> Iterator[MutationInForce]:
+def _chosen(
+    named: list[str], workspace: str | None, choice: ClusterChoice, *, needed: bool
+) -> Iterator[MutationInForce]:
     """The mutations that are named, or those that the workspace assigns where they are ``needed``."""
     from aksp.azure.custom_mutations import custom_mutations
-    from aksp.azure.mutating import Mutating, MutationInForce, in_force, mutations_of
+    from aksp.azure.mutating import Mutating, MutationInForce, in_force, left_out_of, mutations_of
     from aksp.catalog.mutations import mutation_named, mutations
     from aksp.compliance.parameters import nearest
+    from aksp.compliance.plan import reaches
     from aksp.errors import InvalidInput, NothingToJudge
     from aksp.model.assignment import Assignment
+    from aksp.model.scope import Scope
     from aksp.workspace import Workspace
 
     if not named:
         if not needed:
             return
-        root = Workspace.open(workspace).root
-        found = list(in_force(mutations_of(root)))
+        opened = Workspace.open(workspace)
+        assigned = mutations_of(opened.root)
+        where = ""
+        if choice.cluster:
+            place = opened.scope_tree().place(Scope.cluster(choice.name())).scope
+            assigned = [each for each in assigned if reaches(each[1], place) and not left_out_of(each[1], place)]
+            where = f" that reaches {place}"
+        found = list(in_force(assigned))
         if not found:
             raise NothingToJudge(
-                f"no mutation is assigned in {root}",
+                f"no mutation is assigned in {opened.root}{where}",
                 hint="`aksp import azure` reads those of Azure; --mutation NAME takes one as it is",
             )
         yield from found

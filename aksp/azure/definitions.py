@@ -224,9 +224,8 @@ class DefinitionsRead:
                 effect["defaultValue"] = today(effect["defaultValue"])
             if isinstance(effect.get("allowedValues"), list):
                 effect["allowedValues"] = list(dict.fromkeys(map(today, effect["allowedValues"])))
-        self.notes.append(
-            f"{one}: it is of the preview, and is imported in today's format, with Deny for EnforceRegoPolicy"
-        )
+        old, new = Effect.ENFORCE_REGO_POLICY, Effect.DENY
+        self.notes.append(f"{one}: it is of the preview, and is imported in today's format, with {new} for {old}")
         return replace(one, properties=properties)
 
     def _content(self, info: document.Reader, written: dict[str, Any]) -> str:

@@ -131,7 +131,7 @@ class Folder:
         if kind == "File":
             path = beside / info.text("path")
             try:
-                # A plain name of what is no link lies within: most do, and to resolve paths takes long.
+                # A plain name that is no link is within the folder. Most are, and resolving paths takes long.
                 plain = path.parent == beside and path.name != ".." and not path.is_symlink()
                 within = plain or beside.resolve() in path.resolve().parents
             except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL in the path

@@ -151,7 +151,7 @@ def _assigned(
                 if any(ready.definition.slug == one.slug for one in by_parameter):
                     found.update(ready.selection.kinds)
     for one in by_parameter:
-        # Of those that come with aksp nobody need hear who assigns none of them.
+        # Bundled definitions are reported only where they are assigned.
         if one.slug not in used and one.policy_type != "BuiltIn":
             note(
                 f"definition {one.slug} takes its kinds from parameters: enable the add-on again once it is assigned,"

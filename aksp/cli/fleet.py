@@ -82,7 +82,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     outputs.refuse_one_cluster_formats()
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
-    # The baseline is one of all clusters; the history has each as if it was judged alone, and the percentage of all.
+    # One baseline covers all clusters. The history has each cluster as if it was judged alone, and the percentage of all.
     whole = Comparison(options=replace(request.compared, diff=False), workspace=workspace.root, notes=notes)
     whole.prepare(request.filters.of_assignments)
     alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)

@@ -213,7 +213,7 @@ class WrittenSubject:
         return list(dict.fromkeys(own))
 
     def missing(self, gaps: Sequence[Gap]) -> InvalidInput:
-        """What to say when there is none; it may be in what could not be read."""
+        """The message when the subject was not found; it may be in a document that could not be read."""
         where = f" in namespace {self._namespace}" if self._namespace else ""
         unread = f", of which some could not be read ({gaps[0].message})" if gaps else ""
         what = f"there is no {self._named} in these manifests{where}{unread}"

@@ -101,7 +101,7 @@ class CheckIns:
             try:
                 self._once()
             except Exception:  # noqa: BLE001 - logged, whatever it is: the thread must go on
-                # Whatever happens to one check-in, the next one is due as ever.
+                # A check-in that fails does not change when the next one is due.
                 _log.exception("a check-in failed")
 
     def _once(self) -> None:

@@ -169,7 +169,7 @@ class Definitions:
             raise self._missing(identifier, error) from error
 
     def note(self, one: Assignable) -> str:
-        """What is wrong with the newest version of what is in force in an older one; empty when nothing is."""
+        """What is wrong with the newest version, where an older one is in force; empty when nothing is."""
         record = next((record for record in self.records if record.definition is one), None)
         if record is None or not record.problem:
             return ""

@@ -126,7 +126,7 @@ class Events:
         return self._outbox.lost
 
     def record(self, decision: Decision) -> None:
-        """Take note of a refusal of something that has an owner; nobody describes what was never made."""
+        """Take note of a refusal of an object that has an owner. Without an owner there is no object to show the Event at."""
         owner = decision.request.owner
         if decision.outcome.allowed or decision.request.dry_run or owner is None:
             return

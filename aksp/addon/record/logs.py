@@ -74,7 +74,7 @@ class Lines(logging.StreamHandler[TextIO]):
         line = (
             f'{{"time":"{time}","level":"info","logger":"{logger}",{shared[1:-1]},{_ENCODED(own)[1:]}{self.terminator}'
         )
-        # As in a handler, what cannot be written stops nobody.
+        # As in a logging handler: an error while writing must not stop the review.
         with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
             self.stream.write(line)
             self.stream.flush()
@@ -148,7 +148,7 @@ def _by_whom(outcome: Outcome) -> dict[str, Any]:
 
 
 def unjudged(decision: Decision) -> None:
-    """Warn of what could not be judged, of whom and of what. Nothing when all was."""
+    """Log a warning for what could not be judged: the assignments and the object. Nothing is logged when all was judged."""
     request, errors = decision.request, decision.outcome.errors
     if not (decision.unjudged or errors):
         return

@@ -83,7 +83,7 @@ class DecisionCache:
 
 
 def named(record: IdentityRecord) -> str:
-    """The object's name; of one that is still to get its name, what it will begin with."""
+    """The object's name; before the API server has made the name, its generateName with a ``*`` behind it."""
     return record["name"] or (f"{generated}*" if (generated := record.get("generateName")) else "")
 
 

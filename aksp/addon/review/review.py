@@ -66,7 +66,7 @@ def subject_of(documents: Sequence[Document], old: Collection[int]) -> Subject:
 
 
 def owned(subject: Subject, owner: Owner | None, *, derived: bool) -> Subject:
-    """The subject with another owner of what is new than the one that is written in it."""
+    """The subject, with another owner of the new object than the object itself says."""
     documents = list(subject.documents)
     for at in subject.new:
         if documents[at].owner != owner:
@@ -75,7 +75,7 @@ def owned(subject: Subject, owner: Owner | None, *, derived: bool) -> Subject:
 
 
 def leans(plan: Plan, subject: Subject, found: Found) -> bool:
-    """Whether an exemption applies to what is new because of the owner that is written in it."""
+    """Whether an exemption applies to the new object because of the owner that the object says it has."""
     if not any(ready.exemptions for ready in plan.ready):
         return False
 

@@ -257,7 +257,7 @@ class Reviewer:
     def _confirmed(
         self, written: review.Subject, subject: review.Subject, request: ReviewRequest
     ) -> tuple[review.Subject, ReviewRequest, str]:
-        """The subject with the owner that it really has, and why that is not the one that is ``written``."""
+        """The subject with its confirmed owner, and why this is not the owner that the object says, where it is not."""
         if not self._owners.trusts(request.user):
             return subject, request, f"{request.user or 'who asks'} is no controller's account"
         workload, doubt = None, ""

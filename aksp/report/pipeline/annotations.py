@@ -83,7 +83,7 @@ def annotate(report: Report) -> Annotations:
 
 
 def _once(annotations: Iterable[Annotation]) -> list[Annotation]:
-    """What keeps an object from being judged is the same for all assignments, and told once, by the names of all."""
+    """What keeps an object from being judged is the same for all assignments: one annotation, with the names of all of them."""
     told: dict[Hashable, Annotation] = {}
     for at, one in enumerate(annotations):
         assert one.finding is not None

@@ -74,7 +74,7 @@ class Chart:
         if options.inline:
             # Behind the files: Argo CD and Flux let it win over them.
             command.append("--values=-")
-        # What a repository names is no option of Helm's, whatever it begins with.
+        # A name that a repository gives must not be taken for an option of Helm, even when it begins with a dash.
         command += ["--", options.release_name or _release_name(str(name)), self.folder]
         text = run(command, to_yaml(options.inline).encode())
         return Rendered(text, by, lambda offset, length: self._file_of(text, offset, length))

@@ -22,7 +22,7 @@ from aksp.compliance.judgement import Task
 from aksp.compliance.nothing import INTERRUPTED, idle, no_assignment
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.model.compliance import Gap, Report, Result, Target
+from aksp.model.compliance import Gap, Report, Result, Target, TargetKind
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 from aksp.sources.interface import (
@@ -142,7 +142,8 @@ class Scan:
         interrupted = False
         with Interrupts() as interrupts:
             try:
-                if self._plan.ready:
+                # Without an assignment nothing is asked of a cluster; of files what cannot be read is told all the same.
+                if self._plan.ready or target.kind is TargetKind.MANIFESTS:
                     for page in interrupts.between(objects.pages(self._wanted)):
                         self._take(page)
                         if progress is not None:

@@ -232,8 +232,9 @@ type inquiry struct {
 
 // judgeBy judges a document by a job, from memory where it can.
 func (e *Engine) judgeBy(j job, of *inquiry, data *snapshot, left *budget) *outcome {
-	// Who asks is not remembered: hardly two requests are alike in it.
-	remembered := j.memo != nil && !j.policy.distrusted.Load() && (of.document.request == nil || j.policy.request == nil)
+	// No two requests are alike in their uid.
+	remembered := j.memo != nil && !j.policy.distrusted.Load() &&
+		(of.document.request == nil || j.policy.request == nil || j.policy.visible.request != nil)
 	if remembered {
 		var dropped int64
 		if remembered, dropped = j.memo.pays(); dropped != 0 {

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-#: The scope of what Azure has built in.
-NOWHERE = "/providers/Microsoft.Authorization"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AzureBuiltIn:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from aksp.azure.kept import kept_of
@@ -14,11 +14,14 @@ from aksp.azure.states import StateRecord
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result
 from aksp.model.definition import Definition
+from aksp.model.resource import Resource
 from aksp.report.policy_insights import components, worst
 
 #: The records of one policy and cluster that Azure keeps, and how old what it shows may be ("Policy for Kubernetes").
 CAP: Final = 500
 FRESH: Final = timedelta(minutes=45)
+#: The cause where a side lists nothing that complies.
+NOT_LISTED: Final = "notListed"
 _NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
 _FAILED: Final = ComplianceState.NON_COMPLIANT
 #: What a controller puts behind the name of a workload.
@@ -46,11 +49,25 @@ class StateDifference:
 
 @dataclass(kw_only=True, slots=True)
 class StateComparison:
-    """The differences, how many records say the same, and what could not be compared."""
+    """The differences, how many records say the same, and what could not be compared.
+
+    ``one_sided`` is what one side alone has and does not call non-compliant, each with its reason.
+    """
 
     same: int = 0
     differences: list[StateDifference] = field(default_factory=list)
+    one_sided: list[StateDifference] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+
+    @property
+    def unlisted(self) -> int:
+        """How many objects comply here of which Azure has no record, as it has of nothing that complies."""
+        return sum(one.cause == NOT_LISTED and not one.azure for one in self.one_sided)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something could not be compared. That Azure lists only what violates is no fault of either."""
+        return bool(self.left_out) or len(self.one_sided) > self.unlisted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +80,7 @@ class _Side:
     definition: Definition | None
     everywhere: frozenset[Key]
     complete: bool
-    at: datetime
+    report: Report
 
 
 def compare(
@@ -80,21 +97,21 @@ def compare(
         by_assignment.setdefault((one.assignment, one.reference), []).append(one)
     found: dict[str, dict[Key, list[Result]]] = {}
     for together in components(report.results):
-        resource = together[0].resource
-        key = (resource.kind.lower(), f"{resource.namespace}/{resource.name}" if resource.namespace else resource.name)
+        key = _key(together[0].resource)
         found.setdefault(together[0].assignment.name, {}).setdefault(key, []).extend(together)
     listed = {key for one in found.values() for key in one}
     compliant = ComplianceState.COMPLIANT
-    complete = not report.counts.resources.get(compliant) or any(one.state is compliant for one in report.results)
     for line in report.judged:
-        wanted = _wanted(by_assignment, ids.get(line.assignment, ""), line)
+        wanted = _wanted(by_assignment, line.azure_id.lower() or ids.get(line.assignment, ""), line)
         if wanted is None:
             made.left_out.append(f"assignment {line.name}: Azure's records have none of it")
             continue
+        told = any(one.state is compliant for each in found.get(line.name, {}).values() for one in each)
+        complete = told or not line.counts.resources.get(compliant)
         side = _Side(
             line=line, records=by_assignment.pop(wanted), results=found.get(line.name, {}),
             definition=definitions.get(line.definition), everywhere=frozenset(listed), complete=complete,
-            at=report.evaluated_at,
+            report=report,
         )  # fmt: skip
         _line(side, made)
     for arm, reference in by_assignment:
@@ -109,11 +126,20 @@ def _arm_id(one: Assignment) -> str:
     return f"{kept.scope.rstrip('/')}/providers/microsoft.authorization/policyassignments/{kept.name}".lower()
 
 
-def _wanted(found: Mapping[tuple[str, str], object], arm: str, line: AssignmentSummary) -> tuple[str, str] | None:
-    """The key of the records of an assignment: by its id at Azure, else by its name where one alone has it."""
-    reference = line.reference.lower()
+def _wanted(
+    found: Mapping[tuple[str, str], Sequence[StateRecord]], arm: str, line: AssignmentSummary
+) -> tuple[str, str] | None:
+    """The key of the records of an assignment: by its id at Azure, else by its name where one alone has it.
+
+    A constraint of Azure's add-on that is of a member of an initiative is found by the member's definition.
+    """
+    reference = (line.reference or line.azure_reference).lower()
+    if arm and (arm, reference) in found:
+        return arm, reference
     if arm:
-        return (arm, reference) if (arm, reference) in found else None
+        wanted = line.azure_definition_id.lower()
+        of_it = [key for key, some in found.items() if key[0] == arm and wanted and some[0].definition == wanted]
+        return of_it[0] if len(of_it) == 1 and not reference else None
     named = [key for key in found if key[1] == reference and key[0].rpartition("/")[2] == line.assignment.lower()]
     return named[0] if len(named) == 1 else None
 
@@ -133,17 +159,18 @@ def _line(side: _Side, made: StateComparison) -> None:
             )
         return
     for key in sorted({*azure, *side.results}):
-        theirs, ours = azure.get(key), worst(side.results.get(key, ()))
-        there = theirs.state if theirs else None
-        failed = ours is _FAILED
-        if (there is _FAILED) == failed and (theirs is None or there is _FAILED or there is ours):
-            made.same += 1 if theirs else 0
-        elif there is _FAILED:
-            _add(made, side, key, theirs, _here(side, key), _only_there(side, key, theirs))
-        elif failed:
+        theirs, ours = azure.get(key), _here(side, key)
+        if theirs is not None and ours is not None and theirs.state is ours:
+            made.same += 1
+        elif theirs is not None and theirs.state is _FAILED:
+            _add(made, side, key, theirs, ours, _only_there(side, key, theirs))
+        elif ours is _FAILED:
             _add(made, side, key, theirs, ours, _only_here(side, key, theirs, len(azure)))
-        elif theirs is not None and key in side.results:
+        elif theirs is not None and ours is not None:
             _add(made, side, key, theirs, ours, _exempt(side, key) or _stale(side, theirs) or _version(side, theirs))
+        else:
+            cause = _absent(side, key) if theirs else _unlisted(side, key, ours, azure)
+            made.one_sided.append(_difference(side, key, theirs, ours, cause))
 
 
 #: Why a difference is there: a word and a sentence.
@@ -158,13 +185,17 @@ def _add(
     ours: ComplianceState | None,
     cause: _Cause,
 ) -> None:
+    made.differences.append(_difference(side, key, theirs, ours, cause))
+
+
+def _difference(
+    side: _Side, key: Key, theirs: StateRecord | None, ours: ComplianceState | None, cause: _Cause
+) -> StateDifference:
     word, text = cause or ("", "neither Azure's record nor the report tells why")
-    made.differences.append(
-        StateDifference(
-            assignment=side.line.name, kind=key[0], component=key[1],
-            azure=(theirs.state.value if theirs.state else "not known here") if theirs else "", here=ours.value if ours else "",
-            cause=word, text=text,
-        )
+    return StateDifference(
+        assignment=side.line.name, kind=key[0], component=key[1],
+        azure=(theirs.state.value if theirs.state else "not known here") if theirs else "", here=ours.value if ours else "",
+        cause=word, text=text,
     )  # fmt: skip
 
 
@@ -193,13 +224,46 @@ def _only_there(side: _Side, key: Key, theirs: StateRecord | None) -> _Cause:
         return waived
     if other := _wrapped(key, (one for one, found in side.results.items() if worst(found) is _FAILED), side):
         return "wrapped", f"here it is told of {other}"
-    if key not in side.results and _space(key) in _NEVER:
-        return "excluded", f"nothing in {_space(key)} is judged here, as Azure says of itself"
-    if key not in side.everywhere and side.complete:
-        return "stale", "the report has no such object: it is gone, or nothing here judges it"
-    if key not in side.results and side.complete:
-        return "excluded", "this assignment leaves it out here: see its scopes, namespaces and selectors"
+    if key not in side.results and (why := _absent(side, key)) is not None and why[0] != NOT_LISTED:
+        return why
     return _stale(side, theirs) or _version(side, theirs) or _rule(side)
+
+
+def _absent(side: _Side, key: Key) -> _Cause:
+    """Why the report has no result of an object by an assignment."""
+    if side.line.message:
+        return "notJudged", f"here it was not judged: {side.line.message}"
+    of_it = [one for one in side.report.gaps if one.resource and _key(one.resource) == key]
+    if of_it:
+        return "notJudged", f"here it could not be judged: {of_it[0].message}"
+    if _space(key) in _NEVER:
+        return "excluded", f"nothing in {_space(key)} is judged here, as Azure says of itself"
+    if side.complete and key in side.everywhere:
+        return "excluded", "this assignment leaves it out here: see its scopes, namespaces and selectors"
+    if side.report.target.filters:
+        return "notInScan", f"the report has no such object; it is one of {' '.join(side.report.target.filters)} alone"
+    if not side.complete:
+        return NOT_LISTED, "the report lists nothing that complies: make it with --show all"
+    if side.report.gaps:
+        return "notJudged", f"the report has no such object, and a gap: {side.report.gaps[0].message}"
+    return "stale", "the report has no such object: it is gone, or nothing here judges it"
+
+
+def _unlisted(side: _Side, key: Key, ours: ComplianceState | None, azure: Mapping[Key, StateRecord]) -> _Cause:
+    """Why Azure has no record of an object in which nothing violates here."""
+    if waived := _exempt(side, key):
+        return waived
+    if ours is not ComplianceState.COMPLIANT:
+        told = next((one.finding.message for one in side.results[key] if one.finding.message), "")
+        return "notJudged", f"here it is {ours}{f': {told}' if told else ''}"
+    if _space(key) in _NEVER:
+        return "excluded", f"Azure judges nothing in {_space(key)}"
+    if other := _wrapped(key, azure, side):
+        return "wrapped", f"at Azure it is told of {other}"
+    if not any(one.state is ComplianceState.COMPLIANT for one in azure.values()):
+        return NOT_LISTED, "Azure's records have nothing that complies"
+    newest = max(azure.values(), key=_age)
+    return _stale(side, newest) or ("", "Azure's records have others that comply, and not this one")
 
 
 def _only_here(side: _Side, key: Key, theirs: StateRecord | None, count: int) -> _Cause:
@@ -210,8 +274,17 @@ def _only_here(side: _Side, key: Key, theirs: StateRecord | None, count: int) ->
         return "wrapped", f"at Azure it is told of {other}"
     if theirs is None and count >= CAP:
         return "capped", f"Azure keeps {CAP} records of a policy and a cluster, and has {count}"
-    newest = theirs or max(side.records, key=lambda one: one.at.timestamp() if one.at else 0)
+    newest = theirs or max(side.records, key=_age)
     return _stale(side, newest) or _version(side, newest) or _rule(side)
+
+
+def _age(one: StateRecord) -> float:
+    return one.at.timestamp() if one.at else 0
+
+
+def _key(resource: Resource) -> Key:
+    name = resource.name
+    return resource.kind.lower(), f"{resource.namespace}/{name}" if resource.namespace else name
 
 
 def _space(key: Key) -> str:
@@ -225,9 +298,9 @@ def _exempt(side: _Side, key: Key) -> _Cause:
 
 
 def _stale(side: _Side, theirs: StateRecord) -> _Cause:
-    if theirs.at is None or side.at - theirs.at <= FRESH:
+    if theirs.at is None or side.report.evaluated_at - theirs.at <= FRESH:
         return None
-    age = side.at - theirs.at
+    age = side.report.evaluated_at - theirs.at
     return (
         "stale",
         f"Azure's record is {age.days * 24 + age.seconds // 3600} h {age.seconds // 60 % 60} min older than the report",

@@ -11,7 +11,9 @@ from typing import Any, Final
 from aksp.azure.built_ins import built_ins
 from aksp.azure.kept import kept_of
 from aksp.azure.templates import as_it_came
+from aksp.azure.written_constraints import as_they_came
 from aksp.catalog.folder import as_json, is_bundled
+from aksp.catalog.preview import is_converted
 from aksp.compliance.expressions import has_expression
 from aksp.compliance.parameters import as_called_here
 from aksp.compliance.plan import MatchSource
@@ -84,19 +86,29 @@ def custom_definition(engine: Engine, definition: Definition) -> dict[str, Any]:
     properties: dict[str, Any] = deepcopy(dict(document["properties"]))
     kept = kept_of(properties.get("metadata", {}), definition.origin)
     compiled = compile_definition(engine, definition)
-    if compiled.requires_inventory and not kept.name:
-        raise NotExported("it compares objects, and Azure installs no template that asks for others")
     details = properties["policyRule"]["then"]["details"]
     for key in details:
-        if key not in _DETAILS:
+        if key not in _DETAILS and as_they_came(details, kept.details) is None:
             raise NotExported(f"its details have {key}, which Azure's have not")
-    info = {"sourceType": "Base64Encoded", "content": _template(details["templateInfo"], compiled)}
+    content = _template(details["templateInfo"], compiled)
+    # What came from Azure goes back as it was; of the preview it was something else.
+    as_it_was = kept.name and not is_converted(base64.b64decode(content).decode(errors="replace"))
+    if compiled.requires_inventory and not as_it_was:
+        raise NotExported("it compares objects, and Azure installs no template that asks for others")
+    info = {"sourceType": "Base64Encoded", "content": content}
+    came = as_they_came(details, kept.details)
     details["templateInfo"] = as_it_came(info, kept.template)
     if any(isinstance(entry, Mapping) for entry in details["kinds"]):
         pairs = details["kinds"]
         details["apiGroups"] = list(dict.fromkeys(group for pair in pairs for group in pair["apiGroups"]))
         details["kinds"] = list(dict.fromkeys(kind for pair in pairs for kind in pair["kinds"]))
-    properties["parameters"] = exported_parameters(properties.get("parameters", {}), definition.parameters)
+    then = properties["policyRule"]["then"]
+    if came is not None:
+        then["details"] = dict(came)
+    if isinstance(effect := then.get("effect"), str) and not has_expression(effect):
+        then |= with_azure_effect({"effect": effect}, warns=False)
+    if "parameters" in properties:
+        properties["parameters"] = exported_parameters(properties["parameters"], definition.parameters)
     if is_bundled(definition):
         properties["policyType"] = "Custom"
         properties["metadata"] = {key: v for key, v in properties["metadata"].items() if key not in _FOUND_BY}
@@ -133,8 +145,8 @@ def exported_parameters(written: Mapping[str, Any], parameters: Mapping[str, Par
 
 
 def azure_effects(parameter: Parameter | None) -> bool:
-    """Whether a parameter takes no effect but those that Azure has."""
-    named = [Effect.named(one) for one in (parameter.allowed_values if parameter else ())]
+    """Whether a parameter takes, and has by default, no effect but those that Azure has."""
+    named = [Effect.named(one) for one in (*parameter.allowed_values, parameter.default)] if parameter else []
     return all(one is None or one is one.at_azure for one in named)
 
 
@@ -142,7 +154,9 @@ def _effects(parameter: Parameter) -> dict[str, Any]:
     if azure_effects(parameter):
         return {}
     named = [Effect.named(one) for one in parameter.allowed_values]
-    made: dict[str, Any] = {"allowedValues": list(dict.fromkeys(one.at_azure.value for one in named if one))}
+    made: dict[str, Any] = {}
+    if named:
+        made["allowedValues"] = list(dict.fromkeys(one.at_azure.value for one in named if one))
     if (default := Effect.named(parameter.default)) is not None:
         made["defaultValue"] = default.at_azure.value
     return made

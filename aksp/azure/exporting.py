@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from aksp.azure.built_ins import NOWHERE
+from aksp.azure.custom_mutations import CustomMutation
 from aksp.azure.documents import AzureKind
 from aksp.azure.exported_definition import (
     NotExported,
@@ -20,14 +21,16 @@ from aksp.azure.exported_definition import (
 )
 from aksp.azure.kept import KeptOfAzure, kept_of, restore, without_kept
 from aksp.azure.scopes import ScopeMap, is_implied
+from aksp.azure.templates import as_it_came
 from aksp.catalog.folder import as_json, initiative_as_json, is_bundled
 from aksp.catalog.interface import Assignable, Catalogs
 from aksp.catalog.mutations import mutation_named
 from aksp.compliance.members import is_azure_id, last_segment
 from aksp.compliance.parameters import effective
 from aksp.engine import Engine
-from aksp.errors import InvalidInput
+from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
+from aksp.model.azure_ids import NOWHERE, arm_id
 from aksp.model.definition import Definition
 from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative, Member
@@ -51,6 +54,8 @@ class AzureExport:
     documents: list[tuple[AzureKind, Mapping[str, Any]]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    whole: bool = True
+    """Whether no document is missing that should be there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,20 +67,24 @@ class _Put:
 
 
 def export(
-    engine: Engine, catalog: Catalogs, assignments: Sequence[Assignment], exemptions: Sequence[Exemption], map: ScopeMap
-) -> AzureExport:
+    engine: Engine, catalog: Catalogs, assignments: Sequence[Assignment], exemptions: Sequence[Exemption], map: ScopeMap,
+    mutations: Mapping[str, CustomMutation] = MappingProxyType({}),
+) -> AzureExport:  # fmt: skip
     """All that is assigned, exempt or defined. Raises InvalidInput for a document of the workspace that is wrong."""
-    return _Exporting(engine, catalog, map).all(assignments, exemptions)
+    return _Exporting(engine, catalog, map, mutations).all(assignments, exemptions)
 
 
 class _Exporting:
     """One export. A document that is made twice, as copies of one of Azure's are, is one."""
 
-    def __init__(self, engine: Engine, catalog: Catalogs, map: ScopeMap) -> None:
-        self._engine, self._catalog, self._map = engine, catalog, map
+    def __init__(
+        self, engine: Engine, catalog: Catalogs, map: ScopeMap, mutations: Mapping[str, CustomMutation]
+    ) -> None:
+        self._engine, self._catalog, self._map, self._mutations = engine, catalog, map, mutations
         self._made: dict[tuple[AzureKind, str], dict[str, Any]] = {}
         self._lost: list[str] = []
         self._notes: list[str] = []
+        self._whole = not catalog.broken
 
     def all(self, assignments: Sequence[Assignment], exemptions: Sequence[Exemption]) -> AzureExport:
         """The documents."""
@@ -84,6 +93,9 @@ class _Exporting:
             kept = _kept(own)
             if not is_bundled(own) and kept.name:
                 self._try(_called(own), lambda own=own, kept=kept: self._own(own, kept.scope))
+        for each in self._mutations.values():
+            if kept_of(each.written["properties"].get("metadata", {}), each.origin).name:
+                self._try(f"definition {each.slug}", lambda each=each: self._own_mutation(each, "", ""))
         put: dict[str, _Put] = {}
         for one in sorted(assignments, key=lambda each: each.name):
             done = self._try(f"assignment {one.name}", lambda one=one: self._assignment(one))
@@ -93,14 +105,18 @@ class _Exporting:
             self._try(f"exemption {waived.name}", lambda one=waived: self._exemption(one, put))
         found = sorted(self._made.items(), key=lambda item: (_ORDER.index(item[0][0]), item[0][1]))
         return AzureExport(
-            documents=[(kind, document) for (kind, _), document in found], lost=self._lost, notes=self._notes
+            documents=[(kind, document) for (kind, _), document in found],
+            lost=self._lost,
+            notes=self._notes,
+            whole=self._whole,
         )
 
     def _try(self, what: str, make: Any) -> Any:
         try:
             return make()
-        except NotExported as error:
+        except (NotExported, InvalidPolicy) as error:
             self._lost.append(f"{what}: not exported: {error}")
+            self._whole = False
             return None
 
     def _assignment(self, one: Assignment) -> _Put:
@@ -109,7 +125,9 @@ class _Exporting:
         spec = assignment_document(one)["spec"]
         lost: list[str] = []
         version: str | None = None
-        if (mutation := mutation_named(one.definition_id)) is not None:
+        if (own := self._mutations.get(one.definition_id)) is not None:
+            assigned, values = self._own_mutation(own, kept.refersTo, scope), one.parameters
+        elif (mutation := mutation_named(one.definition_id)) is not None:
             assigned, values = f"{NOWHERE}/{AzureKind.DEFINITION}/{mutation.id}", one.parameters
         else:
             try:
@@ -193,7 +211,8 @@ class _Exporting:
         properties: Properties = deepcopy(dict(initiative_as_json(Path(found.origin))["properties"]))
         if is_bundled(found):
             properties["policyType"] = "Custom"
-        properties["parameters"] = exported_parameters(properties.get("parameters", {}), found.parameters)
+        if "parameters" in properties:
+            properties["parameters"] = exported_parameters(properties["parameters"], found.parameters)
         for at, (entry, member) in enumerate(zip(properties["policyDefinitions"], found.members, strict=True)):
             named = kept.fields.get(f"/policyDefinitions/{at}/policyDefinitionId", "")
             entry["policyDefinitionId"], values = self._member(member, str(named), scope)
@@ -214,6 +233,17 @@ class _Exporting:
             return _built_in(found, last_segment(wanted)), values
         wanted, values, _ = self._definition(found, values, scope)
         return wanted, values
+
+    def _own_mutation(self, found: CustomMutation, named: str, scope: str) -> str:
+        """The id of a custom definition that changes objects, which it makes."""
+        properties: Properties = deepcopy(dict(found.written["properties"]))
+        kept = kept_of(properties.get("metadata", {}), found.origin)
+        if kept.name and not kept.scope and kept.name.lower() == last_segment(named).lower():
+            return named
+        details = properties["policyRule"]["then"]["details"]
+        details["mutationInfo"] = dict(as_it_came(details["mutationInfo"], kept.template))
+        name, home = kept.name or found.slug, kept.scope or (scope and _home(scope))
+        return self._put(AzureKind.DEFINITION, name, home, kept, properties, found.origin).id
 
     def _exemption(self, one: Exemption, put: Mapping[str, _Put]) -> None:
         kept = kept_of(one.metadata, one.origin)
@@ -244,15 +274,15 @@ class _Exporting:
                 del properties["metadata"]
         nowhere = restore(properties, deepcopy(dict(kept.fields)))
         self._lost += [f"{where}: {pointer} of Azure's document has no place any more" for pointer in nowhere]
-        arm_id = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{kind}/{name}" if scope else ""
+        own = arm_id(scope, kind, name)
         document = {
-            **({"id": arm_id} if arm_id else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,
+            **({"id": own} if own else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,
             "properties": properties,
         }  # fmt: skip
-        there = self._made.setdefault((kind, (arm_id or name).lower()), document)
+        there = self._made.setdefault((kind, (own or name).lower()), document)
         if there != document:
-            raise NotExported(f"{arm_id or name} at Azure is another here already, of the same name")
-        return _Put(id=arm_id, scope=scope)
+            raise NotExported(f"{own or name} at Azure is another here already, of the same name")
+        return _Put(id=own, scope=scope)
 
     def _arm(self, scope: Scope, kept: KeptOfAzure) -> str:
         """The ARM scope of a scope here; empty for what had none. Raises NotExported where it is not known."""

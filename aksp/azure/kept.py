@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from aksp.errors import InvalidInput
-
-#: The key of metadata. An export has it not: it is no part of Azure's document.
-KEPT: Final = "azureDocument"
+from aksp.model.azure_ids import KEPT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +17,8 @@ class KeptOfAzure:
     ``here`` is the scope that it was imported to, where this is another: what is moved later is not where it was at Azure.
     ``refersTo`` is the full id of the definition, or of the assignment, that it is about. ``fields`` are values by their
     JSON pointers within ``properties``, ``beside`` what stood beside these. ``template`` is the templateInfo of a definition
-    whose template was elsewhere, and the SHA-256 of what was there.
+    whose template was elsewhere, and the SHA-256 of what was there; ``details`` are those of one that brought a constraint as a
+    text, and the SHA-256 of what was made of them.
     """
 
     name: str = ""
@@ -30,6 +29,7 @@ class KeptOfAzure:
     beside: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     template: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def in_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """The metadata of a document with this in it."""
@@ -40,7 +40,7 @@ class KeptOfAzure:
 def kept_of(metadata: Mapping[str, Any], where: str) -> KeptOfAzure:
     """What is kept in the metadata of a document; nothing where it does not come from Azure. Raises InvalidInput."""
     written = metadata.get(KEPT, {})
-    shapes = {"notScopes": list, "beside": Mapping, "fields": Mapping, "template": Mapping}
+    shapes = {"notScopes": list, "beside": Mapping, "fields": Mapping, "template": Mapping, "details": Mapping}
     if not isinstance(written, Mapping):
         raise InvalidInput(f"metadata.{KEPT} is no object", where=where)
     for key, value in written.items():
@@ -68,7 +68,7 @@ def escaped(key: str) -> str:
 
 
 def restore(properties: dict[str, Any], fields: Mapping[str, Any]) -> list[str]:
-    """Put values back at their JSON pointers. What an index of a list had is put before what is there now.
+    """Put values back at their JSON pointers. In lists they are inserted at their index.
 
     Returns the pointers that lead nowhere, since what they led to was changed.
     """

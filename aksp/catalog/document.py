@@ -11,6 +11,7 @@ from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.compliance.plan import check_fixed
 from aksp.errors import InvalidPolicy
+from aksp.model.azure_ids import id_at_azure
 from aksp.model.definition import (
     MISSING,
     SEVERITIES,
@@ -99,7 +100,7 @@ class Reader:
         return [Reader(entry, self.origin, f"{field}[{at}]") for at, entry in enumerate(self.array(key))]
 
     def only(self, known: Sequence[str], refused: Mapping[str, str] | None = None) -> Reader:
-        """Itself. Raises InvalidPolicy for a key that is not known: what it was to say would not hold."""
+        """Itself. Raises InvalidPolicy for a key that is not known, since it would have no effect."""
         for key in map(str, self._value):
             field = ".".join(part for part in (self.path, key) if part)
             if refused and key in refused:
@@ -179,6 +180,7 @@ def definition_of(properties: Reader, *, slug: str, name: str, template: Templat
         modules=template.modules if template else (),
         requires_inventory=_compared(metadata, template.requires_inventory if template else ()),
         values_schema=template.values_schema if template else None,
+        arm_id=id_at_azure(properties.mapping("metadata"), "policyDefinitions"),
         origin=origin,
     )
     try:

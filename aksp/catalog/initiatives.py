@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from aksp.catalog.custom import NAME, slug_and_spec
@@ -13,6 +14,7 @@ from aksp.compliance.expressions import resolve
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidPolicy
 from aksp.model.assignment import API_VERSION
+from aksp.model.azure_ids import id_at_azure, members_at_azure
 from aksp.model.initiative import Initiative, Member, MemberGroup
 
 KIND = "PolicySetDefinition"
@@ -51,7 +53,11 @@ def initiative_of(properties: Reader, *, slug: str, name: str) -> Initiative:
     if twice := _twice(one.name for one in groups):
         raise InvalidPolicy(f"{path}.policyDefinitionGroups has {twice!r} twice", where=origin)
     members = tuple(
-        _member(entry, parameters, [one.name for one in groups]) for entry in properties.objects("policyDefinitions")
+        replace(
+            _member(entry, parameters, [one.name for one in groups]),
+            arm_id=members_at_azure(properties.mapping("metadata"), at),
+        )
+        for at, entry in enumerate(properties.objects("policyDefinitions"))
     )
     if not members:
         raise InvalidPolicy(f"{path}.policyDefinitions names no definition", where=origin)
@@ -75,6 +81,7 @@ def initiative_of(properties: Reader, *, slug: str, name: str) -> Initiative:
         parameters=parameters,
         members=members,
         groups=groups,
+        arm_id=id_at_azure(properties.mapping("metadata"), "policySetDefinitions"),
         origin=origin,
     )
 

@@ -8,6 +8,7 @@ library, and parameters reach it as data, whatever is in them. (Azure: "Understa
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from aksp.model.fields import mapping
 from aksp.yaml_writer import to_yaml
 
 MODE: Final = "Microsoft.ContainerService.Data"
+#: What the name of a template begins with that was made of a definition of the preview.
+CONVERTED: Final = "aksppreview"
 #: A string, a raw string or a comment of Rego; what is between them is code.
 _TEXT: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`|#[^\n]*')
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -103,6 +106,11 @@ def is_preview(document: Any) -> bool:
     return isinstance(mode, str) and mode.lower() == MODE.lower()
 
 
+def is_converted(template: str) -> bool:
+    """Whether the text of a template was made of a definition of the preview."""
+    return f"\n  name: {CONVERTED}" in template
+
+
 def address(document: Mapping[str, Any], origin: str) -> str:
     """The URL of its Rego, as it is written. Raises InvalidPolicy."""
     written = _details(document, origin).get("policy")
@@ -141,7 +149,9 @@ def converted(document: Mapping[str, Any], rego: str, origin: str) -> dict[str, 
     code = "".join(text if is_code or text.startswith('"') else " " for is_code, text in _parts(rego))
     kinds = _kinds(code, origin)
     rule = _rule(rego, set(values), str(document.get("name") or details.get("policyId") or ""), origin)
-    template = _template(rule, kinds, _compares(code))
+    # Two templates of one name would be in conflict, at Azure and in Gatekeeper.
+    name = f"{CONVERTED}{hashlib.sha256(rule.encode()).hexdigest()[:12]}"
+    template = _template(name, rule, kinds, _compares(code))
     properties = {**document["properties"], "mode": "Microsoft.Kubernetes.Data"}
     then = properties["policyRule"]["then"]
     content = base64.b64encode(to_yaml(template, literal=True).encode()).decode()
@@ -151,7 +161,8 @@ def converted(document: Mapping[str, Any], rego: str, origin: str) -> dict[str, 
             **then,
             "details": {
                 "templateInfo": {"sourceType": "Base64Encoded", "content": content},
-                "kinds": [{"apiGroups": [kind.group], "kinds": [kind.kind]} for kind in kinds],
+                "apiGroups": list(dict.fromkeys(kind.group for kind in kinds)),
+                "kinds": list(dict.fromkeys(kind.kind for kind in kinds)),
                 "values": dict(values),
             },
         },
@@ -257,7 +268,7 @@ def _rule(rego: str, known: set[str], policy: str, origin: str) -> str:
     return "".join(made)
 
 
-def _template(rule: str, kinds: list[Kind], compares: bool) -> dict[str, Any]:
+def _template(name: str, rule: str, kinds: list[Kind], compares: bool) -> dict[str, Any]:
     library = _LIBRARY % {"plurals": json.dumps({kind.kind: kind.plural for kind in kinds})}
     annotations = {}
     if compares:
@@ -274,9 +285,9 @@ def _template(rule: str, kinds: list[Kind], compares: bool) -> dict[str, Any]:
     return {
         "apiVersion": "templates.gatekeeper.sh/v1",
         "kind": "ConstraintTemplate",
-        "metadata": {"name": "akspreview", **({"annotations": annotations} if annotations else {})},
+        "metadata": {"name": name, **({"annotations": annotations} if annotations else {})},
         "spec": {
-            "crd": {"spec": {"names": {"kind": "AkspPreview"}}},
+            "crd": {"spec": {"names": {"kind": f"AkspPreview{name.removeprefix(CONVERTED)}"}}},
             "targets": [
                 {
                     "target": "admission.k8s.gatekeeper.sh",

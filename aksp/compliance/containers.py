@@ -13,9 +13,8 @@ from aksp.model.resource import Container, Document
 
 #: Different findings that are known at most: replicas follow one another, so hardly one is met again after so many others.
 MOST_FINDINGS = 20_000
-
-#: Details that are kept read: those of one Pod by one rule, as a rule.
-_JUST_READ = 64
+#: Details that are kept decoded: each is asked for its place, and then made a finding, with all others of its Pod.
+_DECODED = 64
 
 _Names = dict[tuple[str, str | None], Container]
 
@@ -26,8 +25,7 @@ class Findings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._places: dict[str, tuple[bool, Any]] = {}
-        #: Of the details read last: their place is asked for first, then what else they say.
-        self._said: dict[str, Mapping[str, Any]] = {}
+        self._decoded: dict[str, Mapping[str, Any]] = {}
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
@@ -71,14 +69,13 @@ class Findings:
         return known
 
     def _details(self, text: str) -> Mapping[str, Any]:
-        """What details say."""
-        said = self._said.get(text)
-        if said is None:
-            if len(self._said) >= _JUST_READ:
-                self._said.clear()
+        known = self._decoded.get(text)
+        if known is None:
+            if len(self._decoded) >= _DECODED:
+                self._decoded.clear()
             value = decode(text)
-            said = self._said[text] = value if isinstance(value, dict) else {}
-        return said
+            known = self._decoded[text] = value if isinstance(value, dict) else {}
+        return known
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
         """The container that details name, by ``{name, type}`` or, in older templates, by its name."""

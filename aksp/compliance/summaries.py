@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from aksp.compliance.members import is_azure_id, last_segment
 from aksp.compliance.nothing import disabled
 from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready
 from aksp.compliance.rollup import percentage, state_of
+from aksp.model.assignment import Assignment
+from aksp.model.azure_ids import addon_member, arm_id, assigned_at_azure, assignment_at_azure
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, GroupSummary
-from aksp.model.definition import SEVERITIES
+from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import MIXED_EFFECT, UNKNOWN_EFFECT
+from aksp.model.initiative import Initiative, Member
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ def ready_summary(ready: Ready, count: StateCount, idle: str) -> AssignmentSumma
     """The line of an assignment, or of a member; ``idle`` is the reason to give when nothing was counted."""
     assignment, definition = ready.assignment, ready.definition
     state = state_of(count.resources)
+    initiative_id, reference = addon_member(assignment.metadata)
     return AssignmentSummary(
         name=ready.key.name,
         display_name=assignment.display_name or definition.display_name,
@@ -77,6 +82,10 @@ def ready_summary(ready: Ready, count: StateCount, idle: str) -> AssignmentSumma
         initiative=assignment.initiative,
         reference=assignment.reference,
         reach=ready.reach,
+        azure_id=_id_at_azure(assignment),
+        azure_definition_id=_assigned_at_azure(assignment, definition),
+        azure_initiative_id=initiative_id,
+        azure_reference=reference,
     )
 
 
@@ -99,6 +108,8 @@ def broken_summary(one: BrokenAssignment) -> AssignmentSummary:
         message=disabled(off) if off else one.problem,
         initiative=assignment.initiative,
         reference=assignment.reference,
+        azure_id=_id_at_azure(assignment),
+        azure_definition_id=_assigned_at_azure(assignment, None),
     )
 
 
@@ -114,10 +125,9 @@ def initiative_summary(
     Compliant hide what could not be judged; here a member that was not keeps the initiative, and its groups, from it.
     """
     assignment, initiative = assigned.assignment, assigned.initiative
+    own = _assigned_at_azure(assignment, initiative)
     members = [
-        replace(lines[member.reference], group_names=member.groups)
-        for member in initiative.members
-        if member.reference in lines
+        _member(lines[member.reference], member, own) for member in initiative.members if member.reference in lines
     ]
     unjudged = [one for one in members if one.state is ComplianceState.ERROR or one.name in unreached]
     state, percent = _rolled(counts[""], unjudged)
@@ -135,6 +145,8 @@ def initiative_summary(
         compliance_percent=percent,
         counts=counts[""].counts(),
         message=_message(members, unjudged, state),
+        azure_id=_id_at_azure(assignment),
+        azure_definition_id=own,
         members=members,
         groups=[
             _group(
@@ -143,6 +155,30 @@ def initiative_summary(
             for group in initiative.groups
             if any(group.name in member.group_names for member in members)  # else all of it is left out
         ],
+    )
+
+
+def _id_at_azure(assignment: Assignment) -> str:
+    return assignment_at_azure(assignment.metadata, str(assignment.scope))
+
+
+def _assigned_at_azure(assignment: Assignment, assigned: Definition | Initiative | None) -> str:
+    """The id at Azure of what is assigned. Of a member of an initiative the assignment does not say it."""
+    named = "" if assignment.reference else assigned_at_azure(assignment.metadata)
+    return named or (assigned.arm_id if assigned else "")
+
+
+def _member(line: AssignmentSummary, member: Member, initiative_id: str) -> AssignmentSummary:
+    """The line of a member, of which the initiative says the groups and what its definition is called at Azure."""
+    built_in = is_azure_id(member.definition_id) and arm_id(
+        "/", "policyDefinitions", last_segment(member.definition_id)
+    )
+    at_azure = bool(line.azure_id or initiative_id)
+    return replace(
+        line,
+        group_names=member.groups,
+        azure_definition_id=(member.arm_id or line.azure_definition_id or built_in or "") if at_azure else "",
+        azure_initiative_id=initiative_id,
     )
 
 

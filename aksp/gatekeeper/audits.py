@@ -10,9 +10,9 @@ from typing import Any, Final
 from aksp.compliance.plan import BrokenAssignment, Plan, make_ready
 from aksp.engine import Engine
 from aksp.gatekeeper.documents import Documents, Written, mappings
-from aksp.gatekeeper.imported_assignment import AZURE_DEFINITION
 from aksp.gatekeeper.importing import read_import
 from aksp.model.assignment import Assignment
+from aksp.model.azure_ids import ADDON_DEFINITION
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.model.kinds import api_version
 from aksp.model.resource import Resource
@@ -58,7 +58,7 @@ def audits(engine: Engine, found: Documents, scope: Scope, now: datetime) -> Aud
     constraints: dict[str, Written] = {}
     for assignment, written in zip(made.assignments, made.constraints, strict=True):
         definition = definitions[assignment.definition_id]
-        if azure := written.annotations.get(AZURE_DEFINITION):
+        if azure := written.annotations.get(ADDON_DEFINITION):
             definition = replace(definition, name=azure.rpartition("/")[2])
         ready.append(make_ready(assignment, definition, (), scope, now))
         constraints[assignment.name] = written

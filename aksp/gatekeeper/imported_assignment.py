@@ -12,6 +12,7 @@ from aksp.gatekeeper.documents import Written, mappings
 from aksp.gatekeeper.imported_definition import MATCH, WHOLE, ImportedDefinition
 from aksp.gatekeeper.names import OURS
 from aksp.model.assignment import Assignment
+from aksp.model.azure_ids import ADDON_ASSIGNMENT
 from aksp.model.effect import Effect
 from aksp.model.scope import Scope
 from aksp.store.fields import NAME
@@ -19,9 +20,6 @@ from aksp.store.fields import NAME
 _SPEC: Final = ("enforcementAction", "scopedEnforcementActions", "match", "parameters")
 #: Where Gatekeeper enforces: its webhook, its audit, and ValidatingAdmissionPolicies.
 _WEBHOOK, _AUDIT, _VAP = "validation.gatekeeper.sh", "audit.gatekeeper.sh", "vap.k8s.io"
-#: What Azure's add-on says of a constraint: whose it is.
-AZURE_ASSIGNMENT: Final = "azure-policy-assignment-id"
-AZURE_DEFINITION: Final = "azure-policy-definition-id"
 #: Azure's add-on writes them on its constraints, and ours when they are exported.
 _KEPT: Final = ("azure-policy-", "constraint-installed-by", OURS)
 
@@ -75,7 +73,7 @@ def imported_assignment(
             name=name,
             definition_id=definition.slug,
             scope=scope,
-            display_name=notes.get(f"{OURS}display-name", "") or notes.get(AZURE_ASSIGNMENT, "").rpartition("/")[2],
+            display_name=notes.get(f"{OURS}display-name", "") or notes.get(ADDON_ASSIGNMENT, "").rpartition("/")[2],
             description=notes.get(f"{OURS}description", ""),
             parameters=values,
             non_compliance_message=notes.get(f"{OURS}non-compliance-message", ""),

@@ -206,6 +206,12 @@ class AssignmentSummary:
     groups: Sequence[GroupSummary] = ()
     #: What tells two selections apart; empty where it is not known.
     reach: str = ""
+    #: The ids at Azure of the assignment, of what it assigns or of the member, and of its initiative; empty where not known.
+    azure_id: str = ""
+    azure_definition_id: str = ""
+    azure_initiative_id: str = ""
+    #: The reference id of the member that a constraint of Azure's add-on is of.
+    azure_reference: str = ""
 
     @property
     def judged(self) -> Sequence[AssignmentSummary]:

@@ -124,7 +124,7 @@ class Definition:
     ``azure`` are the definitions of Azure's that it stands for; ``standards`` what asks for it.
     ``requires_inventory`` are the kinds that the rule compares with: those declared, and once it is
     compiled (``aksp.workspace.compile_definition``) those that it looks up. ``values_schema`` is what the
-    template says of the values, as an OpenAPI v3 schema.
+    template says of the values, as an OpenAPI v3 schema. ``arm_id`` is the id that an imported one has at Azure.
     """
 
     slug: str
@@ -155,6 +155,7 @@ class Definition:
     modules: tuple[RegoModule, ...] = ()
     requires_inventory: tuple[ResourceKind, ...] = ()
     values_schema: Mapping[str, Any] | None = None
+    arm_id: str = ""
     origin: str = ""
 
     @property

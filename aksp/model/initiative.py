@@ -14,7 +14,8 @@ class Member:
     """One definition of an initiative. ``reference`` is what assignments, exemptions and reports call it there.
 
     ``definition_id`` names the definition as an assignment does; ``version`` is the one it is meant in, such as ``6.*.*``,
-    empty for any. The values of ``parameters`` may hold expressions over the initiative's parameters.
+    empty for any. The values of ``parameters`` may hold expressions over the initiative's parameters. ``arm_id`` is what an
+    imported initiative calls the definition, where that is called otherwise here.
     """
 
     reference: str
@@ -22,6 +23,7 @@ class Member:
     version: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
+    arm_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +40,8 @@ class MemberGroup:
 class Initiative:
     """A named set of definitions. ``slug`` is what commands call it, ``name`` Azure's GUID.
 
-    ``differences`` tell, in sentences, where it is otherwise than the one of Azure's that it stands for. ``azure`` and
+    ``differences`` tell, in sentences, where it is otherwise than the one of Azure's that it stands for. ``arm_id`` is
+    the id that an imported one has at Azure. ``azure`` and
     ``require_any_of`` are those of a Definition, which an initiative has not: values are checked for both alike.
     """
 
@@ -55,6 +58,7 @@ class Initiative:
     groups: tuple[MemberGroup, ...] = ()
     standards: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
+    arm_id: str = ""
     origin: str = ""
 
     def says(self, words: str) -> bool:

@@ -92,8 +92,8 @@ def encode(
         return _plain(*options).encode(value)
     except _HasNumber:
         pass
-    # For what it does not know Python's encoder takes a text in its place: one that nobody can foresee, so that no text
-    # of a document is taken for it.
+    # Python's encoder writes a placeholder for a value that it does not know. The placeholder is random, so that no text of a
+    # document equals it.
     mark = secrets.token_hex(16)
     numbers: list[str] = []
 

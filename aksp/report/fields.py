@@ -66,7 +66,7 @@ _ALWAYS: Final = ("assignment", "state", "finding")
 
 
 def within_result(holder: str) -> str:
-    """The path to what holds a field, by which it is read in half the time: through what a result shares."""
+    """The path to the object that holds a field. Through ``shared`` it is read in half the time."""
     return f"shared.{holder}" if holder.partition(".")[0] in SharedResult.__struct_fields__ else holder
 
 

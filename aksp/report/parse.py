@@ -295,7 +295,14 @@ def _summary(fields: _Fields, severities: Mapping[str, str]) -> AssignmentSummar
 def _member(fields: _Fields, of: AssignmentSummary, severities: Mapping[str, str]) -> AssignmentSummary:
     reference = fields.text("referenceId")
     line = _line(fields, full_name(of.name, reference), of.enforcement_mode, of.scope, severities)
-    return replace(line, initiative=of.definition, reference=reference, group_names=tuple(fields.texts("groupNames")))
+    return replace(
+        line,
+        initiative=of.definition,
+        reference=reference,
+        group_names=tuple(fields.texts("groupNames")),
+        azure_id=of.azure_id,
+        azure_initiative_id=of.azure_definition_id,
+    )
 
 
 def _group(fields: _Fields) -> GroupSummary:
@@ -323,6 +330,11 @@ def _line(fields: _Fields, name: str, mode: str, scope: str, severities: Mapping
         # Reports from before there were reasons have none.
         message=fields.text("message") if fields.has("message") else "",
         counts=_counts(fields.fields("counts")),
+        # Reports from before they were known have none.
+        azure_id=(fields.optional_text("azureId") or "") if fields.has("azureId") else "",
+        azure_definition_id=(fields.optional_text("azureDefinitionId") or "")
+        if fields.has("azureDefinitionId")
+        else "",
     )
 
 

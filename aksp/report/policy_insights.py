@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any, Final, TextIO
 
 from aksp.compliance.fleet import separate
+from aksp.model.azure_ids import NOWHERE
 from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, Result, TargetKind
 from aksp.model.json_text import encode
 from aksp.model.times import rfc3339
@@ -20,7 +21,6 @@ from aksp.report.text import safe
 
 #: What the API calls otherwise than Azure's documentation.
 _AT_AZURE: Final = {ComplianceState.CONFLICTING: "Conflict"}
-_AUTHORIZATION: Final = "providers/Microsoft.Authorization"
 _ARM: Final = re.compile(r"/subscriptions/(?P<subscription>[^/]+)(?:/resourceGroups/(?P<group>[^/]+))?", re.IGNORECASE)
 _AKS: Final = "Microsoft.ContainerService/managedClusters"
 _ARC: Final = "Microsoft.Kubernetes/connectedClusters"
@@ -55,21 +55,37 @@ def head(report: Report, records: str) -> dict[str, Any]:
 
 
 def ids(line: AssignmentSummary) -> dict[str, Any]:
-    """Which assignment and which definition a record is of."""
-    scope = line.scope.rstrip("/")
+    """Which assignment and which definition a record is of: by their ids at Azure, where they have such."""
     named = line.definition_id.rpartition("/")[2] or line.definition
-    initiative = f"/{_AUTHORIZATION}/policySetDefinitions/{line.initiative}" if line.initiative else None
+    definition = line.azure_definition_id or f"{NOWHERE}/policyDefinitions/{named}"
+    initiative = line.azure_initiative_id or (
+        f"{NOWHERE}/policySetDefinitions/{line.initiative}" if line.initiative else None
+    )
     return {
-        "policyAssignmentId": f"{scope}/{_AUTHORIZATION}/policyAssignments/{line.assignment}",
-        "policyAssignmentName": line.assignment,
-        "policyAssignmentScope": line.scope,
-        "policyDefinitionId": f"/{_AUTHORIZATION}/policyDefinitions/{named}",
-        "policyDefinitionName": named,
-        "policyDefinitionReferenceId": line.reference or None,
+        **_assignment_ids(line),
+        "policyDefinitionId": definition,
+        "policyDefinitionName": definition.rpartition("/")[2] if line.azure_definition_id else named,
+        "policyDefinitionReferenceId": line.reference or line.azure_reference or None,
         "policyDefinitionAction": line.effect.lower(),
         "policyDefinitionGroupNames": list(line.group_names),
         "policySetDefinitionId": initiative,
-        "policySetDefinitionName": line.initiative or None,
+        "policySetDefinitionName": line.azure_initiative_id.rpartition("/")[2] or line.initiative or None,
+    }
+
+
+def _assignment_ids(line: AssignmentSummary) -> dict[str, str]:
+    found = line.azure_id
+    if not found:
+        made = f"{line.scope.rstrip('/')}{NOWHERE}/policyAssignments/{line.assignment}"
+        return {
+            "policyAssignmentId": made,
+            "policyAssignmentName": line.assignment,
+            "policyAssignmentScope": line.scope,
+        }
+    return {
+        "policyAssignmentId": found,
+        "policyAssignmentName": found.rpartition("/")[2],
+        "policyAssignmentScope": found[: max(found.lower().rfind(NOWHERE.lower()), 0)] or "/",
     }
 
 
@@ -79,6 +95,8 @@ def record(
     """The fields that all records have."""
     arm = _ARM.match(resource_id(report))
     rule = report.rules.get(line.definition)
+    # The version of a rule here is none of the built-in that it stands for.
+    built_in = line.azure_definition_id.lower().startswith(NOWHERE.lower())
     return {
         "@odata.id": None,
         "timestamp": rfc3339(report.evaluated_at),
@@ -92,7 +110,7 @@ def record(
         "policyAssignmentParameters": None,
         "policyAssignmentVersion": None,
         "policyDefinitionCategory": rule.category if rule else None,
-        "policyDefinitionVersion": rule.version if rule else None,
+        "policyDefinitionVersion": rule.version if rule and not built_in else None,
         "policySetDefinitionCategory": None,
         "policySetDefinitionOwner": None,
         "policySetDefinitionParameters": None,

@@ -39,6 +39,8 @@ class AssignmentWire(TypedDict):
     displayName: str
     definition: str
     definitionId: str
+    azureId: str | None
+    azureDefinitionId: str | None
     effect: str
     enforcementMode: str
     scope: str
@@ -57,6 +59,7 @@ class MemberWire(TypedDict):
     displayName: str
     definition: str
     definitionId: str
+    azureDefinitionId: str | None
     groupNames: list[str]
     effect: str
     state: str
@@ -209,6 +212,8 @@ def _assignment(summary: AssignmentSummary) -> AssignmentWire:
         "displayName": summary.display_name,
         "definition": summary.definition,
         "definitionId": summary.definition_id,
+        "azureId": summary.azure_id or None,
+        "azureDefinitionId": summary.azure_definition_id or None,
         "effect": summary.effect,
         "enforcementMode": summary.enforcement_mode,
         "scope": summary.scope,
@@ -236,6 +241,7 @@ def _member(summary: AssignmentSummary) -> MemberWire:
         "displayName": summary.display_name,
         "definition": summary.definition,
         "definitionId": summary.definition_id,
+        "azureDefinitionId": summary.azure_definition_id or None,
         "groupNames": list(summary.group_names),
         "effect": summary.effect,
         "state": summary.state.value,

@@ -186,7 +186,7 @@ class Manifests:
             yield parts
 
     def _gather(self) -> Iterator[dict[str, Any]]:
-        """What the API server would change Pods by, wherever it stands: it must be known before the first Pod.
+        """Gather the objects by which the API server would change Pods. All must be known before the first Pod is judged.
 
         A pipe is not waited for: what it brings is known once it has been read.
         """
@@ -379,7 +379,7 @@ def hidden(document: Document) -> Document:
 
 
 def _refuse(path: Path) -> None:
-    """Raise OSError for what stands in a folder and is no file: waiting for a pipe could take for ever."""
+    """Raise OSError for what is no file, such as a pipe: reading it could wait for ever."""
     if path.is_dir():
         os.scandir(path).close()  # Says why a folder cannot be opened.
         raise OSError("a link to a folder, which is not followed")

@@ -222,7 +222,7 @@ class Watcher:
                 self._texts.put(key, text_of(batch, at))
 
     def _put(self, key: ObjectKey, judged: JudgedObject) -> None:
-        """Put into the ledger what is known of an object, unless nobody is about it."""
+        """Put into the ledger what is known of an object, unless no assignment is about it."""
         if judged.own.asked or judged.compares:
             if judged != self._ledger.get(key):
                 self._ledger.put(key, judged)
@@ -249,7 +249,7 @@ class Watcher:
         self.revision += 1
 
     def _compare(self) -> None:
-        """Let the rules that compare judge what has changed; all, when what they compare with has."""
+        """Let the rules that compare objects judge what has changed; everything, when the objects that they compare with have changed."""
         if not self._comparing or not all(one in self._state.settled for one in self._state.known if one.compared):
             return
         if self._clock() < self._rests_until:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.builders import CLUSTER, NO_PRIVILEGE, assignment, id_of, text
+from tests.azure.builders import CLUSTER, NO_PRIVILEGE, SUBSCRIPTION, assignment, estate, id_of, text
 from tests.cli.conftest import Aksp, Run
 
 MAPPED = ("--scope-map", f"{CLUSTER}=/clusters/prod")
@@ -57,10 +57,10 @@ def test_what_is_written_here_in_azures_records_is_the_same(aksp: Aksp) -> None:
         run = aksp("compliance", "-f", "pods", "--show", "all", "-o", form)
         aksp.put("states.json", run.out)
         run = aksp("compare", "azure", "--states", "states.json", "--report", "report.json", "-o", "json")
-        # An assignment that came from Azure has its id there.
-        assert run.code == 4 and run.json["differences"] == []
-        assert "assignment shop-privileged: Azure's records have none of it" in run.json["notCompared"]
-        assert run.json["same"] == (1 if form == "azure-policystates" else 2)
+        # The records carry the ids of Azure, so that the assignment that came from there is found in them.
+        assert run.json["differences"] == [] and run.json["oneSided"] == []
+        assert run.json["same"] == (2 if form == "azure-policystates" else 4)
+        assert run.code == (4 if form == "azure-policystates" else 0)  # the one names no objects
 
 
 def test_the_same_is_the_same(aksp: Aksp) -> None:
@@ -71,7 +71,7 @@ def test_the_same_is_the_same(aksp: Aksp) -> None:
     reported_again["results"] = [one for one in reported_again["results"] if one["assignment"] == "shop-privileged"]
     aksp.put("report.json", reported_again)
     run = compared(aksp, [record(), record("", "", "NonCompliant"), record("shop/good", state="Compliant")])
-    assert (run.code, run.json) == (0, {"same": 3, "differences": [], "notCompared": []})
+    assert (run.code, run.json) == (0, {"same": 3, "differences": [], "oneSided": [], "notCompared": []})
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,129 @@ def test_records_that_are_wrong_are_told_with_their_place(aksp: Aksp, content: s
     aksp.put("states.json", content)
     run = aksp("compare", "azure", "--states", "states.json", "--report", "report.json")
     assert run.code == 2 and place in run.err
+
+
+def judged_now(aksp: Aksp, records: Any, *options: str) -> Run:
+    aksp.put("states.json", {"value": records} if isinstance(records, list) else records)
+    return aksp("compare", "azure", "--states", "states.json", "-o", "json", *options)
+
+
+def one_sided(run: Run) -> list[tuple[str, str, str, str]]:
+    return [(one["component"], one["azure"], one["here"], one["cause"]) for one in run.json["oneSided"]]
+
+
+FAR = "2999-01-01T00:00:00Z"
+
+
+def test_manifests_are_judged_now_and_held_against_the_records_in_one_command(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"), pod("good", privileged=False))
+    aksp.done("assignments", "delete", "no-latest-tag")
+    states = [record(timestamp=FAR), record("shop/good", state="Compliant", timestamp=FAR)]
+    for given in (("-f", "pods"), ("pods",), ("-f", "pods/shop.bad.json", "-f", "pods/shop.good.json")):
+        run = judged_now(aksp, states, *given)
+        assert (run.code, run.json["same"], run.json["differences"], run.json["oneSided"]) == (0, 2, [], [])
+    run = judged_now(aksp, [*states, record("shop/gone", timestamp=FAR)], "-f", "pods")
+    assert run.code == 1 and causes(run) == [("shop/gone", "stale")]
+    assert not list((aksp.folder / "ws").glob("history*"))  # it is no scan of its own
+
+
+def test_a_report_and_what_is_to_be_judged_do_not_combine(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"))
+    for given in (("-f", "pods"), ("--cluster", "prod"), ("--from", "addon"), ("-n", "shop")):
+        run = compared(aksp, [record()], *given)
+        assert run.code == 2 and "not both" in run.err
+
+
+def test_what_azure_finds_compliant_and_is_not_judged_here_is_named_with_its_reason(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"), pod("old", "legacy", privileged=False))
+    aksp.done("assignments", "delete", "no-latest-tag")
+    names = ("shop/bad", "legacy/old", "kube-system/sys", "shop/gone")
+    records = [record(one, state="NonCompliant" if one == "shop/bad" else "Compliant") for one in names]
+    aksp.put("report.json", json.loads((aksp.folder / "report.json").read_text()) | {})
+    run = compared(aksp, records)
+    assert one_sided(run) == [
+        ("kube-system/sys", "Compliant", "", "excluded"),
+        ("legacy/old", "Compliant", "", "excluded"),
+        ("shop/gone", "Compliant", "", "stale"),
+    ]
+    assert run.json["same"] == 1 and run.code == 4
+    table = aksp("compare", "azure", "--states", "states.json", "--report", "report.json")
+    assert "pod shop/gone" in table.out and "it is gone" in table.out
+
+
+def test_a_part_of_what_there_is_says_that_it_is_one(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"), pod("bad", "other"))
+    records = [
+        record(timestamp=FAR),
+        record("other/bad", timestamp=FAR),
+        record("other/good", state="Compliant", timestamp=FAR),
+    ]
+    run = judged_now(aksp, records, "-f", "pods", "-n", "shop")
+    assert ("other/bad", "notInScan") in causes(run)
+    assert ("other/good", "Compliant", "", "notInScan") in one_sided(run)
+    assert "-n shop" in run.json["oneSided"][0]["text"]
+
+
+def test_what_could_not_be_judged_is_a_gap_and_not_agreed(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"))
+    aksp.put("pods/broken.yaml", "kind: [")
+    run = judged_now(aksp, [record(timestamp=FAR), record("shop/lost", state="Compliant", timestamp=FAR)], "-f", "pods")
+    assert one_sided(run)[0][3] == "notJudged" and "a gap" in run.json["oneSided"][0]["text"]
+    assert run.code == 4
+
+
+def test_a_report_that_lists_only_violations_cannot_agree_with_what_complies(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"), pod("good", privileged=False))
+    short = aksp("compliance", "-f", "pods", "-o", "json").json | {"evaluatedAt": "2026-09-01T10:30:00Z"}
+    aksp.put("report.json", short)
+    run = compared(aksp, [record(), record("shop/good", state="Compliant")])
+    assert one_sided(run) == [("shop/good", "Compliant", "", "notListed")]
+    assert "--show all" in run.json["oneSided"][0]["text"] and run.code == 4
+
+
+def test_what_complies_here_and_azure_does_not_list_is_told_and_not_counted_as_the_same(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"), pod("good", privileged=False), pod("fine", privileged=False))
+    aksp.done("assignments", "delete", "no-latest-tag")
+    report = aksp("compliance", "-f", "pods", "--show", "all", "-o", "json").json
+    aksp.put("report.json", report | {"evaluatedAt": "2026-09-01T10:30:00Z"})
+    run = compared(aksp, [record()])  # as Azure has it: what violates alone
+    assert [one[3] for one in one_sided(run)] == ["notListed"] * 2
+    assert (run.code, run.json["same"]) == (0, 1) and "2 objects that Azure does not list" in run.err
+    run = compared(aksp, [record(), record("shop/fine", state="Compliant")])
+    assert one_sided(run) == [("shop/good", "", "Compliant", "")] and run.code == 4
+
+
+def test_records_carry_the_ids_that_documents_have_at_azure(aksp: Aksp) -> None:
+    aksp.put("azure.json", text(estate()))
+    aksp("import", "azure", "azure.json", *MAPPED)
+    aksp.put("pods/bad.json", pod("bad"))
+    found = {}
+    for form in ("azure-policystates", "azure-componentpolicystates"):
+        for one in aksp("compliance", "-f", "pods", "--cluster", "prod", "-o", form).json["value"]:
+            found[one["policyAssignmentName"], one["policyDefinitionReferenceId"]] = one
+        assert set(found) >= {("Shop-Privileged", None), ("Shop-Set", "team")}
+        one, member = found["Shop-Privileged", None], found["Shop-Set", "team"]
+        assert one["policyAssignmentId"] == id_of("policyAssignments", "Shop-Privileged")
+        assert one["policyAssignmentScope"] == SUBSCRIPTION
+        assert one["policyDefinitionId"] == NO_PRIVILEGE and one["policySetDefinitionId"] is None
+        assert one["policyDefinitionVersion"] is None and member["policyDefinitionVersion"] == "1.2.0"
+        assert member["policyAssignmentId"] == id_of("policyAssignments", "Shop-Set")
+        assert member["policyDefinitionId"] == id_of("policyDefinitions", "Require-Team")
+        assert member["policySetDefinitionId"] == id_of("policySetDefinitions", "Shop Rules")
+        assert member["policySetDefinitionName"] == "Shop Rules"
+    (summary,) = aksp("compliance", "-f", "pods", "--cluster", "prod", "-o", "azure-summary").json["value"]
+    ids = {one["policyAssignmentId"]: one for one in summary["policyAssignments"]}
+    of_set = ids[id_of("policyAssignments", "Shop-Set")]
+    assert of_set["policySetDefinitionId"] == id_of("policySetDefinitions", "Shop Rules")
+    members = {one["policyDefinitionReferenceId"]: one["policyDefinitionId"] for one in of_set["policyDefinitions"]}
+    assert members == {"team": id_of("policyDefinitions", "Require-Team"), "privilege": NO_PRIVILEGE}
+    report = aksp("compliance", "-f", "pods", "--cluster", "prod", "-o", "json").json
+    assert {one["azureId"] for one in report["assignments"]} == set(ids)
+
+
+def test_an_assignment_that_was_moved_has_no_id_of_azure_any_more(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"))
+    path = aksp.folder / "ws" / "assignments" / "shop-privileged.yaml"
+    path.write_text(path.read_text().replace("scope: /clusters/prod", "scope: /clusters/test", 1))
+    run = aksp("compliance", "-f", "pods", "--cluster", "test", "-o", "json")
+    assert [one["azureId"] for one in run.json["assignments"]] == [None]

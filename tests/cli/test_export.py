@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from aksp.cli.exported_folder import LISTED
 from tests.catalog.documents import document as definition
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp
@@ -20,7 +21,9 @@ def objects(text: str) -> dict[str, Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The files of a folder but for the list of an export."""
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if path.name != LISTED}
 
 
 @pytest.fixture
@@ -97,6 +100,11 @@ def test_a_definition_that_breaks_takes_no_constraint_out_of_the_folder(workspac
     assert run.code == 4
     assert "kept out/constraints/akspours.ours.yaml" in run.err
     assert set(contents(workspace.folder / "out")) == before
+    workspace.done("assignments", "delete", "ours")
+    run = workspace.done(
+        "export", "gatekeeper", "-o", "out"
+    )  # what was kept is known still, and goes once all is exported
+    assert "removed out/constraints/akspours.ours.yaml" in run.err
 
 
 def test_what_gatekeeper_cannot_do_is_told_and_the_rest_is_exported(workspace: Aksp) -> None:

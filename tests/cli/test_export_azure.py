@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.azure.builders import CLUSTER, GROUP, SUBSCRIPTION, assignment, exemption, id_of, text
+from tests.catalog.documents import write
 from tests.cli.conftest import Aksp
 
 MAPPED = ("--scope-map", f"{CLUSTER}=/clusters/prod")
@@ -126,6 +127,25 @@ def test_a_folder_has_a_file_for_each_and_loses_what_is_no_longer_assigned(aksp:
 
     found = sorted(str(one.relative_to(aksp.folder / "out")) for one in (aksp.folder / "out").rglob("*.json"))
     assert found == ["assignments/mine.json", "assignments/no-privileged.json"]
+
+
+def test_what_cannot_be_exported_this_time_keeps_its_file_and_says_so(aksp: Aksp) -> None:
+    folder = write(aksp.workspace / "definitions", "ours")
+    for name in ("ours", "no-latest-tag", "no-privileged"):
+        aksp.done("assign", name, *AT_PROD)
+    aksp.done("export", "azure", *MAPPED, "-o", "out")
+    rule = (folder / "policy.rego").read_text(encoding="utf-8")
+    (folder / "policy.rego").write_text("package rule\n\nviolation contains x if { y }\n", encoding="utf-8")
+    aksp.done("assignments", "delete", "no-latest-tag")
+    run = aksp("export", "azure", *MAPPED, "-o", "out")
+
+    assert run.code == 4 and "assignment ours: not exported" in run.err
+    for name in ("definitions/ours", "assignments/ours", "assignments/no-latest-tag"):
+        assert f"kept out/{name}.json of an earlier export" in run.err
+        assert (aksp.folder / "out" / f"{name}.json").is_file()
+    (folder / "policy.rego").write_text(rule, encoding="utf-8")
+    run = aksp.done("export", "azure", *MAPPED, "-o", "out")
+    assert "removed out/assignments/no-latest-tag.json" in run.err and "kept" not in run.err
 
 
 def test_no_list_of_an_export_has_files_elsewhere_removed(aksp: Aksp) -> None:

@@ -16,6 +16,8 @@ from aksp.cli.commands.assign import AssignGroup
 from tests.docs.pages import PAGES, ROOT, blocks, code, named, prose, write_files
 from tests.examples.pipelines import ALL
 
+pytestmark = pytest.mark.slow
+
 #: Words that stand for a definition of the reader's.
 ANY_DEFINITION = re.compile(r"SLUG|…")
 #: Options that pages name and that are no command's: the API server's, and two that stand for an author's own.
@@ -120,7 +122,7 @@ def test_every_option_that_a_page_names_exists() -> None:
         (named(page), option)
         for page in ABOUT
         for span in code(prose(page))
-        if not span.startswith(("kubectl", "helm", "make", "git", "docker", "gator", "kyverno"))
+        if not span.startswith(("kubectl", "helm", "make", "git", "docker", "gator", "kyverno", "az"))
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", span)
     }
     assert len(named_there) > 100

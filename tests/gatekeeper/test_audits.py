@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from aksp.gatekeeper.audits import STALE_AFTER, audits
 from aksp.gatekeeper.documents import Documents
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.scope import Scope
+from aksp.report.interface import Style
+from aksp.report.registry import FORMATS
 from aksp.scan import Scan
 from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
@@ -155,10 +158,20 @@ def test_constraints_of_azures_add_on_have_azures_names(engine: Engine, tmp_path
     documents[1]["metadata"]["annotations"] = {
         "azure-policy-assignment-id": "/subscriptions/s/providers/Microsoft.Authorization/policyAssignments/no-priv",
         "azure-policy-definition-id": "/providers/Microsoft.Authorization/policyDefinitions/95edb821",
+        "azure-policy-setdefinition-id": "/providers/Microsoft.Authorization/policySetDefinitions/a8640138",
+        "azure-policy-definition-reference-id": "NoPrivilegedContainers",
     }
-    (line,) = report(engine, tmp_path, documents, pod("a")).assignments
+    found = report(engine, tmp_path, documents, pod("a"))
+    (line,) = found.assignments
 
     assert (line.display_name, line.definition_id) == ("no-priv", "95edb821")
+    written = StringIO()
+    FORMATS["azure-policystates"].render(found, written, Style())
+    (record,) = json.loads(written.getvalue())["value"]
+    assert record["policyAssignmentId"] == documents[1]["metadata"]["annotations"]["azure-policy-assignment-id"]
+    assert record["policyDefinitionId"].endswith("/policyDefinitions/95edb821")
+    assert record["policySetDefinitionId"].endswith("/policySetDefinitions/a8640138")
+    assert record["policyDefinitionReferenceId"] == "NoPrivilegedContainers"
 
 
 def test_what_is_reported_of_other_namespaces_than_those_asked_for_is_left_out(engine: Engine, tmp_path: Path) -> None:

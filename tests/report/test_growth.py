@@ -19,6 +19,8 @@ from tests.results import a_result
 from .render import render
 from .scenarios import IMAGES, SCENARIOS, container, pod
 
+pytestmark = pytest.mark.slow
+
 MANY = 300
 LONG = "x" * 100_000
 #: Four times the results may take so many times the time: what grows with the square takes sixteen times as long.

@@ -100,13 +100,13 @@ def markdown(text: str) -> Any:
 
 SHAPES: Final[Mapping[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("json", "sarif", "gitlab"), lambda text: shape(json.loads(text))),
-    **dict.fromkeys(("policyreport", "openreports"), lambda text: shape(list(yaml.safe_load_all(text)))),
+    **dict.fromkeys(("policyreport", "openreports"), lambda text: shape(list(yaml.load_all(text, yaml.CSafeLoader)))),
     "csv": lambda text: [sorted(row) for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)],
     "junit": xml,
     "prometheus": metrics,
     "html": page,
     "markdown": markdown,
-    "yaml": lambda text: shape(yaml.safe_load(text)),
+    "yaml": lambda text: shape(yaml.load(text, yaml.CSafeLoader)),
 }
 
 

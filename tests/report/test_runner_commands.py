@@ -59,9 +59,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "json": json.loads,
     "sarif": json.loads,
     "gitlab": json.loads,
-    "yaml": yaml.safe_load,
-    "policyreport": lambda text: list(yaml.safe_load_all(text)),
-    "openreports": lambda text: list(yaml.safe_load_all(text)),
+    "yaml": lambda text: yaml.load(text, yaml.CSafeLoader),
+    "policyreport": lambda text: list(yaml.load_all(text, yaml.CSafeLoader)),
+    "openreports": lambda text: list(yaml.load_all(text, yaml.CSafeLoader)),
     "junit": lambda text: ElementTree.canonicalize(text),
 }
 #: What a format begins its own lines with.

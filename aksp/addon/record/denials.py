@@ -201,7 +201,7 @@ class Denials:
 
 
 def others_of(key: DenialKey) -> DenialKey:
-    """The key of the denial that stands for all for whom a namespace has no room."""
+    """The key of the denial that counts all others, once a namespace has as many denials as it may have."""
     return DenialKey(assignment=key.assignment, namespace=key.namespace, kind="", name=OTHERS)
 
 

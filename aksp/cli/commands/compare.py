@@ -8,11 +8,37 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aksp.cli.ci import note, say
-from aksp.cli.options import WorkspaceOption
+from aksp.cli.clusters import ClusterChoice
+from aksp.cli.options import (
+    AllNamespacesOption,
+    ClusterOption,
+    ColorWhen,
+    ContextOption,
+    CustomWorkloadsOption,
+    ExcludeOption,
+    FailOn,
+    FollowOption,
+    KubeconfigOption,
+    KustomizeOption,
+    OnlyAssignmentsOption,
+    OnlyDefinitionsOption,
+    OnlySeveritiesOption,
+    RecursiveOption,
+    ReleaseNameOption,
+    ReportSource,
+    SetOption,
+    TimeoutOption,
+    ValuesOption,
+    WorkspaceOption,
+    rendering,
+)
 from aksp.errors import ExitCode
+from aksp.report.interface import GroupBy, Show
 
 if TYPE_CHECKING:
     from aksp.azure.comparing import StateComparison
+    from aksp.cli.evaluation import ComplianceRequest
+    from aksp.model.compliance import Report
 
 PLACE = 64
 
@@ -40,37 +66,101 @@ def compare_azure(
         list[str], typer.Option("--states", metavar="FILE", help="Azure's records as JSON; may be given again.")
     ],
     report: Annotated[
-        str, typer.Option("--report", metavar="FILE", help="The report: of aksp compliance --show all -o json.")
-    ],
+        str | None,
+        typer.Option("--report", metavar="FILE", help="An earlier report, of aksp compliance --show all -o json."),
+    ] = None,
+    path: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Manifests to judge now, as with -f.", show_default=False),
+    ] = None,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="Judge manifests now: a file, a folder or -; repeatable."),
+    ] = None,
+    cluster: ClusterOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    source: Annotated[
+        ReportSource,
+        typer.Option("--from", help="Where the report is from, as for aksp compliance: scan, addon or gatekeeper."),
+    ] = ReportSource.SCAN,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
+    ] = None,
+    all_namespaces: AllNamespacesOption = False,
+    selector: Annotated[
+        str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels.")
+    ] = None,
+    kustomize: KustomizeOption = None,
+    recursive: RecursiveOption = False,
+    exclude: ExcludeOption = None,
+    values: ValuesOption = None,
+    set_values: SetOption = None,
+    release_name: ReleaseNameOption = None,
+    follow: FollowOption = False,
+    custom_workloads: CustomWorkloadsOption = True,
+    assignment: OnlyAssignmentsOption = None,
+    definition: OnlyDefinitionsOption = None,
+    severity: OnlySeveritiesOption = None,
+    chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
+    request_timeout: TimeoutOption = 60.0,
     resource: Annotated[
         str | None,
         typer.Option("--resource", metavar="ARMID", help="The cluster at Azure, where the records are of several."),
     ] = None,
     output: Annotated[CompareFormat, typer.Option("--output", "-o", help="Output format.")] = CompareFormat.TABLE,
     workspace: WorkspaceOption = None,
-) -> ExitCode:
-    """Hold Azure's compliance records against a report, and tell why they differ.
+) -> ExitCode:  # fmt: skip
+    """Hold Azure's compliance records against what is found now, or an earlier report, and tell why they differ.
 
-    The exit code is 0 when nothing differs, 1 when something does, and 4 when something could not be compared and nothing
-    else differs.
+    Without --report and manifests the current cluster is judged, with the options of `aksp compliance`. The exit code is 0
+    when nothing differs, 1 when something does, and 4 when something could not be compared and nothing differs.
 
-    Example: `aksp compare azure --states states.json --report report.json`
+    Example: `aksp compare azure --states states.json --cluster prod`
     """
+    from aksp.cli.comparison import BaselineOptions
+    from aksp.cli.evaluation import ComplianceRequest
+    from aksp.cli.filters import Filters
+    from aksp.cli.manifests import ManifestOptions
+
+    request = ComplianceRequest(
+        where=ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
+        manifests=ManifestOptions(
+            files=(*(filename or ()), *(path or ())), recursive=recursive, custom_workloads=custom_workloads,
+            exclude=tuple(exclude or ()),
+            rendering=rendering(
+                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+                namespace=None if all_namespaces else next(iter(namespace or ()), None),
+            ),
+        ),
+        outputs=(), source=source,
+        filters=Filters(
+            namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, assignments=tuple(assignment or ()),
+            definitions=tuple(definition or ()), severities=tuple(severity or ()),
+        ),
+        show=Show.ALL, group_by=GroupBy.OWNER, fail_on=FailOn.NONE, require_match=False, color=ColorWhen.AUTO,
+        chunk_size=chunk_size, quiet=False, workspace=workspace,
+        compared=BaselineOptions(history=False),
+    )  # fmt: skip
     from aksp.azure.comparing import compare as compare_states
     from aksp.azure.states import states_from
     from aksp.errors import InvalidInput
-    from aksp.report.parse import read_report
+    from aksp.report.figures import plural
     from aksp.workspace import Workspace
 
     found = states_from(states)
-    ours = read_report(report)
+    ours = _report(report, request)
     clusters = sorted({one.resource for one in found.found if one.resource})
-    if resource is None and len(clusters) > 1:
+    meant = ours.target.scope.lower() if resource is None else resource.rstrip("/").lower()
+    if resource is None and meant not in clusters:
+        meant = ""
+    if not meant and len(clusters) > 1:
         raise InvalidInput(
             f"the records are of {len(clusters)} clusters: {', '.join(clusters[:3])}", where=states[0],
             hint="--resource ARMID says which of them the report is of",
         )  # fmt: skip
-    records = [one for one in found.found if resource is None or one.resource == resource.rstrip("/").lower()]
+    records = [one for one in found.found if not meant or one.resource == meant]
     opened = Workspace.open(workspace)
     definitions = {one.slug: one for one in opened.catalog}
     made = compare_states(ours, records, list(opened.store.assignments()), definitions)
@@ -78,16 +168,37 @@ def compare_azure(
     made.left_out += [f"the report has a gap: {gap.message}" for gap in ours.gaps]
     for text in made.left_out:
         note(f"not compared: {text}")
+    if made.unlisted:
+        note(
+            f"{plural(made.unlisted, 'object')} that Azure does not list: nothing violates here, and Azure lists what does"
+        )
     _print(made, output)
     if made.differences:
         return ExitCode.NON_COMPLIANT
-    return ExitCode.INCONCLUSIVE if made.left_out or not made.same else ExitCode.OK
+    return ExitCode.INCONCLUSIVE if made.incomplete or not made.same else ExitCode.OK
+
+
+def _report(file: str | None, request: ComplianceRequest) -> Report:
+    """An earlier report, or the one of what is judged now."""
+    from aksp.cli.evaluation import judge
+    from aksp.errors import InvalidInput
+    from aksp.report.parse import read_report
+
+    if file is None:
+        code, report = judge(request)
+        if code is ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        return report
+    if request.manifests or request.where.given or request.source is not ReportSource.SCAN or request.words:
+        raise InvalidInput("give --report, or what is to be judged now, not both")
+    return read_report(file)
 
 
 def _print(made: StateComparison, output: CompareFormat) -> None:
     import json
     from dataclasses import asdict
 
+    from aksp.azure.comparing import NOT_LISTED
     from aksp.cli.listing import print_list
     from aksp.cli.options import ListFormat
     from aksp.runners import in_json
@@ -96,6 +207,7 @@ def _print(made: StateComparison, output: CompareFormat) -> None:
         document = {
             "same": made.same,
             "differences": [asdict(one) for one in made.differences],
+            "oneSided": [asdict(one) for one in made.one_sided],
             "notCompared": made.left_out,
         }
         say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
@@ -106,7 +218,8 @@ def _print(made: StateComparison, output: CompareFormat) -> None:
         rows=[
             (one.assignment, f"{one.kind} {one.component}".strip() or "(the cluster)", one.azure or "-", one.here or "-",
              one.cause or "unknown", one.text)
-            for one in made.differences
+            for one in (*made.differences, *made.one_sided)
+            if one.azure or one.cause != NOT_LISTED
         ],
         documents=(), names=(), empty=f"{made.same} records say the same",
     )  # fmt: skip

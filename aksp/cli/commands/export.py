@@ -12,7 +12,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import KubeconfigOption, WorkspaceOption
+from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def export() -> None:
 @app.command("gatekeeper")
 def export_gatekeeper(
     cluster: ExportCluster = None,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     output: Annotated[
         str,
@@ -73,9 +74,9 @@ def export_gatekeeper(
     from aksp.model.scope import Scope
     from aksp.workspace import Workspace, prepare
 
-    choice = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
     opened = Workspace.open(workspace)
-    target = opened.scope_tree().place(Scope.cluster(choice.name())).scope if cluster else None
+    target = opened.scope_tree().place(Scope.cluster(choice.name())).scope if cluster or context else None
     with Engine() as engine:
         made = bundle(engine, prepare(engine, opened.plan(target, datetime.now(UTC))), target)
     mutators, lost = exported_mutators(mutations_of(opened.root), target)
@@ -116,6 +117,7 @@ def export_azure(
 
     Example: `aksp export azure --scope-map /subscriptions/ID=/clusters/prod -o azure/`
     """
+    from aksp.azure.custom_mutations import custom_mutations
     from aksp.azure.exporting import export as export_documents
     from aksp.azure.mutating import mutations_of
     from aksp.azure.scopes import ScopeMap, of_tree
@@ -129,7 +131,9 @@ def export_azure(
     store = opened.store
     assignments = [*store.assignments(), *(one for _, one in mutations_of(opened.root))]
     with Engine() as engine:
-        made = export_documents(engine, opened.catalog, assignments, list(store.exemptions()), scopes)
+        made = export_documents(
+            engine, opened.catalog, assignments, list(store.exemptions()), scopes, custom_mutations(opened.root)
+        )
     for text in dict.fromkeys(made.notes):
         note(text)
     for text in made.lost:
@@ -142,39 +146,15 @@ def export_azure(
         say(_as_json({"value": [document for _, document in made.documents]}), in_json)
     else:
         from aksp.azure.files import by_file
+        from aksp.cli.exported_folder import write_folder
 
-        _write_json_folder(by_file(made.documents), Path(output))
+        files = {name: _as_json(one) + "\n" for name, one in by_file(made.documents).items()}
+        write_folder(files, Path(output), whole=made.whole)
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
 
 
 def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-#: The list of the files of an export, in its folder.
-_LISTED = ".aksp-export"
-
-
-def _write_json_folder(files: Mapping[str, Any], folder: Path) -> None:
-    """A file for each document; what an earlier export listed and this one has not goes."""
-    from aksp.errors import InvalidInput
-    from aksp.store.files import write_beside
-    from aksp.yaml_reader import read_file
-
-    index = folder / _LISTED
-    try:
-        earlier = set(read_file(index).splitlines()) if index.is_file() else set()
-    except InvalidInput:
-        earlier = set()
-    for name, document in files.items():
-        write_beside(folder / name, _as_json(document) + "\n")
-    for name in sorted(earlier - set(files)):
-        path = folder / name
-        if path.suffix == ".json" and path.is_file() and _lies_in(path, folder):
-            path.unlink()
-            note(f"removed {path}: it is no longer exported")
-    write_beside(index, "\n".join(files) + "\n")
-    note(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
 
 
 def _write(made: ExportedBundle, output: str) -> None:
@@ -186,49 +166,9 @@ def _write(made: ExportedBundle, output: str) -> None:
         document = {"apiVersion": "v1", "kind": "List", "items": list(made.files.values())}
         say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
     else:
-        _write_folder(made, Path(output))
+        from aksp.cli.exported_folder import write_folder
 
-
-def _write_folder(made: ExportedBundle, folder: Path) -> None:
-    """A file for each object; what an earlier export left and this one has not goes.
-
-    It stays where an assignment could not be exported: what is refused must not be allowed by a fault of a definition.
-    """
-    from aksp.store.files import write_beside
-
-    written = {folder / name: document for name, document in made.files.items()}
-    stale = _left(folder) - set(written)
-    for path, document in written.items():
-        write_beside(path, _text(document))
-    for path in sorted(stale):
-        if made.whole:
-            path.unlink()
-            note(f"removed {path}: it is no longer exported")
-        else:
-            note(f"kept {path} of an earlier export, since not all that is assigned could be exported now")
-    note(f"{len(written)} files in {folder}")
-
-
-def _left(folder: Path) -> set[Path]:
-    """The files of earlier exports in a folder, by the label of what is in them."""
-    from aksp.errors import InvalidInput
-    from aksp.gatekeeper.names import MANAGED_BY
-    from aksp.yaml_reader import read_file
-
-    ((key, value),) = MANAGED_BY.items()
-    found = set()
-    for path in [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]:
-        try:
-            if _lies_in(path, folder) and f"\n    {key}: {value}\n" in read_file(path):
-                found.add(path)
-        except InvalidInput:
-            continue  # it is none of ours
-    return found
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    """Whether a file that may be removed is in the folder itself: no list and no link has files removed elsewhere."""
-    return path.resolve().is_relative_to(folder.resolve())
+        write_folder({name: _text(one) for name, one in made.files.items()}, Path(output), whole=made.whole)
 
 
 def _text(document: Mapping[str, Any]) -> str:

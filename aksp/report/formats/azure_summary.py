@@ -37,7 +37,7 @@ def _definition(line: AssignmentSummary) -> dict[str, Any]:
     found = ids(line)
     return {
         "policyDefinitionId": found["policyDefinitionId"],
-        "policyDefinitionReferenceId": line.reference,
+        "policyDefinitionReferenceId": found["policyDefinitionReferenceId"] or "",
         "policyDefinitionGroupNames": found["policyDefinitionGroupNames"],
         "effect": found["policyDefinitionAction"],
         "results": _results(line.counts.resources, (line,)),

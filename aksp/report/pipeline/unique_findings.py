@@ -26,7 +26,6 @@ MOST_LISTED: Final = 1_000
 #: How many further places of one finding a sentence names.
 MOST_NAMED: Final = 3
 
-_SEVERITIES: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 _CONTAINERS: Final = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
 
 
@@ -128,11 +127,6 @@ def also_at(one: UniqueFinding, style: Style) -> str:
 def container_words(container: Container) -> str:
     """``container web``, or what kind of container it is."""
     return f"{_CONTAINERS.get(container.type, 'container')} {container.name}"
-
-
-def severity_rank(severity: str) -> int:
-    """0 for critical, and so on; what is none of the five comes last."""
-    return _SEVERITIES.get(severity.lower(), len(_SEVERITIES))
 
 
 def advice_on(report: Report, result: Result) -> str:

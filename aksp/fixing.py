@@ -21,7 +21,7 @@ Judge = Callable[[Mapping[str, bytes]], Report]
 _ROUNDS: Final = 20
 
 #: Bytes of a document times its findings: each change reads it whole, 1 MB of them in a second.
-_MOST_WORK: Final = 20_000_000
+MOST_WORK: Final = 20_000_000
 
 NO_FIX: Final = "no single right fix"
 _UNSAFE: Final = "the change might break what refers to it"
@@ -108,7 +108,7 @@ class _Attempt:
         """Change one document for as many of its findings as do not contradict one another."""
         file, offset, length = place
         items = list(items)
-        if length * len(items) > _MOST_WORK:
+        if length * len(items) > MOST_WORK:
             why = "the document is too large for so many changes: write its objects into files of their own"
             self._skipped |= {_key(one): why for _, one in items}
             return

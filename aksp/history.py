@@ -235,14 +235,16 @@ class History:
                 return
             before = {row[0]: row for row in rows_of(database, subject.key, VERSION)}
             self._keep_changes(database, subject, cursor.lastrowid, before, now)
+            target = subject.key
             # Nearly all are as they were: to write them again would take as long as to judge.
             database.executemany(
                 "DELETE FROM findings WHERE target = ? AND fingerprint = ?",
-                [(subject.key, key) for key in before.keys() - now.keys()],
+                [(target, key) for key in before.keys() - now.keys()],
             )
             database.executemany(
                 "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(subject.key, *row) for key, row in now.items() if before.get(key) != row],
+                # In the order of the table, which is written in half the time then.
+                [(target, *now[key]) for key in sorted(now) if before.get(key) != now[key]],
             )
 
     def _keep_changes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,17 +84,19 @@ def plan_of(definition: Definition, parameters: Mapping[str, Any], now: datetime
     return Plan(target=Scope("/"), ready=[make_ready(assignment, definition, (), None, now)])
 
 
-def judge(definition: Definition, parameters: Mapping[str, Any], path: Path, now: datetime) -> ScanResult:
-    """Through the real stack, in an engine of its own: an inventory lasts as long as its engine.
+def judge(
+    definition: Definition, parameters: Mapping[str, Any], path: Path, now: datetime, engine: Engine | None = None
+) -> ScanResult:
+    """Through the real stack, in an engine of its own unless one is given: an inventory lasts as long as its engine.
 
     Raises InvalidInput for a definition that does not compile, and parameters that are wrong.
     """
     plan = plan_of(definition, parameters, now)
     target = Target(kind=TargetKind.MANIFESTS, name=path.name, scope="/")
-    with Engine() as engine:
-        if broken := prepare(engine, plan).broken:
+    with nullcontext(engine) if engine is not None else Engine() as used:
+        if broken := prepare(used, plan).broken:
             raise InvalidPolicy(broken[0].problem)
-        return Scan(plan, engine).run(Manifests(engine, [str(path)]), target, now)
+        return Scan(plan, used).run(Manifests(used, [str(path)]), target, now)
 
 
 def found(report: Report, expect: tuple[Row, ...]) -> Counter[Row]:
@@ -117,12 +120,16 @@ def errors(report: Report) -> list[tuple[str, str]]:
     return sorted((r.resource.name, r.finding.message) for r in report.results if r.state is ComplianceState.ERROR)
 
 
-def problems(sample: Sample) -> list[tuple[str, str]]:
-    """What is wrong with a sample's documents themselves, as far as its rule reads them: resource and why."""
-    with Engine() as engine:
-        compile_definition(engine, sample.definition)
+def problems(sample: Sample, engine: Engine | None = None) -> list[tuple[str, str]]:
+    """What is wrong with a sample's documents themselves, as far as its rule reads them: resource and why.
+
+    An engine that is given has no other rule.
+    """
+    with nullcontext(engine) if engine is not None else Engine() as used:
+        compile_definition(used, sample.definition)
         text = sample.path.read_bytes()
-        batch = engine.loaded(engine.load_files([{"length": len(text)}], text))
+        batch = used.loaded(used.load_files([{"length": len(text)}], text))
+        used.release(batch)
     documents = documents_of(batch.documents)
     objects = [d for d in documents if d.resource.kind != "PolicySample"]
     return sorted(((d.parent or d.resource).name, problem.message) for d in objects for problem in d.problems)

@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aksp.assigned import ending, idle, judged_for, problem_of, references_of
-from aksp.catalog.common import BUNDLED
-from aksp.catalog.folder import Folder
+from aksp.catalog.folder import Folder, FolderReadOnce, bundled_folder
 from aksp.catalog.interface import Assignable, Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent
@@ -18,7 +17,7 @@ from aksp.compliance.exemptions import by_assignment
 from aksp.compliance.expressions import resolve
 from aksp.compliance.judgement import Audit
 from aksp.compliance.nothing import ADMISSION_ONLY
-from aksp.compliance.placing import Undecided, at_place, located
+from aksp.compliance.placing import Undecided, at_place, located, waiving_at
 from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready
 from aksp.engine import Engine
 from aksp.engine.records import PolicyFault
@@ -28,11 +27,12 @@ from aksp.model.definition import Definition, RegoModule
 from aksp.model.effect import MIXED_EFFECT, Effect
 from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
-from aksp.model.scope_tree import ScopeTree
+from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.store.files import Files
 from aksp.store.interface import Store
 
 WORKSPACE_FOLDER = ".aksp"
+_DEFINITIONS = "definitions"
 
 
 def workspace_root(
@@ -65,9 +65,9 @@ def workspace_root(
 
 def catalog_of(root: Path) -> Catalogs:
     """The definitions and initiatives that come with aksp, and those of a workspace."""
-    folders = [Folder(BUNDLED), Folder(root / "definitions")]
+    folders: list[Folder | FolderReadOnce] = [bundled_folder(), Folder(root / _DEFINITIONS)]
     # They are read when they are asked for.
-    return Catalogs(folders, (one for folder in folders for one in folder.initiatives()))
+    return Catalogs(folders, (one for folder in folders for one in folder.initiatives()), first=folders[0].get)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +96,14 @@ class Workspace:
         an assignment or an exemption that is wrong.
         """
         assignments, exemptions = self._documents()
-        waived = by_assignment(exemptions)
         ready: list[Ready] = []
         broken: list[BrokenAssignment] = []
         initiatives: list[AssignedInitiative] = []
         tree = self.scope_tree()
         place = tree.place(target) if target is not None else None
         target = place.scope if place is not None else None
+        waiving, doubts = _waiving(exemptions, place)
+        waived = by_assignment(waiving)
         for written in assignments:
             try:
                 assignment = at_place(written, place, tree) if place is not None else located(written, None)
@@ -120,7 +121,9 @@ class Workspace:
             except InvalidPolicy as error:
                 broken.append(_broken(assignment, error))
         told = {each.problem for each in broken}
-        unused = [text for one in self.catalog.broken if (text := problem_of(one.error)) not in told]
+        # Those that come with aksp can all be loaded.
+        unloaded = self.catalog.broken if (self.root / _DEFINITIONS).is_dir() else ()
+        unused = [text for one in unloaded if (text := problem_of(one.error)) not in told]
         return plan_of(
             target or Scope("/"),
             ready,
@@ -128,6 +131,7 @@ class Workspace:
             initiatives=initiatives,
             notes=[
                 *(f"a definition cannot be loaded: {text}" for text in unused),
+                *doubts,
                 *self._exempt_notes(exemptions, assignments, now),
             ],
         )
@@ -184,6 +188,19 @@ class Workspace:
             raise InvalidInput(
                 f"assignment {assignment.name!r}: {error.what}", where=assignment.origin or None, hint=error.hint
             ) from error
+
+
+def _waiving(exemptions: Sequence[Exemption], place: ClusterPlace | None) -> tuple[list[Exemption], list[str]]:
+    """The exemptions that hold at a place, and a note for each of which nobody can tell: such a one waives nothing."""
+    found: list[Exemption] = []
+    doubts: list[str] = []
+    for one in exemptions:
+        try:
+            if waiving_at(one, place):
+                found.append(one)
+        except Undecided as doubt:
+            doubts.append(f"exemption {one.name} waives nothing here: {doubt}")
+    return found, doubts
 
 
 def undecided(assignment: Assignment, doubt: Undecided) -> BrokenAssignment:

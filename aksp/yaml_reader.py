@@ -39,7 +39,7 @@ class NoFile(OSError):
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file to read it. Raises OSError, ValueError for a path with a NUL; waits for nobody."""
-    # Without O_NONBLOCK to open a FIFO waits for whoever writes to it.
+    # Without O_NONBLOCK, opening a FIFO waits until another process writes to it.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):

@@ -122,10 +122,11 @@ func rememberable(limit int64) int64 {
 	return min(limit/rememberedShare, mostRemembered)
 }
 
-// visibleFields are what a policy can see of a review: parts of the object, and whether
-// the object's name and namespace beside it.
+// visibleFields are what a policy can see of a review: parts of the object and of the
+// request, and whether the object's name and namespace beside them. The request is nil
+// where it is not read, or tells every request from all others.
 type visibleFields struct {
-	object          *sortedReads
+	object, request *sortedReads
 	name, namespace bool
 }
 
@@ -146,11 +147,15 @@ func visibleFieldsOf(policy *Policy, review *Reads) *visibleFields {
 			}
 		}
 	}
-	return &visibleFields{
+	visible := &visibleFields{
 		object:    sorted(policy.reads),
 		name:      review.keys["name"] != nil,
 		namespace: review.keys["namespace"] != nil,
 	}
+	if request := policy.request; request != nil && !request.whole && request.any == nil && request.keys["uid"] == nil {
+		visible.request = sorted(request)
+	}
+	return visible
 }
 
 // pure tells whether modules call only built-ins that give the same at any time.
@@ -179,6 +184,11 @@ func (s *visibleFields) key(into []byte, d *Document) []byte {
 	}
 	if s.namespace {
 		into = appendText(into, d.Namespace)
+	}
+	if s.request != nil && d.request != nil {
+		into = s.request.write(into, d.request)
+	} else if s.request != nil {
+		into = s.request.write(into, nil)
 	}
 	start := len(into)
 	into = s.object.write(into, d.object)

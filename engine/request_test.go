@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -103,6 +104,51 @@ violation contains {"msg": sprintf("%v %v %v", [input.review.dryRun, input.revie
 	// Another user asks for the same object: what was found before is not true of him.
 	equal(t, "update", reviewedBy(t, e, fmt.Sprintf(asking, "UPDATE", "bob", "true")),
 		[]string{`0: UPDATE by bob of ["admins"]`, "0: false CreateOptions u1"})
+}
+
+func TestRulesThatReadWhoAsksAreRememberedForWhoeverIsAlikeInIt(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", `package p
+violation contains {"msg": "network"} if {
+	input.review.object.spec.hostNetwork
+	not input.review.userInfo.username == "eve"
+	not "wheel" in input.review.userInfo.groups
+}`)
+	ask := func(user, operation string) []string {
+		return reviewedBy(t, e, fmt.Sprintf(asking, operation, user, "false"))
+	}
+	equal(t, "bob", ask("bob", "CREATE"), []string{"0: network"})
+	before := e.remembered.Load()
+	if before == 0 {
+		t.Error("nothing is remembered")
+	}
+	// The rule sees no operation.
+	equal(t, "bob again", ask("bob", "UPDATE"), []string{"0: network"})
+	equal(t, "remembered", e.remembered.Load(), before)
+	equal(t, "eve", ask("eve", "CREATE"), nil)
+	grouped := strings.Replace(fmt.Sprintf(asking, "CREATE", "bob", "false"), `"admins"`, `"wheel"`, 1)
+	equal(t, "another group", reviewedBy(t, e, grouped), nil)
+	// A scan, and a review that does not say who asks, are told apart from one without a name.
+	nobody := strings.Replace(fmt.Sprintf(asking, "CREATE", "bob", "false"), `"userInfo": {"username": "bob", "groups": ["admins"]}, `, "", 1)
+	keys := map[string]bool{}
+	for _, request := range []map[string]any{nil, {}, {"userInfo": map[string]any{}}, {"userInfo": map[string]any{"username": ""}}} {
+		d := documentOf(native(t, `{"apiVersion": "v1", "kind": "Pod", "spec": {"hostNetwork": true}}`).(map[string]any))
+		d.request = request
+		keys[string(e.policies["p"].visible.key(nil, d))] = true
+	}
+	equal(t, "keys", len(keys), 4)
+	// Without userInfo the body is undefined.
+	equal(t, "nobody", reviewedBy(t, e, nobody), nil)
+}
+
+func TestRulesThatReadTheUidOfARequestAreNotRemembered(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", `package p
+violation contains {"msg": "network"} if { input.review.object.spec.hostNetwork; input.review.uid != "" }`)
+	created, _, _ := strings.Cut(fmt.Sprintf(asking, "CREATE", "eve", "false"), `,
+"oldObject"`)
+	equal(t, "found", reviewedBy(t, e, created+"}}"), []string{"0: network"})
+	equal(t, "remembered", e.remembered.Load(), 0)
 }
 
 func TestRulesThatReadNoRequestAreRememberedWhoeverAsks(t *testing.T) {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import Any
 
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.resource import Owner, Resource
+from tests.replacing import replace
 
-_SHARED = [field.name for field in fields(SharedResult)]
+_SHARED = SharedResult.__struct_fields__
 
 
 def a_result(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from aksp.compliance.changes import remembered
 from aksp.errors import InvalidInput
 from aksp.history import History, ScanTarget
 from aksp.model.compliance import ComplianceState, Report, StoredFinding, TargetKind
+from tests.replacing import replace
 from tests.report.scenarios import SCENARIOS
 
 S = ComplianceState

@@ -10,7 +10,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +33,7 @@ from aksp.workspace import Workspace, prepare
 from tests.addon.custom import Memory, assigned, defined, exempted, resource
 from tests.addon.test_parity import generated
 from tests.engine.reviews import review
+from tests.replacing import replace
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TARGET = Target(kind=TargetKind.MANIFESTS, name="files", scope="/")

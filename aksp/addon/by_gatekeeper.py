@@ -212,7 +212,7 @@ class ByGatekeeper:
 
 
 def _untold(error: ClusterError) -> None:
-    """A kind that is not served is told once, by who looks for it."""
+    """A kind that is not served is no error here: what looks for the kind reports it, once."""
     if not isinstance(error, NotServed):
         tell(error)
 

@@ -229,7 +229,7 @@ class AddOn:
         self._reconciler.change()
 
     async def _keep_engine(self) -> None:
-        """Start an engine that has died again, also when nobody asks: a replica that is not ready is not asked."""
+        """Restart an engine that has died. Reviews cannot trigger this: a replica that is not ready gets none."""
         while True:
             await asyncio.sleep(1.0)
             if not self._engine.alive:

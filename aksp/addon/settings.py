@@ -135,7 +135,7 @@ class Settings:
 
     @property
     def of_unjudged(self) -> str:
-        """What becomes of what an assignment that refuses cannot judge: as told, else what the failure policy means."""
+        """What is done with a review that an enforced assignment cannot judge: as set, else as the failure policy says."""
         return self.unjudged or ("refuse" if self.failure_policy == "Fail" else "warn")
 
     @property

@@ -30,6 +30,7 @@ _ENTRIES: Final = {
 }  # fmt: skip
 _EXEMPT: Final = (
     "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName", "description", "metadata",
+    "resourceSelectors",
 )  # fmt: skip
 
 
@@ -73,11 +74,7 @@ def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> As
             else:
                 lost.append(f"{one}: {key}[{at}] {why}: kept for the export, and without meaning here")
                 others[f"/{key}/{at}"] = entry
-    if isinstance(spec.get("resourceSelectors"), list):
-        spec["resourceSelectors"] = [_plain(entry) for entry in spec["resourceSelectors"]]
-        for kind in _kinds(spec["resourceSelectors"]):
-            if kind not in tuple(SelectorKind):
-                raise NotImported(f"its resourceSelectors are of kind {kind}, and without it it would judge more")
+    _check_selectors(spec, "it would judge more")
     _with_metadata(spec, one, str(one.properties.get("policyDefinitionId")), others)
     _tell_unknown(one, others, ("definitionVersion",), lost)
     return _read(assignment_from, "PolicyAssignment", spec, one)
@@ -85,11 +82,10 @@ def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> As
 
 def exemption_of(one: AzureDocument, lost: list[str]) -> Exemption:
     """An exemption of no assignment, at everything: both are the caller's. Raises as for an assignment."""
-    if one.properties.get("resourceSelectors"):
-        raise NotImported("it has resourceSelectors, without which it would waive more")
     others: dict[str, Any] = {}
-    spec = split(one.properties, (*_EXEMPT, *_WRITTEN_BY_AZURE, "policyAssignmentId", "resourceSelectors"), "", others)
+    spec = split(one.properties, (*_EXEMPT, *_WRITTEN_BY_AZURE, "policyAssignmentId"), "", others)
     spec = {key: value for key, value in spec.items() if key in (*_EXEMPT, "policyAssignmentId")}
+    _check_selectors(spec, "it would waive more")
     _with_metadata(spec, one, str(one.properties.get("policyAssignmentId")), others)
     _tell_unknown(one, others, ("assignmentScopeValidation",), lost)
     return _read(exemption_from, "PolicyExemption", spec, one)
@@ -123,6 +119,15 @@ def _no_meaning(entry: Any, known: tuple[str, ...]) -> str | None:
     if entry.get("kind") == "policyVersion":
         return "is of kind policyVersion, and each definition is there in one version"
     return None
+
+
+def _check_selectors(spec: dict[str, Any], without: str) -> None:
+    """Leave nulls out of the resourceSelectors. Raises NotImported for a kind that is not known."""
+    if isinstance(spec.get("resourceSelectors"), list):
+        spec["resourceSelectors"] = [_plain(entry) for entry in spec["resourceSelectors"]]
+        for kind in _kinds(spec["resourceSelectors"]):
+            if kind not in tuple(SelectorKind):
+                raise NotImported(f"its resourceSelectors are of kind {kind}, and without it {without}")
 
 
 def _kinds(selectors: Sequence[Any]) -> list[str]:

@@ -68,7 +68,7 @@ def escaped(key: str) -> str:
 
 
 def restore(properties: dict[str, Any], fields: Mapping[str, Any]) -> list[str]:
-    """Put values back at their JSON pointers. What an index of a list had is put before what is there now.
+    """Put values back at their JSON pointers. In lists they are inserted at their index.
 
     Returns the pointers that lead nowhere, since what they led to was changed.
     """

@@ -59,7 +59,7 @@ class Ids:
         self._by_name.setdefault(f"{one.kind}/{one.name}".lower(), []).append((one.id, became))
 
     def find(self, id: str) -> str | None:
-        """What the document of an id became. One whose scope is not known has any, where no other has its name."""
+        """The document that an id became. Where the scope is not known, any document of that name, if there is only one."""
         wanted = id.rstrip("/").lower()
         if wanted in self._by_id:
             return self._by_id[wanted]

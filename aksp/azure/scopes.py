@@ -51,7 +51,7 @@ class MappedScope:
     arm: Scope | None = None
 
     def outside(self, scope: Scope) -> bool:
-        """Whether it is known to lie outside an ARM scope: ids of management groups do not say what is in them."""
+        """Whether it is known to lie outside an ARM scope. False where that is not known: ids of management groups do not say what is in them."""
         if self.arm is None or self.arm.meets(scope):
             return False
         return all(one.key[:1] == ("subscriptions",) for one in (self.arm, scope))

@@ -100,7 +100,7 @@ class Reader:
         return [Reader(entry, self.origin, f"{field}[{at}]") for at, entry in enumerate(self.array(key))]
 
     def only(self, known: Sequence[str], refused: Mapping[str, str] | None = None) -> Reader:
-        """Itself. Raises InvalidPolicy for a key that is not known: what it was to say would not hold."""
+        """Itself. Raises InvalidPolicy for a key that is not known, since it would have no effect."""
         for key in map(str, self._value):
             field = ".".join(part for part in (self.path, key) if part)
             if refused and key in refused:

@@ -6,10 +6,10 @@ Initiatives lie in it as ``initiatives/<slug>.json``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aksp.catalog import preview
 from aksp.catalog.common import BUNDLED, joined, joined_initiative
@@ -23,7 +23,10 @@ from aksp.model.initiative import Initiative
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
 
+T = TypeVar("T")
+
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
+_SLUG = re.compile(r"[a-z0-9-]+")
 #: The folder of shared modules.
 LIBRARIES = "lib"
 #: The folder of initiatives.
@@ -58,6 +61,16 @@ class Folder:
                 )
                 yield BrokenDefinition(slug=folder.name, error=error)
 
+    def get(self, slug: str) -> Definition | Initiative | None:
+        """One by its slug, without reading the others; None when it is not there. Raises InvalidPolicy when it is broken."""
+        if slug in (LIBRARIES, INITIATIVES) or not _SLUG.fullmatch(slug):
+            return None
+        if (path := self._root / slug / "definition.json").is_file():
+            return self._read(path, self._shared)
+        if (path := self._root / INITIATIVES / f"{slug}.json").is_file():
+            return initiative_from(initiative_as_json(path), slug=slug, origin=str(path))
+        return None
+
     def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
         """The initiatives, and those that cannot be loaded."""
         for path in sorted((self._root / INITIATIVES).glob("*.json")):
@@ -75,6 +88,17 @@ class Folder:
         except InvalidPolicy as error:
             return BrokenDefinition(slug=path.parent.name, error=error)
 
+    @cached_property
+    def _shared(self) -> Mapping[str, RegoModule | InvalidPolicy]:
+        return self._libraries()
+
+    def _name(self, path: Path) -> str:
+        """What messages call a file: the path by which an editor finds it. Those that come with aksp are nobody's to edit."""
+        if self._root == BUNDLED:
+            return f"{path.parent.name}/{path.name}"
+        whole, here = path.absolute(), Path.cwd()
+        return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""
         found: dict[str, RegoModule | InvalidPolicy] = {}
@@ -85,7 +109,7 @@ class Folder:
                 found[path.stem] = error
                 continue
             if match := _PACKAGE.search(source):
-                found[match[1]] = RegoModule(name=f"{LIBRARIES}/{path.name}", source=source)
+                found[match[1]] = RegoModule(name=self._name(path), source=source)
         return found
 
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
@@ -107,7 +131,7 @@ class Folder:
         if kind == "File":
             path = beside / info.text("path")
             try:
-                # A plain name of what is no link lies within: most do, and to resolve paths takes long.
+                # A plain name that is no link is within the folder. Most are, and resolving paths takes long.
                 plain = path.parent == beside and path.name != ".." and not path.is_symlink()
                 within = plain or beside.resolve() in path.resolve().parents
             except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a NUL in the path
@@ -121,7 +145,7 @@ class Folder:
             if path.suffix in (".yaml", ".yml", ".json"):
                 return template_from(_text(path), str(path))
             source = _text(path)
-            own = RegoModule(name=f"{beside.name}/{path.name}", source=source)
+            own = RegoModule(name=self._name(path), source=source)
             return Template(modules=(own, *_imported(source, libraries, str(path))))
         if kind == "Base64Encoded":
             return template_from_base64(info.text("content"), info.origin)
@@ -173,24 +197,55 @@ def _text(path: Path) -> str:
         raise InvalidPolicy(error.what, where=error.where, hint=error.hint) from error
 
 
+class FolderReadOnce:
+    """The definitions and initiatives of a folder whose files do not change."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._single: dict[str, Definition | Initiative] = {}
+
+    def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+        """The definitions."""
+        return iter(self._definitions)
+
+    def get(self, slug: str) -> Definition | Initiative | None:
+        """One by its slug, as of a Folder."""
+        found = self._single.get(slug) or self._folder.get(slug)
+        return self._single.setdefault(slug, found) if found is not None else None
+
+    def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
+        """The initiatives."""
+        return iter(self._initiatives)
+
+    @cached_property
+    def _definitions(self) -> Sequence[Definition | BrokenDefinition]:
+        return tuple(self._folder)
+
+    @cached_property
+    def _initiatives(self) -> Sequence[Initiative | BrokenDefinition]:
+        return tuple(self._folder.initiatives())
+
+
+@cache
+def bundled_folder() -> FolderReadOnce:
+    """What comes with aksp."""
+    return FolderReadOnce(Folder(BUNDLED))
+
+
 def bundled() -> list[Definition]:
     """The definitions that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
-    found: list[Definition] = []
-    for one in Folder(BUNDLED):
-        if isinstance(one, BrokenDefinition):
-            raise one.error
-        found.append(one)
-    return found
+    return [_whole(one) for one in bundled_folder()]
 
 
 def bundled_initiatives() -> list[Initiative]:
     """The initiatives that come with aksp. Raises InvalidPolicy for one that is broken: a broken installation."""
-    found: list[Initiative] = []
-    for one in Folder(BUNDLED).initiatives():
-        if isinstance(one, BrokenDefinition):
-            raise one.error
-        found.append(one)
-    return found
+    return [_whole(one) for one in bundled_folder().initiatives()]
+
+
+def _whole(one: T | BrokenDefinition) -> T:
+    if isinstance(one, BrokenDefinition):
+        raise one.error
+    return one
 
 
 def is_bundled(definition: Definition | Initiative) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aksp.catalog.interface import Assignable
@@ -10,17 +11,20 @@ from aksp.cli.clusters import ClusterChoice, scope_of
 from aksp.compliance.reach import check_namespaces
 from aksp.compliance.selection import Selector
 from aksp.errors import InvalidInput
-from aksp.model.assignment import Assignment, EffectOverride, EnforcementMode
+from aksp.model.assignment import Assignment, EffectOverride, EnforcementMode, ResourceSelector
 from aksp.model.definition import Parameter, ParameterType
 from aksp.model.effect import Effect
 from aksp.model.json_text import decode_held
 from aksp.model.scope import Scope
+from aksp.store.documents import overrides_from, selectors_from
 from aksp.store.fields import NAME
+from aksp.yaml_reader import read_file, read_yaml
 
 
 def choice_of(options: Mapping[str, Any]) -> ClusterChoice:
     """The cluster that the options name."""
-    return ClusterChoice(cluster=options["cluster"], context=options["context"], kubeconfig=options["kubeconfig"])
+    named = {key: options[key] for key in ("cluster", "context", "kubeconfig", "request_timeout")}
+    return ClusterChoice(**named)
 
 
 def assignment_of(definition: Assignable, given: Mapping[str, Any], options: Mapping[str, Any]) -> Assignment:
@@ -50,8 +54,37 @@ def assignment_of(definition: Assignable, given: Mapping[str, Any], options: Map
         parameters=parameters,
         enforcement_mode=mode,
         non_compliance_message=options["message"],
-        overrides=tuple(map(_override, options.get("override") or ())),
+        overrides=(
+            *overrides_from(json_of("--overrides", options["overrides"]), "--overrides"),
+            *map(_override, options.get("override") or ()),
+        ),
+        resource_selectors=selectors_of(options["resource_selectors"]),
     )
+
+
+def selectors_of(text: str | None) -> tuple[ResourceSelector, ...]:
+    """What --resource-selectors gives. Raises InvalidInput."""
+    return selectors_from(json_of("--resource-selectors", text), "--resource-selectors")
+
+
+def json_of(option: str, text: str | None) -> Any:
+    """The JSON that an option gives, itself or as @FILE, in which it may be YAML too; None for none. Raises InvalidInput."""
+    if text is None:
+        return None
+    if text.startswith("@"):
+        documents = read_yaml(read_file(Path(text[1:])), text[1:])
+        if len(documents) != 1:
+            raise InvalidInput(
+                f"{option}: a file with one list is expected, not {len(documents)} documents", where=text[1:]
+            )
+        return documents[0][0]
+    try:
+        return decode_held(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{option}: not JSON: {error}",
+            hint=f"give it quoted, as in {option} '[{{…}}]', or a file, as in {option} @FILE",
+        ) from error
 
 
 def _override(text: str) -> EffectOverride:

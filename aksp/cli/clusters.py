@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -71,6 +71,11 @@ class ClusterChoice:
 
         name = self.name_of(connection)
         return Target(kind=TargetKind.CLUSTER, name=name, scope=str(Scope.cluster(name)), server=connection.server)
+
+
+def named_clusters(clusters: Sequence[str] | None, kubeconfig: str | None) -> list[str]:
+    """The names of the clusters that --cluster gives, again and again. Raises KubeconfigError where no context is current."""
+    return [ClusterChoice(cluster=one, kubeconfig=kubeconfig).name() for one in clusters or ()]
 
 
 def scope_of(scope: str | None, choice: ClusterChoice) -> Scope:

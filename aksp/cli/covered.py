@@ -98,10 +98,11 @@ def _namespaced(kind: str, *, unknown: bool = False) -> bool:
 
 def covers_words(exemption: Exemption) -> str:
     """What an exemption covers, in a line: its first entry, and how many more there are."""
+    where = ", where its resourceSelectors select" if exemption.resource_selectors else ""
     if not exemption.resources:
-        return "everything in its scope"
+        return f"everything in its scope{where}"
     first, *more = exemption.resources
-    return _entry_words(first) + (f" and {len(more)} more" if more else "")
+    return _entry_words(first) + (f" and {len(more)} more" if more else "") + where
 
 
 def _entry_words(entry: ExemptedResource) -> str:

@@ -8,22 +8,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aksp.cli.ci import note, say
-from aksp.cli.clusters import ClusterChoice
+from aksp.cli.clusters import named_clusters
 from aksp.cli.options import ColorWhen
 from aksp.cli.outputs import on_stdout
-from aksp.cli.remembered import chosen, title
+from aksp.cli.remembered import chosen, refuse_two_ways, title
 from aksp.compliance.changes import compare, hides, judged_by, left_out, narrowed, remembered, unlisted
 from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
 from aksp.model import times
 from aksp.model.compliance import Report, TargetKind
 from aksp.model.json_text import encode
-from aksp.report.difference import Difference, Moment, blocks, document
+from aksp.report.difference import Difference, Moment, blocks, document, together
 from aksp.report.figures import plural
+from aksp.report.formats.markdown import LIMIT
 from aksp.report.formats.table import draw
 from aksp.report.interface import Style
 from aksp.report.parse import read_report
-from aksp.report.pipeline.markdown import write_blocks
+from aksp.report.pipeline.shortened import shortened_difference
 from aksp.runners import as_it_is, in_json
 from aksp.workspace import workspace_root
 from aksp.yaml_writer import to_yaml
@@ -35,7 +36,8 @@ class DiffRequest:
 
     reports: Sequence[str]
     since: str | None
-    cluster: str | None
+    clusters: Sequence[str]
+    every: bool
     files: Sequence[str]
     output: str
     fail_on_new: bool
@@ -52,8 +54,10 @@ def differ(request: DiffRequest) -> ExitCode:
 
 
 def _of_reports(request: DiffRequest) -> Difference:
-    if request.since or request.cluster or request.files:
-        raise InvalidInput("--since, --cluster and -f are about remembered scans, and reports are given")
+    if request.since or request.clusters or request.every or request.files:
+        raise InvalidInput(
+            "--since, --cluster, --all-clusters and -f are about remembered scans, and reports are given"
+        )
     if len(request.reports) != 2:
         raise InvalidInput("two reports are compared, the earlier one first", hint="aksp diff BEFORE.json AFTER.json")
     before, after = (read_report(path, of_many=True) for path in request.reports)
@@ -108,15 +112,35 @@ def _moment_of(report: Report) -> Moment:
 
 def _of_scans(request: DiffRequest) -> Difference:
     history = History(workspace_root(request.workspace))
-    name = (
-        ClusterChoice(cluster=request.cluster, kubeconfig=request.kubeconfig).name()
-        if request.cluster is not None
-        else None
-    )
+    refuse_two_ways(request.clusters, request.files, all_clusters=request.every)
+    names = named_clusters(request.clusters, request.kubeconfig)
     # Of several clusters together no findings are remembered: each of them has its own.
     subjects = [one for one in history.subjects() if one.kind is not TargetKind.CLUSTERS]
-    subject = _one(chosen(subjects, name, request.files), history)
+    found = chosen(subjects, names, request.files, every=request.every)
     until = moment(request.since, datetime.now(UTC)) if request.since else None
+    if request.every or len(set(names)) > 1:
+        return _of_clusters(found, history, until)
+    return _of_subject(_one(found, history), history, until)
+
+
+def _of_clusters(subjects: Sequence[ScanTarget], history: History, until: datetime | None) -> Difference:
+    """Each cluster compared with itself, and all of it together. Raises InvalidInput where none can be compared."""
+    found: dict[str, Difference] = {}
+    last: InvalidInput | None = None
+    for name in sorted({one.name for one in subjects}):
+        try:
+            subject = _one([one for one in subjects if one.name == name], history)
+            found[name] = _of_subject(subject, history, until)
+        except InvalidInput as problem:
+            last = problem
+            note(f"{name} is not compared: {problem.what}")
+    if not found:
+        assert last is not None  # there is a cluster at least
+        raise last
+    return together(found, title(ScanTarget(kind=TargetKind.CLUSTERS, name=", ".join(found), scope="/")))
+
+
+def _of_subject(subject: ScanTarget, history: History, until: datetime | None) -> Difference:
     after = history.scan(subject)
     before = history.scan(subject, until=until) if until else history.scan(subject, back=1)
     if after is None or before is None:
@@ -149,7 +173,7 @@ def _one(subjects: Sequence[ScanTarget], history: History) -> ScanTarget:
     if len(found) > 1:
         raise InvalidInput(
             f"several targets are remembered: {', '.join(title(one) for one in found)}",
-            hint="choose one: --cluster NAME, or -f PATH as it was given then",
+            hint="choose: --cluster NAME, --all-clusters, or -f PATH as it was given then",
         )
     return found[0]
 
@@ -195,7 +219,7 @@ def _write(difference: Difference, request: DiffRequest) -> None:
         say(out.getvalue().removesuffix("\n"), as_it_is)
         return
     if request.output == "markdown":
-        write_blocks(blocks(difference), out)
+        out.write(shortened_difference(difference, room=LIMIT))
     else:
         style = on_stdout(request.color, Style())
         draw(blocks(difference), out, style, width=style.width)

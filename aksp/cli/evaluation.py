@@ -6,7 +6,7 @@ import gc
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.comparison import BaselineOptions, Comparison
 from aksp.cli.filters import Filters
+from aksp.cli.manifests import ManifestOptions
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
 from aksp.cli.progress import Notes, progress_bar
@@ -23,11 +24,10 @@ from aksp.compliance.selection import Selector
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, KubeconfigError
 from aksp.model.assignment import Assignment
-from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target, TargetKind
+from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
-from aksp.sources.rendering.options import Rendering
 from aksp.workspace import Workspace, prepare, workspace_root
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class ComplianceRequest:
     """The command line of one evaluation."""
 
     where: ClusterChoice
-    files: Sequence[str]
-    recursive: bool
+    manifests: ManifestOptions
     outputs: Sequence[str]
     source: ReportSource
     filters: Filters
@@ -58,17 +57,9 @@ class ComplianceRequest:
     quiet: bool
     workspace: str | None
     compared: BaselineOptions
-    custom_workloads: bool = True
-    exclude: Sequence[str] = ()
-    rendering: Rendering = field(default_factory=Rendering)
     limit: int | None = None
     what_if: Assignment | None = None
     """An assignment to judge by in place of all that there are."""
-
-    @property
-    def manifests(self) -> tuple[str, ...]:
-        """The paths of manifests, and the overlays; none for a cluster."""
-        return (*self.files, *self.rendering.overlays)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -86,7 +77,7 @@ def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     try:
         return _judge(request)
     except KubeconfigError as error:
-        if not request.manifests and request.source is ReportSource.SCAN:
+        if not request.manifests.names and request.source is ReportSource.SCAN:
             error.hint = "; or ".join(filter(None, (error.hint, "judge manifests with -f")))
         raise
 
@@ -109,7 +100,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     with outputs, Engine() as engine:
         outcome = (
             _manifests(request, workspace, engine, now, notes, compliant)
-            if request.manifests
+            if request.manifests.names
             else _cluster(request, workspace, engine, now, notes, compliant)
         )
         report = outcome.report
@@ -147,7 +138,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
     """Write the outputs of the add-on's last report. Needs neither a workspace nor the engine."""
     from aksp.cli.last_report import last_report, refuse_filters
 
-    refuse_filters(files=request.manifests, filters=request.filters.words, show=request.show)
+    refuse_filters(files=request.manifests.names, filters=request.filters.words, show=request.show)
     if request.compared.diff:
         raise InvalidInput(
             "--diff compares scans, and --from addon does not scan",
@@ -178,7 +169,7 @@ def _judged_code(request: ComplianceRequest, comparison: Comparison) -> ExitCode
 def _of_gatekeeper(request: ComplianceRequest) -> ComplianceRequest:
     """The request without history: a cluster's constraints are no assignments of the workspace. Raises InvalidInput."""
     others = {
-        "-f": bool(request.manifests),
+        "-f": bool(request.manifests.names),
         "-l": bool(request.filters.selector),
         "--diff": request.compared.diff,
         **dict.fromkeys(request.filters.of_assignments, True),
@@ -211,8 +202,6 @@ def _check_namespaces(names: Sequence[str]) -> None:
 def _manifests(
     request: ComplianceRequest, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
 ) -> ScanResult:
-    from aksp.sources.manifests import Manifests
-
     if not request.where.cluster and request.where.given:
         raise InvalidInput(
             "--context and --kubeconfig name a cluster, and -f judges manifests",
@@ -227,23 +216,9 @@ def _manifests(
     scope = Scope.cluster(request.where.name()) if request.where.cluster else None
     plan = _plan(request, workspace, engine, scope, now)
     notes.all(plan.notes)
-    objects = Manifests(
-        engine,
-        request.files,
-        recursive=request.recursive,
-        namespace=next(iter(request.filters.namespaces), None),
-        selector=selector,
-        custom_workloads=request.custom_workloads,
-        exclude=request.exclude,
-        workspace=workspace.root,
-        rendering=request.rendering,
-    )
-    target = Target(
-        kind=TargetKind.MANIFESTS,
-        name=" ".join(request.manifests),
-        scope=str(scope or "/"),
-        filters=request.words,
-    )
+    namespace = next(iter(request.filters.namespaces), None)
+    objects = request.manifests.read(engine, workspace.root, namespace=namespace, selector=selector)
+    target = request.manifests.target(scope, request.words)
     with progress_bar(notes, len(objects.files)) as progress:
         result = Scan(plan, engine, collect_compliant=compliant).run(objects, target, now, progress)
     notes.all(objects.notes)

@@ -18,7 +18,7 @@ from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.names import legal
 from aksp.model import times
-from aksp.model.assignment import Assignment, ExemptedResource, Exemption, ExemptionCategory
+from aksp.model.assignment import Assignment, ExemptedResource, Exemption, ExemptionCategory, ResourceSelector
 from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.report.parse import read_report
@@ -153,6 +153,7 @@ class Grounds:
     display_name: str
     description: str
     metadata: Mapping[str, str]
+    resource_selectors: tuple[ResourceSelector, ...] = ()
 
     def exemption(
         self, name: str, of: Assignment, resources: Sequence[ExemptedResource], references: tuple[str, ...] = ()
@@ -181,6 +182,7 @@ class Grounds:
             metadata=self.metadata,
             resources=tuple(resources),
             references=references,
+            resource_selectors=self.resource_selectors,
         )
 
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from aksp.assigned import Judged, judged_for, problem_of
 from aksp.cli.ci import note
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.manifests import ManifestOptions
 from aksp.cli.options import ColorWhen, ExplainFormat
 from aksp.compliance.placing import Undecided, at_place, located
 from aksp.compliance.plan import Plan, Ready
 from aksp.engine import Engine
 from aksp.errors import InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption
-from aksp.model.compliance import Target, TargetKind
+from aksp.model.compliance import Target
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ScopeTree
 from aksp.scan import Scan, ScanResult
 from aksp.sources.interface import ObjectSource
 from aksp.sources.manifests import Manifests
-from aksp.sources.rendering.options import Rendering
 from aksp.workspace import Workspace, prepare
 
 
@@ -31,26 +31,19 @@ class ExplainRequest:
 
     subject: str
     where: ClusterChoice
-    files: Sequence[str]
-    recursive: bool
-    custom_workloads: bool
-    exclude: Sequence[str]
+    manifests: ManifestOptions
     namespace: str | None
     container: str | None
     output: ExplainFormat
     color: ColorWhen
     workspace: str | None
-    rendering: Rendering = field(default_factory=Rendering)
-
-    @property
-    def manifests(self) -> tuple[str, ...]:
-        """The paths of manifests, and the overlays; none for a cluster."""
-        return (*self.files, *self.rendering.overlays)
+    every_namespace: bool = False
+    """Whether the resource is looked for in all namespaces."""
 
     @property
     def written(self) -> Target:
         """The manifests as a target."""
-        return Target(kind=TargetKind.MANIFESTS, name=" ".join(self.manifests), scope=str(self.written_scope or "/"))
+        return self.manifests.target(self.written_scope)
 
     @property
     def written_scope(self) -> Scope | None:
@@ -120,14 +113,4 @@ class ExplainContext:
 
 def manifests_of(context: ExplainContext, namespace: str | None) -> Manifests:
     """The manifests that are asked about, in one namespace or in all."""
-    asked = context.request
-    return Manifests(
-        context.engine,
-        asked.files,
-        recursive=asked.recursive,
-        namespace=namespace,
-        custom_workloads=asked.custom_workloads,
-        exclude=asked.exclude,
-        workspace=context.workspace.root,
-        rendering=asked.rendering,
-    )
+    return context.request.manifests.read(context.engine, context.workspace.root, namespace=namespace)

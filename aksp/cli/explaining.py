@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from aksp import __version__
 from aksp.cli.ci import note, say
 from aksp.cli.explain_context import ExplainContext, ExplainRequest, manifests_of
@@ -43,7 +45,7 @@ def answer(request: ExplainRequest) -> None:
     """Explain, and write it. Raises InvalidInput for a subject that is not there."""
     # As in a scan: many small objects, and the process ends with them.
     gc.disable()
-    if request.manifests and not request.where.cluster and request.where.given:
+    if request.manifests.names and not request.where.cluster and request.where.given:
         raise InvalidInput("--context and --kubeconfig name a cluster, and -f means manifests", hint="add --cluster")
     workspace = Workspace.open(request.workspace)
     with Engine() as engine:
@@ -65,7 +67,7 @@ def answer(request: ExplainRequest) -> None:
 def explain_resource(context: ExplainContext) -> ResourceExplanation:
     """Explain the resource that is named. Raises InvalidInput when it is not there, or is not only one."""
     named = ResourceName.parse(context.request.subject)
-    if context.request.manifests:
+    if context.request.manifests.names:
         return _written(context, named)
     with context.request.where.connected() as connection:
         return _live(context, named, connection)
@@ -75,9 +77,9 @@ def _live(context: ExplainContext, named: ResourceName, connection: Connection) 
     target = context.request.where.target(connection)
     ready = context.ready(Scope(target.scope))
     kind = _served(connection, named, ready)
-    subject = LiveSubject(
-        context.engine, connection, kind, named.name, context.request.namespace or connection.namespace
-    )
+    request = context.request
+    namespace = None if request.every_namespace else request.namespace or connection.namespace
+    subject = LiveSubject(context.engine, connection, kind, named.name, namespace)
     subject.fetch()
     results, gaps, labels = _judged(
         context, ready, subject, target, [(kind.group, kind.kind), *([("", "Pod")] * subject.is_workload)]
@@ -189,7 +191,7 @@ def _only_container(documents: Sequence[Document], name: str) -> list[Document]:
     names = dict.fromkeys(one.name for document in documents for one in document.containers)
     if name not in names:
         raise InvalidInput(f"-c {name}: there is no such container", hint=nearest(name, names))
-    return [replace(one, containers=tuple(c for c in one.containers if c.name == name)) for one in documents]
+    return [structs.replace(one, containers=tuple(c for c in one.containers if c.name == name)) for one in documents]
 
 
 def _known_kinds(ready: Sequence[Ready]) -> list[tuple[str, str]]:

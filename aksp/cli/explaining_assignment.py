@@ -37,7 +37,7 @@ def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
             hint=f"{known}{'' if known.endswith('?') else ';'} a resource is written KIND/NAME, as in pod/web-1",
         )
     assignment = by_name[name]
-    if asked.manifests:
+    if asked.manifests.names:
         manifests = manifests_of(context, asked.namespace)
         return _stands(context, assignment, reference, asked.written_scope, manifests, asked.written)
     where = asked.where

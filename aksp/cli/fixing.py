@@ -13,18 +13,18 @@ from pathlib import Path
 from aksp.cli.ci import note, say, tell
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.filters import Filters
+from aksp.cli.manifests import ManifestOptions
 from aksp.compliance.results import order
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput
 from aksp.fixing import Fixed, fixed
-from aksp.model.compliance import Report, Result, Target, TargetKind
+from aksp.model.compliance import Report, Result
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.report.subjects import place
 from aksp.report.text import safe
 from aksp.scan import Scan
 from aksp.sources.encoding import as_utf8
-from aksp.sources.manifests import Manifests
 from aksp.sources.paths import STDIN
 from aksp.store.atomic_file import AtomicFile
 from aksp.workspace import Workspace, prepare
@@ -34,10 +34,7 @@ from aksp.workspace import Workspace, prepare
 class FixRequest:
     """The command line of one fix."""
 
-    files: Sequence[str]
-    recursive: bool
-    exclude: Sequence[str]
-    custom_workloads: bool
+    manifests: ManifestOptions
     diff: bool
     check: bool
     filters: Filters
@@ -47,9 +44,9 @@ class FixRequest:
 
 def fix_files(request: FixRequest) -> ExitCode:
     """Change the files, or say what would change; 0 when nothing is left, 1 when something is, 4 for gaps alone."""
-    if not request.files:
+    if not request.manifests.files:
         raise InvalidInput("no manifests are named", hint="e.g. aksp fix deploy --diff")
-    if STDIN in request.files:
+    if STDIN in request.manifests.files:
         raise InvalidInput("files are changed, and standard input is none", hint="write it to a file first")
     judge = _Judge(request)
     originals: dict[str, bytes] = {}
@@ -74,7 +71,7 @@ class _Judge:
     def __init__(self, request: FixRequest) -> None:
         self._request = request
         self._workspace = Workspace.open(request.workspace)
-        self._scope = Scope.cluster(request.where.name()) if request.where.cluster else None
+        self._scope = Scope.cluster(request.where.name()) if request.where.cluster or request.where.context else None
         self._now = datetime.now(UTC).replace(microsecond=0)
         self.notes: Sequence[str] = ()
 
@@ -83,21 +80,8 @@ class _Judge:
         with Engine() as engine:
             plan = asked.filters.chosen(self._workspace.plan(self._scope, self._now), self._workspace)
             plan = prepare(engine, plan)
-            objects = Manifests(
-                engine,
-                asked.files,
-                recursive=asked.recursive,
-                custom_workloads=asked.custom_workloads,
-                exclude=asked.exclude,
-                workspace=self._workspace.root,
-                instead=instead,
-            )
-            target = Target(
-                kind=TargetKind.MANIFESTS,
-                name=" ".join(asked.files),
-                scope=str(self._scope or "/"),
-                filters=asked.filters.words,
-            )
+            objects = asked.manifests.read(engine, self._workspace.root, instead=instead)
+            target = asked.manifests.target(self._scope, asked.filters.words)
             outcome = Scan(plan, engine).run(objects, target, self._now)
             if outcome.interrupted:
                 raise KeyboardInterrupt

@@ -12,6 +12,7 @@ from aksp.assigned import references_of
 from aksp.catalog.folder import is_bundled
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.manifests import ManifestOptions
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
@@ -23,14 +24,12 @@ from aksp.lint.scanned import matched_nothing
 from aksp.lint.selecting import judges_system_namespaces, selects_nothing, unknown_kinds
 from aksp.lint.values import doubtful_values
 from aksp.model.assignment import Assignment
-from aksp.model.compliance import Report, Target, TargetKind
+from aksp.model.compliance import Report
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.report.text import safe
 from aksp.runners import in_json
 from aksp.scan import Scan
-from aksp.sources.manifests import Manifests
-from aksp.sources.rendering.options import Rendering
 from aksp.workspace import Workspace, check_regexes, prepare
 
 
@@ -38,9 +37,7 @@ from aksp.workspace import Workspace, check_regexes, prepare
 class LintRequest:
     """The command line of one lint."""
 
-    files: Sequence[str]
-    recursive: bool
-    exclude: Sequence[str]
+    manifests: ManifestOptions
     where: ClusterChoice
     json: bool
     workspace: str | None
@@ -48,7 +45,7 @@ class LintRequest:
 
 def lint_workspace(request: LintRequest) -> ExitCode:
     """Print the findings; 0 for none, 1 for any, 4 for none where something could not be judged."""
-    if not request.files and not request.where.cluster and request.where.given:
+    if not request.manifests.files and not request.where.cluster and request.where.given:
         raise InvalidInput(
             "--context and --kubeconfig name a cluster, and none is asked for", hint="add --cluster, or leave them out"
         )
@@ -58,7 +55,7 @@ def lint_workspace(request: LintRequest) -> ExitCode:
     with Engine() as engine:
         found = list(_of_workspace(opened, assignments, engine, now))
         gaps: Sequence[str] = ()
-        if request.files or request.where.cluster:
+        if request.manifests.files or request.where.cluster:
             plan, report, notes = _scanned(request, opened, engine, now)
             gaps = [gap.message for gap in report.gaps]
             found += matched_nothing(plan, report, assignments)
@@ -110,7 +107,7 @@ def _scanned(
     request: LintRequest, opened: Workspace, engine: Engine, now: datetime
 ) -> tuple[Plan, Report, Sequence[str]]:
     """The plan and the report of the manifests or the cluster, and what their reader tells besides."""
-    if not request.files:
+    if not request.manifests.files:
         from aksp.sources.cluster import Cluster
 
         with request.where.connected() as connection:
@@ -121,15 +118,8 @@ def _scanned(
     else:
         scope = Scope.cluster(request.where.name()) if request.where.cluster else None
         plan = prepare(engine, opened.plan(scope, now))
-        objects = Manifests(
-            engine,
-            request.files,
-            recursive=request.recursive,
-            exclude=request.exclude,
-            workspace=opened.root,
-            rendering=Rendering(),
-        )
-        target = Target(kind=TargetKind.MANIFESTS, name=" ".join(request.files), scope=str(scope or "/"))
+        objects = request.manifests.read(engine, opened.root)
+        target = request.manifests.target(scope)
         outcome = Scan(plan, engine).run(objects, target, now)
         notes = objects.notes
     if outcome.interrupted:

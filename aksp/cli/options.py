@@ -96,6 +96,9 @@ ClusterOption = Annotated[
         autocompletion=candidates.contexts,
     ),
 ]
+AllClustersOption = Annotated[
+    bool, typer.Option("--all-clusters", help="Every cluster that was scanned, and all of them together.")
+]
 ContextOption = Annotated[
     str | None,
     typer.Option(
@@ -111,6 +114,15 @@ StoreContextOption = Annotated[
         "--context",
         metavar="NAME",
         help="With --store cluster: kubeconfig context to connect with. Default: the current one.",
+        autocompletion=candidates.contexts,
+    ),
+]
+NamedContextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="The cluster of this kubeconfig context, as --cluster NAME names it.",
         autocompletion=candidates.contexts,
     ),
 ]
@@ -195,6 +207,7 @@ FollowOption = Annotated[
     typer.Option("--follow", help="Also judge what Argo CD and Flux resources name, where it is in the repository."),
 ]
 ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
+AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")]
 TimeoutOption = Annotated[
     float,
     typer.Option("--request-timeout", min=0.1, metavar="SECONDS", help="How long to wait for the API server."),
@@ -223,7 +236,7 @@ def rendering(
 
 
 #: The commands that take --cluster several times.
-SEVERAL_CLUSTERS = ("compliance",)
+SEVERAL_CLUSTERS = ("compliance", "diff", "history")
 
 
 def with_cluster_values(arguments: Sequence[str]) -> list[str]:

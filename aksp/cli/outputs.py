@@ -192,7 +192,7 @@ class Outputs:
         try:
             form.render(report, out, style)
         except ReaderGone:
-            # Nobody reads the log any more; the summary has its own readers.
+            # The reader of the log has gone; the summary is written to another place.
             if summarise is not None:
                 summarise(report, style, io.StringIO(), self._elsewhere(), self._notes)
             raise

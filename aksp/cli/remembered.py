@@ -27,22 +27,48 @@ def title(subject: ScanTarget) -> str:
     return " ".join((subject.kind.value.lower(), name, *subject.filters))
 
 
-def chosen(subjects: Sequence[ScanTarget], cluster: str | None, files: Sequence[str] | None) -> list[ScanTarget]:
-    """Those that the options name. Raises InvalidInput when they name none."""
+def chosen(
+    subjects: Sequence[ScanTarget], clusters: Sequence[str], files: Sequence[str] | None, *, every: bool = False
+) -> list[ScanTarget]:
+    """Those that the options name, ``every`` cluster with what was judged together. Raises InvalidInput for a name that none has.
+
+    Of several clusters what they came to when they were judged together is first.
+    """
     from aksp.model.compliance import TargetKind
 
-    if cluster is None and not files:
+    if every:
+        found = [one for one in subjects if one.kind is not TargetKind.MANIFESTS]
+        if not found:
+            raise InvalidInput("no scan of a cluster is remembered", hint="`aksp compliance` leaves a record of each")
+        return sorted(found, key=lambda one: (one.kind is not TargetKind.CLUSTERS, one.name))
+    if not clusters and not files:
         return list(subjects)
-    wanted = []
-    if cluster is not None:
-        wanted.append((TargetKind.CLUSTER, cluster))
+    wanted = [(TargetKind.CLUSTER, name) for name in dict.fromkeys(clusters)]
     if files:
         wanted.append((TargetKind.MANIFESTS, " ".join(files)))
-    found = [one for one in subjects if (one.kind, one.name) in wanted]
-    if not found:
-        names = ", ".join(dict.fromkeys(title(one) for one in subjects)) or "none yet"
-        raise InvalidInput(
-            f"no scan of {' or '.join(f'{kind.value.lower()} {name}' for kind, name in wanted)} is remembered",
-            hint=f"there are: {names}",
-        )
-    return found
+    known = {(one.kind, one.name) for one in subjects}
+    for kind, name in wanted:
+        if (kind, name) not in known:
+            names = ", ".join(dict.fromkeys(title(one) for one in subjects)) or "none yet"
+            raise InvalidInput(f"no scan of {kind.value.lower()} {name} is remembered", hint=f"there are: {names}")
+    if len(set(clusters)) > 1:
+        wanted.insert(0, (TargetKind.CLUSTERS, ", ".join(sorted(set(clusters)))))
+    return [one for each in wanted for one in subjects if (one.kind, one.name) == each]
+
+
+def parts_of(subject: ScanTarget, subjects: Sequence[ScanTarget]) -> list[ScanTarget]:
+    """The clusters of a target that is several, each as it is remembered with the same filters; none for any other."""
+    from aksp.model.compliance import TargetKind
+
+    if subject.kind is not TargetKind.CLUSTERS:
+        return []
+    names = subject.name.split(", ")
+    alone = [one for one in subjects if one.kind is TargetKind.CLUSTER and one.filters == subject.filters]
+    return sorted((one for one in alone if one.name in names), key=lambda one: one.name)
+
+
+def refuse_two_ways(clusters: Sequence[str] | None, files: Sequence[str] | None, *, all_clusters: bool) -> None:
+    """Raise InvalidInput for --all-clusters beside what it has already, or leaves out."""
+    for option, given in (("--cluster", clusters), ("-f", files)):
+        if all_clusters and given:
+            raise InvalidInput(f"{option} does not combine with --all-clusters", hint="give one of them")

@@ -101,7 +101,7 @@ def _refuse(request: ComplianceRequest) -> None:
     """Raise InvalidInput for options that do not go with --watch."""
     compared = request.compared
     refused = {
-        "-f": bool(request.manifests),
+        "-f": bool(request.manifests.names),
         f"--from {request.source}": request.source is not ReportSource.SCAN,
         "--baseline": compared.baseline is not None,
         "--fail-on-new": compared.fail_on_new,

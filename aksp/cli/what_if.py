@@ -9,6 +9,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.comparison import BaselineOptions
 from aksp.cli.evaluation import ComplianceRequest, judge
 from aksp.cli.filters import Filters
+from aksp.cli.manifests import ManifestOptions
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.errors import ExitCode
 from aksp.model.assignment import Assignment
@@ -16,6 +17,7 @@ from aksp.model.compliance import ComplianceState, Report
 from aksp.model.kinds import WORKLOADS
 from aksp.report.figures import plural
 from aksp.report.interface import GroupBy, Show
+from aksp.sources.rendering.options import Rendering
 
 #: Workloads that a note names; the report has them all.
 _NAMED = 10
@@ -32,7 +34,7 @@ def what_if(
 ) -> ExitCode:
     """Judge by the assignment alone, as a scan would once it is assigned; the scan's exit code. Nothing is kept."""
     request = ComplianceRequest(
-        where=where, files=files, recursive=recursive, outputs=outputs or ["table"], source=ReportSource.SCAN,
+        where=where, manifests=ManifestOptions(files=files, recursive=recursive, rendering=Rendering()), outputs=outputs or ["table"], source=ReportSource.SCAN,
         filters=Filters(), show=Show.NON_COMPLIANT, group_by=GroupBy.OWNER, fail_on=FailOn.ANY, require_match=False,
         color=ColorWhen.AUTO, chunk_size=500, quiet=False, workspace=workspace,
         compared=BaselineOptions(history=False), what_if=assignment,

@@ -6,9 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import Final
 
-from aksp.compliance.fingerprints import fingerprints, identity
+from aksp.compliance.fingerprints import fingerprints, identified
 from aksp.compliance.rollup import roll_up
 from aksp.model import json_text
 from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Result, StoredFinding
@@ -39,36 +40,43 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
 
     Of replicas that differ in state the first in Azure's precedence counts.
     """
-    found: dict[str, tuple[Result, ComplianceState]] = {}
-    values: dict[str, set[str]] = {}
-    seen: set[tuple[str, int]] = set()
-    for result, fingerprint in fingerprints(results):
-        if result.state is ComplianceState.COMPLIANT:
+    #: The last result and its identity, the state, and the values by the identity of what was found, which replicas share.
+    found: dict[str, tuple[Result, tuple[str, ...], ComplianceState, dict[int, str]]] = {}
+    for result, fingerprint, who in identified(results):
+        state, finding = result.shared.state, result.shared.finding
+        if state is ComplianceState.COMPLIANT:
             continue
-        # Replicas share what was found.
-        if (key := (fingerprint, id(result.finding))) not in seen:
-            seen.add(key)
-            values.setdefault(fingerprint, set()).add(_observed(result))
         known = found.get(fingerprint)
         if known is None:
-            found[fingerprint] = result, result.state
-        elif known[1] is not result.state:
-            found[fingerprint] = result, roll_up((known[1], result.state)) or result.state
-    return {key: _remembered(*one, key, tuple(sorted(values[key]))) for key, one in found.items()}
+            found[fingerprint] = result, who, state, {id(finding): _observed(result)}
+            continue
+        _, _, before, values = known
+        if id(finding) not in values:
+            values[id(finding)] = _observed(result)
+        if before is not state:
+            found[fingerprint] = result, who, roll_up((before, state)) or state, values
+    return {
+        key: _remembered(result, who, state, key, tuple(sorted(set(values.values()))))
+        for key, (result, who, state, values) in found.items()
+    }
 
 
 def _observed(result: Result) -> str:
     """The value that was found, as JSON without the name of the replica; a long one's digest."""
-    text = json_text.encode(result.finding.observed, sort_keys=True)
-    if result.owner is not None:
-        text = text.replace(result.resource.name, result.owner.name)
+    observed, owner = result.shared.finding.observed, result.shared.owner
+    text = encode_basestring(observed) if type(observed) is str else json_text.encode(observed, sort_keys=True)
+    if owner is not None:
+        text = text.replace(result.resource.name, owner.name)
     return text if len(text) <= _LONGEST_VALUE else hashlib.sha256(text.encode()).hexdigest()
 
 
-def _remembered(result: Result, state: ComplianceState, fingerprint: str, observed: tuple[str, ...]) -> StoredFinding:
+def _remembered(
+    result: Result, who: tuple[str, ...], state: ComplianceState, fingerprint: str, observed: tuple[str, ...]
+) -> StoredFinding:
     # Of several clusters the identity also has the cluster, which comes last.
-    assignment, namespace, kind, name, container, place, *_ = identity(result)
-    path = result.finding.path is not None
+    assignment, namespace, kind, name, container, place, *_ = who
+    finding = result.shared.finding
+    path = finding.path is not None
     return StoredFinding(
         fingerprint=fingerprint,
         state=state,
@@ -78,7 +86,7 @@ def _remembered(result: Result, state: ComplianceState, fingerprint: str, observ
         name=name,
         container=container,
         path=place if path else "",
-        message=result.finding.message,
+        message=finding.message,
         cluster=result.resource.cluster,
         observed=observed,
     )

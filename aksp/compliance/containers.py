@@ -13,6 +13,8 @@ from aksp.model.resource import Container, Document
 
 #: Different findings that are known at most: replicas follow one another, so hardly one is met again after so many others.
 MOST_FINDINGS = 20_000
+#: Details that are kept decoded: each is asked for its place, and then made a finding, with all others of its Pod.
+_DECODED = 64
 
 _Names = dict[tuple[str, str | None], Container]
 
@@ -23,6 +25,7 @@ class Findings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._places: dict[str, tuple[bool, Any]] = {}
+        self._decoded: dict[str, Mapping[str, Any]] = {}
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
@@ -49,20 +52,29 @@ class Findings:
         key = (record["msg"], details, document.template, container)
         finding = self._known.get(key)
         if finding is None:
-            finding = self._known[key] = _make(record["msg"], _details(details), document.template, container)
+            finding = self._known[key] = _make(record["msg"], self._details(details), document.template, container)
         return finding
 
     def _place(self, details: str) -> tuple[bool, Any]:
         """Whether details say a path, and the container that they name: a text, or name and type; else None."""
         known = self._places.get(details)
         if known is None:
-            said = _details(details)
+            said = self._details(details)
             named = said.get("container")
             if isinstance(named, Mapping):
                 named = (named.get("name"), named.get("type"))
             elif not isinstance(named, str):
                 named = None
             known = self._places[details] = "path" in said, named
+        return known
+
+    def _details(self, text: str) -> Mapping[str, Any]:
+        known = self._decoded.get(text)
+        if known is None:
+            if len(self._decoded) >= _DECODED:
+                self._decoded.clear()
+            value = decode(text)
+            known = self._decoded[text] = value if isinstance(value, dict) else {}
         return known
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
@@ -88,11 +100,6 @@ class Findings:
                 names.setdefault((one.name, None), one)
             self._last = containers, names
         return names
-
-
-def _details(text: str) -> Mapping[str, Any]:
-    value = decode(text)
-    return value if isinstance(value, dict) else {}
 
 
 def _make(message: str, details: Mapping[str, Any], template: str, container: Container | None) -> Finding:

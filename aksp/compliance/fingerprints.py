@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from aksp.model.compliance import Result, SharedResult
@@ -29,13 +30,19 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
     Replicas of one workload have the same. Two findings of one resource never have: the second at the same place is
     told apart by its number among them.
     """
+    for result, fingerprint, _ in identified(results):
+        yield result, fingerprint
+
+
+def identified(results: Iterable[Result]) -> Iterator[tuple[Result, str, tuple[str, ...]]]:
+    """Each result with its fingerprint, and with the identity that it is made of."""
     before: tuple[object, ...] = ()
     number = 0
     replicas: dict[tuple[SharedResult, str, str], tuple[tuple[str, ...], str]] = {}
     for result in results:
-        alike = None
-        if result.owner is not None and result.finding.path is not None:
-            alike = result.shared, result.resource.namespace, result.resource.cluster
+        alike, shared = None, result.shared
+        if shared.owner is not None and shared.finding.path is not None:
+            alike = shared, result.resource.namespace, result.resource.cluster
         known = replicas.get(alike) if alike else None
         if known is None:
             key = identity(result)
@@ -48,7 +55,7 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
         here = (result.resource, key)
         number = number + 1 if here == before else 0
         before = here
-        yield result, _digest((*key, str(number))) if number else text
+        yield result, _digest((*key, str(number))) if number else text, key
 
 
 def _digest(key: tuple[str, ...]) -> str:
@@ -61,11 +68,12 @@ def identity(result: Result) -> tuple[str, ...]:
 
     A violation without a path is known by its message, less the name of the Pod.
     """
-    resource, owner, finding = result.resource, result.owner, result.finding
+    resource, shared = result.resource, result.shared
+    owner, finding = shared.owner, shared.finding
     kind, name = (owner.kind, owner.name) if owner else (resource.kind, resource.name)
     container = finding.container
     return (
-        result.assignment.name,
+        shared.assignment.name,
         resource.namespace,
         kind,
         name,
@@ -77,6 +85,7 @@ def identity(result: Result) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def relative(path: str, within_container: bool) -> str:
     """A path from the Pod, or from the container, that it is about: what stays when containers change places."""
     path = _TEMPLATE.sub("", path)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
+from msgspec import structs
+
 from aksp.compliance.assess import Tally
 from aksp.compliance.fingerprints import fingerprints
-from aksp.compliance.nothing import idle
+from aksp.compliance.nothing import NOTHING_ASSIGNED, idle
 from aksp.compliance.plan import Plan
 from aksp.compliance.rollup import percentage, state_of
 from aksp.compliance.summaries import StateCount
@@ -32,8 +34,6 @@ from aksp.model.effect import MIXED_EFFECT
 from aksp.model.resource import Resource
 from aksp.model.scope_tree import ClusterPlace, ScopeTree, kind_of
 
-#: A cluster in which nothing is assigned was not to be judged; any other gap kept it from being judged.
-_NOTHING_ASSIGNED = "NothingAssigned"
 _NON_COMPLIANT, _ERROR, _NOT_STARTED = (
     ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.NOT_STARTED,
 )  # fmt: skip
@@ -83,7 +83,8 @@ def fleet_report(
 def _cluster(one: ClusterOutcome) -> ClusterSummary:
     report, entry = one.report, one.place.entry
     gaps = _gaps(one)
-    lost = [gap for gap in gaps if gap.reason != _NOTHING_ASSIGNED]
+    # A cluster in which nothing is assigned was not to be judged; any other gap kept it from being judged.
+    lost = [gap for gap in gaps if gap.reason != NOTHING_ASSIGNED]
     judged = report is not None and report.state is not _NOT_STARTED
     state = report.state if report is not None and (judged or not lost) else _ERROR
     return ClusterSummary(
@@ -122,7 +123,9 @@ def _in_error(line: AssignmentSummary, reasons: Mapping[str, str]) -> Assignment
 def _gaps(one: ClusterOutcome) -> list[Gap]:
     gaps = one.report.gaps if one.report is not None else [one.problem] if one.problem is not None else []
     return [
-        replace(gap, cluster=one.name, resource=replace(gap.resource, cluster=one.name) if gap.resource else None)
+        replace(
+            gap, cluster=one.name, resource=structs.replace(gap.resource, cluster=one.name) if gap.resource else None
+        )
         for gap in gaps
     ]
 
@@ -134,7 +137,7 @@ def _results(one: ClusterOutcome) -> Iterator[Result]:
     for result in one.report.results if one.report is not None else ():
         if named is None or result.resource is not last:
             last = result.resource
-            named = replace(last, cluster=one.name)
+            named = structs.replace(last, cluster=one.name)
         yield Result(shared=result.shared, resource=named, source=result.source)
 
 
@@ -149,8 +152,8 @@ def separate(report: Report) -> list[Report]:
     for result in report.results:
         if own is None or result.resource is not last:
             last = result.resource
-            own = replace(last, cluster="")
-        results[last.cluster if last else ""].append(replace(result, resource=own))
+            own = structs.replace(last, cluster="")
+        results[last.cluster if last else ""].append(structs.replace(result, resource=own))
         named[last.cluster if last else ""].append(result)
     return [
         replace(
@@ -168,7 +171,7 @@ def separate(report: Report) -> list[Report]:
             assignments=one.assignments,
             results=results[one.name],
             gaps=[
-                replace(gap, cluster="", resource=replace(gap.resource, cluster="") if gap.resource else None)
+                replace(gap, cluster="", resource=structs.replace(gap.resource, cluster="") if gap.resource else None)
                 for gap in report.gaps
                 if gap.cluster == one.name
             ],
@@ -203,7 +206,7 @@ def _changes(parts: Sequence[ClusterOutcome]) -> Changes | None:
         since=min(changes.since for _, changes in known),
         percent_before=None,
         findings=[
-            replace(each, finding=replace(each.finding, cluster=name))
+            replace(each, finding=structs.replace(each.finding, cluster=name))
             for name, changes in known
             for each in changes.findings
         ],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
+
+from msgspec import Struct
 
 
 class Audit(StrEnum):
@@ -34,8 +36,7 @@ class Task:
     documents: Sequence[int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True, kw_only=True):
     """A task's findings on one document, as indices into Judgement.findings.
 
     With ``cut`` there may be more: at admission it is not always looked for more than an answer has room for.
@@ -47,8 +48,7 @@ class Hit:
     cut: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True, gc=False):
     """A task that could not be evaluated over one document, or not without errors."""
 
     task: int
@@ -56,14 +56,23 @@ class Fault:
     message: str
 
 
+#: A line, a column on it, and the column after the line's last character, all counted from 1.
+Place = tuple[int, int, int]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """What was found of a batch. A document that no hit or fault names complies."""
+    """What was found of a batch. A document that no hit or fault names complies.
+
+    ``places`` are where documents of files, by number, and what was found in them are written: by the path that a finding
+    says, which is empty for the document itself.
+    """
 
     findings: Sequence[FindingRecord]
     hits: Sequence[Hit]
     faults: Sequence[Fault]
     evaluations: int
+    places: Mapping[int, Mapping[str, Place]] = field(default_factory=dict)
 
 
 class IsolatedRecord(TypedDict):

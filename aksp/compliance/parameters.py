@@ -144,7 +144,7 @@ def value_problem(parameter: Parameter, value: Any) -> str | None:
     if problem is None and parameter.format:
         entries = value if isinstance(value, list) else [value]
         problem = next((p for entry in entries if (p := format_problem(parameter.format, entry))), None)
-        # A blank text alone is one that is not given; in a list it would ask for nothing, which everything complies with.
+        # A blank text counts as not given. In a list it is an error: every value would comply with it.
         if problem is None and isinstance(value, list):
             problem = next((f"{entry!r} in it is blank" for entry in value if not entry.strip()), None)
     return problem

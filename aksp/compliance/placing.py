@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aksp.model.assignment import Assignment, SelectorCondition, SelectorKind
+from aksp.model.assignment import Assignment, Exemption, SelectorCondition, SelectorKind
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, PlacedScope, ScopeTree, resource_type
 
@@ -48,12 +48,12 @@ def leaves_out(assignment: Assignment, place: ClusterPlace) -> LeavesOut | None:
     return selectors_leave_out(assignment, place)
 
 
-def selectors_leave_out(assignment: Assignment, place: ClusterPlace) -> LeavesOut | None:
+def selectors_leave_out(one: Assignment | Exemption, place: ClusterPlace) -> LeavesOut | None:
     """That no resourceSelector selects a cluster; None where one does, or there are none. Raises Undecided."""
-    if not assignment.resource_selectors:
+    if not one.resource_selectors:
         return None
     doubts: list[str] = []
-    for selector in assignment.resource_selectors:
+    for selector in one.resource_selectors:
         try:
             if _holds(selector.conditions, place):
                 return None
@@ -61,8 +61,17 @@ def selectors_leave_out(assignment: Assignment, place: ClusterPlace) -> LeavesOu
             doubts.append(str(doubt))
     if doubts:
         raise Undecided(f"it cannot be told whether its resourceSelectors select {place.scope}: {doubts[0]}")
-    names = ", ".join(one.name or "unnamed" for one in assignment.resource_selectors)
+    names = ", ".join(each.name or "unnamed" for each in one.resource_selectors)
     return LeavesOut(field="resourceSelectors", value=names)
+
+
+def waiving_at(exemption: Exemption, place: ClusterPlace | None) -> bool:
+    """Whether the resourceSelectors of an exemption select a cluster; None is for no cluster. Raises Undecided."""
+    if place is None and exemption.resource_selectors:
+        raise Undecided(
+            "its resourceSelectors select clusters, and manifests are of none (--cluster NAME says for which they are)"
+        )
+    return place is None or selectors_leave_out(exemption, place) is None
 
 
 def located(assignment: Assignment, place: ClusterPlace | None) -> Assignment:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import structs
 
 from aksp.compliance.judgement import Task
 from aksp.compliance.plan import MatchSource, Ready
@@ -48,7 +50,7 @@ class ConstraintJudge:
     def _messages(self, batch: Batch, namespaces: Mapping[str, Mapping[str, str]], source: MatchSource) -> list[str]:
         # The first is the object; what follows are the Pods that aksp makes of templates, and what was there before.
         document = documents_of(batch.documents)[0]
-        document = replace(document, namespace_labels=namespaces.get(document.resource.namespace))
+        document = structs.replace(document, namespace_labels=namespaces.get(document.resource.namespace))
         meant = self.ready.source in (MatchSource.ALL, source)
         if not (self.enforced and meant and self.ready.selection.selects(document)):
             return []

@@ -30,7 +30,7 @@ def synced(definition: Definition) -> tuple[list[list[ResourceKind]], list[str]]
 
 
 def computed(definition: Definition) -> str:
-    """Why nobody can tell what a definition compares with, whose rule computes the kinds."""
+    """Why it is not known which kinds a definition compares with: its rule computes them."""
     return f"definition {definition.slug}: {UNKNOWN}"
 
 

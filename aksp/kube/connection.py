@@ -53,7 +53,7 @@ class Cancellation:
         return self._asked.is_set()
 
     def cancel(self) -> None:
-        """Wake whoever pauses, and end the body that is being read."""
+        """Wake the thread that waits, and end the body that is being read."""
         self._asked.set()
         with self._lock:
             if self._response is not None:

@@ -270,7 +270,7 @@ class Lease:
         same = old.get("holderIdentity") == holder and bool(old.get("acquireTime"))
         return {
             "holderIdentity": holder,
-            # A released lease binds nobody; zero is not allowed.
+            # The duration of a released lease has no meaning, but 0 is not allowed.
             "leaseDurationSeconds": math.ceil(self._duration) if holder else 1,
             "acquireTime": old["acquireTime"] if same else now,
             "renewTime": now,

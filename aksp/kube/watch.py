@@ -41,7 +41,7 @@ Troubled = Callable[[ClusterError], None]
 
 
 def log(trouble: ClusterError) -> None:
-    """What is done with trouble when nobody asks for it."""
+    """Log a trouble: the default where no callback is given."""
     logging.getLogger("aksp.kube").warning("%s", trouble, exc_info=trouble.__cause__)
 
 

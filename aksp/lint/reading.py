@@ -1,4 +1,4 @@
-"""Definitions whose rule reads parameters that nothing sets, or that set what nothing reads."""
+"""Definitions whose rule reads parameters that are never set, or which set parameters that the rule does not read."""
 
 from __future__ import annotations
 

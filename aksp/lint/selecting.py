@@ -50,7 +50,7 @@ def unknown_kinds(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterat
     by_parameter = has_expression([(one.group, one.kind) for one in definition.kinds])
     where = assignments[ready.assignment.name] if by_parameter else definition
     for kind in ready.selection.kinds:
-        if (hint := _unknown(kind)) is not None:
+        if (hint := unknown_kind(kind)) is not None:
             yield found_in(
                 where,
                 UNKNOWN_KIND,
@@ -61,7 +61,7 @@ def unknown_kinds(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterat
             )
 
 
-def _unknown(kind: ResourceKind) -> str | None:
+def unknown_kind(kind: ResourceKind) -> str | None:
     """What may be meant in place of a kind that there is not; None for one that there is, or may be."""
     own = [one.kind for one in BUILT_IN if one.group == kind.group]
     if not own or kind.kind in ("*", *own):

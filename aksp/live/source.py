@@ -105,7 +105,7 @@ class LiveSource:
             watch.stop()
 
     def unnamed(self) -> Sequence[Update]:
-        """The listings that cannot be followed, since nobody can say what they are about."""
+        """The lists that cannot be followed, since it is not known which kinds they are of."""
         return self._unnamed
 
     def follow(self, listings: Collection[WantedList]) -> None:
@@ -233,7 +233,7 @@ class LiveSource:
 
 
 def unnamed(listings: Listings) -> list[Update]:
-    """What is told of the lists that cannot be followed, since nobody can say what they are about."""
+    """The updates about lists that cannot be followed, since it is not known which kinds they are of."""
     updates: list[Update] = []
     for listing in listings.all:
         error = listings.errors.get(listing.kind)

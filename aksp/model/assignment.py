@@ -39,7 +39,7 @@ class SelectorCondition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceSelector:
-    """One of an assignment's resourceSelectors: all its conditions must hold. Of several selectors one is enough."""
+    """One of the resourceSelectors of an assignment or an exemption: all its conditions must hold. Of several selectors one is enough."""
 
     name: str
     conditions: tuple[SelectorCondition, ...]
@@ -131,7 +131,8 @@ class ExemptedResource:
 class Exemption:
     """An assignment's findings waived for a scope, resources or containers, until a date.
 
-    With ``references`` only those of members of an initiative with these reference ids.
+    With ``references`` only those of members of an initiative with these reference ids, and with ``resource_selectors``
+    only in clusters that one of them selects.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Exemption:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     resources: tuple[ExemptedResource, ...] = ()
     references: tuple[str, ...] = ()
+    resource_selectors: tuple[ResourceSelector, ...] = ()
     origin: str = ""
 
     @property

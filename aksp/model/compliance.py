@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
+from msgspec import Struct
+
 from aksp.model.assignment import EnforcementMode, Exemption, full_name
 from aksp.model.effect import Effect
 from aksp.model.resource import Container, Owner, Resource
@@ -103,8 +105,7 @@ class Counts:
     containers: Mapping[ComplianceState, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True, eq=False):
     """What a rule found, without where: replicas of one workload share one Finding.
 
     ``path`` leads from the object's root to the field; ``observed`` and ``expected`` are JSON
@@ -117,7 +118,18 @@ class Finding:
     path: str | None = None
     observed: Any = None
     expected: Any = None
-    fix: Mapping[str, Any] | None = field(default=None, compare=False)  # follows from the rest; a mapping has no hash
+    fix: Mapping[str, Any] | None = None
+
+    # The fix is not compared: it follows from the rest, and a mapping has no hash.
+
+    def _compared(self) -> tuple[Any, ...]:
+        return self.message, self.container, self.path, self.observed, self.expected
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared() == other._compared() if isinstance(other, Finding) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
 
 
 class SourceLocation(Protocol):
@@ -243,8 +255,7 @@ class AssignmentKey:
         object.__setattr__(self, "name", full_name(self.assignment, self.reference or ""))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SharedResult:
+class SharedResult(Struct, frozen=True, kw_only=True):
     """What results of replicas have in common: all but the resource, and where it is written.
 
     One in a mapping is found by its identity: two that are equal may both be there, and 1 is not taken for true.
@@ -263,8 +274,7 @@ class SharedResult:
         return Result(shared=self, resource=resource, source=source)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """One assignment × one resource × one container (or the resource as a whole) and its state."""
 
     shared: SharedResult
@@ -376,8 +386,7 @@ class Snapshot:
     assignments: Mapping[str, tuple[ComplianceState, float | None]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredFinding:
+class StoredFinding(Struct, frozen=True, kw_only=True):
     """A finding as baselines and the history keep it: replicas of one workload as one.
 
     ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none. ``observed`` are the

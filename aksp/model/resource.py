@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 # A CronJob names its Jobs by the scheduled time in minutes since 1970: eight digits until 2160
 # (Kubernetes: CronJob controller, getJobName).
 _CRON_JOB = re.compile(r"^(?P<name>.+)-\d{8}$")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Container:
+class Container(Struct, frozen=True, kw_only=True, gc=False):
     """A container of a Pod; type is the field it stands in, as in ``initContainers``."""
 
     name: str
@@ -20,16 +20,14 @@ class Container:
     image: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True, kw_only=True, gc=False):
     """The workload that made a Pod."""
 
     kind: str
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True, kw_only=True, gc=False):
     """An object's identity. namespace is empty for cluster-scoped objects, cluster where there is but one."""
 
     api_version: str
@@ -56,16 +54,14 @@ class Resource:
         return f"{where}{self.kind} {place}{self.name}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True, gc=False):
     """What is wrong with a document, and with which field: a path from the root of what is written."""
 
     message: str
     path: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """One object to judge: identity, labels, owner, containers, and what is wrong with it.
 
     A Pod that a workload's template would make has ``template`` set, the path of the template in

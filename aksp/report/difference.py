@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from aksp.model.compliance import Changes, ComplianceState, FindingChange
+from msgspec import structs
+
+from aksp.model.compliance import PRECEDENCE, Changes, ComplianceState, FindingChange
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, one_decimal
 from aksp.report.table.blocks import STATE_TONES, Block, Line, Paragraph, Span, Tone, span
@@ -26,16 +29,49 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Two moments, and every finding that is another in the second."""
+    """Two moments, and every finding that is another in the second.
+
+    Of several clusters ``before`` is the earliest and ``after`` the latest moment of any, with the state of all.
+    """
 
     before: Moment
     after: Moment
     changes: Changes
+    #: Of several clusters each by its name, at its own two moments.
+    clusters: Sequence[tuple[str, Moment, Moment]] = ()
 
     @property
     def new_violations(self) -> int:
         """How many findings are violations now and were none."""
         return sum(one.after is ComplianceState.NON_COMPLIANT for one in self.changes.findings)
+
+
+def together(parts: Mapping[str, Difference], target: str) -> Difference:
+    """The differences of several clusters, by their names, as one."""
+
+    def all_of(moments: Sequence[Moment], at: datetime) -> Moment:
+        found = {one.state for one in moments}
+        state = next((one for one in PRECEDENCE if one in found), moments[0].state)
+        # What they came to together is no figure of theirs.
+        percent = moments[0].compliance_percent if len(moments) == 1 else None
+        return Moment(target=target, evaluated_at=at, state=state, compliance_percent=percent)
+
+    before, after = [one.before for one in parts.values()], [one.after for one in parts.values()]
+    since = min(one.evaluated_at for one in before)
+    return Difference(
+        before=all_of(before, since),
+        after=all_of(after, max(one.evaluated_at for one in after)),
+        changes=Changes(
+            since=since,
+            percent_before=None,
+            findings=[
+                replace(each, finding=structs.replace(each.finding, cluster=name))
+                for name, one in parts.items()
+                for each in one.changes.findings
+            ],
+        ),
+        clusters=[(name, one.before, one.after) for name, one in parts.items()],
+    )
 
 
 def document(difference: Difference) -> dict[str, Any]:
@@ -46,6 +82,10 @@ def document(difference: Difference) -> dict[str, Any]:
         "kind": "ComplianceDifference",
         "before": _moment(difference.before),
         "after": _moment(difference.after),
+        "clusters": [
+            {"name": name, "before": _moment(before), "after": _moment(after)}
+            for name, before, after in difference.clusters
+        ],
         "counts": {kind: kinds.count(kind) for kind in ("new", "resolved", "changed", "notJudged")},
         "changes": [
             {
@@ -85,16 +125,20 @@ def _moment(one: Moment) -> dict[str, Any]:
     }
 
 
-def blocks(difference: Difference) -> list[Block]:
-    """The difference for people: the two moments, a row per change, the gist."""
+def blocks(difference: Difference, limit: int | None = None) -> list[Block]:
+    """The difference for people: the two moments, a row per change, or the ``limit`` that matter most, the gist of all."""
     before, after = difference.before, difference.after
     same = before.target == after.target
     title = after.target if same else f"{before.target} → {after.target}"
-    lines: list[Line] = [(span(title, Tone.STRONG),), _line("before", before), _line("after ", after)]
+    lines: list[Line] = [(span(title, Tone.STRONG),)]
+    if not difference.clusters:
+        lines += [_line("before", before), _line("after ", after)]
+    for name, was, now in difference.clusters:
+        lines += [_line(f"{name} before", was), _line(f"{name} after ", now)]
     found = difference.changes
     return [
         Paragraph(lines=tuple(lines)),
-        changes(found, after.compliance_percent),
+        changes(_most(found, limit), after.compliance_percent, of_many=bool(difference.clusters)),
         *(
             [Paragraph(lines=((Span(f"{gist(found)[0].upper()}{gist(found)[1:]}.", Tone.STRONG),),))]
             if found.findings
@@ -103,9 +147,18 @@ def blocks(difference: Difference) -> list[Block]:
     ]
 
 
+def _most(found: Changes, limit: int | None) -> Changes:
+    """As many changes as are wanted, in their order: what is a violation now before all else."""
+    if limit is None or len(found.findings) <= limit:
+        return found
+    bad = ComplianceState.NON_COMPLIANT
+    ranked = sorted(range(len(found.findings)), key=lambda at: found.findings[at].after is not bad)
+    return replace(found, findings=[found.findings[at] for at in sorted(ranked[:limit])])
+
+
 def _line(word: str, one: Moment) -> Line:
     return (
-        Span(f"{word}  {rfc3339(one.evaluated_at)}  ", Tone.MUTED),
+        span(f"{word}  {rfc3339(one.evaluated_at)}  ", Tone.MUTED),
         Span(one.state.value, STATE_TONES[one.state]),
         Span(f"  {compliance_words(one.compliance_percent)}"),
     )

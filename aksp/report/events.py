@@ -95,5 +95,5 @@ def _line(cells: tuple[str, ...]) -> str:
 
 
 def _word(text: str) -> str:
-    """A cell that is one word to whoever splits a line at blanks."""
+    """A cell without blanks, so that scripts can split a line at blanks."""
     return safe(text).replace(" ", "\\x20") or "-"

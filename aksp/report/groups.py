@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aksp.model.compliance import ComplianceState, Finding, Result, SharedResult, SourceLocation
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report.interface import GroupBy
+from aksp.report.worst import Badness, badness, severity_rank
 
 
 @dataclass(kw_only=True, slots=True)
 class Group:
-    """Results that make one row: how many, the first, of how many resources, by which assignments, and where written."""
+    """Results that make one row: how many, the first, of which resources, by which assignments, and where written."""
 
     first: Result
-    last: Resource
-    count: int = 1
+    resources: list[Resource]
     results: int = 0
-    assignments: dict[str, None] = field(default_factory=dict)
+    assignments: dict[str, AssignmentKey] = field(default_factory=dict)
     sources: dict[SourceLocation, None] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        """How many resources have it."""
+        return len(self.resources)
+
     def add(self, resource: Resource) -> None:
-        """Count one more result. A resource's results follow one another."""
-        if resource is not self.last and resource != self.last:
-            self.last = resource
-            self.count += 1
+        """Add one more result's resource. A resource's results follow one another."""
+        last = self.resources[-1]
+        if resource is not last and resource != last:
+            self.resources.append(resource)
+
+    @property
+    def badness(self) -> Badness:
+        """That of the worst of its assignments."""
+        return min(badness(self.first.state, one) for one in self.assignments.values())
+
+    @property
+    def severity(self) -> str:
+        """The worst of its assignments' severities; empty where none is known."""
+        return min((one.severity.lower() for one in self.assignments.values()), key=severity_rank)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -44,34 +59,57 @@ class Section:
     subjects: tuple[GroupedSubject, ...]
 
 
-def sections(results: Iterable[Result], group_by: GroupBy) -> Iterator[Section]:
-    """Group results: sections by title, in them each subject and finding as it first appears."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grouping:
+    """How results are put together: into sections by title, in them by subject, in these by row.
+
+    ``row`` must be the same for results that share all but resource and source. None: each result is a row of its own,
+    known by its place among the results.
+    """
+
+    title: Callable[[Result], str]
+    subject: Callable[[Result], Hashable]
+    row: Callable[[Result], Hashable] | None
+
+
+def grouped(results: Iterable[Result], by: Grouping) -> list[Section]:
+    """Sections, in them subjects, in these groups, each as it first appears."""
     found: dict[str, dict[Hashable, GroupedSubject]] = {}
     # Rows by number: to hash the findings of thousands of replicas would take longer than all else.
     rows: dict[Hashable, int] = {}
     numbers: dict[SharedResult, int] = {}
-    merge = group_by != GroupBy.NONE
     for at, result in enumerate(results):
-        subjects = found.setdefault(_title(result, group_by), {})
-        about = _subject(result) if merge else result.resource
+        subjects = found.setdefault(by.title(result), {})
+        about = by.subject(result)
         if subject := subjects.get(about):
             subject.add(result.resource)
         else:
-            subject = subjects[about] = GroupedSubject(first=result, last=result.resource)
-        key = numbers.get(result.shared) if merge else at
+            subject = subjects[about] = GroupedSubject(first=result, resources=[result.resource])
+        key = at if by.row is None else numbers.get(result.shared)
         if key is None:
-            key = numbers[result.shared] = rows.setdefault(_row(result), len(rows))
+            assert by.row is not None
+            key = numbers[result.shared] = rows.setdefault(by.row(result), len(rows))
         if group := subject.groups.get(key):
             group.add(result.resource)
         else:
-            group = subject.groups[key] = Group(first=result, last=result.resource)
+            group = subject.groups[key] = Group(first=result, resources=[result.resource])
         group.results += 1
-        group.assignments[result.assignment.name] = None
+        group.assignments[result.assignment.name] = result.assignment
         # The same resource, too, may stand in several places.
         if result.source is not None:
             group.sources[result.source] = None
-    for title, subjects in sorted(found.items()):
-        yield Section(title=title, subjects=tuple(subjects.values()))
+    return [Section(title=title, subjects=tuple(subjects.values())) for title, subjects in found.items()]
+
+
+def sections(results: Iterable[Result], group_by: GroupBy) -> Sequence[Section]:
+    """The sections of a table, by title."""
+    merge = group_by is not GroupBy.NONE
+    by = Grouping(
+        title=lambda result: _title(result, group_by),
+        subject=subject_of if merge else lambda result: result.resource,
+        row=_row if merge else None,
+    )
+    return sorted(grouped(results, by), key=lambda section: section.title)
 
 
 def _title(result: Result, group_by: GroupBy) -> str:
@@ -84,7 +122,7 @@ def _title(result: Result, group_by: GroupBy) -> str:
             return ""
 
 
-def _subject(result: Result) -> Hashable:
+def subject_of(result: Result) -> Hashable:
     """What a row is about: the workload, or the resource where no workload made it."""
     resource, owner = result.resource, result.owner
     if owner is None:

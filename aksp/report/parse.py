@@ -15,6 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from msgspec import structs
+
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Exemption, ExemptionCategory, full_name
 from aksp.model.compliance import (
@@ -206,7 +208,7 @@ class _Results:
     def result(self, fields: _Fields) -> Result:
         resource = _resource(fields.fields("resource"))
         # Results of one resource follow one another.
-        if self._last is None or resource != replace(self._last, cluster=""):
+        if self._last is None or resource != structs.replace(self._last, cluster=""):
             self._last = resource
         assert self._last is not None
         parts: dict[str, dict[str, Any]] = {}
@@ -217,7 +219,7 @@ class _Results:
             elif within is not None:
                 parts.setdefault(field.holder, {})[field.attribute] = _value(within, field)
         if (cluster := parts["resource"]["cluster"] or "") != self._last.cluster:
-            self._last = replace(self._last, cluster=cluster)
+            self._last = structs.replace(self._last, cluster=cluster)
         key = self._one(AssignmentKey, parts["assignment"])
         self.severities.setdefault(key.name, key.severity)
         container, owner, source = parts.get("finding.container"), parts.get("owner"), parts.get("source")

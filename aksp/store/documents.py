@@ -21,19 +21,19 @@ from aksp.model.scope_tree import PlacedScope
 from aksp.model.times import rfc3339
 from aksp.store.fields import SpecFields, WrongField, name_and_spec
 
-_ASSIGNMENT_FIELDS = (
+ASSIGNMENT_FIELDS = (
     "policyDefinitionId", "displayName", "description", "scope", "notScopes", "parameters", "enforcementMode",
     "nonComplianceMessages", "overrides", "resourceSelectors", "metadata",
 )  # fmt: skip
-_EXEMPTION_FIELDS = (
+EXEMPTION_FIELDS = (
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
-    "description", "metadata", "scope", "resources",
+    "description", "metadata", "scope", "resourceSelectors", "resources",
 )  # fmt: skip
-_RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
-_MESSAGE_FIELDS = ("message", "policyDefinitionReferenceId")
-_OVERRIDE_FIELDS = ("kind", "value", "selectors")
-_SELECTOR_FIELDS = ("kind", "in", "notIn")
-_RESOURCE_SELECTOR_FIELDS = ("name", "selectors")
+RESOURCE_FIELDS = ("namespace", "kind", "name", "container", "image")
+MESSAGE_FIELDS = ("message", "policyDefinitionReferenceId")
+OVERRIDE_FIELDS = ("kind", "value", "selectors")
+SELECTOR_FIELDS = ("kind", "in", "notIn")
+RESOURCE_SELECTOR_FIELDS = ("name", "selectors")
 #: The kinds of Azure's overrides and of their selectors that mean something here.
 _OVERRIDE = "policyEffect"
 _SELECTOR = "policyDefinitionReferenceId"
@@ -55,7 +55,7 @@ WORDS = {
 def assignment_from(document: Any, origin: str) -> Assignment:
     """Read a PolicyAssignment. Raises InvalidInput that names the field."""
     name, spec = name_and_spec(document, origin, "PolicyAssignment")
-    fields = SpecFields(spec, origin, "spec", _ASSIGNMENT_FIELDS)
+    fields = SpecFields(spec, origin, "spec", ASSIGNMENT_FIELDS)
     parameters: dict[str, Any] = {}
     for key, entry in fields.mapping("parameters").items():
         if not isinstance(entry, Mapping) or set(entry) != {"value"}:
@@ -67,7 +67,7 @@ def assignment_from(document: Any, origin: str) -> Assignment:
         raise fields.wrong("enforcementMode", " or ".join(EnforcementMode), mode)
     messages: dict[str, str] = {}
     for at, entry in enumerate(fields.array("nonComplianceMessages")):
-        one = SpecFields(entry, origin, f"spec.nonComplianceMessages[{at}]", _MESSAGE_FIELDS)
+        one = SpecFields(entry, origin, f"spec.nonComplianceMessages[{at}]", MESSAGE_FIELDS)
         messages[one.text("policyDefinitionReferenceId")] = one.text("message", required=True)
     return Assignment(
         name=name,
@@ -80,10 +80,7 @@ def assignment_from(document: Any, origin: str) -> Assignment:
         enforcement_mode=EnforcementMode(mode),
         non_compliance_message=messages.pop("", ""),
         member_messages=messages,
-        overrides=tuple(
-            _override(SpecFields(entry, origin, f"spec.overrides[{at}]", _OVERRIDE_FIELDS))
-            for at, entry in enumerate(fields.array("overrides"))
-        ),
+        overrides=_overrides(fields),
         resource_selectors=_resource_selectors(fields),
         metadata=fields.mapping("metadata"),
         origin=origin,
@@ -113,11 +110,7 @@ def assignment_document(assignment: Assignment) -> dict[str, Any]:
     if assignment.overrides:
         spec["overrides"] = [_override_document(one) for one in assignment.overrides]
     if assignment.resource_selectors:
-        spec["resourceSelectors"] = [
-            ({"name": one.name} if one.name else {})
-            | {"selectors": [_condition_document(each) for each in one.conditions]}
-            for one in assignment.resource_selectors
-        ]
+        spec["resourceSelectors"] = _selector_documents(assignment.resource_selectors)
     if assignment.metadata:
         spec["metadata"] = dict(assignment.metadata)
     return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
@@ -147,13 +140,30 @@ def scope_document(one: PlacedScope) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": "PolicyScope", "metadata": {"name": one.name}, "spec": spec}
 
 
+def overrides_from(value: Any, origin: str) -> tuple[EffectOverride, ...]:
+    """Read the field alone, as an option gives it. Raises WrongField."""
+    return _overrides(SpecFields({"overrides": value}, origin, "spec", ("overrides",)))
+
+
+def selectors_from(value: Any, origin: str) -> tuple[ResourceSelector, ...]:
+    """Read the field alone, as an option gives it. Raises WrongField."""
+    return _resource_selectors(SpecFields({"resourceSelectors": value}, origin, "spec", ("resourceSelectors",)))
+
+
+def _overrides(fields: SpecFields) -> tuple[EffectOverride, ...]:
+    return tuple(
+        _override(SpecFields(entry, fields.origin, f"{fields.path}.overrides[{at}]", OVERRIDE_FIELDS))
+        for at, entry in enumerate(fields.array("overrides"))
+    )
+
+
 def _override(fields: SpecFields) -> EffectOverride:
     if (kind := fields.text("kind", required=True)) != _OVERRIDE:
         raise fields.wrong("kind", f"{_OVERRIDE}: each definition is there in one version", kind)
     given: dict[str, tuple[str, ...]] = {}
     location: SelectorCondition | None = None
     for at, entry in enumerate(fields.array("selectors")):
-        selector = SpecFields(entry, fields.origin, f"{fields.path}.selectors[{at}]", _SELECTOR_FIELDS)
+        selector = SpecFields(entry, fields.origin, f"{fields.path}.selectors[{at}]", SELECTOR_FIELDS)
         kind = selector.text("kind", required=True)
         if kind not in (_SELECTOR, SelectorKind.RESOURCE_LOCATION):
             raise selector.wrong("kind", f"{_SELECTOR} or {SelectorKind.RESOURCE_LOCATION}", kind)
@@ -199,10 +209,10 @@ def _resource_selectors(fields: SpecFields) -> tuple[ResourceSelector, ...]:
         raise fields.wrong("resourceSelectors", f"at most {_MOST_SELECTORS}", f"{len(entries)} entries")
     found = []
     for at, entry in enumerate(entries):
-        one = SpecFields(entry, fields.origin, f"{fields.path}.resourceSelectors[{at}]", _RESOURCE_SELECTOR_FIELDS)
+        one = SpecFields(entry, fields.origin, f"{fields.path}.resourceSelectors[{at}]", RESOURCE_SELECTOR_FIELDS)
         conditions: dict[SelectorKind, SelectorCondition] = {}
         for number, each in enumerate(one.array("selectors")):
-            selector = SpecFields(each, fields.origin, f"{one.path}.selectors[{number}]", _SELECTOR_FIELDS)
+            selector = SpecFields(each, fields.origin, f"{one.path}.selectors[{number}]", SELECTOR_FIELDS)
             kind = selector.text("kind", required=True)
             if kind not in tuple(SelectorKind):
                 raise selector.wrong("kind", " or ".join(SelectorKind), kind)
@@ -219,6 +229,13 @@ def _condition_document(condition: SelectorCondition) -> dict[str, Any]:
     return {"kind": condition.kind.value, "notIn" if condition.negated else "in": list(condition.values)}
 
 
+def _selector_documents(selectors: tuple[ResourceSelector, ...]) -> list[dict[str, Any]]:
+    return [
+        ({"name": one.name} if one.name else {}) | {"selectors": [_condition_document(each) for each in one.conditions]}
+        for one in selectors
+    ]
+
+
 def _override_document(override: EffectOverride) -> dict[str, Any]:
     document: dict[str, Any] = {"kind": _OVERRIDE, "value": override.effect}
     selectors = [
@@ -233,7 +250,7 @@ def _override_document(override: EffectOverride) -> dict[str, Any]:
 def exemption_from(document: Any, origin: str) -> Exemption:
     """Read a PolicyExemption. Raises InvalidInput that names the field."""
     name, spec = name_and_spec(document, origin, "PolicyExemption")
-    fields = SpecFields(spec, origin, "spec", _EXEMPTION_FIELDS)
+    fields = SpecFields(spec, origin, "spec", EXEMPTION_FIELDS)
     category = fields.text("exemptionCategory", required=True)
     if category not in tuple(ExemptionCategory):
         raise fields.wrong("exemptionCategory", " or ".join(ExemptionCategory), category)
@@ -256,6 +273,7 @@ def exemption_from(document: Any, origin: str) -> Exemption:
         metadata=fields.mapping("metadata"),
         resources=tuple(_resource(entry, f"spec.resources[{at}]", origin) for at, entry in enumerate(resources)),
         references=fields.texts("policyDefinitionReferenceIds"),
+        resource_selectors=_resource_selectors(fields),
         origin=origin,
     )
 
@@ -275,9 +293,11 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
     if exemption.description:
         spec["description"] = exemption.description
     spec["scope"] = str(exemption.scope)
+    if exemption.resource_selectors:
+        spec["resourceSelectors"] = _selector_documents(exemption.resource_selectors)
     if exemption.resources:
         spec["resources"] = [
-            {key: value for key in _RESOURCE_FIELDS if (value := getattr(entry, key)) is not None}
+            {key: value for key in RESOURCE_FIELDS if (value := getattr(entry, key)) is not None}
             for entry in exemption.resources
         ]
     if exemption.metadata:
@@ -286,8 +306,8 @@ def exemption_document(exemption: Exemption) -> dict[str, Any]:
 
 
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:
-    fields = SpecFields(entry, origin, path, _RESOURCE_FIELDS)
-    given = {key: fields.text(key) or None for key in _RESOURCE_FIELDS}
+    fields = SpecFields(entry, origin, path, RESOURCE_FIELDS)
+    given = {key: fields.text(key) or None for key in RESOURCE_FIELDS}
     if not any(given.values()):
         raise WrongField(
             f"{path} is empty, so it would exempt everything",

@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
+from msgspec import structs
+
 from aksp.compliance.comparing import missing
 from aksp.compliance.evaluation import choose
 from aksp.compliance.plan import Plan
@@ -204,7 +206,7 @@ class Watcher:
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
                 # Labels are not needed after selection.
-                document=replace(document, labels=_NO_LABELS),
+                document=structs.replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
                 compares=numbers,
                 compared=compared,
@@ -220,7 +222,7 @@ class Watcher:
                 self._texts.put(key, text_of(batch, at))
 
     def _put(self, key: ObjectKey, judged: JudgedObject) -> None:
-        """Put into the ledger what is known of an object, unless nobody is about it."""
+        """Put into the ledger what is known of an object, unless no assignment is about it."""
         if judged.own.asked or judged.compares:
             if judged != self._ledger.get(key):
                 self._ledger.put(key, judged)
@@ -247,7 +249,7 @@ class Watcher:
         self.revision += 1
 
     def _compare(self) -> None:
-        """Let the rules that compare judge what has changed; all, when what they compare with has."""
+        """Let the rules that compare objects judge what has changed; everything, when the objects that they compare with have changed."""
         if not self._comparing or not all(one in self._state.settled for one in self._state.known if one.compared):
             return
         if self._clock() < self._rests_until:
@@ -299,7 +301,7 @@ class Watcher:
             verdicts = self._judge.verdicts(batch, documents, tasks)
             self._engine.release(batch)
             for at, (key, one) in known.items():
-                document = replace(one.document, namespace_labels=documents[at].namespace_labels)
+                document = structs.replace(one.document, namespace_labels=documents[at].namespace_labels)
                 yield key, replace(one, document=document), verdicts.get(at, _NOT_ASKED)
 
     # What has changed

@@ -16,7 +16,7 @@ from bench.workload import Object
 from tests.testbed.controlplane import ControlPlane
 
 _CONNECTIONS = 8
-_RATE = 300
+_RATE = 500
 _SECONDS = 5.0
 _PODS = 2_000
 _SOAK = 200_000
@@ -43,8 +43,11 @@ def run(setting: Setting) -> Section:
                 for webhook, (label, reviews, mark) in itertools.product((ours, peer), kinds):
                     found = webhooks.hammer(webhook, reviews, seconds=_SECONDS, connections=_CONNECTIONS, mark=mark)
                     runs.setdefault((webhook.name, label), []).append(found)
-                paced = webhooks.hammer(ours, varied, seconds=2 * _SECONDS, rate=_RATE, connections=_CONNECTIONS)
-                runs.setdefault((ours.name, "paced"), []).append(paced)
+                for label, reviews, mark in kinds[1:]:
+                    paced = webhooks.hammer(
+                        ours, reviews, seconds=2 * _SECONDS, rate=_RATE, connections=_CONNECTIONS, mark=mark
+                    )
+                    runs.setdefault((ours.name, f"{label} paced"), []).append(paced)
             memory = {webhook.name: resident(webhook.pid) for webhook in (ours, peer)}
         soak = _soak(setting, plane, varied)
         checked = _check_in(setting, plane)
@@ -69,7 +72,7 @@ def run(setting: Setting) -> Section:
 def _table(runs: dict[tuple[str, str], list[dict[str, Any]]], memory: dict[str, int]) -> Table:
     names = {
         "same": "one Pod", "varied": f"{_PODS:,} Pods", "unlike": "Pods unlike any before",
-        "paced": f"{_PODS:,} Pods at {_RATE}/s",
+        "varied paced": f"{_PODS:,} Pods at {_RATE}/s", "unlike paced": f"Pods unlike any before at {_RATE}/s",
     }  # fmt: skip
     rows = tuple(
         (
@@ -91,17 +94,24 @@ def _goals(runs: dict[tuple[str, str], list[dict[str, Any]]], memory: dict[str, 
             f"admission, {what}: reviews/s ÷ Gatekeeper's",
             _median(runs["aksp", label], "rate"),
             _median(runs["Gatekeeper", label], "rate"),
-            at_least=10,
+            at_least=wanted,
         )
-        for label, what in (
-            ("same", "one Pod"),
-            ("varied", f"{_PODS:,} Pods"),
-            ("unlike", "Pods unlike any before"),
+        for label, what, wanted in (
+            ("same", "one Pod", 20),
+            ("varied", f"{_PODS:,} Pods", 20),
+            ("unlike", "Pods unlike any before", 12),
+        )
+    ]
+    p99 = [
+        at_most(f"admission, {what}: p99 at {_RATE} reviews/s", _median(runs["aksp", label], "p99"), most, "ms")
+        for label, what, most in (
+            ("varied paced", f"{_PODS:,} Pods", 5),
+            ("unlike paced", "Pods unlike any before", 10),
         )
     ]
     return [
         *goals,
-        at_most(f"admission: p99 at {_RATE} reviews/s", _median(runs["aksp", "paced"], "p99"), 15, "ms"),
+        *p99,
         at_most("admission: memory of all our processes", memory["aksp"] / MEBIBYTE, 200, "MiB"),
     ]
 

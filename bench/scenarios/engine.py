@@ -11,7 +11,7 @@ from bench.measure import Command, Series, interleaved
 from bench.results import Goal, Section, Table, at_most, ratio, series_table
 from bench.setting import Setting
 
-_RATE = 40_000
+_RATE = 150_000
 _LINEAR = 1.25
 _THREE, _FIVE, _ALL = "the first three", "these five", "all nine"
 

@@ -109,15 +109,15 @@ def _goals(series: dict[str, Series]) -> list[Goal]:
     goals: list[Goal] = []
     if (mine := series.get(_label("aksp", "yaml"))) and (gator := series[_GATOR_JSON]):
         what = "manifests, YAML, JSON report: "
-        goals.append(ratio(what + "faster than gator -o json", gator.seconds, mine.seconds, at_least=25))
-        goals.append(ratio(what + "less memory than gator -o json", gator.peak_bytes, mine.peak_bytes, at_least=15))
+        goals.append(ratio(what + "faster than gator -o json", gator.seconds, mine.seconds, at_least=60))
+        goals.append(ratio(what + "less memory than gator -o json", gator.peak_bytes, mine.peak_bytes, at_least=10))
     for form in _PEER_FORMS:
         mine = series.get(_label("aksp", form))
         if not mine:
             continue
         gator, kyverno = series[_label("gator", form)], series[_label("kyverno", form)]
         what = f"manifests, {_READ[form]}: "
-        goals.append(ratio(what + "faster than gator (text)", gator.seconds, mine.seconds, at_least=25))
-        goals.append(ratio(what + "faster than Kyverno", kyverno.seconds, mine.seconds, at_least=10))
-        goals.append(ratio(what + "less memory than gator (text)", gator.peak_bytes, mine.peak_bytes, at_least=15))
+        goals.append(ratio(what + "faster than gator (text)", gator.seconds, mine.seconds, at_least=40))
+        goals.append(ratio(what + "faster than Kyverno", kyverno.seconds, mine.seconds, at_least=25))
+        goals.append(ratio(what + "less memory than gator (text)", gator.peak_bytes, mine.peak_bytes, at_least=10))
     return goals

@@ -17,6 +17,8 @@ _EACH, _BESIDES = 30, 100
 _EXEMPTIONS = 1_000
 #: Namespaces that the Pods of the assignments with exemptions lie in, and how many assignments reach each Pod.
 _NAMESPACES, _REACHING = 100, 10
+#: Assignments of everything, and exemptions, at most; and which share of the Pods breaks them: one in so many.
+_MOST, _ONE_BAD = 1_000, 100
 _POLICY = "allowed-images"
 #: The policy that finds most in the fleet.
 _WAIVED = "resource-limits"
@@ -29,6 +31,7 @@ def run(setting: Setting) -> Section:
     assignments, goals = _assignments(setting)
     exemptions, goal = _exemptions(setting)
     pairs, per_pair = _pairs(setting)
+    product, per_product = _product(setting)
     return Section(
         title="Many documents",
         notes=(
@@ -37,10 +40,11 @@ def run(setting: Setting) -> Section:
             f"and with {_EXEMPTIONS:,} from {_WAIVED}, by name, by image, by container and by namespace. Last "
             f"{setting.pods:,} Pods in {_NAMESPACES} namespaces that {_REACHING} assignments of everything judge, or "
             f"{_reaching_few(setting):,} assignments of a namespace each with as many exemptions: as many pairs of an assignment "
-            "and a Pod are judged.",
+            f"and a Pod are judged. At the end {_most(setting):,} assignments of everything with as many exemptions, and all Pods, of "
+            f"which one in {_ONE_BAD} breaks each of them: every pair is judged, and the one line of -o summary is written.",
         ),
-        tables=(assignments, exemptions, pairs),
-        goals=(*goals, goal, per_pair),
+        tables=(assignments, exemptions, pairs, product),
+        goals=(*goals, goal, per_pair, per_product),
     )
 
 
@@ -133,6 +137,49 @@ def _pairs(setting: Setting) -> tuple[Table, Goal]:
         f"{setting.pods * _REACHING:,} pairs: processor time of {_reaching_few(setting):,} assignments and exemptions ÷ {_REACHING} "
         "assignments",
         with_.cpu_seconds / without.cpu_seconds,
+        3,
+        "×",
+    )
+
+
+def _most(setting: Setting) -> int:
+    """How many assignments of everything judge all Pods, and how many exemptions there are."""
+    return min(_MOST, setting.pods)
+
+
+def _product(setting: Setting) -> tuple[Table, Goal]:
+    """The processor time of a judged pair where all of very many assignments judge all Pods."""
+    path = setting.scratch / "pods-of-all.yaml"
+    registries = ("quay.io", *["docker.io"] * (_ONE_BAD - 1))
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"web-{at}", "namespace": f"team-{at % (_NAMESPACES - 3)}"},
+            "spec": {"containers": [{"name": "web", "image": f"{registries[at % _ONE_BAD]}/library/app-{at}:1"}]},
+        }
+        for at in range(setting.pods)
+    ]
+    path.write_text("".join(f"---\n{compact(pod)}\n" for pod in pods), encoding="utf-8")
+    few, all_ = setting.scratch / "workspace-few-of-all", setting.scratch / "workspace-all-of-all"
+    for workspace, count in ((few, _REACHING), (all_, _most(setting))):
+        for at in range(count):
+            regex = rf"^(docker\.io|contoso-{at}\.azurecr\.io)/.+$"
+            _assign(workspace, at, {"allowedContainerImagesRegex": {"value": regex}})
+    for at in range(_most(setting)):
+        waived = {"namespace": f"team-{at % _NAMESPACES}", "kind": "Pod", "name": f"web-*{at % 10}"}
+        spec = {"policyAssignmentId": f"images-{at}", "exemptionCategory": "Waiver", "resources": [waived]}
+        _write(all_ / "exemptions", "PolicyExemption", f"waived-{at}", spec)
+    commands = [
+        _command(setting, f"{_REACHING} assignments of everything", few, path, "summary"),
+        _command(setting, f"{_most(setting):,} assignments, as many exemptions", all_, path, "summary"),
+    ]
+    # The second judges a hundred times as many pairs: once is enough to tell.
+    without, with_ = interleaved([(command, 1) for command in commands]).values()
+    pairs = _most(setting) * setting.pods
+    return series_table("All pairs", (without, with_), without), at_most(
+        f"{pairs:,} pairs: processor time of one ÷ that with {_REACHING} assignments",
+        (with_.cpu_seconds / pairs) / (without.cpu_seconds / (_REACHING * setting.pods)),
         3,
         "×",
     )

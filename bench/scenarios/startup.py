@@ -26,7 +26,7 @@ def run(setting: Setting) -> Section:
     if setting.aksp:
         goals.append(at_most("aksp --help", series["aksp --help"].seconds, 0.2, "s"))
         small_file = series["aksp compliance, 3 Pods"].seconds
-        goals.append(at_most("aksp compliance on one small file", small_file, 0.5, "s"))
+        goals.append(at_most("aksp compliance on one small file", small_file, 0.15, "s"))
     return Section(
         title="Startup",
         notes=("Nine policies are assigned. Files are in the page cache, as they are from the second call on.",),

@@ -8,9 +8,10 @@ import (
 
 // Bounds of the regular expressions kept, since a rule may make them of the
 // documents' texts: how many, and how many instructions they have in all, some 80
-// bytes each. A short one may have a thousand: "x{1000}".
+// bytes each. A short one may have a thousand: "x{1000}". A definition that is
+// assigned a thousand times has a thousand of them, and each document asks for all.
 const (
-	maxPatterns     = 256
+	maxPatterns     = 1 << 12
 	maxInstructions = 1 << 17
 )
 

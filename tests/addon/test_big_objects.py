@@ -28,6 +28,8 @@ from bench.subjects import parameters
 from tests.addon.custom import Memory, assigned, defined
 from tests.addon.https import Client, serving
 
+pytestmark = pytest.mark.slow
+
 #: Looks at every value, however deep it lies.
 WALK = 'violation contains {"msg": "bad", "details": {"path": "spec"}} if { walk(input.review.object, [_, value]); value == "bad" }'
 GENERATED = 12

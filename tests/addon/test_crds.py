@@ -58,8 +58,8 @@ def test_only_what_the_add_on_judges_by_has_a_status() -> None:
 
 def test_specs_have_the_fields_of_documents() -> None:
     for kind, fields in (
-        ("PolicyAssignment", documents._ASSIGNMENT_FIELDS),
-        ("PolicyExemption", documents._EXEMPTION_FIELDS),
+        ("PolicyAssignment", documents.ASSIGNMENT_FIELDS),
+        ("PolicyExemption", documents.EXEMPTION_FIELDS),
     ):
         spec = schema_of(kind)["properties"]["spec"]
         assert set(spec["properties"]) == set(fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -10,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from aksp.addon.record.denials import ASSIGNMENT_LABEL, OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name, merged
-from aksp.addon.record.denials import _denial as denial_of_refusal
+from aksp.addon.record.denials import ASSIGNMENT_LABEL, OTHERS, PER_NAMESPACE, DenialKey, Denials, denial_name
 from aksp.addon.review.refusals import cut
 from aksp.errors import Forbidden
 from aksp.kube import errors
 from aksp.model.resource import Container, Owner, Resource
 from tests.addon.decisions import NO_CONNECTION, START, Clock, Cluster, refused, refused_by, request, result
 from tests.addon.decisions import allowed as let_in
+
+#: A name as DNS subdomains are written (RFC 1123), which names of objects must be.
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @pytest.fixture
@@ -152,16 +155,14 @@ def test_two_replicas_add_up(cluster: Cluster, clock: Clock) -> None:
     assert cluster.only["spec"]["count"] == 4
 
 
-def test_a_later_refusal_written_by_another_replica_stays(clock: Clock) -> None:
-    known = {
-        "metadata": {"resourceVersion": "7"},
-        "spec": {"assignment": "images", "user": "later", "count": 3, "lastTime": "2026-09-01T11:00:00Z"},
-    }
-    (refusal,) = refused().outcome.refusals
-    denial = denial_of_refusal(refusal, refused(), START)
+def test_a_later_refusal_written_by_another_replica_stays(denials: Denials, cluster: Cluster) -> None:
+    denials.record(refused())
+    denials.turn()
+    cluster.only["spec"] |= {"user": "later", "count": 3, "lastTime": "2026-09-01T11:00:00Z"}
+    denials.record(refused())
+    denials.turn()
 
-    spec = merged(known, denial)["spec"]
-
+    spec = cluster.only["spec"]
     assert (spec["user"], spec["count"], spec["lastTime"]) == ("later", 4, "2026-09-01T11:00:00Z")
     assert spec["firstTime"] == "2026-09-01T10:00:00Z"
 
@@ -169,11 +170,16 @@ def test_a_later_refusal_written_by_another_replica_stays(clock: Clock) -> None:
 @pytest.mark.parametrize(
     "spec", [None, [], {"count": "many", "lastTime": "yesterday", "firstTime": 7}, {"count": True}]
 )
-def test_a_denial_that_somebody_has_spoiled_is_written_anew(spec: Any) -> None:
-    denial = denial_of_refusal(refused().outcome.refusals[0], refused(), START)
+def test_a_denial_that_somebody_has_spoiled_is_written_anew(denials: Denials, cluster: Cluster, spec: Any) -> None:
+    denials.record(refused())
+    denials.turn()
+    message = cluster.only["spec"]["message"]
+    cluster.only["spec"] = spec
+    denials.record(refused())
+    denials.turn()
 
-    assert merged({"metadata": {}, "spec": spec}, denial)["spec"]["message"] == denial.message
-    assert merged({"metadata": {}, "spec": spec}, denial)["spec"]["lastTime"] == "2026-09-01T10:00:00Z"
+    assert cluster.only["spec"]["message"] == message
+    assert cluster.only["spec"]["lastTime"] == "2026-09-01T10:00:00Z"
 
 
 def test_one_that_is_pruned_while_it_is_written_is_made_again(denials: Denials, cluster: Cluster) -> None:
@@ -376,12 +382,10 @@ def test_each_assignment_has_a_denial_for_the_others(cluster: Cluster, clock: Cl
 
 @pytest.mark.parametrize("assignment", ["a" * 253, "a" * 39 + "." + "b" * 20, "x" * 39 + "-y", "team/CIS5.1.1-NoRoot"])
 def test_names_are_names_whatever_the_assignment_is_called(assignment: str) -> None:
-    from aksp.addon.record.events import _SUBDOMAIN
-
     name = denial_name(DenialKey(assignment=assignment, namespace="shop", kind="Deployment", name="web"))
 
     assert len(name) <= 51
-    assert _SUBDOMAIN.fullmatch(name)
+    assert SUBDOMAIN.fullmatch(name)
 
 
 def test_denials_of_members_of_one_initiative_are_apart_and_have_its_assignments_label(

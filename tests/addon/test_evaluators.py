@@ -16,8 +16,9 @@ from typing import Any, cast
 import pytest
 
 from aksp.addon.record import logs
+from aksp.addon.record.metrics import Metrics
 from aksp.addon.review import reviewer
-from aksp.addon.run import AddOn, RunSettings
+from aksp.addon.reviews import Reviews
 from aksp.engine import Admission, Engine
 from aksp.kube.connection import Connection
 from tests.addon.custom import Memory, assigned
@@ -73,19 +74,20 @@ def test_a_disagreement_is_counted_and_logged_with_policy_and_object(
     engine: Comparing, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reviewer, "SAMPLED", 2)
-    addon = AddOn(RunSettings(cluster_name="c", identity="a"), cast(Connection, Memory()), engine)
-    assert addon._reviews is not None
-    addon._reviews.reviewer.use(Asked(engine, assigned("np")).standing.plan)
+    metrics = Metrics()
+    reviews = Reviews(
+        cast(Connection, Memory()), engine, metrics, namespace="kube-system", identity="a", fail_closed=False,
+        controller_accounts=(), cert_dir=None, client_ca=None,
+    )  # fmt: skip
+    reviews.reviewer.use(Asked(engine, assigned("np")).standing.plan)
     logs.configure("error", stream)
-
-    reviews = addon._reviews
 
     def ask() -> bool:
         answer = asyncio.run(reviews.reviewer(review(pod(privileged=True))))
         return bool(json.loads(answer.body)["response"]["allowed"])
 
     def counted() -> str:
-        return addon._metrics.expose()[1].decode().partition("\naksp_evaluator_disagreements_total ")[2].split("\n")[0]
+        return metrics.expose()[1].decode().partition("\naksp_evaluator_disagreements_total ")[2].split("\n")[0]
 
     assert counted() == "0.0"
     assert [ask(), ask(), ask()] == [False] * 3

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from aksp.addon.record import events as module
-from aksp.addon.record.events import NAMESPACE_BURST, Events
+from aksp.addon.record.events import BURST, NAMESPACE_BURST, Bucket, Events, Recent
 from aksp.kube import errors
 from aksp.model.resource import Resource
 from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result
+from tests.replacing import replace
 
 
 @pytest.fixture
@@ -141,10 +139,8 @@ def test_a_failing_api_server_takes_no_token_and_loses_no_count(events: Events, 
     assert events.lost == 0
 
 
-def test_what_is_remembered_is_bounded(
-    events: Events, cluster: Cluster, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recent: Any = module._Recent(limit=3)
+def test_what_is_remembered_is_bounded() -> None:
+    recent: Recent[int, int] = Recent(limit=3)
     for at in range(10):
         recent.put(at, at)
     recent.put(8, 80)
@@ -183,11 +179,11 @@ def test_an_owner_without_a_namespace_has_its_events_in_default(events: Events, 
 
 
 def test_tokens_do_not_come_from_a_clock_that_goes_backwards() -> None:
-    bucket = module._Bucket(tokens=3, at=START.timestamp())
+    bucket = Bucket(tokens=3, at=START.timestamp())
 
     assert bucket.filled((START - timedelta(days=1)).timestamp()).tokens == 3
     assert bucket.filled((START + timedelta(seconds=300)).timestamp()).tokens == 4
-    assert bucket.filled((START + timedelta(days=9)).timestamp()).tokens == module.BURST
+    assert bucket.filled((START + timedelta(days=9)).timestamp()).tokens == BURST
     assert REPLICA_SET.uid
 
 

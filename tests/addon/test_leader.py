@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,10 +42,14 @@ def wait(ready: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def test_nothing_is_run_by_one_that_does_not_lead(made: Any) -> None:
-    one, found = made()
+    one, _ = made()
     one.nudge()
-    time.sleep(0.3)
-    assert found == []
+    assert one.due_in() is None
+    one.begin()
+    assert one.due_in() is not None
+    one.end()
+    one.nudge()
+    assert one.due_in() is None
 
 
 def test_a_leader_checks_in_at_once_and_at_every_interval(made: Any) -> None:
@@ -69,14 +75,18 @@ def test_one_that_ends_without_a_summary_is_told_and_tried_again(made: Any, monk
     assert found[0]["failed"] is True
 
 
-def test_one_that_is_under_way_is_stopped_when_another_replica_leads(made: Any) -> None:
-    one, found = made("import time; time.sleep(60)")
+def test_one_that_is_under_way_is_stopped_when_another_replica_leads(made: Any, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    one, found = made(
+        f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(f'{{os.getpid()}}.'); time.sleep(60)"
+    )
     one.begin()
-    wait(lambda: one._child is not None)
-    child = one._child
+    wait(lambda: told.exists() and told.read_text().endswith("."))
     began = time.monotonic()
     one.end()
-    assert child.poll() is not None and time.monotonic() - began < 3
+    assert time.monotonic() - began < 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text().rstrip(".")), 0)
     assert found == []
 
 

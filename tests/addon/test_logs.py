@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ def stream() -> Iterator[io.StringIO]:
     """What is logged; the configuration of the test run comes back."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in logs._TALKATIVE}
+    levels = {name: logging.getLogger(name).level for name in logs.TALKATIVE}
     yield io.StringIO()
     logging.captureWarnings(False)
     root.handlers[:] = handlers
@@ -114,6 +115,21 @@ def test_a_refusal_is_one_line_with_who_what_and_why(stream: io.StringIO) -> Non
         "uid": "r-1",
         "dryRun": False,
     }
+
+
+def test_lines_of_one_outcome_differ_in_who_asks_and_those_of_others_in_why(stream: io.StringIO) -> None:
+    logs.configure("info", stream)
+    first = refused(result(), message="[images] wrong")
+    other = replace(first, request=replace(first.request, user="mallory", uid="r-2"))
+    many = [refused(result("labels"), message=f"[labels] {number}") for number in range(300)]
+    for decision in (first, other, *many, first):
+        logs.refusal(decision)
+
+    said = [(line["user"], line["uid"], line["message"], line["assignments"]) for line in lines(stream)]
+    user = first.request.user
+    assert said[:2] == [(user, "r-1", "[images] wrong", ["images"]), ("mallory", "r-2", "[images] wrong", ["images"])]
+    assert said[2:-1] == [(user, "r-1", f"[labels] {number}", ["labels"]) for number in range(300)]
+    assert said[-1] == said[0]
 
 
 def test_a_dry_run_is_logged_as_one_and_the_allowed_not_at_all(stream: io.StringIO) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from aksp.kube.connection import Connection
 from aksp.model.scope import Scope
 from tests.addon.custom import Memory, assigned, defined, exempted
 from tests.engine.reviews import pod, review
+from tests.reachable import reachable
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
@@ -463,8 +465,7 @@ def test_what_is_remembered_has_a_bound(by: Callable[..., Asked], monkeypatch: p
     asked = by(assigned("np"))
     for number in range(10):
         assert asked(review(pod(privileged=True, labels={"n": str(number)})))["allowed"] is False
-    assert asked.reviewer._force is not None
-    assert len(asked.reviewer._force.decisions._known) <= 3
+    assert len(reachable(asked.reviewer, decision_cache.CachedDecision)) == 3
 
 
 @pytest.mark.parametrize("body", [b"x" * 1000, b'{"kind": "Pod"}'])
@@ -500,16 +501,41 @@ def test_a_review_that_is_not_judged_is_a_warning_or_a_refusal(
     assert bool(decision.outcome.refusals) is not allowed
 
 
-def test_a_review_that_is_given_up_is_never_listed_as_decided(by: Callable[..., Asked]) -> None:
-    asked = by(assigned("np"))
-    asked.reviewer._thread.submit(time.sleep, 0.6)  # Another large review is judged.
+class Held:
+    """Reviews that the engine gets only when they are let go."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self._go, self._begin = threading.Event(), threading.Event(), engine.begin_admission
+        monkeypatch.setattr(engine, "begin_admission", self._held)
+
+    def _held(self, *given: Any, **more: Any) -> Any:
+        self.begun.set()
+        assert self._go.wait(20)
+        return self._begin(*given, **more)
+
+    async def first(self, asked: Asked) -> asyncio.Task[Any]:
+        """A large review that has come so far."""
+        task = asyncio.create_task(asked.reviewer(review(pod()) + b" " * 200_000, time.monotonic() + 20))
+        assert await asyncio.to_thread(self.begun.wait, 20)
+        return task
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+def test_a_review_that_is_given_up_is_never_listed_as_decided(
+    by: Callable[..., Asked], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, held = by(assigned("np")), Held(engine, monkeypatch)
 
     async def ask() -> None:
-        async with asyncio.timeout(0.3):
-            await asked.reviewer(review(pod()) + b" " * 200_000)
+        given_up = await held.first(asked)
+        given_up.cancel()
+        held.let_go()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
 
-    with pytest.raises(TimeoutError):
-        asyncio.run(ask())
+    asyncio.run(ask())
     assert asked.decisions == []
 
 
@@ -609,16 +635,22 @@ def test_a_review_is_judged_until_its_time_is_over(by: Callable[..., Asked]) -> 
     assert "[np]" in outcome.message and {name for name, _ in outcome.errors} == {"u0", "u1", "u2", "u3"}
 
 
-def test_a_large_review_that_waits_too_long_for_others_is_not_judged(by: Callable[..., Asked]) -> None:
-    asked = by(assigned("np"))
+def test_a_large_review_that_waits_too_long_for_others_is_not_judged(
+    by: Callable[..., Asked], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, held = by(assigned("np")), Held(engine, monkeypatch)
 
     async def ask() -> Any:
-        async with asked.reviewer._turn:
+        first = await held.first(asked)
+        try:
             return await asked.reviewer(review(pod()) + b" " * 200_000, time.monotonic() + 0.1)
+        finally:
+            held.let_go()
+            assert (await first).status == 200
 
     response = json.loads(asyncio.run(ask()).body)["response"]
     assert response["warnings"] == ["[np] could not be judged: too many reviews at once"]
-    assert asked.decisions[-1].unjudged == Unjudged.TOO_MANY
+    assert [one.unjudged for one in asked.decisions] == [Unjudged.TOO_MANY, ""]
 
 
 def test_the_engine_leaves_time_to_answer_a_large_review(

@@ -9,12 +9,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aksp.cli.app import main
 from tests.azure.builders import CLUSTER, WRAPPINGS, Resource
 from tests.azure.estates import MANAGEMENT_GROUP, estates
+
+pytestmark = pytest.mark.slow
 
 TEST = CLUSTER.replace("prod", "test")
 MAPS = {

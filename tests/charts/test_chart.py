@@ -24,6 +24,8 @@ from aksp.yaml_writer import to_yaml
 from tests.charts.helm import CHART, Helm, helm
 from tests.testbed.build import BuildError
 
+pytestmark = pytest.mark.slow
+
 REQUIRED = "AKSP_E2E_REQUIRED"
 KEEP = "helm.sh/resource-policy"
 CONSTRAINTS = tuple(sorted({kind_of(one.slug).lower() for one in bundled()}))

@@ -154,6 +154,49 @@ REPOSITORIES: dict[str, Repository] = {
         gaps=(("NotFollowed", "redis"),),
         notes=("followed: Application root to apps",),
     ),
+    "ApplicationSets of Argo CD": Repository(
+        files={
+            **GIT,
+            "sets/apps.yaml": (
+                "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: apps, namespace: argocd}\nspec:\n"
+                "  generators:\n"
+                "  - git: {repoURL: https://git.example.com/x.git, directories: [{path: apps/*}, {path: apps/old, exclude: true}]}\n"
+                "  template:\n"
+                "    metadata: {name: '{{path.basenameNormalized}}'}\n"
+                "    spec:\n"
+                "      destination: {server: https://kubernetes.default.svc, namespace: '{{path[1]}}'}\n"
+                "      source: {repoURL: https://git.example.com/x.git, path: '{{path}}'}\n"
+            ),
+            "sets/web.yaml": (
+                "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: web}\nspec:\n  goTemplate: true\n"
+                "  generators:\n"
+                "  - list: {elements: [{env: dev, values: {privileged: false}}, {env: prod, values: {privileged: true}}]}\n"
+                "  - clusters: {}\n"
+                "  template:\n"
+                "    metadata: {name: 'web-{{.env}}'}\n"
+                "    spec:\n"
+                "      destination: {namespace: '{{ .env }}'}\n"
+                "      source:\n"
+                "        path: charts/web\n"
+                "        helm: {parameters: [{name: privileged, value: '{{.values.privileged}}'}]}\n"
+            ),
+            "apps/API_v1/pod.yaml": pod("api", True),
+            "apps/db/pod.yaml": pod("db", False),
+            "apps/old/pod.yaml": pod("old", True),
+            "apps/db/deep/pod.yaml": pod("deep", True),
+            **below("charts/web", chart("web", values="privileged: false\n")),
+        },
+        options=("-f", "sets", "--follow"),
+        violations=frozenset(
+            {
+                ("API_v1", "api", "app", "apps/API_v1/pod.yaml", POD_LINE),
+                ("prod", "web-prod-web", "app", "charts/web/templates/deployment.yaml", TEMPLATE_LINE),
+            }
+        ),
+        compliant=frozenset({("db", "db"), ("dev", "web-dev-web")}),
+        gaps=(("NotFollowed", "its generator clusters asks the clusters that Argo CD knows"),),
+        notes=("followed: ApplicationSet apps, Application api-v1 to apps/API_v1",),
+    ),
     "clusters of Flux": Repository(
         files={
             **GIT,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.catalog.folder import Folder, as_json, bundled
+from aksp.catalog import folder
+from aksp.catalog.folder import as_json, bundled
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, chosen
 
@@ -109,10 +110,8 @@ def test_show_tells_of_a_rule_that_has_no_plan_and_why(aksp: Aksp, monkeypatch: 
 
     out = aksp.done("definitions", "show", "ours").out
     assert max(map(len, out.splitlines())) <= 80
-    assert (
-        "Evaluated by OPA's topdown, several times slower, since the rule has no plan: ours/policy.rego:9: reference"
-        in (" ".join(out.split()))
-    )
+    assert "Evaluated by OPA's topdown, several times slower, since the rule has no plan:" in " ".join(out.split())
+    assert "definitions/ours/policy.rego:9:reference" in "".join(out.split())
     assert "no plan" not in aksp.done("definitions", "show", "no-privileged").out
 
 
@@ -208,13 +207,14 @@ def test_help_of_assign_reads_the_catalogue_once_however_many_definitions_there_
     aksp: Aksp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    whole = Folder._read
+    from_file = folder.as_json
 
-    def counted(self: Folder, path: Path, libraries: Any) -> Any:
+    def counted(path: Path) -> Any:
         read.append(path)
-        return whole(self, path, libraries)
+        return from_file(path)
 
-    monkeypatch.setattr(Folder, "_read", counted)
+    monkeypatch.setattr(folder, "as_json", counted)
+    folder.bundled_folder.cache_clear()
     aksp.done("assign", "--help")
     assert len(read) == len(set(read)) >= 26
 

@@ -125,7 +125,10 @@ def test_of_a_whole_and_its_parts_the_whole_is_compared(assigned: Aksp) -> None:
         (["diff"], "no scan is remembered in "),
         (["diff", "a.json"], "two reports are compared, the earlier one first"),
         (["diff", "a.json", "b.json"], "a.json: cannot be read as a report: No such file"),
-        (["diff", "a.json", "b.json", "--since", "7d"], "--since, --cluster and -f are about remembered scans"),
+        (
+            ["diff", "a.json", "b.json", "--since", "7d"],
+            "--since, --cluster, --all-clusters and -f are about remembered scans",
+        ),
         (["diff", "--cluster", "prod"], "no scan of cluster prod is remembered"),
     ],
 )

@@ -259,10 +259,10 @@ def test_a_list_with_too_many_findings_is_left_with_the_way_out(
     content = to_yaml({"apiVersion": "v1", "kind": "List", "items": pods})
     assigned.put("pods.yaml", content)
     size = len(content)
-    monkeypatch.setattr(fixing, "_MOST_WORK", 2 * size - 1)
+    monkeypatch.setattr(fixing, "MOST_WORK", 2 * size - 1)
     run = assigned("fix", "pods.yaml")
     assert run.code == 1 and "too large for so many changes" in run.out and "2 left" in run.out
-    monkeypatch.setattr(fixing, "_MOST_WORK", 2 * size)
+    monkeypatch.setattr(fixing, "MOST_WORK", 2 * size)
     assert assigned("fix", "pods.yaml").code == 0
 
 

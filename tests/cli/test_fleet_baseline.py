@@ -19,6 +19,8 @@ from aksp.report.pipeline.annotations import annotate
 from aksp.store.baseline import read_baseline
 from tests.cli.conftest import Aksp
 from tests.cli.test_fleet import fleet as fleet
+from tests.cli.test_fleet import written as write
+from tests.replacing import replace
 from tests.report.clusters import MIXES, alone, fleet_of
 from tests.report.render import render
 
@@ -158,3 +160,69 @@ def test_the_history_has_a_line_for_all_clusters_of_a_scan_and_diff_takes_one_of
     assert len(scans[", ".join(sorted(other))]) == 1  # the same number of clusters, and others
     assert "c09 and 2 more" in table
     assert "clusters " not in aksp("diff").err + aksp("diff").out
+
+
+def record(aksp: Aksp, *scans: Mapping[str, str | None]) -> None:
+    """Remember scans of several clusters, each cluster by itself and all together."""
+    aksp.done("assign", "no-privileged")
+    for parts in scans:
+        for report in (*(alone(name, scenario) for name, scenario in parts.items() if scenario), fleet_of(parts)):
+            comparison = Comparison(options=BaselineOptions(), workspace=aksp.workspace, notes=Notes(quiet=True))
+            comparison.begin(report)
+            comparison.end()
+
+
+def test_the_history_of_several_clusters_tells_all_of_them_and_each(aksp: Aksp) -> None:
+    record(aksp, {"a": "violations", "b": "clean"}, {"a": "clean", "b": "clean"})
+    for arguments, order in (
+        (("--all-clusters",), ["a", "b"]),
+        (("--cluster", "b", "--cluster", "a"), ["b", "a"]),
+    ):
+        out = aksp("history", *arguments).out
+        titles = [line.partition(":")[0] for line in out.splitlines() if "% compliant" in line]
+        assert titles == ["clusters a, b", *(f"cluster {name}" for name in order)]
+        together = out.partition("ASSIGNMENT")[0]
+        assert [line.split()[:3] for line in together.splitlines()[2:5]] == [
+            ["CLUSTER", "STATE", "%"],
+            ["a", "Compliant", "100.0"],
+            ["b", "Compliant", "100.0"],
+        ]
+
+
+def test_diff_of_several_clusters_compares_each_with_itself(aksp: Aksp) -> None:
+    record(aksp, {"a": "violations", "b": "clean", "c": None}, {"a": "clean", "b": "violations", "c": "clean"})
+    run = aksp("diff", "--all-clusters", "-o", "json")
+    kinds = {(one["cluster"], one["change"]) for one in run.json["changes"] if one["after"] != "Exempt"}
+    assert ("b", "new") in kinds
+    assert {cluster for cluster, _ in kinds} == {"a", "b"}
+    assert [(one["name"], one["before"]["state"], one["after"]["state"]) for one in run.json["clusters"]] == [
+        ("a", "NonCompliant", "Compliant"),
+        ("b", "Compliant", "NonCompliant"),
+    ]
+    # One of which there is nothing to compare is told, and hides no other.
+    assert "c is not compared: no scan of cluster c before the last is remembered" in run.err
+    assert aksp("diff", "--cluster", "a", "--cluster", "b", "--fail-on-new").code == 1
+    table = aksp("diff", "--all-clusters").out
+    assert "a before" in table and "b: shop Pod/debug" in table
+    refused = aksp("diff", "--all-clusters", "--cluster", "a")
+    assert (refused.code, "does not combine with --all-clusters" in refused.err) == (2, True)
+    assert aksp("diff", "--cluster", "a", "--cluster", "z").code == 2
+
+
+def test_a_difference_in_markdown_is_cut_to_what_a_comment_takes_and_says_so(aksp: Aksp) -> None:
+    whole = alone("a", "violations")
+    bad = next(one for one in whole.results if one.state is BAD)
+    many = [
+        replace(
+            bad, resource=replace(bad.resource, name=f"pod-{at}", cluster=""), shared=replace(bad.shared, owner=None)
+        )
+        for at in range(2000)
+    ]
+    write(aksp, "before.json", replace(whole, results=()))
+    write(aksp, "after.json", replace(whole, results=many))
+    text = aksp("diff", "before.json", "after.json", "-o", "markdown").out
+    assert 30_000 < len(text) <= 60_000
+    assert "**2000 new violations.**" in text
+    last = text.splitlines()[-1]
+    assert last.startswith("**This would be too long: ") and "of 2000 changes are listed" in last
+    assert text.count("| **new** |") == int(last.split("long: ")[1].split()[0].replace(",", ""))

@@ -16,6 +16,8 @@ from tests.cli.test_rendering import judging as judging
 from tests.cli.test_rendering import program, put
 from tests.renderers import renderers as renderers
 
+pytestmark = pytest.mark.slow
+
 
 def states(run: Run) -> set[tuple[str, str, str]]:
     """Namespace, name and state of what was judged."""

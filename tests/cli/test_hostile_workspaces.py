@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import Aksp, pod
 from tests.cli.hostile import HEAD, HOSTILE, LARGE, YAML, tried
 
+pytestmark = pytest.mark.slow
+
 #: Bytes of the command and all that it starts, and seconds: it takes 2 on a machine that has nothing else to do.
 MOST_MEMORY, LONGEST = 300_000_000, 10
 

@@ -134,7 +134,10 @@ def test_names_are_made_valid_and_those_that_collide_are_numbered(aksp: Aksp) ->
         ([assignment(notScopes=[GROUP])], "its notScopes leave out all", 0),
         ([assignment(enforcementMode="Enroll")], "'Enroll' is not known", 0),
         ([exemption()], "is not imported", 0),
-        ([assignment(), exemption(resourceSelectors=[{"name": "s"}])], "without which it would waive more", 1),
+        (
+            [assignment(), exemption(resourceSelectors=[{"selectors": [{"kind": "groupPrincipalId", "in": ["x"]}]}])],
+            "without it it would waive more", 1,
+        ),
         ([definition(templateInfo={"sourceType": "PublicURL", "url": "https://x.invalid/t"})], "https://x.invalid/t", 0),
         ([definition(mutationInfo={"sourceType": "Other"})], "sourceType Other is not known", 0),
         ([definition(templateInfo={"sourceType": "Base64Encoded", "content": "eDogeQ=="})], "not a ConstraintTemplate", 0),

@@ -12,8 +12,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Aksp, Process, pod
 from tests.cli.test_streams import children
+
+pytestmark = pytest.mark.slow
 
 PODS = 2000
 

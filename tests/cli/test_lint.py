@@ -12,7 +12,7 @@ from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder
 from aksp.engine import Engine
 from aksp.lint.reading import misread
-from aksp.lint.selecting import _unknown
+from aksp.lint.selecting import unknown_kind
 from aksp.model.definition import Definition, ResourceKind
 from aksp.yaml_writer import to_yaml
 from tests.cli.conftest import Aksp, pod
@@ -245,10 +245,10 @@ def test_a_parameter_that_nothing_takes_is_found_where_it_is_declared(aksp: Aksp
 
 
 def test_a_kind_of_another_group_is_unknown_and_one_of_others_is_not() -> None:
-    assert _unknown(ResourceKind(group="", kind="Deployment")) == "Deployment is of the API group 'apps'"
-    assert _unknown(ResourceKind(group="", kind="Pods")) == "did you mean 'Pod'?"
+    assert unknown_kind(ResourceKind(group="", kind="Deployment")) == "Deployment is of the API group 'apps'"
+    assert unknown_kind(ResourceKind(group="", kind="Pods")) == "did you mean 'Pod'?"
     for group, kind in (("apps", "Deployment"), ("", "*"), ("argoproj.io", "Rollout"), ("*", "Pods"), ("", "Binding")):
-        assert _unknown(ResourceKind(group=group, kind=kind)) is None
+        assert unknown_kind(ResourceKind(group=group, kind=kind)) is None
 
 
 def test_an_assigned_definition_of_a_kind_that_is_not_there_is_found(aksp: Aksp) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 
@@ -152,6 +154,64 @@ def test_explain_names_the_scopes_that_a_cluster_lies_in(tree: Aksp) -> None:
     lineage = run.json["assignments"][0]["lineage"]
     assert lineage[:3] == ["/", GROUPS + "corp", "/subscriptions/1"]
     assert lineage[-2] == "/clusters/prod"
+
+
+EUROPE = '[{"name": "eu", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]'
+
+
+def test_an_exemption_with_selectors_waives_where_they_select_and_nowhere_else(tree: Aksp) -> None:
+    tree.done("scope", "add", "/clusters/east", "--parent", "corp", "--location", "eastus")
+    tree.done("assign", "no-privileged", "--scope", GROUPS + "corp")
+    run = tree.done(
+        "exempt", "--assignment", "no-privileged", "--category", "Waiver", "--until", "30d",
+        "--resource-selectors", EUROPE,
+    )  # fmt: skip
+    assert "everything in its scope, where its resourceSelectors select" in run.out
+
+    assert judged(tree, "prod") == (0, [("bad", "Exempt")], [])
+    assert judged(tree, "east") == (1, [("bad", "NonCompliant")], [])
+    # Whether it holds is not known there: it waives nothing, and that is told.
+    assert judged(tree, "kind") == (1, [("bad", "NonCompliant")], [])
+    told = "exemption no-privileged waives nothing here: "
+    undecided = tree("compliance", "-f", "bad.json", "--cluster", "kind").err
+    assert f"{told}it cannot be told whether its resourceSelectors select /clusters/kind" in undecided
+    without = tree("compliance", "-f", "bad.json")
+    assert (without.code, f"{told}its resourceSelectors select clusters" in without.err) == (1, True)
+
+
+def test_selectors_and_overrides_are_given_as_json_or_in_a_file(tree: Aksp) -> None:
+    tree.put("eu.yaml", "- name: eu\n  selectors: [{kind: resourceLocation, in: [westeurope]}]\n")
+    overrides = '[{"kind": "policyEffect", "value": "Audit", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]'
+    tree.done(
+        "assign",
+        "no-privileged",
+        "--scope",
+        GROUPS + "corp",
+        "--resource-selectors",
+        "@eu.yaml",
+        "--overrides",
+        overrides,
+    )
+    spec = yaml.safe_load((tree.workspace / "assignments/no-privileged.yaml").read_text())["spec"]
+    assert (spec["resourceSelectors"], spec["overrides"]) == (json.loads(EUROPE), json.loads(overrides))
+    run = tree("compliance", "-f", "bad.json", "--cluster", "prod", "-o", "json", "-q")
+    assert run.json["assignments"][0]["effect"] == "Audit"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--resource-selectors", "[{", "--resource-selectors: not JSON"),
+        ("--resource-selectors", "@nowhere.json", "nowhere.json: there is no such file"),
+        ("--resource-selectors", '{"a": 1}', "expected a list"),
+        ("--resource-selectors", '[{"selectors": [{"kind": "userPrincipalId", "in": ["x"]}]}]', "selectors[0].kind is"),
+        ("--overrides", '[{"kind": "policyVersion", "value": "1"}]', "overrides[0].kind is 'policyVersion'"),
+        ("--overrides", '[{"kind": "policyEffect", "value": "Nothing"}]', "Nothing"),
+    ],
+)
+def test_selectors_and_overrides_that_are_wrong_are_refused(tree: Aksp, option: str, value: str, said: str) -> None:
+    run = tree("assign", "no-privileged", option, value)
+    assert (run.code, said in run.err) == (2, True), run.err
 
 
 def test_overrides_and_selectors_by_location_decide_for_each_cluster(tree: Aksp) -> None:

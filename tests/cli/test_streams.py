@@ -25,6 +25,8 @@ from aksp.report.registry import FORMATS
 from aksp.store.atomic_file import AtomicFile
 from tests.cli.conftest import Aksp, Process, pod
 
+pytestmark = pytest.mark.slow
+
 BAD = pod("bad", privileged=True)
 EVERY_FORMAT = pytest.mark.parametrize("form", list(FORMATS))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.compliance.builders import (
     thing,
 )  # fmt: skip
 from tests.compliance.reference import Expected, count
+from tests.replacing import replace
 
 S = ComplianceState
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.resource import Container, Document, Owner
 from aksp.model.scope import Scope
 from tests.compliance.builders import NOW, container, deployment, pod, ready, thing
+from tests.replacing import replace
 
 PROD = Scope("/clusters/prod")
 WEB = container("web", "contoso.azurecr.io/web:1")

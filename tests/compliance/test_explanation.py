@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +27,7 @@ from tests.compliance.builders import (
     ready,
     thing,
 )
+from tests.replacing import replace
 
 PROD = Scope("/clusters/prod")
 NAMESPACE = thing("v1", "Namespace", "shop", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from aksp.compliance.fingerprints import fingerprints, relative
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
+from tests.replacing import replace
 from tests.results import a_result, changed
 
 KEY = AssignmentKey(assignment="images", definition="allowed-images", effect="Deny", severity="high")

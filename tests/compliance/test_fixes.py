@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from aksp.compliance.fixes import command, obstacle, patch, steps, together
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
+from tests.replacing import replace
 from tests.results import a_result
 
 KEY = AssignmentKey(assignment="rule", definition="rule", effect="Deny", severity="high")

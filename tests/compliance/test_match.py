@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from aksp.compliance.selection import Criterion
 from aksp.model.definition import MISSING, Definition, Parameter, ParameterType, ResourceKind
 from aksp.model.resource import Document
 from tests.compliance.builders import definition, deployment, parameter, pod, ready, thing
+from tests.replacing import replace
 
 EVERY = [ResourceKind(group="*", kind="*")]
 

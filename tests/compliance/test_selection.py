@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from aksp.model.definition import ResourceKind
 from aksp.model.resource import Problem
 from aksp.model.scope import Scope
 from tests.compliance.builders import DEPLOYMENT, POD, SERVICE, deployment, pod, thing
+from tests.replacing import replace
 
 PROD = Scope("/clusters/prod")
 

@@ -16,6 +16,8 @@ from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.definitions.samples import DEFINITIONS, NOW, Sample, plan_of, samples_of
 
+pytestmark = pytest.mark.slow
+
 #: Lines that say nothing alone, or only what the variable below them ranges over; and those about null, which the engine
 #: takes for a field that is not there before a rule sees it.
 NO_MEANING = re.compile(r"\s*(?:$|#|package |import |some |.*[{(\[]$|[])}\s,]*$|.*\bnull\b)")

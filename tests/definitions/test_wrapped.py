@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from aksp.engine import Engine
 from aksp.model.compliance import ComplianceState, Target, TargetKind
 from aksp.scan import Scan
 from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
-from tests.definitions.samples import NOW, SAMPLES, Sample, plan_of, stream
+from tests.definitions.samples import NOW, SAMPLES, Sample, engine_for, plan_of, stream
 
 #: apiVersion of each kind, and where its Pod template stands.
 WRAPPINGS = {
@@ -57,7 +56,7 @@ def _found(sample: Sample, objects: Sequence[dict[str, Any]], path: Path) -> Fou
     plan = plan_of(sample.definition, sample.parameters)
     rows: Found = Counter()
     # Lines are looked up while the engine runs.
-    with Engine() as engine:
+    with engine_for(sample.definition) as engine:
         prepare(engine, plan)
         target = Target(kind=TargetKind.MANIFESTS, name=path.name, scope="/")
         for result in Scan(plan, engine).run(Manifests(engine, [str(path)]), target, NOW).report.results:

@@ -16,6 +16,8 @@ from aksp.cli.commands.assign import AssignGroup
 from tests.docs.pages import PAGES, ROOT, blocks, code, named, prose, write_files
 from tests.examples.pipelines import ALL
 
+pytestmark = pytest.mark.slow
+
 #: Words that stand for a definition of the reader's.
 ANY_DEFINITION = re.compile(r"SLUG|…")
 #: Options that pages name and that are no command's: the API server's, and two that stand for an author's own.

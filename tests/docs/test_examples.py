@@ -16,6 +16,8 @@ import yaml
 from tests.docs.examples import Shell, compare, compare_golden, run_all
 from tests.docs.pages import PAGES, README, ROOT, Block, blocks, named, write_files
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 
 #: Blocks that are neither run nor read: page, first line, and the reason.
@@ -54,7 +56,7 @@ NOT_RUN = {
     ("docs/azure.md", "terraform show -json > azure/state.json"): "asks Terraform; tests/azure has what it prints",
     (
         "docs/architecture.md",
-        "cluster: kube/lists                    files: inventory/manifests           catalog, store",
+        "cluster: kube/lists                    files: sources/manifests           catalog, store",
     ): "a picture of the modules that a scan passes",
     ("docs/architecture.md", "API server: AdmissionReview"): "a picture of the modules that a review passes",
     (

@@ -83,19 +83,22 @@ def test_the_documents_shown_have_every_field() -> None:
             assert kind is not None
             shown[kind[1]] = set(re.findall(r"^  (\w+):", block.text.partition("\nspec:\n")[2], re.MULTILINE))
     # docs/initiatives.md and docs/scopes.md show these.
-    assert shown["PolicyAssignment"] == set(documents._ASSIGNMENT_FIELDS) - {"overrides", "resourceSelectors"}
-    assert shown["PolicyExemption"] == set(documents._EXEMPTION_FIELDS) - {"policyDefinitionReferenceIds"}
+    assert shown["PolicyAssignment"] == set(documents.ASSIGNMENT_FIELDS) - {"overrides", "resourceSelectors"}
+    assert shown["PolicyExemption"] == set(documents.EXEMPTION_FIELDS) - {
+        "policyDefinitionReferenceIds",
+        "resourceSelectors",
+    }
 
 
 def test_the_fields_of_assignments_and_exemptions_are_all_described() -> None:
     described = [
         {name for cell, _ in rows for name in code(cell)} for rows in tables(ASSIGNMENTS, "Field of `spec`", "Meaning")
     ]
-    assert described == [set(documents._ASSIGNMENT_FIELDS), set(documents._EXEMPTION_FIELDS)]
+    assert described == [set(documents.ASSIGNMENT_FIELDS), set(documents.EXEMPTION_FIELDS)]
     entries = {
         name for cell, _ in table(ASSIGNMENTS, "Field of an entry of `resources`", "Matches") for name in code(cell)
     }
-    assert entries == set(documents._RESOURCE_FIELDS)
+    assert entries == set(documents.RESOURCE_FIELDS)
 
 
 def tables(page: Path, *header: str) -> list[list[list[str]]]:

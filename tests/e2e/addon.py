@@ -79,7 +79,7 @@ class Replica:
 
     def terminate(self, seconds: float = 20.0) -> int:
         """SIGTERM to this process alone, as a kubelet does it; its exit code."""
-        child = self.process._child
+        child = self.process.child
         assert child is not None
         os.kill(child.pid, signal.SIGTERM)
         return child.wait(seconds)

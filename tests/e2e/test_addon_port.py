@@ -40,7 +40,7 @@ class Known:
         """A client with a certificate of this authority, or without one."""
         trust = ssl.create_default_context(cadata=self.addon.bundle)
         if authority is not None:
-            trust.load_cert_chain(authority._chain)
+            trust.load_cert_chain(authority.chain)
         return Caller(self.addon.port, trust, keep=False)
 
 
@@ -69,7 +69,7 @@ def known() -> Iterator[Known]:
         folder = Path(text)
         ours, stranger = Authority(folder, "api-server"), Authority(folder, "stranger")
         port = free_port()
-        path = configured(folder, ours._chain, port)
+        path = configured(folder, ours.chain, port)
         with ControlPlane(api_server_flags=[f"--admission-control-config-file={path}"]) as plane:
             plane.apply([namespace(PLACE), namespace(OTHER_PLACE)])
             addon = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder, port=port)

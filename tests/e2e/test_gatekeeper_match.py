@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import yaml
 from aksp.model.resource import Document
 from tests.compliance.builders import pod, thing
 from tests.compliance.test_match import selection_of
+from tests.replacing import replace
 
 CACHED = Path.home() / ".cache" / "aksp" / "peers" / "gator"
 GATOR = os.environ.get("AKSP_GATOR") or shutil.which("gator") or (str(CACHED) if CACHED.exists() else "")

@@ -15,6 +15,8 @@ from aksp.engine import Engine
 from tests.compliance.builders import module
 from tests.engine.hostile import HONEST, compile_rule, faults, judge, pods, violations
 
+pytestmark = pytest.mark.slow
+
 LIST = Path(__file__).parents[2] / "engine" / "testdata" / "builtins.txt"
 #: What has no call of its own, or compares and binds.
 NOT_CALLED = {"assign", "eq", "print", "trace", "rego.metadata.chain", "rego.metadata.rule"}

@@ -24,6 +24,8 @@ from tests.engine.hostile import (
     violations,
 )  # fmt: skip
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = {
     "endless": ENDLESS,
     "huge-set": HUGE_SET,

@@ -20,6 +20,8 @@ from tests.engine.hostile import GREEDY, GREEDY_BODY, HONEST, compile_rule, faul
 from tests.engine.reviews import pod, review
 from tests.engine.test_process import OTHERS, SILENT, kill, nothing_is_left, pid, script  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 #: Greedy for Pods that ask for it, and for no other.
 SOMETIMES_GREEDY = f"""
 violation contains {{"msg": "never"}} if {{

@@ -16,7 +16,7 @@ import pytest
 from tests.examples.pipelines import ALL, AZURE, CI, GITHUB, GITLAB, JENKINS, PACKAGE, Pipeline, Repository
 
 EACH = pytest.mark.parametrize("pipeline", ALL, ids=lambda one: one.file)
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="pipelines run bash")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("bash") is None, reason="pipelines run bash")]
 
 
 @pytest.fixture

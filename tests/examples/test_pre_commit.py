@@ -19,7 +19,7 @@ CONFIG = CI / ".pre-commit-config.yaml"
 GOOD = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {containers: [{name: web, image: contoso/web}]}\n"
 BAD = GOOD.replace("good", "bad").replace("image:", "securityContext: {privileged: true}, image:")
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("git") is None, reason="needs git")]
 
 
 class Git:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from aksp.model.effect import Effect
 from aksp.model.scope import EVERYWHERE, Scope
 from tests.compliance.builders import NOW, definition, parameter, ready
 from tests.compliance.test_match import GLOBS, LABELS, OBJECTS, SELECTORS, gatekeeper
+from tests.replacing import replace
 
 PROD = Scope("/clusters/prod")
 SHOP = PROD.namespace("shop")

@@ -25,6 +25,8 @@ from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.gatekeeper.builders import constraint, template
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 VALUES: list[Any] = [None, 3, "x", [], {}, [1], ["x"], {"a": 1}, True]
 SCOPED = [{"action": "deny", "enforcementPoints": [{"name": "*"}]}]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from aksp.model.scope import EVERYWHERE
 from tests.compliance.builders import NOW
 from tests.compliance.test_match import LABELS, MATCHES, OBJECTS, gatekeeper
 from tests.gatekeeper.builders import LABELS_SCHEMA, constraint, template, written
+from tests.replacing import replace
 
 LABELS_TEMPLATE = imported_definition(written(template()))
 

@@ -210,8 +210,8 @@ class Authority:
         address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         server = self._built(server_name, server_key, subject, key, address)
         self.pem = ca.public_bytes(serialization.Encoding.PEM)
-        self._chain = folder / f"{name}.pem"
-        self._chain.write_bytes(
+        self.chain = folder / f"{name}.pem"
+        self.chain.write_bytes(
             server.public_bytes(serialization.Encoding.PEM)
             + server_key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -224,7 +224,7 @@ class Authority:
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._chain)
+        context.load_cert_chain(self.chain)
         return context
 
     @staticmethod

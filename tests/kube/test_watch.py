@@ -47,7 +47,7 @@ class Follower:
         self.told: queue.Queue[tuple[Any, ...]] = queue.Queue()
         self.pauses: list[float] = []
         self.over = threading.Event()
-        self._lists, self._watches = lists, watches
+        self._lists, self.watches = lists, watches
         self._folder, self._authority = folder, authority
         self.options: dict[str, Any] = {"backoff": Backoff(sleep=self.pauses.append)}
 
@@ -55,7 +55,7 @@ class Follower:
         if "watch" not in request.query:
             return self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
         # After the given ones a watch on which nothing happens.
-        return self._watches.pop(0) if self._watches else Reply(stream=self.quiet())
+        return self.watches.pop(0) if self.watches else Reply(stream=self.quiet())
 
     def quiet(self, *first: bytes) -> Iterator[bytes]:
         yield from first
@@ -118,7 +118,7 @@ def wait_until(ready: Callable[[], object]) -> None:
 def test_a_list_and_then_its_changes(tmp_path: Path, authority: Authority) -> None:
     follower = Follower(tmp_path, [listed(["a"], "5")], [], authority)
     whole = line("ADDED", pod("b", "6")) + line("MODIFIED", pod("b", "7")) + line("DELETED", pod("a", "8"))
-    follower._watches = [Reply(stream=follower.quiet(whole[:10], whole[10:100], whole[100:]))]
+    follower.watches = [Reply(stream=follower.quiet(whole[:10], whole[10:100], whole[100:]))]
 
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", ["a"]), ("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "a"))
@@ -229,7 +229,7 @@ def test_after_many_faults_in_a_row_the_list_is_read_again(tmp_path: Path) -> No
 
 def test_callbacks_that_fail_are_told_and_nothing_is_missed(tmp_path: Path) -> None:
     follower = Follower(tmp_path, [listed(["a"], "5")], [])
-    follower._watches = [Reply(stream=follower.quiet(line("ADDED", pod("bad", "6")), line("ADDED", pod("good", "7"))))]
+    follower.watches = [Reply(stream=follower.quiet(line("ADDED", pod("bad", "6")), line("ADDED", pod("good", "7"))))]
     told_of = follower.changed
     failed: list[Any] = []
 
@@ -307,7 +307,7 @@ def test_a_cancelled_stream_ends(tmp_path: Path, authority: Authority) -> None:
         ApiServer(follower.answer, authority=authority) as server,
         connect(None, kubeconfig(tmp_path, server.url, cluster=trust)) as connection,
     ):
-        follower._watches = [Reply(stream=follower.quiet(b"one\n", b"two\nthr"))]
+        follower.watches = [Reply(stream=follower.quiet(b"one\n", b"two\nthr"))]
         ending = Cancellation()
         got = []
         for each in connection.lines(PODS, query={"watch": "true"}, cancellation=ending):
@@ -391,6 +391,6 @@ def test_a_watch_that_is_told_to_end_ends_by_itself(tmp_path: Path, authority: A
         follower.expect(("replaced", []))
         wait_until(lambda: watched(server))
         watch.cancel()
-        wait_until(lambda: not watch._thread.is_alive())
+        wait_until(lambda: all(each.name != "aksp-watch" for each in threading.enumerate()))
 
     follower.run(check)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from playwright.sync_api import Page
 
 from aksp.model.compliance import Report
+from tests.replacing import replace
 from tests.report.scenarios import SCENARIOS
 from tests.results import changed
 

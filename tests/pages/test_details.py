@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 
 from aksp.model.compliance import ComplianceState
 from aksp.model.resource import Owner
+from tests.replacing import replace
 from tests.report.scenarios import SCENARIOS
 from tests.results import changed
 

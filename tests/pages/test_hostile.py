@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from playwright.sync_api import expect
 
 from aksp.model.compliance import Gap
 from aksp.report.interface import Show, Style
+from tests.replacing import replace
 from tests.report.scenarios import SCENARIOS
 
 from .conftest import OpenReport

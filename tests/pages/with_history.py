@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Snapshot, StoredFinding
+from tests.replacing import replace
 
 PERCENT = (61.0, 62.5, 60.0, 70.0, 71.5, 64.0, 66.0, 58.0, 40.0, 35.0, 30.0, 20.0)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from aksp.compliance.fleet import ClusterOutcome, fleet_report
 from aksp.model.compliance import Gap, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import PlacedScope, ScopeTree
 from tests.compliance.builders import plan, ready
+from tests.replacing import replace
 from tests.report.scenarios import NOW, SCENARIOS
 
 GROUP = Scope("/providers/Microsoft.Management/managementGroups/corp")

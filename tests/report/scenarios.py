@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from aksp.model.compliance import (
     TargetKind,
 )
 from aksp.model.resource import Container, Owner, Resource
+from tests.replacing import replace
 from tests.results import a_result
 
 NOW = datetime(2026, 9, 1, 10, 0, 0, tzinfo=UTC)

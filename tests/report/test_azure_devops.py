@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from aksp.model.compliance import Report
 from aksp.report.formats.azuredevops import upload_summary
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

@@ -7,7 +7,6 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -19,6 +18,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.comparison import BaselineOptions
 from aksp.cli.evaluation import ComplianceRequest, exit_code
 from aksp.cli.filters import Filters
+from aksp.cli.manifests import ManifestOptions
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
 from aksp.errors import ExitCode, InvalidInput
@@ -28,6 +28,7 @@ from aksp.report.parse import report_from
 from aksp.report.pipeline.annotations import annotate
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe
+from tests.replacing import replace
 from tests.report.clusters import MIXES, alone, clusters, fleet_of, twins
 from tests.report.scenarios import SCENARIOS
 from tests.report.test_html import data_of, parsed
@@ -36,7 +37,7 @@ from tests.report.test_wire import SCHEMA
 #: They have lines for what does not comply, or counts, and none for a cluster in which all complies.
 LISTS = ("csv", "github", "azuredevops", "gitlab", "azure-componentpolicystates", "azure-summary")
 REQUEST = ComplianceRequest(
-    where=ClusterChoice(), files=(), recursive=False, outputs=(), source=ReportSource.SCAN, filters=Filters(),
+    where=ClusterChoice(), manifests=ManifestOptions(), outputs=(), source=ReportSource.SCAN, filters=Filters(),
     show=Show.NON_COMPLIANT, group_by=GroupBy.OWNER, fail_on=FailOn.ENFORCED, require_match=False, color=ColorWhen.AUTO,
     chunk_size=500, quiet=True, workspace=None, compared=BaselineOptions(),
 )  # fmt: skip

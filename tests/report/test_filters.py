@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from aksp.report.formats.sarif import category
 from aksp.report.parse import report_from
+from tests.replacing import replace
 from tests.report.render import render
 from tests.report.scenarios import CLUSTER, FILES, violations
 
@@ -40,7 +40,7 @@ def test_what_was_left_out_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("target", [CLUSTER, FILES])
 def test_a_code_host_never_takes_a_part_for_the_whole(target: object) -> None:
-    part = replace(target, filters=("-l a/b=c",))  # type: ignore[type-var]
+    part = replace(target, filters=("-l a/b=c",))
     assert category(part) == f"{category(target)}-l a%2Fb=c/"  # type: ignore[arg-type]
 
 

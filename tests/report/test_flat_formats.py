@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import replace
 
 import pytest
 
 from aksp.model.compliance import Finding
 from aksp.report.formats.csv import COLUMNS
 from aksp.report.pipeline.markdown import escape
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from aksp.model.compliance import Finding, Report
 from aksp.report.formats.github import command
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from aksp.model.compliance import ComplianceState, Report
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

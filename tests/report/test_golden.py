@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
+from tests.replacing import replace
 
 from .render import render
 from .scenarios import SCENARIOS, many

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -14,10 +13,13 @@ from aksp.model.compliance import ComplianceState, Finding, Report, Result
 from aksp.model.resource import Container
 from aksp.report.interface import GroupBy
 from aksp.report.registry import FORMATS
+from tests.replacing import replace
 from tests.results import a_result
 
 from .render import render
 from .scenarios import IMAGES, SCENARIOS, container, pod
+
+pytestmark = pytest.mark.slow
 
 MANY = 300
 LONG = "x" * 100_000

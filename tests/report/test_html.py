@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -27,6 +26,7 @@ from aksp.report.text import safe
 from tests.pages.many import many
 from tests.pages.pages import renamed
 from tests.pages.with_history import with_changes, with_history
+from tests.replacing import replace
 from tests.results import a_result
 
 from .render import render

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from aksp.report import events
 from aksp.report.table.live import ScreenState, rows, screen
 from aksp.report.text import width_of
 from tests.docs.pages import ROOT, code, table
+from tests.replacing import replace
 from tests.report import scenarios
 from tests.results import changed
 

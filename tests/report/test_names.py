@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import html5lib
@@ -21,6 +20,7 @@ from ruamel.yaml import YAML
 
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render
@@ -100,13 +100,13 @@ def markdown(text: str) -> Any:
 
 SHAPES: Final[Mapping[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("json", "sarif", "gitlab"), lambda text: shape(json.loads(text))),
-    **dict.fromkeys(("policyreport", "openreports"), lambda text: shape(list(yaml.safe_load_all(text)))),
+    **dict.fromkeys(("policyreport", "openreports"), lambda text: shape(list(yaml.load_all(text, yaml.CSafeLoader)))),
     "csv": lambda text: [sorted(row) for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)],
     "junit": xml,
     "prometheus": metrics,
     "html": page,
     "markdown": markdown,
-    "yaml": lambda text: shape(yaml.safe_load(text)),
+    "yaml": lambda text: shape(yaml.load(text, yaml.CSafeLoader)),
 }
 
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from aksp.model.compliance import AssignmentSummary, Gap, Report, Snapshot
 from aksp.report.interface import Show
 from aksp.report.registry import FORMATS
+from tests.replacing import replace
 from tests.report import scenarios
 from tests.report.render import render
 from tests.report.scenarios import IMAGES, LIMITS, PORTS, PRIVILEGED, SCENARIOS, S

@@ -6,7 +6,6 @@ import csv
 import html
 import io
 import json
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from aksp.model.compliance import Report
 from aksp.model.json_text import decode
 from aksp.report.registry import FORMATS
 from tests.model.test_json_text import NUMBERS
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

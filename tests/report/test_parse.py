@@ -6,7 +6,6 @@ import contextlib
 import copy
 import json
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from aksp.errors import InvalidInput
 from aksp.report.interface import Show
 from aksp.report.parse import report_from
 from tests.places import places
+from tests.replacing import replace
 
 from .render import render
 from .scenarios import SCENARIOS

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from aksp.model.compliance import ComplianceState, Finding, Report, Result
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report.interface import GroupBy
+from tests.replacing import replace
 from tests.report.render import render
 from tests.report.scenarios import FILES, IMAGES, LEGACY, LIMITS, Line, report
 from tests.report.test_html import data_of, read_back

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aksp.addon.record.metrics import Metrics
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.text import safe
+from tests.addon.test_metrics import assignment, summary
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render
@@ -88,6 +88,12 @@ def test_label_values_come_back_as_safe_text() -> None:
 
 def test_names_that_the_add_on_has_too_have_its_labels() -> None:
     found = read(SCENARIOS["violations"]())
-    for metric in Metrics()._of_check_ins:
-        (family,) = metric.describe()
-        assert set(metric._labelnames) <= {label for key in found[family.name] for label, _ in key}
+    metrics = Metrics()
+    metrics.observe_check_in(summary(assignment()))
+    both = 0
+    for family in text_string_to_metric_families(metrics.expose()[1].decode()):
+        if family.name in found:
+            both += 1
+            told = {label for key in found[family.name] for label, _ in key}
+            assert family.samples and all(set(sample.labels) <= told for sample in family.samples)
+    assert both == 5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from aksp.model.compliance import Gap, KnownLocation, Result
 from aksp.model.resource import Owner, Resource
 from aksp.report.interface import Style
 from aksp.report.pipeline.repository import PlaceKind, file_path, gap_place, object_path, place_of
+from tests.replacing import replace
 from tests.results import changed
 
 from .scenarios import CLUSTER, FILES, SCENARIOS, Line, pod

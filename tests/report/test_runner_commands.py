@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from aksp.model.compliance import Gap, KnownLocation, Report, Result
 from aksp.report.registry import FORMATS
 from aksp.runners import commands
+from tests.replacing import replace
 from tests.report.render import render
 from tests.report.scenarios import violations
 from tests.results import changed
@@ -59,9 +59,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "json": json.loads,
     "sarif": json.loads,
     "gitlab": json.loads,
-    "yaml": yaml.safe_load,
-    "policyreport": lambda text: list(yaml.safe_load_all(text)),
-    "openreports": lambda text: list(yaml.safe_load_all(text)),
+    "yaml": lambda text: yaml.load(text, yaml.CSafeLoader),
+    "policyreport": lambda text: list(yaml.load_all(text, yaml.CSafeLoader)),
+    "openreports": lambda text: list(yaml.load_all(text, yaml.CSafeLoader)),
     "junit": lambda text: ElementTree.canonicalize(text),
 }
 #: What a format begins its own lines with.

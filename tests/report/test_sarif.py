@@ -6,7 +6,6 @@ import functools
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from aksp.model.compliance import ComplianceState, Report
 from aksp.report.formats.sarif import category, split, write_sarif
 from aksp.report.interface import Style
 from aksp.report.pipeline.unique_findings import MOST_LISTED, unique_findings
+from tests.replacing import replace
 
 from .render import render
 from .scenarios import CLUSTER, FILES, RULES, SCENARIOS, Line, many, pod

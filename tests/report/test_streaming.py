@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import TextIO, cast, overload
 
@@ -16,6 +15,7 @@ import pytest
 from aksp.model.compliance import Result
 from aksp.report.interface import Style
 from aksp.report.registry import FORMATS
+from tests.replacing import replace
 
 from .render import render
 from .scenarios import SCENARIOS, pod

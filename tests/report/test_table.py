@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aksp.model.compliance import ComplianceState, Finding
+from aksp.model.compliance import AssignmentKey, ComplianceState, Finding
 from aksp.report.figures import sparkline
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe, width_of, wrap
+from tests.replacing import replace
 from tests.results import a_result, changed
 
 from .render import render
@@ -92,7 +92,7 @@ def test_replicas_with_one_finding_are_one_row_with_a_count(terminal: bool) -> N
 def test_one_replica_that_differs_from_the_others_is_named(terminal: bool) -> None:
     violations = SCENARIOS["violations"]()
     results = [each for each in violations.results if each.resource.name != "web-6d4cf56db6-00001"]
-    text = render(replace(violations, results=results), "table", terminal=terminal)
+    text = render(replace(violations, results=results), "table", width=100, terminal=terminal)
     assert " 1 of 299 pods: web-" in text
 
 
@@ -104,9 +104,69 @@ def test_a_long_heading_wraps_deeper_than_its_rows_and_is_not_cut(width: int, te
     results = [replace(violations.results[-1], resource=replace(violations.results[-1].resource, name=name))]
     lines = render(replace(violations, results=results), "table", width=width, terminal=terminal).splitlines()
     first = next(at for at, line in enumerate(lines) if line.startswith("shop Service/"))
-    after = next(at for at, line in enumerate(lines) if line.startswith("  - "))
+    after = next(at for at, line in enumerate(lines) if line.startswith("  low "))
     assert all(re.match(r" {4}\S", line) for line in lines[first + 1 : after])
     assert "".join(line.strip() for line in lines[first:after]) == f"shop Service/{name}"
+
+
+def _severities(text: str) -> list[str]:
+    return [
+        line.split()[0]
+        for line in text.splitlines()
+        if line.startswith(("  critical ", "  high ", "  medium ", "  low "))
+    ]
+
+
+def test_the_worst_comes_first_by_severity_then_what_is_refused_then_the_state() -> None:
+    violations = SCENARIOS["violations"]()
+    state = ComplianceState
+    wanted = [
+        ("critical", "Audit", state.NON_COMPLIANT),
+        ("high", "Deny", state.NON_COMPLIANT),
+        ("high", "Deny", state.ERROR),
+        ("high", "Audit", state.NON_COMPLIANT),
+        ("low", "EnforceRegoPolicy", state.NON_COMPLIANT),
+    ]
+    results = [
+        a_result(
+            assignment=AssignmentKey(assignment=f"a{at}", definition="d", effect=effect, severity=severity),
+            state=was,
+            resource=pod("shop", f"web-{at}"),
+            finding=Finding(message="it is so"),
+        )
+        for at, (severity, effect, was) in enumerate(wanted)
+    ]
+    report = replace(violations, results=results[::-1])
+    text = render(report, "table", width=100)
+    order = [line.split()[-1] for line in text.splitlines() if line.startswith("shop Pod/web-")]
+    assert order == [f"Pod/web-{at}" for at in range(len(wanted))]
+    assert _severities(text) == [severity for severity, _, _ in wanted]
+    assert [row.split()[2] for row in render(report, "wide").splitlines() if row.startswith("shop ")] == [
+        f"web-{at}" for at in range(len(wanted))
+    ]
+    cut = render(report, "table", width=100, limit=2)
+    assert _severities(cut) == ["critical", "high"]
+    assert "3 more findings, none of them worse" in cut
+    markdown = [line for line in render(report, "markdown").splitlines() if line.startswith("| shop Pod/")]
+    assert [line.split(" | ")[1] for line in markdown] == [severity for severity, _, _ in wanted]
+
+
+def test_where_no_severity_is_known_there_is_no_column_for_it() -> None:
+    violations = SCENARIOS["violations"]()
+    shared = violations.results[0].shared
+    key = replace(shared.assignment, severity="")
+    result = replace(
+        violations.results[0],
+        shared=replace(shared, assignment=key, exemption=None, state=ComplianceState.NON_COMPLIANT),
+    )
+    lines = [replace(line, severity="") for line in violations.assignments]
+    report = replace(violations, results=[result], assignments=lines)
+    assert "SEVERITY" not in render(report, "table", width=200)
+
+
+def test_findings_of_one_assignment_have_its_severity_in_their_title() -> None:
+    text = render(SCENARIOS["violations"](), "table", group_by=GroupBy.ASSIGNMENT)
+    assert "Findings of resource-limits  medium severity\n" in text
 
 
 def test_without_grouping_every_result_is_a_row() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aksp.model.compliance import ComplianceState, Result
 from aksp.model.resource import Owner
 from aksp.report.parse import NamedExemption
 from aksp.report.pipeline.unique_findings import MOST_LISTED, other_gaps, unique_findings, waiver
+from tests.replacing import replace
 from tests.results import changed
 
 from .scenarios import LEGACY, MESH, SCENARIOS, many, pod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from aksp.report.figures import one_decimal
 from aksp.report.interface import Show
+from tests.replacing import replace
 from tests.results import changed
 
 from .render import render

@@ -39,23 +39,23 @@ class Process:
         self.command = tuple(command)
         self.log = log
         self._environment = dict(os.environ | (environment or {}))
-        self._child: subprocess.Popen[bytes] | None = None
+        self.child: subprocess.Popen[bytes] | None = None
         _guard()
         _processes.add(self)
 
     @property
     def pid(self) -> int | None:
         """The process id while it runs."""
-        return self._child.pid if self.running and self._child else None
+        return self.child.pid if self.running and self.child else None
 
     @property
     def running(self) -> bool:
-        return self._child is not None and self._child.poll() is None
+        return self.child is not None and self.child.poll() is None
 
     def start(self) -> None:
         """Starts the process; what it says is appended to the log."""
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
+            self.child = subprocess.Popen(
                 self._wrapped(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -75,7 +75,7 @@ class Process:
 
     def stop(self, grace: float = 5.0) -> None:
         """Ends the process group: SIGTERM, then SIGKILL after `grace` seconds."""
-        child = self._child
+        child = self.child
         if child is None:
             return
         if child.poll() is None:
@@ -84,7 +84,7 @@ class Process:
                 child.wait(grace)
         _signal(child.pid, signal.SIGKILL)
         child.wait()
-        self._child = None
+        self.child = None
 
     def kill(self) -> None:
         """Ends the process group at once."""

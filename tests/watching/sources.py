@@ -31,15 +31,16 @@ def key_of(thing: Thing) -> Key:
 class Cluster:
     """What there is. It is a source for a watcher, and an inventory for a scan of the same."""
 
-    def __init__(self, engine: Engine, plan: Plan) -> None:
+    def __init__(self, engine: Engine, plan: Plan, besides: Sequence[WantedList] = ()) -> None:
         self._engine = engine
         wanted = wanted_of(plan)
-        self.listings = [WantedList(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
+        self._whole = [WantedList(kind=kind, compared=kind in wanted.whole) for kind in wanted.kinds]
+        self.listings = [*self._whole, *besides]
         self.objects: dict[tuple[ResourceKind, Key], Thing] = {}
-        self._waiting: list[Update] = []
+        self.waiting: list[Update] = []
 
     def listing(self, kind: ResourceKind) -> WantedList:
-        (found,) = [one for one in self.listings if one.kind == kind]
+        (found,) = [one for one in self._whole if one.kind == kind]
         return found
 
     # As a source
@@ -48,35 +49,35 @@ class Cluster:
         return []
 
     def take(self, seconds: float) -> Sequence[Update]:
-        taken, self._waiting = self._waiting, []
+        taken, self.waiting = self.waiting, []
         return taken
 
     def tell(self, update: Update) -> None:
-        self._waiting.append(update)
+        self.waiting.append(update)
 
     def put(self, *things: Thing) -> None:
         """Objects are added or modified, and the watches say so."""
         for thing in things:
             self.objects[kind_of(thing), key_of(thing)] = copy.deepcopy(thing)
-            self._waiting.append(self._told(self.listing(kind_of(thing)), [thing]))
+            self.waiting.append(self.told(self.listing(kind_of(thing)), [thing]))
 
     def delete(self, *things: Thing) -> None:
         for thing in things:
             if self.objects.pop((kind_of(thing), key_of(thing)), None) is not None:
-                self._waiting.append(ObjectsChanged(listing=self.listing(kind_of(thing)), gone=[key_of(thing)]))
+                self.waiting.append(ObjectsChanged(listing=self.listing(kind_of(thing)), gone=[key_of(thing)]))
 
     def relist(self, *kinds: ResourceKind, pages: int = 1, gaps: Sequence[Gap] = ()) -> None:
         """The lists are read, of all kinds or of some."""
-        for listing in self.listings:
+        for listing in self._whole:
             if kinds and listing.kind not in kinds:
                 continue
             things = [thing for (kind, _), thing in self.objects.items() if kind == listing.kind]
             for number in range(pages):
-                self._waiting.append(
-                    self._told(listing, things[number::pages], begins=number == 0, ends=number == pages - 1, gaps=gaps)
+                self.waiting.append(
+                    self.told(listing, things[number::pages], begins=number == 0, ends=number == pages - 1, gaps=gaps)
                 )
 
-    def _told(self, listing: WantedList, things: Sequence[Thing], **more: Any) -> ObjectsChanged:
+    def told(self, listing: WantedList, things: Sequence[Thing], **more: Any) -> ObjectsChanged:
         texts = [json.dumps(thing).encode() for thing in things]
         batch = self._engine.load_list(list_of(texts))
         return ObjectsChanged(listing=listing, batch=batch, documents=documents_of(batch.documents), **more)

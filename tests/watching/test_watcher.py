@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aksp.compliance.containers import Findings
 from aksp.compliance.judgement import Fault, Judgement, Task
 from aksp.compliance.plan import Plan, Ready, make_ready
 from aksp.compliance.results import order
@@ -22,12 +24,17 @@ from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target, 
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.scan import Scan
+from aksp.sources.listings import WantedList
+from aksp.watching.judge import Judge
 from aksp.watching.watcher import RETRY_SECONDS, Watcher
 from aksp.workspace import prepare
 from tests.catalog.documents import V0_RULE
 from tests.compliance.builders import NOW, POD, SERVICE, assignment, definition, module, plan
 from tests.definitions.samples import DEFINITIONS
 from tests.engine.hostile import HONEST
+from tests.engine.test_process import kill
+from tests.reachable import reachable
+from tests.replacing import replace
 from tests.watching.sources import Cluster, Thing
 
 S = ComplianceState
@@ -125,6 +132,7 @@ class LiveSource:
     watcher: Watcher
     cluster: Cluster
     plan: Plan
+    engine: Engine
     now: datetime = NOW
     seconds: float = 0.0
 
@@ -150,12 +158,13 @@ class LiveSource:
 
 
 @contextmanager
-def watching(judged: Plan, **more: Any) -> Iterator[LiveSource]:
+def watching(judged: Plan, *, besides: Sequence[WantedList] = (), **more: Any) -> Iterator[LiveSource]:
+    """``besides`` are lists that are followed besides those of the whole cluster."""
     with Engine() as engine:
         prepare(engine, judged)
-        cluster = Cluster(engine, judged)
+        cluster = Cluster(engine, judged, besides)
         watcher = Watcher(judged, engine, cluster, TARGET, now=lambda: one.now, clock=lambda: one.seconds, **more)
-        one = LiveSource(watcher, cluster, judged)
+        one = LiveSource(watcher, cluster, judged, engine)
         yield one
 
 
@@ -196,9 +205,9 @@ def missed(thing: Thing) -> Step:
     """Something that happens while the watch is away, and that only the next list tells."""
 
     def step(one: LiveSource) -> None:
-        waiting = list(one.cluster._waiting)
+        waiting = list(one.cluster.waiting)
         one.cluster.put(thing)
-        one.cluster._waiting = waiting
+        one.cluster.waiting = waiting
         one.cluster.relist(pages=2)
 
     return step
@@ -231,7 +240,7 @@ def test_after_whatever_has_happened_the_report_is_that_of_a_scan_and_the_events
     with watching(everything()) as one:
         for thing in first:
             one.cluster.put(thing)
-        one.cluster._waiting.clear()
+        one.cluster.waiting.clear()
         heard = one.begin()
         for step in steps:
             step(one)
@@ -316,15 +325,15 @@ def test_a_list_that_begins_anew_takes_nothing_away_before_its_end() -> None:
         one.cluster.put(pod("a", privileged=True), pod("b", privileged=True))
         one.begin()
         one.cluster.delete(pod("a"))
-        one.cluster._waiting.clear()
+        one.cluster.waiting.clear()
         first, second = (
-            one.cluster._told(one.cluster.listing(POD), [pod("c")], begins=True),
+            one.cluster.told(one.cluster.listing(POD), [pod("c")], begins=True),
             pod("b", privileged=True),
         )
         one.cluster.tell(first)
         assert told(one.step()) == [] and one.watcher.objects == 3
         # It broke off; the next one is whole, and does not have c.
-        one.cluster.tell(one.cluster._told(one.cluster.listing(POD), [second], begins=True, ends=True))
+        one.cluster.tell(one.cluster.told(one.cluster.listing(POD), [second], begins=True, ends=True))
         events = one.step()
 
         assert told(events) == [("RESOLVED", "a", "NonCompliant", "privileged")] and events[0].gone
@@ -430,7 +439,7 @@ def comparing() -> Plan:
 def test_what_is_compared_is_not_judged_before_everything_to_compare_with_has_come() -> None:
     with watching(comparing()) as one:
         one.cluster.put(good(), service("web"))
-        one.cluster._waiting.clear()
+        one.cluster.waiting.clear()
         one.cluster.relist(POD)
         assert one.step() == []
         assert sum(one.watcher.report().counts.resources.values()) == 0
@@ -448,7 +457,7 @@ def states(one: LiveSource) -> dict[str, int]:
 def test_nothing_complies_as_long_as_what_to_compare_with_cannot_be_had(served: bool) -> None:
     with watching(comparing()) as one:
         one.cluster.put(good(), service("web"))
-        one.cluster._waiting.clear()
+        one.cluster.waiting.clear()
         one.cluster.relist(POD)
         listing = one.cluster.listing(SERVICE)
         gap = Gap(reason="Forbidden", message="Service could not be listed")
@@ -469,16 +478,16 @@ def test_nothing_complies_as_long_as_what_to_compare_with_cannot_be_had(served: 
 
 def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     with watching(comparing()) as one:
-        verdicts = one.watcher._judge.verdicts
+        verdicts, takes = Judge.verdicts, 5.0
 
         def slow(*given: Any) -> Any:
-            one.seconds += 5.0
+            one.seconds += takes
             return verdicts(*given)
 
-        monkeypatch.setattr(one.watcher._judge, "verdicts", slow)
+        monkeypatch.setattr(Judge, "verdicts", slow)
         one.cluster.put(good(), service("web"))
         one.begin()
-        monkeypatch.undo()
+        takes = 0.0
         one.cluster.delete(service("web"))
         assert one.watcher.step(0) == []
         one.seconds += 4.9
@@ -486,7 +495,10 @@ def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten(mon
         one.seconds += 0.1
         assert told(one.watcher.step(0)) == [("ADDED", "web", "NonCompliant", "no Service of its name")]
         # Meanwhile what was said last of an object that changes holds.
-        one.watcher._rests_until = one.seconds + 10.0
+        takes = 5.0
+        one.cluster.put(service("other"))
+        one.step()
+        takes = 0.0
         one.cluster.put(good(image="contoso.azurecr.io/side:2"))
         assert one.watcher.step(0) == []
         assert one.watcher.report().counts.resources[S.NON_COMPLIANT] == 1
@@ -505,12 +517,10 @@ def test_a_finding_that_says_something_else_of_the_same_place_has_changed() -> N
 
 
 def test_an_object_is_there_to_compare_with_as_long_as_some_list_has_it() -> None:
-    with watching(comparing()) as one:
-        listing = one.cluster.listing(SERVICE)
-        other = replace(listing, namespace="shop")
-        one.watcher._state.add(other)
+    other = WantedList(kind=SERVICE, namespace="shop", compared=True)
+    with watching(comparing(), besides=[other]) as one:
         one.cluster.put(good(), service("web"))
-        one.cluster.tell(one.cluster._told(other, [service("web")], begins=True, ends=True))
+        one.cluster.tell(one.cluster.told(other, [service("web")], begins=True, ends=True))
         one.begin()
         assert one.watcher.objects == 2
         # With -l an object leaves its list when its labels change, and is still there.
@@ -524,9 +534,7 @@ def test_an_engine_that_dies_loses_nothing() -> None:
     with watching(everything()) as one:
         one.cluster.put(pod(privileged=True), ingress("a", "shop", "a.example.com"), service("db"))
         one.begin()
-        process = one.watcher._engine._process
-        assert process is not None
-        process.kill("a test")
+        kill(one.engine)
         one.cluster.put(pod("db", fails="yes"), ingress("b", "blog", "a.example.com"))
         one.step()
 
@@ -536,8 +544,7 @@ def test_an_engine_that_dies_loses_nothing() -> None:
 def test_a_rule_that_failed_on_an_object_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = plan(ready("honest", HONEST), ready("alone", ALONE, requires_inventory=(SERVICE,)))
     with watching(judged) as one:
-        engine = one.watcher._judge._engine
-        judge = engine.judge
+        judge = one.engine.judge
 
         def slow(batch: Batch, tasks: Sequence[Task]) -> Judgement:
             """As if the machine had been too busy for every evaluation."""
@@ -548,7 +555,7 @@ def test_a_rule_that_failed_on_an_object_is_asked_again_after_a_while(monkeypatc
             ]
             return replace(judge(batch, tasks), hits=[], faults=faults)
 
-        monkeypatch.setattr(engine, "judge", slow)
+        monkeypatch.setattr(one.engine, "judge", slow)
         one.cluster.put(pod(privileged=True))
         one.begin()
         assert {result.state for result in one.watcher.report().results} == {S.ERROR}
@@ -560,37 +567,44 @@ def test_a_rule_that_failed_on_an_object_is_asked_again_after_a_while(monkeypatc
 
         assert one.watcher.report() == one.scanned()
         assert one.watcher.report().counts.resources[S.NON_COMPLIANT] == 1
-        assert not one.watcher._faulty
+        # All has been judged: nobody is asked again.
+        monkeypatch.setattr(one.engine, "judge", slow)
+        one.step()
+        assert one.watcher.report().counts.resources[S.NON_COMPLIANT] == 1
 
 
 def test_a_rule_that_fails_again_and_again_is_an_error_all_the_time() -> None:
     with watching(plan(ready("fails", FAILS))) as one:
         one.cluster.put(pod(fails="yes"))
         one.begin()
+        kept = len(reachable(one.watcher, bytes))
         assert one.step() == one.step() == []
         assert one.watcher.report().state is S.ERROR
         one.cluster.put(pod())
         assert told(one.step())[0][0] == "RESOLVED"
-        assert not one.watcher._texts._texts
+        # Its text is kept no longer than it may be judged again.
+        assert len(reachable(one.watcher, bytes)) == kept - 1
 
 
-def test_a_long_watch_does_not_grow() -> None:
+def test_a_long_watch_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aksp.compliance.containers.MOST_FINDINGS", 10)
     judged = plan(*everything().ready[:4], ready("named", NAMED))
     with watching(judged) as one:
         one.begin()
-        for number in range(60):
-            things = [pod(f"pod-{number}", privileged=True, fails="yes"), service(f"pod-{number}")]
-            one.cluster.put(*things)
-            one.step()
-            one.cluster.delete(*things)
-            one.step()
-        watcher = one.watcher
-        kept = [watcher._recent, watcher._relative, watcher._pending, watcher._texts._texts]
-        kept += [*watcher._state.known.values(), *watcher._ledger._results]
 
-        assert not any(kept) and len(watcher._ledger) == 0
-        assert one.watcher._engine._cached.replay()[1] == b""
-        assert len(watcher._judge._findings) < 60 * 4
+        def busy(first: int, last: int) -> Counter[type]:
+            """So many objects come and go; what is kept of them then, by type."""
+            for number in range(first, last):
+                things = [pod(f"pod-{number}", privileged=True, fails="yes"), service(f"pod-{number}")]
+                one.cluster.put(*things)
+                one.step()
+                one.cluster.delete(*things)
+                one.step()
+            return Counter(map(type, reachable(one.watcher, object)))
+
+        before, after = busy(0, 10), busy(10, 60)
+        # Up to ten findings are remembered; of most objects nothing is left.
+        assert (after - before).total() < 50
 
 
 def test_findings_that_nobody_has_any_more_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -601,5 +615,6 @@ def test_findings_that_nobody_has_any_more_are_let_go(monkeypatch: pytest.Monkey
             one.cluster.put(pod(f"pod-{number}"))
             one.step()
 
-        assert len(one.watcher._judge._findings) <= 12
+        (known,) = reachable(one.watcher, Findings)
+        assert 0 < len(known) <= 12
         assert one.watcher.report() == one.scanned()

@@ -180,7 +180,7 @@ class _Writing:
         return self._statuses.problems
 
     def before_the_scan(self, standing: Standing) -> None:
-        """What needs no scan, so that nobody waits for it to read what is wrong, or that a change is applied."""
+        """Write the statuses that need no scan first: errors, and that a change was applied."""
         for one in standing.definitions:
             self._write(PLURALS[one.kind], one, definition_status)
         for other in standing.exemptions:
@@ -259,7 +259,7 @@ def _listed(connection: Connection, plural: str) -> dict[str, Mapping[str, Any]]
 
 
 def _asked(questions: CoverageReader, one: InForce) -> WebhookCoverage:
-    """Of an assignment that is not in force nobody asks whether it is enforced."""
+    """Whether the API server asks about all that it refuses; YES for one that refuses nothing."""
     refusing = [ready for ready in one.ready if ready.refuses]
     return questions.about(refusing) if refusing else WebhookCoverage.YES
 

@@ -67,6 +67,10 @@ class CheckIns:
             self._due = min(self._due, time.monotonic() + SETTLE_SECONDS)
             self._wake.notify()
 
+    def due_in(self) -> float | None:
+        """Seconds until the next check-in; None for one that does not lead."""
+        return max(0.0, self._due - time.monotonic()) if self._leading else None
+
     def stop(self) -> None:
         """End the thread, and a check-in under way."""
         with self._wake:
@@ -88,8 +92,8 @@ class CheckIns:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not self._stopping and (not self._leading or time.monotonic() < self._due):
-                    self._wake.wait(None if not self._leading else max(0.0, self._due - time.monotonic()))
+                while not self._stopping and (pause := self.due_in()) != 0:
+                    self._wake.wait(pause)
                 if self._stopping:
                     return
                 # What changes from here on is for the next one.
@@ -97,7 +101,7 @@ class CheckIns:
             try:
                 self._once()
             except Exception:  # noqa: BLE001 - logged, whatever it is: the thread must go on
-                # Whatever happens to one check-in, the next one is due as ever.
+                # A check-in that fails does not change when the next one is due.
                 _log.exception("a check-in failed")
 
     def _once(self) -> None:

@@ -47,7 +47,7 @@ class StatusWriter:
         ]
 
     def write(self, plural: str, document: Mapping[str, Any], status: Status) -> Mapping[str, Any]:
-        """Write the status of one object; the document as it then is, as far as known."""
+        """Write the status of one object. Returns the document as it is then, as far as known."""
         if self._silent >= PATIENCE:
             self._left_out += 1
             return document

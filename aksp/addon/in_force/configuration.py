@@ -152,7 +152,7 @@ def intention_path(namespace: str) -> str:
 
 
 def read_intention(connection: Connection, namespace: str) -> Mapping[str, Any] | None:
-    """What the configuration is to be; None when nobody says. Raises ClusterError."""
+    """The wanted configuration; None when it is not set. Raises ClusterError."""
     found = objects.get(connection, intention_path(namespace))
     text = ((found or {}).get("data") or {}).get(WEBHOOK_KEY)
     if text is None:

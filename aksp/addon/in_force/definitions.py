@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from aksp.addon.in_force.compiled import Compiled
@@ -62,18 +61,6 @@ class Rule:
         return replace(self.definition, slug=self.policy, requires_inventory=self.compared)
 
 
-@cache
-def built_in() -> tuple[Definition, ...]:
-    """The bundled definitions, read once."""
-    return tuple(bundled())
-
-
-@cache
-def built_in_initiatives() -> tuple[Initiative, ...]:
-    """The bundled initiatives, read once."""
-    return tuple(bundled_initiatives())
-
-
 class Definitions:
     """The definitions and initiatives of one standing, by what assignments call them."""
 
@@ -87,8 +74,8 @@ class Definitions:
         self._compiled = compiled
         self._before = {(one.kind, one.name): one for one in before}
         #: Names, GUIDs and Azure's ids in lower case, each with the definition or initiative that has it.
-        bundled: list[Assignable] = [*built_in(), *built_in_initiatives()]
-        self._names = {name: f"the bundled {own.slug}" for own in bundled for name in names_of(own)}
+        ours: list[Assignable] = [*bundled(), *bundled_initiatives()]
+        self._names = {name: f"the bundled {own.slug}" for own in ours for name in names_of(own)}
         found: dict[tuple[str, str], DefinitionInForce] = {}
         for kind, listed in ((KIND, documents), (initiatives.KIND, sets)):
             # Of two with one name the older one keeps it.
@@ -97,8 +84,8 @@ class Definitions:
         self.records = [found[key] for key in sorted(found)]
         own = [one.definition for one in self.records if one.definition is not None]
         self.catalog = Catalogs(
-            [built_in(), [one for one in own if not isinstance(one, Initiative)]],
-            [*built_in_initiatives(), *(one for one in own if isinstance(one, Initiative))],
+            [bundled(), [one for one in own if not isinstance(one, Initiative)]],
+            [*bundled_initiatives(), *(one for one in own if isinstance(one, Initiative))],
         )
 
     def _read(self, kind: str, seen: Seen) -> DefinitionInForce:
@@ -182,7 +169,7 @@ class Definitions:
             raise self._missing(identifier, error) from error
 
     def note(self, one: Assignable) -> str:
-        """What is wrong with the newest version of what is in force in an older one; empty when nothing is."""
+        """What is wrong with the newest version, where an older one is in force; empty when nothing is."""
         record = next((record for record in self.records if record.definition is one), None)
         if record is None or not record.problem:
             return ""

@@ -99,7 +99,7 @@ def whole(
 
 
 def _fields(hook: Document) -> dict[str, Any]:
-    """What of a webhook is compared. What is empty is as good as absent: the API server writes ``{}`` for selectors."""
+    """The fields of a webhook that are compared. An empty field counts as absent: the API server writes ``{}`` for selectors."""
     fields = {key: value for key, value in hook.items() if key not in ("name", "rules") and value not in (None, {}, [])}
     if client := fields.get("clientConfig"):
         fields["clientConfig"] = {key: value for key, value in client.items() if key != "caBundle"}

@@ -177,6 +177,13 @@ def _exemption(seen: Seen, assignments: Mapping[str, Collection[str] | None], no
         return replace(
             one, problem=f"exemption {seen.name} is wrong, so it does nothing: {wrong.message}", reason=wrong.reason
         )
+    if exemption.resource_selectors:
+        # A cluster does not know where it lies: without them it would waive more.
+        return replace(
+            one,
+            problem=f"exemption {seen.name} has resourceSelectors, which no cluster can decide, so it does nothing",
+            reason=Reason.INVALID,
+        )
     problem = idle(exemption, assignments, now)
     reason = None
     if problem:

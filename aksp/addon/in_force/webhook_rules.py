@@ -93,7 +93,7 @@ def _judges_pods(judging: Iterable[Ready]) -> bool:
 
 
 def _resources(kind: ResourceKind, discovery: Discovery) -> Iterable[tuple[_Place, tuple[str, ...]]]:
-    """The resources of one kind; more than it where the cluster cannot tell: the reviewer passes those by."""
+    """The resources of one kind. Where the cluster cannot tell, more than these: the reviewer ignores the others."""
     if kind.kind == "*":
         yield (kind.group, "*", "*"), ("*",)
         return

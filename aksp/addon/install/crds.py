@@ -290,6 +290,11 @@ def _exemptions() -> dict[str, Any]:
             "description": optional(text("Why, shown in reports.")),
             "metadata": optional(free("Anything; requestedBy, else approvedBy, else createdBy is shown.")),
             "scope": optional(scope("Where it holds.")),
+            "resourceSelectors": optional(
+                array(
+                    "None in a cluster: aksp sync writes only exemptions that select it.", anything("None."), maxItems=0
+                )
+            ),
             "resources": optional(
                 array("What it holds for; without the field everything in the scope.", resource, minItems=1)
             ),

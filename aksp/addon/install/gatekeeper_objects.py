@@ -27,7 +27,7 @@ def written_objects(connection: Connection) -> dict[str, Object]:
 
 
 def remove(connection: Connection, tell: Callable[[str], None]) -> None:
-    """Delete what the add-on wrote; a template stays that somebody else has a constraint of. Raises ClusterError."""
+    """Delete what the add-on wrote. A template stays while there are constraints of it that others wrote. Raises ClusterError."""
     try:
         found = written_objects(connection)
     except Forbidden as error:

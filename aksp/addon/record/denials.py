@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import structs
+
 from aksp.addon import names
 from aksp.addon.record.outbox import PENDING, ObjectsApi, Outbox
 from aksp.addon.review.decision import Decision, Refusal
@@ -157,7 +159,7 @@ class Denials:
 
     def _write(self, key: DenialKey, denial: Denial) -> None:
         if key.name == OTHERS:
-            denial = replace(denial, workload=None, resource=replace(denial.resource, name=OTHERS))
+            denial = replace(denial, workload=None, resource=structs.replace(denial.resource, name=OTHERS))
         name = denial_name(key)
         collection = collection_path(key.namespace)
         path = f"{collection}/{name}"
@@ -199,7 +201,7 @@ class Denials:
 
 
 def others_of(key: DenialKey) -> DenialKey:
-    """The key of the denial that stands for all for whom a namespace has no room."""
+    """The key of the denial that counts all others, once a namespace has as many denials as it may have."""
     return DenialKey(assignment=key.assignment, namespace=key.namespace, kind="", name=OTHERS)
 
 

@@ -83,7 +83,7 @@ class _Known:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Bucket:
+class Bucket:
     """Tokens of one owner or namespace, as they were at a time (seconds since 1970). ``refill``: seconds for one."""
 
     tokens: float
@@ -91,7 +91,7 @@ class _Bucket:
     burst: int = BURST
     refill: float = REFILL_SECONDS
 
-    def filled(self, now: float) -> _Bucket:
+    def filled(self, now: float) -> Bucket:
         return replace(self, tokens=min(self.burst, self.tokens + max(0.0, now - self.at) / self.refill), at=now)
 
 
@@ -112,9 +112,9 @@ class Events:
         self._api = api
         self._now = now
         self._made = 0
-        self._known: _Recent[EventKey, _Known] = _Recent()
-        self._buckets: _Recent[Resource, _Bucket] = _Recent()
-        self._places: _Recent[str, _Bucket] = _Recent()
+        self._known: Recent[EventKey, _Known] = Recent()
+        self._buckets: Recent[Resource, Bucket] = Recent()
+        self._places: Recent[str, Bucket] = Recent()
         self._outbox: Outbox[EventKey, Occurrences] = Outbox(
             "events", write=self._write, merge=Occurrences.and_then, **more
         )
@@ -126,7 +126,7 @@ class Events:
         return self._outbox.lost
 
     def record(self, decision: Decision) -> None:
-        """Take note of a refusal of something that has an owner; nobody describes what was never made."""
+        """Take note of a refusal of an object that has an owner. Without an owner there is no object to show the Event at."""
         owner = decision.request.owner
         if decision.outcome.allowed or decision.request.dry_run or owner is None:
             return
@@ -150,8 +150,8 @@ class Events:
         all_of_it = known.occurrences.and_then(new) if known else new
         now = self._now()
         at, place = now.timestamp(), _namespace(key.owner)
-        bucket = (self._buckets.get(key.owner) or _Bucket(tokens=BURST, at=at)).filled(at)
-        of_all = self._places.get(place) or _Bucket(
+        bucket = (self._buckets.get(key.owner) or Bucket(tokens=BURST, at=at)).filled(at)
+        of_all = self._places.get(place) or Bucket(
             tokens=NAMESPACE_BURST, at=at, burst=NAMESPACE_BURST, refill=NAMESPACE_REFILL_SECONDS
         )
         of_all = of_all.filled(at)
@@ -185,7 +185,7 @@ class Events:
         return str(document["metadata"]["name"])
 
 
-class _Recent(Generic[K, V]):
+class Recent(Generic[K, V]):
     """A mapping that forgets what was not used for longest."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, TextIO
 
-from aksp.addon.review.decision import RULE, Decision, Disagreement, ReviewRequest
+from aksp.addon.review.decision import RULE, Decision, Disagreement, Outcome, ReviewRequest
 from aksp.errors import InvalidInput
 from aksp.model.resource import Container, Resource
 from aksp.model.times import rfc3339
@@ -28,7 +28,7 @@ MOST_ERRORS: Final = 20
 #: What every record has; whatever else it has came with `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 #: Loggers that tell every connection and every request.
-_TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
+TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
 
 
 class JsonLines(logging.Formatter):
@@ -65,25 +65,27 @@ class Lines(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self.setFormatter(JsonLines())
 
-    def tell(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
-        """Write an info line without a record, which would cost as much as all else in a review that was decided before."""
-        line = _ENCODED(
-            {
-                "time": rfc3339(datetime.now(UTC), "milliseconds"),
-                "level": "info",
-                "logger": logger,
-                "message": message,
-                **fields,
-            }
+    def tell(self, logger: str, shared: str, own: Mapping[str, Any]) -> None:
+        """Write an info line without a record, which would cost as much as all else in a review that was decided before.
+
+        ``shared`` is what many lines have in common, as JSON.
+        """
+        time = rfc3339(datetime.now(UTC), "milliseconds")
+        line = (
+            f'{{"time":"{time}","level":"info","logger":"{logger}",{shared[1:-1]},{_ENCODED(own)[1:]}{self.terminator}'
         )
-        # As in a handler, what cannot be written stops nobody.
+        # As in a logging handler: an error while writing must not stop the review.
         with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
-            self.stream.write(line + self.terminator)
+            self.stream.write(line)
             self.stream.flush()
 
 
 #: Where lines go since `configure`.
 _lines: Lines | None = None
+#: What lines say of an outcome, by its identity: replicas that are refused share one.
+_shared: dict[int, tuple[Outcome, str]] = {}
+_MOST_SHARED: Final = 200
+_FEW: Final = 50
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
@@ -100,7 +102,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
         root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
+    for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
     # Thread and caller stay in the records, though no line has them: aksp.kube.config tells the words of exec plugins by
@@ -111,28 +113,42 @@ def refusal(decision: Decision) -> None:
     """Log a refusal: who asked for what, and which assignments refuse which containers. Nothing for what is allowed."""
     if decision.outcome.allowed or not _REFUSALS.isEnabledFor(logging.INFO):
         return
-    request = decision.request
-    refused = decision.outcome.refusals
-    containers = dict.fromkeys(container for each in refused for container in each.containers)
-    fields = {
+    request, outcome = decision.request, decision.outcome
+    own = {
         "user": request.user,
-        "assignments": [each.assignment for each in refused],
         "operation": request.operation,
         "object": _object(request),
         "workload": {"kind": request.workload.kind, "name": request.workload.name} if request.workload else None,
-        "containers": [_container(container) for container in islice(containers, MOST_CONTAINERS)],
-        **({"moreContainers": len(containers) - MOST_CONTAINERS} if len(containers) > MOST_CONTAINERS else {}),
         "uid": request.uid,
         "dryRun": request.dry_run,
     }
-    if _lines is not None:
-        _lines.tell(_REFUSALS.name, decision.outcome.message, fields)
-    else:
-        _REFUSALS.info("%s", decision.outcome.message, extra=fields)
+    if _lines is None:
+        _REFUSALS.info("%s", outcome.message, extra={**_by_whom(outcome), **own})
+        return
+    known = _shared.get(id(outcome))
+    if known is None:
+        known = outcome, _ENCODED({"message": outcome.message, **_by_whom(outcome)})
+        if len(_shared) >= _MOST_SHARED:
+            _shared.clear()
+        # Large objects have no replicas, and may have thousands of violations.
+        if len(outcome.violations) <= _FEW:
+            # With the outcome, so that no other one has its identity.
+            _shared[id(outcome)] = known
+    _lines.tell(_REFUSALS.name, known[1], own)
+
+
+def _by_whom(outcome: Outcome) -> dict[str, Any]:
+    """Which assignments refuse which containers."""
+    containers = dict.fromkeys(container for each in outcome.refusals for container in each.containers)
+    return {
+        "assignments": [each.assignment for each in outcome.refusals],
+        "containers": [_container(container) for container in islice(containers, MOST_CONTAINERS)],
+        **({"moreContainers": len(containers) - MOST_CONTAINERS} if len(containers) > MOST_CONTAINERS else {}),
+    }
 
 
 def unjudged(decision: Decision) -> None:
-    """Warn of what could not be judged, of whom and of what. Nothing when all was."""
+    """Log a warning for what could not be judged: the assignments and the object. Nothing is logged when all was judged."""
     request, errors = decision.request, decision.outcome.errors
     if not (decision.unjudged or errors):
         return

@@ -66,15 +66,15 @@ class DecisionCache:
             self._known.move_to_end(key)
         return found
 
-    def keep(self, answer: AdmissionRecord, request: ReviewRequest, outcome: Outcome, *, trusted: bool) -> None:
+    def keep(
+        self, answer: AdmissionRecord, request: ReviewRequest, outcome: Outcome, rest: bytes, *, trusted: bool
+    ) -> None:
         """Remember a decision that followed from the answer alone. Without an object the answer does not tell its kind."""
         if not answer["names"] or len(answer["body"]) > LONGEST:
             return
         if len(self._known) >= KEPT:
             self._known.popitem(last=False)
-        self._known[self._key(answer, trusted)] = CachedDecision(
-            outcome=outcome, request=request, answer=ending(outcome)
-        )
+        self._known[self._key(answer, trusted)] = CachedDecision(outcome=outcome, request=request, answer=rest)
 
     def _key(self, answer: AdmissionRecord, trusted: bool) -> Any:
         if not self._by_name:
@@ -83,7 +83,7 @@ class DecisionCache:
 
 
 def named(record: IdentityRecord) -> str:
-    """The object's name; of one that is still to get its name, what it will begin with."""
+    """The object's name; before the API server has made the name, its generateName with a ``*`` behind it."""
     return record["name"] or (f"{generated}*" if (generated := record.get("generateName")) else "")
 
 

@@ -37,6 +37,8 @@ def refusals(refused_by: Sequence[Violation], lines: Mapping[str, Sequence[str]]
 
 def cut(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """The text in at most ``longest`` bytes of UTF-8, ended by an ellipsis after a whole character if it is longer."""
+    if text.isascii() and len(text) <= longest:
+        return text
     # A lone surrogate cannot be written; JSON may hold one.
     encoded = text.encode("utf-8", "replace")
     if len(encoded) <= longest:

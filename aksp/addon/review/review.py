@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
+from msgspec import structs
+
 from aksp.addon.review import wording
 from aksp.addon.review.decision import Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
@@ -33,6 +35,8 @@ from aksp.model.resource import Document, Owner
 #: States of a template's Pods that the answer mentions.
 _TOLD = (ComplianceState.ERROR, ComplianceState.NON_COMPLIANT)
 Found = Mapping[tuple[int, int], Sequence[Finding]]
+#: Of an assignment that has nothing to do.
+_IDLE = Task(policy="", parameters=None, documents=())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,16 +66,16 @@ def subject_of(documents: Sequence[Document], old: Collection[int]) -> Subject:
 
 
 def owned(subject: Subject, owner: Owner | None, *, derived: bool) -> Subject:
-    """The subject with another owner of what is new than the one that is written in it."""
+    """The subject, with another owner of the new object than the object itself says."""
     documents = list(subject.documents)
     for at in subject.new:
         if documents[at].owner != owner:
-            documents[at] = replace(documents[at], owner=owner)
+            documents[at] = structs.replace(documents[at], owner=owner)
     return replace(subject, documents=documents, derived=derived)
 
 
 def leans(plan: Plan, subject: Subject, found: Found) -> bool:
-    """Whether an exemption applies to what is new because of the owner that is written in it."""
+    """Whether an exemption applies to the new object because of the owner that the object says it has."""
     if not any(ready.exemptions for ready in plan.ready):
         return False
 
@@ -100,12 +104,17 @@ def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None)
     With ``only``, the numbers of some assignments, the others have nothing to do.
     """
 
-    def chosen(number: int, ready: Ready) -> Sequence[int]:
-        if only is not None and number not in only:
-            return ()
+    def chosen(ready: Ready) -> list[int]:
         return [at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
 
-    return tasks_of(plan, chosen)
+    if only is None:
+        return tasks_of(plan, lambda _, ready: chosen(ready))
+    return [
+        Task(policy=ready.definition.slug, parameters=ready.values, documents=chosen(ready))
+        if number in only
+        else _IDLE
+        for number, ready in enumerate(plan.ready)
+    ]
 
 
 def _before(ready: Ready, subject: Subject) -> Sequence[int]:
@@ -118,10 +127,19 @@ def _before(ready: Ready, subject: Subject) -> Sequence[int]:
 
 
 def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[Result]:
-    """The results of one document, by the evaluator's own core: states, exemptions, exclusions."""
+    """The results of one document, by the evaluator's own core: states, exemptions, exclusions.
+
+    ``found`` and ``faults`` are of assignments that select it. Of the others it matters only where something is wrong
+    with the document, or with what is known of its Namespace.
+    """
     document = subject.documents[at]
-    tasks = tasks_of(plan, lambda _, ready: [at] if _judges(ready, subject, at) else [])
     mine = {pair: findings for pair, findings in found.items() if pair[1] == at}
+    tasks = [
+        Task(policy=ready.definition.slug, parameters=ready.values, documents=[at])
+        if (document.problems or not ready.selection.namespace_selector.empty) and _judges(ready, subject, at)
+        else _IDLE
+        for ready in plan.ready
+    ]
     own = [fault for fault in faults if fault.document == at]
     made: list[Result] = []
     for (number, _), findings, problems in sorted(
@@ -129,12 +147,6 @@ def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iter
     ):
         made += results.results_of(plan.ready[number], document, findings, problems)
     return sorted(made, key=results.order)
-
-
-def refused(plan: Plan, results: Sequence[Result]) -> list[Result]:
-    """The violations among results for which a request would be refused."""
-    refusing = {ready.key.name for ready in plan.ready if ready.refuses}
-    return [r for r in results if r.state is ComplianceState.NON_COMPLIANT and r.assignment.name in refusing]
 
 
 def identity(assignment: str, finding: Finding) -> tuple[Any, ...]:
@@ -170,7 +182,7 @@ def decide(
     violations = [r for r in own if r.state is ComplianceState.NON_COMPLIANT]
     errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
     errors += (unready or {}).items()
-    new = refused(plan, own)
+    new = [r for r in violations if by_name[r.assignment.name].refuses]
     if before:
         new = [r for r in new if identity(r.assignment.name, r.finding) not in before]
     unknown: Mapping[str, None] = {}
@@ -219,13 +231,14 @@ def decide(
     if doubt and (lines or notes):
         (lines or notes).append(wording.doubt(doubt))
     message = wording.refusal(lines, max(0, len(new) - wording.ENOUGH), cut=_any_of(new, cut))
-    by = tuple(map(_violation, new))
+    of_all = tuple(map(_violation, violations))
+    by = of_all if len(new) == len(violations) else tuple(map(_violation, new))
     return Outcome(
         allowed=not lines,
         message=message,
         warnings=wording.warnings(notes, more, cut=_any_of([*noted, *of_template], cut)),
         refused_by=by,
-        violations=tuple(map(_violation, violations)),
+        violations=of_all,
         errors=tuple(errors),
         refusals=refusals(by, by_assignment),
     )

@@ -212,9 +212,8 @@ class Reviewer:
             concluded = await asyncio.to_thread(self._concluded, force, admission, answer, until, aside=True)
             assert concluded is not None
         made, lasting = concluded
-        request, outcome, _ = made
         if regular and lasting:
-            force.decisions.keep(answer, request, outcome, trusted=trusted)
+            force.decisions.keep(answer, *made, trusted=trusted)
         return made
 
     def _concluded(
@@ -258,7 +257,7 @@ class Reviewer:
     def _confirmed(
         self, written: review.Subject, subject: review.Subject, request: ReviewRequest
     ) -> tuple[review.Subject, ReviewRequest, str]:
-        """The subject with the owner that it really has, and why that is not the one that is ``written``."""
+        """The subject with its confirmed owner, and why this is not the owner that the object says, where it is not."""
         if not self._owners.trusts(request.user):
             return subject, request, f"{request.user or 'who asks'} is no controller's account"
         workload, doubt = None, ""
@@ -378,10 +377,11 @@ def _left(until: float) -> float:
 def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
     """What tasks found in what they select, and faults of those that were not asked."""
     chosen = {(number, at) for number, task in enumerate(tasks) for at in task.documents}
-    mine = replace(
-        judgement,
+    mine = Judgement(
+        findings=judgement.findings,
         hits=[hit for hit in judgement.hits if (hit.task, hit.document) in chosen],
         faults=[fault for fault in judgement.faults if (fault.task, fault.document) in chosen],
+        evaluations=judgement.evaluations,
     )
     return with_skipped(mine, tasks, skipped if tasks else {})
 

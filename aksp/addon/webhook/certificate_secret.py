@@ -79,7 +79,7 @@ def usable(data: Mapping[str, bytes], now: datetime) -> Contents:
 
 
 def due(kept: Contents, *, names: Sequence[str], now: datetime, published: Published | None = None) -> Contents | None:
-    """What is to be written now; None: all is well, or waits for something. See the module's steps."""
+    """What is to be written now; None when there is nothing to write yet. The steps are in the module's docstring."""
     authority, serving = kept.authority, kept.serving
     if authority is None or certificates.needs_renewal(authority.certificate, now):
         fresh = certificates.make_authority(now)
@@ -158,7 +158,7 @@ class CertificateSecret:
             names = self._names()
             if not names and kept.serving is None:
                 raise ClusterError("nobody knows by which name the webhook is called", hint=_ENABLE)
-            # Without names a certificate would be for nobody; what is served stays until they are back.
+            # A certificate needs names. Until they are known again the present one stays.
             wanted = due(kept, names=names, now=now, published=self._published) if names else None
             if wanted is None:
                 return _material(kept, now)

@@ -200,7 +200,7 @@ class Http(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._lingering.lost()
         self.connection_limit.gone(self)
-        # Requests that wait behind another one have nobody to answer.
+        # Requests that wait behind another one can no longer be answered.
         self.pipeline.clear()
         super().connection_lost(exc)
 

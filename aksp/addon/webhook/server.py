@@ -188,7 +188,7 @@ class _Acceptor:
 
         Who has just connected is about to ask, and gets `linger_seconds` for that.
         """
-        # Who waits to be accepted was let in by the kernel, and would see a reset.
+        # The kernel has accepted these connections already: closing the socket would reset them.
         with contextlib.suppress(OSError):
             while True:
                 self._take(self._socket.accept()[0])

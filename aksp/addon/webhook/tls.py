@@ -54,7 +54,7 @@ def server_context(pair: Pair, client_ca: bytes = b"") -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
-    # The API server keeps connections and remembers no sessions: tickets would be made for nobody.
+    # The API server keeps connections and remembers no sessions: session tickets would never be used.
     context.num_tickets = 0
     if client_ca:
         trust_clients(context, client_ca)
@@ -134,7 +134,7 @@ class Served:
                 f"cannot read the CA of the API server's certificate: {error.strerror}", where=str(self._client_ca)
             ) from error
         if not found.strip():
-            # Without a CA everybody would get in.
+            # Without a CA every client would be accepted.
             raise InvalidInput("the CA of the API server's certificate is empty", where=str(self._client_ca))
         return found
 

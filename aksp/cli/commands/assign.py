@@ -18,6 +18,7 @@ from aksp.cli.options import (
     RecursiveOption,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
     long_default,
     option_of,
@@ -198,6 +199,16 @@ def _common(
         str | None,
         typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
     ] = None,
+    resource_selectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON|@FILE", help="Only clusters that one of these selects, as for az: by location or type."
+        ),
+    ] = None,
+    overrides: Annotated[
+        str | None,
+        typer.Option(metavar="JSON|@FILE", help="Other effects, as for az: for some members, or in some locations."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the assignment of this name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print, write nothing.")] = False,
     what_if: Annotated[
@@ -226,6 +237,7 @@ def _common(
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The options that every definition's command has; never called."""

@@ -10,6 +10,7 @@ import typer
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
+    AllNamespacesOption,
     ClusterOption,
     ColorWhen,
     ContextOption,
@@ -87,6 +88,7 @@ def compare_azure(
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
     ] = None,
+    all_namespaces: AllNamespacesOption = False,
     selector: Annotated[
         str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels.")
     ] = None,
@@ -120,21 +122,25 @@ def compare_azure(
     from aksp.cli.comparison import BaselineOptions
     from aksp.cli.evaluation import ComplianceRequest
     from aksp.cli.filters import Filters
+    from aksp.cli.manifests import ManifestOptions
 
     request = ComplianceRequest(
         where=ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
-        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=(), source=source,
+        manifests=ManifestOptions(
+            files=(*(filename or ()), *(path or ())), recursive=recursive, custom_workloads=custom_workloads,
+            exclude=tuple(exclude or ()),
+            rendering=rendering(
+                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+                namespace=None if all_namespaces else next(iter(namespace or ()), None),
+            ),
+        ),
+        outputs=(), source=source,
         filters=Filters(
-            namespaces=tuple(namespace or ()), selector=selector, assignments=tuple(assignment or ()),
+            namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, assignments=tuple(assignment or ()),
             definitions=tuple(definition or ()), severities=tuple(severity or ()),
         ),
         show=Show.ALL, group_by=GroupBy.OWNER, fail_on=FailOn.NONE, require_match=False, color=ColorWhen.AUTO,
-        chunk_size=chunk_size, quiet=False, workspace=workspace, custom_workloads=custom_workloads,
-        exclude=tuple(exclude or ()),
-        rendering=rendering(
-            kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-            namespace=next(iter(namespace or ()), None),
-        ),
+        chunk_size=chunk_size, quiet=False, workspace=workspace,
         compared=BaselineOptions(history=False),
     )  # fmt: skip
     from aksp.azure.comparing import compare as compare_states

@@ -9,6 +9,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
+    AllNamespacesOption,
     ClustersOption,
     ColorOption,
     ColorWhen,
@@ -105,9 +106,7 @@ def compliance(
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
     ] = None,
-    all_namespaces: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")
-    ] = False,
+    all_namespaces: AllNamespacesOption = False,
     selector: Annotated[
         str | None,
         typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),
@@ -178,24 +177,28 @@ def compliance(
     from aksp.cli.comparison import BaselineOptions
     from aksp.cli.evaluation import ComplianceRequest, evaluate
     from aksp.cli.filters import Filters
+    from aksp.cli.manifests import ManifestOptions
 
     request = ComplianceRequest(
         where=ClusterChoice(
             cluster=cluster[0] if cluster else None, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
         ),
-        files=(*(filename or ()), *(path or ())), recursive=recursive, outputs=tuple(output or (["summary"] if summary else [] if quiet and not watch else ["table"])),
+        manifests=ManifestOptions(
+            files=(*(filename or ()), *(path or ())), recursive=recursive, custom_workloads=custom_workloads,
+            exclude=tuple(exclude or ()),
+            rendering=rendering(
+                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+                namespace=None if all_namespaces else next(iter(namespace or ()), None),
+            ),
+        ),
+        outputs=tuple(output or (["summary"] if summary else [] if quiet and not watch else ["table"])),
         source=source,
         filters=Filters(
             namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector,
             assignments=tuple(assignment or ()), definitions=tuple(definition or ()), severities=tuple(severity or ()),
         ),
         show=show, group_by=group_by, limit=limit, fail_on=fail_on, require_match=require_match,
-        color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace, custom_workloads=custom_workloads,
-        exclude=tuple(exclude or ()),
-        rendering=rendering(
-            kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-            namespace=None if all_namespaces else next(iter(namespace or ()), None),
-        ),
+        color=color, chunk_size=chunk_size, quiet=quiet, workspace=workspace,
         compared=BaselineOptions(
             baseline=baseline, fail_on_new=fail_on_new, write_baseline=write_baseline, diff=diff, history=history,
             only_new=show is Show.NEW, fails=fail_on is FailOn.ANY,

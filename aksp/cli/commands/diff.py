@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from aksp.cli.options import (
-    ClusterOption,
+    AllClustersOption,
+    ClustersOption,
     ColorOption,
     ColorWhen,
     KubeconfigOption,
+    NamedContextOption,
     WorkspaceOption,
 )
 
@@ -41,7 +43,8 @@ def diff(
             " lists them, or 7d. Default: the scan before the last.",
         ),
     ] = None,
-    cluster: ClusterOption = None,
+    cluster: ClustersOption = None,
+    all_clusters: AllClustersOption = False,
     filename: Annotated[
         list[str] | None,
         typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
@@ -49,13 +52,15 @@ def diff(
     output: Annotated[DiffFormat, typer.Option("--output", "-o", help="Output format.")] = DiffFormat.TABLE,
     fail_on_new: Annotated[bool, typer.Option("--fail-on-new", help="Exit 1 when there are new violations.")] = False,
     color: ColorOption = ColorWhen.AUTO,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """What is new, what is resolved and what changed its state, per workload.
 
     It compares the last remembered scan of a target with an earlier one, or two reports in files. Nothing is scanned. A
-    finding whose assignment has judged nothing since is not resolved: it is told apart.
+    finding whose assignment has judged nothing since is not resolved: it is told apart. Several clusters, by --cluster
+    given again or --all-clusters, are compared each with itself, in one report.
 
     Example: `aksp diff --cluster prod --since yesterday -o markdown`
     """
@@ -64,7 +69,7 @@ def diff(
     raise typer.Exit(
         differ(
             DiffRequest(
-                reports=tuple(reports or ()), since=since, cluster=cluster, files=tuple(filename or ()),
+                reports=tuple(reports or ()), since=since, clusters=(*(cluster or ()), *([context] if context else [])), every=all_clusters, files=tuple(filename or ()),
                 output=output.value, fail_on_new=fail_on_new, color=color, kubeconfig=kubeconfig, workspace=workspace,
             )
         )

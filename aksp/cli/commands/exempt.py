@@ -16,6 +16,7 @@ from aksp.cli.options import (
     ListFormat,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
 )
 from aksp.model.assignment import ExemptionCategory
@@ -77,6 +78,12 @@ def exempt(
         typer.Option(metavar="SCOPE", help="Where it holds: /, /clusters/NAME, … Default: everywhere."),
     ] = None,
     cluster: ClusterOption = None,
+    resource_selectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON|@FILE", help="Only in clusters that one of these selects, as for az: by location or type."
+        ),
+    ] = None,
     from_report: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Waive violations of this report (of -o json; - is standard input)."),
@@ -98,6 +105,7 @@ def exempt(
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Waive findings of an assignment: for a workload, a namespace, a container, an image or a scope.
@@ -109,6 +117,7 @@ def exempt(
     """
     from datetime import UTC, datetime
 
+    from aksp.cli.assignment_options import selectors_of
     from aksp.cli.covered import Covered
     from aksp.cli.exempting import ExemptRequest, Grounds, end_of
     from aksp.cli.exempting import exempt as run
@@ -116,7 +125,7 @@ def exempt(
     from aksp.errors import InvalidInput
 
     refuse_cluster_options(store, context, kubeconfig)
-    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     if category is None:
         raise InvalidInput("--category is missing", hint=f"{' or '.join(ExemptionCategory)}")
     now = datetime.now(UTC).replace(microsecond=0)
@@ -127,12 +136,13 @@ def exempt(
                 category=category, scope=scope_of(scope, where), expires_on=end_of(until, now) if until else None,
                 display_name=display_name, description=reason,
                 metadata={key: text for key, text in metadata.items() if text},
+                resource_selectors=selectors_of(resource_selectors),
             ),
             covered=Covered(
                 subjects=subject or (), namespaces=namespace or (), every_namespace=all_namespaces,
                 containers=container or (), images=image or (),
             ),
-            assignment=assignment, name=name, anywhere=bool(scope or cluster), report=from_report, select=select or (),
+            assignment=assignment, name=name, anywhere=bool(scope or cluster or resource_selectors), report=from_report, select=select or (),
             replace=replace, dry_run=dry_run, output=output, store=store, where=where, workspace=workspace,
         )
     )  # fmt: skip

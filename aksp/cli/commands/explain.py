@@ -67,6 +67,9 @@ def explain(
             help="The resource's namespace. Default: the context's; in manifests any.",
         ),
     ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="The resource in whichever namespace it lies.")
+    ] = False,
     container: Annotated[
         str | None, typer.Option("--container", "-c", metavar="NAME", help="Only this container of a Pod or workload.")
     ] = None,
@@ -88,6 +91,7 @@ def explain(
     """
     from aksp.cli.explain_context import ExplainRequest
     from aksp.cli.explaining import answer
+    from aksp.cli.manifests import ManifestOptions
 
     answer(
         ExplainRequest(
@@ -95,11 +99,13 @@ def explain(
             where=ClusterChoice(
                 cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
             ),
-            files=tuple(filename or ()), recursive=recursive, namespace=namespace, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
-            rendering=rendering(
-                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                namespace=namespace,
+            manifests=ManifestOptions(
+                files=tuple(filename or ()), recursive=recursive, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
+                rendering=rendering(
+                    kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
+                    namespace=None if all_namespaces else namespace,
+                ),
             ),
-            container=container, output=output, color=color, workspace=workspace,
+            namespace=None if all_namespaces else namespace, every_namespace=all_namespaces, container=container, output=output, color=color, workspace=workspace,
         )
     )  # fmt: skip

@@ -12,6 +12,7 @@ from aksp.cli.options import (
     CustomWorkloadsOption,
     ExcludeOption,
     KubeconfigOption,
+    NamedContextOption,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
     OnlySeveritiesOption,
@@ -41,6 +42,7 @@ def fix(
     definition: OnlyDefinitionsOption = None,
     severity: OnlySeveritiesOption = None,
     cluster: ClusterOption = None,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -54,17 +56,21 @@ def fix(
     """
     from aksp.cli.filters import Filters
     from aksp.cli.fixing import FixRequest, fix_files
+    from aksp.cli.manifests import ManifestOptions
 
     raise typer.Exit(
         fix_files(
             FixRequest(
-                files=(*(filename or ()), *(path or ())), recursive=recursive, exclude=tuple(exclude or ()),
-                custom_workloads=custom_workloads, diff=diff, check=check,
+                manifests=ManifestOptions(
+                    files=(*(filename or ()), *(path or ())), recursive=recursive, exclude=tuple(exclude or ()),
+                    custom_workloads=custom_workloads,
+                ),
+                diff=diff, check=check,
                 filters=Filters(
                     assignments=tuple(assignment or ()), definitions=tuple(definition or ()),
                     severities=tuple(severity or ()),
                 ),
-                where=ClusterChoice(cluster=cluster, kubeconfig=kubeconfig), workspace=workspace,
+                where=ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), workspace=workspace,
             )
         )
     )  # fmt: skip

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aksp.cli.ci import say
-from aksp.cli.clusters import ClusterChoice
+from aksp.cli.clusters import named_clusters
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
-    ClusterOption,
+    AllClustersOption,
+    ClustersOption,
     KubeconfigOption,
     ListFormat,
+    NamedContextOption,
     OutputOption,
     WorkspaceOption,
     duration,
 )
-from aksp.cli.remembered import chosen, title
+from aksp.cli.remembered import chosen, parts_of, refuse_two_ways, title
 
 if TYPE_CHECKING:
     from aksp.history import ScanTarget
@@ -32,7 +34,8 @@ _TREND = 30
 
 
 def history(
-    cluster: ClusterOption = None,
+    cluster: ClustersOption = None,
+    all_clusters: AllClustersOption = False,
     filename: Annotated[
         list[str] | None,
         typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
@@ -45,15 +48,17 @@ def history(
         ),
     ] = None,
     output: OutputOption = ListFormat.TABLE,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """How the compliance of a cluster, or of manifests, went from scan to scan.
 
     Every `aksp compliance` leaves a small record in the workspace. Without --cluster or -f every target is listed; a
-    single one in full, with each assignment and each member of an initiative.
+    single one in full, with each assignment and each member of an initiative. Of several clusters, by --cluster given
+    again or --all-clusters, first what they came to together, with a line for each, then each in full.
 
-    Example: `aksp history --cluster prod`
+    Example: `aksp history --cluster prod --cluster staging`
     """
     from aksp.history import History
     from aksp.workspace import workspace_root
@@ -62,8 +67,9 @@ def history(
     if forget is not None:
         _forget(kept, forget)
         return
-    name = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig).name() if cluster is not None else None
-    subjects = chosen(kept.subjects(), name, filename)
+    cluster = [*(cluster or ()), *([context] if context else [])]
+    refuse_two_ways(cluster, filename, all_clusters=all_clusters)
+    subjects = chosen(kept.subjects(), named_clusters(cluster, kubeconfig), filename, every=all_clusters)
     found = [(one, kept.snapshots(one, limit)) for one in subjects]
     if output not in (ListFormat.TABLE, ListFormat.WIDE):
         print_list(
@@ -72,11 +78,11 @@ def history(
         )  # fmt: skip
     elif not found:
         typer.echo(f"no scan is remembered in {kept.file}: `aksp compliance` leaves a record of each", err=True)
-    elif len(found) == 1 or output is ListFormat.WIDE or cluster or filename:
+    elif len(found) == 1 or output is ListFormat.WIDE or cluster or filename or all_clusters:
         for at, (one, scans) in enumerate(found):
             if at:
                 typer.echo()
-            _in_full(one, scans)
+            _in_full(one, scans, [(each, kept.snapshots(each, limit)) for each in parts_of(one, kept.subjects())])
     else:
         _overview(found)
 
@@ -102,7 +108,10 @@ def _overview(found: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]) -> None:
     print_list(ListFormat.TABLE, headers=headers, rows=rows, documents=(), names=(), empty="")
 
 
-def _in_full(subject: ScanTarget, scans: Sequence[Snapshot]) -> None:
+def _in_full(
+    subject: ScanTarget, scans: Sequence[Snapshot], parts: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]
+) -> None:
+    """All of one target; ``parts`` are its clusters, where it is several."""
     from aksp.model.times import rfc3339
     from aksp.report.figures import compliance_words, one_decimal, percent_cell, plural
     from aksp.report.text import safe
@@ -110,6 +119,15 @@ def _in_full(subject: ScanTarget, scans: Sequence[Snapshot]) -> None:
     last = scans[-1]
     say(safe(f"{title(subject)}: {last.state.value}, {compliance_words(last.compliance_percent)}"))
     typer.echo()
+    rows = []
+    for each, own in parts:
+        now = own[-1]
+        rows.append([safe(each.name), now.state.value, percent_cell(now.compliance_percent), _line(own, None)])
+    if rows:
+        print_list(
+            ListFormat.TABLE, headers=["CLUSTER", "STATE", "%", "SCANS"], rows=rows, documents=(), names=(), empty=""
+        )
+        typer.echo()
     rows = [["(all)", last.state.value, percent_cell(last.compliance_percent), _line(scans, None)]]
     # A member, NAME/REFERENCE, stands below its initiative.
     for name in sorted({name for scan in scans for name in scan.assignments}, key=lambda one: one.split("/")):

@@ -10,7 +10,7 @@ import typer
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, WorkspaceOption
+from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, TimeoutOption, WorkspaceOption
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def import_gatekeeper(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite definitions and assignments that are there with other content.")
     ] = False,
@@ -66,7 +67,7 @@ def import_gatekeeper(
     from aksp.model.scope import EVERYWHERE
     from aksp.workspace import Workspace
 
-    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     if bool(paths) == choice.given:
         raise InvalidInput(
             "give paths, or --cluster, not both" if paths else "nothing is named to import",
@@ -141,8 +142,7 @@ def import_azure(
     from aksp.azure.importing import read_import
     from aksp.azure.scopes import scope_map as read_map
     from aksp.azure.templates import TemplateUrls
-    from aksp.catalog.common import BUNDLED
-    from aksp.catalog.folder import Folder
+    from aksp.catalog.folder import bundled_folder
     from aksp.catalog.interface import Catalogs
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
@@ -153,7 +153,7 @@ def import_azure(
         raise InvalidInput(f"--templates {templates} is no folder")
     found = from_paths(paths)
     opened = Workspace.open(workspace, new=True)
-    own = Folder(BUNDLED)
+    own = bundled_folder()
     with Engine() as engine:
         bundled = Catalogs([own], own.initiatives())
         urls = TemplateUrls(folder=templates, fetch=allow_fetch)

@@ -56,11 +56,15 @@ def lint(
     Example: `aksp lint -f deploy`
     """
     from aksp.cli.linting import LintRequest, lint_workspace
+    from aksp.cli.manifests import ManifestOptions
+    from aksp.sources.rendering.options import Rendering
 
     raise typer.Exit(
         lint_workspace(
             LintRequest(
-                files=tuple(filename or ()), recursive=recursive, exclude=tuple(exclude or ()),
+                manifests=ManifestOptions(
+                    files=tuple(filename or ()), recursive=recursive, exclude=tuple(exclude or ()), rendering=Rendering()
+                ),
                 where=ClusterChoice(
                     cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
                 ),

@@ -9,7 +9,7 @@ import typer
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, WorkspaceOption
+from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, TimeoutOption, WorkspaceOption
 from aksp.cli.stores import cluster_store, own_resource, print_documents
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def sync(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete what an earlier sync wrote and the workspace no longer has.")
     ] = False,
@@ -59,7 +60,7 @@ def sync(
             f"there is no workspace {opened.root}, so --prune would delete everything",
             hint="give --workspace, or leave --prune out",
         )
-    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     with cluster_store(choice) as store:
         scope = Scope.cluster(choice.named or store.name)
         documents = wanted(opened, scope)
@@ -78,7 +79,7 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from aksp.compliance.placing import at_place, in_own_terms, localized
+    from aksp.compliance.placing import at_place, in_own_terms, localized, waiving_at
     from aksp.engine import Engine
     from aksp.errors import InvalidPolicy
     from aksp.store.documents import assignment_document, exemption_document
@@ -103,7 +104,7 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     waived = [
         (one, one.scope if one.scope.cluster_name is not None else in_own_terms(one.scope, place))
         for one in opened.store.exemptions()
-        if one.assignment in names
+        if one.assignment in names and waiving_at(one, place)
     ]
     found: list[Assignable] = [*(one.definition for one in assigned), *(one.initiative for one in plan.initiatives)]
     own = map(own_resource, {one.slug: one for one in found}.values())
@@ -112,7 +113,11 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
         for document in (
             # A rule is there before it is assigned, an exemption before something can be refused.
             *sorted(filter(None, own), key=lambda one: (one["kind"], one["metadata"]["name"])),
-            *(exemption_document(replace(one, scope=there)) for one, there in waived if there is not None),
+            *(
+                exemption_document(replace(one, scope=there, resource_selectors=()))
+                for one, there in waived
+                if there is not None
+            ),
             *(assignment_document(localized(one, place)) for one in reaching if one is not None),
         )
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from aksp.compliance.explanation import AssignmentEvaluation, LeftOut, Setting, Waiver
 from aksp.compliance.plan import Ready
@@ -14,6 +15,7 @@ from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, Resul
 from aksp.model.json_text import encode
 from aksp.model.resource import Owner, Resource
 from aksp.report.explain.excerpt import Excerpt
+from aksp.report.groups import Grouping, grouped, subject_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,30 +88,27 @@ Explanation = ResourceExplanation | AssignmentExplanation
 
 def distinct(results: Iterable[Result]) -> list[DistinctFinding]:
     """Results that say the same of replicas, or of one resource in several places, once; Compliant ones are left out."""
-    found: dict[tuple[str, ...], list[Result]] = {}
-    for one in results:
-        if one.state is not ComplianceState.COMPLIANT:
-            found.setdefault(_identity(one), []).append(one)
+    counted = (one for one in results if one.state is not ComplianceState.COMPLIANT)
     return [
-        DistinctFinding(
-            result=some[0],
-            resources=tuple(dict.fromkeys(one.resource for one in some)),
-            sources=tuple(dict.fromkeys(one.source for one in some if one.source is not None)),
-        )
-        for some in found.values()
+        DistinctFinding(result=group.first, resources=tuple(group.resources), sources=tuple(group.sources))
+        for section in grouped(counted, _EACH_FINDING)
+        for subject in section.subjects
+        for group in subject.groups.values()
     ]
 
 
-def _identity(result: Result) -> tuple[str, ...]:
+def _row(result: Result) -> tuple[str, ...]:
     """Equal for results that say the same. Observed and expected may hold lists, which have no hash."""
-    finding, owner, container = result.finding, result.owner, result.finding.container
+    finding, container = result.finding, result.finding.container
     return (
         result.assignment.name,
         result.state,
         result.exemption.name if result.exemption else "",
-        f"{owner.kind}/{owner.name}" if owner else str(result.resource),
         f"{container.type}/{container.name}" if container else "",
         finding.message,
         finding.path or "",
         encode([finding.observed, finding.expected], sort_keys=True),
     )
+
+
+_EACH_FINDING: Final = Grouping(title=lambda result: "", subject=subject_of, row=_row)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from json.encoder import encode_basestring, encode_basestring_ascii
+from operator import attrgetter
+from typing import Any, Final, TextIO
 
 from aksp import runners
-from aksp.model.compliance import Report, Result, SharedResult
+from aksp.model.compliance import ComplianceState, Report, Result
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report import wire
+from aksp.report.fields import NAMED, OBJECTS, within_result
 from aksp.report.interface import Format, Style
 
-# Replicas follow one another, so a thousand texts are enough to remember.
-_REMEMBERED = 1024
+#: Lines that are written at once.
+_TOGETHER: Final = 128
+_RESOURCE: Final = "resource"
+_SOURCE: Final = "source"
+#: Owners and containers follow one another, so a thousand are enough to remember.
+_REMEMBERED: Final = 1024
+#: What the results of an assignment in one state have in common.
+_COMMON: Final = ("assignment", "state")
+_FIELDS: Final = {one.within or one.name: one for one in NAMED}
+_KEYS: Final = tuple(_FIELDS)
 
-# Stands for what is filled in later.
-_HOLE = "<filled in later>"
+_Encode = Callable[[Any], str]
 
 
 def render_json(report: Report, out: TextIO, style: Style) -> None:
@@ -30,49 +40,113 @@ def render_json(report: Report, out: TextIO, style: Style) -> None:
 
 
 def _results(report: Report, style: Style) -> Iterator[str]:
-    """The results one at a time. Replicas differ in resource and source alone: the rest is encoded once.
+    """The results one at a time, each as ``_encode(wire.result(result))`` in a quarter of the time.
 
-    What no second one has in common is encoded whole, which is quicker than in parts.
+    Where something does not print, a result's resource, its source and all the rest are in ASCII each by itself.
     """
-    around: dict[tuple[SharedResult, str], list[str]] = {}
+    plain, ascii_only = _ResultTexts(ascii_only=False), _ResultTexts(ascii_only=True)
     last: Resource | None = None
     resource = ""
     for result in wire.shown(report, style.show):
-        key = result.shared, result.resource.cluster
-        texts = around.get(key)
-        if texts is None:
-            if len(around) >= _REMEMBERED:
-                around.clear()
-            texts = around[key] = []
-            whole = encode(wire.result(result))
-            if whole.isprintable():
-                yield whole
-                continue
-        if not texts:
-            texts[:] = _around(result)
-        if len(texts) != 3:
-            yield _encode(wire.result(result))
-            continue
-        before, between, after = texts
         if result.resource is not last:
-            last, resource = result.resource, _encode(wire.resource(result.resource))
-        yield f"{before}{resource}{between}{_encode(wire.source(result.source))}{after}"
+            last, resource = result.resource, plain.resource(result.resource)
+            if not _prints(resource):
+                resource = ascii_only.resource(result.resource)
+        source = plain.source(result.source)
+        if not _prints(source):
+            source = ascii_only.source(result.source)
+        line = plain.line(result, resource, source)
+        yield line if _prints(line) else ascii_only.line(result, resource, source)
 
 
-def _around(result: Result) -> list[str]:
-    """A result's text before, between and after its resource and its source.
+class _ResultTexts:
+    """Results as JSON, by the table of their fields."""
 
-    Of another length when the text holds what stands for those two: then it is encoded as it is.
-    """
-    whole: dict[str, Any] = {**wire.result(replace(result, source=None)), "resource": _HOLE, "source": _HOLE}
-    return _encode(whole).split(_encode(_HOLE))
+    def __init__(self, *, ascii_only: bool) -> None:
+        self._quoted: Callable[[str], str] = _ascii_quoted if ascii_only else encode_basestring
+        self._encoded: _Encode = _ascii if ascii_only else encode
+        self.resource, self.source = self._object(_RESOURCE), self._object(_SOURCE)
+        own = [key for key in _KEYS if not _common(key)]
+        self._places = own.index(_RESOURCE), own.index(_SOURCE)
+        #: What differs from one result to the next: what reads it, and what encodes it where it is no text.
+        self._own = [self._value(key) for key in own if key not in (_RESOURCE, _SOURCE)]
+        #: Lines with places for these. By the identity of the assignments, which the report keeps.
+        self._lines: dict[tuple[int, ComplianceState], str] = {}
+
+    def line(self, result: Result, resource: str, source: str) -> str:
+        """One result, its resource and its source as they are given."""
+        shared, quoted = result.shared, self._quoted
+        key = id(shared.assignment), shared.state
+        if (line := self._lines.get(key)) is None:
+            line = self._lines[key] = self._line(result)
+        texts = [quoted(value) if type(value := read(result)) is str else encoded(value) for read, encoded in self._own]
+        before, after = self._places
+        texts.insert(before, resource)
+        texts.insert(after, source)
+        return line % tuple(texts)
+
+    def _line(self, result: Result) -> str:
+        """A line with what the results of an assignment in one state have in common."""
+        texts = (self._text(_FIELDS[key].read(result)).replace("%", "%%") if _common(key) else "%s" for key in _KEYS)
+        return f"{{{', '.join(f'{self._text(key)}: {text}' for key, text in zip(_KEYS, texts, strict=True))}}}"
+
+    def _text(self, value: Any) -> str:
+        """A value in JSON; nearly all are texts."""
+        if type(value) is str:
+            return self._quoted(value)
+        if type(value) is int:
+            return str(value)
+        return "null" if value is None else self._encoded(value)
+
+    def _value(self, key: str) -> tuple[Callable[[Result], Any], _Encode]:
+        """What reads a value of a result, and what encodes it."""
+        if key not in OBJECTS:
+            return _FIELDS[key].read, self._text
+        made = self._object(key)
+        known: dict[Any, str] = {}
+
+        def remembered(of: Any) -> str:
+            text = known.get(of)
+            if text is None:
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                text = known[of] = made(of)
+            return text
+
+        return attrgetter(within_result(_FIELDS[key].holder)), remembered
+
+    def _object(self, name: str) -> _Encode:
+        """What makes the text of an object within a result of what has its fields; null of None."""
+        fields, quoted, text = OBJECTS[name], self._quoted, self._text
+        values = attrgetter(*(one.attribute for one in fields))
+        made = f"{{{', '.join(f'{text(one.key)}: %s' for one in fields)}}}"
+
+        def encoded(of: Any) -> str:
+            if of is None:
+                return "null"
+            return made % tuple([quoted(value) if type(value) is str else text(value) for value in values(of)])
+
+        return encoded
+
+
+def _common(key: str) -> bool:
+    return key not in OBJECTS and _FIELDS[key].holder in _COMMON
+
+
+def _ascii_quoted(text: str) -> str:
+    return encode_basestring_ascii(text).replace("\x7f", "\\u007f")
+
+
+def _ascii(value: Any, indent: int | None = None) -> str:
+    return encode(value, ascii_only=True, indent=indent).replace("\x7f", "\\u007f")
 
 
 def _write_list(name: str, items: Iterable[str], out: TextIO) -> None:
     out.write(f',\n  "{name}": [')
     before = "\n    "
-    for item in items:
-        out.write(before + item)
+    rest = iter(items)
+    while some := list(islice(rest, _TOGETHER)):
+        out.write(before + ",\n    ".join(some))
         before = ",\n    "
     out.write("]" if before == "\n    " else "\n  ]")
 
@@ -84,9 +158,12 @@ def _encode(value: Any, indent: int | None = None) -> str:
     terminals too.
     """
     text = encode(value, indent=indent)
-    if text.replace("\n", "").isprintable():
-        return text
-    return encode(value, ascii_only=True, indent=indent).replace("\x7f", "\\u007f")
+    return text if _prints(text.replace("\n", "")) else _ascii(value, indent)
+
+
+def _prints(text: str) -> bool:
+    """Whether an encoded value prints. Of ASCII, which is told at once, only DEL is not escaped in JSON."""
+    return text.isprintable() if "\x7f" in text or not text.isascii() else True
 
 
 FORMAT = Format(

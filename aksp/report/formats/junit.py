@@ -8,8 +8,9 @@ of one container are put together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
@@ -19,6 +20,7 @@ from aksp.compliance.fleet import separate
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Gap, PolicyResult, Report, Result
 from aksp.model.times import rfc3339
 from aksp.report.figures import value_text
+from aksp.report.groups import GroupedSubject, Grouping, grouped
 from aksp.report.interface import Format, Style
 from aksp.report.pipeline.repository import Place, PlaceKind, in_file, place_of
 from aksp.report.pipeline.unique_findings import advice_on, gap_text, is_known, other_gaps, waiver
@@ -36,47 +38,28 @@ _ELEMENTS: Final = {
 }
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Case:
-    """The results of one container for one assignment."""
+    """The results of one container for one assignment, each with whether a baseline knows it: then it fails no more."""
 
     name: str
-    results: list[Result] = field(default_factory=list)
-    known: set[int] = field(default_factory=set)
-    """The results that a baseline knows, by their places among them: they fail no more."""
-
-    def outcome_of(self, at: int) -> PolicyResult:
-        """What one of the results comes to."""
-        return PolicyResult.SKIP if at in self.known else self.results[at].state.outcome
+    results: Sequence[tuple[Result, bool]]
 
     @property
     def outcome(self) -> str:
         """The element that tells it; empty for one that passed."""
-        found = set(map(self.outcome_of, range(len(self.results))))
-        return next(element for outcome, element in _ELEMENTS.items() if outcome in found)
+        found = {_element_of(*one) for one in self.results}
+        return next(element for element in _ELEMENTS.values() if element in found)
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Suite:
-    """An assignment and its cases, by what makes two results the same case. ``line`` is what it came to, if that is known."""
+    """An assignment and its cases. ``line`` is what it came to, if that is known."""
 
     name: str
     definition: str
+    cases: Sequence[_Case]
     line: AssignmentSummary | None = None
-    cases: dict[object, _Case] = field(default_factory=dict)
-    names: dict[str, int] = field(default_factory=dict)
-
-    def add(self, result: Result, *, known: bool) -> None:
-        """Put a result into its case."""
-        container = result.finding.container
-        place = (container.type, container.name) if container else None
-        key = (result.resource, place, result.source.file if result.source else "")
-        case = self.cases.get(key)
-        if case is None:
-            case = self.cases[key] = _Case(name=self._unique(_name(result)))
-        if known:
-            case.known.add(len(case.results))
-        case.results.append(result)
 
     @property
     def idle(self) -> str:
@@ -91,12 +74,7 @@ class _Suite:
     @property
     def outcomes(self) -> Sequence[str]:
         """The elements of its cases."""
-        return [*(case.outcome for case in self.cases.values()), *filter(None, [self.idle])]
-
-    def _unique(self, name: str) -> str:
-        """The name, with a number when another case has it: the same object in two files, for one."""
-        number = self.names[name] = self.names.get(name, 0) + 1
-        return name if number == 1 else self._unique(f"{name} #{number}")
+        return [*(case.outcome for case in self.cases), *filter(None, [self.idle])]
 
 
 def render_junit(report: Report, out: TextIO, style: Style) -> None:
@@ -148,14 +126,45 @@ def _properties(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _suites(report: Report) -> Sequence[_Suite]:
-    suites = {line.name: _Suite(name=line.name, definition=line.definition, line=line) for line in report.judged}
-    for result, fingerprint in fingerprints(report.results):
-        key = result.assignment
-        suite = suites.get(key.name)
-        if suite is None:
-            suite = suites[key.name] = _Suite(name=key.name, definition=key.definition)
-        suite.add(result, known=is_known(report, result, fingerprint))
-    return list(suites.values())
+    known: Set[int] = set()
+    if report.known is not None:
+        known = {at for at, pair in enumerate(fingerprints(report.results)) if is_known(report, *pair)}
+    lines = {line.name: line for line in report.judged}
+    found = {section.title: section.subjects for section in grouped(report.results, _BY_CASE)}
+    return [
+        _Suite(
+            name=name,
+            definition=line.definition if (line := lines.get(name)) else found[name][0].first.assignment.definition,
+            line=line,
+            cases=_cases(found.get(name, ()), known),
+        )
+        for name in dict.fromkeys((*lines, *found))
+    ]
+
+
+def _cases(subjects: Iterable[GroupedSubject], known: Set[int]) -> list[_Case]:
+    """A case for each subject. Its name has a number when another has the same: the same object in two files, for one."""
+    names: Counter[str] = Counter()
+    made = []
+    for subject in subjects:
+        name = _name(subject.first)
+        names[name] += 1
+        while names[name] > 1:
+            name = f"{name} #{names[name]}"
+            names[name] += 1
+        results = [(group.first, at in known) for at, group in subject.groups.items()]
+        made.append(_Case(name=name, results=results))
+    return made
+
+
+def _case_key(result: Result) -> Hashable:
+    """What makes two results of an assignment the same case."""
+    container = result.finding.container
+    place = (container.type, container.name) if container else None
+    return result.resource, place, result.source.file if result.source else ""
+
+
+_BY_CASE: Final = Grouping(title=lambda result: result.assignment.name, subject=_case_key, row=None)
 
 
 def _suite(suite: _Suite, report: Report, style: Style, cluster: str) -> Iterator[str]:
@@ -192,14 +201,14 @@ def _suite(suite: _Suite, report: Report, style: Style, cluster: str) -> Iterato
         yield f"    <testcase{class_attribute}{_attributes({'name': 'nothing judged'})}>\n"
         yield _element(suite.idle, {"message": ": ".join(filter(None, (line.state.value, line.message)))}, "")
         yield "    </testcase>\n"
-    for case in suite.cases.values():
+    for case in suite.cases:
         yield from _case(case, class_attribute, report, style)
     yield "  </testsuite>\n"
 
 
 def _case(case: _Case, class_attribute: str, report: Report, style: Style) -> Iterator[str]:
     outcome = case.outcome
-    first = case.results[0]
+    first, _ = case.results[0]
     place = place_of(first, report.target, style) if first.source else None
     opening = f"    <testcase{class_attribute}{_attributes({'name': case.name, **_file(place)})}"
     if not outcome:
@@ -209,11 +218,7 @@ def _case(case: _Case, class_attribute: str, report: Report, style: Style) -> It
     if outcome == "skipped":
         yield _element(
             "skipped",
-            {
-                "message": "; ".join(
-                    dict.fromkeys(_skipped(one, known=at in case.known) for at, one in enumerate(case.results))
-                )
-            },
+            {"message": "; ".join(dict.fromkeys(_skipped(one, known=known) for one, known in case.results))},
             "",
         )
     else:
@@ -224,12 +229,12 @@ def _case(case: _Case, class_attribute: str, report: Report, style: Style) -> It
 def _problem(outcome: str, case: _Case, report: Report, style: Style) -> str:
     """A failure or an error: the first reason as its message, all of them in its text, then the remedy."""
     results = case.results
-    first = next(one for at, one in enumerate(results) if _ELEMENTS[case.outcome_of(at)] == outcome)
+    first = next(one for one, known in results if _element_of(one, known) == outcome)
     more = f" (and {len(results) - 1} more)" if len(results) > 1 else ""
     lines: list[str] = []
-    for at, result in enumerate(results):
+    for result, known in results:
         place = place_of(result, report.target, style) if result.source else None
-        lines += _evidence(result, place, known=at in case.known)
+        lines += _evidence(result, place, known=known)
     if advice := advice_on(report, first):
         lines.append(f"remediation: {advice}")
     kind = first.assignment.effect if outcome == "failure" else first.state.value
@@ -273,6 +278,11 @@ def _name(result: Result) -> str:
     return (
         f"{name}[{container.name}]" if container.type == "containers" else f"{name}[{container.type}/{container.name}]"
     )
+
+
+def _element_of(result: Result, known: bool) -> str:
+    """The element that tells one result."""
+    return _ELEMENTS[PolicyResult.SKIP if known else result.state.outcome]
 
 
 def _file(place: Place | None) -> dict[str, str]:

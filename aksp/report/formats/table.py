@@ -34,10 +34,8 @@ def blocks(
     if groups := summary.groups(report, every=flat):
         yield groups
     # Gone through twice rather than kept: a report may make its results as they are asked for.
-    if not flat and style.limit is not None:
+    if not flat:
         yield from findings.worst(wire.shown(report, style.show), style.group_by, style.limit, remedy)
-    elif not flat:
-        yield from findings.findings(wire.shown(report, style.show), style.group_by, remedy)
     elif results := list(wire.shown(report, style.show)):
         yield findings.flat(results)
     yield from findings.exempted(wire.shown(report, style.show), style.group_by)

@@ -189,7 +189,7 @@ def _groups(report: Report) -> list[dict[str, Any]]:
 
 
 def _tint(report: Report) -> str:
-    """The state whose colour the page begins with: what could not be judged shows even where all else complies."""
+    """The state that gives the top of the page its colour. What could not be judged shows even where all else complies."""
     bad = report.state is ComplianceState.NON_COMPLIANT
     if not bad and (report.gaps or report.counts.resources.get(ComplianceState.ERROR, 0)):
         return ComplianceState.ERROR.value

@@ -15,12 +15,12 @@ from aksp.report.pipeline.unique_findings import (
     gap_text,
     is_known,
     other_gaps,
-    severity_rank,
     unique_findings,
 )
 from aksp.report.table import summary
 from aksp.report.table.layout import text_of
 from aksp.report.text import safe
+from aksp.report.worst import badness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ class Annotations:
 
 
 def annotate(report: Report) -> Annotations:
-    """All of a report but what a baseline knows: by severity, then in the report's order.
+    """All of a report but what a baseline knows: the worst first, then in the report's order.
 
     Gaps are the first warnings: nothing hides them.
     """
@@ -68,7 +68,7 @@ def annotate(report: Report) -> Annotations:
         for one in unique_findings(report.results)
         if one.first.state is not ComplianceState.EXEMPT and not is_known(report, one.first, one.fingerprint)
     ]
-    found.sort(key=lambda one: severity_rank(one.first.assignment.severity))
+    found.sort(key=lambda one: badness(one.first.state, one.first.assignment))
     gaps = (
         Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap), source=gap.source)
         for gap in other_gaps(report)
@@ -83,7 +83,7 @@ def annotate(report: Report) -> Annotations:
 
 
 def _once(annotations: Iterable[Annotation]) -> list[Annotation]:
-    """What keeps an object from being judged is the same for all assignments, and told once, by the names of all."""
+    """What keeps an object from being judged is the same for all assignments: one annotation, with the names of all of them."""
     told: dict[Hashable, Annotation] = {}
     for at, one in enumerate(annotations):
         assert one.finding is not None

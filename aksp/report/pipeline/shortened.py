@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from aksp.model.compliance import ComplianceState, Report, Result
+from aksp.model.compliance import Report
 from aksp.report import wire
+from aksp.report.difference import Difference, blocks
 from aksp.report.figures import plural
 from aksp.report.interface import Style
-from aksp.report.pipeline.markdown import escape, write_report
-from aksp.report.pipeline.unique_findings import severity_rank
+from aksp.report.pipeline.markdown import escape, write_blocks, write_report
+from aksp.report.worst import badness
 
 #: What GitHub takes of one step, in bytes: a larger summary is dropped whole.
 LIMIT_BYTES: Final = 1024 * 1024
@@ -43,7 +44,7 @@ def shortened(report: Report, style: Style, *, room: int, size: Callable[[str], 
     if size(text) <= room:
         return text
     shown = list(wire.shown(report, style.show))
-    ranked = sorted(shown, key=_rank)
+    ranked = sorted(shown, key=lambda one: badness(one.state, one.assignment))
     kept, gaps = len(ranked), report.gaps
     while True:
         if kept:
@@ -62,6 +63,24 @@ def shortened(report: Report, style: Style, *, room: int, size: Callable[[str], 
             return text
 
 
+def shortened_difference(difference: Difference, *, room: int) -> str:
+    """What changed in Markdown, of at most ``room`` characters; what is left out is told."""
+    found = len(difference.changes.findings)
+    kept, note = found, ""
+    while True:
+        out = io.StringIO()
+        write_blocks(blocks(difference, kept), out)
+        text = out.getvalue() + note
+        if len(text) <= room or not kept:
+            # Beside its changes it has a line for each cluster, which can be too many, too.
+            return text[:room]
+        kept = int(kept * min(0.5, _CAUTION * room / len(text)))
+        note = (
+            f"\n**This would be too long: {kept:,} of {plural(found, 'change')} are listed, new violations first.**"
+            " All of them are in another format, as by -o json.\n"
+        )
+
+
 def _render(report: Report, style: Style) -> str:
     out = io.StringIO()
     write_report(report, out, style)
@@ -71,10 +90,6 @@ def _render(report: Report, style: Style) -> str:
 
 def _bytes(text: str) -> int:
     return len(text.encode())
-
-
-def _rank(result: Result) -> tuple[bool, int]:
-    return result.state is ComplianceState.EXEMPT, severity_rank(result.assignment.severity)
 
 
 def _note(found: int, kept: int, all_gaps: int, gaps: int, elsewhere: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
+
+from msgspec import structs
 
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
@@ -24,7 +26,6 @@ MOST_LISTED: Final = 1_000
 #: How many further places of one finding a sentence names.
 MOST_NAMED: Final = 3
 
-_SEVERITIES: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 _CONTAINERS: Final = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
 
 
@@ -128,11 +129,6 @@ def container_words(container: Container) -> str:
     return f"{_CONTAINERS.get(container.type, 'container')} {container.name}"
 
 
-def severity_rank(severity: str) -> int:
-    """0 for critical, and so on; what is none of the five comes last."""
-    return _SEVERITIES.get(severity.lower(), len(_SEVERITIES))
-
-
 def advice_on(report: Report, result: Result) -> str:
     """What to do about a violation, on one line, safe to print; empty for what is none, or where nobody says."""
     rule = report.rules.get(result.assignment.definition)
@@ -174,6 +170,6 @@ def gap_text(gap: Gap) -> str:
     """A gap on one line, safe to print."""
     about = f"{gap.cluster}: " if gap.cluster else ""
     if gap.resource is not None:
-        named = replace(gap.resource, cluster="")
+        named = structs.replace(gap.resource, cluster="")
         about += "" if str(named) in gap.message else f"{named}: "
     return safe(f"could not be judged: {about}{gap.message}")

@@ -68,7 +68,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A row of cells. One whose first cell is empty goes on about what the row above is about.
+    """A row of cells. An empty first cell means the same as in the row above.
 
     ``heading`` says what it and the rows below it are about, and stretches over all columns. Its
     lines are one line there, with commas. One that is ``below`` belongs to the row above it.

@@ -13,7 +13,6 @@ from aksp.report.figures import plural, value_text
 from aksp.report.groups import Group, Section, sections
 from aksp.report.interface import GroupBy
 from aksp.report.parse import NamedExemption
-from aksp.report.pipeline.unique_findings import severity_rank
 from aksp.report.subjects import container_cell, heading_cell, reason_cell, where_cell
 from aksp.report.table.blocks import (
     STATE_TONES,
@@ -29,16 +28,23 @@ from aksp.report.table.blocks import (
     cell,
     span,
 )
+from aksp.report.worst import badness, severity_rank
 
 #: What makes a finding go away, in words; empty where nobody knows.
 Remedy = Callable[[Result], str]
 
 
-def worst(results: Iterable[Result], group_by: GroupBy, limit: int, remedy: Remedy | None = None) -> Iterator[Block]:
-    """So many findings of the worst severity, those first, and how many more there are."""
+def worst(
+    results: Iterable[Result], group_by: GroupBy, limit: int | None = None, remedy: Remedy | None = None
+) -> Iterator[Block]:
+    """The worst findings, as many as are wanted, and how many more there are.
+
+    The worst come first: sections and resources by the worst that was found of them, their rows by their own badness,
+    and what is equally bad in the report's order.
+    """
     found = list(sections((each for each in results if not _exempt(each)), group_by))
     ranks = [
-        (severity_rank(group.first.assignment.severity), where, which, key)
+        (group.badness, where, which, key)
         for where, section in enumerate(found)
         for which, subject in enumerate(section.subjects)
         for key, group in subject.groups.items()
@@ -54,17 +60,17 @@ def worst(results: Iterable[Result], group_by: GroupBy, limit: int, remedy: Reme
         for where, each in kept.items()
     ]
     yield from _grids(shown, group_by, remedy)
-    if len(ranks) > limit:
-        more = f"{plural(len(ranks) - limit, 'more finding')}, none of a worse severity: leave --limit out for all."
+    if limit is not None and len(ranks) > limit:
+        more = f"{plural(len(ranks) - limit, 'more finding')}, none of them worse: leave --limit out for all."
         yield Paragraph(lines=((Span(more, Tone.STRONG),),))
 
 
-def findings(results: Iterable[Result], group_by: GroupBy, remedy: Remedy | None = None) -> Iterator[Grid]:
-    """Every result that is not exempt, a grid for each section."""
-    return _grids(sections((each for each in results if not _exempt(each)), group_by), group_by, remedy)
+def findings(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
+    """Every result that is not exempt, in the order of the results, a grid for each section."""
+    return _grids(sections((each for each in results if not _exempt(each)), group_by), group_by)
 
 
-def _grids(found: Iterable[Section], group_by: GroupBy, remedy: Remedy | None) -> Iterator[Grid]:
+def _grids(found: Iterable[Section], group_by: GroupBy, remedy: Remedy | None = None) -> Iterator[Grid]:
     def reason(result: Result) -> Cell:
         told = remedy(result) if remedy is not None else ""
         return (*_reason(result), (span(told),)) if told else _reason(result)
@@ -82,6 +88,7 @@ def _grids(found: Iterable[Section], group_by: GroupBy, remedy: Remedy | None) -
             reason,
             with_namespace=group_by != GroupBy.NAMESPACE,
             with_policy=group_by != GroupBy.ASSIGNMENT,
+            with_severity=True,
         )
 
 
@@ -102,8 +109,8 @@ def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
 
 
 def flat(results: Iterable[Result]) -> Grid:
-    """Every result with all its fields in a row, the exempt ones too."""
-    results = list(results)
+    """Every result with all its fields in a row, the worst first, the exempt ones too."""
+    results = sorted(results, key=lambda one: badness(one.state, one.assignment))
     # One cluster needs no column that says so.
     many = any(result.resource.cluster for result in results)
     fields = [field for field in WIDE if many or field.name != "cluster"]
@@ -124,8 +131,17 @@ def _grid(
     *,
     with_namespace: bool = True,
     with_policy: bool = True,
+    with_severity: bool = False,
 ) -> Grid:
-    """A row per finding, below the resource that it is about."""
+    """A row per finding, below the resource that it is about.
+
+    The severity is a column where any is known, and stands in the title where all are of one assignment.
+    """
+    severities = {group.severity for subject in section.subjects for group in subject.groups.values()} - {""}
+    ranked = with_severity and with_policy and bool(severities)
+    note = (
+        f"  {min(severities, key=severity_rank)} severity" if with_severity and severities and not with_policy else ""
+    )
     rows = []
     for subject in section.subjects:
         heading = heading_cell(subject, with_namespace=with_namespace)
@@ -133,11 +149,13 @@ def _grid(
             first = group.first
             policy = (tuple((span(name),) for name in group.assignments),) if with_policy else ()
             why = (*reason(first), *where_cell(group, subject))
-            rows.append(Row(cells=(container_cell(first.finding.container), *policy, why), heading=heading))
+            severity = (cell(group.severity) or cell("-", Tone.MUTED),) if ranked else ()
+            container = container_cell(first.finding.container)
+            rows.append(Row(cells=(*severity, container, *policy, why), heading=heading))
             heading = ()
-    headers = ("CONTAINER", "POLICY", last) if with_policy else ("CONTAINER", last)
+    headers = (*(["SEVERITY"] if ranked else []), "CONTAINER", *(["POLICY"] if with_policy else []), last)
     return Grid(
-        title=(span(title, Tone.STRONG),),
+        title=(span(title, Tone.STRONG), *([span(note, Tone.MUTED)] if note else [])),
         columns=tuple(Column(header=header) for header in headers),
         rows=tuple(rows),
         headings="RESOURCE",

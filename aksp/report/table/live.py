@@ -97,7 +97,7 @@ def screen(view: ScreenState, *, width: int, height: int, color: bool) -> list[s
     if view.report.results and room - len(lines) >= _LOWEST_FINDINGS - 2:
         lines += ["", *_findings(view, width, room - len(lines) - 1, color)]
     elif view.found:
-        # Whatever else has no room, that there are findings has.
+        # The number of findings is always shown.
         foot = [_more(view.found, "finding", color), *foot]
     lines = lines[: max(height - len(foot), 0)]
     return [*lines, *[""] * (height - len(lines) - len(foot)), *foot][-height:]

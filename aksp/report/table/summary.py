@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aksp.compliance.nothing import NOTHING, besides
 from aksp.model.compliance import AssignmentSummary, ClusterSummary, ComplianceState, Report, ScopeSummary, TargetKind
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, percent_cell, plural, total
@@ -43,10 +44,14 @@ def percent_words(report: Report) -> str:
 
 
 def assignments(report: Report, width: int | None) -> Grid:
-    """A line per assignment. The definition is a column where there is room, else a second line."""
+    """A line per assignment. The severity is a column where there is room; the definition too, else a second line."""
     differ = any(_called(each) != each.definition for each in report.lines)
-    spacious = _assignments(report, definition=differ)
-    return spacious if not differ or layout.fits(spacious, width) else _assignments(report, definition=False)
+    known = any(each.severity for each in report.lines)
+    for definition, severity in ((differ, known), (differ, False)):
+        spacious = _assignments(report, definition=definition, severity=severity)
+        if layout.fits(spacious, width):
+            return spacious
+    return _assignments(report, definition=False, severity=False)
 
 
 def clusters(report: Report) -> Grid:
@@ -124,6 +129,8 @@ def closing(report: Report) -> Paragraph:
     unjudged = _unjudged(report)
     if not report.assignments and not report.clusters:
         gist, tone = "No assignment applies here, so nothing was judged. `aksp assign` makes one.", Tone.STRONG
+        # There may have been nothing to judge, too.
+        gist += f" {also}." if (also := besides(report.gaps)) else ""
     elif not whole:
         why = "" if unjudged else ": no resource matches these assignments"
         gist, tone = f"Nothing was judged{why}.", Tone.STRONG
@@ -138,7 +145,7 @@ def closing(report: Report) -> Paragraph:
     else:
         gist, tone = "Everything that was judged complies.", Tone.GOOD
     line: Line = (Span(gist, tone),)
-    if unjudged and (report.assignments or report.clusters):
+    if unjudged and (report.assignments or report.clusters or any(gap.reason not in NOTHING for gap in report.gaps)):
         line += (Span(f" Not judged: {unjudged}.", Tone.WARNING),)
     if (known := report.known) is not None:
         fails = f" {'fails' if known.new == 1 else 'fail'}" if known.fails and known.new else ""
@@ -174,7 +181,7 @@ def _unjudged(report: Report) -> str:
     return ", ".join(parts)
 
 
-def _assignments(report: Report, *, definition: bool) -> Grid:
+def _assignments(report: Report, *, definition: bool, severity: bool) -> Grid:
     columns = [
         Column(header="ASSIGNMENT"),
         Column(header="EFFECT"),
@@ -185,6 +192,8 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
     ]
     if definition:
         columns.insert(1, Column(header="DEFINITION"))
+    if severity:
+        columns.insert(-5, Column(header="SEVERITY"))
     rows = []
     for each in report.lines:
         indent = "  " if each.reference else ""
@@ -206,6 +215,8 @@ def _assignments(report: Report, *, definition: bool) -> Grid:
         ]
         if definition:
             cells.insert(1, cell(each.definition))
+        if severity:
+            cells.insert(-5, cell(each.severity.lower()) or cell("-", Tone.MUTED))
         rows.append(Row(cells=tuple(cells), below=bool(each.reference)))
     title = (Span("Assignments", Tone.STRONG), _legend(report))
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))

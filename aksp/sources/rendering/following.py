@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.errors import InvalidInput
+from aksp.sources.rendering.application_sets import Unknown, applications
 from aksp.sources.rendering.helm import CHART, Chart, ChartOptions
 from aksp.sources.rendering.kustomize import Overlay, kustomization_file
 from aksp.sources.rendering.rendered import Unit
@@ -84,7 +85,12 @@ def _of(document: Mapping[str, Any], root: Path) -> Iterator[Followed]:
             if "ref" not in source or "path" in source or "chart" in source:
                 yield _application(source, by, name, namespace, references, root)
     elif (group, kind) == ("argoproj.io", "ApplicationSet"):
-        yield Followed(by=by, problem="its Applications are made in the cluster")
+        for one in applications(spec, root):
+            if isinstance(one, Unknown):
+                yield Followed(by=by, problem=str(one))
+                continue
+            for named in _of({**one, "apiVersion": document["apiVersion"], "kind": "Application"}, root):
+                yield replace(named, by=f"{by}, {named.by}")
     elif (group, kind) == ("kustomize.toolkit.fluxcd.io", "Kustomization"):
         found = _at(by, spec.get("path") or ".", root, recursive=True)
         changed = next((one for one in _CHANGES if spec.get(one)), None)

@@ -151,8 +151,8 @@ def _line(side: _Side, made: StateComparison) -> None:
             if one.state is side.line.state:
                 made.same += 1
             elif side.line.message:
-                why = "notJudged", f"here it was not judged: {side.line.message}"
-                made.one_sided.append(_difference(side, ("", ""), one, side.line.state, why))
+                told = "notJudged", f"here it was not judged: {side.line.message}"
+                made.one_sided.append(_difference(side, ("", ""), one, side.line.state, told))
             else:
                 _add(made, side, ("", ""), one, side.line.state, _of_cluster(side, one))
     if not azure:
@@ -165,10 +165,12 @@ def _line(side: _Side, made: StateComparison) -> None:
         theirs, ours = azure.get(key), _here(side, key)
         if theirs is not None and ours is not None and theirs.state is ours:
             made.same += 1
-        elif (unjudged := _unjudged(side, key, ours)) is not None:
-            made.one_sided.append(_difference(side, key, theirs, ours, unjudged))
+        elif (why := _unjudged(side, key, ours)) is not None:
+            made.one_sided.append(_difference(side, key, theirs, ours, why))
         elif theirs is not None and theirs.state is _FAILED:
-            _add(made, side, key, theirs, ours, _only_there(side, key, theirs))
+            why = _only_there(side, key, theirs)
+            unjudged = why is not None and why[0] == "notJudged"
+            (made.one_sided if unjudged else made.differences).append(_difference(side, key, theirs, ours, why))
         elif ours is _FAILED:
             _add(made, side, key, theirs, ours, _only_here(side, key, theirs, len(azure)))
         elif theirs is not None and ours is not None:

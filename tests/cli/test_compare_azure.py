@@ -299,9 +299,10 @@ def test_an_assignment_that_is_broken_here_agrees_with_nothing(aksp: Aksp) -> No
     report = aksp("compliance", "-f", "pods", "--show", "all", "-o", "json").json
     report["assignments"][0] |= {"state": "Error", "message": "its rule does not compile", "compliancePercent": None}
     aksp.put("report.json", report | {"results": [], "evaluatedAt": "2026-09-01T10:30:00Z"})
-    run = compared(aksp, [record("", "", "Compliant"), record("shop/good", state="Compliant")])
+    run = compared(aksp, [record("", "", "Compliant"), record("shop/good", state="Compliant"), record()])
     assert (run.code, run.json["same"], run.json["differences"]) == (4, 0, [])
     assert {(one["component"], one["cause"]) for one in run.json["oneSided"]} == {
+        ("shop/bad", "notJudged"),
         ("", "notJudged"),
         ("shop/good", "notJudged"),
     }

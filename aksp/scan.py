@@ -22,7 +22,7 @@ from aksp.compliance.judgement import Task
 from aksp.compliance.nothing import INTERRUPTED, idle, no_assignment
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
-from aksp.model.compliance import Gap, Report, Result, Target
+from aksp.model.compliance import Gap, Report, Result, Target, TargetKind
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 from aksp.sources.interface import (
@@ -142,7 +142,8 @@ class Scan:
         interrupted = False
         with Interrupts() as interrupts:
             try:
-                if self._plan.ready:
+                # Without an assignment nothing is asked of a cluster; of files what cannot be read is told all the same.
+                if self._plan.ready or target.kind is TargetKind.MANIFESTS:
                     for page in interrupts.between(objects.pages(self._wanted)):
                         self._take(page)
                         if progress is not None:
@@ -182,8 +183,8 @@ class Scan:
             self._namespace_labels |= namespace_labels(page.batch.documents)
         # Rules also compare with objects that -n and -l leave out. The batch has those, page.documents does not.
         if self._referential and any(
-            one.covers(d["apiVersion"].rpartition("/")[0], d["kind"])
-            for d in page.batch.documents
+            one.covers(version.rpartition("/")[0], kind)
+            for version, kind in {(d["apiVersion"], d["kind"]) for d in page.batch.documents}
             for one in self._referential
         ):
             self._engine.add_to_inventory(page.batch, names_of(self._referential))
@@ -246,6 +247,8 @@ class Scan:
         page, tasks = waiting.page, waiting.tasks
         assert page.batch is not None
         judgement = self._engine.finish(page.batch, tasks, waiting.started)
+        if page.located is not None:
+            page.located(judgement.places)
         self._findings = self._findings.or_new()
         isolate = partial(self._engine.isolate, page.batch)
         found = findings_of(self._findings, page.documents, tasks, judgement, isolate)

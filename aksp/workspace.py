@@ -32,6 +32,7 @@ from aksp.store.files import Files
 from aksp.store.interface import Store
 
 WORKSPACE_FOLDER = ".aksp"
+_DEFINITIONS = "definitions"
 
 
 def workspace_root(
@@ -64,9 +65,9 @@ def workspace_root(
 
 def catalog_of(root: Path) -> Catalogs:
     """The definitions and initiatives that come with aksp, and those of a workspace."""
-    folders: list[Folder | FolderReadOnce] = [bundled_folder(), Folder(root / "definitions")]
+    folders: list[Folder | FolderReadOnce] = [bundled_folder(), Folder(root / _DEFINITIONS)]
     # They are read when they are asked for.
-    return Catalogs(folders, (one for folder in folders for one in folder.initiatives()))
+    return Catalogs(folders, (one for folder in folders for one in folder.initiatives()), first=folders[0].get)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,9 @@ class Workspace:
             except InvalidPolicy as error:
                 broken.append(_broken(assignment, error))
         told = {each.problem for each in broken}
-        unused = [text for one in self.catalog.broken if (text := problem_of(one.error)) not in told]
+        # Those that come with aksp can all be loaded.
+        unloaded = self.catalog.broken if (self.root / _DEFINITIONS).is_dir() else ()
+        unused = [text for one in unloaded if (text := problem_of(one.error)) not in told]
         return plan_of(
             target or Scope("/"),
             ready,

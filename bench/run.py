@@ -5,6 +5,7 @@ plane are built on the first run. Measure on a quiet machine: a full run takes a
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -53,6 +54,8 @@ def main() -> int:
     full = not options.only and not options.quick and not options.pods and not options.no_kyverno
     out = options.out or (subjects.ROOT / "bench" / "RESULTS.md" if full else None)
     pods = options.pods or (500 if options.quick else 10_000)
+    # As installed: pip compiles modules, and a checkout has them compiled from the first run on.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="aksp-bench-") as scratch:
         given = Setting(
             pods=pods,

@@ -155,15 +155,17 @@ func plannedFinding(violation any) (Finding, bool) {
 	if !there {
 		return Finding{Msg: text, Details: "{}"}, true
 	}
+	path, _ := plan.Field(details, "path")
+	where, _ := path.(string)
 	if encoded, ok := plan.AppendJSON(nil, details, maxDetailsDepth); ok && len(encoded) <= maxDetails {
-		return Finding{Msg: text, Details: string(encoded)}, true
+		return Finding{Msg: text, Details: string(encoded), path: where}, true
 	}
 	native, err := plan.Decoded(details)
 	if err != nil {
 		return Finding{}, false
 	}
 	encoded, err := encodeDetails(native, text)
-	return Finding{Msg: text, Details: encoded}, err == nil
+	return Finding{Msg: text, Details: encoded, path: where}, err == nil
 }
 
 // compared is what topdown found, with a fault when the plan found something else.

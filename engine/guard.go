@@ -106,7 +106,7 @@ func (g *Guard) watch() {
 	for {
 		time.Sleep(interval)
 		metrics.Read(heap)
-		full := heap[0].Value.Uint64() > g.limit+uint64(len(ballast))
+		full := heap[0].Value.Uint64() > g.limit+uint64(weights.size())
 		now := time.Now()
 		g.mu.Lock()
 		if interval = watchInterval; len(g.running) > 0 {

@@ -24,12 +24,14 @@ type judgeRequest struct {
 	DeadlineMS int    `json:"deadlineMs"` // for one evaluation
 	Tasks      []task `json:"tasks"`
 	Release    bool   `json:"release"` // the batch afterwards, whatever comes of it
+	Places     bool   `json:"places"`  // in files: where what was found is written
 }
 
 // Finding is a violation in the form of Gatekeeper's contract.
 type Finding struct {
 	Msg     string `json:"msg"`
 	Details string `json:"details"` // JSON text: the parent decodes it only where it is needed
+	path    string // that they name; empty for none
 }
 
 // judgeAnswer lists only what was found: a document that no entry names
@@ -40,6 +42,7 @@ type judgeAnswer struct {
 	Hits     []hit     `json:"hits"`
 	Faults   []fault   `json:"faults"`
 	Count    int       `json:"evaluations"`
+	places
 }
 
 // hit: task, document, findings (indices), and whether there may be more.
@@ -284,7 +287,11 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 			tasksOf[d] = append(tasksOf[d], t)
 		}
 	}
-	return e.judgeAll(batch, jobs, tasksOf, needsInventory)
+	answer, err := e.judgeAll(batch, jobs, tasksOf, needsInventory)
+	if err == nil && r.Places && batch.parts != nil {
+		answer.places = e.placesOf(batch, answer)
+	}
+	return answer, err
 }
 
 // judgeAll judges each document by its tasks, each document within a time of its own.
@@ -414,6 +421,9 @@ func findingOf(violation ast.Value) (Finding, error) {
 	}
 	if out.Details, err = encodeDetails(native, out.Msg); err != nil {
 		return Finding{}, err
+	}
+	if said, ok := native.(map[string]any); ok {
+		out.path, _ = said["path"].(string)
 	}
 	return out, nil
 }

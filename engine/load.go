@@ -12,7 +12,8 @@ import (
 // Batch is a set of parsed documents, kept from load to release.
 type Batch struct {
 	documents []*Document
-	reads     *Reads // what policies read when it was loaded: more was not kept
+	reads     *Reads   // what policies read when it was loaded: more was not kept
+	parts     [][]byte // of files: their texts, to tell where in them something was found
 }
 
 type loadRequest struct {
@@ -56,6 +57,7 @@ type source struct {
 
 func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	answer := loadAnswer{Documents: []*Document{}, Problems: []Problem{}}
+	weights.count(len(body))
 	reader := e.reader(r)
 	around, err := surroundingsOf(r.Surroundings)
 	if err != nil {
@@ -102,6 +104,9 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 		return nil, fmt.Errorf("unknown format %q", r.Format)
 	}
 	batch := &Batch{reads: reader.trees.policies, documents: documents}
+	if r.Format == "files" {
+		batch.parts = partTexts(r.Parts, body)
+	}
 	if reader.templates {
 		batch.documents = reader.withTemplates(documents)
 	}
@@ -180,6 +185,17 @@ func partSources(parts []Part, body []byte) (sources []source, problems []Proble
 		}
 	}
 	return sources, problems, nil
+}
+
+// partTexts are the texts of parts that lie within a body.
+func partTexts(parts []Part, body []byte) [][]byte {
+	texts := make([][]byte, len(parts))
+	at := 0
+	for i, part := range parts {
+		texts[i] = body[at : at+part.Length]
+		at += part.Length
+	}
+	return texts
 }
 
 func partSpans(part Part, text []byte) ([]Span, []Problem) {

@@ -43,23 +43,28 @@ func locate(r locateRequest, body []byte) (any, error) {
 		if d.Length < 0 || at+d.Length > len(body) {
 			return nil, fmt.Errorf("document %d reaches past the body", i)
 		}
-		text := body[at : at+d.Length]
+		out[i] = d.locate(body[at : at+d.Length])
 		at += d.Length
-		paths := make([][]string, len(d.Paths))
-		for p, path := range d.Paths {
-			paths[p] = splitPath(path)
-		}
-		if d.JSON {
-			out[i] = locateJSON(text, paths)
-		} else {
-			out[i] = locateYAML(text, paths)
-		}
-		setEnds(text, out[i])
-		for p := range out[i] {
-			out[i][p].Line += max(d.Line, 1) - 1
-		}
 	}
 	return map[string]any{"positions": out}, nil
+}
+
+// locate finds the places of the paths in the text.
+func (d locateDocument) locate(text []byte) []Position {
+	paths := make([][]string, len(d.Paths))
+	for p, path := range d.Paths {
+		paths[p] = splitPath(path)
+	}
+	find := locateYAML
+	if d.JSON {
+		find = locateJSON
+	}
+	out := find(text, paths)
+	setEnds(text, out)
+	for p := range out {
+		out[p].Line += max(d.Line, 1) - 1
+	}
+	return out
 }
 
 // setEnds finds where the lines of places end. A line is measured once, however

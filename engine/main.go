@@ -60,19 +60,6 @@ func limitsFromEnv() error {
 	return nil
 }
 
-// ballast is never touched, so that it takes no memory, but counts as live: the
-// collector, which else would go over the compiled policies five times as often,
-// waits until there is as much garbage, too. Where GOGC says when to collect, there
-// is none.
-var ballast = newBallast()
-
-func newBallast() []byte {
-	if os.Getenv("GOGC") != "" {
-		return nil
-	}
-	return make([]byte, 16<<20)
-}
-
 // farewell is how long answers under way are waited for when the parent has
 // closed the pipe. It may have been killed, and some evaluations never end.
 const farewell = 2 * time.Second

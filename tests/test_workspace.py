@@ -220,7 +220,7 @@ def test_rego_that_does_not_parse_is_refused_with_file_line_and_column(
         compile_definition(engine, workspace.catalog.get("ours"))
 
     assert error.value.exit_code is ExitCode.INVALID
-    assert error.value.where == f"ours/policy.rego:{row}:{col}"
+    assert error.value.where == f"{workspace.root / 'definitions/ours/policy.rego'}:{row}:{col}"
 
 
 def test_a_definition_that_is_assigned_twice_is_compiled_once(workspace: Workspace) -> None:

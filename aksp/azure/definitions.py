@@ -8,13 +8,17 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Final
 
+from aksp.azure.custom_mutations import CustomMutation, custom_mutation
 from aksp.azure.documents import AzureDocument, without_nulls
 from aksp.azure.expressions import UNKNOWN_SCOPE
 from aksp.azure.kept import KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
+from aksp.azure.not_imported import NotImported
 from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
+from aksp.azure.written_constraints import WRITTEN, generated, kept_details, text_of
 from aksp.catalog import document, initiatives, preview
 from aksp.catalog.interface import Catalogs, names_of
+from aksp.catalog.mutations import mutation_named
 from aksp.catalog.template import template_from_base64
 from aksp.compliance.members import last_segment
 from aksp.engine import Engine
@@ -24,15 +28,6 @@ from aksp.model.definition import Definition
 from aksp.model.effect import Effect
 from aksp.model.initiative import Initiative
 from aksp.workspace import compile_definition
-
-#: Keys of ``details`` that ask for what is not done here, and why.
-_NOT_DONE: Final = {
-    "mutationInfo": "it mutates, and aksp judges alone",
-    "constraint": "its constraint lies at a URL, which is not fetched",
-    "constraintTemplate": "its template lies at a URL, which is not fetched",
-    "constraintInfo": "its constraint is written by itself, which is not read here",
-}
-
 
 #: What of a definition's properties concerns Azure alone.
 _OF_AZURE: Final = ("externalEvaluationEnforcementSettings",)
@@ -47,8 +42,18 @@ def today(effect: Any) -> Any:
     return Effect.DENY.value if Effect.named(effect) is Effect.ENFORCE_REGO_POLICY else effect
 
 
-class NotImported(Exception):
-    """A document is right, and cannot be had here; the text says why."""
+def _kept_in(properties: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the metadata of a document of the workspace keep of Azure's; None where these are none, which is told later."""
+    metadata = properties.get("metadata")
+    found = metadata.get(KEPT) if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, dict) else None
+
+
+def _with_details(one: AzureDocument, details: Mapping[str, Any]) -> AzureDocument:
+    """A definition with other details."""
+    rule = one.properties["policyRule"]
+    then = {**rule["then"], "details": details}
+    return replace(one, properties={**one.properties, "policyRule": {**rule, "then": then}})
 
 
 class NotForKubernetes(Exception):
@@ -63,8 +68,16 @@ def of_azure(id: str) -> bool:
 class DefinitionsRead:
     """Definitions and initiatives, read one after the other; assignments find them by ``resolved``."""
 
-    def __init__(self, engine: Engine, bundled: Catalogs, there: Catalogs, urls: TemplateUrls) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        bundled: Catalogs,
+        there: Catalogs,
+        urls: TemplateUrls,
+        mutating: Mapping[str, CustomMutation],
+    ) -> None:
         self._engine, self._bundled, self._there, self._urls = engine, bundled, there, urls
+        self._mutating = mutating
         self._taken = {name for one in (*bundled, *bundled.initiatives) for name in names_of(one)}
         self._ids = Ids()
         self._refused = Ids()
@@ -73,6 +86,8 @@ class DefinitionsRead:
         self.documents: dict[str, Mapping[str, Any]] = {}
         """By slug, as they are written."""
         self.notes: list[str] = []
+        self.mutations: dict[str, CustomMutation] = {}
+        """Those that change objects, by slug."""
         self._of_preview: set[str] = set()
 
     @property
@@ -96,6 +111,8 @@ class DefinitionsRead:
             raise NotForKubernetes(id)
         if (why := self._refused.find(id)) is not None:
             raise NotImported(f"{last_segment(id)} is not imported: {why}")
+        if not of_azure(id) and valid(last_segment(id)) in self._mutating:
+            return valid(last_segment(id))
         try:
             found = (self._bundled if of_azure(id) else self._there).find(id)
         except InvalidInput as error:
@@ -105,6 +122,10 @@ class DefinitionsRead:
                 raise NotImported(f"there is no definition {id!r}, neither in the workspace nor in what is imported")
             return found.slug
         return last_segment(id)
+
+    def mutation(self, slug: str) -> CustomMutation | None:
+        """The definition of a name that changes objects, of those that are read or of the workspace's."""
+        return self.mutations.get(slug) or self._mutating.get(slug)
 
     def definition(self, one: AzureDocument, lost: list[str]) -> None:
         """Read a definition. Raises NotImported, NotForKubernetes, and InvalidInput for one that is wrong."""
@@ -123,13 +144,27 @@ class DefinitionsRead:
             document.Reader({"properties": one.properties}, one.where)
             .object("properties").object("policyRule").object("then").object("details")
         )  # fmt: skip
-        for key, why in _NOT_DONE.items():
-            if details.any(key) is not None:
-                raise NotImported(why)
-        info = details.object("templateInfo")
-        slug = numbered(valid(one.name), {*self._taken, *self._read})
+        slug = numbered(valid(one.name), {*self._taken, *self._read, *self.mutations})
+        if details.any("mutationInfo") is not None:
+            self._mutation(one, slug, details, lost)
+            return
+        came = dict(one.properties["policyRule"]["then"]["details"])
+        if any(came.get(key) is not None for key in WRITTEN):
+            one = _with_details(one, generated(came, self._urls, one.where))
         written = self._written(one, slug, document.PROPERTIES, {}, lost)
-        content = self._content(info, written)
+        info = (
+            document.Reader(written, one.where)
+            .object("properties")
+            .object("policyRule")
+            .object("then")
+            .object("details")
+        )
+        content = self._content(info.object("templateInfo"), written)
+        made = written["properties"]["policyRule"]["then"]["details"]
+        kept = _kept_in(written["properties"])
+        if any(came.get(key) is not None for key in WRITTEN) and kept is not None:
+            kept["details"] = kept_details(came, made)
+            kept.pop("template", None)  # the details that came say from where it is
         try:
             template = template_from_base64(content, one.where)
         except InvalidPolicy as error:
@@ -147,6 +182,23 @@ class DefinitionsRead:
         self._keep(one, slug, read, written)
         if of_preview:
             self._of_preview.add(slug)
+
+    def _mutation(self, one: AzureDocument, slug: str, details: document.Reader, lost: list[str]) -> None:
+        """Read a definition that changes objects. Raises NotImported, and InvalidInput for one that is wrong."""
+        written = self._written(one, slug, document.PROPERTIES, {}, lost)
+        text = text_of(details.object("mutationInfo"), self._urls)
+        properties = written["properties"] = deepcopy(written["properties"])
+        body = properties["policyRule"]["then"]["details"]
+        info, kept = embedded(body["mutationInfo"], text)
+        if body["mutationInfo"] != info:
+            body["mutationInfo"] = info
+            if (within := _kept_in(properties)) is not None:
+                within["template"] = kept
+        try:
+            self.mutations[slug] = custom_mutation(written, text, slug, one.where)
+        except InvalidInput as error:
+            raise NotImported(f"its mutation: {error.what}") from error
+        self._ids.add(one, slug)
 
     def today(self, slug: str, effect: Any) -> Any:
         """An effect that is given to a definition: of one of the preview the one that Azure has for it today."""
@@ -172,9 +224,8 @@ class DefinitionsRead:
                 effect["defaultValue"] = today(effect["defaultValue"])
             if isinstance(effect.get("allowedValues"), list):
                 effect["allowedValues"] = list(dict.fromkeys(map(today, effect["allowedValues"])))
-        self.notes.append(
-            f"{one}: it is of the preview, and is imported in today's format, with Deny for EnforceRegoPolicy"
-        )
+        old, new = Effect.ENFORCE_REGO_POLICY, Effect.DENY
+        self.notes.append(f"{one}: it is of the preview, and is imported in today's format, with {new} for {old}")
         return replace(one, properties=properties)
 
     def _content(self, info: document.Reader, written: dict[str, Any]) -> str:
@@ -193,8 +244,8 @@ class DefinitionsRead:
         properties = written["properties"] = deepcopy(written["properties"])
         details = properties["policyRule"]["then"]["details"]
         details["templateInfo"], kept = embedded(details["templateInfo"], text)
-        if KEPT in properties.get("metadata", {}):
-            properties["metadata"][KEPT]["template"] = kept
+        if (within := _kept_in(properties)) is not None:
+            within["template"] = kept
         content: str = details["templateInfo"]["content"]
         return content
 
@@ -215,7 +266,10 @@ class DefinitionsRead:
             if isinstance(reference, str) and re.search(r"[\s/]", reference):
                 raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a blank or a slash")
             try:
-                slug = member["policyDefinitionId"] = self.resolved(wanted)
+                slug = self.resolved(wanted)
+                if self.mutation(slug) is not None:
+                    raise NotImported(f"{slug} changes objects, and nothing is judged by it")
+                member["policyDefinitionId"] = slug
                 given = member.get("parameters")
                 effect = given.get("effect") if isinstance(given, Mapping) else None
                 if isinstance(given, Mapping) and isinstance(effect, Mapping) and "value" in effect:
@@ -234,7 +288,7 @@ class DefinitionsRead:
                 raise NotForKubernetes(one.name)
             raise NotImported(f"none of its members can be had: {outside[0].partition(': ')[2]}")
         groups = [without_nulls(entry) for entry in _objects(one, "policyDefinitionGroups")]
-        slug = numbered(valid(one.name), {*self._taken, *self._read})
+        slug = numbered(valid(one.name), {*self._taken, *self._read, *self.mutations})
         lists = {"policyDefinitions": members} | ({"policyDefinitionGroups": groups} if groups else {})
         written = self._written(one, slug, initiatives.PROPERTIES, lists, lost, named)
         read = initiatives.initiative_from(written, slug=slug, origin=one.where)
@@ -245,6 +299,8 @@ class DefinitionsRead:
         """Whether it is a built-in that a rule here stands for. Raises NotImported for a built-in that none does."""
         if str(one.properties.get("policyType")).lower() not in ("builtin", "static"):
             return False
+        if mutation_named(one.name) is not None:
+            return True
         try:
             self._bundled.find(one.name)
         except InvalidInput as error:

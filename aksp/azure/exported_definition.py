@@ -11,6 +11,7 @@ from typing import Any, Final
 from aksp.azure.built_ins import built_ins
 from aksp.azure.kept import kept_of
 from aksp.azure.templates import as_it_came
+from aksp.azure.written_constraints import as_they_came
 from aksp.catalog.folder import as_json, is_bundled
 from aksp.catalog.preview import is_converted
 from aksp.compliance.expressions import has_expression
@@ -87,7 +88,7 @@ def custom_definition(engine: Engine, definition: Definition) -> dict[str, Any]:
     compiled = compile_definition(engine, definition)
     details = properties["policyRule"]["then"]["details"]
     for key in details:
-        if key not in _DETAILS:
+        if key not in _DETAILS and as_they_came(details, kept.details) is None:
             raise NotExported(f"its details have {key}, which Azure's have not")
     content = _template(details["templateInfo"], compiled)
     # What came from Azure goes back as it was; of the preview it was something else.
@@ -95,12 +96,15 @@ def custom_definition(engine: Engine, definition: Definition) -> dict[str, Any]:
     if compiled.requires_inventory and not as_it_was:
         raise NotExported("it compares objects, and Azure installs no template that asks for others")
     info = {"sourceType": "Base64Encoded", "content": content}
+    came = as_they_came(details, kept.details)
     details["templateInfo"] = as_it_came(info, kept.template)
     if any(isinstance(entry, Mapping) for entry in details["kinds"]):
         pairs = details["kinds"]
         details["apiGroups"] = list(dict.fromkeys(group for pair in pairs for group in pair["apiGroups"]))
         details["kinds"] = list(dict.fromkeys(kind for pair in pairs for kind in pair["kinds"]))
     then = properties["policyRule"]["then"]
+    if came is not None:
+        then["details"] = dict(came)
     if isinstance(effect := then.get("effect"), str) and not has_expression(effect):
         then |= with_azure_effect({"effect": effect}, warns=False)
     if "parameters" in properties:

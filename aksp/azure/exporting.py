@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+from aksp.azure.custom_mutations import CustomMutation
 from aksp.azure.documents import AzureKind
 from aksp.azure.exported_definition import (
     NotExported,
@@ -19,6 +21,7 @@ from aksp.azure.exported_definition import (
 )
 from aksp.azure.kept import KeptOfAzure, kept_of, restore, without_kept
 from aksp.azure.scopes import ScopeMap, is_implied
+from aksp.azure.templates import as_it_came
 from aksp.catalog.folder import as_json, initiative_as_json, is_bundled
 from aksp.catalog.interface import Assignable, Catalogs
 from aksp.catalog.mutations import mutation_named
@@ -64,17 +67,20 @@ class _Put:
 
 
 def export(
-    engine: Engine, catalog: Catalogs, assignments: Sequence[Assignment], exemptions: Sequence[Exemption], map: ScopeMap
-) -> AzureExport:
+    engine: Engine, catalog: Catalogs, assignments: Sequence[Assignment], exemptions: Sequence[Exemption], map: ScopeMap,
+    mutations: Mapping[str, CustomMutation] = MappingProxyType({}),
+) -> AzureExport:  # fmt: skip
     """All that is assigned, exempt or defined. Raises InvalidInput for a document of the workspace that is wrong."""
-    return _Exporting(engine, catalog, map).all(assignments, exemptions)
+    return _Exporting(engine, catalog, map, mutations).all(assignments, exemptions)
 
 
 class _Exporting:
     """One export. A document that is made twice, as copies of one of Azure's are, is one."""
 
-    def __init__(self, engine: Engine, catalog: Catalogs, map: ScopeMap) -> None:
-        self._engine, self._catalog, self._map = engine, catalog, map
+    def __init__(
+        self, engine: Engine, catalog: Catalogs, map: ScopeMap, mutations: Mapping[str, CustomMutation]
+    ) -> None:
+        self._engine, self._catalog, self._map, self._mutations = engine, catalog, map, mutations
         self._made: dict[tuple[AzureKind, str], dict[str, Any]] = {}
         self._lost: list[str] = []
         self._notes: list[str] = []
@@ -87,6 +93,9 @@ class _Exporting:
             kept = _kept(own)
             if not is_bundled(own) and kept.name:
                 self._try(_called(own), lambda own=own, kept=kept: self._own(own, kept.scope))
+        for each in self._mutations.values():
+            if kept_of(each.written["properties"].get("metadata", {}), each.origin).name:
+                self._try(f"definition {each.slug}", lambda each=each: self._own_mutation(each, "", ""))
         put: dict[str, _Put] = {}
         for one in sorted(assignments, key=lambda each: each.name):
             done = self._try(f"assignment {one.name}", lambda one=one: self._assignment(one))
@@ -116,7 +125,9 @@ class _Exporting:
         spec = assignment_document(one)["spec"]
         lost: list[str] = []
         version: str | None = None
-        if (mutation := mutation_named(one.definition_id)) is not None:
+        if (own := self._mutations.get(one.definition_id)) is not None:
+            assigned, values = self._own_mutation(own, kept.refersTo, scope), one.parameters
+        elif (mutation := mutation_named(one.definition_id)) is not None:
             assigned, values = f"{NOWHERE}/{AzureKind.DEFINITION}/{mutation.id}", one.parameters
         else:
             try:
@@ -222,6 +233,17 @@ class _Exporting:
             return _built_in(found, last_segment(wanted)), values
         wanted, values, _ = self._definition(found, values, scope)
         return wanted, values
+
+    def _own_mutation(self, found: CustomMutation, named: str, scope: str) -> str:
+        """The id of a custom definition that changes objects, which it makes."""
+        properties: Properties = deepcopy(dict(found.written["properties"]))
+        kept = kept_of(properties.get("metadata", {}), found.origin)
+        if kept.name and not kept.scope and kept.name.lower() == last_segment(named).lower():
+            return named
+        details = properties["policyRule"]["then"]["details"]
+        details["mutationInfo"] = dict(as_it_came(details["mutationInfo"], kept.template))
+        name, home = kept.name or found.slug, kept.scope or (scope and _home(scope))
+        return self._put(AzureKind.DEFINITION, name, home, kept, properties, found.origin).id
 
     def _exemption(self, one: Exemption, put: Mapping[str, _Put]) -> None:
         kept = kept_of(one.metadata, one.origin)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
-from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, NotImported, of_azure
+from aksp.azure.custom_mutations import CustomMutation
+from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, of_azure
 from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
 from aksp.azure.kept import kept_of
-from aksp.azure.mutating import check_mutation
+from aksp.azure.mutating import Mutating, check_mutation
 from aksp.azure.naming import Ids, distinct, numbered, valid
+from aksp.azure.not_imported import NotImported
 from aksp.azure.scopes import MappedScope, ScopeMap, implied, within
 from aksp.azure.templates import TemplateUrls
 from aksp.catalog.interface import Catalogs
-from aksp.catalog.mutations import mutation_named
+from aksp.catalog.mutations import Mutation, mutation_named
 from aksp.compliance.members import fits_version, version_problem
 from aksp.engine import Engine
 from aksp.errors import InvalidInput
@@ -44,6 +47,8 @@ class AzureImport:
     """What is to be written. ``lost`` is what of the documents is not in it, ``notes`` what else is to be known."""
 
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mutating: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Definitions that change objects."""
     initiatives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
     mutations: list[Copy] = field(default_factory=list)
@@ -60,15 +65,17 @@ class AzureImport:
 
 def read_import(
     engine: Engine, found: AzureDocuments, bundled: Catalogs, there: Catalogs, scopes: ScopeMap, now: datetime,
-    urls: TemplateUrls = _NO_URLS, tree: ScopeTree = _NO_TREE,
+    urls: TemplateUrls = _NO_URLS, tree: ScopeTree = _NO_TREE, mutating: Mapping[str, CustomMutation] = MappingProxyType({}),
 ) -> AzureImport:  # fmt: skip
     """All that was found. ``there`` are the workspace's definitions and aksp's own, ``bundled`` the latter alone.
+
+    ``mutating`` are the workspace's definitions that change objects, by slug.
 
     Raises InvalidInput for a document that is wrong.
     """
     made = AzureImport(lost=list(found.lost), others=dict(found.others))
     documents = distinct(found.found, made.lost)
-    read = DefinitionsRead(engine, bundled, there, urls)
+    read = DefinitionsRead(engine, bundled, there, urls, mutating)
     for kind, reader in ((AzureKind.DEFINITION, read.definition), (AzureKind.INITIATIVE, read.initiative)):
         for one in documents:
             if one.kind is not kind:
@@ -85,6 +92,7 @@ def read_import(
     sets = {one.slug for one in read.all if isinstance(one, Initiative)}
     made.initiatives = {slug: document for slug, document in read.documents.items() if slug in sets}
     made.definitions = {slug: document for slug, document in read.documents.items() if slug not in sets}
+    made.mutating = {slug: mutation.written for slug, mutation in read.mutations.items()}
     known = _catalog(read, bundled, there)
     ids = Ids()
     by_name: dict[str, list[Copy]] = {}
@@ -122,9 +130,11 @@ def _assignment(
     if not isinstance(definition_id, str) or not definition_id.strip("/ "):
         raise InvalidInput("properties.policyDefinitionId is no id", where=one.where)
     lost: list[str] = []
-    mutation = mutation_named(definition_id) if of_azure(definition_id) else None
+    mutation: Mutating | None = mutation_named(definition_id) if of_azure(definition_id) else None
     try:
-        assignment = assignment_of(one, mutation.id if mutation else read.resolved(definition_id), lost)
+        named = mutation.id if isinstance(mutation, Mutation) else read.resolved(definition_id)
+        mutation = mutation or read.mutation(named)
+        assignment = assignment_of(one, named, lost)
         assignment = _of_today(assignment, read)
         outs = left_out(one)
         if not one.scope and scopes.cluster is None:

@@ -17,7 +17,8 @@ class KeptOfAzure:
     ``here`` is the scope that it was imported to, where this is another: what is moved later is not where it was at Azure.
     ``refersTo`` is the full id of the definition, or of the assignment, that it is about. ``fields`` are values by their
     JSON pointers within ``properties``, ``beside`` what stood beside these. ``template`` is the templateInfo of a definition
-    whose template was elsewhere, and the SHA-256 of what was there.
+    whose template was elsewhere, and the SHA-256 of what was there; ``details`` are those of one that brought a constraint as a
+    text, and the SHA-256 of what was made of them.
     """
 
     name: str = ""
@@ -28,6 +29,7 @@ class KeptOfAzure:
     beside: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     template: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def in_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """The metadata of a document with this in it."""
@@ -38,7 +40,7 @@ class KeptOfAzure:
 def kept_of(metadata: Mapping[str, Any], where: str) -> KeptOfAzure:
     """What is kept in the metadata of a document; nothing where it does not come from Azure. Raises InvalidInput."""
     written = metadata.get(KEPT, {})
-    shapes = {"notScopes": list, "beside": Mapping, "fields": Mapping, "template": Mapping}
+    shapes = {"notScopes": list, "beside": Mapping, "fields": Mapping, "template": Mapping, "details": Mapping}
     if not isinstance(written, Mapping):
         raise InvalidInput(f"metadata.{KEPT} is no object", where=where)
     for key, value in written.items():

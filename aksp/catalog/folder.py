@@ -26,6 +26,7 @@ from aksp.yaml_reader import read_file
 T = TypeVar("T")
 
 _LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
+_SLUG = re.compile(r"[a-z0-9-]+")
 #: The folder of shared modules.
 LIBRARIES = "lib"
 #: The folder of initiatives.
@@ -60,6 +61,16 @@ class Folder:
                 )
                 yield BrokenDefinition(slug=folder.name, error=error)
 
+    def get(self, slug: str) -> Definition | Initiative | None:
+        """One by its slug, without reading the others; None when it is not there. Raises InvalidPolicy when it is broken."""
+        if slug in (LIBRARIES, INITIATIVES) or not _SLUG.fullmatch(slug):
+            return None
+        if (path := self._root / slug / "definition.json").is_file():
+            return self._read(path, self._shared)
+        if (path := self._root / INITIATIVES / f"{slug}.json").is_file():
+            return initiative_from(initiative_as_json(path), slug=slug, origin=str(path))
+        return None
+
     def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
         """The initiatives, and those that cannot be loaded."""
         for path in sorted((self._root / INITIATIVES).glob("*.json")):
@@ -77,6 +88,17 @@ class Folder:
         except InvalidPolicy as error:
             return BrokenDefinition(slug=path.parent.name, error=error)
 
+    @cached_property
+    def _shared(self) -> Mapping[str, RegoModule | InvalidPolicy]:
+        return self._libraries()
+
+    def _name(self, path: Path) -> str:
+        """What messages call a file: the path by which an editor finds it. Those that come with aksp are nobody's to edit."""
+        if self._root == BUNDLED:
+            return f"{path.parent.name}/{path.name}"
+        whole, here = path.absolute(), Path.cwd()
+        return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""
         found: dict[str, RegoModule | InvalidPolicy] = {}
@@ -87,7 +109,7 @@ class Folder:
                 found[path.stem] = error
                 continue
             if match := _PACKAGE.search(source):
-                found[match[1]] = RegoModule(name=f"{LIBRARIES}/{path.name}", source=source)
+                found[match[1]] = RegoModule(name=self._name(path), source=source)
         return found
 
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
@@ -123,7 +145,7 @@ class Folder:
             if path.suffix in (".yaml", ".yml", ".json"):
                 return template_from(_text(path), str(path))
             source = _text(path)
-            own = RegoModule(name=f"{beside.name}/{path.name}", source=source)
+            own = RegoModule(name=self._name(path), source=source)
             return Template(modules=(own, *_imported(source, libraries, str(path))))
         if kind == "Base64Encoded":
             return template_from_base64(info.text("content"), info.origin)
@@ -180,10 +202,16 @@ class FolderReadOnce:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._single: dict[str, Definition | Initiative] = {}
 
     def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
         """The definitions."""
         return iter(self._definitions)
+
+    def get(self, slug: str) -> Definition | Initiative | None:
+        """One by its slug, as of a Folder."""
+        found = self._single.get(slug) or self._folder.get(slug)
+        return self._single.setdefault(slug, found) if found is not None else None
 
     def initiatives(self) -> Iterator[Initiative | BrokenDefinition]:
         """The initiatives."""

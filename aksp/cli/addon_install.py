@@ -124,14 +124,14 @@ def _kinds(workspace: str | None, connection: Connection | None) -> tuple[tuple[
             with suppress(InvalidPolicy):
                 definition = compile_definition(engine, definition)
             compiled.append(definition)
-    assigned = _assigned(definitions, [*catalog.initiatives, *own_initiatives], assignments)
-    return listed_kinds(compiled, discovery, note, assigned), definitions
+    assigned, used = _assigned(definitions, [*catalog.initiatives, *own_initiatives], assignments)
+    return listed_kinds(compiled, discovery, note, assigned, used), definitions
 
 
 def _assigned(
     definitions: Sequence[Definition], initiatives: Sequence[Initiative], assignments: Iterable[Assignment]
-) -> set[ResourceKind]:
-    """The kinds that assignments give definitions which take them from parameters."""
+) -> tuple[set[ResourceKind], set[str]]:
+    """The kinds that assignments give definitions which take them from parameters, and the slugs of all that are assigned."""
     from datetime import UTC, datetime
 
     from aksp.assigned import judged_for
@@ -139,16 +139,17 @@ def _assigned(
     from aksp.compliance.expressions import is_expression
 
     by_parameter = [one for one in definitions if any(is_expression(f) for k in one.kinds for f in (k.kind, k.group))]
-    catalog = Catalogs([by_parameter], initiatives)
+    catalog = Catalogs([definitions], initiatives)
     found: set[ResourceKind] = set()
     used: set[str] = set()
     for assignment in assignments:
-        # Most are of other definitions; those that are wrong are told where they are judged.
+        # Those that are wrong are told where they are judged.
         with suppress(InvalidInput):
             of = catalog.find(assignment.definition_id)
             for ready in judged_for(assignment, of, catalog, (), None, datetime.now(UTC)).ready:
-                found.update(ready.selection.kinds)
                 used.add(ready.definition.slug)
+                if any(ready.definition.slug == one.slug for one in by_parameter):
+                    found.update(ready.selection.kinds)
     for one in by_parameter:
         # Bundled definitions are reported only where they are assigned.
         if one.slug not in used and one.policy_type != "BuiltIn":
@@ -156,7 +157,7 @@ def _assigned(
                 f"definition {one.slug} takes its kinds from parameters: enable the add-on again once it is assigned,"
                 " so that it may list them"
             )
-    return found
+    return found, used
 
 
 def _print(settings: Settings, as_json: bool) -> None:

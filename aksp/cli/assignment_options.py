@@ -23,7 +23,8 @@ from aksp.yaml_reader import read_file, read_yaml
 
 def choice_of(options: Mapping[str, Any]) -> ClusterChoice:
     """The cluster that the options name."""
-    return ClusterChoice(cluster=options["cluster"], context=options["context"], kubeconfig=options["kubeconfig"])
+    named = {key: options[key] for key in ("cluster", "context", "kubeconfig", "request_timeout")}
+    return ClusterChoice(**named)
 
 
 def assignment_of(definition: Assignable, given: Mapping[str, Any], options: Mapping[str, Any]) -> Assignment:

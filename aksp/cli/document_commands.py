@@ -15,6 +15,7 @@ from aksp.cli.options import (
     StoreContextOption,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
 )
 from aksp.cli.stores import delete, refuse_cluster_options, show
@@ -40,10 +41,18 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         store: StoreOption = StoreKind.FILES,
         context: StoreContextOption = None,
         kubeconfig: KubeconfigOption = None,
+        request_timeout: TimeoutOption = 60.0,
         workspace: WorkspaceOption = None,
     ) -> None:
         refuse_cluster_options(store, context, kubeconfig)
-        show(kind, names, output, store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace)
+        show(
+            kind,
+            names,
+            output,
+            store,
+            ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
+            workspace,
+        )
 
     told = "A name that is not there is told before any is deleted."
 
@@ -54,8 +63,9 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         store: StoreOption = StoreKind.FILES,
         context: StoreContextOption = None,
         kubeconfig: KubeconfigOption = None,
+        request_timeout: TimeoutOption = 60.0,
         workspace: WorkspaceOption = None,
     ) -> None:
         refuse_cluster_options(store, context, kubeconfig)
-        choice = ClusterChoice(context=context, kubeconfig=kubeconfig)
+        choice = ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
         delete(kind, names or (), store, choice, workspace, every=every)

@@ -37,6 +37,8 @@ class ExplainRequest:
     output: ExplainFormat
     color: ColorWhen
     workspace: str | None
+    every_namespace: bool = False
+    """Whether the resource is looked for in all namespaces."""
 
     @property
     def written(self) -> Target:

@@ -77,9 +77,9 @@ def _live(context: ExplainContext, named: ResourceName, connection: Connection) 
     target = context.request.where.target(connection)
     ready = context.ready(Scope(target.scope))
     kind = _served(connection, named, ready)
-    subject = LiveSubject(
-        context.engine, connection, kind, named.name, context.request.namespace or connection.namespace
-    )
+    request = context.request
+    namespace = None if request.every_namespace else request.namespace or connection.namespace
+    subject = LiveSubject(context.engine, connection, kind, named.name, namespace)
     subject.fetch()
     results, gaps, labels = _judged(
         context, ready, subject, target, [(kind.group, kind.kind), *([("", "Pod")] * subject.is_workload)]

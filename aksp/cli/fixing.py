@@ -71,7 +71,7 @@ class _Judge:
     def __init__(self, request: FixRequest) -> None:
         self._request = request
         self._workspace = Workspace.open(request.workspace)
-        self._scope = Scope.cluster(request.where.name()) if request.where.cluster else None
+        self._scope = Scope.cluster(request.where.name()) if request.where.cluster or request.where.context else None
         self._now = datetime.now(UTC).replace(microsecond=0)
         self.notes: Sequence[str] = ()
 

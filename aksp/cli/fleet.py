@@ -21,7 +21,7 @@ from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden, InvalidInput
 from aksp.kube import config
-from aksp.kube.kubeconfig import not_found, read
+from aksp.kube.kubeconfig import Kubeconfig, not_found, read
 from aksp.model.compliance import Gap, Report, Target, TargetKind
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
@@ -88,9 +88,10 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)
     tree = workspace.scope_tree()
     compliant = request.show is Show.ALL or outputs.need_compliant
-    works = [
-        _work(request, workspace, tree, name, known, now) for name, known in _chosen(request, choice, tree).items()
-    ]
+    chosen, same = _once(_chosen(request, choice, tree), read(request.where.kubeconfig), tree)
+    for name, other in same.items():
+        notes.note(f"{name} and {other} are contexts of one API server: it is judged once, as {other}")
+    works = [_work(request, workspace, tree, name, known, now) for name, known in chosen.items()]
     for work in works:
         _OneOfMany(notes, work.name).all(work.plan.notes)
     with outputs:
@@ -172,6 +173,24 @@ def _chosen(request: ComplianceRequest, choice: FleetChoice, tree: ScopeTree) ->
             "--all-clusters: the scope tree has no cluster, and the kubeconfig no context", hint="see `aksp scope add`"
         )
     return {name: name in contexts for name in names}
+
+
+def _once(
+    names: Mapping[str, bool], kubeconfig: Kubeconfig | None, tree: ScopeTree
+) -> tuple[Mapping[str, bool], Mapping[str, str]]:
+    """Each cluster once; and those left out, each with the name that its API server is judged by.
+
+    That is the one that the scope tree knows, else the first.
+    """
+    placed = {one.cluster for one in tree.clusters}
+    kept: dict[object, str] = {}
+    same: dict[str, str] = {}
+    for name in sorted(names, key=lambda one: (one not in placed, one)):
+        server = kubeconfig.api_server(name) if kubeconfig is not None and names[name] else None
+        other = kept.setdefault(server if server is not None else name, name)
+        if other != name:
+            same[name] = other
+    return {name: known for name, known in names.items() if name not in same}, same
 
 
 def _scope(text: str, tree: ScopeTree) -> Scope:

@@ -66,6 +66,14 @@ def print_document(output: ListFormat, document: Any, name: str) -> None:
         print_yaml(document)
 
 
+def print_shown(output: ListFormat, documents: Sequence[Any], names: Sequence[str]) -> None:
+    """Print the documents that were asked for: one as it is, several as a list."""
+    if len(documents) == 1:
+        print_document(output, documents[0], names[0])
+    else:
+        print_list(output, headers=(), rows=(), documents=documents, names=names, empty="")
+
+
 def print_yaml(document: Any) -> None:
     """Print a document as YAML, keys in their order."""
     from aksp.yaml_writer import to_yaml

@@ -117,6 +117,15 @@ StoreContextOption = Annotated[
         autocompletion=candidates.contexts,
     ),
 ]
+NamedContextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="The cluster of this kubeconfig context, as --cluster NAME names it.",
+        autocompletion=candidates.contexts,
+    ),
+]
 KubeconfigOption = Annotated[
     str | None,
     typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file. Default: $KUBECONFIG, ~/.kube/config."),
@@ -198,6 +207,7 @@ FollowOption = Annotated[
     typer.Option("--follow", help="Also judge what Argo CD and Flux resources name, where it is in the repository."),
 ]
 ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
+AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")]
 TimeoutOption = Annotated[
     float,
     typer.Option("--request-timeout", min=0.1, metavar="SECONDS", help="How long to wait for the API server."),

@@ -314,18 +314,21 @@ def _verdict(
         state = _EXEMPT if index in waived else _NON_COMPLIANT
         place = places.get(finding.container) if finding.container is not None else None
         if place is not None:
-            containers[place] = _worse(containers[place], state)
+            # Nothing is worse, and nearly all is that.
+            containers[place] = state if state is _NON_COMPLIANT else _worse(containers[place], state)
         else:
             whole.append(state)
     for state in set(whole):
         containers = [None if own is None else _worse(own, state) for own in containers]
     # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
-    states = [*whole, *(state for state in containers if state is not None)]
+    states = [*whole, *[state for state in containers if state is not None]]
     return _Verdict(state=_rolled(states), containers=containers)
 
 
 def _rolled(states: Sequence[ComplianceState]) -> ComplianceState:
     """The roll-up of states of one thing; Compliant when there are none."""
+    if _NON_COMPLIANT in states:
+        return _NON_COMPLIANT  # the highest
     return states[0] if len(states) == 1 else roll_up(states) or _COMPLIANT
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Final
 
-from aksp.compliance.fingerprints import fingerprints, identity
+from aksp.compliance.fingerprints import fingerprints, identified
 from aksp.compliance.rollup import roll_up
 from aksp.model import json_text
 from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Result, StoredFinding
@@ -40,24 +40,24 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
 
     Of replicas that differ in state the first in Azure's precedence counts.
     """
-    #: The last result, the state, and the values by the identity of what was found, which replicas share.
-    found: dict[str, tuple[Result, ComplianceState, dict[int, str]]] = {}
-    for result, fingerprint in fingerprints(results):
+    #: The last result and its identity, the state, and the values by the identity of what was found, which replicas share.
+    found: dict[str, tuple[Result, tuple[str, ...], ComplianceState, dict[int, str]]] = {}
+    for result, fingerprint, who in identified(results):
         state, finding = result.shared.state, result.shared.finding
         if state is ComplianceState.COMPLIANT:
             continue
         known = found.get(fingerprint)
         if known is None:
-            found[fingerprint] = result, state, {id(finding): _observed(result)}
+            found[fingerprint] = result, who, state, {id(finding): _observed(result)}
             continue
-        _, before, values = known
+        _, _, before, values = known
         if id(finding) not in values:
             values[id(finding)] = _observed(result)
         if before is not state:
-            found[fingerprint] = result, roll_up((before, state)) or state, values
+            found[fingerprint] = result, who, roll_up((before, state)) or state, values
     return {
-        key: _remembered(result, state, key, tuple(sorted(set(values.values()))))
-        for key, (result, state, values) in found.items()
+        key: _remembered(result, who, state, key, tuple(sorted(set(values.values()))))
+        for key, (result, who, state, values) in found.items()
     }
 
 
@@ -70,9 +70,11 @@ def _observed(result: Result) -> str:
     return text if len(text) <= _LONGEST_VALUE else hashlib.sha256(text.encode()).hexdigest()
 
 
-def _remembered(result: Result, state: ComplianceState, fingerprint: str, observed: tuple[str, ...]) -> StoredFinding:
+def _remembered(
+    result: Result, who: tuple[str, ...], state: ComplianceState, fingerprint: str, observed: tuple[str, ...]
+) -> StoredFinding:
     # Of several clusters the identity also has the cluster, which comes last.
-    assignment, namespace, kind, name, container, place, *_ = identity(result)
+    assignment, namespace, kind, name, container, place, *_ = who
     finding = result.shared.finding
     path = finding.path is not None
     return StoredFinding(

@@ -30,6 +30,12 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
     Replicas of one workload have the same. Two findings of one resource never have: the second at the same place is
     told apart by its number among them.
     """
+    for result, fingerprint, _ in identified(results):
+        yield result, fingerprint
+
+
+def identified(results: Iterable[Result]) -> Iterator[tuple[Result, str, tuple[str, ...]]]:
+    """Each result with its fingerprint, and with the identity that it is made of."""
     before: tuple[object, ...] = ()
     number = 0
     replicas: dict[tuple[SharedResult, str, str], tuple[tuple[str, ...], str]] = {}
@@ -49,7 +55,7 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
         here = (result.resource, key)
         number = number + 1 if here == before else 0
         before = here
-        yield result, _digest((*key, str(number))) if number else text
+        yield result, _digest((*key, str(number))) if number else text, key
 
 
 def _digest(key: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from aksp.compliance.assess import Tally
 from aksp.compliance.fingerprints import fingerprints
-from aksp.compliance.nothing import idle
+from aksp.compliance.nothing import NOTHING_ASSIGNED, idle
 from aksp.compliance.plan import Plan
 from aksp.compliance.rollup import percentage, state_of
 from aksp.compliance.summaries import StateCount
@@ -34,8 +34,6 @@ from aksp.model.effect import MIXED_EFFECT
 from aksp.model.resource import Resource
 from aksp.model.scope_tree import ClusterPlace, ScopeTree, kind_of
 
-#: A cluster in which nothing is assigned was not to be judged; any other gap kept it from being judged.
-_NOTHING_ASSIGNED = "NothingAssigned"
 _NON_COMPLIANT, _ERROR, _NOT_STARTED = (
     ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.NOT_STARTED,
 )  # fmt: skip
@@ -85,7 +83,8 @@ def fleet_report(
 def _cluster(one: ClusterOutcome) -> ClusterSummary:
     report, entry = one.report, one.place.entry
     gaps = _gaps(one)
-    lost = [gap for gap in gaps if gap.reason != _NOTHING_ASSIGNED]
+    # A cluster in which nothing is assigned was not to be judged; any other gap kept it from being judged.
+    lost = [gap for gap in gaps if gap.reason != NOTHING_ASSIGNED]
     judged = report is not None and report.state is not _NOT_STARTED
     state = report.state if report is not None and (judged or not lost) else _ERROR
     return ClusterSummary(

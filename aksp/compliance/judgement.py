@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
 
@@ -56,14 +56,23 @@ class Fault(Struct, frozen=True, kw_only=True, gc=False):
     message: str
 
 
+#: A line, a column on it, and the column after the line's last character, all counted from 1.
+Place = tuple[int, int, int]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """What was found of a batch. A document that no hit or fault names complies."""
+    """What was found of a batch. A document that no hit or fault names complies.
+
+    ``places`` are where documents of files, by number, and what was found in them are written: by the path that a finding
+    says, which is empty for the document itself.
+    """
 
     findings: Sequence[FindingRecord]
     hits: Sequence[Hit]
     faults: Sequence[Fault]
     evaluations: int
+    places: Mapping[int, Mapping[str, Place]] = field(default_factory=dict)
 
 
 class IsolatedRecord(TypedDict):

@@ -528,6 +528,7 @@ class Engine:
             "deadlineMs": self._deadline_ms,
             "tasks": [wire(task, skip=number in batch.skipped) for number, task in enumerate(tasks)],
             "release": release,
+            "places": batch.header["format"] == "files",
         }
         return self._ask(process, "judge", header, self._evaluation_patience(len(tasks)), alone=alone)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aksp.compliance.judgement import Fault, FindingRecord, Hit, Judgement, Task
+from aksp.compliance.judgement import Fault, FindingRecord, Hit, Judgement, Place, Task
 
 
 def skipped(tasks: Sequence[Task], unasked: Mapping[str, str]) -> dict[int, str]:
@@ -28,7 +28,19 @@ def judgement_of(answer: Mapping[str, Any]) -> Judgement:
         hits=[Hit(task=h["t"], document=h["d"], findings=h["f"], cut=h.get("cut", False)) for h in answer["hits"]],
         faults=[Fault(task=f["t"], document=f["d"], message=f["m"]) for f in answer["faults"]],
         evaluations=answer["evaluations"],
+        places=_places(answer),
     )
+
+
+def _places(answer: Mapping[str, Any]) -> dict[int, Mapping[str, Place]]:
+    """The places of what was found, as one list has them for each document."""
+    paths = answer.get("paths", ())
+    found: dict[int, Mapping[str, Place]] = {}
+    for one in answer.get("places", ()):
+        numbers = iter(one["at"])
+        names = ["", *[paths[number] for number in one["p"]]]
+        found[one["d"]] = dict(zip(names, zip(numbers, numbers, numbers, strict=True), strict=True))
+    return found
 
 
 def with_skipped(judgement: Judgement, tasks: Sequence[Task], why: Mapping[int, str]) -> Judgement:
@@ -51,10 +63,13 @@ def together(parts: Iterable[tuple[int, Judgement]]) -> Judgement:
     hits: list[Hit] = []
     faults: list[Fault] = []
     evaluations = 0
+    places: dict[int, dict[str, Place]] = {}
     for number, one in parts:
         first = len(findings)
         hits += [Hit(task=number, document=h.document, findings=[f + first for f in h.findings]) for h in one.hits]
         faults += [Fault(task=number, document=f.document, message=f.message) for f in one.faults]
         findings += one.findings
         evaluations += one.evaluations
-    return Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations)
+        for document, known in one.places.items():
+            places.setdefault(document, {}).update(known)
+    return Judgement(findings=findings, hits=hits, faults=faults, evaluations=evaluations, places=places)

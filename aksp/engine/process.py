@@ -21,6 +21,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 from aksp.errors import EngineError
 
 if TYPE_CHECKING:
@@ -64,6 +66,14 @@ class Outdated(EngineError):
 
 
 _CODES: Mapping[str, type[EngineError]] = {"BadReview": BadReview, "Outdated": Outdated}
+
+
+def _decoded(payload: bytes) -> Any:
+    """An answer, in a quarter of the time that json takes. Raises ValueError."""
+    try:
+        return msgspec.json.decode(payload)
+    except msgspec.DecodeError:
+        return json.loads(payload)
 
 
 def engine_binary() -> Path:
@@ -367,7 +377,7 @@ class Process:
     def _answered(self, payload: bytes, body: bytes) -> bool:
         """Complete one answer, with its body as ``body`` if there is one; False, and the process stopped, when it cannot be read."""
         try:
-            answer = json.loads(payload)
+            answer = _decoded(payload)
             number, error = answer["id"], answer.get("error")
             result = None if error else answer["result"]
             if body and result is not None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aksp.errors import InvalidInput
+from aksp.errors import Forbidden, InvalidInput
 from aksp.kube import objects
 from aksp.kube.connection import Connection
-from aksp.kube.errors import NotServed
+from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import get_json
 from aksp.sources.folders import Folders
 from aksp.yaml_reader import read_file, read_yaml
@@ -24,6 +24,11 @@ _ADDED: Final = (
 )  # fmt: skip
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _CONSTRAINTS: Final = "constraints.gatekeeper.sh"
+#: What Gatekeeper has that judges nothing here.
+_OTHERS: Final = (
+    *(("mutations.gatekeeper.sh", one) for one in ("assign", "assignmetadata", "modifyset", "assignimage")),
+    ("externaldata.gatekeeper.sh", "providers"),
+)  # fmt: skip
 _VERSIONS: Final = ("v1", "v1beta1", "v1alpha1")
 
 
@@ -122,8 +127,11 @@ def _read(path: str, found: Documents) -> None:
             found.add(document, path)
 
 
-def from_cluster(connection: Connection) -> Documents:
-    """The templates, constraints, Config and ExpansionTemplates of a cluster. Raises ClusterError."""
+def from_cluster(connection: Connection, *, others: bool = False) -> Documents:
+    """The templates, constraints, Config and ExpansionTemplates of a cluster. Raises ClusterError.
+
+    With ``others`` also what Gatekeeper has besides, which is none of these: mutators and providers of external data.
+    """
     found = Documents()
     origin = f"cluster {connection.name}"
     for group, plural in (
@@ -135,6 +143,12 @@ def from_cluster(connection: Connection) -> Documents:
             found.add(one, origin)
     for one in constraints_of(connection):
         found.add(one, origin)
+    for group, plural in _OTHERS if others else ():
+        try:
+            for one in _listed(connection, group, plural):
+                found.add(one, origin)
+        except (Forbidden, ServerError) as error:
+            found.unread.append(f"{plural}.{group} could not be listed: {error.what}")
     return found
 
 

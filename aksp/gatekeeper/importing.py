@@ -15,6 +15,7 @@ from aksp.catalog.interface import Catalogs
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.gatekeeper.documents import Documents, Written, mapping, mappings
+from aksp.gatekeeper.expansions import expanded
 from aksp.gatekeeper.imported_assignment import imported_assignment
 from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
 from aksp.gatekeeper.names import shortened
@@ -28,6 +29,7 @@ class Import:
     """What is to be written, and what of the documents is not in it.
 
     ``constraints`` are those of the assignments, in their order; ``refused`` those of which none could be made, and why.
+    ``notes`` is what else is to be known.
     """
 
     definitions: Sequence[ImportedDefinition]
@@ -35,26 +37,32 @@ class Import:
     constraints: Sequence[Written]
     refused: Sequence[tuple[Written, str]]
     lost: Sequence[str]
+    notes: Sequence[str]
 
 
 def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope: Scope, now: datetime) -> Import:
     """Definitions and assignments of what was found. ``known`` are the definitions that are there already, if any may be."""
     lost = list(found.unread)
+    expansions = expanded(_distinct(found.expansions, "ExpansionTemplate", lost))
+    lost += expansions.lost
     excluded = _excluded(found.configs, lost)
     definitions: dict[str, ImportedDefinition] = {}
     refused: dict[str, str] = {}
+    comparing: list[str] = []
     for written in _distinct(found.templates, "ConstraintTemplate", lost):
         try:
             one = imported_definition(written)
             if known is not None:
                 _check_name(one.slug, known)
-            compile_definition(engine, one.definition)
+            if compile_definition(engine, one.definition).requires_inventory:
+                comparing.append(one.slug)
         except InvalidPolicy as error:
             refused[written.name] = f"its ConstraintTemplate is not: {why_not(error)}"
             lost.append(f"ConstraintTemplate {written.name}: not imported: {why_not(error)}")
             continue
         definitions[one.slug] = one
         lost += one.lost
+    lost += _unsynced(found.configs, comparing)
     constraints = _distinct(found.constraints, "", lost)
     names = Counter(one.name for one in constraints)
     assignments: list[tuple[Assignment, Written]] = []
@@ -76,7 +84,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
                 name=shortened(name, name),
                 scope=scope,
                 excluded=excluded,
-                expanded=bool(found.expansions),
+                expanded=bool(expansions.kinds),
             )
             check_parameters(made.assignment, definition.definition)
             check_resolves(made.assignment, definition.definition, now)
@@ -94,6 +102,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
         constraints=[written for _, written in assignments],
         refused=without,
         lost=lost,
+        notes=expansions.notes,
     )
 
 
@@ -148,6 +157,20 @@ def _excluded(configs: Sequence[Written], lost: list[str]) -> list[str]:
                     f"Config {config.name}: {', '.join(namespaces)} are left out of the {either.pop()} alone: judged"
                 )
     return excluded
+
+
+def _unsynced(configs: Sequence[Written], comparing: Sequence[str]) -> list[str]:
+    """The namespaces whose objects Gatekeeper does not show to rules that compare, and that are shown here."""
+    lost = []
+    for config in configs if comparing else ():
+        for entry in mappings(mapping(config.document.get("spec")).get("match")):
+            namespaces, processes = entry.get("excludedNamespaces") or [], entry.get("processes") or []
+            if _are_texts(namespaces) and _are_texts(processes) and {"*", "sync"} & set(processes):
+                lost.append(
+                    f"Config {config.name}: objects in {', '.join(namespaces)} are not synced, and"
+                    f" {', '.join(sorted(comparing))} compares with them here"
+                )
+    return lost
 
 
 def _are_texts(value: Any) -> bool:

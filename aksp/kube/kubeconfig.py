@@ -7,11 +7,13 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aksp.errors import KubeconfigError
 from aksp.yaml_reader import NoFile, open_regular
@@ -67,6 +69,28 @@ class Kubeconfig:
             where=where,
             hint=f"did you mean {near[0]!r}?" if near else "see `kubectl config get-contexts`",
         )
+
+    def api_server(self, name: str) -> tuple[str, str, bytes] | None:
+        """What tells the API server of a context: its URL, the proxy to it and the CA; None where that is not known.
+
+        Two contexts with the same have one cluster, as one of a user and one of an administrator.
+        """
+        context = self.contexts.get(name)
+        cluster = self.clusters.get(str(context.value.get("cluster"))) if context else None
+        if cluster is None or not isinstance(cluster.value.get("server"), str):
+            return None
+        value = cluster.value
+        parts = urlsplit(value["server"].strip())
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            data = value.get("certificate-authority-data")
+            file = value.get("certificate-authority")
+            # Named by data a CA is base64, by a file as it is: two ways to name one.
+            ca = base64.b64decode(data) if data else (cluster.file.parent / str(file)).read_bytes() if file else b""
+        except (ValueError, OSError, TypeError):
+            return None
+        url = f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
+        return url, str(value.get("proxy-url") or ""), ca.strip()
 
 
 GET = "e.g. by `az aks get-credentials --resource-group … --name …`"

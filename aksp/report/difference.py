@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
+
 from aksp.model.compliance import PRECEDENCE, Changes, ComplianceState, FindingChange
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, one_decimal
@@ -63,7 +65,7 @@ def together(parts: Mapping[str, Difference], target: str) -> Difference:
             since=since,
             percent_before=None,
             findings=[
-                replace(each, finding=replace(each.finding, cluster=name))
+                replace(each, finding=structs.replace(each.finding, cluster=name))
                 for name, one in parts.items()
                 for each in one.changes.findings
             ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Protocol
 
 from msgspec import structs
 
+from aksp.compliance.judgement import Place
 from aksp.engine import Batch, DocumentRecord
 from aksp.model.compliance import Gap, SourceLocation
 from aksp.model.definition import ResourceKind
@@ -23,7 +24,8 @@ class Page:
 
     ``listing`` names the list that the page is a part of. A page with ``restart`` set has nothing
     in it: the list begins anew, and its pages so far do not count. ``failed`` is the kind whose list
-    broke off here, as the gaps tell; ``unserved`` is one that the cluster does not know.
+    broke off here, as the gaps tell; ``unserved`` is one that the cluster does not know. ``located`` takes the places of
+    what was found, so that ``sources`` need not look them up.
     """
 
     listing: str
@@ -35,6 +37,7 @@ class Page:
     remaining: int | None = None
     failed: ResourceKind | None = None
     unserved: ResourceKind | None = None
+    located: Callable[[Mapping[int, Mapping[str, Place]]], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from aksp.compliance.judgement import Place
 from aksp.engine import Engine
 from aksp.sources.encoding import as_utf8
 
@@ -22,9 +23,6 @@ _Answer = Callable[[], "list[list[dict[str, int]]]"]
 #: The documents that one text holds, each with the paths wanted of it, and the text.
 _Wanted = tuple[list[tuple["DocumentText", list[str]]], bytes]
 
-
-#: A line, a column on it, and the column after the line's last character, all counted from 1.
-Place = tuple[int, int, int]
 _NOTHING: Mapping[str, Place] = {}
 
 
@@ -86,8 +84,14 @@ class LineIndex:
         """Keep the text of what cannot be read twice."""
         self._kept[file] = text
 
+    def know(self, text: DocumentText, places: Mapping[str, Place]) -> None:
+        """Keep places of a document that need not be looked up."""
+        self._known.setdefault(text, {}).update(places)
+
     def expect(self, source: FileSource) -> None:
         """Note a place that may be asked for."""
+        if source.path in self._known.get(source.text, _NOTHING):
+            return
         paths = self._expected.get(source.text)
         if paths is None:
             paths = self._expected[source.text] = set()

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
+from aksp.compliance.judgement import Place
 from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
 from aksp.engine import Batch, DocumentRecord, Engine, Loading
@@ -296,13 +297,22 @@ class Manifests:
         self._documents += len(documents)
         if self._namespace:
             self._within += sum(1 for record in batch.documents if record["namespace"] == self._namespace)
-        sources = [self._source(parts[record["part"]], record) for record in batch.documents]
+        texts = [_text_of(parts[record["part"]], record) for record in batch.documents]
+        sources = [self._source(text) for text in texts]
+
+        def located(places: Mapping[int, Mapping[str, Place]]) -> None:
+            for at, known in places.items():
+                template = batch.documents[at].get("template")
+                if template:
+                    known = {f"{template}.{path}" if path else "": place for path, place in known.items()}
+                self.lines.know(texts[at], known)
+
         if self._namespace or self._selector:
             # Left-out documents stay where they are, since tasks name documents by their index.
             own = [documents[record.get("parent", at)] for at, record in enumerate(batch.documents)]
             kept = [self._wanted(document) for document in own]
             documents = [d if keep else hidden(d) for d, keep in zip(documents, kept, strict=True)]
-        return Page(listing="files", batch=batch, documents=documents, sources=sources, gaps=gaps)
+        return Page(listing="files", batch=batch, documents=documents, sources=sources, gaps=gaps, located=located)
 
     def _foreign(self, parts: Sequence[_FilePart], batch: Batch) -> set[int]:
         """Parts that are whole files of folders, and hold nothing but what another program reads."""
@@ -333,18 +343,22 @@ class Manifests:
             shown, source = f"{file}, rendered", KnownLocation(file=self._home(file), line=1)
         return Gap(reason="UnreadableDocument", message=f"{shown}:{line}: {message}", source=source)
 
-    def _source(self, part: _FilePart, record: DocumentRecord) -> SourceLocation:
-        text = DocumentText(
-            file=part.file,
-            offset=part.offset + record["offset"],
-            length=record["length"],
-            first_line=record["line"],
-            json=record.get("json", False),
-            item=record.get("item", ""),
-        )
+    def _source(self, text: DocumentText) -> SourceLocation:
         source = FileSource(text, self.lines)
-        rendered = self._rendered.get(part.file)
+        rendered = self._rendered.get(text.file)
         return rendered.source(source) if isinstance(rendered, Rendered) else source
+
+
+def _text_of(part: _FilePart, record: DocumentRecord) -> DocumentText:
+    """Where a document is written."""
+    return DocumentText(
+        file=part.file,
+        offset=part.offset + record["offset"],
+        length=record["length"],
+        first_line=record["line"],
+        json=record.get("json", False),
+        item=record.get("item", ""),
+    )
 
 
 def _may_hold_surroundings(text: bytes) -> bool:

@@ -41,12 +41,14 @@ class SubjectSource(Protocol):
 class LiveSubject:
     """One object of a cluster; of a workload also its Pods, or the Pod of its template when it has none.
 
-    ``namespace`` is empty for a kind without namespaces.
+    ``namespace`` counts for a kind with namespaces; None is whichever it lies in.
     """
 
-    def __init__(self, engine: Engine, connection: Connection, kind: Kind, name: str, namespace: str) -> None:
+    def __init__(self, engine: Engine, connection: Connection, kind: Kind, name: str, namespace: str | None) -> None:
         self._engine, self._connection, self._kind = engine, connection, kind
-        self._name, self._namespace = name, namespace if kind.namespaced else ""
+        self._name = name
+        self._anywhere = namespace is None and kind.namespaced
+        self._namespace = namespace or "" if kind.namespaced else ""
         self.documents: list[Document] = []
         self._gaps: list[Gap] = []
         self._surroundings: list[Object] = []
@@ -61,6 +63,8 @@ class LiveSubject:
 
     def fetch(self) -> None:
         """Get it from the cluster. Raises InvalidInput when it is not there, ClusterError when it cannot be had."""
+        if self._anywhere:
+            self._namespace = self._place()
         path = objects.object_path_of(self._kind, self._name, self._namespace or None)
         found = objects.get(self._connection, path)
         if found is None:
@@ -142,6 +146,17 @@ class LiveSubject:
                 reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
                 what = f"{kind}s of {self._namespace} could not be listed, and the template is judged without them"
                 self._gaps.append(Gap(reason=reason, message=f"{what}: {error.what}"))
+
+    def _place(self) -> str:
+        """The one namespace in which it lies. Raises InvalidInput where there is none, or several."""
+        query = {"fieldSelector": f"metadata.name={self._name}"}
+        listed = get_json(self._connection, list_path(self._kind, None), query=query).get("items") or ()
+        places = sorted(str((one.get("metadata") or {}).get("namespace")) for one in listed)
+        if len(places) == 1:
+            return places[0]
+        if not places:
+            raise InvalidInput(f"there is no {self._kind.kind} {self._name!r} in any namespace", hint=self._near())
+        raise InvalidInput(f"there are {len(places)} {self._kind.plural} called {self._name!r}", hint=_places(places))
 
     def _near(self) -> str:
         """What is there under the same name in other namespaces, or under a similar one in this, as a hint."""

@@ -47,7 +47,8 @@ def run(setting: Setting) -> Section:
             (
                 "The fleet of Manifests has ten replicas to a workload. Here each Pod, and each Deployment, has images, "
                 "memory limits and labels that no other one has, so that nothing that was found before helps; YAML, the "
-                "same nine policies and parameters. gator judges the Pods of Deployments by an ExpansionTemplate."
+                "same nine policies and parameters. gator judges the Pods of Deployments by an ExpansionTemplate, Kyverno by the "
+                "rules that it makes of those for Pods, and reports one finding for a policy and an object."
             ),
         ),
         commands=tuple(shown),
@@ -85,7 +86,7 @@ def _commands(setting: Setting, path: Path) -> dict[str, Command]:
 
 
 def _findings(name: str, commands: dict[str, Command]) -> Table:
-    """How many findings each tool has; aksp's report lies beside its output."""
+    """How many findings each tool has, and in how many objects; aksp's report lies beside its output."""
     found = {
         tool: subjects.READERS[tool.partition(" ")[0]](
             command.output.with_suffix(".json") if tool == "aksp" else command.output
@@ -93,11 +94,18 @@ def _findings(name: str, commands: dict[str, Command]) -> Table:
         for tool, command in commands.items()
     }
     rows = [
-        (policy, *(f"{one.counts.get(policy, 0):,}" for one in found.values()))
+        (policy, *(_counted(one, policy) for one in found.values()))
         for policy in subjects.parameters()
         if any(one.counts.get(policy) for one in found.values())
     ]
-    return Table(caption=f"Findings in {name}", header=("policy", *found), rows=tuple(rows))
+    caption = f"Findings (and objects that have them) in {name}"
+    return Table(caption=caption, header=("policy", *found), rows=tuple(rows))
+
+
+def _counted(found: subjects.Findings, policy: str) -> str:
+    """Findings, and the objects that have them, where the output is read for these."""
+    objects = f" ({len(found.resources[policy]):,})" if policy in found.resources else ""
+    return f"{found.counts.get(policy, 0):,}{objects}"
 
 
 def _goals(name: str, series: dict[str, Series]) -> list[Goal]:

@@ -159,6 +159,25 @@ def test_a_cluster_that_answers_no_list_leaves_the_states(engine: Engine) -> Non
     assert summary.to_json()["failed"] is True
 
 
+def test_an_assignment_of_which_one_kind_may_not_be_listed_is_not_compliant(engine: Engine) -> None:
+    cluster = enabled(assigned("one", "no-cluster-admin"))
+    binding = {
+        "metadata": {"name": "some", "namespace": "shop", "uid": "u"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "some"},
+        "subjects": [],
+    }
+    cluster.lists["/apis/rbac.authorization.k8s.io/v1/rolebindings"] = [binding]
+    cluster.refuse["/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"] = Forbidden(
+        "clusterrolebindings is forbidden"
+    )
+    checked_in(cluster, engine)
+    status = cluster.status("one")
+
+    assert condition(status, "Evaluated") == ("False", "ListFailed")
+    assert status["message"].endswith(" could not be listed: clusterrolebindings is forbidden")
+    assert status["state"] == "NotStarted"
+
+
 def test_a_kind_that_cannot_be_listed_shows_on_the_assignments_that_need_it(engine: Engine) -> None:
     cluster = enabled(assigned(), assigned("two", "unique-ingress-hosts"))
     cluster.lists["/apis/networking.k8s.io/v1/ingresses"] = []

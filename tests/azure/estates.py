@@ -17,6 +17,8 @@ from tests.azure.builders import (
     exemption,
     resource,
 )
+from tests.cli.test_custom_mutations import definition as mutating
+from tests.cli.test_written_constraints import INSIDE
 
 MANAGEMENT_GROUP = "/providers/Microsoft.Management/managementGroups/Root"
 LABELS = "/providers/Microsoft.Authorization/policyDefinitions/46592696-4c7b-4bf3-9e45-6c2763bdc0a6"
@@ -51,6 +53,8 @@ def estates(draw: Any) -> list[Resource]:
         body |= draw(NEW)
         body["parameters"]["label"] |= draw(NEW)
         _maybe(draw, body, "versions", st.just(["1.2.0"]))
+        if draw(st.booleans()):
+            body["policyRule"] = INSIDE["properties"]["policyRule"]  # its constraint is a text
         own.append(resource("policyDefinitions", name, body, draw(scopes)))
     sets = []
     for name in draw(st.lists(NAMES, max_size=2, unique_by=str.lower)):
@@ -71,6 +75,18 @@ def estates(draw: Any) -> list[Resource]:
         sets.append(resource("policySetDefinitions", name, body, draw(scopes)))
     found += [*own, *sets]
     assigned = []
+    for name in draw(st.lists(NAMES, max_size=2, unique_by=str.lower)):
+        one = mutating(name=f"{name}-m")
+        one["properties"] |= draw(NEW)
+        one = resource("policyDefinitions", one["name"], one["properties"], draw(scopes))
+        found.append(one)
+        for at in range(draw(st.integers(0, 2))):
+            of_it = assignment(
+                f"{name}-m{at}", draw(st.sampled_from([SUBSCRIPTION, CLUSTER])), policyDefinitionId=one["id"]
+            )
+            of_it["properties"] |= {"parameters": {"excludedNamespaces": {"value": ["a", "b"]}}, **draw(NEW)}
+            del of_it["properties"]["definitionVersion"]
+            found.append(of_it)
     for name in draw(st.lists(NAMES, min_size=1, max_size=4, unique_by=str.lower)):
         assigned.append(_assignment(draw, name, own, sets))
     for name in draw(st.lists(NAMES, max_size=3, unique_by=str.lower)):

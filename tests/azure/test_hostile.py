@@ -21,7 +21,10 @@ from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment
 from aksp.store.documents import assignment_document, assignment_from, exemption_document, exemption_from
 from aksp.workspace import catalog_of
-from tests.azure.builders import CLUSTER, WRAPPINGS, estate, text
+from tests.azure.builders import CLUSTER, WRAPPINGS, assignment, estate, text
+from tests.cli.test_custom_mutations import assigned as mutation_assigned
+from tests.cli.test_custom_mutations import definition as mutating
+from tests.cli.test_written_constraints import INSIDE
 
 pytestmark = pytest.mark.slow
 
@@ -61,9 +64,9 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(value[key])
 
 
-def changes(wrapping: str) -> Iterator[Any]:
-    """Documents of the estate with one place after the other replaced, in an order of chance."""
-    whole = WRAPPINGS[wrapping](estate())
+def changes(wrapping: str, documents: list[Any] | None = None) -> Iterator[Any]:
+    """Documents, of the estate unless given, with one place after the other replaced, in an order of chance."""
+    whole = WRAPPINGS[wrapping](documents or estate())
     seed = int(os.environ.get("AKSP_FUZZ_SEED", "1"))
     chance = random.Random(f"{seed}/{wrapping}")
     for at in chance.sample(range(count := len(list(places(whole)))), min(count, 60)):
@@ -126,3 +129,32 @@ def test_what_is_imported_of_anything_is_exported_or_told(wrapping: str, engine:
         assert len(back.documents) + len(back.lost) >= len(assignments)
         exported += len(back.documents)
     assert exported
+
+
+def of_their_own() -> list[Any]:
+    """Definitions that change objects, and that bring their constraint as a text, with what is assigned of them."""
+    return [
+        mutating(), mutation_assigned(excludedNamespaces=["legacy"]), INSIDE,
+        assignment("Team", policyDefinitionId=INSIDE["id"], definitionVersion=None, parameters={"label": {"value": "a"}}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrapping", sorted(WRAPPINGS))
+def test_anything_anywhere_in_mutations_and_written_constraints_is_imported_told_or_refused(
+    wrapping: str, engine: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "azure.json"
+    known = catalog_of(tmp_path / "none")
+    scopes = scope_map([f"{CLUSTER}=/clusters/prod"], None)
+    outcomes = set()
+    for changed in changes(wrapping, of_their_own()):
+        file.write_text(text(changed))
+        try:
+            made = read_import(engine, from_paths([str(file)]), known, known, scopes, NOW)
+        except InvalidInput as error:
+            outcomes.add("refused" if str(error.where).startswith(str(file)) else f"no file: {error}")
+            continue
+        outcomes |= {"mutation"} if made.mutating and made.mutations else set()
+        outcomes |= {"definition"} if made.definitions else set()
+        outcomes |= {"told"} if made.lost else set()
+    assert outcomes == {"refused", "mutation", "definition", "told"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder, bundled
 from aksp.catalog.interface import BrokenDefinition, Catalogs
 from aksp.catalog.template import SYNC_DATA
@@ -43,7 +45,7 @@ def test_an_azure_document_is_read_field_by_field(tmp_path: Path) -> None:
     assert (one.display_name, one.category, one.version, one.severity) == ("A rule of our own", "Ours", "2.1.0", "low")
     assert (one.policy_type, one.azure_policy_id) == ("Custom", "OurRule")
     assert one.kinds == (ResourceKind(group="", kind="Pod"),)
-    assert [(m.name, m.source, m.version) for m in one.modules] == [("ours/policy.rego", V1_RULE, "v1")]
+    assert [(m.name, m.source, m.version) for m in one.modules] == [(str(tmp_path / "ours/policy.rego"), V1_RULE, "v1")]
     assert one.parameters["effect"].type is ParameterType.STRING
     assert one.parameters["effect"].allowed_values == ("Audit", "Deny", "Disabled")
     assert one.origin == str(folder / "definition.json")
@@ -169,7 +171,8 @@ def test_libraries_that_a_rule_imports_come_with_it_and_with_theirs(tmp_path: Pa
         (library / f"{name}.rego").write_text(source, encoding="utf-8")
     write(tmp_path, policy_rego="package rule\n\nimport data.lib.one\n\nviolation contains {} if one.x\n")
 
-    assert sorted(m.name for m in read(tmp_path).modules) == ["lib/one.rego", "lib/two.rego", "ours/policy.rego"]
+    names = [str(tmp_path / name) for name in ("lib/one.rego", "lib/two.rego", "ours/policy.rego")]
+    assert sorted(m.name for m in read(tmp_path).modules) == names
 
 
 @pytest.mark.parametrize("path", ["../other/policy.rego", "/etc/passwd", "..", ".", "a/../../x.rego"])
@@ -308,6 +311,38 @@ def test_a_definition_is_found_by_the_names_of_all_definitions_of_azure_that_it_
     name: str, slug: str
 ) -> None:
     assert Catalogs([bundled()]).get(name).slug == slug
+
+
+def test_what_comes_with_aksp_is_read_by_its_slug_as_among_all_others() -> None:
+    folder = Folder(BUNDLED)
+    every = [*folder, *folder.initiatives()]
+    assert len(every) > 80
+    for one in every:
+        assert folder.get(one.slug) == one
+
+
+@pytest.mark.parametrize(
+    "slug", ["lib", "initiatives", "..", ".", "", "no-privileged/../no-host-ports", "x\0", "nothing"]
+)
+def test_nothing_else_is_read_by_a_slug(slug: str) -> None:
+    assert Folder(BUNDLED).get(slug) is None
+
+
+def test_a_definition_that_is_named_by_its_slug_is_the_only_one_that_is_read(tmp_path: Path) -> None:
+    read = []
+
+    class Noted(Folder):
+        def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
+            read.append("all")
+            return super().__iter__()
+
+    catalogs = Catalogs([Noted(BUNDLED), Noted(tmp_path)], first=Noted(BUNDLED).get)
+
+    assert catalogs.get("No-Privileged").slug == "no-privileged"
+    assert catalogs.find("pod-security-baseline") is catalogs.find("pod-security-baseline")
+    assert read == []
+    assert catalogs.get("ContainerNoPrivilege").slug == "no-privileged"
+    assert read == ["all", "all"]
 
 
 def test_an_unknown_definition_is_refused_with_the_nearest() -> None:

@@ -89,6 +89,34 @@ def test_own_definitions_get_the_right_to_list_their_kinds(aksp: Aksp) -> None:
     assert {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]} in role["rules"]
 
 
+def test_what_is_about_roles_and_the_like_may_be_listed_once_a_definition_about_it_is_assigned(aksp: Aksp) -> None:
+    def listed() -> set[str]:
+        run = aksp("addon", "enable", "--dry-run", "--workspace", str(aksp.workspace), "-o", "json")
+        (role,) = [one for one in run.json["items"] if one["kind"] == "ClusterRole"]
+        return {plural for rule in role["rules"] if "list" in rule["verbs"] for plural in rule["resources"]}
+
+    told = {
+        "clusterrolebindings",
+        "rolebindings",
+        "roles",
+        "clusterroles",
+        "nodes",
+        "leases",
+        "secrets",
+        "serviceaccounts",
+    }
+    aksp("assign", "no-privileged")
+    usual = listed()
+    assert {"pods", "deployments", "services", "ingresses", "namespaces"} <= usual and not told & usual
+    aksp("assign", "no-cluster-admin")
+    assert listed() - usual == {"clusterrolebindings", "rolebindings"}
+    # As a member of an initiative as well, and no more once it is not assigned.
+    aksp("assignments", "delete", "no-cluster-admin")
+    assert listed() == usual
+    aksp("assign", "cis-kubernetes-workloads")
+    assert {"clusterrolebindings", "rolebindings"} <= listed()
+
+
 def test_what_the_extra_brings_is_named_when_it_is_missing(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     run = aksp("addon", "run", "--cluster-name", "prod")

@@ -110,10 +110,8 @@ def test_show_tells_of_a_rule_that_has_no_plan_and_why(aksp: Aksp, monkeypatch: 
 
     out = aksp.done("definitions", "show", "ours").out
     assert max(map(len, out.splitlines())) <= 80
-    assert (
-        "Evaluated by OPA's topdown, several times slower, since the rule has no plan: ours/policy.rego:9: reference"
-        in (" ".join(out.split()))
-    )
+    assert "Evaluated by OPA's topdown, several times slower, since the rule has no plan:" in " ".join(out.split())
+    assert "definitions/ours/policy.rego:9:reference" in "".join(out.split())
     assert "no plan" not in aksp.done("definitions", "show", "no-privileged").out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from dataclasses import replace
@@ -19,10 +20,12 @@ from tests.report.clusters import clusters, twins
 @pytest.fixture
 def fleet(aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aksp:
     """Two contexts at which nothing listens, one of them in the scope tree, and a cluster there without a context."""
-    dead = {"cluster": {"server": "https://127.0.0.1:9"}, "name": "dead"}
+    clusters = [
+        {"cluster": {"server": f"https://127.0.0.1:{port}"}, "name": name} for port, name in ((9, "one"), (10, "two"))
+    ]
     user = {"user": {"token": "t"}, "name": "me"}
-    contexts = [{"name": name, "context": {"cluster": "dead", "user": "me"}} for name in ("one", "two")]
-    config = {"apiVersion": "v1", "kind": "Config", "clusters": [dead], "users": [user], "contexts": contexts}
+    contexts = [{"name": name, "context": {"cluster": name, "user": "me"}} for name in ("one", "two")]
+    config = {"apiVersion": "v1", "kind": "Config", "clusters": clusters, "users": [user], "contexts": contexts}
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps({**config, "current-context": "one"}))
     monkeypatch.setenv("KUBECONFIG", str(path))
@@ -91,6 +94,30 @@ def test_a_cluster_is_named_by_its_context_or_its_name_in_the_tree_and_judged_on
     run = fleet("compliance", "--cluster", "second", "--cluster", "one", "--cluster", "two", "-o", "json", "-q")
 
     assert [one["name"] for one in run.json["clusters"]] == ["one", "two"]
+
+
+def test_contexts_of_one_api_server_are_one_cluster(fleet: Aksp, tmp_path: Path) -> None:
+    config = json.loads((tmp_path / "kubeconfig").read_text())
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(b"the CA\n")
+    data = base64.b64encode(b"the CA").decode()
+    for name, cluster in {
+        "a-admin": {"server": "https://PROD.example.com", "certificate-authority": "ca.crt"},
+        "b-user": {"server": "https://prod.example.com:443/", "certificate-authority-data": data},
+        "other-ca": {"server": "https://prod.example.com:443", "certificate-authority-data": "b3RoZXI="},
+        "other-port": {"server": "https://prod.example.com:6443", "certificate-authority-data": data},
+        "one-admin": {"server": "https://127.0.0.1:9"},
+    }.items():
+        config["clusters"].append({"name": name, "cluster": cluster})
+        config["contexts"].append({"name": name, "context": {"cluster": name, "user": "me"}})
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    named = [part for context in config["contexts"] for part in ("--cluster", context["name"])]
+    run = fleet("compliance", *named, "-o", "json", "--request-timeout", "1")
+
+    assert [one["name"] for one in run.json["clusters"]] == ["a-admin", "one", "other-ca", "other-port", "two"]
+    assert "b-user and a-admin are contexts of one API server: it is judged once, as a-admin" in run.err
+    # The one that the scope tree knows.
+    assert "one-admin and one are contexts of one API server: it is judged once, as one" in run.err
 
 
 def test_without_clusters_in_the_tree_all_are_those_of_the_kubeconfig(fleet: Aksp) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,6 +20,7 @@ from aksp.store.baseline import read_baseline
 from tests.cli.conftest import Aksp
 from tests.cli.test_fleet import fleet as fleet
 from tests.cli.test_fleet import written as write
+from tests.replacing import replace
 from tests.report.clusters import MIXES, alone, fleet_of
 from tests.report.render import render
 

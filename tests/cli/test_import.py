@@ -239,3 +239,75 @@ def test_export_and_import_judge_the_same(aksp: Aksp) -> None:
     assert len(rows(here)) > 500
     assert rows(there) == rows(here)
     assert [one["counts"] for one in there.json["assignments"]] == [one["counts"] for one in here.json["assignments"]]
+
+
+def expansion(name: str, *kinds: str, group: str = "apps", **spec: Any) -> dict[str, Any]:
+    body = {
+        "applyTo": [{"groups": [group], "versions": ["v1"], "kinds": list(kinds)}], "templateSource": "spec.template",
+        "generatedGVK": {"group": "", "version": "v1", "kind": "Pod"}, **spec,
+    }  # fmt: skip
+    return {
+        "apiVersion": "expansion.gatekeeper.sh/v1beta1",
+        "kind": "ExpansionTemplate",
+        "metadata": {"name": name},
+        "spec": body,
+    }
+
+
+def test_expansion_templates_are_named_with_what_becomes_of_them(aksp: Aksp) -> None:
+    of_pods = constraint(match={"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]})
+    aksp.put("all.yaml", documents(
+        template(), of_pods, expansion("workloads", "Deployment", "StatefulSet"), expansion("rollouts", "Rollout", group="argoproj.io"),
+        expansion("warns", "DaemonSet", enforcementAction="warn"), expansion("odd", "ReplicaSet", templateSource="spec.pod"),
+        expansion("jobs", "Deployment", generatedGVK={"group": "batch", "version": "v1", "kind": "Job"}),
+    ))  # fmt: skip
+    run = aksp("import", "gatekeeper", "all.yaml")
+
+    assert run.code == 4
+    for said in (
+        "note: ExpansionTemplate workloads: Deployment, StatefulSet: judged by the template, with source All",
+        "ExpansionTemplate rollouts: Rollout.argoproj.io is no workload of Kubernetes",
+        "ExpansionTemplate warns: enforcementAction warn is for what it makes alone",
+        "ExpansionTemplate odd: it takes spec.pod of a ReplicaSet, and its Pods are made of spec.template",
+        "ExpansionTemplate jobs: it makes Job and no Pods",
+        "no ExpansionTemplate is about ReplicationController, PodTemplate, ReplicaSet, Job, CronJob: by their templates",
+    ):
+        assert said in run.err, run.err
+    shown = yaml.safe_load(aksp.done("assignments", "show", "ns-must-have-gk", "-o", "yaml").out)
+    assert shown["spec"]["parameters"]["source"]["value"] == "All"
+
+
+def test_expansion_templates_of_an_export_say_the_same_here(aksp: Aksp) -> None:
+    aksp.done("assign", "no-privileged", "--source", "All")
+    aksp.done("export", "gatekeeper", "-o", "bundle")
+    run = aksp.done("import", "gatekeeper", "bundle", "--workspace", "b")
+    assert run.err.count("judged by the template, with source All") == 8 and "not the same here" not in run.err
+
+
+def test_without_one_that_makes_pods_nothing_is_expanded(aksp: Aksp) -> None:
+    aksp.put("all.yaml", documents(template(), constraint(), expansion("rollouts", "Rollout", group="argoproj.io")))
+    assert aksp("import", "gatekeeper", "all.yaml").code == 4
+    shown = yaml.safe_load(aksp.done("assignments", "show", "ns-must-have-gk", "-o", "yaml").out)
+    assert "source" not in shown["spec"]["parameters"]
+
+
+def test_what_is_not_synced_is_told_where_a_rule_compares_with_it(aksp: Aksp) -> None:
+    rego = 'package other\n\nviolation[{"msg": "x"}] { data.inventory.namespace[_]["v1"]["Service"][_] }\n'
+    config = {
+        "apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config", "metadata": {"name": "config"},
+        "spec": {"match": [{"excludedNamespaces": ["infra"], "processes": ["sync"]}]},
+    }  # fmt: skip
+    aksp.put("all.yaml", documents(template("Other", rego), constraint("one", "Other"), config))
+    run = aksp("import", "gatekeeper", "all.yaml")
+    assert run.code == 4 and "objects in infra are not synced, and other compares with them here" in run.err
+    aksp.put("all.yaml", documents(template(), constraint(), config))
+    aksp.done("import", "gatekeeper", "all.yaml", "--workspace", "b")
+
+
+def test_mutators_and_providers_are_named(aksp: Aksp) -> None:
+    head = {"metadata": {"name": "a"}, "spec": {}}
+    mutator = {"apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign", **head}
+    provider = {"apiVersion": "externaldata.gatekeeper.sh/v1beta1", "kind": "Provider", **head}
+    aksp.put("all.yaml", documents(template(), constraint(), mutator, provider))
+    run = aksp.done("import", "gatekeeper", "all.yaml")
+    assert "Assign (1), Provider (1)" in run.err and "aksp mutate --mutator" in run.err

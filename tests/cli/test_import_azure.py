@@ -139,7 +139,7 @@ def test_names_are_made_valid_and_those_that_collide_are_numbered(aksp: Aksp) ->
             "without it it would waive more", 1,
         ),
         ([definition(templateInfo={"sourceType": "PublicURL", "url": "https://x.invalid/t"})], "https://x.invalid/t", 0),
-        ([definition(mutationInfo={})], "mutates", 0),
+        ([definition(mutationInfo={"sourceType": "Other"})], "sourceType Other is not known", 0),
         ([definition(templateInfo={"sourceType": "Base64Encoded", "content": "eDogeQ=="})], "not a ConstraintTemplate", 0),
         ({"value": [assignment()], "nextLink": "https://x.invalid"}, "nextLink", 1),
         ([initiative()], "member team cannot be had", 1),

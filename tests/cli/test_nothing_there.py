@@ -116,3 +116,25 @@ def test_a_cluster_that_no_kubeconfig_context_has_is_warned_about(aksp: Aksp, mo
     for option in (["--cluster", "prd"], ["--scope", "/clusters/prd/namespaces/shop"]):
         unknown = aksp.done("assign", "no-privileged", *option, "--replace")
         assert "no kubeconfig context is called prd" in unknown.err and "there are: prod" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "also"),
+    [
+        (["-f", "empty.yaml"], " There is no document in empty.yaml."),
+        (["-f", "pod.json", "-n", "nosuch"], " There is no namespace nosuch that a document lies in."),
+        (["-f", "broken.yaml"], " Not judged: 2 gaps."),
+        (["-f", "pod.json"], ""),
+    ],
+)
+def test_without_assignments_the_summary_also_says_that_there_was_nothing_to_judge(
+    aksp: Aksp, arguments: list[str], also: str
+) -> None:
+    for name, text in (("empty.yaml", ""), ("broken.yaml", "a: [")):
+        aksp.put(name, text)
+    aksp.put("pod.json", pod("fine", metadata={"namespace": "shop"}))
+    run = aksp("compliance", *arguments, "--summary", "-q")
+
+    assert run.code == 4
+    said = "No assignment applies here, so nothing was judged. `aksp assign` makes one."
+    assert run.out.rstrip("\n").endswith(f"{said}{also}")

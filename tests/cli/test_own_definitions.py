@@ -417,6 +417,18 @@ def test_rego_of_version_0_is_told_what_it_is(aksp: Aksp) -> None:
     assert "Rego v0" not in aksp("assign", "ours").err
 
 
+def test_a_place_in_rego_is_a_path_that_opens(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    define(aksp, rego=VERSION_0)
+    for folder in (aksp.folder, aksp.workspace):
+        monkeypatch.chdir(folder)
+        place = aksp("assign", "ours").err.removeprefix("aksp: error: ").split(":")
+        assert Path(place[0]).is_file() and not Path(place[0]).is_absolute()
+        assert place[1:3] == ["3", "1"]
+    (aksp.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(aksp.folder / "elsewhere")
+    assert Path(aksp("assign", "ours").err.removeprefix("aksp: error: ").split(":")[0]).is_file()
+
+
 def test_a_violation_with_message_is_told_that_it_is_called_msg(aksp: Aksp) -> None:
     define(aksp, rego=ALWAYS.replace("msg", "message"))
     aksp.done("assign", "ours")

@@ -50,6 +50,17 @@ def test_names_as_they_are_printed_can_be_shown_and_deleted(judged: Aksp) -> Non
     assert judged.done("assignments", "-o", "name").out == ""
 
 
+@pytest.mark.parametrize("command", ["definitions", "initiatives"])
+def test_names_of_the_catalogue_can_be_shown_many_at_once(judged: Aksp, command: str) -> None:
+    names = judged.done(command, "-o", "name").out.split()[:3]
+    assert judged.done(command, "show", *names, names[0], "-o", "name").out.split() == names
+    assert len(judged.done(command, "show", *names, "-o", "json").json) == len(names) == 3
+    assert isinstance(judged.done(command, "show", names[0], "-o", "json").json, dict)
+    table = judged.done(command, "show", *names).out
+    assert [line.split()[1] for line in table.splitlines() if line.startswith("Name:")] == names
+    assert judged(command, "show", names[0], "nothing-such").code == 2
+
+
 def test_assignments_show_what_they_select_beside_their_definitions(judged: Aksp) -> None:
     judged.done(
         "assign", "no-privileged", "--name", "b", "--namespace", "shop", "--exclude-namespace", "dev", "-l", "a=b"

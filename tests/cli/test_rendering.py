@@ -100,6 +100,39 @@ def test_a_chart_is_rendered_and_its_findings_name_the_template_and_the_line(jud
     assert "rendered by helm v" in run.err and run.err.rstrip().count("\n") == 0
 
 
+def test_links_within_a_chart_are_followed_as_helm_does(judging: Aksp) -> None:
+    put(judging, "chart", {name: text for name, text in CHART.items() if not name.startswith("templates/")})
+    put(judging, "chart/parts", {"deployment.yaml": CHART["templates/deployment.yaml"]})
+    (judging.folder / "chart/templates").symlink_to("parts")
+    run = judging("compliance", "chart", "-o", "json")
+    assert [(name, file) for _, name, _, file, _ in found(run.json)] == [("web", "chart/templates/deployment.yaml")] * 2
+    assert run.gaps == []
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "said"),
+    [
+        ("templates/more.yaml", "../../outside.yaml", "leads out of the chart, to ../../outside.yaml"),
+        ("charts/sub", "../../sub", "leads out of the chart, to ../../sub"),
+        ("templates/gone.yaml", "nothing.yaml", "leads nowhere"),
+        ("templates/again", "..", "leads in a circle"),
+    ],
+)
+def test_a_link_that_leads_out_of_a_chart_is_named_and_not_followed(
+    judging: Aksp, link: str, target: str, said: str
+) -> None:
+    put(judging, "chart", CHART)
+    put(judging, "sub", CHART)
+    judging.put("outside.yaml", POD.format(name="outside", privileged="true"))
+    path = judging.folder / "chart" / link
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(target)
+    run = judging("compliance", "chart", "-o", "json")
+    assert (run.code, run.json["results"]) == (4, [])
+    (gap,) = run.gaps
+    assert f"chart: not rendered, so not judged: its link chart/{link} {said}" in gap
+
+
 def test_values_release_and_namespace_reach_the_chart(judging: Aksp) -> None:
     put(judging, "chart", CHART)
     judging.put("prod.yaml", "containers: [c]\n")

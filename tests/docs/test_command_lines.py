@@ -122,7 +122,7 @@ def test_every_option_that_a_page_names_exists() -> None:
         (named(page), option)
         for page in ABOUT
         for span in code(prose(page))
-        if not span.startswith(("kubectl", "helm", "make", "git", "docker", "gator", "kyverno"))
+        if not span.startswith(("kubectl", "helm", "make", "git", "docker", "gator", "kyverno", "az"))
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", span)
     }
     assert len(named_there) > 100

@@ -97,6 +97,10 @@ def test_a_policy_report_goes_when_what_it_reported_is_gone(addon: AddOn) -> Non
         ("GET", "/api/v1/namespaces/kube-system/secrets/another", None),
         ("POST", "/api/v1/namespaces/kube-system/secrets", {"metadata": {"name": "made"}}),
         ("GET", "/api/v1/configmaps", None),
+        # Nothing assigned is about them.
+        ("GET", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", None),
+        ("GET", "/apis/coordination.k8s.io/v1/leases", None),
+        ("GET", "/api/v1/nodes", None),
         ("POST", f"/api/v1/namespaces/{PLACE}/pods", pod("made", PLACE)),
         ("DELETE", f"/api/v1/namespaces/{PLACE}/pods/older", None),
         ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {"metadata": {"name": "made"}}),

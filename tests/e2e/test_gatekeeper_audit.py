@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from bench.webhooks import apply_to_gatekeeper, gatekeeper_process
+from tests.azure.builders import NO_PRIVILEGE, SUBSCRIPTION
+from tests.cli.test_compare_azure import record
+from tests.cli.test_custom_mutations import mutator
 from tests.e2e.addon import until
 from tests.e2e.command import Aksp
 from tests.e2e.objects import Object, create_pods, namespace, pod
+from tests.e2e.test_gatekeeper_mutations import EXPANSION
 from tests.gatekeeper.builders import constraint, template
 from tests.gatekeeper.test_audits import KIND, RULE
 from tests.testbed.controlplane import ControlPlane
@@ -120,3 +124,52 @@ def test_gatekeeper_audits_what_a_scan_finds(plane: ControlPlane, tmp_path: Path
     assert len(expected) > 10
     # The other test's constraint is there too.
     assert {one for one in rows(from_gatekeeper) if one[0] in DEFINITIONS} == rows(scan)
+
+
+OF_ADDON = "gk-of-addon"
+ASSIGNED = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/baseline"
+
+
+def test_constraints_of_azures_add_on_are_held_against_azures_records_and_the_rest_is_named_at_import(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    plane.apply([namespace(OF_ADDON)])
+    bad = privileged("bad")
+    create_pods(plane, [{**bad, "metadata": {"name": "bad", "namespace": OF_ADDON}}])
+    kind = "K8sAzureV2NoPrivilege"
+    of_addon = constraint(
+        "azurepolicy-no-privilege-0123456789abcdef0123", kind, parameters={}, enforcementAction="dryrun"
+    )
+    of_addon["metadata"] |= {
+        "labels": {"managed-by": "azure-policy-addon"},
+        "annotations": {
+            "azure-policy-assignment-id": ASSIGNED, "azure-policy-definition-id": NO_PRIVILEGE,
+            "azure-policy-definition-reference-id": "NoPrivilegedContainers",
+            "azure-policy-setdefinition-id": "/providers/Microsoft.Authorization/policySetDefinitions/a8640138",
+            "constraint-installed-by": "azure-policy-addon",
+        },
+    }  # fmt: skip
+    aksp = Aksp(folder=tmp_path, kubeconfig=plane.kubeconfig)
+    states = tmp_path / "states.json"
+    shared = {
+        "policyAssignmentId": ASSIGNED.lower(), "policyDefinitionReferenceId": "noprivilegedcontainers",
+        "policyDefinitionId": NO_PRIVILEGE, "timestamp": "2999-01-01T00:00:00Z",
+    }  # fmt: skip
+    states.write_text(json.dumps({"value": [record(f"{OF_ADDON}/bad") | shared, record(f"{OF_ADDON}/gone") | shared]}))
+    with gatekeeper_process(plane, tmp_path) as webhook:
+        apply_to_gatekeeper(plane, webhook, [template(kind, RULE, {"type": "object"})], [of_addon])
+        plane.apply([
+            mutator("AssignMetadata", "metadata.labels.a", parameters={"assign": {"value": "b"}}),
+            mutator("AssignImage", "spec.containers[name: *].image", parameters={"assignTag": ":1"})
+            | {"apiVersion": "mutations.gatekeeper.sh/v1alpha1"},
+            EXPANSION,
+        ])  # fmt: skip
+        asked = ("--from", "gatekeeper", "-n", OF_ADDON, "-o", "json")
+        compared = json.loads(aksp.run("compare", "azure", "--states", str(states), *asked).stdout)
+        imported = aksp.run("import", "gatekeeper", "--cluster", "testbed")
+
+    assert compared["same"] == 1
+    assert [(one["component"], one["cause"]) for one in compared["differences"]] == [(f"{OF_ADDON}/gone", "notInScan")]
+    assert imported.code == 4
+    for said in ("AssignImage (1), AssignMetadata (1)", "ExpansionTemplate pods: Deployment: judged by the template"):
+        assert said in imported.stderr

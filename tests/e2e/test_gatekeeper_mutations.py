@@ -15,7 +15,6 @@ import yaml
 
 from aksp.azure.mutating import MutationInForce
 from aksp.azure.mutators import exported_mutators
-from aksp.catalog.mutating import applied
 from aksp.catalog.mutations import Mutation, mutations
 from aksp.model.assignment import Assignment
 from tests.e2e.test_gatekeeper_match import GATOR
@@ -65,6 +64,17 @@ def deployment(at: int, chance: random.Random) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def expanded(given: list[Any], tmp_path: Path) -> dict[str, Any]:
+    """The Pods that Gatekeeper makes of Deployments, by these."""
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in ("shop", "kube-system")]
+    spaces[0]["metadata"]["labels"] = {"env": "prod"}  # type: ignore[index]
+    (tmp_path / "in.yaml").write_text("---\n".join(yaml.safe_dump(one) for one in [EXPANSION, *spaces, *given]))
+    command = [GATOR, "expand", "--filename", str(tmp_path / "in.yaml"), "--format", "yaml"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = (one for one in yaml.safe_load_all(ran.stdout) if one and one["kind"] == "Pod")
+    return {one["metadata"]["labels"]["app"]: one for one in found}
+
+
 @pytest.mark.parametrize("mutation", OF_PODS, ids=[one.name for one in OF_PODS])
 def test_the_preview_is_what_gatekeeper_makes(mutation: Mutation, tmp_path: Path) -> None:
     chance = random.Random(mutation.name)
@@ -72,22 +82,72 @@ def test_the_preview_is_what_gatekeeper_makes(mutation: Mutation, tmp_path: Path
     mine = Assignment(name="mine", definition_id=mutation.id)
     files, lost = exported_mutators([(mutation, mine)], None)
     assert not lost and len(files) == 1
-    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in ("shop", "kube-system")]
-    given = [EXPANSION, *spaces, *files.values(), *deployments]
-    (tmp_path / "in.yaml").write_text("---\n".join(yaml.safe_dump(one) for one in given))
-    command = [GATOR, "expand", "--filename", str(tmp_path / "in.yaml"), "--format", "yaml"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    made = {
-        one["metadata"]["labels"]["app"]: one["spec"]
-        for one in yaml.safe_load_all(ran.stdout)
-        if one and one["kind"] == "Pod"
-    }
+    pods = expanded([*files.values(), *deployments], tmp_path)
+    made = {name: one["spec"] for name, one in pods.items()}
 
     preview = MutationInForce.of(mutation, mine)
     assert preview is not None
     changed = 0
     for one in deployments:
-        patch = preview.patch(one)
-        changed += bool(patch)
-        assert applied(one, patch)["spec"]["template"]["spec"] == made[one["metadata"]["name"]], one
+        shown = preview.changed(one)
+        changed += shown != one
+        assert shown["spec"]["template"]["spec"] == made[one["metadata"]["name"]], one
     assert 0 < changed < 20
+
+
+def own(kind: str, location: str, parameters: Any, **match: Any) -> Any:
+    spec: dict[str, Any] = {"match": match, "location": location, "parameters": parameters}
+    if kind != "AssignMetadata":
+        spec["applyTo"] = [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}]
+    head = {"apiVersion": "mutations.gatekeeper.sh/v1", "kind": kind, "metadata": {"name": "mine"}}
+    if kind == "AssignImage":
+        head["apiVersion"] = "mutations.gatekeeper.sh/v1alpha1"
+    return {**head, "spec": spec}
+
+
+def when(path: str, condition: str) -> Any:
+    return [{"subPath": path, "condition": condition}]
+
+
+FIRST = "spec.containers[name: c1]"
+OWN = {
+    "value": own("Assign", f"{FIRST}.imagePullPolicy", {"assign": {"value": "Always"}}),
+    "entry is added": own("Assign", f"{FIRST}.tty", {"assign": {"value": True}}),
+    "where it is": own("Assign", f"{FIRST}.tty", {"assign": {"value": True}, "pathTests": when(FIRST, "MustExist")}),
+    "where it is not": own("Assign", "spec.securityContext.runAsUser",
+                           {"assign": {"value": 7}, "pathTests": when("spec.securityContext", "MustNotExist")}),
+    "whole entry": own("Assign", 'spec.containers[name: "c1"]', {"assign": {"value": {"name": "c1", "image": "other"}}}),
+    "new list": own("Assign", 'spec.tolerations[key: "a/b"].operator', {"assign": {"value": "Exists"}}),
+    "an object": own("Assign", "spec.containers[name: *].resources", {"assign": {"value": {"limits": {"cpu": "9"}}}}),
+    "by name": own("Assign", "spec.nodeName", {"assign": {"value": "node"}}, name="d1*"),
+    "by labels": own("Assign", "spec.nodeName", {"assign": {"value": "node"}}, labelSelector={"matchLabels": {"app": "d3"}}),
+    "by Namespace": own("Assign", "spec.nodeName", {"assign": {"value": "node"}}, namespaceSelector={"matchLabels": {"env": "prod"}}),
+    "by namespace": own("Assign", "spec.nodeName", {"assign": {"value": "node"}}, namespaces=["sh*"], scope="Namespaced"),
+    "excluded": own("Assign", "spec.nodeName", {"assign": {"value": "node"}}, excludedNamespaces=["*-system"]),
+    "prune": own("ModifySet", "spec.containers[name: *].securityContext.capabilities.drop",
+                 {"operation": "prune", "values": {"fromList": ["ALL"]}}),
+    "merge": own("ModifySet", "spec.containers[name: *].securityContext.capabilities.drop",
+                 {"operation": "merge", "values": {"fromList": ["ALL", "CHOWN"]}}),
+    "domain": own("AssignImage", "spec.containers[name: *].image", {"assignDomain": "contoso.azurecr.io", "assignTag": ":1"}),
+    "digest": own("AssignImage", f"{FIRST}.image", {"assignPath": "a/b", "assignTag": f"@sha256:{'0' * 64}"}),
+    "annotation": own("AssignMetadata", 'metadata.annotations."example.com/a"', {"assign": {"value": "x"}}),
+    "label that is": own("AssignMetadata", "metadata.labels.app", {"assign": {"value": "x"}}),
+    "of metadata": own("AssignMetadata", "metadata.labels.space", {"assign": {"fromMetadata": {"field": "namespace"}}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_preview_of_a_mutator_is_what_gatekeeper_makes(name: str, tmp_path: Path) -> None:
+    chance = random.Random(name)
+    deployments = [deployment(at, chance) for at in range(20)]
+    for one in deployments:
+        for each in one["spec"]["template"]["spec"]["containers"]:
+            each["image"] = chance.choice(["i", "a/i:2", "localhost/i", "x.io/a/i@sha256:" + "1" * 64, "x.io:80/i:3"])
+    made = expanded([OWN[name], *deployments], tmp_path)
+    preview = MutationInForce(by=name, documents=[OWN[name]])
+    spaces = {"shop": {"env": "prod"}, "kube-system": {}}
+    for one in deployments:
+        shown, pod = preview.changed(one, spaces)["spec"]["template"], made[one["metadata"]["name"]]
+        assert shown["spec"] == pod["spec"], one
+        for key in ("labels", "annotations"):
+            assert shown["metadata"].get(key) == pod["metadata"].get(key), one

@@ -319,3 +319,14 @@ def test_an_unreachable_cluster_is_exit_3(assigned: Aksp, tmp_path: Path) -> Non
     path.write_text(json.dumps(config), encoding="utf-8")
 
     assert assigned.run("explain", "po/x", kubeconfig=path).code == 3
+
+
+def test_with_all_namespaces_a_resource_is_found_in_the_one_where_it_lies(assigned: Aksp) -> None:
+    found = assigned.run("explain", "pod/lonely", "-A", "-o", "json")
+    assert (found.code, json.loads(found.stdout)["resource"]["namespace"]) == (0, OTHER)
+    several = assigned.run("explain", "ingress/front", "-A")
+    assert several.code == 2
+    assert "there are 2 ingresses called 'front'" in several.stderr
+    assert HERE in several.stderr and OTHER in several.stderr
+    nowhere = assigned.run("explain", "pod/nowhere", "-A")
+    assert (nowhere.code, "there is no Pod 'nowhere' in any namespace" in nowhere.stderr) == (2, True)

@@ -243,6 +243,16 @@ def test_what_has_changed_is_told_for_each_cluster(fleet: Aksp, planes: dict[str
     changes = second.stdout.partition("Changes since")[2].partition("Could not")[0]
     assert "beta: fleet Pod/new" in changes
     assert "alpha: " not in changes and "gamma: " not in changes
+    # The same from what is remembered, without a scan.
+    kept = json.loads(fleet.run("diff", "--all-clusters", "-o", "json").stdout)
+    assert [(one["cluster"], one["name"], one["change"]) for one in kept["changes"]] == [("beta", "new", "new")]
+    assert [one["name"] for one in kept["clusters"]] == ["alpha", "beta", "gamma"]
+    history = fleet.run("history", "--all-clusters").stdout
+    assert [line.split()[:2] for line in history.splitlines()[3:6]] == [
+        ["alpha", "NonCompliant"],
+        ["beta", "NonCompliant"],
+        ["gamma", "NonCompliant"],
+    ]
 
 
 def test_what_is_known_of_each_cluster_does_not_fail_and_what_is_new_in_one_does(
@@ -267,3 +277,15 @@ def test_each_cluster_has_its_history(fleet: Aksp) -> None:
     found = {one["target"]["name"]: len(one["scans"]) for one in json.loads(fleet.run("history", "-o", "json").stdout)}
 
     assert found == {"alpha": 2, "beta": 1, "gamma": 1, "alpha, beta, gamma": 1}
+
+
+def test_a_cluster_of_two_contexts_is_judged_once(fleet: Aksp, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    config = json.loads(path.read_text())
+    config["contexts"].append({"name": "alpha-admin", "context": {"cluster": "alpha", "user": "beta"}})
+    path.write_text(json.dumps(config))
+    ended = fleet.run("compliance", "-n", "fleet", "-o", "json", "--cluster", "alpha-admin", "--cluster", "alpha")
+
+    assert list(states(ended.report)) == ["alpha"]
+    assert ended.report["counts"]["resources"]["NonCompliant"] == 1
+    assert "alpha-admin and alpha are contexts of one API server: it is judged once, as alpha" in ended.stderr

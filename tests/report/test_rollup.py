@@ -21,6 +21,7 @@ from tests.addon.test_parity import generated
 from tests.test_initiatives import Folder, initiative
 
 from .render import render
+from .test_html import data_of, read_back
 
 #: What a line is about: an assignment, and the member or the group in it, or all of it.
 Line = tuple[str, str, str]
@@ -116,7 +117,41 @@ def test_counted_from_the_results_it_is_what_json_says(format: str, report: Repo
     assert {state for counts in expected.values() for state in counts} >= {"NonCompliant", "Compliant", "Exempt"}
 
 
+def test_counted_from_the_rows_of_the_page_it_is_what_json_says(report: Report) -> None:
+    """Groups have no rows of their own: the page says what they came to."""
+
+    def rows() -> Iterator[Row]:
+        for one in read_back(data_of(render(report, "html", show=Show.ALL))):
+            assignment, _, reference = one["assignment"].partition("/")
+            for line in lines(assignment, reference, ()):
+                yield line, (one["kind"], one["namespace"], one["name"]), one["state"]
+
+    assert counted(rows()) == {line: counts for line, counts in told(report).items() if line[1] != "group"}
+
+
 # Formats that say it themselves
+
+
+def test_the_page_has_a_row_for_each_line_with_its_state_and_a_bar_of_its_states(report: Report) -> None:
+    page = render(report, "html")
+    states: dict[Line, tuple[str, float | None]] = {}
+    bars: Counts = {}
+    table = r'<tr data-policy="([^"]*)"(.*?)</tr>'
+    group = r"<tr>\s*<td>([^<]*)</td>\s*<th scope=\"row\">([^<]*)</th>(.*?)</tr>"
+    found = [
+        ((name.partition("/")[0], "member" if "/" in name else "", name.partition("/")[2]), text)
+        for name, text in re.findall(table, page, re.DOTALL)
+    ]
+    found += [((name, "group", of), text) for name, of, text in re.findall(group, page, re.DOTALL)]
+    for line, text in found:
+        (state,) = re.findall(r'class="state state-(\w+)"', text)
+        percent = re.search(r"([\d.]+)%</td>", text)
+        states[line] = state, float(percent[1]) if percent else None
+        if bar := re.search(r"<title>(.*) of [\d,]+ resources</title>", text):
+            bars[line] = {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", bar[1])}
+
+    assert bars == told(report)
+    assert {line: states[line] for line in figures(report)} == figures(report)
 
 
 def figures(report: Report) -> dict[Line, tuple[str, float | None]]:

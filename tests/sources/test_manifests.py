@@ -445,12 +445,15 @@ class _Plain(yaml.CSafeDumper):
         return True
 
 
-def test_the_line_of_a_file_that_has_gone_is_that_of_its_document(engine: Engine, tmp_path: Path) -> None:
+def test_lines_of_findings_are_known_though_the_file_has_gone_and_others_are_their_documents(
+    engine: Engine, tmp_path: Path
+) -> None:
     path = put(tmp_path, "shop.yaml", DOCUMENTS)
     sources = [result.source for result in report(engine, path).results]
     Path(path).unlink()
 
-    assert sorted(source.line for source in sources if source) == [4, 15]
+    assert sorted(source.line for source in sources if source) == [line_with(DOCUMENTS, f"HERE-{n}") for n in (1, 2)]
+    assert sorted(source.at("kind").line for source in sources if source) == [4, 15]
 
 
 def test_several_files_each_keep_their_lines(engine: Engine, tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ POLL_SECONDS = 0.1
 _BINDING = f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{names.CLUSTER_ROLE}"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 Tell = Callable[[str], None]
+#: What may be listed whatever is assigned: kinds that most policies are about. Roles, nodes, webhooks and the like tell
+#: much of a cluster.
+_USUAL_GROUPS = ("apps", "autoscaling", "batch", "networking.k8s.io", "policy")
+_USUAL_KINDS = ("Namespace", "Pod", "ReplicationController", "Service")
 
 
 def label(document: Mapping[str, Any]) -> str:
@@ -52,10 +56,12 @@ def listed_kinds(
     discovery: Discovery | None,
     note: Tell,
     assigned: Collection[ResourceKind] = (),
+    used: Collection[str] = (),
 ) -> tuple[Listed, ...]:
     """What must be listed for these definitions; with discovery just what the cluster serves.
 
-    ``assigned`` are the kinds of assignments, as parameters may give them.
+    ``assigned`` are the kinds of assignments, as parameters may give them, ``used`` the slugs of the definitions that
+    are assigned. Of others that come with aksp only usual kinds count.
     """
     compared = {
         one
@@ -65,7 +71,13 @@ def listed_kinds(
     }
     if any(definition.namespace_selector for definition in definitions):
         compared.add(NAMESPACE)
-    wanted = {kind for definition in definitions for kind in definition.kinds} | compared | set(assigned)
+    wanted = {
+        kind
+        for definition in definitions
+        for kind in definition.kinds
+        if _usual(kind) or definition.slug in used or not is_bundled(definition)
+    }
+    wanted |= compared | set(assigned)
     # What comes with aksp is also about kinds that clusters no longer have, or not all have.
     expected = {kind for definition in definitions if is_bundled(definition) for kind in definition.kinds}
     expected -= {kind for kind in assigned if "*" in (kind.group, kind.kind)}
@@ -76,6 +88,10 @@ def listed_kinds(
             watched = kind in compared or (key in found and found[key].watched)
             found[key] = Listed(group=kind.group, plural=plural, watched=watched)
     return tuple(found[key] for key in sorted(found))
+
+
+def _usual(kind: ResourceKind) -> bool:
+    return kind.group in _USUAL_GROUPS or (kind.group == "" and kind.kind in _USUAL_KINDS)
 
 
 def _silent(_: str) -> None:

@@ -19,7 +19,15 @@ from aksp.cli.addon_process import (
     SyncIntervalOption,
 )
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, OutputOption, WorkspaceOption
+from aksp.cli.options import (
+    ClusterOption,
+    ContextOption,
+    KubeconfigOption,
+    ListFormat,
+    OutputOption,
+    TimeoutOption,
+    WorkspaceOption,
+)
 from aksp.model.effect import Effect
 
 PLACE = 52
@@ -62,6 +70,7 @@ def enable(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where it runs.")
     ] = "kube-system",
@@ -113,8 +122,8 @@ def enable(
 ) -> None:
     """Put the add-on into a cluster, or change how it is set up.
 
-    The same again changes nothing. Run it again after a definition about another kind is added: the add-on may list just
-    the kinds that definitions are about.
+    The same again changes nothing. Run it again after a definition about another kind is added or assigned: the add-on
+    may list just the usual kinds, and those that definitions of your own or assigned ones are about.
 
     With --engine gatekeeper no webhook of the add-on is asked: it keeps ConstraintTemplates, constraints and a SyncSet of the
     cluster's Gatekeeper in step with what is assigned, and goes on checking in.
@@ -134,7 +143,7 @@ def enable(
     )  # fmt: skip
     if image:
         settings = replace(settings, image=image)
-    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     enable_in(
         settings, where, cluster_name, dry_run=dry_run, as_json=output is DocumentFormat.JSON, workspace=workspace
     )
@@ -145,6 +154,7 @@ def disable(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     namespace: NamespaceOption = None,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Keep assignments, exemptions, definitions, denials and reports.")
@@ -156,7 +166,11 @@ def disable(
     """
     from aksp.cli.addon_install import disable_in
 
-    disable_in(ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), namespace, keep_data=keep_data)
+    disable_in(
+        ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
+        namespace,
+        keep_data=keep_data,
+    )
 
 
 @app.command("status")
@@ -164,6 +178,7 @@ def status(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     namespace: NamespaceOption = None,
     output: OutputOption = ListFormat.TABLE,
 ) -> None:
@@ -175,7 +190,13 @@ def status(
     """
     from aksp.cli.addon_status import show
 
-    raise typer.Exit(show(ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), namespace, output))
+    raise typer.Exit(
+        show(
+            ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
+            namespace,
+            output,
+        )
+    )
 
 
 app.command("run")(addon_process.run)

@@ -18,6 +18,7 @@ from aksp.cli.options import (
     RecursiveOption,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
     long_default,
     option_of,
@@ -236,6 +237,7 @@ def _common(
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The options that every definition's command has; never called."""

@@ -19,6 +19,7 @@ from aksp.cli.options import (
     StoreContextOption,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
     refuse_ignored,
 )
@@ -53,6 +54,7 @@ def assignments(
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The assignments of the workspace, or of a cluster.
@@ -61,7 +63,7 @@ def assignments(
     """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
-        list_assignments(cluster, output, store, context, kubeconfig, workspace)
+        list_assignments(cluster, output, store, context, kubeconfig, request_timeout, workspace)
 
 
 @app.command("list")
@@ -71,6 +73,7 @@ def list_assignments(
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the assignments; with --cluster those that reach it, from where, and what leaves it out of them.
@@ -99,7 +102,9 @@ def list_assignments(
     refuse_cluster_options(store, context, kubeconfig)
     opened = Workspace.open(workspace)
     if store is StoreKind.CLUSTER:
-        _list_cluster(opened, output, ClusterChoice(context=context, kubeconfig=kubeconfig))
+        _list_cluster(
+            opened, output, ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
+        )
         return
     found = opened.store.assignments()
     documents = [assignment_document(a) for a in found]

@@ -10,6 +10,7 @@ import typer
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
+    AllNamespacesOption,
     ClusterOption,
     ColorWhen,
     ContextOption,
@@ -87,6 +88,7 @@ def compare_azure(
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
     ] = None,
+    all_namespaces: AllNamespacesOption = False,
     selector: Annotated[
         str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels.")
     ] = None,
@@ -129,12 +131,12 @@ def compare_azure(
             exclude=tuple(exclude or ()),
             rendering=rendering(
                 kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                namespace=next(iter(namespace or ()), None),
+                namespace=None if all_namespaces else next(iter(namespace or ()), None),
             ),
         ),
         outputs=(), source=source,
         filters=Filters(
-            namespaces=tuple(namespace or ()), selector=selector, assignments=tuple(assignment or ()),
+            namespaces=() if all_namespaces else tuple(namespace or ()), selector=selector, assignments=tuple(assignment or ()),
             definitions=tuple(definition or ()), severities=tuple(severity or ()),
         ),
         show=Show.ALL, group_by=GroupBy.OWNER, fail_on=FailOn.NONE, require_match=False, color=ColorWhen.AUTO,

@@ -9,6 +9,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
+    AllNamespacesOption,
     ClustersOption,
     ColorOption,
     ColorWhen,
@@ -105,9 +106,7 @@ def compliance(
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
     ] = None,
-    all_namespaces: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")
-    ] = False,
+    all_namespaces: AllNamespacesOption = False,
     selector: Annotated[
         str | None,
         typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels, as for kubectl -l."),

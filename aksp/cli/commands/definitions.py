@@ -11,7 +11,7 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
-from aksp.cli.listing import print_document, print_list
+from aksp.cli.listing import print_list, print_shown
 from aksp.cli.options import ListFormat, OutputOption, TestFormat, TestOutputOption, WorkspaceOption, refuse_ignored
 
 if TYPE_CHECKING:
@@ -167,18 +167,18 @@ def _says(definition: Definition, words: str) -> bool:
 
 @app.command("show")
 def show_definition(
-    name: Annotated[
-        str,
+    names: Annotated[
+        list[str],
         typer.Argument(
-            metavar="SLUG",
-            help="A definition's name, GUID or Azure policy name.",
+            metavar="SLUG...",
+            help="Definitions' names, as -o name prints them, GUIDs or Azure policy names.",
             autocompletion=candidates.definitions,
         ),
     ],
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what one definition demands, and its options.
+    """Show what definitions demand, and their options.
 
     Example: `aksp definitions show allowed-images`
     """
@@ -187,14 +187,18 @@ def show_definition(
     from aksp.engine import Engine
     from aksp.workspace import Workspace
 
-    definition = Workspace.open(workspace).catalog.get(name)
-    if output in (ListFormat.TABLE, ListFormat.WIDE):
-        with Engine() as engine:
-            faults = engine.compile(definition.slug, definition.modules)
-            unplanned = "" if faults else engine.unplanned(definition.slug)
-        say(describe_definition(definition, unplanned=unplanned, rego=output is ListFormat.WIDE))
-    else:
-        print_document(output, as_json(Path(definition.origin)), definition.slug)
+    catalog = Workspace.open(workspace).catalog
+    found = list({one.slug: one for one in map(catalog.get, names)}.values())
+    if output not in (ListFormat.TABLE, ListFormat.WIDE):
+        print_shown(output, [as_json(Path(one.origin)) for one in found], [one.slug for one in found])
+        return
+    texts = []
+    with Engine() as engine:
+        for one in found:
+            faults = engine.compile(one.slug, one.modules)
+            unplanned = "" if faults else engine.unplanned(one.slug)
+            texts.append(describe_definition(one, unplanned=unplanned, rego=output is ListFormat.WIDE))
+    say("\n\n".join(texts))
 
 
 @app.command("new")

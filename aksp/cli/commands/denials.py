@@ -11,11 +11,13 @@ import typer
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
+    AllNamespacesOption,
     ClusterOption,
     ContextOption,
     KubeconfigOption,
     ListFormat,
     OutputOption,
+    TimeoutOption,
     duration,
 )
 from aksp.model.fields import mapping, spec_of
@@ -38,9 +40,11 @@ def denials(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace.")
     ] = None,
+    all_namespaces: AllNamespacesOption = False,
     assignment: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this assignment.")] = None,
     output: OutputOption = ListFormat.TABLE,
 ) -> None:
@@ -53,8 +57,10 @@ def denials(
     from aksp.addon.record.denials import last_time
 
     limit = datetime.now(UTC) - duration("--since", since) if since is not None else None
-    with ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig).connected() as connection:
-        found = _list(connection, namespace)
+    with ClusterChoice(
+        cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
+    ).connected() as connection:
+        found = _list(connection, None if all_namespaces else namespace)
     kept = sorted(
         (
             _document(each)

@@ -13,6 +13,7 @@ from aksp.cli.options import (
     ColorOption,
     ColorWhen,
     KubeconfigOption,
+    NamedContextOption,
     WorkspaceOption,
 )
 
@@ -51,6 +52,7 @@ def diff(
     output: Annotated[DiffFormat, typer.Option("--output", "-o", help="Output format.")] = DiffFormat.TABLE,
     fail_on_new: Annotated[bool, typer.Option("--fail-on-new", help="Exit 1 when there are new violations.")] = False,
     color: ColorOption = ColorWhen.AUTO,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -67,7 +69,7 @@ def diff(
     raise typer.Exit(
         differ(
             DiffRequest(
-                reports=tuple(reports or ()), since=since, clusters=tuple(cluster or ()), every=all_clusters, files=tuple(filename or ()),
+                reports=tuple(reports or ()), since=since, clusters=(*(cluster or ()), *([context] if context else [])), every=all_clusters, files=tuple(filename or ()),
                 output=output.value, fail_on_new=fail_on_new, color=color, kubeconfig=kubeconfig, workspace=workspace,
             )
         )

@@ -16,6 +16,7 @@ from aksp.cli.options import (
     ListFormat,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
 )
 from aksp.model.assignment import ExemptionCategory
@@ -104,6 +105,7 @@ def exempt(
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Waive findings of an assignment: for a workload, a namespace, a container, an image or a scope.
@@ -123,7 +125,7 @@ def exempt(
     from aksp.errors import InvalidInput
 
     refuse_cluster_options(store, context, kubeconfig)
-    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     if category is None:
         raise InvalidInput("--category is missing", hint=f"{' or '.join(ExemptionCategory)}")
     now = datetime.now(UTC).replace(microsecond=0)

@@ -18,6 +18,7 @@ from aksp.cli.options import (
     StoreContextOption,
     StoreKind,
     StoreOption,
+    TimeoutOption,
     WorkspaceOption,
     duration,
     refuse_ignored,
@@ -46,6 +47,7 @@ def exemptions(
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The exemptions of the workspace, or of a cluster.
@@ -54,7 +56,7 @@ def exemptions(
     """
     refuse_ignored(ctx)
     if ctx.invoked_subcommand is None:
-        list_exemptions(expiring, output, store, context, kubeconfig, workspace)
+        list_exemptions(expiring, output, store, context, kubeconfig, request_timeout, workspace)
 
 
 @app.command("list")
@@ -64,6 +66,7 @@ def list_exemptions(
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the exemptions, and whether they are in force.
@@ -79,7 +82,9 @@ def list_exemptions(
     refuse_cluster_options(store, context, kubeconfig)
     within = duration("--expiring", expiring) if expiring else None
     now = datetime.now(UTC)
-    with store_of(store, ClusterChoice(context=context, kubeconfig=kubeconfig), workspace) as kept:
+    with store_of(
+        store, ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout), workspace
+    ) as kept:
         assigned = {one.name for one in kept.assignments()}
         found = [one for one in kept.exemptions() if within is None or ends_within(one, within, now)]
     wide = output is ListFormat.WIDE

@@ -67,6 +67,9 @@ def explain(
             help="The resource's namespace. Default: the context's; in manifests any.",
         ),
     ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="The resource in whichever namespace it lies.")
+    ] = False,
     container: Annotated[
         str | None, typer.Option("--container", "-c", metavar="NAME", help="Only this container of a Pod or workload.")
     ] = None,
@@ -100,9 +103,9 @@ def explain(
                 files=tuple(filename or ()), recursive=recursive, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
                 rendering=rendering(
                     kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                    namespace=namespace,
+                    namespace=None if all_namespaces else namespace,
                 ),
             ),
-            namespace=namespace, container=container, output=output, color=color, workspace=workspace,
+            namespace=None if all_namespaces else namespace, every_namespace=all_namespaces, container=container, output=output, color=color, workspace=workspace,
         )
     )  # fmt: skip

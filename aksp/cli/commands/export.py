@@ -12,7 +12,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import KubeconfigOption, WorkspaceOption
+from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def export() -> None:
 @app.command("gatekeeper")
 def export_gatekeeper(
     cluster: ExportCluster = None,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     output: Annotated[
         str,
@@ -73,9 +74,9 @@ def export_gatekeeper(
     from aksp.model.scope import Scope
     from aksp.workspace import Workspace, prepare
 
-    choice = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
     opened = Workspace.open(workspace)
-    target = opened.scope_tree().place(Scope.cluster(choice.name())).scope if cluster else None
+    target = opened.scope_tree().place(Scope.cluster(choice.name())).scope if cluster or context else None
     with Engine() as engine:
         made = bundle(engine, prepare(engine, opened.plan(target, datetime.now(UTC))), target)
     mutators, lost = exported_mutators(mutations_of(opened.root), target)
@@ -116,6 +117,7 @@ def export_azure(
 
     Example: `aksp export azure --scope-map /subscriptions/ID=/clusters/prod -o azure/`
     """
+    from aksp.azure.custom_mutations import custom_mutations
     from aksp.azure.exporting import export as export_documents
     from aksp.azure.mutating import mutations_of
     from aksp.azure.scopes import ScopeMap, of_tree
@@ -129,7 +131,9 @@ def export_azure(
     store = opened.store
     assignments = [*store.assignments(), *(one for _, one in mutations_of(opened.root))]
     with Engine() as engine:
-        made = export_documents(engine, opened.catalog, assignments, list(store.exemptions()), scopes)
+        made = export_documents(
+            engine, opened.catalog, assignments, list(store.exemptions()), scopes, custom_mutations(opened.root)
+        )
     for text in dict.fromkeys(made.notes):
         note(text)
     for text in made.lost:

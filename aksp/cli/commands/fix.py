@@ -12,6 +12,7 @@ from aksp.cli.options import (
     CustomWorkloadsOption,
     ExcludeOption,
     KubeconfigOption,
+    NamedContextOption,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
     OnlySeveritiesOption,
@@ -41,6 +42,7 @@ def fix(
     definition: OnlyDefinitionsOption = None,
     severity: OnlySeveritiesOption = None,
     cluster: ClusterOption = None,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -68,7 +70,7 @@ def fix(
                     assignments=tuple(assignment or ()), definitions=tuple(definition or ()),
                     severities=tuple(severity or ()),
                 ),
-                where=ClusterChoice(cluster=cluster, kubeconfig=kubeconfig), workspace=workspace,
+                where=ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig), workspace=workspace,
             )
         )
     )  # fmt: skip

@@ -16,6 +16,7 @@ from aksp.cli.options import (
     ClustersOption,
     KubeconfigOption,
     ListFormat,
+    NamedContextOption,
     OutputOption,
     WorkspaceOption,
     duration,
@@ -47,6 +48,7 @@ def history(
         ),
     ] = None,
     output: OutputOption = ListFormat.TABLE,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -65,6 +67,7 @@ def history(
     if forget is not None:
         _forget(kept, forget)
         return
+    cluster = [*(cluster or ()), *([context] if context else [])]
     refuse_two_ways(cluster, filename, all_clusters=all_clusters)
     subjects = chosen(kept.subjects(), named_clusters(cluster, kubeconfig), filename, every=all_clusters)
     found = [(one, kept.snapshots(one, limit)) for one in subjects]

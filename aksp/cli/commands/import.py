@@ -10,7 +10,7 @@ import typer
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, WorkspaceOption
+from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, TimeoutOption, WorkspaceOption
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def import_gatekeeper(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite definitions and assignments that are there with other content.")
     ] = False,
@@ -59,13 +60,14 @@ def import_gatekeeper(
     """
     from datetime import UTC, datetime
 
+    from aksp.catalog.mutating import MUTATORS
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
     from aksp.gatekeeper.importing import read_import
     from aksp.model.scope import EVERYWHERE
     from aksp.workspace import Workspace
 
-    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     if bool(paths) == choice.given:
         raise InvalidInput(
             "give paths, or --cluster, not both" if paths else "nothing is named to import",
@@ -77,7 +79,10 @@ def import_gatekeeper(
         made = read_import(engine, found, opened.catalog, scope or EVERYWHERE, datetime.now(UTC))
     if found.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(found.others.items()))
-        note(f"left out, neither templates nor constraints: {kinds}")
+        mutators = " (mutators: see `aksp mutate --mutator`)" if set(found.others) & set(MUTATORS) else ""
+        note(f"left out, neither templates nor constraints: {kinds}{mutators}")
+    for text in made.notes:
+        note(text)
     for text in made.lost:
         note(f"not the same here: {text}")
     if not made.definitions and not made.assignments:
@@ -132,6 +137,7 @@ def import_azure(
     """
     from datetime import UTC, datetime
 
+    from aksp.azure.custom_mutations import custom_mutations, folder_of
     from aksp.azure.documents import from_paths
     from aksp.azure.importing import read_import
     from aksp.azure.scopes import scope_map as read_map
@@ -151,7 +157,10 @@ def import_azure(
     with Engine() as engine:
         bundled = Catalogs([own], own.initiatives())
         urls = TemplateUrls(folder=templates, fetch=allow_fetch)
-        made = read_import(engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree())
+        made = read_import(
+            engine, found, bundled, opened.catalog, scopes, datetime.now(UTC), urls, opened.scope_tree(),
+            custom_mutations(opened.root),
+        )  # fmt: skip
     if made.others:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(made.others.items()))
         note(f"left out, not for Kubernetes: {kinds}")
@@ -164,6 +173,9 @@ def import_azure(
     for slug, one in made.initiatives.items():
         path = folder / "initiatives" / f"{slug}.json"
         files[path] = {path: _json(one)}
+    for slug, one in made.mutating.items():
+        place = folder_of(opened.root) / slug
+        files[place] = {place / "definition.json": _json(one)}
     mutations = [one.assignment for one in made.mutations]
     if not files and not made.documents and not mutations and made.lost:
         raise NothingToJudge("nothing that can be imported was found")
@@ -182,7 +194,7 @@ def _found(paths: list[str] | None, choice: ClusterChoice) -> tuple[Documents, S
     if paths:
         return from_paths(paths), None
     with choice.connected() as connection:
-        return from_cluster(connection), Scope.cluster(choice.name_of(connection))
+        return from_cluster(connection, others=True), Scope.cluster(choice.name_of(connection))
 
 
 def _write(

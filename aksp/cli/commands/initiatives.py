@@ -9,7 +9,7 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
-from aksp.cli.listing import print_document, print_list
+from aksp.cli.listing import print_list, print_shown
 from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
 
 PLACE = 12
@@ -76,18 +76,18 @@ def list_initiatives(
 
 @app.command("show")
 def show_initiative(
-    name: Annotated[
-        str,
+    names: Annotated[
+        list[str],
         typer.Argument(
-            metavar="SLUG",
-            help="An initiative's name, GUID or Azure name.",
+            metavar="SLUG...",
+            help="Initiatives' names, as -o name prints them, GUIDs or Azure names.",
             autocompletion=candidates.initiatives,
         ),
     ],
     output: OutputOption = ListFormat.TABLE,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show the members of one initiative, those that are not available, and its options.
+    """Show the members of initiatives, those that are not available, and their options.
 
     Example: `aksp initiatives show pod-security-baseline`
     """
@@ -98,13 +98,16 @@ def show_initiative(
     from aksp.workspace import Workspace
 
     catalog = Workspace.open(workspace).catalog
-    found = catalog.find(name, "initiative")
-    if not isinstance(found, Initiative):
-        raise InvalidInput(
-            f"{found.slug!r} is a definition, and an initiative is asked for",
-            hint=f"`aksp definitions show {found.slug}` shows it",
-        )
+    found: dict[str, Initiative] = {}
+    for name in names:
+        one = catalog.find(name, "initiative")
+        if not isinstance(one, Initiative):
+            raise InvalidInput(
+                f"{one.slug!r} is a definition, and an initiative is asked for",
+                hint=f"`aksp definitions show {one.slug}` shows it",
+            )
+        found[one.slug] = one
     if output in (ListFormat.TABLE, ListFormat.WIDE):
-        say(describe_initiative(found, catalog.names))
+        say("\n\n".join(describe_initiative(one, catalog.names) for one in found.values()))
     else:
-        print_document(output, initiative_as_json(Path(found.origin)), found.slug)
+        print_shown(output, [initiative_as_json(Path(one.origin)) for one in found.values()], list(found))

@@ -161,15 +161,17 @@ def list_scopes(output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOpt
 
 @app.command("show")
 def show_scope(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The entry's name.", autocompletion=candidates.scopes)],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="The entries' names.", autocompletion=candidates.scopes)
+    ],
     output: OutputOption = ListFormat.YAML,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show one entry's document.
+    """Show the documents of entries.
 
     Example: `aksp scope show prod`
     """
-    show("PolicyScope", [name], output, StoreKind.FILES, ClusterChoice(), workspace)
+    show("PolicyScope", names, output, StoreKind.FILES, ClusterChoice(), workspace)
 
 
 @app.command("remove")

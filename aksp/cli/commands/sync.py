@@ -9,7 +9,7 @@ import typer
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, WorkspaceOption
+from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, TimeoutOption, WorkspaceOption
 from aksp.cli.stores import cluster_store, own_resource, print_documents
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def sync(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60.0,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete what an earlier sync wrote and the workspace no longer has.")
     ] = False,
@@ -59,7 +60,7 @@ def sync(
             f"there is no workspace {opened.root}, so --prune would delete everything",
             hint="give --workspace, or leave --prune out",
         )
-    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     with cluster_store(choice) as store:
         scope = Scope.cluster(choice.named or store.name)
         documents = wanted(opened, scope)

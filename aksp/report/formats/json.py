@@ -44,12 +44,14 @@ def _results(report: Report, style: Style) -> Iterator[str]:
 
     Where something does not print, a result's resource, its source and all the rest are in ASCII each by itself.
     """
-    plain, ascii_only = _Lines(ascii_only=False), _Lines(ascii_only=True)
+    plain, ascii_only = _ResultTexts(ascii_only=False), _ResultTexts(ascii_only=True)
     last: Resource | None = None
     resource = ""
     for result in wire.shown(report, style.show):
         if result.resource is not last:
-            last, resource = result.resource, _encode(wire.resource(result.resource))
+            last, resource = result.resource, plain.resource(result.resource)
+            if not _prints(resource):
+                resource = ascii_only.resource(result.resource)
         source = plain.source(result.source)
         if not _prints(source):
             source = ascii_only.source(result.source)
@@ -57,13 +59,13 @@ def _results(report: Report, style: Style) -> Iterator[str]:
         yield line if _prints(line) else ascii_only.line(result, resource, source)
 
 
-class _Lines:
+class _ResultTexts:
     """Results as JSON, by the table of their fields."""
 
     def __init__(self, *, ascii_only: bool) -> None:
         self._quoted: Callable[[str], str] = _ascii_quoted if ascii_only else encode_basestring
         self._encoded: _Encode = _ascii if ascii_only else encode
-        self.source = self._object(_SOURCE)
+        self.resource, self.source = self._object(_RESOURCE), self._object(_SOURCE)
         own = [key for key in _KEYS if not _common(key)]
         self._places = own.index(_RESOURCE), own.index(_SOURCE)
         #: What differs from one result to the next: what reads it, and what encodes it where it is no text.

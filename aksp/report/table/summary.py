@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aksp.compliance.nothing import NOTHING, besides
 from aksp.model.compliance import AssignmentSummary, ClusterSummary, ComplianceState, Report, ScopeSummary, TargetKind
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, percent_cell, plural, total
@@ -128,6 +129,8 @@ def closing(report: Report) -> Paragraph:
     unjudged = _unjudged(report)
     if not report.assignments and not report.clusters:
         gist, tone = "No assignment applies here, so nothing was judged. `aksp assign` makes one.", Tone.STRONG
+        # There may have been nothing to judge, too.
+        gist += f" {also}." if (also := besides(report.gaps)) else ""
     elif not whole:
         why = "" if unjudged else ": no resource matches these assignments"
         gist, tone = f"Nothing was judged{why}.", Tone.STRONG
@@ -142,7 +145,7 @@ def closing(report: Report) -> Paragraph:
     else:
         gist, tone = "Everything that was judged complies.", Tone.GOOD
     line: Line = (Span(gist, tone),)
-    if unjudged and (report.assignments or report.clusters):
+    if unjudged and (report.assignments or report.clusters or any(gap.reason not in NOTHING for gap in report.gaps)):
         line += (Span(f" Not judged: {unjudged}.", Tone.WARNING),)
     if (known := report.known) is not None:
         fails = f" {'fails' if known.new == 1 else 'fail'}" if known.fails and known.new else ""

@@ -64,6 +64,7 @@ class Chart:
     def render(self) -> Rendered:
         """What Helm makes of it. Raises NotRendered."""
         helm, by = _tool()
+        self._check_links()
         name = self._metadata().get("name") or ""
         options = self.options
         command = [helm, "template", "--include-crds", f"--namespace={options.namespace or 'default'}"]
@@ -84,6 +85,25 @@ class Chart:
             return self._metadata().get("type") == "library"
         except NotRendered:
             return False  # told when it is rendered
+
+    def _check_links(self) -> None:
+        """Raise NotRendered for a link that leads out of the chart, or in a circle: Helm follows every one that is there."""
+        root = Path(self.folder).resolve()
+        for path, folders, files in os.walk(self.folder):
+            for link in (Path(path, one) for one in (*folders, *files)):
+                if not link.is_symlink():
+                    continue
+                try:
+                    target = link.resolve(strict=True)
+                except (OSError, RuntimeError) as error:
+                    raise NotRendered(f"its link {link} leads nowhere") from error
+                if not target.is_relative_to(root):
+                    raise NotRendered(
+                        f"its link {link} leads out of the chart, to {os.readlink(link)}: Helm would read what is there;"
+                        " put a copy in its place"
+                    )
+                if link.parent.resolve().is_relative_to(target):
+                    raise NotRendered(f"its link {link} leads in a circle, to {os.readlink(link)}")
 
     def _metadata(self) -> Mapping[str, Any]:
         try:

@@ -1,0 +1,7 @@
+"""Why a document of Azure's is not imported."""
+
+from __future__ import annotations
+
+
+class NotImported(Exception):
+    """A document is right, and cannot be had here; the text says why."""

@@ -13,7 +13,8 @@ import pytest
 from aksp.model.compliance import Report
 from aksp.report.interface import Style
 from aksp.report.registry import FORMATS
-from tests.cli.conftest import Aksp
+from tests.cli.conftest import Aksp, pod
+from tests.kube.apiserver import ApiServer, Reply, Request, document, status
 from tests.report.clusters import clusters, twins
 
 
@@ -115,9 +116,71 @@ def test_contexts_of_one_api_server_are_one_cluster(fleet: Aksp, tmp_path: Path)
     run = fleet("compliance", *named, "-o", "json", "--request-timeout", "1")
 
     assert [one["name"] for one in run.json["clusters"]] == ["a-admin", "one", "other-ca", "other-port", "two"]
-    assert "b-user and a-admin are contexts of one API server: it is judged once, as a-admin" in run.err
+    assert "b-user and a-admin are contexts of one cluster: it is judged once, as a-admin" in run.err
     # The one that the scope tree knows.
-    assert "one-admin and one are contexts of one API server: it is judged once, as one" in run.err
+    assert "one-admin and one are contexts of one cluster: it is judged once, as one" in run.err
+
+
+def test_what_is_assigned_at_one_context_of_a_cluster_alone_is_judged_there(fleet: Aksp, tmp_path: Path) -> None:
+    config = json.loads((tmp_path / "kubeconfig").read_text())
+    config["contexts"].append({"name": "one-admin", "context": {"cluster": "one", "user": "me"}})
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    fleet.done("assign", "no-latest-tag", "--scope", "/clusters/one-admin")
+    run = fleet("compliance", "--cluster", "one", "--cluster", "one-admin", "-o", "json", "--request-timeout", "1")
+
+    assert [one["name"] for one in run.json["clusters"]] == ["one", "one-admin"]
+    assert "are contexts of one cluster" not in run.err
+
+
+def _cluster_of(request: Request, uids: dict[str, str], refused: str) -> Reply:
+    """A server that leads to the cluster of who asks, with one Pod that is named after it; one user is refused its Pods."""
+    user = request.headers["Authorization"].removeprefix("Bearer ")
+    if request.path == "/api/v1/namespaces/kube-system":
+        if not uids[user]:
+            return status(403, "namespaces is forbidden")
+        return document({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": uids[user]}})
+    if request.path == "/api/v1/pods":
+        if user == refused:
+            return status(403, "pods is forbidden")
+        return document({"kind": "PodList", "metadata": {}, "items": [pod(f"of-{uids[user]}", privileged=True)]})
+    return document({"kind": "List", "metadata": {}, "items": []})
+
+
+@pytest.mark.parametrize(
+    ("uids", "refused", "judged"),
+    [
+        ({"a": "1", "b": "1"}, "", ["a"]),
+        # A proxy before several clusters, which tells them by the credentials.
+        ({"a": "1", "b": "2"}, "", ["a", "b"]),
+        # Nobody can tell whether it is one.
+        ({"a": "1", "b": ""}, "", ["a", "b"]),
+        ({"a": "", "b": ""}, "", ["a", "b"]),
+        # What the first cannot see the second may.
+        ({"a": "1", "b": "1"}, "a", ["a", "b"]),
+        ({"a": "1", "b": "1"}, "b", ["a"]),
+    ],
+)
+def test_contexts_of_several_users_are_one_cluster_where_it_says_so_and_was_judged_whole(
+    uids: dict[str, str], refused: str, judged: list[str], aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aksp.done("assign", "no-privileged")
+    with ApiServer(lambda request: _cluster_of(request, uids, refused)) as server:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+            "users": [{"name": name, "user": {"token": name}} for name in uids],
+            "contexts": [{"name": name, "context": {"cluster": "c", "user": name}} for name in uids],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        run = aksp("compliance", "--all-clusters", "-o", "json")
+
+    assert [one["name"] for one in run.json["clusters"]] == judged
+    assert ("b and a are contexts of one cluster: it is judged once, as a" in run.err) == (judged == ["a"])
+    seen = {(one["cluster"], one["resource"]["name"]) for one in run.json["results"]}
+    assert seen == {(name, f"of-{uids[name]}") for name in judged if name != refused}
+    assert run.code == 1
 
 
 def test_without_clusters_in_the_tree_all_are_those_of_the_kubeconfig(fleet: Aksp) -> None:

@@ -36,6 +36,7 @@ from aksp.model.compliance import (
     Target,
     TargetKind,
 )
+from aksp.model.json_text import Number, decode
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
 from aksp.report.fields import NAMED, OBJECTS, ResultField
@@ -101,7 +102,7 @@ def read_report(path: str, *, of_many: bool = False) -> Report:
                 data = stream.read(_LONGEST + 1)
         if len(data) > _LONGEST:
             raise InvalidInput(f"is longer than {_LONGEST >> 30} GiB", where=path)
-        document = json.loads(data)
+        document = decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidInput(
@@ -147,6 +148,8 @@ class _Fields:
 
     def number(self, name: str) -> float:
         value = self.any(name)
+        # One that others wrote, as 66.70.
+        value = float(value.text) if isinstance(value, Number) else value
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100:
             return float(value)
         raise self._not(name, "a number from 0 to 100")

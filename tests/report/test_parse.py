@@ -6,15 +6,17 @@ import contextlib
 import copy
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aksp.compliance.changes import remembered
 from aksp.errors import InvalidInput
 from aksp.report.interface import Show
-from aksp.report.parse import report_from
+from aksp.report.parse import read_report, report_from
 from tests.places import places
 from tests.replacing import replace
 
@@ -50,6 +52,18 @@ def test_the_table_says_of_an_exemption_what_is_known_and_no_more() -> None:
     text = render(report_from(document("violations")), "table")
     assert "legacy-billing" in text
     assert "Waiver" not in text and "no end date" not in text
+
+
+@pytest.mark.parametrize("number", ["1e400", "-0", "1.10", "123456789012345678901234567890", "1E5"])
+def test_numbers_of_a_file_stay_as_they_are_written(tmp_path: Path, number: str) -> None:
+    text = render(SCENARIOS["violations"](), "json", show=Show.ALL)
+    written = text.replace('"observed": true', f'"observed": {{"a": [{number}]}}')
+    assert written != text
+    path = tmp_path / "report.json"
+    path.write_text(written.replace('"compliancePercent": 0.0', '"compliancePercent": 0.00'))
+    report = read_report(str(path))
+    assert render(report, "json", show=Show.ALL) == written
+    assert remembered(report.results)
 
 
 def test_replicas_share_their_finding_again() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from aksp.compliance.expressions import resolve
 from aksp.compliance.parameters import value_problem
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Parameter
+from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file, read_yaml
 
 #: What its details may have (Azure: "Mutate effect"): a mutator has its kinds itself.
@@ -90,10 +90,10 @@ def custom_mutations(root: Path) -> dict[str, CustomMutation]:
     found = {}
     for path in sorted(folder_of(root).glob("*/definition.json")):
         try:
-            written = json.loads(read_file(path))
+            written = decode_held(read_file(path))
             content = written["properties"]["policyRule"]["then"]["details"]["mutationInfo"]["content"]
             text = base64.b64decode(content, validate=True).decode()
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InvalidInput("is no definition with mutationInfo.content in Base64", where=str(path)) from error
         found[path.parent.name] = custom_mutation(written, text, path.parent.name, str(path))
     return found

@@ -251,7 +251,8 @@ def test_mutators_in_files_are_previewed(aksp: Aksp) -> None:
 
 def test_a_definition_of_the_workspace_that_is_broken_is_told_with_its_file(aksp: Aksp) -> None:
     aksp.put("m.json", pod())
-    for content in ("{", "{}", json.dumps({"name": "x", "properties": definition({"content": "%"})["properties"]})):
+    deep = '{"a":' * 100_000
+    for content in ("{", "{}", deep, json.dumps({"properties": definition({"content": "%"})["properties"]})):
         aksp.put("ws/mutations/definitions/x/definition.json", content)
         run = aksp("mutate", "-f", "m.json")
         assert run.code == 2 and "definitions/x/definition.json" in run.err

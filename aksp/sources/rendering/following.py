@@ -78,6 +78,8 @@ def _of(document: Mapping[str, Any], root: Path) -> Iterator[Followed]:
     by = f"{kind} {_mapping(document, 'metadata').get('name')}"
     if (group, kind) == ("argoproj.io", "Application"):
         sources = [one for one in [spec.get("source"), *_list(spec, "sources")] if isinstance(one, Mapping)]
+        if not sources:
+            yield Followed(by=by, problem="it names no source")
         references = {str(one["ref"]) for one in sources if one.get("ref")}
         namespace = _text(_mapping(spec, "destination"), "namespace")
         name = _text(_mapping(document, "metadata"), "name")

@@ -282,10 +282,18 @@ def test_each_cluster_has_its_history(fleet: Aksp) -> None:
 def test_a_cluster_of_two_contexts_is_judged_once(fleet: Aksp, tmp_path: Path) -> None:
     path = tmp_path / "config"
     config = json.loads(path.read_text())
-    config["contexts"].append({"name": "alpha-admin", "context": {"cluster": "alpha", "user": "beta"}})
+    (own,) = [one["user"] for one in config["users"] if one["name"] == "alpha"]
+    config["users"].append({"name": "admin", "user": own})
+    for name, user in (("alpha-admin", "admin"), ("alpha-of-nobody", "beta")):
+        config["contexts"].append({"name": name, "context": {"cluster": "alpha", "user": user}})
     path.write_text(json.dumps(config))
-    ended = fleet.run("compliance", "-n", "fleet", "-o", "json", "--cluster", "alpha-admin", "--cluster", "alpha")
+    named = [part for name in ("alpha-admin", "alpha", "alpha-of-nobody") for part in ("--cluster", name)]
+    ended = fleet.run("compliance", "-n", "fleet", "-o", "json", *named)
 
-    assert list(states(ended.report)) == ["alpha"]
+    # Whom the cluster does not know it does not tell that it is the same one.
+    assert {name: state for name, (state, _) in states(ended.report).items()} == {
+        "alpha": "NonCompliant",
+        "alpha-of-nobody": "Error",
+    }
     assert ended.report["counts"]["resources"]["NonCompliant"] == 1
-    assert "alpha-admin and alpha are contexts of one API server: it is judged once, as alpha" in ended.stderr
+    assert "alpha-admin and alpha are contexts of one cluster: it is judged once, as alpha" in ended.stderr

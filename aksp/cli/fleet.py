@@ -17,10 +17,12 @@ from aksp.cli.options import CURRENT, ReportSource
 from aksp.cli.progress import Notes
 from aksp.cli.remembered import shortened
 from aksp.compliance.fleet import ClusterOutcome, fleet_report
+from aksp.compliance.nothing import NOTHING_ASSIGNED
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden, InvalidInput
-from aksp.kube import config
+from aksp.kube import config, objects
+from aksp.kube.connection import Connection
 from aksp.kube.kubeconfig import Kubeconfig, not_found, read
 from aksp.model.compliance import Gap, Report, Target, TargetKind
 from aksp.model.scope import Scope
@@ -31,6 +33,10 @@ from aksp.workspace import Workspace, prepare
 
 #: Seconds between two looks for Ctrl-C.
 _TICK = 0.2
+#: The namespace that every cluster has, and that lives as long as the cluster.
+_SYSTEM = "kube-system"
+#: Reasons of gaps that are no fault of the cluster's.
+_OF_WORKSPACE = ("UnknownScope", NOTHING_ASSIGNED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +71,8 @@ class _ClusterWork:
     result: ScanResult | None = None
     problem: Gap | None = None
     fault: BaseException | None = None
+    uid: str | None = None
+    """That of the cluster's namespace kube-system, which no other cluster has; None where it is not known."""
     done: bool = field(default=False)
 
     def outcome(self, report: Report | None) -> ClusterOutcome:
@@ -96,6 +104,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
         _OneOfMany(notes, work.name).all(work.plan.notes)
     with outputs:
         interrupted = _judge_all(request, works, now, notes, choice.at_once, compliant=compliant)
+        works = _told_apart(works, notes)
         comparisons = {
             work.name: Comparison(options=alone, workspace=workspace.root, notes=_OneOfMany(notes, work.name))
             for work in works
@@ -271,12 +280,42 @@ def _judge(request: ComplianceRequest, work: _ClusterWork, now: datetime, notes:
             target = replace(where.target(connection), filters=request.words)
             plan = prepare(engine, work.plan)
             work.result = judge_connected(request, connection, target, plan, engine, now, notes, compliant)
+            work.uid = _uid(connection, work.result.report)
     except ClusterError as error:
         reason = "ClusterForbidden" if isinstance(error, Forbidden) else "ClusterUnreachable"
         work.problem = Gap(reason=reason, message=str(error))
     except BaseException as fault:  # noqa: BLE001 - it is raised again where others can handle it
         work.fault = fault
     work.done = True
+
+
+def _uid(connection: Connection, report: Report) -> str | None:
+    """What tells the cluster, whatever it is called. One that did not answer all is not asked any more."""
+    if any(gap.reason not in _OF_WORKSPACE for gap in report.gaps):
+        return None
+    try:
+        found = objects.get(connection, f"/api/v1/namespaces/{_SYSTEM}")
+    except ClusterError:
+        return None
+    return str(found["metadata"]["uid"]) if found else None
+
+
+def _told_apart(works: Sequence[_ClusterWork], notes: Notes) -> list[_ClusterWork]:
+    """Each cluster once, though it may have been reached by several URLs; that it was is told.
+
+    That is the one that the scope tree knows, else the first.
+    """
+    kept: dict[str, _ClusterWork] = {}
+    found = []
+    for work in sorted(works, key=lambda one: (one.place.entry is None, one.name)):
+        other = kept.setdefault(work.uid or f"/{work.name}", work)
+        if other is work:
+            found.append(work)
+        else:
+            notes.note(
+                f"{work.name} and {other.name} are one cluster, by the uid of {_SYSTEM}: it counts once, as {other.name}"
+            )
+    return sorted(found, key=lambda one: one.name)
 
 
 def _target(request: ComplianceRequest, choice: FleetChoice, names: Sequence[str]) -> Target:

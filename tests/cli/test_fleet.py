@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from aksp.cli.fleet import _ClusterWork, _told_apart
+from aksp.cli.progress import Notes
+from aksp.compliance.plan import Plan
 from aksp.model.compliance import Report
+from aksp.model.scope import Scope
+from aksp.model.scope_tree import ScopeTree
 from aksp.report.interface import Style
 from aksp.report.registry import FORMATS
 from tests.cli.conftest import Aksp
@@ -164,3 +169,19 @@ def test_a_report_of_several_clusters_is_refused_where_one_is_meant(aksp: Aksp) 
 
     assert run.code == 2
     assert "a report of several clusters" in run.err
+
+
+def test_a_cluster_that_was_reached_by_two_urls_counts_once() -> None:
+    told: list[str] = []
+
+    class Told(Notes):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    place = ScopeTree(entries=()).place(Scope.cluster("x"))
+    plan = Plan(target=Scope("/"), ready=())
+    uids = {"a": "1", "b": None, "c": "1", "d": None, "e": "2"}
+    works = [_ClusterWork(name=name, place=place, plan=plan, uid=uid) for name, uid in uids.items()]
+
+    assert [work.name for work in _told_apart(works, Told(quiet=True))] == ["a", "b", "d", "e"]
+    assert told == ["c and a are one cluster, by the uid of kube-system: it counts once, as a"]

@@ -21,14 +21,14 @@ from aksp.sources.lines import FileSource
 from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from aksp.yaml_places import Places
-from tests.definitions.samples import NOW, SAMPLES, Sample, plan_of
+from tests.definitions.samples import NOW, SAMPLES, CompiledOnce, Sample, plan_of
 
 BAD = [one for one in SAMPLES if one.expect]
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Engine]:
-    with Engine() as engine:
+    with CompiledOnce() as engine:
         yield engine
 
 

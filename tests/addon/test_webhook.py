@@ -243,7 +243,7 @@ def test_large_bodies_share_a_budget_that_small_ones_do_not_need() -> None:
         async with serving(reviews=ReviewLimits(held=300_000, body_seconds=0.5)) as server:
             hoarder, large, small = [await Client.connect(server.port) for _ in range(3)]
             await hoarder.send(request(b"", content_length="400000") + b"x" * 350_000)
-            await asyncio.sleep(0.1)
+            await small.get("/readyz")  # What was sent before this is read.
             assert (await large.post(b"x" * 200_000)).status == 503
             assert (await small.post(b"x" * 60_000)).status == 200
             assert (await hoarder.reply()).status == 408
@@ -287,7 +287,7 @@ def test_of_the_largest_bodies_one_is_held_at_a_time() -> None:
             second = asyncio.create_task(clients[1].post(b"x" * 300_001))
             small = asyncio.create_task(clients[2].post(b"x" * 90_000))
             await holding(90_000, 300_000)
-            await asyncio.sleep(0.1)
+            await clients[3].get("/readyz")
             assert 300_001 not in held
             go.set()
             assert [(await reply).status for reply in (first, second, small)] == [200, 200, 200]
@@ -312,7 +312,7 @@ def test_whoever_sends_a_large_body_slowly_keeps_nobody_waiting_for_long() -> No
         async with serving(reviews=limits) as server:
             slow, other = [await Client.connect(server.port) for _ in range(2)]
             await slow.send(request(b"", path="/v1/admit", content_length="300000") + b"x" * 200_000)
-            await asyncio.sleep(0.1)
+            await other.get("/readyz")
             await other.send(request(b"x" * 300_000, path="/v1/admit"))
             assert (await other.reply()).status == 200
             assert (await slow.reply()).status == 408

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Aksp
 
-CASES = Path(__file__).parent.parent / "inventory" / "data"
+CASES = Path(__file__).parent.parent / "sources" / "data"
 ABOUT_PODS = ["allowed-container-ports", "allowed-images", "no-privileged", "required-labels", "resource-limits"]
 BOTH = pytest.mark.parametrize(
     ("case", "line", "problem"),

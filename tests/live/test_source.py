@@ -53,7 +53,8 @@ class Server:
 
     def __init__(self, lists: dict[str, Answer | Reply], events: dict[str, Sequence[bytes]] | None = None) -> None:
         self.lists, self.events = lists, events or {}
-        self.over = threading.Event()
+        #: All that is to happen was sent; and the watches are to end.
+        self.sent, self.over = threading.Event(), threading.Event()
         self.watched: list[tuple[str, str]] = []
 
     def answer(self, request: Request) -> Reply:
@@ -65,6 +66,7 @@ class Server:
 
     def _stream(self, events: Sequence[bytes]) -> Iterator[bytes]:
         yield from events
+        self.sent.set()
         self.over.wait(SOON)
 
 
@@ -146,7 +148,7 @@ def test_of_many_changes_of_one_object_the_last_counts(engine: Engine, tmp_path:
     ]
     server = Server({"/api/v1/pods": listed()}, {"/api/v1/pods": [b"".join([*changes, event("ADDED", thing("end"))])]})
     with following(engine, tmp_path, server) as taken:
-        time.sleep(0.3)
+        assert server.sent.wait(SOON)
         taken.until(lambda seen: taken.objects() and "end" in names(taken.objects()[-1]))
         there: dict[str, bool] = {}
         for update in taken.objects():
@@ -356,9 +358,15 @@ def test_the_watches_end_at_once_however_much_is_waiting(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aksp.live.source.WAITING_BYTES", 100)
-    server = Server({"/api/v1/pods": listed(*(thing(f"pod-{n}") for n in range(9)), **{"continue": "more"})})
-    with following(engine, tmp_path, server):
-        time.sleep(0.3)
+    asked = threading.Semaphore(0)
+
+    def pages(_: Request) -> Reply:
+        asked.release()
+        return listed(*(thing(f"pod-{n}") for n in range(9)), **{"continue": "more"})
+
+    with following(engine, tmp_path, Server({"/api/v1/pods": pages})):
+        # One page always fits; the second waits until the first is taken.
+        assert all(asked.acquire(timeout=SOON) for _ in range(2))
         began = time.monotonic()
     assert time.monotonic() - began < SOON
     assert not [one for one in threading.enumerate() if one.name == "aksp-watch"]

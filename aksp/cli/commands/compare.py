@@ -189,7 +189,7 @@ def _report(file: str | None, request: ComplianceRequest) -> Report:
         if code is ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         return report
-    if request.manifests or request.where.given or request.source is not ReportSource.SCAN or request.words:
+    if request.manifests.names or request.where.given or request.source is not ReportSource.SCAN or request.words:
         raise InvalidInput("give --report, or what is to be judged now, not both")
     return read_report(file)
 

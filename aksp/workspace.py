@@ -102,8 +102,8 @@ class Workspace:
         tree = self.scope_tree()
         place = tree.place(target) if target is not None else None
         target = place.scope if place is not None else None
-        waiving, doubts = _waiving(exemptions, place)
-        waived = by_assignment(waiving)
+        in_force, doubts = waiving(exemptions, place)
+        waived = by_assignment(in_force)
         for written in assignments:
             try:
                 assignment = at_place(written, place, tree) if place is not None else located(written, None)
@@ -190,7 +190,7 @@ class Workspace:
             ) from error
 
 
-def _waiving(exemptions: Sequence[Exemption], place: ClusterPlace | None) -> tuple[list[Exemption], list[str]]:
+def waiving(exemptions: Sequence[Exemption], place: ClusterPlace | None) -> tuple[list[Exemption], list[str]]:
     """The exemptions that hold at a place, and a note for each of which nobody can tell: such a one waives nothing."""
     found: list[Exemption] = []
     doubts: list[str] = []

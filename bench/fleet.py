@@ -124,12 +124,15 @@ _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
 def _unlike(containers: Mapping[str, Iterable[Object]], serial: int) -> Object:
-    """Lists of containers, by their fields, with images and memory limits of this number alone."""
+    """Lists of containers, by their fields, with images and memory limits of this number alone.
+
+    The limits are above what is requested: an API server takes no others.
+    """
 
     def one(container: Object) -> Object:
         resources = container["resources"]
         if "memory" in resources.get("limits", ()):
-            resources = resources | {"limits": resources["limits"] | {"memory": f"{serial}Ki"}}
+            resources = resources | {"limits": resources["limits"] | {"memory": f"{(64 << 10) + serial}Ki"}}
         return container | {"image": f"{container['image']}-{serial}", "resources": resources}
 
     return {kind: [one(container) for container in each] for kind, each in containers.items()}

@@ -19,9 +19,10 @@ def load_namespaces(client: Client) -> None:
         _create(client, item)
 
 
-def load_pods(client: Client, *, first: int, last: int, seed: int) -> None:
+def load_pods(client: Client, *, first: int, last: int, seed: int, unlike: bool = False) -> None:
     """Makes the Pods number `first` up to but without `last` of the fleet, with their status."""
-    _in_parallel(islice(fleet.pods(last, seed), first, None), lambda item: _create_with_status(client, item))
+    pods = (fleet.unlike_pods if unlike else fleet.pods)(last, seed)
+    _in_parallel(islice(pods, first, None), lambda item: _create_with_status(client, item))
 
 
 def load_others(client: Client, *, services: int, ingresses: int, seed: int) -> None:

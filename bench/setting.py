@@ -31,15 +31,16 @@ class Setting:
         """How many Services, and how many Ingresses, go with so many Pods."""
         return pods // OTHERS_SHARE
 
-    def manifests(self, form: str, pods: int | None = None) -> Path:
+    def manifests(self, form: str, pods: int | None = None, *, unlike: bool = False) -> Path:
         """A file with the fleet in one of the formats of generate.py, from the cache when it is there."""
         count = pods or self.pods
+        kind = "unlike-" if unlike else ""
         suffix = {"list": "list.json", "yaml-list": "list.yaml"}.get(form, form)
-        path = cache_folder("AKSP_BENCH_DIR", "bench") / f"fleet-{_generator()}-{self.seed}-{count}.{suffix}"
+        path = cache_folder("AKSP_BENCH_DIR", "bench") / f"fleet-{_generator()}-{self.seed}-{kind}{count}.{suffix}"
         if not path.exists():
             scratch = path.with_name(f"{path.name}.{os.getpid()}.part")
             others = self.others(count)
-            objects = generate.cluster(pods=count, services=others, ingresses=others, seed=self.seed)
+            objects = generate.cluster(pods=count, services=others, ingresses=others, seed=self.seed, unlike=unlike)
             generate.write(objects, form, scratch)
             scratch.rename(path)
         return path

@@ -24,6 +24,7 @@ type blockYAML struct {
 	ok    bool
 	depth int
 	found func(node *wanted, line, column int) // for locate
+	known bool                                 // the text was accepted before: what is not wanted is passed over
 }
 
 const (
@@ -39,9 +40,10 @@ func blockToJSON(text []byte) (converted []byte, ok bool) {
 	return y.json, y.ok
 }
 
-// locateBlock finds the places of wanted fields, or gives up with ok false.
-func locateBlock(text []byte, root *wanted, found func(node *wanted, line, column int)) bool {
-	y := &blockYAML{text: text, ok: true, from: -1, found: found}
+// locateBlock finds the places of wanted fields, or gives up with ok false. A known
+// text is one that was converted before.
+func locateBlock(text []byte, root *wanted, known bool, found func(node *wanted, line, column int)) bool {
+	y := &blockYAML{text: text, ok: true, from: -1, found: found, known: known}
 	y.document(root)
 	return y.ok
 }
@@ -95,11 +97,42 @@ func (y *blockYAML) next() {
 	}
 }
 
-func (y *blockYAML) document(root *wanted) {
-	for _, c := range y.text {
-		if c != '\n' && (c < ' ' || c > '~') {
-			y.ok = false
+// pass moves past the current line and the block below it, the items at its own
+// indentation included where a mapping's key may have such.
+func (y *blockYAML) pass(indent int, items bool) {
+	y.next()
+	for y.at < len(y.text) {
+		end := bytes.IndexByte(y.text[y.at:], '\n')
+		if end < 0 {
+			end = len(y.text)
+		} else {
+			end += y.at
+		}
+		raw := y.text[y.at:end]
+		at := 0
+		for at < len(raw) && raw[at] == ' ' {
+			at++
+		}
+		blank := at == len(raw) || raw[at] == '#'
+		if !blank && at <= indent && (!items || at < indent || !isItem(raw[at:])) {
 			return
+		}
+		y.skip(end)
+	}
+}
+
+// passes tells that nothing below a field is wanted, so that it need not be read again.
+func (y *blockYAML) passes(child *wanted) bool {
+	return y.known && (child == nil || len(child.children) == 0)
+}
+
+func (y *blockYAML) document(root *wanted) {
+	if !y.known {
+		for _, c := range y.text {
+			if c != '\n' && (c < ' ' || c > '~') {
+				y.ok = false
+				return
+			}
 		}
 	}
 	first, ok := y.peek()
@@ -163,7 +196,11 @@ func (y *blockYAML) entry(indent int, body []byte, node *wanted, names [][]byte)
 	if node != nil {
 		child = y.mark(node, string(bytes.ReplaceAll(name, []byte(`\"`), []byte(`"`))), indent)
 	}
-	y.value(indent, rest, child, true)
+	if y.passes(child) {
+		y.pass(indent, true)
+	} else {
+		y.value(indent, rest, child, true)
+	}
 	return append(names, name)
 }
 
@@ -237,6 +274,10 @@ func (y *blockYAML) item(indent int, body []byte, node *wanted, index int) {
 	var child *wanted
 	if node != nil {
 		child = y.mark(node, strconv.Itoa(index), column)
+	}
+	if y.passes(child) {
+		y.pass(indent, false)
+		return
 	}
 	if len(content) == 0 || content[0] == '#' || isItem(content) {
 		y.ok = false

@@ -63,7 +63,7 @@ func agreeOnPlaces(t *testing.T, text []byte, value any) {
 	if err := nodes.Unmarshal(text, &root); err != nil {
 		t.Fatal(err)
 	}
-	places := locateYAML(text, paths)
+	places := locateYAML(text, paths, false)
 	for i, path := range paths {
 		node := root.Content[0]
 		var at Position
@@ -77,6 +77,13 @@ func agreeOnPlaces(t *testing.T, text []byte, value any) {
 		if places[i] != at {
 			t.Fatalf("%v is at %+v, the library says %+v, in\n%s", path, places[i], at, text)
 		}
+		// What is passed over changes no place.
+		if alone := locateYAML(text, [][]string{path}, true); alone[0] != at {
+			t.Fatalf("%v alone is at %+v, not at %+v, in\n%s", path, alone[0], at, text)
+		}
+	}
+	if together := locateYAML(text, paths, true); !reflect.DeepEqual(together, places) {
+		t.Fatalf("places are %v, not %v, in\n%s", together, places, text)
 	}
 }
 

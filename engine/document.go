@@ -65,6 +65,8 @@ type Document struct {
 	Problems []Wrong `json:"problems,omitempty"`
 	// A list stands where an object is due, or the like: no rule is run on it.
 	misshapen bool
+	// It was read by blockYAML.
+	block bool
 
 	object map[string]any
 	custom []templateAt // of the Pod templates in a custom workload

@@ -80,7 +80,7 @@ func TestPlacesAreInTheLinesOfTheFile(t *testing.T) {
 		text := "# c" + end + "a: 1\nb: {c: 2," + end + " d: 3}\r\n\"é\": {e: |\n   x" + end + "   y\n}\n"
 		text = strings.Replace(text, "{e: |", "\r\n  e: |", 1)
 		text = strings.Replace(text, "\n}\n", "\n  f: 4", 1)
-		places := locateYAML([]byte(text), [][]string{{"a"}, {"b", "d"}, {"é", "f"}, {"é", "e"}})
+		places := locateYAML([]byte(text), [][]string{{"a"}, {"b", "d"}, {"é", "f"}, {"é", "e"}}, false)
 		for i, want := range []string{"a: 1", "d: 3", "f: 4", "e: |"} {
 			line := strings.Split(text, "\n")[places[i].Line-1]
 			equal(t, name+": at the place", string([]rune(line)[places[i].Column-1:])[:4], want)

@@ -332,12 +332,16 @@ func (r documentReader) readSafely(s source) (out loadedSource) {
 }
 
 func (r documentReader) read(s source) loadedSource {
-	raw, problem := toJSON(s.text, s.span)
+	raw, block, problem := toJSON(s.text, s.span)
 	if problem != nil {
 		problem.Part = s.part
 		return loadedSource{problems: []Problem{*problem}}
 	}
-	return r.readJSON(s, raw, "", s.depth)
+	out := r.readJSON(s, raw, "", s.depth)
+	for _, document := range out.documents {
+		document.block = block
+	}
+	return out
 }
 
 // objectLikeness tells a file of another program from an object that lacks
@@ -373,7 +377,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	fail := func(message string) loadedSource {
 		line := s.span.Line
 		if item != "" && !s.span.JSON {
-			line += locateYAML(s.text, [][]string{splitPath(item)})[0].Line - 1
+			line += locateYAML(s.text, [][]string{splitPath(item)}, false)[0].Line - 1
 		}
 		return loadedSource{problems: []Problem{{Part: s.part, Line: line, Message: message}}}
 	}

@@ -23,6 +23,7 @@ type locateDocument struct {
 	Line   int      `json:"line"` // of the text's first byte in its file
 	JSON   bool     `json:"json"`
 	Paths  []string `json:"paths"`
+	block  bool     // blockYAML has read it before
 }
 
 // Position in a file, all counted from 1, columns in characters. End is the column after the last
@@ -55,11 +56,12 @@ func (d locateDocument) locate(text []byte) []Position {
 	for p, path := range d.Paths {
 		paths[p] = splitPath(path)
 	}
-	find := locateYAML
+	var out []Position
 	if d.JSON {
-		find = locateJSON
+		out = locateJSON(text, paths)
+	} else {
+		out = locateYAML(text, paths, d.block)
 	}
-	out := find(text, paths)
 	setEnds(text, out)
 	for p := range out {
 		out[p].Line += max(d.Line, 1) - 1
@@ -120,13 +122,13 @@ func splitPath(path string) []string {
 	return keys
 }
 
-func locateYAML(text []byte, paths [][]string) []Position {
+func locateYAML(text []byte, paths [][]string, block bool) []Position {
 	out := make([]Position, len(paths))
 	tree := wantedOf(paths)
 	for i := range out {
 		out[i] = Position{Line: 1, Column: 1}
 	}
-	if locateBlock(text, tree, func(node *wanted, line, column int) {
+	if locateBlock(text, tree, block, func(node *wanted, line, column int) {
 		node.each(func(i int) { out[i] = Position{Line: line, Column: column} })
 	}) {
 		return out

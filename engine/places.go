@@ -63,7 +63,10 @@ func (e *Engine) placesOf(batch *Batch, answer judgeAnswer) places {
 	e.parallel(len(texts), func(i int) {
 		entries := within[texts[i]]
 		first := batch.documents[out.Found[entries[0]].Document]
-		wanted := locateDocument{Length: first.Length, Line: first.Line, JSON: first.JSON}
+		wanted := locateDocument{Length: first.Length, Line: first.Line, JSON: first.JSON, block: first.block}
+		if first.Parent != nil {
+			wanted.block = batch.documents[*first.Parent].block
+		}
 		for _, entry := range entries {
 			document := batch.documents[out.Found[entry].Document]
 			wanted.Paths = append(wanted.Paths, document.Item)

@@ -17,27 +17,27 @@ import (
 )
 
 // toJSON turns one document into JSON as kubectl does, but refuses duplicate
-// keys, of which kubectl takes the last without a word.
-func toJSON(text []byte, span Span) ([]byte, *Problem) {
+// keys, of which kubectl takes the last without a word. It tells whether blockYAML
+// has read it.
+func toJSON(text []byte, span Span) (converted []byte, block bool, problem *Problem) {
 	if span.JSON {
-		return text, nil
+		return text, false, nil
 	}
 	if rest := glued(text); rest != nil {
 		message := fmt.Sprintf("invalid YAML: \"---\" must stand alone on its line, and %q follows it", shorten(string(rest)))
-		return nil, unrendered(text, &Problem{Line: span.Line, Message: message}, span)
+		return nil, false, unrendered(text, &Problem{Line: span.Line, Message: message}, span)
 	}
 	if converted, ok := blockToJSON(text); ok {
-		return converted, nil
+		return converted, true, nil
 	}
 	text = asLines(text)
-	var problem *Problem
 	if len(text) > maxFlowYAML && looksLikeJSON(text) {
 		problem = brokenJSON(text, span)
 	}
 	if problem == nil {
 		converted, err := yamlToJSON(text)
 		if err == nil {
-			return converted, nil
+			return converted, false, nil
 		}
 		problem = yamlProblem(err, text, span)
 		if looksLikeJSON(text) && bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n{"), []byte{'"'}) {
@@ -46,7 +46,7 @@ func toJSON(text []byte, span Span) ([]byte, *Problem) {
 			}
 		}
 	}
-	return nil, unrendered(text, problem, span)
+	return nil, false, unrendered(text, problem, span)
 }
 
 // Nobody writes larger documents in YAML's flow style: a larger text that begins

@@ -150,6 +150,9 @@ def _line(side: _Side, made: StateComparison) -> None:
         if not one.component:
             if one.state is side.line.state:
                 made.same += 1
+            elif side.line.message:
+                told = "notJudged", f"here it was not judged: {side.line.message}"
+                made.one_sided.append(_difference(side, ("", ""), one, side.line.state, told))
             else:
                 _add(made, side, ("", ""), one, side.line.state, _of_cluster(side, one))
     if not azure:
@@ -162,8 +165,12 @@ def _line(side: _Side, made: StateComparison) -> None:
         theirs, ours = azure.get(key), _here(side, key)
         if theirs is not None and ours is not None and theirs.state is ours:
             made.same += 1
+        elif (why := _unjudged(side, key, ours)) is not None:
+            made.one_sided.append(_difference(side, key, theirs, ours, why))
         elif theirs is not None and theirs.state is _FAILED:
-            _add(made, side, key, theirs, ours, _only_there(side, key, theirs))
+            why = _only_there(side, key, theirs)
+            unjudged = why is not None and why[0] == "notJudged"
+            (made.one_sided if unjudged else made.differences).append(_difference(side, key, theirs, ours, why))
         elif ours is _FAILED:
             _add(made, side, key, theirs, ours, _only_here(side, key, theirs, len(azure)))
         elif theirs is not None and ours is not None:
@@ -204,8 +211,6 @@ def _here(side: _Side, key: Key) -> ComplianceState | None:
 
 
 def _of_cluster(side: _Side, theirs: StateRecord) -> _Cause:
-    if side.line.message:
-        return "notJudged", f"here it was not judged: {side.line.message}"
     waived = any(one.exemption for found in side.results.values() for one in found)
     if theirs.state is _FAILED and waived:
         return "exempt", "here exemptions waive what was found: Azure has none of single objects"
@@ -249,13 +254,18 @@ def _absent(side: _Side, key: Key) -> _Cause:
     return "stale", "the report has no such object: it is gone, or nothing here judges it"
 
 
+def _unjudged(side: _Side, key: Key, ours: ComplianceState | None) -> _Cause:
+    """What kept an object from being judged here; None where it was."""
+    if ours is None or ours in (_FAILED, ComplianceState.COMPLIANT, ComplianceState.EXEMPT):
+        return None
+    told = next((one.finding.message for one in side.results[key] if one.finding.message), "")
+    return "notJudged", f"here it is {ours}{f': {told}' if told else ''}"
+
+
 def _unlisted(side: _Side, key: Key, ours: ComplianceState | None, azure: Mapping[Key, StateRecord]) -> _Cause:
     """Why Azure has no record of an object in which nothing violates here."""
-    if waived := _exempt(side, key):
-        return waived
-    if ours is not ComplianceState.COMPLIANT:
-        told = next((one.finding.message for one in side.results[key] if one.finding.message), "")
-        return "notJudged", f"here it is {ours}{f': {told}' if told else ''}"
+    if ours is ComplianceState.EXEMPT:
+        return _exempt(side, key)
     if _space(key) in _NEVER:
         return "excluded", f"Azure judges nothing in {_space(key)}"
     if other := _wrapped(key, azure, side):

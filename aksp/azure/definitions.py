@@ -186,7 +186,7 @@ class DefinitionsRead:
     def _mutation(self, one: AzureDocument, slug: str, details: document.Reader, lost: list[str]) -> None:
         """Read a definition that changes objects. Raises NotImported, and InvalidInput for one that is wrong."""
         written = self._written(one, slug, document.PROPERTIES, {}, lost)
-        text = text_of(details.object("mutationInfo"), self._urls)
+        text = text_of(details.object("mutationInfo"), self._urls, "mutation")
         properties = written["properties"] = deepcopy(written["properties"])
         body = properties["policyRule"]["then"]["details"]
         info, kept = embedded(body["mutationInfo"], text)
@@ -208,7 +208,7 @@ class DefinitionsRead:
         """A definition of the preview as one of today, which Azure takes. Raises NotImported."""
         written = {"name": one.name, "properties": one.properties}
         try:
-            rego = self._urls.text(preview.address(written, one.where))
+            rego = self._urls.text(preview.address(written, one.where), "Rego")
             made = preview.converted(written, rego, one.where)
         except NoTemplate as error:
             raise NotImported(str(error)) from error

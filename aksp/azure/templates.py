@@ -31,8 +31,8 @@ class TemplateUrls:
     folder: Path | None = None
     fetch: bool = False
 
-    def text(self, url: str) -> str:
-        """The template of a URL. Raises NoTemplate."""
+    def text(self, url: str, what: str = "template") -> str:
+        """The template of a URL; ``what`` is what an error calls it. Raises NoTemplate."""
         try:
             address = urlsplit(url)
             host = address.hostname
@@ -46,10 +46,10 @@ class TemplateUrls:
                 raise NoTemplate(f"{error.where}: {error.what}") from error
         if not self.fetch:
             where = f"not in {self.folder} by its path" if self.folder else "not fetched"
-            raise NoTemplate(f"its template {url} is {where}: see --templates and --allow-fetch")
+            raise NoTemplate(f"its {what} {url} is {where}: see --templates and --allow-fetch")
         if address.scheme != "https" or not host or address.username is not None:
-            raise NoTemplate(f"its template {url} is not fetched: only https:// without a user is")
-        return _fetched(url)
+            raise NoTemplate(f"its {what} {url} is not fetched: only https:// without a user is")
+        return _fetched(url, what)
 
     def _below(self, path: str) -> Path | None:
         """The file in the folder that ends as the URL's path does; its last folder must be there too."""
@@ -70,7 +70,7 @@ class _NoRedirect(HTTPRedirectHandler):
         raise NoTemplate(f"it leads on to {newurl}, which is not followed")
 
 
-def _fetched(url: str) -> str:
+def _fetched(url: str, what: str) -> str:
     try:
         request = Request(url, headers={"User-Agent": "aksp"})  # noqa: S310 - the scheme was looked at
         with build_opener(_NoRedirect).open(request, timeout=_SECONDS) as answer:
@@ -80,15 +80,15 @@ def _fetched(url: str) -> str:
                 if monotonic() > until:
                     raise NoTemplate(f"it takes more than {_SECONDS:.0f} s")
     except NoTemplate as error:
-        raise NoTemplate(f"its template {url} cannot be fetched: {error}") from error
+        raise NoTemplate(f"its {what} {url} cannot be fetched: {error}") from error
     except (OSError, ValueError) as error:  # of the network, of TLS, of HTTP
-        raise NoTemplate(f"its template {url} cannot be fetched: {error}") from error
+        raise NoTemplate(f"its {what} {url} cannot be fetched: {error}") from error
     if len(data) > LARGEST:
-        raise NoTemplate(f"its template {url} is larger than {LARGEST} bytes")
+        raise NoTemplate(f"its {what} {url} is larger than {LARGEST} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NoTemplate(f"its template {url} is no UTF-8") from error
+        raise NoTemplate(f"its {what} {url} is no UTF-8") from error
 
 
 def embedded(info: Mapping[str, Any], text: str) -> tuple[dict[str, Any], dict[str, Any]]:

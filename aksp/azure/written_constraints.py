@@ -39,12 +39,12 @@ def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> dic
         if details.get("constraint") is None:
             raise NotImported("it has constraintTemplate, and no constraint")
         info = {"sourceType": "PublicURL", "url": reader.text("constraintTemplate")}
-        text = _fetched(urls, reader.text("constraint"))
+        text = _fetched(urls, reader.text("constraint"), "constraint")
     elif details.get("constraint") is not None:
         raise NotImported("it has a constraint, and no constraintTemplate")
     else:
         info = dict(reader.mapping("templateInfo"))
-        text = text_of(reader.object("constraintInfo"), urls)
+        text = text_of(reader.object("constraintInfo"), urls, "constraint")
     others = [key for key in details if key not in (*WRITTEN, "templateInfo", "values", "warn", "source")]
     if others:
         raise NotImported(f"it brings a constraint of its own, and {others[0]} beside it")
@@ -52,7 +52,7 @@ def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> dic
     return {"templateInfo": info, **_of_constraint(text, reader.mapping("values"), where), **beside}
 
 
-def text_of(info: Reader, urls: TemplateUrls) -> str:
+def text_of(info: Reader, urls: TemplateUrls, what: str) -> str:
     """What a ``…Info`` has inside in Base64, or at a URL. Raises NotImported."""
     match info.text("sourceType"):
         case "Base64Encoded":
@@ -61,14 +61,14 @@ def text_of(info: Reader, urls: TemplateUrls) -> str:
             except ValueError as error:
                 raise NotImported(f"{info.path}.content is no Base64 of a text") from error
         case "PublicURL":
-            return _fetched(urls, info.text("url"))
+            return _fetched(urls, info.text("url"), what)
         case other:
             raise NotImported(f"its sourceType {other} is not known")
 
 
-def _fetched(urls: TemplateUrls, url: str) -> str:
+def _fetched(urls: TemplateUrls, url: str, what: str) -> str:
     try:
-        return urls.text(url)
+        return urls.text(url, what)
     except NoTemplate as error:
         raise NotImported(str(error)) from error
 

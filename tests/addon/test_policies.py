@@ -299,6 +299,17 @@ def test_an_exemption_of_no_assignment_is_noted(engine: Engine) -> None:
     assert "there is no assignment 'gone'" in (made.exemptions[0].problem or "")
 
 
+def test_an_exemption_with_selectors_waives_nothing_in_a_cluster_which_cannot_decide_them(engine: Engine) -> None:
+    selectors = [{"selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
+    made = standing(engine, assigned(), exempted(resourceSelectors=selectors))
+
+    assert made.plan.ready[0].exemptions == ()
+    assert made.exemptions[0].reason == "Invalid"
+    assert made.plan.notes == [
+        "exemption waiver has resourceSelectors, which no cluster can decide, so it does nothing"
+    ]
+
+
 def test_an_exemption_that_cannot_be_read_counts_for_nothing_also_when_it_once_could(engine: Engine) -> None:
     first = standing(engine, assigned(), exempted())
     second = standing(engine, assigned(), exempted(resources=[{}], generation=2), previous=first)

@@ -275,3 +275,35 @@ def test_an_assignment_that_was_moved_has_no_id_of_azure_any_more(aksp: Aksp) ->
     path.write_text(path.read_text().replace("scope: /clusters/prod", "scope: /clusters/test", 1))
     run = aksp("compliance", "-f", "pods", "--cluster", "test", "-o", "json")
     assert [one["azureId"] for one in run.json["assignments"]] == [None]
+
+
+def test_what_is_in_error_here_is_not_judged_whatever_azure_says_of_it(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"), pod("odd"), pod("odder"), pod("oddest"))
+    aksp.done("assignments", "delete", "no-latest-tag")
+    report = aksp("compliance", "-f", "pods", "--show", "all", "-o", "json").json
+    for one in report["results"]:
+        if one["resource"]["name"].startswith("odd"):
+            one |= {"state": "Error", "message": "the rule failed"}
+    aksp.put("report.json", report | {"evaluatedAt": "2026-09-01T10:30:00Z"})
+    run = compared(aksp, [record(), record("shop/odd"), record("shop/odder", state="Compliant")])
+    assert one_sided(run) == [
+        ("shop/odd", "NonCompliant", "Error", "notJudged"), ("shop/odder", "Compliant", "Error", "notJudged"),
+        ("shop/oddest", "", "Error", "notJudged"),
+    ]  # fmt: skip
+    assert "the rule failed" in run.json["oneSided"][0]["text"] and (run.code, run.json["same"]) == (4, 1)
+
+
+def test_an_assignment_that_is_broken_here_agrees_with_nothing(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"))
+    aksp.done("assignments", "delete", "no-latest-tag")
+    report = aksp("compliance", "-f", "pods", "--show", "all", "-o", "json").json
+    report["assignments"][0] |= {"state": "Error", "message": "its rule does not compile", "compliancePercent": None}
+    aksp.put("report.json", report | {"results": [], "evaluatedAt": "2026-09-01T10:30:00Z"})
+    run = compared(aksp, [record("", "", "Compliant"), record("shop/good", state="Compliant"), record()])
+    assert (run.code, run.json["same"], run.json["differences"]) == (4, 0, [])
+    assert {(one["component"], one["cause"]) for one in run.json["oneSided"]} == {
+        ("shop/bad", "notJudged"),
+        ("", "notJudged"),
+        ("shop/good", "notJudged"),
+    }
+    assert all("does not compile" in one["text"] for one in run.json["oneSided"])

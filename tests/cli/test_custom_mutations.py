@@ -120,6 +120,7 @@ def test_one_at_a_url_is_had_as_a_template_is(aksp: Aksp) -> None:
     run = aksp("import", "azure", "azure.json", *MAPPED)
     assert (
         run.code == 4
+        and "its mutation https://example.com" in run.err
         and "see --templates" in run.err
         and "assignment Pull" in run.err.replace("policyAssignment", "assignment")
     )

@@ -336,3 +336,14 @@ def test_texts_of_terraform_that_are_no_json_are_told_with_their_place(aksp: Aks
     run = imported(aksp, state, *MAPPED)
     assert run.code == 2
     assert "azure.json: $.values.root_module.resources[2].values.parameters: is no JSON" in run.err
+
+
+def test_an_exemption_keeps_its_resource_selectors(aksp: Aksp) -> None:
+    selectors = [{"name": "eu", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"], "notIn": None}]}]
+    run = imported(aksp, [assignment(), exemption(resourceSelectors=selectors)], *MAPPED)
+
+    assert run.code == 0, run.err
+    (file,) = (aksp.workspace / "exemptions").iterdir()
+    assert yaml.safe_load(file.read_text())["spec"]["resourceSelectors"] == [
+        {"name": "eu", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}
+    ]

@@ -12,7 +12,7 @@ from aksp.cli.root import app
 #: -n is a parameter of what is assigned, or where the add-on is.
 _OTHER_NAMESPACE = ("assign", "addon")
 #: Commands that name a cluster of the workspace or of the history, and connect to none.
-_UNCONNECTED = ("diff", "export gatekeeper", "fix", "history", "import azure", "scope add")
+_UNCONNECTED = ("diff", "export gatekeeper", "fix", "history", "import azure", "mutate", "scope add")
 #: The add-on itself, which runs in the cluster.
 _ADDON = ("addon run", "addon check-in")
 

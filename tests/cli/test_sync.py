@@ -256,3 +256,21 @@ def test_what_does_nothing_is_noted(workspace: Aksp, server: Objects) -> None:
     run = workspace.done("sync")
     assert "exemption lost: there is no assignment 'gone', so it does nothing" in run.err
     assert "policyexemptions/lost" not in server.names
+
+
+def test_an_exemption_with_selectors_is_written_where_it_is_known_to_hold_and_without_them(
+    workspace: Aksp, server: Objects
+) -> None:
+    for name, location in (("in-prod", "westeurope"), ("in-east", "eastus")):
+        selectors = [{"selectors": [{"kind": "resourceLocation", "in": [location]}]}]
+        spec = {"policyAssignmentId": "a", "exemptionCategory": "Waiver", "resourceSelectors": selectors}
+        workspace.put(f"ws/exemptions/{name}.json", document("PolicyExemption", name, **spec))
+    run = workspace.done("sync")
+    # Nobody knows where the cluster lies.
+    assert server.names == sorted(ALL)
+    assert run.err.count("waives nothing here: it cannot be told whether its resourceSelectors select") == 2
+
+    workspace.done("scope", "add", "/clusters/prod", "--parent", "/subscriptions/1", "--location", "westeurope")
+    workspace.done("sync")
+    assert server.names == sorted([*ALL, "policyexemptions/in-prod"])
+    assert "resourceSelectors" not in server.document("policyexemptions/in-prod")["spec"]

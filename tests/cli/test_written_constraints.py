@@ -106,7 +106,7 @@ def test_what_was_changed_here_goes_out_as_it_is_now(aksp: Aksp) -> None:
 def test_without_the_texts_of_its_urls_it_is_named(aksp: Aksp) -> None:
     aksp.put("azure.json", estate(OLD))
     run = aksp("import", "azure", "azure.json", *MAPPED)
-    assert run.code == 4 and f"its template {URL}constraint.yaml is not fetched" in run.err
+    assert run.code == 4 and f"its constraint {URL}constraint.yaml is not fetched" in run.err
 
 
 @pytest.mark.parametrize(

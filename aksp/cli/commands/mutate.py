@@ -14,7 +14,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import KubeconfigOption, WorkspaceOption
+from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption
 from aksp.errors import ExitCode
 from aksp.model.fields import mapping
 
@@ -52,6 +52,7 @@ def mutate(
             autocompletion=candidates.contexts,
         ),
     ] = None,
+    context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
     output: Annotated[MutateFormat, typer.Option("--output", "-o", help="Output format.")] = MutateFormat.YAML,
     workspace: WorkspaceOption = None,
@@ -70,7 +71,7 @@ def mutate(
     from aksp.report.text import safe
 
     changed = lost = 0
-    choice = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig)
+    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig)
     chosen = [*_of_files(mutator or []), *_chosen(mutation or [], workspace, choice, needed=not mutator)]
     documents = list(_documents(filename))
     spaces = {
@@ -156,7 +157,7 @@ def _chosen(
         opened = Workspace.open(workspace)
         assigned = mutations_of(opened.root)
         where = ""
-        if choice.cluster:
+        if choice.cluster or choice.context:
             place = opened.scope_tree().place(Scope.cluster(choice.name())).scope
             assigned = [each for each in assigned if reaches(each[1], place) and not left_out_of(each[1], place)]
             where = f" that reaches {place}"

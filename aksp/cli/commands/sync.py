@@ -79,11 +79,11 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from aksp.compliance.placing import at_place, in_own_terms, localized, waiving_at
+    from aksp.compliance.placing import at_place, in_own_terms, localized
     from aksp.engine import Engine
     from aksp.errors import InvalidPolicy
     from aksp.store.documents import assignment_document, exemption_document
-    from aksp.workspace import prepare
+    from aksp.workspace import prepare, waiving
 
     plan = opened.plan(scope, datetime.now(UTC))
     assigned = sorted([*plan.ready, *plan.disabled], key=lambda one: one.assignment.name)
@@ -103,8 +103,9 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     reaching = [at_place(one, place, tree) for one in opened.store.assignments() if one.name in names]
     waived = [
         (one, one.scope if one.scope.cluster_name is not None else in_own_terms(one.scope, place))
-        for one in opened.store.exemptions()
-        if one.assignment in names and waiving_at(one, place)
+        # The plan notes those of which nobody can tell.
+        for one in waiving(opened.store.exemptions(), place)[0]
+        if one.assignment in names
     ]
     found: list[Assignable] = [*(one.definition for one in assigned), *(one.initiative for one in plan.initiatives)]
     own = map(own_resource, {one.slug: one for one in found}.values())

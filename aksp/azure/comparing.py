@@ -93,7 +93,7 @@ def compare(
     made = StateComparison()
     ids = {one.name: _arm_id(one) for one in assignments}
     by_assignment: dict[tuple[str, str], list[StateRecord]] = {}
-    for one in records:
+    for one in _newest(records):
         by_assignment.setdefault((one.assignment, one.reference), []).append(one)
     found: dict[str, dict[Key, list[Result]]] = {}
     for together in components(report.results):
@@ -117,6 +117,17 @@ def compare(
     for arm, reference in by_assignment:
         made.left_out.append(f"{arm}{f' ({reference})' if reference else ''}: the report has no such assignment")
     return made
+
+
+def _newest(records: Iterable[StateRecord]) -> Iterable[StateRecord]:
+    """The newest record of each object and assignment; of those of one time the one that calls it non-compliant."""
+    found: dict[tuple[str, ...], StateRecord] = {}
+    for one in records:
+        key = one.assignment, one.reference, one.definition, one.kind, one.component
+        other = found.get(key)
+        if other is None or (_age(one), one.state is _FAILED) > (_age(other), other.state is _FAILED):
+            found[key] = one
+    return found.values()
 
 
 def _arm_id(one: Assignment) -> str:

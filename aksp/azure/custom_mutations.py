@@ -12,7 +12,7 @@ from typing import Any, Final
 from aksp.catalog import document
 from aksp.catalog.mutating import Mutator
 from aksp.catalog.mutations import MUTATIONS
-from aksp.catalog.mutator_match import check_match
+from aksp.catalog.mutator_match import check_fields, check_match
 from aksp.compliance.expressions import resolve
 from aksp.compliance.parameters import value_problem
 from aksp.errors import InvalidInput, InvalidPolicy
@@ -51,10 +51,7 @@ class CustomMutation:
         if effect.lower() not in ("mutate", "disabled"):
             raise ValueError(f"{self.name} has no effect {effect}")
         details = {key: resolve(value, values) for key, value in self.details.items() if key != "mutationInfo"}
-        for key in ("namespaces", "excludedNamespaces"):
-            listed = details.get(key) or []
-            if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-                raise ValueError(f"{key} is no list of names")
+        check_fields(details)
         return effect, details
 
 

@@ -18,6 +18,7 @@ from aksp.azure.not_imported import NotImported
 from aksp.azure.templates import NoTemplate, TemplateUrls
 from aksp.catalog.document import Reader
 from aksp.catalog.template import Template
+from aksp.compliance.expressions import is_expression
 from aksp.errors import InvalidInput
 from aksp.model.fields import mapping
 from aksp.yaml_reader import read_yaml
@@ -108,6 +109,8 @@ def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> tuple[st
     if len(documents) != 1 or not str(mapping(documents[0]).get("apiVersion")).startswith("constraints.gatekeeper.sh/"):
         raise NotImported("its constraint is not one document of constraints.gatekeeper.sh")
     spec = _filled(mapping(documents[0]).get("spec") or {}, values)
+    if not isinstance(spec, Mapping):
+        raise NotImported("spec of its constraint is no mapping")
     match = spec.get("match") or {}
     if not isinstance(match, Mapping):
         raise NotImported("spec.match of its constraint is no mapping")
@@ -129,12 +132,17 @@ def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> tuple[st
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """A value with expressions in place of placeholders; what looks like an expression in it is a text there."""
     if isinstance(value, Mapping):
+        if any(_MARK in str(key) for key in value):
+            raise NotImported("its constraint has a placeholder in the name of a field")
         return {str(key): _filled(one, values) for key, one in value.items()}
     if isinstance(value, list):
         return [_filled(one, values) for one in value]
-    if not isinstance(value, str) or _MARK not in value:
+    if not isinstance(value, str):
         return value
+    if _MARK not in value:
+        return f"[{value}" if is_expression(value) or value.startswith("[[") else value
     name = value.strip(_MARK)
     if value != f"{_MARK}{name}{_MARK}" or _MARK in name:
         raise NotImported("its constraint has a placeholder within a text")

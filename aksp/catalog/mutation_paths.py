@@ -11,6 +11,10 @@ _WORD: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[A-Za-z0-9_-]+)"""
 _SEGMENT: Final = re.compile(rf"\s*(?P<name>{_WORD})\s*(?:\[\s*(?P<key>{_WORD})\s*:\s*(?P<value>\*|{_WORD})\s*\]\s*)?")
 
 
+#: No object that the API server takes is as deep.
+_MOST: Final = 100
+
+
 @dataclass(frozen=True, slots=True)
 class FieldStep:
     """A field of an object."""
@@ -48,6 +52,8 @@ def steps_of(location: str) -> tuple[Step, ...]:
         if found["key"] is not None:
             key = str(_plain(found["key"], text=True))
             steps.append(EachStep(key) if found["value"] == "*" else EntryStep(key, _plain(found["value"])))
+        if len(steps) > _MOST:
+            raise ValueError(f"{location[:60]!r}… is no location: it has more than {_MOST} steps")
         at = found.end()
         if at == len(location):
             return tuple(steps)

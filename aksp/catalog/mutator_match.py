@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from aksp.catalog.mutating import NotMutated
 from aksp.compliance.globs import matches_glob
-from aksp.compliance.selection import Selector
+from aksp.compliance.plan import MatchSource
+from aksp.compliance.selection import ObjectScope, Selector
 from aksp.errors import InvalidInput
 from aksp.model.fields import mapping
 from aksp.model.kinds import BUILT_IN
@@ -27,13 +28,8 @@ def check_match(document: Mapping[str, Any], where: str) -> None:
         raise InvalidInput(f"{called}: spec.match is no mapping", where=where)
     if (unknown := next((key for key in match if key not in _FIELDS), None)) is not None:
         raise InvalidInput(f"{called}: spec.match.{unknown} is not known", where=where)
-    for key in ("kinds", "namespaces", "excludedNamespaces"):
-        item: type = Mapping if key == "kinds" else str
-        if not _listed(match.get(key) or [], item):
-            raise InvalidInput(f"{called}: spec.match.{key} is no list of what it should have", where=where)
     try:
-        for key in ("labelSelector", "namespaceSelector"):
-            Selector.parse(match.get(key), key)
+        check_fields(match)
     except ValueError as error:
         raise InvalidInput(f"{called}: spec.match.{error}", where=where) from error
     if document.get("kind") == "AssignMetadata":
@@ -49,6 +45,25 @@ def check_match(document: Mapping[str, Any], where: str) -> None:
         )
     ):
         raise InvalidInput(f"{called}: spec.applyTo must have groups, versions and kinds", where=where)
+
+
+def check_fields(match: Mapping[str, Any]) -> None:
+    """Raise ValueError for a field of a match that is not what Gatekeeper takes there."""
+    for key in ("namespaces", "excludedNamespaces"):
+        if not _listed(match.get(key) or [], str):
+            raise ValueError(f"{key} is no list of names")
+    kinds = match.get("kinds") or []
+    if not _listed(kinds, Mapping) or not all(
+        _listed(one.get(key) or [], str) for one in kinds for key in ("kinds", "apiGroups")
+    ):
+        raise ValueError("kinds is no list of kinds and apiGroups")
+    for key, known in (("scope", tuple(ObjectScope)), ("source", tuple(MatchSource))):
+        if match.get(key) and match[key] not in known:
+            raise ValueError(f"{key} is {match[key]!r}, expected {' or '.join(known)}")
+    if not isinstance(match.get("name") or "", str):
+        raise ValueError("name is no text")
+    for key in ("labelSelector", "namespaceSelector"):
+        Selector.parse(match.get(key), key)
 
 
 def concerns(document: Mapping[str, Any], one: Mapping[str, Any], spaces: Mapping[str, Mapping[str, str]]) -> bool:

@@ -11,7 +11,7 @@ from aksp.cli.ci import note, say
 from aksp.cli.clusters import named_clusters
 from aksp.cli.options import ColorWhen
 from aksp.cli.outputs import on_stdout
-from aksp.cli.remembered import chosen, refuse_two_ways, title
+from aksp.cli.remembered import chosen, clusters_of, refuse_two_ways, title
 from aksp.compliance.changes import compare, hides, judged_by, left_out, narrowed, remembered, unlisted
 from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
@@ -47,10 +47,14 @@ class DiffRequest:
 
 
 def differ(request: DiffRequest) -> ExitCode:
-    """Write what changed; 1 for new violations where that is asked for. Raises InvalidInput."""
+    """Write what changed; 1 for new violations, 4 where there may be some, where that is asked for. Raises InvalidInput."""
     difference = _of_reports(request) if request.reports else _of_scans(request)
     _write(difference, request)
-    return ExitCode.NON_COMPLIANT if request.fail_on_new and difference.new_violations else ExitCode.OK
+    if not request.fail_on_new:
+        return ExitCode.OK
+    if difference.new_violations:
+        return ExitCode.NON_COMPLIANT
+    return ExitCode.INCONCLUSIVE if difference.not_compared else ExitCode.OK
 
 
 def _of_reports(request: DiffRequest) -> Difference:
@@ -115,29 +119,38 @@ def _of_scans(request: DiffRequest) -> Difference:
     refuse_two_ways(request.clusters, request.files, all_clusters=request.every)
     names = named_clusters(request.clusters, request.kubeconfig)
     # Of several clusters together no findings are remembered: each of them has its own.
-    subjects = [one for one in history.subjects() if one.kind is not TargetKind.CLUSTERS]
+    known = history.subjects()
+    subjects = [one for one in known if one.kind is not TargetKind.CLUSTERS]
     found = chosen(subjects, names, request.files, every=request.every)
     until = moment(request.since, datetime.now(UTC)) if request.since else None
     if request.every or len(set(names)) > 1:
-        return _of_clusters(found, history, until)
+        # The clusters of the last scan of several, of which one may never have been reached.
+        last = next((one for one in known if one.kind is TargetKind.CLUSTERS), None) if request.every else None
+        return _of_clusters(found, clusters_of(last) if last else (), history, until)
     return _of_subject(_one(found, history), history, until)
 
 
-def _of_clusters(subjects: Sequence[ScanTarget], history: History, until: datetime | None) -> Difference:
+def _of_clusters(
+    subjects: Sequence[ScanTarget], others: Sequence[str], history: History, until: datetime | None
+) -> Difference:
     """Each cluster compared with itself, and all of it together. Raises InvalidInput where none can be compared."""
     found: dict[str, Difference] = {}
+    lost: dict[str, str] = {}
     last: InvalidInput | None = None
-    for name in sorted({one.name for one in subjects}):
+    for name in sorted({*others, *(one.name for one in subjects)}):
         try:
-            subject = _one([one for one in subjects if one.name == name], history)
+            own = [one for one in subjects if one.name == name]
+            if not own:
+                raise InvalidInput("no scan of it alone is remembered")
+            subject = _one(own, history)
             found[name] = _of_subject(subject, history, until)
         except InvalidInput as problem:
-            last = problem
+            last, lost[name] = problem, problem.what
             note(f"{name} is not compared: {problem.what}")
     if not found:
         assert last is not None  # there is a cluster at least
         raise last
-    return together(found, title(ScanTarget(kind=TargetKind.CLUSTERS, name=", ".join(found), scope="/")))
+    return together(found, title(ScanTarget(kind=TargetKind.CLUSTERS, name=", ".join(found), scope="/")), lost)
 
 
 def _of_subject(subject: ScanTarget, history: History, until: datetime | None) -> Difference:

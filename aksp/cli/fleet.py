@@ -21,10 +21,12 @@ from aksp.compliance.nothing import NOTHING_ASSIGNED
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden, InvalidInput
-from aksp.kube import config, objects
+from aksp.kube import config
 from aksp.kube.connection import Connection
+from aksp.kube.fetch import get_json
 from aksp.kube.kubeconfig import Kubeconfig, not_found, read
 from aksp.model.compliance import Gap, Report, Target, TargetKind
+from aksp.model.json_text import encode
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.report.interface import Show
@@ -33,10 +35,6 @@ from aksp.workspace import Workspace, prepare
 
 #: Seconds between two looks for Ctrl-C.
 _TICK = 0.2
-#: The namespace that every cluster has, and that lives as long as the cluster.
-_SYSTEM = "kube-system"
-#: Reasons of gaps that are no fault of the cluster's.
-_OF_WORKSPACE = ("UnknownScope", NOTHING_ASSIGNED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,9 +69,17 @@ class _ClusterWork:
     result: ScanResult | None = None
     problem: Gap | None = None
     fault: BaseException | None = None
-    uid: str | None = None
-    """That of the cluster's namespace kube-system, which no other cluster has; None where it is not known."""
     done: bool = field(default=False)
+    uid: str = ""
+    same: str = ""
+    """The name by which this cluster is judged; empty where it is this one."""
+
+    def stands_for(self, other: _ClusterWork) -> bool:
+        """Whether this is the same cluster as another, judged without a gap and by all that is assigned there."""
+        if self.result is None or self.result.interrupted:
+            return False
+        whole = all(gap.reason == NOTHING_ASSIGNED for gap in self.result.report.gaps)
+        return whole and self.uid == other.uid and _covers(self.plan, other.plan)
 
     def outcome(self, report: Report | None) -> ClusterOutcome:
         problem = self.problem
@@ -96,15 +102,24 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)
     tree = workspace.scope_tree()
     compliant = request.show is Show.ALL or outputs.need_compliant
-    chosen, same = _once(_chosen(request, choice, tree), read(request.where.kubeconfig), tree)
-    for name, other in same.items():
-        notes.note(f"{name} and {other} are contexts of one API server: it is judged once, as {other}")
-    works = [_work(request, workspace, tree, name, known, now) for name, known in chosen.items()]
+    works = [
+        _work(request, workspace, tree, name, known, now) for name, known in _chosen(request, choice, tree).items()
+    ]
+    groups = _together(works, read(request.where.kubeconfig), tree)
     for work in works:
-        _OneOfMany(notes, work.name).all(work.plan.notes)
+        if not work.same:
+            _OneOfMany(notes, work.name).all(work.plan.notes)
     with outputs:
-        interrupted = _judge_all(request, works, now, notes, choice.at_once, compliant=compliant)
-        works = _told_apart(works, notes)
+        interrupted = _judge_all(request, groups, now, notes, choice.at_once, compliant=compliant)
+        # One cluster may have several URLs, which only its uid tells.
+        for work in (judged := [work for group in groups for work in group]):
+            work.same = work.same or _same(work, judged[: judged.index(work)])
+        same = {work.name: work.same for work in works if work.same}
+        for name, other in same.items():
+            # The one that stood for it may itself have been another.
+            kept = same.get(other, other)
+            notes.note(f"{name} and {kept} are contexts of one cluster: it counts once, as {kept}")
+        works = [work for work in works if not work.same]
         comparisons = {
             work.name: Comparison(options=alone, workspace=workspace.root, notes=_OneOfMany(notes, work.name))
             for work in works
@@ -184,22 +199,35 @@ def _chosen(request: ComplianceRequest, choice: FleetChoice, tree: ScopeTree) ->
     return {name: name in contexts for name in names}
 
 
-def _once(
-    names: Mapping[str, bool], kubeconfig: Kubeconfig | None, tree: ScopeTree
-) -> tuple[Mapping[str, bool], Mapping[str, str]]:
-    """Each cluster once; and those left out, each with the name that its API server is judged by.
+def _together(
+    works: Sequence[_ClusterWork], kubeconfig: Kubeconfig | None, tree: ScopeTree
+) -> Sequence[Sequence[_ClusterWork]]:
+    """The clusters to judge, those together that may be one since their contexts name one API server.
 
-    That is the one that the scope tree knows, else the first.
+    The one that the scope tree knows is the first of them. Where the contexts have the user in common too they are one.
     """
     placed = {one.cluster for one in tree.clusters}
-    kept: dict[object, str] = {}
-    same: dict[str, str] = {}
-    for name in sorted(names, key=lambda one: (one not in placed, one)):
-        server = kubeconfig.api_server(name) if kubeconfig is not None and names[name] else None
-        other = kept.setdefault(server if server is not None else name, name)
-        if other != name:
-            same[name] = other
-    return {name: known for name, known in names.items() if name not in same}, same
+    groups: dict[object, list[_ClusterWork]] = {}
+    for work in sorted(works, key=lambda one: (one.name not in placed, one.name)):
+        if work.done or kubeconfig is None:
+            continue
+        group = groups.setdefault(kubeconfig.api_server(work.name) or work.name, [])
+        user = kubeconfig.contexts[work.name].value.get("user")
+        alike = (one for one in group if kubeconfig.contexts[one.name].value.get("user") == user)
+        work.same = next((one.name for one in alike if _covers(one.plan, work.plan)), "")
+        if not work.same:
+            group.append(work)
+    return list(groups.values())
+
+
+def _covers(plan: Plan, other: Plan) -> bool:
+    """Whether all that is known to be assigned by one context's name is assigned by another's."""
+
+    def assigned(one: Plan) -> set[tuple[str, str]]:
+        judged = {(each.key.name, encode([each.effect, each.values])) for each in (*one.ready, *one.disabled)}
+        return judged | {(each.assignment.full_name, each.problem) for each in one.broken if not each.unplaced}
+
+    return assigned(other) <= assigned(plan)
 
 
 def _scope(text: str, tree: ScopeTree) -> Scope:
@@ -229,7 +257,7 @@ def _work(
 
 def _judge_all(
     request: ComplianceRequest,
-    works: Sequence[_ClusterWork],
+    groups: Sequence[Sequence[_ClusterWork]],
     now: datetime,
     notes: Notes,
     at_once: int,
@@ -237,22 +265,25 @@ def _judge_all(
     compliant: bool,
 ) -> bool:
     """Judge the clusters, some at once; whether that was interrupted. Raises what is no cluster's fault."""
-    waiting: queue.SimpleQueue[_ClusterWork] = queue.SimpleQueue()
-    todo = [work for work in works if not work.done]
-    for work in todo:
-        waiting.put(work)
+    waiting: queue.SimpleQueue[Sequence[_ClusterWork]] = queue.SimpleQueue()
+    todo = [work for group in groups for work in group]
+    for group in groups:
+        waiting.put(group)
     stopped = threading.Event()
 
     def run() -> None:
         while not stopped.is_set():
             try:
-                work = waiting.get_nowait()
+                group = waiting.get_nowait()
             except queue.Empty:
                 return
-            _judge(request, work, now, _OneOfMany(notes, work.name), compliant=compliant)
+            # One after the other, so that it does not depend on who answers first which of them is judged.
+            for at, work in enumerate(group):
+                if not stopped.is_set():
+                    _judge(request, work, group[:at], now, _OneOfMany(notes, work.name), compliant=compliant)
 
     # Daemons: an end by Ctrl-C waits for no server.
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(todo)))]
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(groups)))]
     config.warm()
     try:
         for thread in threads:
@@ -272,15 +303,30 @@ def _judge_all(
     return False
 
 
-def _judge(request: ComplianceRequest, work: _ClusterWork, now: datetime, notes: Notes, *, compliant: bool) -> None:
-    """Judge one cluster, in a thread and with an engine of its own. Its gap or its fault is kept."""
+def _judge(
+    request: ComplianceRequest,
+    work: _ClusterWork,
+    before: Sequence[_ClusterWork],
+    now: datetime,
+    notes: Notes,
+    *,
+    compliant: bool,
+) -> None:
+    """Judge one cluster, in a thread and with an engine of its own. Its gap or its fault is kept.
+
+    It is not judged where it is one of those ``before`` it, of the same server, that were judged whole.
+    """
     where = replace(request.where, cluster=work.name)
     try:
         with Engine() as engine, where.connected(notes.note) as connection:
+            work.uid = _uid(connection)
+            work.same = _same(work, before)
+            if work.same:
+                work.done = True
+                return
             target = replace(where.target(connection), filters=request.words)
             plan = prepare(engine, work.plan)
             work.result = judge_connected(request, connection, target, plan, engine, now, notes, compliant)
-            work.uid = _uid(connection, work.result.report)
     except ClusterError as error:
         reason = "ClusterForbidden" if isinstance(error, Forbidden) else "ClusterUnreachable"
         work.problem = Gap(reason=reason, message=str(error))
@@ -289,33 +335,17 @@ def _judge(request: ComplianceRequest, work: _ClusterWork, now: datetime, notes:
     work.done = True
 
 
-def _uid(connection: Connection, report: Report) -> str | None:
-    """What tells the cluster, whatever it is called. One that did not answer all is not asked any more."""
-    if any(gap.reason not in _OF_WORKSPACE for gap in report.gaps):
-        return None
+def _same(work: _ClusterWork, before: Sequence[_ClusterWork]) -> str:
+    """The name of the one before it that is the same cluster and was judged whole; empty where there is none."""
+    return next((one.name for one in before if work.uid and not one.same and one.stands_for(work)), "")
+
+
+def _uid(connection: Connection) -> str:
+    """What tells a cluster from all others, as one URL may lead to several; empty where this user is not told it."""
     try:
-        found = objects.get(connection, f"/api/v1/namespaces/{_SYSTEM}")
+        return str(get_json(connection, "/api/v1/namespaces/kube-system").get("metadata", {}).get("uid") or "")
     except ClusterError:
-        return None
-    return str(found["metadata"]["uid"]) if found else None
-
-
-def _told_apart(works: Sequence[_ClusterWork], notes: Notes) -> list[_ClusterWork]:
-    """Each cluster once, though it may have been reached by several URLs; that it was is told.
-
-    That is the one that the scope tree knows, else the first.
-    """
-    kept: dict[str, _ClusterWork] = {}
-    found = []
-    for work in sorted(works, key=lambda one: (one.place.entry is None, one.name)):
-        other = kept.setdefault(work.uid or f"/{work.name}", work)
-        if other is work:
-            found.append(work)
-        else:
-            notes.note(
-                f"{work.name} and {other.name} are one cluster, by the uid of {_SYSTEM}: it counts once, as {other.name}"
-            )
-    return sorted(found, key=lambda one: one.name)
+        return ""
 
 
 def _target(request: ComplianceRequest, choice: FleetChoice, names: Sequence[str]) -> Target:

@@ -23,7 +23,7 @@ def shortened(names: Sequence[str]) -> str:
 def title(subject: ScanTarget) -> str:
     """As in ``cluster prod -n shop``."""
     several = subject.kind.value == "Clusters"  # the model is imported where it is needed
-    name = shortened(subject.name.split(", ")) if several else subject.name
+    name = shortened(clusters_of(subject)) if several else subject.name
     return " ".join((subject.kind.value.lower(), name, *subject.filters))
 
 
@@ -62,9 +62,14 @@ def parts_of(subject: ScanTarget, subjects: Sequence[ScanTarget]) -> list[ScanTa
 
     if subject.kind is not TargetKind.CLUSTERS:
         return []
-    names = subject.name.split(", ")
+    names = clusters_of(subject)
     alone = [one for one in subjects if one.kind is TargetKind.CLUSTER and one.filters == subject.filters]
     return sorted((one for one in alone if one.name in names), key=lambda one: one.name)
+
+
+def clusters_of(subject: ScanTarget) -> list[str]:
+    """The names of the clusters of a target that is several."""
+    return subject.name.split(", ")
 
 
 def refuse_two_ways(clusters: Sequence[str] | None, files: Sequence[str] | None, *, all_clusters: bool) -> None:

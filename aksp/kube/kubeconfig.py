@@ -70,10 +70,11 @@ class Kubeconfig:
             hint=f"did you mean {near[0]!r}?" if near else "see `kubectl config get-contexts`",
         )
 
-    def api_server(self, name: str) -> tuple[str, str, bytes] | None:
-        """What tells the API server of a context: its URL, the proxy to it and the CA; None where that is not known.
+    def api_server(self, name: str) -> tuple[str, str, str, bytes] | None:
+        """What tells the API server of a context: its URL, TLS name, proxy and CA; None where that is not known.
 
-        Two contexts with the same have one cluster, as one of a user and one of an administrator.
+        Two contexts with the same may have one cluster, as one of a user and one of an administrator. A proxy before
+        several clusters can tell them by who asks.
         """
         context = self.contexts.get(name)
         cluster = self.clusters.get(str(context.value.get("cluster"))) if context else None
@@ -90,7 +91,7 @@ class Kubeconfig:
         except (ValueError, OSError, TypeError):
             return None
         url = f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
-        return url, str(value.get("proxy-url") or ""), ca.strip()
+        return url, str(value.get("tls-server-name") or ""), str(value.get("proxy-url") or ""), ca.strip()
 
 
 GET = "e.g. by `az aks get-credentials --resource-group … --name …`"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,8 @@ class Difference:
     changes: Changes
     #: Of several clusters each by its name, at its own two moments.
     clusters: Sequence[tuple[str, Moment, Moment]] = ()
+    #: Those that are not compared, each with the reason.
+    not_compared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def new_violations(self) -> int:
@@ -46,8 +48,8 @@ class Difference:
         return sum(one.after is ComplianceState.NON_COMPLIANT for one in self.changes.findings)
 
 
-def together(parts: Mapping[str, Difference], target: str) -> Difference:
-    """The differences of several clusters, by their names, as one."""
+def together(parts: Mapping[str, Difference], target: str, not_compared: Mapping[str, str]) -> Difference:
+    """The differences of several clusters, by their names, as one; and those of which there is none, with the reason."""
 
     def all_of(moments: Sequence[Moment], at: datetime) -> Moment:
         found = {one.state for one in moments}
@@ -71,6 +73,7 @@ def together(parts: Mapping[str, Difference], target: str) -> Difference:
             ],
         ),
         clusters=[(name, one.before, one.after) for name, one in parts.items()],
+        not_compared=not_compared,
     )
 
 
@@ -86,6 +89,7 @@ def document(difference: Difference) -> dict[str, Any]:
             {"name": name, "before": _moment(before), "after": _moment(after)}
             for name, before, after in difference.clusters
         ],
+        "notCompared": [{"name": name, "message": why} for name, why in difference.not_compared.items()],
         "counts": {kind: kinds.count(kind) for kind in ("new", "resolved", "changed", "notJudged")},
         "changes": [
             {
@@ -135,6 +139,7 @@ def blocks(difference: Difference, limit: int | None = None) -> list[Block]:
         lines += [_line("before", before), _line("after ", after)]
     for name, was, now in difference.clusters:
         lines += [_line(f"{name} before", was), _line(f"{name} after ", now)]
+    lines += [(span(f"{name} is not compared: {why}", Tone.BAD),) for name, why in difference.not_compared.items()]
     found = difference.changes
     return [
         Paragraph(lines=tuple(lines)),

@@ -134,6 +134,31 @@ def test_a_list_that_goes_on_and_several_clusters_are_told(aksp: Aksp) -> None:
     assert compared(aksp, [record(), other], "--resource", CLUSTER).json["same"] == 1
 
 
+def test_records_of_another_cluster_than_the_reports_are_refused(aksp: Aksp) -> None:
+    reported(aksp, pod("bad"))
+    aksp.done("scope", "add", CLUSTER, "--context", "prod")
+    report = json.loads((aksp.folder / "report.json").read_text())
+    report["target"] |= {"kind": "Cluster", "name": "prod", "scope": "/clusters/prod", "server": None}
+    aksp.put("report.json", report)
+    other = record(resourceId=CLUSTER.replace("prod", "test"))
+    run = compared(aksp, [other])
+    assert run.code == 2 and "and the report is of /subscriptions/" in run.err
+    # The scope tree tells which of several it is.
+    assert compared(aksp, [other, record()]).json["same"] == 1
+    assert compared(aksp, [other], "--resource", other["resourceId"]).json["same"] == 1
+
+
+def test_of_several_records_of_an_object_the_newest_counts_in_any_order(aksp: Aksp) -> None:
+    reported(aksp, pod("bad", privileged=False))
+    older = record(state="Compliant", timestamp="2026-09-01T08:00:00Z")
+    whole = {"componentId": "", "componentType": ""}
+    for records in ([older, record()], [record(), older], [record(), record(state="Compliant")]):
+        run = compared(aksp, [*records, *(one | whole for one in records)])
+        assert run.code == 1, records
+        found = [(one["component"], one["azure"], one["here"]) for one in run.json["differences"]]
+        assert found == [("", "NonCompliant", "Compliant"), ("shop/bad", "NonCompliant", "Compliant")]
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [

@@ -176,6 +176,41 @@ def test_values_that_it_does_not_take_are_named(aksp: Aksp, parameters: Any, sai
     assert run.code == 4 and said in run.err
 
 
+WRONG = [
+    ({"labelSelector": "x"}, "labelSelector is not an object"),
+    ({"labelSelector": {"matchLabels": {"a": 3}}}, "labelSelector: matchLabels is not an object of strings"),
+    ({"scope": "Bogus"}, "scope is 'Bogus', expected * or Cluster or Namespaced"),
+    ({"source": ["Original"]}, "source is ['Original'], expected All or Original or Generated"),
+    ({"namespaces": "shop"}, "namespaces is no list of names"),
+]
+
+
+@pytest.mark.parametrize(("details", "said"), WRONG)
+def test_details_that_no_match_takes_are_named_where_they_are_used(aksp: Aksp, details: Any, said: str) -> None:
+    aksp.put("azure.json", text([definition(**details), assigned()]))
+    run = aksp("import", "azure", "azure.json", *MAPPED)
+    assert run.code == 4 and said in run.err
+    aksp.put("pod.json", pod())
+    run = aksp("mutate", "-f", "pod.json", "--mutation", "pull-always")
+    assert run.code == 2 and said in run.err
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [
+        *WRONG,
+        ({"name": 3}, "name is no text"),
+        ({"kinds": [{"kinds": "Pod"}]}, "kinds is no list of kinds and apiGroups"),
+        ({"kinds": [{"kinds": ["Pod"], "apiGroups": 3}]}, "kinds is no list of kinds and apiGroups"),
+    ],
+)
+def test_a_match_of_a_file_that_gatekeeper_does_not_take_is_refused(aksp: Aksp, match: Any, said: str) -> None:
+    aksp.put("pod.json", pod())
+    aksp.put("mutator.json", mutator(match=match))
+    run = aksp("mutate", "-f", "pod.json", "--mutator", "mutator.json")
+    assert run.code == 2 and f"mutator.json: Assign policy: spec.match.{said}" in run.err
+
+
 def test_as_a_member_of_an_initiative_it_is_named(aksp: Aksp) -> None:
     one = initiative()
     one["properties"]["policyDefinitions"][0] |= {"policyDefinitionId": definition()["id"], "parameters": {}}

@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aksp.cli.fleet import _ClusterWork, _told_apart
-from aksp.cli.progress import Notes
-from aksp.compliance.plan import Plan
 from aksp.model.compliance import Report
-from aksp.model.scope import Scope
-from aksp.model.scope_tree import ScopeTree
 from aksp.report.interface import Style
 from aksp.report.registry import FORMATS
-from tests.cli.conftest import Aksp
+from tests.cli.conftest import Aksp, pod
+from tests.kube.apiserver import ApiServer, Reply, Request, document, status
 from tests.report.clusters import clusters, twins
 
 
@@ -120,9 +117,104 @@ def test_contexts_of_one_api_server_are_one_cluster(fleet: Aksp, tmp_path: Path)
     run = fleet("compliance", *named, "-o", "json", "--request-timeout", "1")
 
     assert [one["name"] for one in run.json["clusters"]] == ["a-admin", "one", "other-ca", "other-port", "two"]
-    assert "b-user and a-admin are contexts of one API server: it is judged once, as a-admin" in run.err
+    assert "b-user and a-admin are contexts of one cluster: it counts once, as a-admin" in run.err
     # The one that the scope tree knows.
-    assert "one-admin and one are contexts of one API server: it is judged once, as one" in run.err
+    assert "one-admin and one are contexts of one cluster: it counts once, as one" in run.err
+
+
+def test_what_is_assigned_at_one_context_of_a_cluster_alone_is_judged_there(fleet: Aksp, tmp_path: Path) -> None:
+    config = json.loads((tmp_path / "kubeconfig").read_text())
+    config["contexts"].append({"name": "one-admin", "context": {"cluster": "one", "user": "me"}})
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    fleet.done("assign", "no-latest-tag", "--scope", "/clusters/one-admin")
+    run = fleet("compliance", "--cluster", "one", "--cluster", "one-admin", "-o", "json", "--request-timeout", "1")
+
+    assert [one["name"] for one in run.json["clusters"]] == ["one", "one-admin"]
+    assert "are contexts of one cluster" not in run.err
+
+
+def _cluster_of(request: Request, uids: dict[str, str], refused: str) -> Reply:
+    """A server that leads to the cluster of who asks, with one Pod that is named after it; one user is refused its Pods."""
+    user = request.headers["Authorization"].removeprefix("Bearer ")
+    if request.path == "/api/v1/namespaces/kube-system":
+        if not uids[user]:
+            return status(403, "namespaces is forbidden")
+        return document({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": uids[user]}})
+    if request.path == "/api/v1/pods":
+        if user == refused:
+            return status(403, "pods is forbidden")
+        return document({"kind": "PodList", "metadata": {}, "items": [pod(f"of-{uids[user]}", privileged=True)]})
+    return document({"kind": "List", "metadata": {}, "items": []})
+
+
+@pytest.mark.parametrize(
+    ("uids", "refused", "judged"),
+    [
+        ({"a": "1", "b": "1"}, "", ["a"]),
+        # A proxy before several clusters, which tells them by the credentials.
+        ({"a": "1", "b": "2"}, "", ["a", "b"]),
+        # Nobody can tell whether it is one.
+        ({"a": "1", "b": ""}, "", ["a", "b"]),
+        ({"a": "", "b": ""}, "", ["a", "b"]),
+        # What the first cannot see the second may.
+        ({"a": "1", "b": "1"}, "a", ["a", "b"]),
+        ({"a": "1", "b": "1"}, "b", ["a"]),
+    ],
+)
+def test_contexts_of_several_users_are_one_cluster_where_it_says_so_and_was_judged_whole(
+    uids: dict[str, str], refused: str, judged: list[str], aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aksp.done("assign", "no-privileged")
+    with ApiServer(lambda request: _cluster_of(request, uids, refused)) as server:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+            "users": [{"name": name, "user": {"token": name}} for name in uids],
+            "contexts": [{"name": name, "context": {"cluster": "c", "user": name}} for name in uids],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        run = aksp("compliance", "--all-clusters", "-o", "json")
+
+    assert [one["name"] for one in run.json["clusters"]] == judged
+    assert ("b and a are contexts of one cluster: it counts once, as a" in run.err) == (judged == ["a"])
+    seen = {(one["cluster"], one["resource"]["name"]) for one in run.json["results"]}
+    assert seen == {(name, f"of-{uids[name]}") for name in judged if name != refused}
+    assert run.code == 1
+
+
+@pytest.mark.parametrize(
+    ("uids", "refused", "judged"),
+    [
+        ({"a": "1", "b": "2", "c": "1"}, "", ["a", "b"]),
+        ({"a": "1", "b": "", "c": ""}, "", ["a", "b", "c"]),
+        ({"a": "1", "b": "1", "c": "1"}, "a", ["a", "b"]),
+    ],
+)
+def test_a_cluster_that_is_reached_by_several_urls_counts_once_where_it_was_judged_whole(
+    uids: dict[str, str], refused: str, judged: list[str], aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aksp.done("assign", "no-privileged")
+    with ExitStack() as stack:
+        urls = {
+            name: stack.enter_context(ApiServer(lambda request: _cluster_of(request, uids, refused))).url
+            for name in uids
+        }
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": url}} for name, url in urls.items()],
+            "users": [{"name": name, "user": {"token": name}} for name in uids],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in uids],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        run = aksp("compliance", "--all-clusters", "-o", "json")
+
+    assert [one["name"] for one in run.json["clusters"]] == judged
+    told = {name for name in uids if f"{name} and " in run.err and "it counts once" in run.err}
+    assert told == uids.keys() - set(judged)
 
 
 def test_without_clusters_in_the_tree_all_are_those_of_the_kubeconfig(fleet: Aksp) -> None:
@@ -169,19 +261,3 @@ def test_a_report_of_several_clusters_is_refused_where_one_is_meant(aksp: Aksp) 
 
     assert run.code == 2
     assert "a report of several clusters" in run.err
-
-
-def test_a_cluster_that_was_reached_by_two_urls_counts_once() -> None:
-    told: list[str] = []
-
-    class Told(Notes):
-        def note(self, text: str) -> None:
-            told.append(text)
-
-    place = ScopeTree(entries=()).place(Scope.cluster("x"))
-    plan = Plan(target=Scope("/"), ready=())
-    uids = {"a": "1", "b": None, "c": "1", "d": None, "e": "2"}
-    works = [_ClusterWork(name=name, place=place, plan=plan, uid=uid) for name, uid in uids.items()]
-
-    assert [work.name for work in _told_apart(works, Told(quiet=True))] == ["a", "b", "d", "e"]
-    assert told == ["c and a are one cluster, by the uid of kube-system: it counts once, as a"]

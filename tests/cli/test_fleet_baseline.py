@@ -209,6 +209,24 @@ def test_diff_of_several_clusters_compares_each_with_itself(aksp: Aksp) -> None:
     assert aksp("diff", "--cluster", "a", "--cluster", "z").code == 2
 
 
+def test_what_cannot_be_compared_of_several_clusters_is_in_the_difference_and_never_passes(aksp: Aksp) -> None:
+    record(aksp, *({"a": "clean", "b": None, "c": None}, {"a": "clean", "b": None, "c": "clean"}))
+    run = aksp("diff", "--all-clusters", "-o", "json", "--fail-on-new")
+    assert run.code == 4
+    assert [(one["name"], one["message"]) for one in run.json["notCompared"]] == [
+        ("b", "no scan of it alone is remembered"),
+        ("c", "no scan of cluster c before the last is remembered that judged something"),
+    ]
+    assert aksp("diff", "--all-clusters").code == 0
+    for form in ("table", "markdown", "html"):
+        assert "b is not compared: no scan of it alone" in aksp("diff", "--all-clusters", "-o", form).out
+    assert aksp("diff", "--cluster", "a", "--cluster", "c", "--fail-on-new").code == 4
+    assert aksp("diff", "--cluster", "a", "--fail-on-new").code == 0
+    lines = aksp("history", "--all-clusters").out.splitlines()
+    (line,) = [one for one in lines if one.startswith("b ")]
+    assert line.endswith("no scan of it is remembered")
+
+
 def test_a_difference_in_markdown_is_cut_to_what_a_comment_takes_and_says_so(aksp: Aksp) -> None:
     whole = alone("a", "violations")
     bad = next(one for one in whole.results if one.state is BAD)

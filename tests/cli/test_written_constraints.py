@@ -116,6 +116,8 @@ def test_without_the_texts_of_its_urls_it_is_named(aksp: Aksp) -> None:
         (('"{{ .Values.label }}"', '"x-{{ .Values.label }}"'), "a placeholder within a text"),
         (("{{ .Values.label }}", "{{ if .Values.label }}a{{ end }}"), "none of the form {{ .Values.NAME }}"),
         (("spec:", "spec: ["), "is no YAML"), (("constraints.gatekeeper.sh", "example.com"), "is not one document of"),
+        ((CONSTRAINT.partition("spec:\n")[2], "  - a\n"), "spec of its constraint is no mapping"),
+        (("matchLabels: { checked", 'matchLabels: { "{{ .Values.label }}"'), "a placeholder in the name of a field"),
         (("    excludedNamespaces", "    kind: 3\n    excludedNamespaces"), "spec.match.kind of its constraint is not known"),
     ],
 )  # fmt: skip
@@ -125,6 +127,18 @@ def test_a_constraint_that_is_not_understood_is_named(aksp: Aksp, changed: tuple
     aksp.put("azure.json", estate(of(details)))
     run = aksp("import", "azure", "azure.json", *MAPPED)
     assert run.code == 4 and said in run.err, run.err
+
+
+@pytest.mark.parametrize("one", ["[a-z]+", "[a-z]", "[[:alpha:]]", "[parameters('label')]"])
+def test_what_looks_like_an_expression_in_a_constraint_is_a_text(aksp: Aksp, one: str) -> None:
+    template = TEMPLATE.replace('msg := "no team"', 'msg := concat(" ", ["no", input.parameters.label])')
+    written = CONSTRAINT.replace("{{ .Values.label }}", one)
+    details = {"templateInfo": encoded(template), "constraintInfo": encoded(written), "values": VALUES}
+    aksp.put("azure.json", estate(of(details)))
+    aksp.done("import", "azure", "azure.json", *MAPPED)
+    aksp.put("pod.json", pod("bad", checked="yes"))
+    run = aksp("compliance", "-f", "pod.json", "--cluster", "prod", "-o", "json")
+    assert [result["message"] for result in run.json["results"]] == [f"no {one}"]
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_a_cluster_of_two_contexts_is_judged_once(fleet: Aksp, tmp_path: Path) -
 
     assert list(states(ended.report)) == ["alpha"]
     assert ended.report["counts"]["resources"]["NonCompliant"] == 1
-    assert "alpha-admin and alpha are contexts of one API server: it is judged once, as alpha" in ended.stderr
+    assert "alpha-admin and alpha are contexts of one cluster: it counts once, as alpha" in ended.stderr
 
 
 def test_a_cluster_that_is_reached_by_two_urls_counts_once(fleet: Aksp, tmp_path: Path) -> None:
@@ -303,4 +303,4 @@ def test_a_cluster_that_is_reached_by_two_urls_counts_once(fleet: Aksp, tmp_path
     ended = fleet.run("compliance", "-n", "fleet", "-o", "json", "--cluster", "other", "--cluster", "alpha")
 
     assert list(states(ended.report)) == ["alpha"], ended.stderr
-    assert "other and alpha are one cluster, by the uid of kube-system: it counts once, as alpha" in ended.stderr
+    assert "other and alpha are contexts of one cluster: it counts once, as alpha" in ended.stderr

@@ -26,6 +26,7 @@ def made(root: Path, **spec: Any) -> list[Any]:
         ),
         ({"generators": []}, "no generators"),
         ({"generators": ["x"]}, "cannot be read"),
+        ({"generators": [{**LIST, "git": {"directories": [{"path": "*"}]}}]}, "is several: list, git"),
         ({"generators": [{"future": {}}]}, "its generator future is not known"),
         ({"generators": [{"git": {"files": [{"path": "a.json"}]}}]}, "files of its generator git"),
         ({"generators": [{"git": {"directories": [{"path": "none/*"}]}}]}, "brings nothing"),
@@ -42,6 +43,17 @@ def test_what_the_repository_does_not_decide_is_told_by_name(tmp_path: Path, spe
     (why,) = made(tmp_path, **spec)
     assert isinstance(why, Unknown)
     assert said in str(why)
+
+
+def test_an_element_that_the_template_cannot_take_does_not_hide_those_behind_it(tmp_path: Path) -> None:
+    elements = [{"name": "a"}, {"name": ["b"]}, {"other": "c"}, {"name": "d"}]
+    found = made(tmp_path, generators=[{"list": {"elements": elements}, "git": None}])
+
+    paths = [one["spec"]["source"]["path"] for one in found if not isinstance(one, Unknown)]
+    assert paths == ["apps/a", "apps/d"]
+    # Told once.
+    (why,) = [one for one in found if isinstance(one, Unknown)]
+    assert "{{name}}" in str(why)
 
 
 def test_folders_are_those_that_argo_cd_takes(tmp_path: Path) -> None:

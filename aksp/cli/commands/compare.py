@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from aksp.azure.comparing import StateComparison
     from aksp.cli.evaluation import ComplianceRequest
     from aksp.model.compliance import Report
+    from aksp.workspace import Workspace
 
 PLACE = 64
 
@@ -151,17 +152,21 @@ def compare_azure(
 
     found = states_from(states)
     ours = _report(report, request)
+    opened = Workspace.open(workspace)
     clusters = sorted({one.resource for one in found.found if one.resource})
-    meant = ours.target.scope.lower() if resource is None else resource.rstrip("/").lower()
-    if resource is None and meant not in clusters:
-        meant = ""
+    own = {ours.target.scope.lower(), _at_azure(opened, ours.target.scope).lower()} - {""}
+    meant = next(iter(own.intersection(clusters)), "") if resource is None else resource.rstrip("/").lower()
+    if not meant and (placed := next((one for one in own if one.startswith("/subscriptions/")), "")) and clusters:
+        raise InvalidInput(
+            f"the records are of {', '.join(clusters[:3])}, and the report is of {placed}", where=states[0],
+            hint="`aksp scope list` shows where clusters lie; --resource ARMID says of which cluster the report is",
+        )  # fmt: skip
     if not meant and len(clusters) > 1:
         raise InvalidInput(
             f"the records are of {len(clusters)} clusters: {', '.join(clusters[:3])}", where=states[0],
             hint="--resource ARMID says which of them the report is of",
         )  # fmt: skip
     records = [one for one in found.found if not meant or one.resource == meant]
-    opened = Workspace.open(workspace)
     definitions = {one.slug: one for one in opened.catalog}
     made = compare_states(ours, records, list(opened.store.assignments()), definitions)
     made.left_out += [f"{path}: the list goes on at its nextLink" for path in found.more]
@@ -176,6 +181,14 @@ def compare_azure(
     if made.differences:
         return ExitCode.NON_COMPLIANT
     return ExitCode.INCONCLUSIVE if made.incomplete or not made.same else ExitCode.OK
+
+
+def _at_azure(workspace: Workspace, scope: str) -> str:
+    """The id of a report's cluster at Azure, as far as the scope tree knows it; else empty."""
+    from aksp.model.scope import Scope
+
+    entry = workspace.scope_tree().place(Scope.parse(scope)).entry
+    return str(entry.scope) if entry is not None else ""
 
 
 def _report(file: str | None, request: ComplianceRequest) -> Report:

@@ -21,7 +21,7 @@ from aksp.cli.options import (
     WorkspaceOption,
     duration,
 )
-from aksp.cli.remembered import chosen, parts_of, refuse_two_ways, title
+from aksp.cli.remembered import chosen, clusters_of, parts_of, refuse_two_ways, title
 
 if TYPE_CHECKING:
     from aksp.history import ScanTarget
@@ -123,6 +123,10 @@ def _in_full(
     for each, own in parts:
         now = own[-1]
         rows.append([safe(each.name), now.state.value, percent_cell(now.compliance_percent), _line(own, None)])
+    if subject.kind.value == "Clusters":
+        # One that was never reached has no scan of its own.
+        never = set(clusters_of(subject)) - {each.name for each, _ in parts}
+        rows = sorted([*rows, *([safe(name), "-", "-", "no scan of it is remembered"] for name in never)])
     if rows:
         print_list(
             ListFormat.TABLE, headers=["CLUSTER", "STATE", "%", "SCANS"], rows=rows, documents=(), names=(), empty=""

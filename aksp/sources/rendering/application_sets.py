@@ -43,18 +43,26 @@ def applications(spec: Mapping[str, Any], root: Path) -> Iterator[Mapping[str, A
         yield Unknown("its templatePatch changes what its Applications are")
         return
     for generator in generators:
+        told: dict[str, Unknown] = {}
         try:
             for values in _values(generator, root, go=go):
-                yield _filled(template, values, go=go)
+                try:
+                    yield _filled(template, values, go=go)
+                except Unknown as why:
+                    told.setdefault(str(why), why)
         except Unknown as why:
             yield why
+        yield from told.values()
 
 
 def _values(generator: Any, root: Path, *, go: bool) -> list[Values]:
     """What one generator brings. Raises Unknown."""
     if not isinstance(generator, Mapping) or not generator:
         raise Unknown("one of its generators cannot be read")
-    kind = next((one for one in generator if one not in _CHANGES), "")
+    kinds = [str(one) for one, given in generator.items() if one not in _CHANGES and given is not None]
+    if len(kinds) > 1:
+        raise Unknown(f"one of its generators is several: {', '.join(kinds)}")
+    kind = next(iter(kinds), "")
     own = generator.get(kind)
     if (asked := _ELSEWHERE.get(kind)) is not None:
         raise Unknown(f"its generator {kind} asks {asked}")

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aksp.assigned import ending, idle, judged_for, problem_of, references_of
-from aksp.catalog.folder import Folder, FolderReadOnce, bundled_folder
+from aksp.catalog.folder import Folder, bundled_folder
 from aksp.catalog.interface import Assignable, Catalogs
 from aksp.compliance import parameters
 from aksp.compliance.comparing import UNKNOWN, compared_kinds, misplaced, nonexistent
@@ -65,9 +65,10 @@ def workspace_root(
 
 def catalog_of(root: Path) -> Catalogs:
     """The definitions and initiatives that come with aksp, and those of a workspace."""
-    folders: list[Folder | FolderReadOnce] = [bundled_folder(), Folder(root / _DEFINITIONS)]
-    # They are read when they are asked for.
-    return Catalogs(folders, (one for folder in folders for one in folder.initiatives()), first=folders[0].get)
+    bundled, own = bundled_folder(), Folder(root / _DEFINITIONS)
+    # They are read when they are asked for. What comes with aksp has its names before all of a workspace.
+    bundled_sets = (one for folder in (bundled,) for one in folder.initiatives())
+    return Catalogs([bundled, bundled_sets, own], own.initiatives(), first=bundled.get)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from aksp.assigned import idle
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption, ExemptionCategory
+from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.workspace import Workspace, check_regexes, compile_definition, prepare, workspace_root
 from tests.catalog.documents import DETAILS, document, write
@@ -149,6 +150,17 @@ def test_a_definition_of_the_workspace_can_be_assigned_by_guid(workspace: Worksp
 
 
 # Exemptions
+
+
+def test_a_definition_called_as_an_initiative_of_aksp_takes_its_name_at_no_time(workspace: Workspace) -> None:
+    write(workspace.root / "definitions", "pod-security-baseline", made=document(name="pod-security-baseline"))
+    before = workspace.catalog.find("pod-security-baseline")
+    (broken,) = workspace.catalog.broken
+
+    assert isinstance(before, Initiative)
+    assert workspace.catalog.find("pod-security-baseline") == before
+    assert "initiative 'pod-security-baseline' has its name" in broken.error.what
+    assert broken.error.hint == "rename the folder of yours"
 
 
 def test_exemptions_that_do_nothing_or_soon_will_are_noted(workspace: Workspace) -> None:

@@ -30,10 +30,10 @@ class NotHad(InvalidInput):
 
 
 class Catalog(Protocol):
-    """A source of definitions."""
+    """A source of definitions, or of initiatives."""
 
-    def __iter__(self) -> Iterator[Definition | BrokenDefinition]:
-        """All definitions, by slug, and those that cannot be loaded."""
+    def __iter__(self) -> Iterator[Assignable | BrokenDefinition]:
+        """All of them, by slug, and those that cannot be loaded."""
 
 
 class Catalogs:

@@ -39,12 +39,20 @@ import data.lib.k8s as aksp_k8s"""
 _KUBERNETES_IMPORTED: Final = "\nimport data.lib.kubernetes as aksp_kubernetes"
 #: Kinds by their plurals: the first of ``matches``, and what follows ``kubernetes``.
 _MATCHED: Final = re.compile(r'\bmatches\s*\[\s*\[\s*"([a-z]+)"|\bkubernetes(?:\.([a-z]+)\b|\[\s*"([a-z]+)"\s*\])')
+#: All that may find objects, and imports, which ask for nothing; a string that may be a plural.
+_BY_ANY: Final = re.compile(r"\b(?:matches|kubernetes)\b|\bdata\s*\[")
+_IMPORTS: Final = re.compile(r"^\s*import\s+data\.(?:k8s(?:\.matches)?|kubernetes)[ \t]*$", re.MULTILINE)
+_WORD: Final = re.compile(r'"(?!matches"|kubernetes")[a-z]+"')
 _KUBERNETES_NAMED: Final = re.compile(r"\bkubernetes\b")
 _MATCHES: Final = re.compile(r"\bmatches\b")
 #: What stands before a string that is a format: in what it is filled with a % is no verb.
 _FORMAT: Final = re.compile(r"\bsprintf\s*\(\s*$")
 #: What stands before the body of a rule ``deny``: its head, or what is left of it after the object in it.
 _DENY: Final = re.compile(r"(?:^|\s)deny\s*\[[^\[\]]*\]\s*$|^\s*\]\s*$")
+
+_KINDS_NAMED: Final = (
+    'data.k8s.matches[["pods", namespace, name, pod]] finds Pods: lower-case plurals of kinds of Kubernetes'
+)
 
 #: Gatekeeper knows functions of libraries by imports alone.
 _ENTRY: Final = """package akspreview
@@ -147,7 +155,7 @@ def converted(document: Mapping[str, Any], rego: str, origin: str) -> dict[str, 
     if not isinstance(values, Mapping):
         raise InvalidPolicy("properties.policyRule.then.details.policyParameters is no object", where=origin)
     code = "".join(text if is_code or text.startswith('"') else " " for is_code, text in _parts(rego))
-    kinds = _kinds(code, origin)
+    kinds = _kinds(rego, origin)
     rule = _rule(rego, set(values), str(document.get("name") or details.get("policyId") or ""), origin)
     # Two templates of one name would be in conflict, at Azure and in Gatekeeper.
     name = f"{CONVERTED}{hashlib.sha256(rule.encode()).hexdigest()[:12]}"
@@ -189,7 +197,13 @@ def _parts(rego: str) -> Iterator[tuple[bool, str]]:
     yield True, rego[at:]
 
 
-def _kinds(code: str, origin: str) -> list[Kind]:
+def _kinds(rego: str, origin: str) -> list[Kind]:
+    code = "".join(
+        text if is_code or _WORD.fullmatch(text) else '""' if text.startswith('"') else " "
+        for is_code, text in _parts(rego)
+    )
+    if len(_BY_ANY.findall(_IMPORTS.sub("", code))) > len(_MATCHED.findall(code)):
+        raise InvalidPolicy("the Rego finds objects by a kind that it does not name", where=origin, hint=_KINDS_NAMED)
     plurals = dict.fromkeys(name for found in _MATCHED.findall(code) for name in found if name)
     served = {kind.plural: kind for kind in reversed(list(KINDS.values())) if kind.group != "extensions"}
     unknown = [plural for plural in plurals if plural not in served]
@@ -199,7 +213,7 @@ def _kinds(code: str, origin: str) -> list[Kind]:
             if unknown
             else "the Rego does not say which kinds it is about",
             where=origin,
-            hint='data.k8s.matches[["pods", namespace, name, pod]] finds Pods: lower-case plurals of kinds of Kubernetes',
+            hint=_KINDS_NAMED,
         )
     return [served[plural] for plural in plurals]
 

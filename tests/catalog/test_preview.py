@@ -151,6 +151,14 @@ def pod(image: str) -> Any:
     }  # fmt: skip
 
 
+def test_what_a_string_or_a_comment_says_asks_for_nothing(tmp_path: Path) -> None:
+    more = """deny[x] { one := pods[_]; one.metadata.labels["kubernetes"] == "matches"; x := "kubernetes matches[[it" } # matches
+pods := data.kubernetes.pods
+"""
+    one = read(tmp_path, IMAGES + more, document(("image",)))
+    assert one.kinds == (ResourceKind(group="", kind="Pod"),)
+
+
 @pytest.mark.parametrize("path", ["rule.rego", "limited-preview/rule.rego"])
 def test_a_definition_of_the_preview_is_one_of_a_workspace(tmp_path: Path, path: str) -> None:
     one = read(tmp_path, IMAGES, document(("image",)), path)
@@ -191,6 +199,20 @@ def test_rules_that_compare_say_so_whatever_way_they_take(tmp_path: Path, engine
         (IMAGES.replace("package admission", "package other"), ("image",), "package is not admission"),
         (IMAGES.replace('"pods"', '"gadgets"'), ("image",), "gadgets"),
         ("package admission\ndeny[x] { x := {} }", (), "does not say which kinds"),
+        # Beside Pods, which it names, it may be about any kind: Services would comply without having been judged.
+        *(
+            (f"{IMAGES}{more}", ("image",), "finds objects by a kind that it does not name")
+            for more in (
+                'deny[x] { matches[[kind, namespace, name, one]]; kind == "services"; x := one }',
+                'deny[x] { wanted := ["services", "shop", "a", one]; matches[wanted]; x := one }',
+                'deny[x] { matches[["{{policyParameters.image}}", namespace, name, one]]; x := one }',
+                "deny[x] { matches[[`services`, namespace, name, one]]; x := one }",
+                'deny[x] { kind := "services"; x := data.kubernetes[kind][_][_] }',
+                "import data.kubernetes as k\ndeny[x] { x := k.services[_][_] }",
+                'deny[x] { x := data["k8s"]["matches"][["services", _, _, _]] }',
+                'import data.k8s.matches as m\ndeny[x] { m[["services", namespace, name, one]]; x := one }',
+            )
+        ),
     ],
 )
 def test_what_cannot_be_understood_is_refused(

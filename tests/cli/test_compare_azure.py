@@ -123,6 +123,16 @@ def test_expanded_components_and_the_table_say_the_same(aksp: Aksp) -> None:
     assert causes(run) == [("shop/gone", "stale")]
     run = aksp("compare", "azure", "--states", "states.json", "--report", "report.json")
     assert "pod shop/gone" in run.out and "the report has no such object" in run.out
+    assert run.out.endswith("2 records the same on both sides.\n")
+
+
+def test_the_table_reads_well_in_80_columns(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    reported(aksp, pod("bad"))
+    aksp.put("states.json", [record(f"shop/{'long-' * 12}{at}\x1b[31m", timestamp=AT) for at in range(3)])
+    run = aksp("compare", "azure", "--states", "states.json", "--report", "report.json")
+    assert max(map(len, run.out.splitlines())) <= 80
+    assert "\x1b" not in run.out and run.out.count("NonCompliant") == 4
 
 
 def test_a_list_that_goes_on_and_several_clusters_are_told(aksp: Aksp) -> None:

@@ -143,6 +143,10 @@ def test_without_an_end_it_lasts_and_that_is_told(assigned: Aksp) -> None:
         (["-c", "x", "--assignment", "allowed-image", "--category", "Waiver"], "did you mean 'allowed-images'?"),
         (["-c", "x", "--assignment", "allowed-images"], "--category is missing\n  hint: Waiver or Mitigated"),
         ([*IMAGES], "this would exempt everything from allowed-images"),
+        *(
+            ([*IMAGES, "--resource-selectors", text], "this would exempt everything from allowed-images")
+            for text in ("[]", "null", "[{}]", '[{"name": "all", "selectors": []}]')
+        ),
         (["deploy/web", *IMAGES], "deploy/web is in a namespace, and none is named\n  hint: give -n NAMESPACE, or -A"),
         (["web", "-n", "shop", *IMAGES], "'web' is no KIND/NAME"),
         (["deplyo/web", "-n", "shop", *IMAGES], "did you mean 'deploy'?"),

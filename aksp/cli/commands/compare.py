@@ -12,6 +12,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.options import (
     AllNamespacesOption,
     ClusterOption,
+    ColorOption,
     ColorWhen,
     ContextOption,
     CustomWorkloadsOption,
@@ -111,6 +112,7 @@ def compare_azure(
         typer.Option("--resource", metavar="ARMID", help="The cluster at Azure, where the records are of several."),
     ] = None,
     output: Annotated[CompareFormat, typer.Option("--output", "-o", help="Output format.")] = CompareFormat.TABLE,
+    color: ColorOption = ColorWhen.AUTO,
     workspace: WorkspaceOption = None,
 ) -> ExitCode:  # fmt: skip
     """Hold Azure's compliance records against what is found now, or an earlier report, and tell why they differ.
@@ -177,7 +179,7 @@ def compare_azure(
         note(
             f"{plural(made.unlisted, 'object')} that Azure does not list: nothing violates here, and Azure lists what does"
         )
-    _print(made, output)
+    _print(made, output, color)
     if made.differences:
         return ExitCode.NON_COMPLIANT
     return ExitCode.INCONCLUSIVE if made.incomplete or not made.same else ExitCode.OK
@@ -207,13 +209,17 @@ def _report(file: str | None, request: ComplianceRequest) -> Report:
     return read_report(file)
 
 
-def _print(made: StateComparison, output: CompareFormat) -> None:
+def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> None:
+    import io
     import json
     from dataclasses import asdict
 
     from aksp.azure.comparing import NOT_LISTED
-    from aksp.cli.listing import print_list
-    from aksp.cli.options import ListFormat
+    from aksp.cli.outputs import on_stdout
+    from aksp.report.figures import plural
+    from aksp.report.formats.table import draw
+    from aksp.report.interface import Style
+    from aksp.report.table.blocks import Column, Grid, Paragraph, Row, Tone, cell, span
     from aksp.runners import in_json
 
     if output is CompareFormat.JSON:
@@ -225,14 +231,18 @@ def _print(made: StateComparison, output: CompareFormat) -> None:
         }
         say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
         return
-    print_list(
-        ListFormat.TABLE,
-        headers=("ASSIGNMENT", "OBJECT", "AZURE", "HERE", "CAUSE", "WHY"),
-        rows=[
-            (one.assignment, f"{one.kind} {one.component}".strip() or "(the cluster)", one.azure or "-", one.here or "-",
-             one.cause or "unknown", one.text)
-            for one in (*made.differences, *made.one_sided)
-            if one.azure or one.cause != NOT_LISTED
-        ],
-        documents=(), names=(), empty=f"{made.same} records say the same",
-    )  # fmt: skip
+    shown = [one for one in (*made.differences, *made.one_sided) if one.azure or one.cause != NOT_LISTED]
+    rows = tuple(
+        Row(
+            cells=tuple(cell(text) for text in (one.azure or "-", one.here or "-", one.cause or "unknown", one.text)),
+            heading=((span(f"{one.assignment}: {f'{one.kind} {one.component}'.strip() or '(the cluster)'}"),),),
+        )
+        for one in shown
+    )
+    columns = tuple(Column(header=header) for header in ("AZURE", "HERE", "CAUSE", "WHY"))
+    same = Paragraph(lines=((span(f"{plural(made.same, 'record')} the same on both sides.", Tone.STRONG),),))
+    grid = Grid(title=(span("Not the same", Tone.STRONG),), columns=columns, rows=rows, headings="OBJECT")
+    out = io.StringIO()
+    style = on_stdout(color, Style())
+    draw([*([grid] if rows else []), same], out, style, width=style.width)
+    say(out.getvalue().removesuffix("\n"))

@@ -130,19 +130,22 @@ def exempt(
         raise InvalidInput("--category is missing", hint=f"{' or '.join(ExemptionCategory)}")
     now = datetime.now(UTC).replace(microsecond=0)
     metadata = {"requestedBy": requested_by, "ticketRef": ticket}
+    selectors = selectors_of(resource_selectors)
+    # A selector without conditions selects every cluster.
+    some = bool(selectors) and all(one.conditions for one in selectors)
     run(
         ExemptRequest(
             grounds=Grounds(
                 category=category, scope=scope_of(scope, where), expires_on=end_of(until, now) if until else None,
                 display_name=display_name, description=reason,
                 metadata={key: text for key, text in metadata.items() if text},
-                resource_selectors=selectors_of(resource_selectors),
+                resource_selectors=selectors,
             ),
             covered=Covered(
                 subjects=subject or (), namespaces=namespace or (), every_namespace=all_namespaces,
                 containers=container or (), images=image or (),
             ),
-            assignment=assignment, name=name, anywhere=bool(scope or cluster or resource_selectors), report=from_report, select=select or (),
+            assignment=assignment, name=name, anywhere=bool(scope or cluster or some), report=from_report, select=select or (),
             replace=replace, dry_run=dry_run, output=output, store=store, where=where, workspace=workspace,
         )
     )  # fmt: skip

@@ -8,7 +8,7 @@ SEED := $(or $(AKSP_ENGINE_SEED),$(shell date -u +%Y%m%d))
 TESTBED := $(or $(AKSP_TESTBED_DIR),$(HOME)/.cache/aksp/testbed)
 PEERS := $(or $(AKSP_PEERS_DIR),$(HOME)/.cache/aksp/peers)
 
-.PHONY: demo test unit fuzz pages e2e lint engine golden bench wheel docs clean
+.PHONY: demo test unit quick fuzz pages e2e lint engine golden bench wheel docs clean
 
 demo: $(VENV)/.installed $(ENGINE)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -43,6 +43,10 @@ unit: $(VENV)/.installed $(ENGINE)
 	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test ./...
 	AKSP_ENGINE_EVALUATOR=both $(BIN)/pytest -n 2 tests/compliance tests/catalog
 	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/pages
+
+# The tests of Python without those that are marked slow.
+quick: $(VENV)/.installed $(ENGINE)
+	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/pages -m "not slow"
 
 # Random inputs, a minute for each kind, with a seed that is printed; an hour in all with AKSP_FUZZ_SECONDS=1200.
 fuzz: $(VENV)/.installed $(ENGINE)

@@ -149,8 +149,10 @@ class DefinitionsRead:
             self._mutation(one, slug, details, lost)
             return
         came = dict(one.properties["policyRule"]["then"]["details"])
+        constraint = None
         if any(came.get(key) is not None for key in WRITTEN):
-            one = _with_details(one, generated(came, self._urls, one.where))
+            constraint = generated(came, self._urls, one.where)
+            one = _with_details(one, constraint.details)
         written = self._written(one, slug, document.PROPERTIES, {}, lost)
         info = (
             document.Reader(written, one.where)
@@ -162,13 +164,15 @@ class DefinitionsRead:
         content = self._content(info.object("templateInfo"), written)
         made = written["properties"]["policyRule"]["then"]["details"]
         kept = _kept_in(written["properties"])
-        if any(came.get(key) is not None for key in WRITTEN) and kept is not None:
+        if constraint is not None and kept is not None:
             kept["details"] = kept_details(came, made)
             kept.pop("template", None)  # the details that came say from where it is
         try:
             template = template_from_base64(content, one.where)
         except InvalidPolicy as error:
             raise NotImported(str(error.what)) from error
+        if constraint is not None:
+            constraint.check_kind(template, one.where)
         try:
             read = document.definition_from(written, slug=slug, origin=one.where, template=template)
         except InvalidPolicy as error:

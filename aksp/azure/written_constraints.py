@@ -11,11 +11,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aksp.azure.not_imported import NotImported
 from aksp.azure.templates import NoTemplate, TemplateUrls
 from aksp.catalog.document import Reader
+from aksp.catalog.template import Template
 from aksp.compliance.expressions import is_expression
 from aksp.errors import InvalidInput
 from aksp.model.fields import mapping
@@ -31,9 +33,28 @@ _PLACEHOLDER: Final = re.compile(r"\{\{-?\s*\.Values\.([\w-]+)\s*(?:\|\s*(?:toJs
 _MARK: Final = "\ue000"
 
 
-def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> dict[str, Any]:
-    """Details that say of the constraint what it said itself. Raises NotImported, and InvalidPolicy for what is wrong."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generated:
+    """Details that say of a constraint what it said itself, its kind, and the JSON path at which it was."""
+
+    details: Mapping[str, Any]
+    kind: str
+    path: str
+
+    def check_kind(self, template: Template, where: str) -> None:
+        """Raise NotImported for a constraint of another template's kind: Gatekeeper would not judge by this one."""
+        if self.kind != template.kind:
+            raise NotImported(
+                f"{where}: {self.path}: the kind of its constraint is {self.kind or 'missing'}, and that of its template "
+                f"(spec.crd.spec.names.kind) is {template.kind or 'missing'}: both must say the same"
+            )
+
+
+def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> Generated:
+    """What is generated of details that bring a constraint. Raises NotImported, and InvalidPolicy for what is wrong."""
     reader = Reader(details, where, "properties.policyRule.then.details")
+    if details.get("constraint") is not None and details.get("constraintInfo") is not None:
+        raise NotImported("it has both constraint and constraintInfo")
     if details.get("constraintTemplate") is not None:
         if details.get("templateInfo") is not None:
             raise NotImported("it has both constraintTemplate and templateInfo")
@@ -50,7 +71,9 @@ def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> dic
     if others:
         raise NotImported(f"it brings a constraint of its own, and {others[0]} beside it")
     beside = {key: details[key] for key in ("warn", "source") if key in details}
-    return {"templateInfo": info, **_of_constraint(text, reader.mapping("values"), where), **beside}
+    kind, made = _of_constraint(text, reader.mapping("values"), where)
+    path = f"{reader.path}.{'constraint' if details.get('constraint') is not None else 'constraintInfo'}"
+    return Generated(details={"templateInfo": info, **made, **beside}, kind=kind, path=path)
 
 
 def text_of(info: Reader, urls: TemplateUrls, what: str) -> str:
@@ -74,7 +97,8 @@ def _fetched(urls: TemplateUrls, url: str, what: str) -> str:
         raise NotImported(str(error)) from error
 
 
-def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    """The kind of a constraint, and what it says in the words of details."""
     text = _PLACEHOLDER.sub(rf"{_MARK}\1{_MARK}", text)
     if "{{" in text:
         raise NotImported("its constraint has a placeholder that is none of the form {{ .Values.NAME }}")
@@ -103,7 +127,8 @@ def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> dict[str
         made["kinds"] = [{"apiGroups": ["*"], "kinds": ["*"]}]
     elif isinstance(kinds, list) and len(kinds) == 1 and isinstance(kinds[0], Mapping):
         made |= {key: kinds[0].get(key) or ["*"] for key in ("apiGroups", "kinds")}
-    return {**made, "values": spec.get("parameters") or {}}
+    kind = _filled(mapping(documents[0]).get("kind") or "", values)
+    return str(kind), {**made, "values": spec.get("parameters") or {}}
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

@@ -21,11 +21,15 @@ SYNC_DATA = "metadata.gatekeeper.sh/requires-sync-data"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """The policy and its libraries, the kinds that the template says it compares with, and what it says of values."""
+    """The policy and its libraries, the kinds that the template says it compares with, and what it says of values.
+
+    ``kind`` is that of its constraints, empty where it names none.
+    """
 
     modules: tuple[RegoModule, ...]
     requires_inventory: tuple[ResourceKind, ...] = ()
     values_schema: Mapping[str, Any] | None = None
+    kind: str = ""
 
 
 #: Where a text of a file begins: line and column, both from 1.
@@ -48,11 +52,20 @@ def template_from(text: str, origin: str, name: str = "") -> Template:
     places = _places(node, text.splitlines())
     if not isinstance(document, Mapping) or document.get("kind") != "ConstraintTemplate":
         raise InvalidPolicy("not a ConstraintTemplate", where=origin)
+    kind = _at(document, "spec", "crd", "spec", "names", "kind")
     return Template(
         modules=_modules_of(document, origin, places, name or origin),
         requires_inventory=_sync_data(document, origin),
         values_schema=_values_schema(document, origin),
+        kind=kind if isinstance(kind, str) else "",
     )
+
+
+def _at(document: Mapping[str, Any], *keys: str) -> Any:
+    found: Any = document
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _places(root: Any, lines: Sequence[str]) -> _Places:
@@ -81,9 +94,7 @@ def _places(root: Any, lines: Sequence[str]) -> _Places:
 
 def _values_schema(document: Mapping[str, Any], origin: str) -> Mapping[str, Any] | None:
     """What a template says of its parameters; None where it says nothing, or takes any (``legacySchema``)."""
-    found: Any = document
-    for key in ("spec", "crd", "spec", "validation"):
-        found = found.get(key) if isinstance(found, Mapping) else None
+    found = _at(document, "spec", "crd", "spec", "validation")
     if not isinstance(found, Mapping):
         return None
     legacy = found.get("legacySchema", not str(document.get("apiVersion")).endswith("/v1"))

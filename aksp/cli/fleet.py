@@ -111,11 +111,14 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
             _OneOfMany(notes, work.name).all(work.plan.notes)
     with outputs:
         interrupted = _judge_all(request, groups, now, notes, choice.at_once, compliant=compliant)
+        # One cluster may have several URLs, which only its uid tells.
+        for work in (judged := [work for group in groups for work in group]):
+            work.same = work.same or _same(work, judged[: judged.index(work)])
         same = {work.name: work.same for work in works if work.same}
         for name, other in same.items():
             # The one that stood for it may itself have been another.
-            judged = same.get(other, other)
-            notes.note(f"{name} and {judged} are contexts of one cluster: it is judged once, as {judged}")
+            kept = same.get(other, other)
+            notes.note(f"{name} and {kept} are contexts of one cluster: it counts once, as {kept}")
         works = [work for work in works if not work.same]
         comparisons = {
             work.name: Comparison(options=alone, workspace=workspace.root, notes=_OneOfMany(notes, work.name))
@@ -277,8 +280,7 @@ def _judge_all(
             # One after the other, so that it does not depend on who answers first which of them is judged.
             for at, work in enumerate(group):
                 if not stopped.is_set():
-                    before = group[:at] if len(group) > 1 else None
-                    _judge(request, work, before, now, _OneOfMany(notes, work.name), compliant=compliant)
+                    _judge(request, work, group[:at], now, _OneOfMany(notes, work.name), compliant=compliant)
 
     # Daemons: an end by Ctrl-C waits for no server.
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(groups)))]
@@ -304,7 +306,7 @@ def _judge_all(
 def _judge(
     request: ComplianceRequest,
     work: _ClusterWork,
-    before: Sequence[_ClusterWork] | None,
+    before: Sequence[_ClusterWork],
     now: datetime,
     notes: Notes,
     *,
@@ -317,12 +319,11 @@ def _judge(
     where = replace(request.where, cluster=work.name)
     try:
         with Engine() as engine, where.connected(notes.note) as connection:
-            if before is not None:
-                work.uid = _uid(connection)
-                work.same = next((one.name for one in before if work.uid and one.stands_for(work)), "")
-                if work.same:
-                    work.done = True
-                    return
+            work.uid = _uid(connection)
+            work.same = _same(work, before)
+            if work.same:
+                work.done = True
+                return
             target = replace(where.target(connection), filters=request.words)
             plan = prepare(engine, work.plan)
             work.result = judge_connected(request, connection, target, plan, engine, now, notes, compliant)
@@ -332,6 +333,11 @@ def _judge(
     except BaseException as fault:  # noqa: BLE001 - it is raised again where others can handle it
         work.fault = fault
     work.done = True
+
+
+def _same(work: _ClusterWork, before: Sequence[_ClusterWork]) -> str:
+    """The name of the one before it that is the same cluster and was judged whole; empty where there is none."""
+    return next((one.name for one in before if work.uid and not one.same and one.stands_for(work)), "")
 
 
 def _uid(connection: Connection) -> str:

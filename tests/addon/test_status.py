@@ -137,6 +137,22 @@ def test_an_assignment_whose_lists_failed_keeps_its_state_and_says_why() -> None
     assert conditions(made)["Evaluated"] == ("False", "ListFailed")
 
 
+@pytest.mark.parametrize("state", [each for each in S if each.complies])
+@pytest.mark.parametrize(
+    "evaluation",
+    [Evaluation(at=NOW, failure="no answer"), scanned(S.NOT_STARTED, None, "Pod could not be listed: no")],
+    ids=["scan failed", "list failed"],
+)
+def test_what_complied_does_not_look_so_when_it_could_not_be_judged_again(state: S, evaluation: Evaluation) -> None:
+    before = status(applied(), scanned(state, 100.0))
+    made = status(applied(), evaluation, before)
+
+    assert (made["state"], made["lastEvaluated"]) == ("NotStarted", before["lastEvaluated"])
+    assert not {"counts", "compliancePercent", "members"} & set(made)
+    assert status(applied(), None, made)["state"] == "NotStarted"
+    assert status(applied(), scanned(state, 100.0), made)["state"] == state
+
+
 def test_a_broken_version_shows_beside_the_state_of_the_one_in_force() -> None:
     broken = applied(applied_generation=1, problem="parameter 'x' is wrong", reason=Reason.INVALID_PARAMETERS)
     made = status(broken, scanned())

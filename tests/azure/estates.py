@@ -36,6 +36,29 @@ NEW = st.dictionaries(
 )
 
 
+def _condition(kind: str, *values: str) -> Any:
+    some = st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True)
+    return st.builds(lambda key, listed: {"kind": kind, key: listed}, st.sampled_from(["in", "notIn"]), some)
+
+
+_TYPES = _condition(
+    "resourceType", "Microsoft.ContainerService/managedClusters", "Microsoft.Kubernetes/connectedClusters"
+)
+_PLACES = _condition("resourceLocation", "westeurope", "eastus2") | st.just(
+    {"kind": "resourceWithoutLocation", "in": ["subscriptionLevelResources"]}
+)
+#: resourceSelectors of assignments and of exemptions.
+SELECTORS = st.lists(
+    st.builds(
+        lambda name, conditions: name | {"selectors": list(conditions)},
+        st.sampled_from([{}, {"name": "s"}]),
+        st.tuples(_TYPES) | st.tuples(_PLACES) | st.tuples(_PLACES, _TYPES),
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
 def _maybe(chance: Any, body: Resource, key: str, values: Any) -> None:
     if chance(st.booleans()):
         body[key] = chance(values)
@@ -94,6 +117,7 @@ def estates(draw: Any) -> list[Resource]:
         one = exemption(name, scope=draw(st.sampled_from([GROUP, CLUSTER])), policyAssignmentId=of["id"])
         one["properties"] |= draw(NEW)
         _maybe(draw, one["properties"], "assignmentScopeValidation", st.just("DoNotValidate"))
+        _maybe(draw, one["properties"], "resourceSelectors", SELECTORS)
         _maybe(draw, one["properties"], "metadata", st.just({"requestedBy": "ops"}))
         found.append(one)
     mixed: list[Resource] = draw(st.permutations([*found, *assigned]))
@@ -119,12 +143,7 @@ def _assignment(draw: Any, name: str, own: list[Resource], sets: list[Resource])
         del body["definitionVersion"]
     body["notScopes"] = draw(st.lists(st.just(f"{SUBSCRIPTION}/resourceGroups/other"), max_size=1))
     body["enforcementMode"] = draw(st.sampled_from(["Default", "DoNotEnforce"]))
-    _maybe(
-        draw,
-        body,
-        "resourceSelectors",
-        st.just([{"name": "s", "selectors": [{"kind": "resourceLocation", "in": ["eu"]}]}]),
-    )
+    _maybe(draw, body, "resourceSelectors", SELECTORS)
     overrides = [{"kind": "policyVersion", "value": "9.2.*"}, {"kind": "policyEffect", "value": "audit"}]
     if target == NO_PRIVILEGE:
         _maybe(draw, body, "overrides", st.permutations(overrides))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,9 +117,9 @@ def test_contexts_of_one_api_server_are_one_cluster(fleet: Aksp, tmp_path: Path)
     run = fleet("compliance", *named, "-o", "json", "--request-timeout", "1")
 
     assert [one["name"] for one in run.json["clusters"]] == ["a-admin", "one", "other-ca", "other-port", "two"]
-    assert "b-user and a-admin are contexts of one cluster: it is judged once, as a-admin" in run.err
+    assert "b-user and a-admin are contexts of one cluster: it counts once, as a-admin" in run.err
     # The one that the scope tree knows.
-    assert "one-admin and one are contexts of one cluster: it is judged once, as one" in run.err
+    assert "one-admin and one are contexts of one cluster: it counts once, as one" in run.err
 
 
 def test_what_is_assigned_at_one_context_of_a_cluster_alone_is_judged_there(fleet: Aksp, tmp_path: Path) -> None:
@@ -177,10 +178,43 @@ def test_contexts_of_several_users_are_one_cluster_where_it_says_so_and_was_judg
         run = aksp("compliance", "--all-clusters", "-o", "json")
 
     assert [one["name"] for one in run.json["clusters"]] == judged
-    assert ("b and a are contexts of one cluster: it is judged once, as a" in run.err) == (judged == ["a"])
+    assert ("b and a are contexts of one cluster: it counts once, as a" in run.err) == (judged == ["a"])
     seen = {(one["cluster"], one["resource"]["name"]) for one in run.json["results"]}
     assert seen == {(name, f"of-{uids[name]}") for name in judged if name != refused}
     assert run.code == 1
+
+
+@pytest.mark.parametrize(
+    ("uids", "refused", "judged"),
+    [
+        ({"a": "1", "b": "2", "c": "1"}, "", ["a", "b"]),
+        ({"a": "1", "b": "", "c": ""}, "", ["a", "b", "c"]),
+        ({"a": "1", "b": "1", "c": "1"}, "a", ["a", "b"]),
+    ],
+)
+def test_a_cluster_that_is_reached_by_several_urls_counts_once_where_it_was_judged_whole(
+    uids: dict[str, str], refused: str, judged: list[str], aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aksp.done("assign", "no-privileged")
+    with ExitStack() as stack:
+        urls = {
+            name: stack.enter_context(ApiServer(lambda request: _cluster_of(request, uids, refused))).url
+            for name in uids
+        }
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": url}} for name, url in urls.items()],
+            "users": [{"name": name, "user": {"token": name}} for name in uids],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in uids],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        run = aksp("compliance", "--all-clusters", "-o", "json")
+
+    assert [one["name"] for one in run.json["clusters"]] == judged
+    told = {name for name in uids if f"{name} and " in run.err and "it counts once" in run.err}
+    assert told == uids.keys() - set(judged)
 
 
 def test_without_clusters_in_the_tree_all_are_those_of_the_kubeconfig(fleet: Aksp) -> None:

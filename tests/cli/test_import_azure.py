@@ -338,12 +338,15 @@ def test_texts_of_terraform_that_are_no_json_are_told_with_their_place(aksp: Aks
     assert "azure.json: $.values.root_module.resources[2].values.parameters: is no JSON" in run.err
 
 
-def test_an_exemption_keeps_its_resource_selectors(aksp: Aksp) -> None:
+def test_an_exemption_keeps_its_resource_selectors_and_has_them_at_an_export(aksp: Aksp) -> None:
     selectors = [{"name": "eu", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"], "notIn": None}]}]
-    run = imported(aksp, [assignment(), exemption(resourceSelectors=selectors)], *MAPPED)
+    waived = exemption(resourceSelectors=selectors, assignmentScopeValidation="DoNotValidate")
+    run = imported(aksp, [assignment(), waived], *MAPPED)
 
     assert run.code == 0, run.err
     (file,) = (aksp.workspace / "exemptions").iterdir()
-    assert yaml.safe_load(file.read_text())["spec"]["resourceSelectors"] == [
-        {"name": "eu", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}
-    ]
+    kept = [{"name": "eu", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
+    assert yaml.safe_load(file.read_text())["spec"]["resourceSelectors"] == kept
+    (exported,) = (one for one in aksp.done("export", "azure").json["value"] if one["name"] == waived["name"])
+    assert exported["properties"]["resourceSelectors"] == kept
+    assert exported["properties"]["assignmentScopeValidation"] == "DoNotValidate"

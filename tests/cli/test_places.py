@@ -59,7 +59,10 @@ def _json_list(count: int) -> str:
 def test_every_place_of_a_file_is_looked_up_at_once(
     aksp: Aksp, monkeypatch: pytest.MonkeyPatch, written: Callable[[int], str], form: str
 ) -> None:
-    """Each look-up reads the whole document: one for each row would take time that grows with its square."""
+    """Each look-up reads the whole document: one for each row would take time that grows with its square.
+
+    A scan is told the places of its findings with the findings (engine/places_test.go): nothing is looked up again.
+    """
     text = written(30)
     aksp.put("objects.yaml", text)
     aksp("assign", "allowed-images", "--registry", "quay.io")
@@ -74,6 +77,5 @@ def test_every_place_of_a_file_is_looked_up_at_once(
     asked = ("explain", "allowed-images") if form == "explain" else ("compliance", "-o", form)
     run = aksp(*asked, "-f", "objects.yaml")
 
-    assert run.out
-    assert form.startswith(("prometheus", "azure-", "summary")) or len(read) == 1  # these tell no places
-    assert sum(read) <= len(text)
+    assert form.startswith(("prometheus", "azure-", "summary")) or "objects.yaml" in run.out  # these tell no places
+    assert read == []

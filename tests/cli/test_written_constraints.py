@@ -142,6 +142,29 @@ def test_what_looks_like_an_expression_in_a_constraint_is_a_text(aksp: Aksp, one
 
 
 @pytest.mark.parametrize(
+    ("template", "constraint", "said"),
+    [
+        (TEMPLATE, CONSTRAINT.replace("K8sTeam", "K8sOwner"), "is K8sOwner, and that of its template (spec.crd.spec.names.kind) is K8sTeam:"),
+        (TEMPLATE, CONSTRAINT.replace("K8sTeam", "k8steam"), "is k8steam, and that of its template"),
+        (TEMPLATE, CONSTRAINT.replace("kind: K8sTeam", ""), "is missing, and that of its template"),
+        (TEMPLATE.replace("kind: K8sTeam", ""), CONSTRAINT, "is K8sTeam, and that of its template (spec.crd.spec.names.kind) is missing:"),
+    ],
+)  # fmt: skip
+def test_a_constraint_of_another_kind_than_its_template_has_is_named_with_its_place(
+    aksp: Aksp, template: str, constraint: str, said: str
+) -> None:
+    aksp.put("t/team/template.yaml", template)
+    aksp.put("t/team/constraint.yaml", constraint)
+    details = {"templateInfo": encoded(template), "constraintInfo": encoded(constraint), "values": VALUES}
+    for one, field in ((of(details), "constraintInfo"), (OLD, "constraint"), (BY_URL, "constraintInfo")):
+        aksp.put("azure.json", estate(one))
+        run = aksp("import", "azure", "azure.json", *MAPPED, "--templates", "t")
+        place = f"azure.json: $[0]: properties.policyRule.then.details.{field}: the kind of its constraint"
+        assert run.code == 4 and f"policyDefinition Require-Team: not imported: {place} {said}" in run.err, run.err
+        assert not files(aksp.workspace)
+
+
+@pytest.mark.parametrize(
     ("more", "said"),
     [
         ({"kinds": ["Pod"]}, "brings a constraint of its own, and kinds beside it"),
@@ -154,6 +177,11 @@ def test_what_azure_refuses_together_is_named(aksp: Aksp, more: dict[str, Any], 
     aksp.put("azure.json", estate(of(details)))
     run = aksp("import", "azure", "azure.json", *MAPPED)
     assert run.code == 4 and said in run.err
+    aksp.put(
+        "azure.json",
+        estate(of({**OLD["properties"]["policyRule"]["then"]["details"], "constraintInfo": encoded(CONSTRAINT)})),
+    )
+    assert "it has both constraint and constraintInfo" in aksp("import", "azure", "azure.json", *MAPPED).err
     for alone in ({"constraint": f"{URL}c.yaml"}, {"constraintTemplate": f"{URL}t.yaml"}):
         aksp.put("azure.json", estate(of({**alone, "values": VALUES})))
         run = aksp("import", "azure", "azure.json", *MAPPED)

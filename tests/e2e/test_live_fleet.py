@@ -296,4 +296,19 @@ def test_a_cluster_of_two_contexts_is_judged_once(fleet: Aksp, tmp_path: Path) -
         "alpha-of-nobody": "Error",
     }
     assert ended.report["counts"]["resources"]["NonCompliant"] == 1
-    assert "alpha-admin and alpha are contexts of one cluster: it is judged once, as alpha" in ended.stderr
+    assert "alpha-admin and alpha are contexts of one cluster: it counts once, as alpha" in ended.stderr
+
+
+def test_a_cluster_that_is_reached_by_two_urls_counts_once(fleet: Aksp, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    config = json.loads(path.read_text())
+    alpha = next(one for one in config["clusters"] if one["name"] == "alpha")["cluster"]
+    host = alpha["server"].replace("127.0.0.1", "localhost")
+    assert host != alpha["server"]
+    config["clusters"].append({"name": "other", "cluster": {**alpha, "server": host, "tls-server-name": "127.0.0.1"}})
+    config["contexts"].append({"name": "other", "context": {"cluster": "other", "user": "alpha"}})
+    path.write_text(json.dumps(config))
+    ended = fleet.run("compliance", "-n", "fleet", "-o", "json", "--cluster", "other", "--cluster", "alpha")
+
+    assert list(states(ended.report)) == ["alpha"], ended.stderr
+    assert "other and alpha are contexts of one cluster: it counts once, as alpha" in ended.stderr

@@ -71,7 +71,7 @@ def assignment_status(
     asked: WebhookCoverage = WebhookCoverage.YES,
     exported: ExportCondition | None = None,
 ) -> Status:
-    """The status of a PolicyAssignment. Without an evaluation, before the scan: the states stay.
+    """The status of a PolicyAssignment. Without an evaluation, before the scan: the state stays.
 
     ``asked``: whether the API server asks about what it judges. ``exported``: what Gatekeeper has of it, where Gatekeeper
     refuses.
@@ -152,16 +152,17 @@ def patch_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 
 
 def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | None) -> Status:
-    """State, figures and when they were found: the scan's, else those from before, else NotStarted."""
+    """State, figures and when they were found: the scan's, else those from before, else NotStarted.
+
+    After a scan that could not judge it, only a state that does not comply stays: nothing says that it still complies.
+    """
     summary = evaluation.summary if evaluation else None
     if not one.judges:
         return {"state": ComplianceState.NOT_STARTED.value}
     if evaluation is None or summary is None or not evaluation.judged:
-        known = {
-            name: before[name]
-            for name in ("state", "compliancePercent", "counts", "members", "lastEvaluated")
-            if name in before
-        }
+        stays = evaluation is None or not _complied(before)
+        kept = ("state", "compliancePercent", "counts", "members") if stays else ()
+        known = {name: before[name] for name in (*kept, "lastEvaluated") if name in before}
         return {"state": ComplianceState.NOT_STARTED.value, **known}
     percent = one_decimal(summary.compliance_percent)
     return {
@@ -171,6 +172,11 @@ def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | Non
         **({"members": list(map(_member, summary.members))} if summary.members else {}),
         "lastEvaluated": rfc3339(evaluation.at),
     }
+
+
+def _complied(before: Mapping[str, Any]) -> bool:
+    """Whether the status before says that the assignment complies. People may have written any text there."""
+    return any(state.complies and state == before.get("state") for state in ComplianceState)
 
 
 def _member(line: AssignmentSummary) -> Status:

@@ -149,6 +149,10 @@ def _tight(grid: Grid, texts: Sequence[set[str]], widths: tuple[int, ...]) -> tu
     tight = [width_of(column.header[:width]) for column, width in zip(grid.columns, widths, strict=True)]
     for at, width in enumerate(widths):
         for line in texts[at] - {grid.columns[at].header}:
+            if tight[at] >= width > 1:
+                break  # no line is longer, but one character of two columns
+            if width_of(line) <= tight[at]:
+                continue
             tight[at] = max([tight[at], *(width_of(line[start:end]) for start, end in wrap(line, width))])
     return tuple(tight)
 

@@ -25,8 +25,9 @@ from aksp.kube import config
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import get_json
 from aksp.kube.kubeconfig import Kubeconfig, not_found, read
-from aksp.model.compliance import Gap, Report, Target, TargetKind
+from aksp.model.compliance import ComplianceState, Gap, Report, Target, TargetKind
 from aksp.model.json_text import encode
+from aksp.model.resource import Resource
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.report.interface import Show
@@ -336,8 +337,17 @@ def _judge(
 
 
 def _same(work: _ClusterWork, before: Sequence[_ClusterWork]) -> str:
-    """The name of the one before it that is the same cluster and was judged whole; empty where there is none."""
-    return next((one.name for one in before if work.uid and not one.same and one.stands_for(work)), "")
+    """The name of the one before it that is the same cluster and was judged whole; empty where there is none.
+
+    Where both are judged it is none that has findings of its own: a cluster that was restored elsewhere has the uid of the first.
+    """
+    alike = (one for one in before if work.uid and not one.same and one.stands_for(work))
+    return next((one.name for one in alike if _found(work) <= _found(one)), "")
+
+
+def _found(work: _ClusterWork) -> set[tuple[Resource, str, ComplianceState]]:
+    results = work.result.report.results if work.result is not None else ()
+    return {(one.resource, one.assignment.name, one.state) for one in results}
 
 
 def _uid(connection: Connection) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -215,6 +216,40 @@ def test_a_cluster_that_is_reached_by_several_urls_counts_once_where_it_was_judg
     assert [one["name"] for one in run.json["clusters"]] == judged
     told = {name for name in uids if f"{name} and " in run.err and "it counts once" in run.err}
     assert told == uids.keys() - set(judged)
+
+
+def test_a_cluster_that_was_restored_elsewhere_has_the_uid_of_the_first_and_findings_of_its_own(
+    aksp: Aksp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(name: str) -> Callable[[Request], Reply]:
+        def answered(request: Request) -> Reply:
+            if request.path == "/api/v1/pods":
+                return document({"kind": "PodList", "metadata": {}, "items": [pod(name, privileged=True)]})
+            return _cluster_of(request, {"a": "1"}, "")
+
+        return answered
+
+    aksp.done("assign", "no-privileged")
+    with ApiServer(answer("one")) as first, ApiServer(answer("two")) as second:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": one.url, "cluster": {"server": one.url}} for one in (first, second)],
+            "users": [{"name": "me", "user": {"token": "a"}}],
+            "contexts": [
+                {"name": name, "context": {"cluster": one.url, "user": "me"}}
+                for name, one in (("first", first), ("second", second))
+            ],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        run = aksp("compliance", "--all-clusters", "-o", "json")
+
+    assert [(one["cluster"], one["resource"]["name"]) for one in run.json["results"]] == [
+        ("first", "one"),
+        ("second", "two"),
+    ]
+    assert "contexts of one cluster" not in run.err
 
 
 def test_without_clusters_in_the_tree_all_are_those_of_the_kubeconfig(fleet: Aksp) -> None:

@@ -13,6 +13,7 @@ from aksp.compliance.reach import impossible
 from aksp.compliance.selection import Selection, Selector
 from aksp.lint.finding import LintFinding, Severity, found_in
 from aksp.model.assignment import Assignment
+from aksp.model.compliance import ComplianceState
 from aksp.model.kinds import BUILT_IN
 
 CONFLICT = "assignments-in-conflict"
@@ -43,7 +44,8 @@ def conflicts(ready: Sequence[Ready], assignments: Mapping[str, Assignment]) -> 
                     assignments[one.assignment.name],
                     CONFLICT,
                     Severity.WARNING,
-                    f"assignment {one.assignment.full_name} of {name} judges what others judge otherwise: {told}{more}",
+                    f"assignment {one.assignment.full_name} of {name} is {ComplianceState.CONFLICTING.value} with what"
+                    f" judges the same otherwise: {told}{more}",
                     next="an object must meet all of them: leave it out of one by notScopes or namespaces, or delete one",
                     field="spec",
                 )

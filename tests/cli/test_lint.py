@@ -156,6 +156,16 @@ CASES: Sequence[tuple[str, Sequence[Mapping[str, Any]], Sequence[Mapping[str, An
 ]
 
 
+def test_assignments_in_conflict_have_the_name_of_azures_state(aksp: Aksp) -> None:
+    aksp.done("assign", "allowed-images", "--registry", "a.io", "--name", "one")
+    aksp.done("assign", "allowed-images", "--registry", "b.io", "--name", "two")
+
+    assert (
+        "assignment two of allowed-images is Conflicting with what judges the same otherwise: one"
+        " (allowedRegistries is ['a.io'] there and ['b.io'] here) [assignments-in-conflict]"
+    ) in aksp("lint").out
+
+
 @pytest.mark.parametrize(("rule", "wrong", "right"), CASES)
 def test_a_rule_finds_its_workspace_and_not_the_one_beside_it(
     aksp: Aksp, rule: str, wrong: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, Any]]

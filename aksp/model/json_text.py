@@ -37,7 +37,8 @@ def _whole(text: str) -> int | Number:
 
 def _fraction(text: str) -> float | Number:
     value = float(text)
-    return value if repr(value) == text else Number(text)
+    # PyYAML writes a point into a float that has none: 1e-05 becomes 1.0e-05.
+    return value if repr(value) == text and "." in text else Number(text)
 
 
 def _refused(name: str) -> Any:

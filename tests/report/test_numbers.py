@@ -9,7 +9,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from aksp.model.compliance import Report
 from aksp.model.json_text import decode
@@ -34,6 +34,7 @@ def _report(number: str) -> Report:
 
 
 @given(NUMBERS)
+@example("1e-05")
 @settings(max_examples=30, deadline=None)
 def test_a_number_keeps_its_text_and_every_format_its_parser(number: str) -> None:
     report = _report(number)

@@ -61,18 +61,8 @@ func (y *blockYAML) peek() (found blockLine, ok bool) {
 		return y.seen, true
 	}
 	for y.at < len(y.text) {
-		end := bytes.IndexByte(y.text[y.at:], '\n')
-		if end < 0 {
-			end = len(y.text)
-		} else {
-			end += y.at
-		}
-		raw := y.text[y.at:end]
-		indent := 0
-		for indent < len(raw) && raw[indent] == ' ' {
-			indent++
-		}
-		body := bytes.TrimRight(raw[indent:], " ")
+		end, indent, rest := y.here()
+		body := bytes.TrimRight(rest, " ")
 		if len(body) == 0 || body[0] == '#' {
 			y.skip(end)
 			continue
@@ -81,6 +71,21 @@ func (y *blockYAML) peek() (found blockLine, ok bool) {
 		return y.seen, true
 	}
 	return blockLine{}, false
+}
+
+// here is the line at which y stands: where it ends, its indentation, and what follows that.
+func (y *blockYAML) here() (end, indent int, rest []byte) {
+	end = bytes.IndexByte(y.text[y.at:], '\n')
+	if end < 0 {
+		end = len(y.text)
+	} else {
+		end += y.at
+	}
+	rest = y.text[y.at:end]
+	for indent < len(rest) && rest[indent] == ' ' {
+		indent++
+	}
+	return end, indent, rest[indent:]
 }
 
 func (y *blockYAML) skip(end int) {
@@ -102,19 +107,9 @@ func (y *blockYAML) next() {
 func (y *blockYAML) pass(indent int, items bool) {
 	y.next()
 	for y.at < len(y.text) {
-		end := bytes.IndexByte(y.text[y.at:], '\n')
-		if end < 0 {
-			end = len(y.text)
-		} else {
-			end += y.at
-		}
-		raw := y.text[y.at:end]
-		at := 0
-		for at < len(raw) && raw[at] == ' ' {
-			at++
-		}
-		blank := at == len(raw) || raw[at] == '#'
-		if !blank && at <= indent && (!items || at < indent || !isItem(raw[at:])) {
+		end, at, rest := y.here()
+		blank := len(rest) == 0 || rest[0] == '#'
+		if !blank && at <= indent && (!items || at < indent || !isItem(rest)) {
 			return
 		}
 		y.skip(end)

@@ -1,6 +1,7 @@
 """Many documents of a workspace: as many assignments as the other scenarios have Pods, and a thousand exemptions."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +107,27 @@ def _reaching_few(setting: Setting) -> int:
     return min(_NAMESPACES, setting.pods) * _REACHING
 
 
-def _pairs(setting: Setting) -> tuple[Table, Goal]:
-    """The processor time of a judged pair, with few assignments and with many that each reach a hundredth."""
-    path = setting.scratch / "pods-of-teams.yaml"
-    pods = [
+def _write_pods(setting: Setting, name: str, namespaces: int, registries: Sequence[str]) -> Path:
+    """A file of Pods, whose namespaces and registries follow one another."""
+    path = setting.scratch / name
+    pods = (
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": f"web-{at}", "namespace": f"team-{at % _NAMESPACES}"},
-            "spec": {"containers": [{"name": "web", "image": f"docker.io/library/app-{at}:1"}]},
+            "metadata": {"name": f"web-{at}", "namespace": f"team-{at % namespaces}"},
+            "spec": {
+                "containers": [{"name": "web", "image": f"{registries[at % len(registries)]}/library/app-{at}:1"}]
+            },
         }
         for at in range(setting.pods)
-    ]
+    )
     path.write_text("".join(f"---\n{compact(pod)}\n" for pod in pods), encoding="utf-8")
+    return path
+
+
+def _pairs(setting: Setting) -> tuple[Table, Goal]:
+    """The processor time of a judged pair, with few assignments and with many that each reach a hundredth."""
+    path = _write_pods(setting, "pods-of-teams.yaml", _NAMESPACES, ("docker.io",))
     few, many = setting.scratch / "workspace-few", setting.scratch / "workspace-many"
     for at in range(_REACHING):
         _assign(few, at, {})
@@ -149,18 +158,7 @@ def _most(setting: Setting) -> int:
 
 def _product(setting: Setting) -> tuple[Table, Goal]:
     """The processor time of a judged pair where all of very many assignments judge all Pods."""
-    path = setting.scratch / "pods-of-all.yaml"
-    registries = ("quay.io", *["docker.io"] * (_ONE_BAD - 1))
-    pods = [
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": f"web-{at}", "namespace": f"team-{at % (_NAMESPACES - 3)}"},
-            "spec": {"containers": [{"name": "web", "image": f"{registries[at % _ONE_BAD]}/library/app-{at}:1"}]},
-        }
-        for at in range(setting.pods)
-    ]
-    path.write_text("".join(f"---\n{compact(pod)}\n" for pod in pods), encoding="utf-8")
+    path = _write_pods(setting, "pods-of-all.yaml", _NAMESPACES - 3, ("quay.io", *["docker.io"] * (_ONE_BAD - 1)))
     few, all_ = setting.scratch / "workspace-few-of-all", setting.scratch / "workspace-all-of-all"
     for workspace, count in ((few, _REACHING), (all_, _most(setting))):
         for at in range(count):

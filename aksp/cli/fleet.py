@@ -113,8 +113,9 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     with outputs:
         interrupted = _judge_all(request, groups, now, notes, choice.at_once, compliant=compliant)
         # One cluster may have several URLs, which only its uid tells.
-        for work in (judged := [work for group in groups for work in group]):
-            work.same = work.same or _same(work, judged[: judged.index(work)])
+        judged = [work for group in groups for work in group]
+        for at, work in enumerate(judged):
+            work.same = work.same or _same(work, judged[:at])
         same = {work.name: work.same for work in works if work.same}
         for name, other in same.items():
             # The one that stood for it may itself have been another.

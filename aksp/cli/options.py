@@ -152,6 +152,10 @@ OnlyAssignmentsOption = Annotated[
         autocompletion=candidates.assignments,
     ),
 ]
+OnlyNamespacesOption = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
+]
 OnlyDefinitionsOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -23,6 +23,7 @@ from aksp.cli.options import (
     KustomizeOption,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
+    OnlyNamespacesOption,
     OnlySeveritiesOption,
     RecursiveOption,
     ReleaseNameOption,
@@ -86,10 +87,7 @@ def compare_azure(
         ReportSource,
         typer.Option("--from", help="Where the report is from, as for aksp compliance: scan, addon or gatekeeper."),
     ] = ReportSource.SCAN,
-    namespace: Annotated[
-        list[str] | None,
-        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
-    ] = None,
+    namespace: OnlyNamespacesOption = None,
     all_namespaces: AllNamespacesOption = False,
     selector: Annotated[
         str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels.")

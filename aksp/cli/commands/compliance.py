@@ -22,6 +22,7 @@ from aksp.cli.options import (
     KustomizeOption,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
+    OnlyNamespacesOption,
     OnlySeveritiesOption,
     RecursiveOption,
     ReleaseNameOption,
@@ -102,10 +103,7 @@ def compliance(
             " constraints of its Gatekeeper, beside what Gatekeeper's audit says.",
         ),
     ] = ReportSource.SCAN,
-    namespace: Annotated[
-        list[str] | None,
-        typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace; repeatable on a cluster."),
-    ] = None,
+    namespace: OnlyNamespacesOption = None,
     all_namespaces: AllNamespacesOption = False,
     selector: Annotated[
         str | None,

@@ -7,10 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from aksp.engine import Engine
+from aksp.kube import config
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
+
+
+def pytest_sessionstart() -> None:
+    """Import the Kubernetes client before all tests.
+
+    A command does so in a thread, which may outlive its test: the import sets a filter of warnings that pytest takes back
+    meanwhile, and a warning about SOCKS then ends another test.
+    """
+    config.warm()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 
 from aksp.errors import ClusterError, ExitCode
 from aksp.kube import config
-from aksp.kube.config import connect, warm
+from aksp.kube.config import connect
 from aksp.kube.errors import ServerError, Unauthorized, Unreachable
 from aksp.kube.fetch import Backoff, get_json
 from tests.kube.apiserver import ApiServer, Authority, Reply, Request, kubeconfig, status
@@ -320,7 +321,15 @@ def test_a_proxy_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_warm_can_run_beside_other_work() -> None:
-    thread = threading.Thread(target=warm)
-    thread.start()
-    thread.join()
-    assert "kubernetes.config" in sys.modules
+    # In a process of its own: the one of the tests has imported all of it.
+    code = (
+        "import sys, threading\n"
+        "from aksp.kube.config import warm\n"
+        "assert 'kubernetes.config' not in sys.modules\n"
+        "thread = threading.Thread(target=warm)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "assert 'kubernetes.config' in sys.modules"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import signal
-import socket
 import ssl
 import sys
 import time
@@ -23,6 +21,7 @@ import pytest
 from tests.e2e.command import Aksp
 from tests.testbed.client import ApiError, Object
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
 from tests.testbed.process import Process
 
 GROUP = "/apis/policy.aksp.io/v1alpha1"
@@ -330,24 +329,3 @@ def refusal(work: Callable[[], Any]) -> str:
         work()
     assert raised.value.status == 403, raised.value
     return str(raised.value.body["message"])
-
-
-#: Ports that were given out: a replica that ends leaves its own to the next one.
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A port for a server that is started later, and started again.
-
-    Not of those that the system gives to clients (from 32768 on Linux): any connection could take it meanwhile.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        if port in _given:
-            continue
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        _given.add(port)
-        return port

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, Replica, free_port, rehearsed, until
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, Replica, rehearsed, until
 from tests.e2e.command import Aksp
 from tests.e2e.load import Load, Outcome
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, namespace, pod
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 from tests.testbed.build import control_plane
 from tests.testbed.client import JSON, ApiError, Client, Object
 from tests.testbed.credentials import ISSUER, StaticUser, TokenSigner, kubeconfig
+from tests.testbed.ports import free_port
 from tests.testbed.process import Process, ProcessDied
 
 DEFAULT_CONTROLLERS = "*,-nodelifecycle,-nodeipam"
@@ -116,16 +117,11 @@ class ControlPlane:
     def start(self) -> None:
         """Starts everything and waits until it can be used; raises ProcessDied with a log's tail when it cannot be."""
         binaries = control_plane(self._binaries)
-        for attempt in range(3):
-            try:
-                return self._start(binaries)
-            except BaseException as error:
-                # Somebody else may take a port between our looking for a free one and the server's binding it.
-                taken = isinstance(error, ProcessDied) and "address already in use" in str(error)
-                self.stop()
-                if not taken or attempt == 2:
-                    raise
-        raise AssertionError("unreachable")
+        try:
+            self._start(binaries)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Ends all processes and removes the folder. May be called more than once."""
@@ -208,7 +204,7 @@ class ControlPlane:
     def _start(self, binaries: Path) -> None:
         began = time.monotonic()
         self._folder = tempfile.TemporaryDirectory(prefix="aksp-testbed-", ignore_cleanup_errors=True)
-        etcd_port, peer_port, api_port = _free_ports(3)
+        etcd_port, peer_port, api_port = free_port(), free_port(), free_port()
         self.server = f"https://127.0.0.1:{api_port}"
         self._signer.write(self.folder / "service-accounts.key")
         self._write_tokens()
@@ -315,16 +311,6 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ports that were free on 127.0.0.1 just now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ import os
 import signal
 import ssl
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,11 +22,10 @@ from tests.testbed.client import ApiError, Object
 from tests.testbed.controlplane import ControlPlane
 from tests.testbed.ports import free_port
 from tests.testbed.process import Process
+from tests.waiting import PATIENCE, until
 
 GROUP = "/apis/policy.aksp.io/v1alpha1"
 WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aksp"
-#: Seconds for what comes about by itself, on a machine that has other things to do.
-PATIENCE = 60.0
 
 
 @dataclass
@@ -76,7 +74,7 @@ class Replica:
         until(lambda: not any("aksp-engine" in _command_line(pid) for pid in engines), 5, "an engine without a parent")
         self.process.kill()
 
-    def terminate(self, seconds: float = 20.0) -> int:
+    def terminate(self, seconds: float = PATIENCE) -> int:
         """SIGTERM to this process alone, as a kubelet does it; its exit code."""
         child = self.process.child
         assert child is not None
@@ -118,11 +116,7 @@ class AddOn:
             "policyexemptions",
             "policydenials",
         ):
-            # An API server says 429 while it sets up the storage of a kind that has just been established.
-            until(partial(self._served, plural))
-
-    def _served(self, plural: str) -> bool:
-        return self.plane.client.raw("GET", f"{GROUP}/{plural}")[0] == 200
+            until(partial(self.plane.client.serves, f"{GROUP}/{plural}"))
 
     def start(
         self, *options: str, port: int | None = None, kubeconfig: Path | None = None, interval: str = "2s"
@@ -252,17 +246,6 @@ class AddOn:
         status = self.applied(name)
         until(lambda: f"[{name}]" in rehearsed(self.plane, one), what=f"{name} does not refuse")
         return status
-
-
-def until(ready: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
-    """What `ready` gives once it is true; fails after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = ready()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not as awaited after {seconds:g} s {what}"
-        time.sleep(0.05)
 
 
 def _children(pid: int) -> list[int]:

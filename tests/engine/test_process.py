@@ -7,7 +7,6 @@ import signal
 import stat
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from aksp.engine.process import Process
 from aksp.errors import EngineError, ExitCode
 from tests.compliance.builders import module
 from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
+from tests.waiting import until
 
 OTHERS = """
 violation contains {"msg": "there is another", "details": {"path": name}} if {
@@ -38,10 +38,7 @@ def pid(engine: Engine) -> int:
 def kill(engine: Engine) -> None:
     """kill -9, and wait until the client has noticed."""
     os.kill(pid(engine), signal.SIGKILL)
-    end = time.monotonic() + 10
-    while engine.alive:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    until(lambda: not engine.alive)
 
 
 def open_files() -> set[str]:

@@ -23,6 +23,7 @@ from tests.testbed.client import JSON, ApiError, Client, Object
 from tests.testbed.credentials import ISSUER, StaticUser, TokenSigner, kubeconfig
 from tests.testbed.ports import free_port
 from tests.testbed.process import Process, ProcessDied
+from tests.waiting import PATIENCE, until
 
 DEFAULT_CONTROLLERS = "*,-nodelifecycle,-nodeipam"
 READY_SECONDS = 60.0
@@ -190,16 +191,17 @@ class ControlPlane:
         """Creates or updates objects by server-side apply, in order; the answers, in order."""
         return self.client.apply(objects)
 
-    def wait_for(self, path: str, ready: Any, seconds: float = 30.0) -> Any:
-        """GETs `path` until `ready(answer)` is true and returns that answer; TimeoutError after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while True:
+    def wait_for(self, path: str, ready: Any, seconds: float = PATIENCE) -> Any:
+        """GETs `path` until `ready(answer)` is true and returns that answer."""
+        answer: Any = None
+
+        def there() -> bool:
+            nonlocal answer
             answer = self.request("GET", path)
-            if ready(answer):
-                return answer
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"GET {path}: not as awaited after {seconds:g} s")
-            time.sleep(0.05)
+            return bool(ready(answer))
+
+        until(there, seconds, f"GET {path}")
+        return answer
 
     def _start(self, binaries: Path) -> None:
         began = time.monotonic()
@@ -296,13 +298,13 @@ class ControlPlane:
         """Whether the API server is ready and has made the namespace `default`."""
         self._etcd_alive()
         try:
-            return all(self.client.raw("GET", path)[0] == 200 for path in ("/readyz", "/api/v1/namespaces/default"))
+            return all(map(self.client.serves, ("/readyz", "/api/v1/namespaces/default")))
         except (OSError, HTTPException):
             return False
 
     def _controllers_ready(self) -> bool:
         """Whether the controllers work: one of them makes the service account of the namespace `default`."""
-        return self.client.raw("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200
+        return self.client.serves("/api/v1/namespaces/default/serviceaccounts/default")
 
 
 def _accepts(port: int) -> bool:

@@ -33,9 +33,9 @@ def unavailable() -> list[dict[str, str]]:
 def joined(document: Any, origin: str) -> Any:
     """A definition's document as Azure has it: ``properties.common`` is replaced by the parameters and the rule it stands for.
 
-    ``common`` has ``apiGroups``, ``kinds``, perhaps ``scope``, the names of common ``parameters``, and ``defaults`` of theirs
-    that differ. Whatever parameter the rule does not
-    use otherwise is a value for the Rego. A parameter that the document has itself stays its own. Raises InvalidPolicy.
+    ``common`` has ``apiGroups``, ``kinds``, perhaps ``scope``, the names of common ``parameters``, and other ``defaults`` for
+    some of them. A parameter that the rule uses nowhere else is passed to the Rego as a value. A parameter that the
+    document defines itself is not replaced. Raises InvalidPolicy.
     """
     properties = Reader(document, origin).object("properties")
     if not properties.has("common"):
@@ -66,7 +66,7 @@ def joined(document: Any, origin: str) -> Any:
             raise InvalidPolicy(f"{asked.path}.defaults names {name!r}, which is not in its parameters", where=origin)
     then = shared["policyRule"]["then"]
     details = {
-        # What names a parameter that this definition does not have is not there.
+        # An entry that names a parameter which this definition does not have is left out.
         key: value
         for key, value in then["details"].items()
         if key not in shared["parameters"] or key in parameters
@@ -90,7 +90,7 @@ def joined(document: Any, origin: str) -> Any:
 def joined_initiative(document: Any, origin: str) -> Any:
     """An initiative's document as Azure has it: ``properties.common`` names common parameters that all members take.
 
-    Each becomes a parameter of the initiative, and is passed on to each member that says nothing else of it; a member whose
+    Each becomes a parameter of the initiative, and is passed on to each member that does not set it itself. A member whose
     definition has no such parameter names it in ``without``. Raises InvalidPolicy.
     """
     properties = Reader(document, origin).object("properties")

@@ -56,15 +56,8 @@ def resource_of(definition: Definition, document: Mapping[str, Any]) -> dict[str
 
     ``document`` is its JSON as written. Raises InvalidPolicy when a custom resource cannot hold it.
     """
-    if not NAME.fullmatch(definition.slug):
-        raise InvalidPolicy(
-            f"definition {definition.slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
-            where=definition.origin,
-            hint="rename its folder",
-        )
-    spec: dict[str, Any] = deepcopy(dict(document["properties"]))
-    if "name" in document:
-        spec = {"name": document["name"], **spec}
+    resource = resource_with(KIND, definition.slug, document, origin=definition.origin, words=("definition", "folder"))
+    spec = resource["spec"]
     details = spec["policyRule"]["then"]["details"]
     info = details["templateInfo"]
     if info["sourceType"] == "Base64Encoded":
@@ -74,7 +67,26 @@ def resource_of(definition: Definition, document: Mapping[str, Any]) -> dict[str
         content = base64.b64encode(template.encode()).decode()
     details["templateInfo"] = {"sourceType": "Base64Encoded", "content": content}
     if definition.requires_inventory:
-        # The annotations of its template are not in the one that is made here.
+        # The template that is made here lacks the annotation that names them.
         compared = [{"group": kind.group, "kind": kind.kind} for kind in definition.requires_inventory]
         spec.setdefault("metadata", {}).setdefault("requiresInventory", compared)
-    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": definition.slug}, "spec": spec}
+    return resource
+
+
+def resource_with(
+    kind: str, slug: str, document: Mapping[str, Any], *, origin: str, words: tuple[str, str]
+) -> dict[str, Any]:
+    """A custom resource of the catalogue that holds a document of Azure's. Raises InvalidPolicy for a slug that cannot be its name.
+
+    ``words``: what an error calls it, and what is to be renamed.
+    """
+    word, renamed = words
+    if not NAME.fullmatch(slug):
+        raise InvalidPolicy(
+            f"{word} {slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
+            where=origin,
+            hint=f"rename its {renamed}",
+        )
+    name = {"name": document["name"]} if "name" in document else {}
+    spec = {**name, **deepcopy(dict(document["properties"]))}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": slug}, "spec": spec}

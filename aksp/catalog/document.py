@@ -35,7 +35,7 @@ _DETAILS = (
 )  # fmt: skip
 _TEMPLATE_INFO = ("sourceType", "path", "content", "url")
 PARAMETER = ("type", "metadata", "defaultValue", "allowedValues", "schema")
-#: Keys of Azure's that mean something which is not done here; passing them over would judge by another rule.
+#: Azure's keys that have no effect here. A document with one is refused: without the key it is another rule.
 _REFUSED = {
     "constraintInfo": "write what its match has as apiGroups, kinds, namespaces, … and its parameters as values",
     "constraint": "write what its match has as apiGroups, kinds, namespaces, … and its parameters as values",
@@ -100,7 +100,7 @@ class Reader:
         return [Reader(entry, self.origin, f"{field}[{at}]") for at, entry in enumerate(self.array(key))]
 
     def only(self, known: Sequence[str], refused: Mapping[str, str] | None = None) -> Reader:
-        """Itself. Raises InvalidPolicy for a key that is not known, since it would have no effect."""
+        """This reader. Raises InvalidPolicy for a key that is not known, since it would have no effect."""
         for key in map(str, self._value):
             field = ".".join(part for part in (self.path, key) if part)
             if refused and key in refused:

@@ -62,7 +62,7 @@ class Folder:
                 yield BrokenDefinition(slug=folder.name, error=error)
 
     def get(self, slug: str) -> Definition | Initiative | None:
-        """One by its slug, without reading the others; None when it is not there. Raises InvalidPolicy when it is broken."""
+        """One by its slug, or None; the others are not read. Raises InvalidPolicy when it is broken."""
         if slug in (LIBRARIES, INITIATIVES) or not _SLUG.fullmatch(slug):
             return None
         if (path := self._root / slug / "definition.json").is_file():
@@ -93,7 +93,7 @@ class Folder:
         return self._libraries()
 
     def _name(self, path: Path) -> str:
-        """What messages call a file: the path by which an editor finds it. Those that come with aksp are nobody's to edit."""
+        """The name of a file in messages: the path by which an editor finds it. Nobody edits a file that comes with aksp."""
         if self._root == BUNDLED:
             return f"{path.parent.name}/{path.name}"
         whole, here = path.absolute(), Path.cwd()
@@ -186,7 +186,7 @@ def _imported(source: str, libraries: Mapping[str, RegoModule | InvalidPolicy], 
 
 @lru_cache(maxsize=256)
 def _named(source: str) -> tuple[str, ...]:
-    """The libraries that a module names; a library is asked for each rule that imports it."""
+    """The libraries that a module names. Remembered, since many rules import the same library."""
     return tuple(_LIBRARY_IMPORT.findall(re.sub(r"#.*", "", source)))
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from aksp.catalog.custom import NAME, slug_and_spec
+from aksp.catalog.custom import resource_with, slug_and_spec
 from aksp.catalog.document import Reader, parameter_from
 from aksp.compliance.expressions import resolve
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidPolicy
-from aksp.model.assignment import API_VERSION
 from aksp.model.azure_ids import id_at_azure, members_at_azure
 from aksp.model.initiative import Initiative, Member, MemberGroup
 
@@ -124,7 +122,7 @@ def _member(entry: Reader, known: Mapping[str, Any], groups: list[str]) -> Membe
             raise InvalidPolicy(f"{given.path}.value is missing", where=entry.origin)
         parameters[key] = given.any("value")
     try:
-        # What takes a parameter is absent, whichever it is; one that there is not is told.
+        # Only to find parameters that the initiative does not have.
         resolve(parameters, {}, known)
     except ValueError as error:
         raise InvalidPolicy(
@@ -140,7 +138,7 @@ def _member(entry: Reader, known: Mapping[str, Any], groups: list[str]) -> Membe
 
 
 def _twice(names: Any) -> str:
-    """The first name that another one is, whatever their case; empty when there is none."""
+    """The first name that comes twice, in whatever case; empty when none does."""
     seen: set[str] = set()
     for name in names:
         if name.lower() in seen:
@@ -160,13 +158,4 @@ def initiative_from_resource(document: Mapping[str, Any], origin: str) -> Initia
 
 def resource_of(initiative: Initiative, document: Mapping[str, Any]) -> dict[str, Any]:
     """The custom resource of an initiative, of its JSON as Azure has it. Raises InvalidPolicy where none can hold it."""
-    if not NAME.fullmatch(initiative.slug):
-        raise InvalidPolicy(
-            f"initiative {initiative.slug!r} cannot be called so in a cluster: expected lower-case letters, digits, - and .",
-            where=initiative.origin,
-            hint="rename its file",
-        )
-    spec: dict[str, Any] = deepcopy(dict(document["properties"]))
-    if "name" in document:
-        spec = {"name": document["name"], **spec}
-    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": initiative.slug}, "spec": spec}
+    return resource_with(KIND, initiative.slug, document, origin=initiative.origin, words=("initiative", "file"))

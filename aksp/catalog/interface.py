@@ -19,7 +19,7 @@ Assignable = Definition | Initiative
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BrokenDefinition:
-    """A definition or an initiative that cannot be loaded, by what it would be called, and why."""
+    """A definition or an initiative that cannot be loaded: the name that it would have, and why."""
 
     slug: str
     error: InvalidPolicy
@@ -39,9 +39,9 @@ class Catalog(Protocol):
 class Catalogs:
     """Several catalogues as one, with the initiatives of their definitions.
 
-    A definition or an initiative may not have a name that an earlier one has: an assignment could mean either. Whatever
-    is wrong with one concerns it alone. ``first`` gives one of the first catalogue by its slug alone: what has its name
-    has it whatever the others are, and nine assignments need not read a hundred definitions.
+    A definition or an initiative may not have a name that an earlier one has: an assignment could mean either. An error
+    in one does not affect the others. ``first`` finds one of the first catalogue by its slug, before anything else is read,
+    so that nine assignments do not read a hundred definitions; it must give the same object each time.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class Catalogs:
         self._catalogs = catalogs
         self._sets = initiatives
         self._first = first
-        self._read: dict[str, Assignable] = {}
         self._all: dict[str, Definition] | None = None
         self._initiatives: dict[str, Initiative] = {}
         self._owners: dict[str, Assignable] = {}
@@ -118,8 +117,8 @@ class Catalogs:
     def find(self, identifier: str, wanted_kind: str = "definition or initiative") -> Assignable:
         """A definition or an initiative, as get() finds a definition. ``wanted_kind`` is what an error calls it."""
         wanted = identifier.rstrip("/").rpartition("/")[2].lower()
-        if self._all is None and (known := self._read.get(wanted) or self._first(wanted)) is not None:
-            return self._read.setdefault(wanted, known)
+        if self._all is None and (known := self._first(wanted)) is not None:
+            return known
         definitions = self._load()
         if wanted in self._owners:
             return self._owners[wanted]
@@ -155,7 +154,7 @@ def _taken(one: Assignable, name: str, other: Assignable) -> InvalidPolicy:
     what, place = ("initiative", "file") if isinstance(one, Initiative) else ("definition", "folder")
     whose = "initiative" if isinstance(other, Initiative) else "definition"
     if name == one.slug.lower():
-        # Where the other is of the same kind, the words are enough.
+        # Of the same kind it has the same slug, which need not be said twice.
         there = f"{what} {one.slug!r} is there already" if what == whose else f"{whose} {other.slug!r} has its name"
         return InvalidPolicy(f"{there}, from {other.origin}", where=one.origin, hint=f"rename the {place} of yours")
     return InvalidPolicy(

@@ -167,7 +167,7 @@ class Mutator:
             raise NotMutated(f"{self.kind} {self.name}: {key} is no list")
         if self.parameters["operation"] == "merge":
             there = found.get(key, [])
-            # As Gatekeeper does: a list that is new has all of them, whether two are the same or not.
+            # As in Gatekeeper, a new list gets all values, also those that come twice.
             found[key] = [*there, *(one for one in values if key not in found or one not in there)]
         elif key in found:
             found[key] = [one for one in found[key] if one not in values]

@@ -16,7 +16,7 @@ from aksp.yaml_reader import read_file
 MUTATIONS: Final = "mutations"
 #: The parameters that all of them have.
 PARAMETERS: Final = ("effect", "source", "namespaces", "excludedNamespaces")
-#: What they leave out unless an assignment says otherwise.
+#: The namespaces that they leave out unless an assignment says otherwise.
 EXCLUDED: Final = ("kube-system", "gatekeeper-system", "azure-arc")
 
 
@@ -30,7 +30,7 @@ class MutationOperation(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mutation:
-    """One of them. ``location`` is a path as Gatekeeper writes it; with ``only_absent`` what is there already stays."""
+    """One of them. ``location`` is a path as Gatekeeper writes it; with ``only_absent`` a value that is there is kept."""
 
     id: str
     name: str

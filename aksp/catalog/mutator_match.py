@@ -80,7 +80,7 @@ def concerns(document: Mapping[str, Any], one: Mapping[str, Any], spaces: Mappin
         return False
     match, metadata = mapping(spec.get("match")), mapping(one.get("metadata"))
     if match.get("source") == "Generated":
-        return False  # of Pods that are made up to be judged, and of none that there is
+        return False  # it is about Pods that Gatekeeper makes of workloads to judge them; no such Pod exists
     is_namespace = (group, kind) == ("", "Namespace")
     within = "" if (group, kind) in _OF_CLUSTER else str(metadata.get("namespace") or "default")
     if not _of_kind(match.get("kinds") or (), group, kind):

@@ -23,38 +23,38 @@ from aksp.model.fields import mapping
 from aksp.yaml_writer import to_yaml
 
 MODE: Final = "Microsoft.ContainerService.Data"
-#: What the name of a template begins with that was made of a definition of the preview.
+#: How the names of templates begin that are made of definitions of the preview.
 CONVERTED: Final = "aksppreview"
 #: A string, a raw string or a comment of Rego; what is between them is code.
 _TEXT: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`|#[^\n]*')
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _PARAMETER: Final = re.compile(r"policyParameters\.([A-Za-z_][A-Za-z0-9_]*)")
 _PACKAGE: Final = re.compile(r"^\s*package\s+admission\s*$", re.MULTILINE)
-#: What the preview's Rego names of its data. Gatekeeper finds libraries by imports everywhere, by other names not.
+#: The data that the preview's Rego names. Gatekeeper finds a library only where it is imported.
 _IMPORT: Final = re.compile(r"\bimport\s+data\.(k8s|kubernetes)\b")
 _DATA: Final = re.compile(r"\bdata\.(k8s|kubernetes)\b")
 _IMPORTED: Final = """package lib.admission
 
 import data.lib.k8s as aksp_k8s"""
 _KUBERNETES_IMPORTED: Final = "\nimport data.lib.kubernetes as aksp_kubernetes"
-#: Kinds by their plurals: the first of ``matches``, and what follows ``kubernetes``.
+#: A kind by its plural: the first entry of ``matches``, or the name that follows ``kubernetes``.
 _MATCHED: Final = re.compile(r'\bmatches\s*\[\s*\[\s*"([a-z]+)"|\bkubernetes(?:\.([a-z]+)\b|\[\s*"([a-z]+)"\s*\])')
-#: All that may find objects, and imports, which ask for nothing; a string that may be a plural.
+#: Everything that may find objects; imports, which find none; and a string that may be a plural.
 _BY_ANY: Final = re.compile(r"\b(?:matches|kubernetes)\b|\bdata\s*\[")
 _IMPORTS: Final = re.compile(r"^\s*import\s+data\.(?:k8s(?:\.matches)?|kubernetes)[ \t]*$", re.MULTILINE)
 _WORD: Final = re.compile(r'"(?!matches"|kubernetes")[a-z]+"')
 _KUBERNETES_NAMED: Final = re.compile(r"\bkubernetes\b")
 _MATCHES: Final = re.compile(r"\bmatches\b")
-#: What stands before a string that is a format: in what it is filled with a % is no verb.
+#: The text before a format string. In the values that are put into it, % has no meaning.
 _FORMAT: Final = re.compile(r"\bsprintf\s*\(\s*$")
-#: What stands before the body of a rule ``deny``: its head, or what is left of it after the object in it.
+#: The text before the body of a rule ``deny``: its head, or the end of its head after an object in it.
 _DENY: Final = re.compile(r"(?:^|\s)deny\s*\[[^\[\]]*\]\s*$|^\s*\]\s*$")
 
 _KINDS_NAMED: Final = (
     'data.k8s.matches[["pods", namespace, name, pod]] finds Pods: lower-case plurals of kinds of Kubernetes'
 )
 
-#: Gatekeeper knows functions of libraries by imports alone.
+#: Gatekeeper finds functions of libraries only by imports.
 _ENTRY: Final = """package akspreview
 
 import data.lib.admission

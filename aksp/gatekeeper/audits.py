@@ -34,9 +34,9 @@ class Audits:
     templates: Sequence[Written]
 
     def compared(self, report: Report, now: datetime, namespaces: Sequence[str] = ()) -> Report:
-        """The report with a gap for whatever of the audits it does not bear out, or the audits do not tell.
+        """The report, with a gap wherever an audit differs from it or does not tell enough.
 
-        With ``namespaces`` it is about what lies in these alone.
+        With ``namespaces`` the report is about objects in these alone.
         """
         judged: dict[str, set[tuple[str, ...]]] = {}
         for one in report.results:
@@ -51,7 +51,7 @@ class Audits:
 
 
 def audits(engine: Engine, found: Documents, scope: Scope, now: datetime) -> Audits:
-    """The constraints that were found in a cluster, as a plan that judges by them. What cannot judge is broken."""
+    """The constraints of a cluster, as a plan that judges by them. Those that cannot judge are its broken assignments."""
     made = read_import(engine, found, None, scope, now)
     definitions = {one.slug: one.definition for one in made.definitions}
     ready = []
@@ -77,7 +77,7 @@ def audits(engine: Engine, found: Documents, scope: Scope, now: datetime) -> Aud
 def _gaps(
     written: Written, judged: set[tuple[str, ...]], broken: bool, now: datetime, namespaces: Sequence[str]
 ) -> Iterator[Gap]:
-    """What the audit of one constraint does not tell, or tells otherwise."""
+    """Where the audit of one constraint does not tell enough, or tells something else."""
     called = f"constraint {written.document.get('kind')}/{written.name}"
     status = written.status
     yield from _errors(called, status)

@@ -1,4 +1,4 @@
-"""What is assigned, as one bundle for Gatekeeper: templates, constraints, and what those need besides."""
+"""What is assigned, as one bundle for Gatekeeper: templates, constraints, and other objects that these need."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _same_template(name: str, one: Definition, other: Definition) -> str:
 
 
 def _expansions() -> list[Object]:
-    """What has Gatekeeper judge the Pods of workloads, for assignments whose ``source`` asks for them."""
+    """ExpansionTemplates, by which Gatekeeper judges the Pods of workloads, for assignments whose ``source`` asks for them."""
     return [
         {
             "apiVersion": EXPANSIONS,

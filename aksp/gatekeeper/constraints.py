@@ -22,7 +22,7 @@ _NAMESPACE: Final = ResourceKind(group="", kind="Namespace")
 
 
 class InexpressibleError(Exception):
-    """An assignment of which a constraint would be another: it would judge more, or less, than is assigned."""
+    """An assignment that no constraint can express: it would judge more, or less, than is assigned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class _Place:
 
 
 def constraint(ready: Ready, cluster: Scope | None, *, kept: bool = False) -> Exported | str:
-    """The constraint of an assignment in a cluster, None being any; a text says why it is right that there is none.
+    """The constraint of an assignment in a cluster (None: in any), or why it is right that there is none.
 
     ``kept``: it is made again when an exemption ends. Raises InexpressibleError.
     """
@@ -131,7 +131,7 @@ def _match(ready: Ready, place: _Place, given: Waived) -> tuple[dict[str, Any], 
         if any(one != _NAMESPACE for one in selection.kinds):
             if scope is ObjectScope.CLUSTER:
                 raise InexpressibleError("its scope is a namespace, and it judges what lies in none")
-            # Gatekeeper lets what lies in no namespace pass every list of namespaces.
+            # In Gatekeeper no list of namespaces leaves out an object that lies in none.
             scope = ObjectScope.NAMESPACED
             if any(one.covers("", "Namespace") for one in selection.kinds):
                 lost.append(f"the Namespace {own} itself is not judged")

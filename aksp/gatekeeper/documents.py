@@ -18,7 +18,7 @@ from aksp.yaml_reader import read_file, read_yaml
 
 Object = Mapping[str, Any]
 
-#: What the API server and kubectl add to an object, which is none of its own.
+#: What the API server and kubectl add to an object; its author did not write it.
 _ADDED: Final = (
     "managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "finalizers", "ownerReferences",
 )  # fmt: skip
@@ -33,12 +33,12 @@ _VERSIONS: Final = ("v1", "v1beta1", "v1alpha1")
 
 
 def mapping(value: Any) -> Object:
-    """A value that should be a mapping; one without entries in place of any other."""
+    """A value that should be a mapping; an empty one if it is something else."""
     return value if isinstance(value, Mapping) else {}
 
 
 def mappings(value: Any) -> list[Object]:
-    """The mappings of what should be a list of them."""
+    """The mappings in a value that should be a list of mappings."""
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
@@ -65,7 +65,7 @@ class Written:
 
 @dataclass(kw_only=True, slots=True)
 class Documents:
-    """What was found. ``unread`` says of what it could not be told what it is, ``others`` are the kinds that are none of these."""
+    """What was found. ``unread`` tells what could not be recognized; ``others`` counts the documents of other kinds."""
 
     templates: list[Written] = field(default_factory=list)
     constraints: list[Written] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Documents:
             case "ExpansionTemplate", "expansion.gatekeeper.sh":
                 self.expansions.append(found)
             case "SyncSet", "syncset.gatekeeper.sh":
-                pass  # what rules compare with is had without
+                pass  # aksp needs no such list to know what rules compare with
             case _, "constraints.gatekeeper.sh":
                 self.constraints.append(found)
             case _:
@@ -130,7 +130,7 @@ def _read(path: str, found: Documents) -> None:
 def from_cluster(connection: Connection, *, others: bool = False) -> Documents:
     """The templates, constraints, Config and ExpansionTemplates of a cluster. Raises ClusterError.
 
-    With ``others`` also what Gatekeeper has besides, which is none of these: mutators and providers of external data.
+    With ``others`` also Gatekeeper's other objects: mutators and providers of external data.
     """
     found = Documents()
     origin = f"cluster {connection.name}"

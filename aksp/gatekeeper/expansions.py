@@ -1,4 +1,4 @@
-"""ExpansionTemplates: which workloads Gatekeeper judges by the Pods that it makes up of them, and what is otherwise here."""
+"""ExpansionTemplates: which workloads Gatekeeper judges by the Pods that these would make, and what differs here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aksp.model.kinds import WORKLOADS
 class Expanded:
     """What the ExpansionTemplates say: ``kinds`` are the workloads of which Gatekeeper judges Pods.
 
-    ``lost`` is what is not the same here, ``notes`` what is.
+    ``lost`` is what differs here, ``notes`` what is the same.
     """
 
     kinds: set[str] = field(default_factory=set)

@@ -60,7 +60,7 @@ def imported_assignment(
     if expanded and given.get("source") is None:
         given["source"] = "All"
     elif given.get("source") == "All" and not expanded:
-        del given["source"]  # without an ExpansionTemplate there are no other Pods than those asked for
+        del given["source"]  # without an ExpansionTemplate only Pods that are really created are judged
     if excluded:
         given["excludedNamespaces"] = list(dict.fromkeys([*given.get("excludedNamespaces", ()), *excluded]))
     effect, told, why = _effect(written, spec)
@@ -87,7 +87,7 @@ def imported_assignment(
 
 
 def _unnamed(kinds: Any) -> bool:
-    """Whether kinds are meant that no list of objects can be asked for."""
+    """Whether kinds are meant that are not named, so that their objects cannot be listed."""
     entries = kinds if isinstance(kinds, list) else [{}]
     return any(
         not isinstance(entry.get(key), list) or not entry[key] or "*" in entry[key]
@@ -121,7 +121,7 @@ def _parameters(definition: ImportedDefinition, given: Mapping[str, Any], lost: 
 
 
 def _effect(written: Written, spec: Mapping[str, Any]) -> tuple[Effect, bool, list[str]]:
-    """The effect, whether whoever asks hears of a violation, and what is different."""
+    """The effect, whether the user is warned of a violation, and what is different."""
     action = spec.get("enforcementAction") or "deny"
     if action != "scoped":
         if action not in ("deny", "warn", "dryrun"):
@@ -144,7 +144,7 @@ def _effect(written: Written, spec: Mapping[str, Any]) -> tuple[Effect, bool, li
 
 
 def _of_actions(actions: Sequence[str]) -> tuple[Effect, list[str]]:
-    """The effect of all that follows at admission: the strictest holds."""
+    """The effect of several actions at admission: the strictest."""
     unknown = sorted(set(actions) - {"deny", "warn", "dryrun"})
     lost = [f"enforcement action {one!r} is not known" for one in unknown]
     if "deny" in actions:

@@ -1,4 +1,4 @@
-"""A ConstraintTemplate as a definition: the template as it is, and a document whose parameters are its schema's and a match's."""
+"""A ConstraintTemplate as a definition: the unchanged template, and a document with the parameters of its schema and of a match."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MATCH: Final[Mapping[str, tuple[str, Any, str]]] = {
 _TYPES: Final = {
     "string": "String", "array": "Array", "boolean": "Boolean", "integer": "Integer", "number": "Float", "object": "Object",
 }  # fmt: skip
-#: The one parameter of a template that does not say which ones it has.
+#: The one parameter of a definition whose template does not list its own.
 WHOLE: Final = "parameters"
 
 
@@ -80,7 +80,7 @@ def imported_definition(written: Written) -> ImportedDefinition:
 
 
 def _names(schema: Mapping[str, Any]) -> dict[str, str] | None:
-    """What the parameters of a template are called here; None where it does not say of each what type it has."""
+    """The names of a template's parameters here; None where it does not give the type of each."""
     properties = schema.get("properties") or {}
     if not isinstance(properties, Mapping) or schema.get("x-kubernetes-preserve-unknown-fields") or not properties:
         return {} if schema.get("type") == "object" and not _open(schema) else None
@@ -162,7 +162,7 @@ def _of_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lost(template: Mapping[str, Any]) -> list[str]:
-    """What of a template that has Rego does not hold here."""
+    """What is lost of a template that has Rego."""
     (target,) = template["spec"]["targets"]
     engines = [one.get("engine") for one in mappings(target.get("code"))]
     lost = []

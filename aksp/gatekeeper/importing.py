@@ -1,4 +1,4 @@
-"""Documents of Gatekeeper as definitions and assignments, each checked; what cannot be had is named, and harms no other."""
+"""Documents of Gatekeeper as definitions and assignments, each checked alone. What cannot be imported is named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Import:
 
 
 def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope: Scope, now: datetime) -> Import:
-    """Definitions and assignments of what was found. ``known`` are the definitions that are there already, if any may be."""
+    """The documents as definitions and assignments. ``known``: the definitions that are there already."""
     lost = list(found.unread)
     expansions = expanded(_distinct(found.expansions, "ExpansionTemplate", lost))
     lost += expansions.lost
@@ -94,7 +94,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
             continue
         assignments.append((made.assignment, written))
         lost += [f"{called}: {text}" for text in made.lost]
-    # Templates are in the order of their names, and so are constraints, of whatever kind: as they are listed later.
+    # In the order in which they are listed later: templates by name, then constraints by name, of all kinds together.
     assignments.sort(key=lambda one: one[0].name)
     return Import(
         definitions=[definitions[slug] for slug in sorted(definitions)],
@@ -107,7 +107,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
 
 
 def why_not(error: InvalidInput) -> str:
-    """Why a template cannot be had, in a sentence."""
+    """Why a template cannot be imported, in a sentence."""
     if "undefined function external_data" in error.what:
         return "its Rego asks providers for data (external_data), and a rule here asks nobody"
     return str(error)
@@ -123,7 +123,7 @@ def _check_name(slug: str, known: Catalogs) -> None:
 
 
 def _distinct(found: Sequence[Written], kind: str, lost: list[str]) -> list[Written]:
-    """Documents by kind and name; of two that differ the first, and the other is told."""
+    """Documents by kind and name. Of two that differ the first is taken, and the other is told."""
     first: dict[tuple[str, str], Written] = {}
     for one in sorted(found, key=lambda each: (str(each.document.get("kind")), each.name, each.origin)):
         key = (str(one.document.get("kind")).lower(), one.name)
@@ -141,7 +141,7 @@ def _json(document: Mapping[str, object]) -> str:
 
 
 def _excluded(configs: Sequence[Written], lost: list[str]) -> list[str]:
-    """The namespaces that a Config leaves out of webhook and audit; what is left out of one of them is told."""
+    """The namespaces that a Config leaves out of both webhook and audit. Those that it leaves out of one only are told."""
     excluded: list[str] = []
     for config in configs:
         for entry in mappings(mapping(config.document.get("spec")).get("match")):

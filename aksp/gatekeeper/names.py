@@ -15,9 +15,9 @@ TITLE: Final = "metadata.gatekeeper.sh/title"
 VERSION: Final = "metadata.gatekeeper.sh/version"
 DESCRIPTION: Final = "description"
 
-#: On every object that is exported: what has it not is never removed.
+#: On every object that is exported. Only objects with it are ever removed.
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp-export"}
-#: Where an object comes from, before the name of what it tells.
+#: The prefix of annotations that tell where an object comes from.
 OURS: Final = "policy.aksp.io/"
 
 #: The name of the one SyncSet.
@@ -39,7 +39,7 @@ def legal(name: str) -> str:
 
 
 def shortened(name: str, text: str, between: str = "-") -> str:
-    """A name of at most 63 characters: of a longer one the beginning, and a hash of the whole text that it stands for."""
+    """A name of at most 63 characters. A longer one is cut, and a hash of the whole text is appended."""
     if len(name) <= _LONGEST:
         return name
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -22,12 +22,12 @@ _ELEMENTS: Final = {TestOutcome.FAILED: "failure", TestOutcome.ERROR: "error", T
 
 
 def counted(results: Sequence[SuiteResult]) -> Counter[TestOutcome]:
-    """How many cases have which outcome. A test without cases, or that does not come to them, counts as one."""
+    """How many cases have which outcome. A test without cases, or that fails before them, counts as one."""
     return Counter(outcome for result in results for _, outcome, _ in _rows(result))
 
 
 def _rows(result: SuiteResult) -> Iterator[tuple[str, TestOutcome, str]]:
-    """What a suite's cases, or tests, are called, their outcomes, and why."""
+    """The names of a suite's cases, or tests, their outcomes, and why."""
     if result.skipped:
         yield "", TestOutcome.SKIPPED, ""
     for test in result.tests:

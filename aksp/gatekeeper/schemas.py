@@ -1,4 +1,4 @@
-"""The schema of a template's parameters: structural, as the API server wants it, of what a definition's parameters say."""
+"""The schema of a template's parameters, made from those of a definition. It is structural, as the API server wants it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES: Final = {
     ParameterType.OBJECT: "object",
     ParameterType.DATE_TIME: "string",
 }
-#: What a JSON Schema and a structural schema say alike of a value.
+#: Keys that mean the same in a JSON Schema and in a structural schema.
 _SAME: Final = (
     "title", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems",
 )  # fmt: skip
@@ -42,7 +42,7 @@ def parameters_schema(definition: Definition) -> dict[str, Any]:
 def _of(parameter: Parameter) -> dict[str, Any]:
     written = {"type": _TYPES[parameter.type], **(parameter.schema or {})}
     schema = _structural(written)
-    # What the parameter says of itself is for people, and goes before.
+    # The texts for people come first. The schema's own replace them.
     told = {"title": parameter.display_name, "description": parameter.description}
     schema = {**{key: text for key, text in told.items() if text and text != parameter.name}, **schema}
     if parameter.allowed_values:
@@ -57,7 +57,7 @@ def _of(parameter: Parameter) -> dict[str, Any]:
 
 
 def _structural(schema: Any) -> dict[str, Any]:
-    """A JSON Schema as a structural one, which says less where it cannot say the same; it takes no value less."""
+    """A JSON Schema as a structural one. Where that cannot say the same it says less, and so accepts every value that was valid."""
     if not isinstance(schema, Mapping) or not isinstance(schema.get("type"), str) or schema["type"] == "null":
         return dict(ANY)
     found: dict[str, Any] = {"type": schema["type"]} | {key: schema[key] for key in _SAME if key in schema}
@@ -70,7 +70,7 @@ def _structural(schema: Any) -> dict[str, Any]:
             if "required" in schema:
                 found["required"] = list(schema["required"])
         if isinstance(properties, Mapping) or not isinstance(others, Mapping):
-            # It cannot have both, and without either the API server drops what is not named.
+            # It cannot have both. Without either, the API server drops fields that are not named.
             found |= ANY if others is not False else {}
         else:
             found["additionalProperties"] = _structural(others)

@@ -18,7 +18,7 @@ KIND: Final = "Suite"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assertion:
-    """How many violations are expected: ``yes``, ``no`` or a number, of those whose message has a regular expression."""
+    """How many violations are expected: ``yes``, ``no`` or a number, counting only messages that match a regular expression."""
 
     violations: int | str = "yes"
     message: str | None = None
@@ -160,7 +160,7 @@ class _SuiteFields:
         self._value = value
 
     def only(self, *names: str) -> None:
-        """Complain about other fields: what a misspelt one holds would not be tested, and pass."""
+        """Raise InvalidInput for other fields: a misspelt one would not be tested, and the suite would pass."""
         for key in self._value:
             if key not in names:
                 where = f" of {self._path}" if self._path else ""

@@ -1,4 +1,4 @@
-"""The objects that rules compare with, as Gatekeeper is told of them: by version, which it does not look up."""
+"""The objects that rules compare with, as Gatekeeper must be told of them: with their version, which it does not look up."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sync_set(kinds: Iterable[ResourceKind]) -> dict[str, Any]:
 
 
 def _versions(kind: ResourceKind) -> list[ResourceKind]:
-    """A kind in the version that it says, or that every cluster serves; none where nobody knows."""
+    """A kind in the version that it names, else in one that every cluster serves; empty where that is not known."""
     if kind.version:
         return [kind]
     return [

@@ -33,7 +33,7 @@ _POINT = "gator.gatekeeper.sh"
 
 
 class TestOutcome(StrEnum):
-    """What became of a case, a test or a suite. In error is what could not be judged."""
+    """What became of a case, a test or a suite. An error means that it could not be judged."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -108,7 +108,7 @@ def _reviewer(engine: Engine, folder: Path, test: SuiteTest, now: datetime) -> C
         compile_definition(engine, definition.definition)
     except InvalidInput as error:
         raise InvalidInput(why_not(error)) from error
-    # What a rule compares with is what the case has, if anything.
+    # A rule compares only with the objects of its case.
     engine.withhold(definition.slug, None)
     written = _one(folder, test.constraint, "constraint")
     _check_schema(definition, written)
@@ -127,7 +127,7 @@ def _reviewer(engine: Engine, folder: Path, test: SuiteTest, now: datetime) -> C
 
 
 def _check_schema(definition: ImportedDefinition, written: Written) -> None:
-    """Raise for a constraint that the API server would refuse, _WrongSchemaError where it is by the template's schema."""
+    """Raise InvalidInput for a constraint that the API server would refuse; _WrongSchemaError if the template's schema does."""
     if str(written.document.get("kind")) != definition.kind:
         raise InvalidInput(
             f"its kind is {written.document.get('kind')}, expected {definition.kind}", where=written.origin

@@ -1,4 +1,4 @@
-"""Exemptions as Gatekeeper can have them: it excludes namespaces, and no single object or container, without an end."""
+"""Exemptions as Gatekeeper can express them: it excludes whole namespaces, and without an end."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PATTERN: Final = re.compile(r"\*?[-a-z0-9]+\*?")
 class Waived:
     """What the exemptions of an assignment become.
 
-    ``namespaces`` are excluded; ``everything`` is the exemption of all that the assignment judges which ends last, if there is
-    one. ``until`` is when the first exemption ends that was expressed: the exclusion does not.
+    ``namespaces`` are excluded. ``everything``: of the exemptions that waive all of the assignment, the one that ends last.
+    ``until`` is when the first of the expressed exemptions ends; the exclusion has no end.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Waived:
 
 
 def waived(ready: Ready, cluster: Scope | None, *, kept: bool = False) -> Waived:
-    """The exemptions of an assignment in a cluster, None being any. ``kept``: what is excluded goes when they end."""
+    """The exemptions of an assignment in a cluster (None: in any). ``kept``: the exclusion is taken back when they end."""
     namespaces: list[str] = []
     expressed: list[Exemption] = []
     not_expressed: list[str] = []
@@ -95,6 +95,6 @@ def _namespaces(exemption: Exemption, cluster: Scope | None) -> tuple[list[str] 
 
 
 def _is_namespace(entry: ExemptedResource) -> bool:
-    """Whether an entry names nothing but namespaces, by a pattern that Gatekeeper takes, too."""
+    """Whether an entry names only namespaces, by a pattern that Gatekeeper understands too."""
     others: Sequence[str | None] = (entry.kind, entry.name, entry.container, entry.image)
     return not any(one is not None for one in others) and bool(_PATTERN.fullmatch(entry.namespace or ""))

@@ -22,7 +22,7 @@ _APPLIED = {"excludedContainers", "excludedImages"}
 def misread(engine: Engine, definition: Definition) -> Iterator[LintFinding]:
     """The differences between what a definition declares, sets and reads. Raises InvalidPolicy when it does not compile."""
     compile_definition(engine, definition)
-    # There are none where the rule takes all of its parameters, or computes a name: then any may be read.
+    # Empty where the rule takes all of its parameters, or computes a name: then it may read any.
     reads = set(engine.parameters(definition.slug))
     selecting = parameters_in(
         [
@@ -46,7 +46,7 @@ def misread(engine: Engine, definition: Definition) -> Iterator[LintFinding]:
     values = "properties.policyRule.then.details.values"
     for name in sorted(definition.values.keys() - reads - _APPLIED):
         if parameters_in(definition.values[name]) & selecting:
-            continue  # it has a use without the Rego
+            continue  # its parameter is used outside the Rego
         plain = parameter_named(definition.values[name])
         yield found_in(
             definition,

@@ -18,7 +18,7 @@ MATCHES_NOTHING = "matches-nothing"
 def matched_nothing(plan: Plan, report: Report, assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
     """The assignments and members that judged no object, and the exemptions that no finding needed.
 
-    With gaps that cannot be said: what they hide may match.
+    None where there are gaps: what could not be judged may match.
     """
     if report.gaps:
         return

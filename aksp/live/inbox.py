@@ -44,7 +44,7 @@ class Inbox(Generic[T]):
             return taken
 
     def close(self) -> None:
-        """Let nobody wait any more, and nothing in."""
+        """End all waiting, and take nothing more in."""
         with self._changed:
             self._closed = True
             self._waiting.clear()

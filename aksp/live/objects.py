@@ -15,7 +15,7 @@ Document = dict[str, Any]
 
 
 class FollowedObjects:
-    """The objects of the lists at ``paths``, which have names of the caller's. ``changed`` is called in a watch's thread.
+    """The objects of some lists. ``paths``: their paths, by names of the caller's. ``changed`` is called in a watch's thread.
 
     A change is a new generation, an object that came or went; what is written to a status is kept,
     but is no change.
@@ -74,7 +74,7 @@ class FollowedObjects:
     def _set(self, listing: str, fresh: dict[str, Document]) -> None:
         with self._lock:
             before, self._objects[listing] = self._objects[listing], fresh
-        # Told also when there was none before: then all is known.
+        # Also called for a list without objects: then all lists are known.
         if not before or _versions(before) != _versions(fresh):
             self._changed()
 

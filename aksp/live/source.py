@@ -51,7 +51,7 @@ class _Trouble:
     synced: bool
 
 
-#: None: the listing is followed, again or for the first time.
+#: None means that the listing is followed, again or for the first time.
 _Item = _Page | _Event | _Trouble | None
 
 
@@ -59,7 +59,7 @@ class LiveSource:
     """The objects of a cluster, for as long as the ``with`` block lasts. ``namespaces`` empty means all.
 
     Each list is followed in a thread of its own; what comes is taken in one thread, with ``take``, and the threads wait
-    when too much is waiting. With ``patient`` a cluster that answers nothing is told like any other fault.
+    when too much is waiting. With ``patient`` a cluster that does not answer is a fault like any other, and no exception.
     """
 
     def __init__(

@@ -18,9 +18,9 @@ MOST_GAPS = 100
 
 
 class LiveState:
-    """Updates as they add up. Objects that rules compare with go into the engine's inventory. Not for several threads.
+    """All updates together. Objects that rules compare with go into the engine's inventory. For one thread at a time.
 
-    ``changed`` tells that what rules compare with, or select by, is not what it was when somebody set it to False.
+    ``changed`` becomes true when something changes that rules compare with, or select by. The caller sets it to False.
     """
 
     def __init__(self, engine: Engine, listings: Iterable[WantedList] = ()) -> None:
@@ -57,7 +57,7 @@ class LiveState:
             those.discard(listing)
 
     def apply(self, update: Update) -> Collection[Key]:
-        """Take an update up; the objects that its listing no longer has. Its batch stays the caller's to release."""
+        """Take an update up. Returns the objects that its listing no longer has. The caller releases the batch."""
         listing = update.listing
         match update:
             case ObjectsChanged():
@@ -134,7 +134,7 @@ class LiveState:
     def _drop(self, listing: WantedList, keys: Collection[Key]) -> Collection[Key]:
         known = self.known[listing]
         there = [key for key in keys if key in known]
-        # First: when the engine fails they count as there, and are taken out with all others of the list.
+        # Before they are forgotten: if the engine fails, they are still known, and are taken out with the rest of the list.
         self._take_out(listing, there)
         for key in there:
             del known[key]

@@ -101,7 +101,7 @@ class Ledger:
             self._stale.add(number)
 
     def renew(self, plan: Plan) -> None:
-        """Count all by a plan that has other exemptions, and is the same in all else."""
+        """Count everything again, by a plan that differs only in its exemptions."""
         self._plan = plan
         self._stale.update(range(SHARES))
 
@@ -165,7 +165,7 @@ class Ledger:
 def _turns(
     was: Mapping[ResultKey, Result], now: Mapping[ResultKey, Result], there: Sequence[Resource]
 ) -> Iterator[ResultChange]:
-    """How results differ. One that went and one that came are the same when both are about the same place."""
+    """How results differ. A new result replaces an old one that is about the same place."""
     gone: dict[Hashable, list[ResultKey]] = {}
     for key in was:
         if key not in now:

@@ -80,7 +80,7 @@ class Watcher:
         self._judge = Judge(engine)
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
         self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
-        #: The assignments for which other objects count: to their rules, or to what they select.
+        #: The assignments whose rules, or selection, depend on other objects.
         self._comparing = frozenset(
             n
             for n, one in enumerate(plan.ready)
@@ -202,7 +202,7 @@ class Watcher:
             key = listing, _key(document)
             before = self._ledger.get(key)
             numbers = tuple(compares.get(at, ()))
-            # Until it is compared again the last outcome counts, if the same rules are about it.
+            # Until it is compared again, the last outcome counts, if the same rules apply to it.
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
                 # Labels are not needed after selection.

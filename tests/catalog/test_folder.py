@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from aksp.catalog.common import BUNDLED
-from aksp.catalog.folder import Folder, bundled
+from aksp.catalog.folder import Folder, FolderReadOnce, bundled
 from aksp.catalog.interface import BrokenDefinition, Catalogs
 from aksp.catalog.template import SYNC_DATA
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
@@ -336,7 +336,7 @@ def test_a_definition_that_is_named_by_its_slug_is_the_only_one_that_is_read(tmp
             read.append("all")
             return super().__iter__()
 
-    catalogs = Catalogs([Noted(BUNDLED), Noted(tmp_path)], first=Noted(BUNDLED).get)
+    catalogs = Catalogs([Noted(BUNDLED), Noted(tmp_path)], first=FolderReadOnce(Noted(BUNDLED)).get)
 
     assert catalogs.get("No-Privileged").slug == "no-privileged"
     assert catalogs.find("pod-security-baseline") is catalogs.find("pod-security-baseline")

@@ -73,7 +73,7 @@ class ControlPlane:
         return self._users["admin"].token
 
     def token(self, user: str) -> str:
-        """The token of a static user: `admin`, `viewer`, or one given in `users` or by add_token."""
+        """The token of a static user: `admin`, `viewer`, or one given in `users`."""
         return self._users[user].token
 
     @property
@@ -174,14 +174,6 @@ class ControlPlane:
                 raise
             account = self.request("POST", collection, {"metadata": {"name": name}})
         return self._signer.sign(namespace, name, account["metadata"]["uid"], seconds)
-
-    def add_token(self, user: str, groups: Sequence[str] = ()) -> str:
-        """Adds a static user and returns the token. Restarts the API server (2 s), which reads its file only once."""
-        self._users[user] = StaticUser.new(user, groups)
-        self._write_tokens()
-        self.stop_api_server()
-        self.start_api_server()
-        return self._users[user].token
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = JSON) -> Any:
         """One request as administrator; the decoded answer, or ApiError."""

@@ -16,7 +16,7 @@ from aksp.store.documents import assignment_from, exemption_from
 
 Document = TypeVar("Document", Assignment, Exemption)
 
-#: What Azure writes into an assignment or an exemption itself, and takes from nobody.
+#: What only Azure itself writes into an assignment or an exemption.
 _WRITTEN_BY_AZURE: Final = ("latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId")
 #: What concerns Azure alone.
 _OF_AZURE: Final = ("assignmentType", "sku", "identity", "location", "selfServeExemptionSettings")
@@ -53,7 +53,7 @@ def left_out(one: AzureDocument) -> list[Scope]:
 
 
 def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> Assignment:
-    """An assignment at everything; its scopes are the caller's. Raises InvalidInput for one that is wrong, and NotImported."""
+    """An assignment whose scope is everything; the caller sets its scopes. Raises InvalidInput for a wrong one, and NotImported."""
     others: dict[str, Any] = {}
     spec = split(one.properties, (*_ASSIGNED, *_WRITTEN_BY_AZURE, "policyDefinitionId", "notScopes"), "", others)
     spec = {key: value for key, value in spec.items() if key in _ASSIGNED}
@@ -81,7 +81,7 @@ def assignment_of(one: AzureDocument, definition_id: str, lost: list[str]) -> As
 
 
 def exemption_of(one: AzureDocument, lost: list[str]) -> Exemption:
-    """An exemption of no assignment, at everything: both are the caller's. Raises as for an assignment."""
+    """An exemption without assignment whose scope is everything; the caller sets both. Raises as for an assignment."""
     others: dict[str, Any] = {}
     spec = split(one.properties, (*_EXEMPT, *_WRITTEN_BY_AZURE, "policyAssignmentId"), "", others)
     spec = {key: value for key, value in spec.items() if key in (*_EXEMPT, "policyAssignmentId")}
@@ -111,7 +111,7 @@ def _plain(entry: Any) -> Any:
 
 
 def _no_meaning(entry: Any, known: tuple[str, ...]) -> str | None:
-    """Why an entry of a list means nothing here; None where it does. What is wrong is the reader's to tell."""
+    """Why an entry of a list has no meaning here; None where it has one. The reader tells what is wrong with it."""
     if not isinstance(entry, Mapping):
         return None
     if (unknown := next((key for key in entry if key not in known), None)) is not None:

@@ -1,4 +1,4 @@
-"""What Azure's own definitions for Kubernetes take, as far as an assignment of them must know."""
+"""The effects and parameters of Azure's own definitions for Kubernetes, against which their assignments are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Azure's records beside those of a report: what differs, and why it does as far as the two of them tell."""
+"""Azure's records compared with a report: what differs, and why, as far as the two tell."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from aksp.model.definition import Definition
 from aksp.model.resource import Resource
 from aksp.report.policy_insights import components, worst
 
-#: The records of one policy and cluster that Azure keeps, and how old what it shows may be ("Policy for Kubernetes").
+#: How many records of one policy and cluster Azure keeps, and how old they may be when it shows them ("Policy for Kubernetes").
 CAP: Final = 500
 FRESH: Final = timedelta(minutes=45)
 #: The cause where a side lists nothing that complies.
 NOT_LISTED: Final = "notListed"
 _NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
 _FAILED: Final = ComplianceState.NON_COMPLIANT
-#: What a controller puts behind the name of a workload.
+#: The suffix that a controller adds to the name of a workload.
 _OF_WORKLOAD: Final = re.compile(r"(-[a-z0-9]{1,10})?-[a-z0-9]{1,5}")
 
-#: An object, by its kind in lower case and its name behind its namespace.
+#: An object: its kind in lower case, and namespace and name.
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StateDifference:
-    """What one side says of an object, or of the cluster where ``component`` is empty, and the other does not.
+    """What only one side says of an object, or, where ``component`` is empty, of the cluster.
 
     ``cause`` is a word, empty where none is known, and ``text`` the same as a sentence.
     """
@@ -66,7 +66,7 @@ class StateComparison:
 
     @property
     def incomplete(self) -> bool:
-        """Whether something could not be compared. That Azure lists only what violates is no fault of either."""
+        """Whether something could not be compared. What Azure leaves out because it complies does not count."""
         return bool(self.left_out) or len(self.one_sided) > self.unlisted
 
 
@@ -89,7 +89,7 @@ def compare(
     assignments: Sequence[Assignment],
     definitions: Mapping[str, Definition],
 ) -> StateComparison:
-    """Compare what both have. ``assignments`` tell what is called how at Azure, ``definitions`` are by slug."""
+    """Compare what both have. ``assignments`` tell the names at Azure, ``definitions`` are by slug."""
     made = StateComparison()
     ids = {one.name: _arm_id(one) for one in assignments}
     by_assignment: dict[tuple[str, str], list[StateRecord]] = {}
@@ -120,7 +120,7 @@ def compare(
 
 
 def _newest(records: Iterable[StateRecord]) -> Iterable[StateRecord]:
-    """The newest record of each object and assignment; of those of one time the one that calls it non-compliant."""
+    """The newest record of each object and assignment; among equally new ones a record that says NonCompliant."""
     found: dict[tuple[str, ...], StateRecord] = {}
     for one in records:
         key = one.assignment, one.reference, one.definition, one.kind, one.component
@@ -142,7 +142,7 @@ def _wanted(
 ) -> tuple[str, str] | None:
     """The key of the records of an assignment: by its id at Azure, else by its name where one alone has it.
 
-    A constraint of Azure's add-on that is of a member of an initiative is found by the member's definition.
+    A constraint that Azure's add-on made of a member of an initiative is found by the member's definition.
     """
     reference = (line.reference or line.azure_reference).lower()
     if arm and (arm, reference) in found:
@@ -329,7 +329,7 @@ def _stale(side: _Side, theirs: StateRecord) -> _Cause:
 
 
 def _version(side: _Side, theirs: StateRecord) -> _Cause:
-    """Another major version of the definition than the rule here stands for."""
+    """That Azure used another major version of the definition than the rule here follows."""
     named = theirs.definition.rpartition("/")[2]
     one = next((each for each in (side.definition.azure if side.definition else ()) if each.id == named), None)
     if one is None or not theirs.version or not one.versions:
@@ -347,7 +347,7 @@ def _rule(side: _Side) -> _Cause:
 
 
 def _wrapped(key: Key, others: Iterable[Key], side: _Side) -> str:
-    """The object of which the other side tells the same: a workload of its Pod, or a Pod of its workload."""
+    """The object by which the other side means the same: the workload of a Pod, or a Pod of a workload."""
     owners = {f"{one.owner.kind.lower()} {one.owner.name}" for one in side.results.get(key, ()) if one.owner}
     space, _, name = key[1].rpartition("/")
     counted = Counter(others)

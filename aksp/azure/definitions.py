@@ -38,12 +38,12 @@ _OBJECTS: Final = {
 
 
 def today(effect: Any) -> Any:
-    """An effect of the preview as Azure's definitions of today have it; anything else as it is."""
+    """An effect of the preview by its name in Azure's definitions of today; any other value unchanged."""
     return Effect.DENY.value if Effect.named(effect) is Effect.ENFORCE_REGO_POLICY else effect
 
 
 def _kept_in(properties: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the metadata of a document of the workspace keep of Azure's; None where these are none, which is told later."""
+    """What the metadata of a document of the workspace keep of Azure's; None where they are wrong, which is told later."""
     metadata = properties.get("metadata")
     found = metadata.get(KEPT) if isinstance(metadata, Mapping) else None
     return found if isinstance(found, dict) else None
@@ -96,7 +96,7 @@ class DefinitionsRead:
         return list(self._read.values())
 
     def refuse(self, one: AzureDocument, why: str) -> None:
-        """Remember why a document is not had."""
+        """Remember why a document is not imported."""
         self._refused.add(one, why)
 
     def foreign(self, one: AzureDocument) -> None:
@@ -104,7 +104,7 @@ class DefinitionsRead:
         self._foreign.add(one, "")
 
     def resolved(self, id: str) -> str:
-        """What an id is called here. Raises NotImported, and NotForKubernetes."""
+        """The name here of an id at Azure. Raises NotImported, and NotForKubernetes."""
         if (slug := self._ids.find(id)) is not None:
             return slug
         if self._foreign.find(id) is not None:
@@ -166,7 +166,7 @@ class DefinitionsRead:
         kept = _kept_in(written["properties"])
         if constraint is not None and kept is not None:
             kept["details"] = kept_details(came, made)
-            kept.pop("template", None)  # the details that came say from where it is
+            kept.pop("template", None)  # the original details say where it came from
         try:
             template = template_from_base64(content, one.where)
         except InvalidPolicy as error:
@@ -205,7 +205,7 @@ class DefinitionsRead:
         self._ids.add(one, slug)
 
     def today(self, slug: str, effect: Any) -> Any:
-        """An effect that is given to a definition: of one of the preview the one that Azure has for it today."""
+        """An effect that is given to a definition; for a definition of the preview by the name that Azure has for it today."""
         return today(effect) if slug in self._of_preview else effect
 
     def _converted(self, one: AzureDocument) -> AzureDocument:
@@ -254,7 +254,7 @@ class DefinitionsRead:
         return content
 
     def initiative(self, one: AzureDocument, lost: list[str]) -> None:
-        """Read an initiative; raises as for a definition. A member that is not had is told, and the others work."""
+        """Read an initiative; raises as for a definition. A member that is not imported is told; the others work."""
         if self._stands_for(one):
             return
         members, had, outside = [], 0, []
@@ -320,7 +320,7 @@ class DefinitionsRead:
         lost: list[str],
         named: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The document of a workspace. Each object in it has what is known; the rest is kept in its metadata."""
+        """The document of a workspace. Its objects have the fields that are known; all others are kept in its metadata."""
         others: dict[str, Any] = {}
         properties = split(one.properties, known, "", others) | lists
         for key, entries in ((key, properties.get(key)) for key in _OBJECTS):
@@ -334,7 +334,7 @@ class DefinitionsRead:
         if isinstance(metadata, Mapping):
             kept = KeptOfAzure(name=one.name, scope=one.scope, beside=one.beside, fields={**others, **(named or {})})
             properties["metadata"] = kept.in_metadata(metadata)
-        # Names of definitions are found in any case; one that is numbered is not found by Azure's.
+        # Definitions are found by name in any case. One that was numbered is not found by its name at Azure.
         return {"name": one.name if valid(one.name) == slug else slug, "properties": properties}
 
     def _keep(self, one: AzureDocument, slug: str, read: Definition | Initiative, written: Mapping[str, Any]) -> None:

@@ -19,12 +19,12 @@ from aksp.yaml_reader import read_file
 STANDARD_INPUT: Final = "standard input"
 #: The deepest document that is read: as deep as a workspace's own may be.
 _DEEPEST: Final = 100
-#: What stands beside ``properties``. ``az`` prints the properties among these.
+#: The fields beside ``properties``. ``az`` prints the properties at the same level.
 _BESIDE: Final = (
     "id", "name", "type", "systemData", "apiVersion", "location", "identity", "dependsOn", "condition", "copy", "comments",
     "tags", "resourceGroup", "existing", "properties",
 )  # fmt: skip
-#: What of it is found by other fields, concerns a template alone, or is Azure's to write.
+#: Those that other fields tell too, that concern only templates, or that Azure itself writes.
 _NOT_KEPT: Final = (
     "id", "name", "type", "scope", "systemData", "apiVersion", "dependsOn", "condition", "copy", "comments", "resourceGroup",
     "existing", "properties",
@@ -40,7 +40,7 @@ class AzureKind(StrEnum):
     EXEMPTION = "policyExemptions"
 
 
-#: What a document of a kind has that none of another has.
+#: A field that only documents of this kind have.
 _SHAPES: Final = {
     "policyRule": AzureKind.DEFINITION,
     "policyDefinitions": AzureKind.INITIATIVE,
@@ -52,9 +52,9 @@ _SHAPES: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AzureDocument:
-    """One document. ``scope`` is the ARM scope that it is at, empty where it does not say; ``where`` file and JSON path.
+    """One document. ``scope``: its ARM scope, empty where it does not say one. ``where``: file and JSON path.
 
-    ``beside`` is what stands beside its properties, such as identity and location.
+    ``beside``: the fields beside its properties, such as identity and location.
     """
 
     kind: AzureKind
@@ -108,7 +108,7 @@ def from_paths(paths: Sequence[str]) -> AzureDocuments:
 def _read(text: str, file: str, documents: AzureDocuments) -> None:
     try:
         value = decode_held(text)
-        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair has no place in a file
+        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written into a file
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}", where=file, hint="-o json prints it with az") from error
     _Walk(documents, file).walk(value, "$", None, 0)
@@ -164,7 +164,7 @@ class _Walk:
             self.walk(resources, f"{path}.resources", expressions, depth + 1)
 
     def _nested(self, deployment: Mapping[str, Any], path: str, outer: Expressions, depth: int) -> None:
-        """A deployment within one. Bicep's modules have values of their own; else those of the outer one hold."""
+        """A deployment within another. Bicep's modules have their own values; other deployments use those of the outer one."""
         template, options = deployment["template"], deployment.get("expressionEvaluationOptions")
         own = isinstance(options, Mapping) and str(options.get("scope")).lower() == "inner"
         given = outer.passed(deployment.get("parameters"), f"{path}.parameters")
@@ -206,7 +206,7 @@ class _Walk:
         scope = scope or _text(value.get("scope"), self._at(f"{path}.scope"))
         properties.pop("scope", None)
         name = _text(value.get("name"), self._at(f"{path}.name")) or own.rstrip("/").rpartition("/")[2]
-        # A template names a resource within another by the names of both.
+        # The name of a resource within another is the names of both.
         name = name.rpartition("/")[2]
         if not name and path == "$" and self._file != STANDARD_INPUT:
             name = Path(self._file).stem

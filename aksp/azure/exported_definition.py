@@ -26,24 +26,24 @@ from aksp.workspace import compile_definition
 from aksp.yaml_reader import read_file
 from aksp.yaml_writer import to_yaml
 
-#: What Azure's details have; the others are those of a constraint's match.
+#: The fields of details that Azure has. All others belong to a constraint's match.
 _DETAILS: Final = (
     "templateInfo", "apiGroups", "kinds", "namespaces", "excludedNamespaces", "labelSelector", "source", "warn", "values",
 )  # fmt: skip
-#: Metadata by which definitions are found here; a custom one at Azure is none of those that it stands for.
+#: Metadata that name the built-in which a definition here stands for. A custom definition at Azure is not that built-in.
 _FOUND_BY: Final = ("azurePolicyId", "azureDefinitions")
-#: What parameters of the formats may hold that Azure's of the same meaning do not take.
+#: A character that values of a format may have here, and not in Azure's parameters of the same meaning.
 _NOT_AT_AZURE: Final = {"label": "=", "port": "/"}
 
 
 class NotExported(Exception):
-    """Azure cannot have it; the text says why."""
+    """Azure has nothing that means the same; the text says why."""
 
 
 def as_built_in(definition: Definition, one: AzureDefinition, given: Mapping[str, Any]) -> dict[str, Any]:
     """Values for a definition here as those of the built-in that it stands for. ``given`` may hold expressions.
 
-    Raises NotExported with what the built-in has not.
+    Raises NotExported with what the built-in lacks.
     """
     built_in = built_ins().get(one.id)
     if built_in is None:
@@ -91,7 +91,7 @@ def custom_definition(engine: Engine, definition: Definition) -> dict[str, Any]:
         if key not in _DETAILS and as_they_came(details, kept.details) is None:
             raise NotExported(f"its details have {key}, which Azure's have not")
     content = _template(details["templateInfo"], compiled)
-    # What came from Azure goes back as it was; of the preview it was something else.
+    # What came from Azure goes back unchanged, unless it was of the preview and had another form.
     as_it_was = kept.name and not is_converted(base64.b64decode(content).decode(errors="replace"))
     if compiled.requires_inventory and not as_it_was:
         raise NotExported("it compares objects, and Azure installs no template that asks for others")

@@ -46,7 +46,7 @@ Properties = dict[str, Any]
 
 @dataclass(kw_only=True, slots=True)
 class AzureExport:
-    """Documents in the order in which Azure takes them; ``lost`` is what they do not say of what is assigned.
+    """Documents in the order in which Azure takes them. ``lost``: what is assigned and not in them.
 
     ``notes`` is what else is to be known.
     """
@@ -75,7 +75,7 @@ def export(
 
 
 class _Exporting:
-    """One export. A document that is made twice, as copies of one of Azure's are, is one."""
+    """One export. Copies of one document of Azure's become one document again."""
 
     def __init__(
         self, engine: Engine, catalog: Catalogs, map: ScopeMap, mutations: Mapping[str, CustomMutation]
@@ -198,7 +198,7 @@ class _Exporting:
         return self._own(found, kept.scope or _home(scope))
 
     def _own(self, found: Assignable, scope: str) -> str:
-        """The id of a custom definition or initiative at a scope, which it makes."""
+        """The id of a custom definition or initiative at a scope; the document is made too."""
         kept = _kept(found)
         name = kept.name or (f"aksp-{found.slug}" if is_bundled(found) else found.slug)
         if isinstance(found, Initiative):
@@ -226,7 +226,7 @@ class _Exporting:
         try:
             found = self._catalog.find(wanted)
         except InvalidInput:
-            return wanted, values  # it could not be had when it was imported, and has its whole id still
+            return wanted, values  # it was not imported, so that it still has its whole id
         if not is_bundled(found):
             return self._custom(found, named, scope), values
         if is_azure_id(wanted) or isinstance(found, Initiative):
@@ -235,7 +235,7 @@ class _Exporting:
         return wanted, values
 
     def _own_mutation(self, found: CustomMutation, named: str, scope: str) -> str:
-        """The id of a custom definition that changes objects, which it makes."""
+        """The id of a custom definition that changes objects; the document is made too."""
         properties: Properties = deepcopy(dict(found.written["properties"]))
         kept = kept_of(properties.get("metadata", {}), found.origin)
         if kept.name and not kept.scope and kept.name.lower() == last_segment(named).lower():
@@ -264,7 +264,7 @@ class _Exporting:
     def _put(
         self, kind: AzureKind, name: str, scope: str, kept: KeptOfAzure, properties: Properties, where: str
     ) -> _Put:
-        """Make a document, once. Raises NotExported where one of its id is another, or none of its name can be."""
+        """Make a document, once. Raises NotExported where another document has its id, or where Azure does not take its name."""
         in_group = kind is AzureKind.ASSIGNMENT and Scope(scope).key[:1] == ("providers",)
         if not kept.name and len(name) > (longest := _LONGEST_IN_GROUPS if in_group else _LONGEST):
             raise NotExported(f"its name has more than {longest} characters, the most that Azure takes")
@@ -285,7 +285,7 @@ class _Exporting:
         return _Put(id=own, scope=scope)
 
     def _arm(self, scope: Scope, kept: KeptOfAzure) -> str:
-        """The ARM scope of a scope here; empty for what had none. Raises NotExported where it is not known."""
+        """The ARM scope of a scope here; empty where the document had none. Raises NotExported where it is not known."""
         if kept.name and str(scope) == (kept.here or kept.scope):
             return kept.scope
         if _is_arm(scope):
@@ -349,7 +349,7 @@ def _told(values: Mapping[str, Any], found: Assignable) -> dict[str, Any]:
 
 
 def _effect_of(found: Assignable, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Its effect in words: its default here is not Azure's."""
+    """The parameters with the effect, which is always written, since Azure's default may be another."""
     return {"effect": effective(found, given)["effect"]} if "effect" in found.parameters else {}
 
 

@@ -34,7 +34,7 @@ class Expressions:
                 self._values["parameters", str(name).lower()] = one["defaultValue"]
         for name, one in variables.items() if isinstance(variables, Mapping) else ():
             self._values["variables", str(name).lower()] = one
-        # What is given has been resolved where it was given: its brackets are those of Azure Policy.
+        # Given values are resolved already: brackets that are left in them are expressions of Azure Policy.
         self._given = {str(name).lower(): one for name, one in (given or {}).items()}
 
     def passed(self, parameters: Any, path: str) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Expressions:
                 try:
                     found[name] = self.resolved(one["value"], f"{path}.{name}")
                 except NotKnown:
-                    continue  # whatever uses it says so
+                    continue  # told where it is used
         return found
 
     def resolved(self, value: Any, path: str) -> Any:
@@ -78,7 +78,7 @@ class Expressions:
         elif key not in self._values or key in self._asked:
             raise unknown
         else:
-            self._asked.append(key)  # one that stands for itself has no value
+            self._asked.append(key)  # it refers to itself
             try:
                 found = self.resolved(self._values[key], name)
             except NotKnown as error:

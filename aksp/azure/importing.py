@@ -1,4 +1,4 @@
-"""Azure's documents as those of a workspace, each checked; what cannot be had is named, and harms no other."""
+"""Azure's documents as those of a workspace, each checked alone. What cannot be imported is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NO_TREE: Final = ScopeTree()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copy:
-    """An imported assignment, the ARM scope that it had, and the place that it is for; without one at its ARM scope."""
+    """An imported assignment, its ARM scope, and the place that this copy is for; None: it stays at its ARM scope."""
 
     assignment: Assignment
     arm: Scope
@@ -44,7 +44,7 @@ class Copy:
 
 @dataclass(kw_only=True, slots=True)
 class AzureImport:
-    """What is to be written. ``lost`` is what of the documents is not in it, ``notes`` what else is to be known."""
+    """What is to be written. ``lost``: what of the documents is missing in it. ``notes``: other remarks."""
 
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     mutating: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def read_import(
 
 
 def _catalog(read: DefinitionsRead, bundled: Catalogs, there: Catalogs) -> Catalogs:
-    """What assignments may name once all is imported: what is read now stands before what was there."""
+    """What assignments may name once all is imported. Of two with one name the one that is read now counts."""
     new = {one.slug for one in read.all}
     mine = [one for one in read.all if not isinstance(one, Initiative)]
     old = [one for one in there if one.slug not in new]
@@ -179,7 +179,7 @@ def _assignment(
         return []
     except InvalidInput as error:
         if error.where == one.where and "assignment '" not in error.what:
-            raise  # the document is wrong, and not what it says of its definition
+            raise  # the document itself is wrong, whatever its definition is
         made.lost.append(f"{one}: not imported: {error.what}")
         return []
     made.lost += dict.fromkeys(lost)
@@ -204,7 +204,7 @@ def _of_today(one: Assignment, read: DefinitionsRead) -> Assignment:
 def _placed(
     metadata: Mapping[str, Any], one: AzureDocument, place: MappedScope | None, not_scopes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The metadata of a copy: where it was at Azure, which its scope and its notScopes no longer tell."""
+    """The metadata of a copy: its place at Azure, which its scope and notScopes no longer show."""
     here = str(place.here) if place else ""
     return replace(kept_of(metadata, one.where), here=here, notScopes=list(not_scopes)).in_metadata(metadata)
 
@@ -263,7 +263,7 @@ def _exemption(one: AzureDocument, made: AzureImport, ids: Ids, by_name: Mapping
 
 
 def _exempt(scope: Scope | None, copy: Copy) -> bool:
-    """Whether an exemption's ARM scope holds the place that a copy is for. One at no scope is where its assignment is."""
+    """Whether a copy's place lies in an exemption's ARM scope. An exemption without scope has that of its assignment."""
     if scope is None or copy.place is None:
         return True
     return scope.covers(copy.place.arm or copy.arm)

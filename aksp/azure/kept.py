@@ -1,4 +1,4 @@
-"""What a document of Azure's says and one of a workspace has no place for: kept in its metadata, and given back at export."""
+"""Fields of Azure's documents that those of a workspace do not have: kept in their metadata, and given back at export."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aksp.model.azure_ids import KEPT
 class KeptOfAzure:
     """What is kept of one document. ``scope`` is its ARM scope, empty where it did not say one.
 
-    ``here`` is the scope that it was imported to, where this is another: what is moved later is not where it was at Azure.
+    ``here``: the scope that it was imported to, if that is another; a document that was moved later has a new place at Azure.
     ``refersTo`` is the full id of the definition, or of the assignment, that it is about. ``fields`` are values by their
     JSON pointers within ``properties``, ``beside`` what stood beside these. ``template`` is the templateInfo of a definition
     whose template was elsewhere, and the SHA-256 of what was there; ``details`` are those of one that brought a constraint as a
@@ -78,7 +78,7 @@ def restore(properties: dict[str, Any], fields: Mapping[str, Any]) -> list[str]:
         found: Any = properties
         for at, part in enumerate(path):
             if isinstance(found, dict) and part not in found and at == 0:
-                found[part] = []  # a list of which all that it had is kept here
+                found[part] = []  # all entries of this list are kept here
             found = _entry(found, part)
         if isinstance(found, list) and last.isdecimal():
             found.insert(int(last), value)

@@ -30,7 +30,7 @@ Object = Mapping[str, Any]
 
 
 def check_mutation(mutation: Mutating, assignment: Assignment) -> None:
-    """Raise NotImported for parameters that a mutation has not."""
+    """Raise NotImported for parameters that a mutation does not have."""
     if isinstance(mutation, CustomMutation):
         try:
             mutation.resolved(assignment.parameters)
@@ -75,7 +75,7 @@ def mutators_of(mutation: Mutating, one: Assignment) -> list[dict[str, Any]]:
 
 
 def _match(own: Object, details: Object, one: Assignment) -> dict[str, Any]:
-    """The match of a mutator with what the definition's details and the assignment's scopes say besides."""
+    """The match of a mutator, narrowed by the definition's details and the assignment's scopes."""
     scopes = [each.key[3] for each in one.not_scopes if each.key[2:3] == ("namespaces",)]
     within = [one.scope.key[3]] if one.scope.key[2:3] == ("namespaces",) else []
     excluded = [*(own.get("excludedNamespaces") or []), *(details.get("excludedNamespaces") or []), *scopes]
@@ -117,7 +117,7 @@ def _of_built_in(mutation: Mutation) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MutationInForce:
-    """Mutators and where they hold; ``by`` is what they are told by."""
+    """Mutators, and where they apply. ``by``: how messages call them."""
 
     by: str
     documents: Sequence[Object]
@@ -129,7 +129,7 @@ class MutationInForce:
         return cls(by=f"assignment {assignment.name}", documents=found) if found else None
 
     def changed(self, document: Object, spaces: Mapping[str, Mapping[str, str]] | None = None) -> Any:
-        """An object of a manifest as it makes it: a workload in the template, too, as its Pods would be.
+        """An object of a manifest after mutation. In a workload the template is changed as its Pods would be.
 
         ``spaces`` are the labels of Namespaces. Raises NotMutated.
         """
@@ -143,7 +143,7 @@ class MutationInForce:
 
 
 def _in_template(one: Object, mutator: Mutator, document: Object, spaces: Mapping[str, Mapping[str, str]]) -> Object:
-    """A workload with its template as a mutator makes the Pods of it."""
+    """A workload whose template is changed as a mutator would change its Pods."""
     workload = WORKLOADS.get(str(document.get("kind")))
     if workload is None or str(document.get("apiVersion")).rpartition("/")[0] != workload.group:
         return document

@@ -9,7 +9,7 @@ from typing import Final
 
 from aksp.azure.documents import AzureDocument
 
-#: A name of more than this could not be numbered within what Kubernetes takes.
+#: A longer name would be too long for Kubernetes once a number is added.
 _LONGEST: Final = 200
 
 
@@ -28,9 +28,9 @@ def numbered(wanted: str, taken: Collection[str]) -> str:
 
 
 def distinct(found: Sequence[AzureDocument], lost: list[str]) -> list[AzureDocument]:
-    """Documents in an order that does not depend on their wrapping; of two of one id that differ the first.
+    """Documents in an order that does not depend on their wrapping. Of two that differ under one id the first is taken.
 
-    One that says no scope is the same as one that does where both say the same else.
+    A document without a scope is the same as one with a scope if all else in them is equal.
     """
     first: dict[tuple[str, str], AzureDocument] = {}
     for one in sorted(found, key=lambda each: (each.kind, each.name.lower(), each.id, _text(each))):

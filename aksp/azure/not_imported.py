@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class NotImported(Exception):
-    """A document is right, and cannot be had here; the text says why."""
+    """A document is right, and cannot be imported; the text says why."""

@@ -1,4 +1,4 @@
-"""Which clusters lie at an ARM scope, as far as it is said: Azure's ids do not name a context of a kubeconfig."""
+"""Which clusters lie at an ARM scope, as far as the user says so: Azure's ids do not name a context of a kubeconfig."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aksp.model.assignment import Assignment
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ScopeTree
 
-#: Namespaces that Azure's add-on judges nothing in, whatever an assignment says ("Policy for Kubernetes").
+#: Namespaces that Azure's add-on never judges, whatever an assignment says ("Policy for Kubernetes").
 _NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
 
 
@@ -45,7 +45,7 @@ def within(tree: ScopeTree, arm: Scope) -> list[Scope]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappedScope:
-    """A scope here, and the ARM id that it has; None where all ARM scopes are taken for it."""
+    """A scope here, and its ARM id; None where it stands for all ARM scopes."""
 
     here: Scope
     arm: Scope | None = None
@@ -59,13 +59,13 @@ class MappedScope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScopeMap:
-    """The places that were named. ``cluster`` is where a scope lies that no place is in."""
+    """The places that were named. ``cluster``: where scopes lie that hold none of them."""
 
     places: Sequence[MappedScope] = ()
     cluster: Scope | None = None
 
     def reached(self, scope: Scope, left_out: Sequence[Scope]) -> list[MappedScope]:
-        """The places that an ARM scope reaches, and its notScopes do not leave out."""
+        """The places that an ARM scope reaches and its notScopes do not leave out."""
         inside = [one for one in self.places if one.arm is not None and scope.covers(one.arm)]
         if not inside and self.cluster is not None:
             return [MappedScope(here=self.cluster)]

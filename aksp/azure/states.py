@@ -20,7 +20,7 @@ from aksp.yaml_reader import read_file
 class StateRecord:
     """One record: of an object where ``component`` names it, as ``kind`` and ``namespace/name``; else of the cluster.
 
-    Ids are in lower case. ``state`` is None for one that aksp has not, such as Protected.
+    Ids are in lower case. ``state`` is None for a state that aksp does not have, such as Protected.
     """
 
     resource: str

@@ -15,13 +15,13 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from aksp.errors import InvalidInput
 from aksp.yaml_reader import read_file
 
-#: As much as Azure takes of a whole definition ("Azure Policy limits": the body of a request).
+#: The size of the largest definition that Azure takes ("Azure Policy limits": the body of a request).
 LARGEST: Final = 1 << 20
 _SECONDS: Final = 30.0
 
 
 class NoTemplate(Exception):
-    """A template cannot be had; the text says why."""
+    """A template cannot be found or fetched; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +64,7 @@ class TemplateUrls:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Redirects are errors: what a document names is fetched, and nothing else."""
+    """Redirects are errors: only the URL that the document names is fetched."""
 
     def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str) -> None:
         raise NoTemplate(f"it leads on to {newurl}, which is not followed")
@@ -92,7 +92,7 @@ def _fetched(url: str, what: str) -> str:
 
 
 def embedded(info: Mapping[str, Any], text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``templateInfo`` with the template in it, and what is kept of where it came from."""
+    """``templateInfo`` with the template in it, and what is kept to restore the original at export."""
     content = base64.b64encode(text.encode()).decode()
     return {"sourceType": "Base64Encoded", "content": content}, {"info": dict(info), "sha256": _digest(content)}
 

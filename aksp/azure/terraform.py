@@ -28,7 +28,7 @@ _TYPES: Final = {
 }  # fmt: skip
 #: Attributes whose values are JSON as text.
 _JSON: Final = ("metadata", "parameters", "policy_rule", "parameter_values", "policy_definitions")
-#: Attributes that ARM calls otherwise than by the same words.
+#: Attributes whose names differ from ARM's in more than their spelling.
 _CALLED: Final = {
     "policy_definition_reference": "policyDefinitions", "policy_definition_group": "policyDefinitionGroups",
     "reference_id": "policyDefinitionReferenceId", "parameter_values": "parameters", "policy_group_names": "groupNames",
@@ -72,7 +72,7 @@ def _module(module: Any, path: str, file: str, depth: int) -> Iterator[tuple[str
                 yield f"{here}.values", _resource(one["type"], values, f"{file}: {here}.values")
 
 
-#: What a document of a kind is nothing without.
+#: The properties that a document of a kind must have.
 _NEEDED: Final = {
     _DEFINITION: "policyRule", _INITIATIVE: "policyDefinitions", _ASSIGNMENT: "policyDefinitionId",
     _EXEMPTION: "policyAssignmentId",
@@ -109,7 +109,7 @@ def _resource(type: str, values: Mapping[str, Any], where: str) -> Resource:
 
 
 def _named(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Attributes by ARM's names, and texts of JSON as what they say. What is empty is not set."""
+    """Attributes by ARM's names, with JSON texts decoded. Empty ones are left out: azurerm prints them for what is not set."""
     made = {}
     for key, value in values.items():
         if value in (None, "", [], {}):

@@ -29,20 +29,20 @@ _MATCH: Final = (
     "kinds", "scope", "name", "namespaces", "excludedNamespaces", "labelSelector", "namespaceSelector", "source",
 )  # fmt: skip
 _PLACEHOLDER: Final = re.compile(r"\{\{-?\s*\.Values\.([\w-]+)\s*(?:\|\s*(?:toJson|toYaml|quote)\s*)?-?\}\}")
-#: Stands around the name of a placeholder while its text is read as YAML: no document has it.
+#: Marks a placeholder while its text is read as YAML. No document contains it.
 _MARK: Final = "\ue000"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generated:
-    """Details that say of a constraint what it said itself, its kind, and the JSON path at which it was."""
+    """Details that mean the same as a constraint, the constraint's kind, and the JSON path at which it was."""
 
     details: Mapping[str, Any]
     kind: str
     path: str
 
     def check_kind(self, template: Template, where: str) -> None:
-        """Raise NotImported for a constraint of another template's kind: Gatekeeper would not judge by this one."""
+        """Raise NotImported for a constraint of another template's kind, by which Gatekeeper would judge otherwise."""
         if self.kind != template.kind:
             raise NotImported(
                 f"{where}: {self.path}: the kind of its constraint is {self.kind or 'missing'}, and that of its template "
@@ -51,7 +51,7 @@ class Generated:
 
 
 def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> Generated:
-    """What is generated of details that bring a constraint. Raises NotImported, and InvalidPolicy for what is wrong."""
+    """The details that replace details with a constraint. Raises NotImported, and InvalidPolicy for what is wrong."""
     reader = Reader(details, where, "properties.policyRule.then.details")
     if details.get("constraint") is not None and details.get("constraintInfo") is not None:
         raise NotImported("it has both constraint and constraintInfo")
@@ -77,7 +77,7 @@ def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> Gen
 
 
 def text_of(info: Reader, urls: TemplateUrls, what: str) -> str:
-    """What a ``…Info`` has inside in Base64, or at a URL. Raises NotImported."""
+    """The text of a ``…Info``: in it as Base64, or at its URL. Raises NotImported."""
     match info.text("sourceType"):
         case "Base64Encoded":
             try:
@@ -120,7 +120,7 @@ def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> tuple[st
     ]
     if unknown:
         raise NotImported(f"{unknown[0]} of its constraint is not known")
-    # What follows from a violation is said by the effect, whatever the text has.
+    # The effect decides what follows from a violation, not the text.
     made = {key: match[key] for key in _MATCH if match.get(key) not in (None, "", [], {})}
     kinds = made.get("kinds")
     if kinds is None:
@@ -132,7 +132,7 @@ def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> tuple[st
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
-    """A value with expressions in place of placeholders; what looks like an expression in it is a text there."""
+    """A value with expressions in place of placeholders. A text in it that looks like an expression is escaped."""
     if isinstance(value, Mapping):
         if any(_MARK in str(key) for key in value):
             raise NotImported("its constraint has a placeholder in the name of a field")

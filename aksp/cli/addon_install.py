@@ -29,9 +29,9 @@ def enable_in(
     as_json: bool,
     workspace: str | None,
 ) -> None:
-    """Print the documents, or apply them and say what is next. Raises AkspError.
+    """Print the documents, or apply them and tell the next step. Raises AkspError.
 
-    ``settings`` lack what is found out here: the cluster's name unless it is given, and the kinds of the definitions.
+    Two of the ``settings`` are found here: the cluster's name, unless it is given, and the kinds of the definitions.
     """
     if dry_run and not where.given:
         _print(_filled(settings, cluster_name or _current(), workspace, None), as_json)
@@ -85,7 +85,7 @@ def read_ca(path: Path | None) -> str | None:
 
 
 def _filled(settings: Settings, cluster_name: str, workspace: str | None, connection: Connection | None) -> Settings:
-    """The settings with what follows from all definitions: bundled, the workspace's and, asked for, the cluster's own."""
+    """The settings with what follows from all definitions: bundled ones, the workspace's, and, if wanted, the cluster's."""
     from aksp.gatekeeper.names import kind_of
 
     kinds, definitions = _kinds(workspace, connection)
@@ -115,12 +115,12 @@ def _kinds(workspace: str | None, connection: Connection | None) -> tuple[tuple[
         own_initiatives += cluster_initiatives(connection)
         discovery = Discovery(connection)
         with suppress(AkspError):
-            # Before the add-on's first time there are none.
+            # A cluster that never had the add-on has none.
             assignments += ClusterStore(connection).assignments()
     compiled = []
     with Engine() as engine:
         for definition in definitions:
-            # What a rule compares with shows once it is compiled; the add-on tells of one that is wrong.
+            # Compiling tells what a rule compares with. The add-on tells what is wrong with a rule.
             with suppress(InvalidPolicy):
                 definition = compile_definition(engine, definition)
             compiled.append(definition)
@@ -131,7 +131,7 @@ def _kinds(workspace: str | None, connection: Connection | None) -> tuple[tuple[
 def _assigned(
     definitions: Sequence[Definition], initiatives: Sequence[Initiative], assignments: Iterable[Assignment]
 ) -> tuple[set[ResourceKind], set[str]]:
-    """The kinds that assignments give definitions which take them from parameters, and the slugs of all that are assigned."""
+    """The kinds that assignments set by parameters, and the slugs of all definitions that are assigned."""
     from datetime import UTC, datetime
 
     from aksp.assigned import judged_for

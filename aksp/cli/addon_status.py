@@ -82,7 +82,7 @@ def _check_in(found: AddonStatus, now: datetime) -> str:
 
 
 def _asked_for(rules: Sequence[str]) -> str:
-    """The rules, the resources with the same operations together."""
+    """The rules; resources with the same operations are one rule."""
     together: dict[str, list[str]] = {}
     for rule in rules:
         operations, _, resource = rule.partition(" ")

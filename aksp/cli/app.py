@@ -18,7 +18,7 @@ from aksp.store.atomic_file import discard_all
 if TYPE_CHECKING:
     import typer
 
-#: What a shell adds to the number of the signal that ended a process.
+#: The exit code that shells give a process which a signal ended is this and the signal's number.
 _BY_SIGNAL = 128
 
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
         if debug:
             _show_traceback()
         if isinstance(error, OSError) and error.errno is not None:
-            # No room, no right, no descriptor left: not for aksp to mend.
+            # The disk is full, a permission is missing, or no file descriptor is left: no bug of aksp.
             where = f"{error.filename}: " if error.filename is not None else ""
             _complain(f"{where}{error.strerror}", None)
             return ExitCode.INVALID
@@ -92,7 +92,7 @@ def _show_traceback() -> None:
 def _show_usage_error(error: typer.TyperException) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
     if context is not None and error.message == context.get_help():
-        # A group without a subcommand: its help is all that is to be said.
+        # A group without a subcommand has printed its help.
         print(error.message, file=sys.stderr)
         return
     if context is not None:
@@ -135,7 +135,7 @@ def run(command: Callable[[], int]) -> NoReturn:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = command()
     except (KeyboardInterrupt, streams.ReaderGone):
-        pass  # a second time, while the first was told
+        pass  # Ctrl-C again while the first one was told
     finally:
         if interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -150,12 +150,13 @@ def _end(number: int, frame: object) -> NoReturn:
 
 
 def _unraisable(unraisable: Any) -> None:
-    """Ctrl-C in a callback of Python's own, which can raise nothing, would be lost: it is sent again."""
+    """Send Ctrl-C again when it came in a callback of Python itself, from which no exception gets out."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
     import threading
 
-    # Not at once: it would be raised within the callback again. A thread's own would not end what the main one waits for.
+    # Later, since now it would be raised within the callback again. As a signal, since an exception of another thread would
+    # not end what the main thread waits for.
     send = signal.raise_signal if os.name == "nt" else partial(os.kill, os.getpid())
     threading.Timer(0.01, send, (signal.SIGINT,)).start()

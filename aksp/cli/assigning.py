@@ -84,7 +84,7 @@ def assign_found(
 
 
 def _refuse_mixed(options: Mapping[str, Any]) -> None:
-    """Raise InvalidInput for options that go with --what-if alone, or not with it."""
+    """Raise InvalidInput for options that need --what-if, or that exclude it."""
     if options["what_if"]:
         for option, given in (
             ("--dry-run", options["dry_run"]),
@@ -114,7 +114,7 @@ def _unread(engine: Engine, ready: Sequence[Ready]) -> list[str]:
 
 
 def _own(found: Assignable, ready: Sequence[Ready]) -> list[dict[str, Any]]:
-    """The custom resources of what a workspace adds: the add-on brings aksp's own, and knows no workspace."""
+    """The custom resources of a workspace's own definitions. The add-on has aksp's own, and knows no workspace."""
     named: dict[str, Assignable] = {one.definition.slug: one.definition for one in ready}
     return [own for one in {**named, found.slug: found}.values() if (own := own_resource(one)) is not None]
 

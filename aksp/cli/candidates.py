@@ -32,7 +32,7 @@ def contexts(ctx: typer.Context, incomplete: str) -> Candidates:
             return [
                 (name, "the current context" if name == config.current else f"cluster {entry.value.get('cluster')}")
                 for name, entry in config.contexts.items()
-                # A line end in a name would make two of it.
+                # A line end in a name would make two candidates of it.
                 if name.isprintable()
             ]
     return []
@@ -81,7 +81,7 @@ def categories(ctx: typer.Context, incomplete: str) -> Candidates:
 def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
     """The kinds that the catalogue's definitions judge."""
     kinds = {kind.kind for one in catalog(ctx) for kind in one.kinds}
-    # A parameter that says the kind is none.
+    # A kind that a parameter sets is not known here.
     return [(name, "") for name in sorted(kinds) if name.isalnum()]
 
 
@@ -91,7 +91,7 @@ def severities(ctx: typer.Context, incomplete: str) -> Candidates:
 
 
 def standards(ctx: typer.Context, incomplete: str) -> Candidates:
-    """What asks for the catalogue's definitions."""
+    """The standards that ask for the catalogue's definitions."""
     return [(name, "") for name in sorted({text for one in catalog(ctx) for text in one.standards})]
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from aksp.runners import parted
 
-#: Stands for what the pipeline reads that runs this.
+#: The format that stands for the outputs of the current pipeline.
 CI: Final = "ci"
 
 
@@ -49,12 +49,12 @@ class Repository:
 
 
 def running(environment: Mapping[str, str]) -> Pipeline | None:
-    """The pipeline that runs this; None for a person, or one that is not known."""
+    """The pipeline that runs this; None where a person does, or an unknown one."""
     return next((one for one in PIPELINES if environment.get(one.variable, "").lower() not in ("", "false")), None)
 
 
 def expand(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[list[str], str]:
-    """What is given to -o with ``ci`` replaced, and a note of what was chosen; the note is empty without ``ci``."""
+    """The values of -o with ``ci`` replaced, and a note that tells by what; the note is empty without ``ci``."""
     if CI not in texts:
         return list(texts), ""
     pipeline = running(environment)
@@ -67,7 +67,7 @@ def expand(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[list[s
 
 
 def logged(environment: Mapping[str, str]) -> bool:
-    """Whether a runner may read standard output for commands: one of the pipelines, or any that says that it is one."""
+    """Whether a runner may take lines of standard output for commands: a known pipeline, or any that sets CI."""
     others = ("CI", "TEAMCITY_VERSION")
     return running(environment) is not None or any(
         environment.get(name, "").lower() not in ("", "false") for name in others
@@ -75,12 +75,12 @@ def logged(environment: Mapping[str, str]) -> bool:
 
 
 def tell(text: str) -> None:
-    """The one way of a text to standard error, of which runners read commands too. Its lines must be safe to print."""
+    """Print to standard error. All text goes through here, since runners take commands from it too. It must be safe to print."""
     print(parted(text), file=sys.stderr)
 
 
 def note(text: str) -> None:
-    """Tell the user something besides the result."""
+    """Tell the user something that is not the result."""
     from aksp.report.text import safe
 
     tell(f"aksp: note: {safe(text)}")

@@ -74,12 +74,12 @@ class ClusterChoice:
 
 
 def named_clusters(clusters: Sequence[str] | None, kubeconfig: str | None) -> list[str]:
-    """The names of the clusters that --cluster gives, again and again. Raises KubeconfigError where no context is current."""
+    """The names of the clusters of a repeated --cluster. Raises KubeconfigError where no context is current."""
     return [ClusterChoice(cluster=one, kubeconfig=kubeconfig).name() for one in clusters or ()]
 
 
 def scope_of(scope: str | None, choice: ClusterChoice) -> Scope:
-    """The scope that --scope or --cluster gives; everywhere without both. Raises InvalidInput."""
+    """The scope that --scope or --cluster gives; everything without them. Raises InvalidInput."""
     from aksp.errors import InvalidInput
     from aksp.model.scope import EVERYWHERE, Scope
 
@@ -92,7 +92,7 @@ def scope_of(scope: str | None, choice: ClusterChoice) -> Scope:
 
 
 def unreached(scope: Scope, tree: ScopeTree, kubeconfig: str | None) -> str | None:
-    """That no cluster is known at a scope, which may still come; None when one is, or the scope is everything."""
+    """A note that no cluster is known at a scope yet; None when one is known, or the scope is everything."""
     if scope.path == "/":
         return None
     if scope.cluster_name is not None:
@@ -110,7 +110,7 @@ def unreached(scope: Scope, tree: ScopeTree, kubeconfig: str | None) -> str | No
 
 
 def unknown_cluster(scope: Scope, kubeconfig: str | None) -> tuple[str, str] | None:
-    """That no kubeconfig context is the cluster that a scope names, and which there are; None when one is."""
+    """A note that no kubeconfig context is the cluster that a scope names, with those that exist; None when one is."""
     from aksp.errors import ClusterError
     from aksp.kube.config import IN_CLUSTER, contexts
     from aksp.model.scope import Scope

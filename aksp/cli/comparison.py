@@ -1,4 +1,4 @@
-"""This scan held against a baseline and against the scan before: what ``aksp compliance`` does besides judging."""
+"""A scan compared with a baseline and with the scan before: what ``aksp compliance`` does after judging."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from aksp.report.figures import plural
 from aksp.report.table.changes import gist
 from aksp.store.baseline import FILE, read_baseline, write_baseline
 
-#: Scans that a report's chart reaches back.
+#: How many scans a report's chart shows.
 PAST = 100
 #: New violations that a note names; the report has them all.
 _NAMED = 10
@@ -56,7 +56,7 @@ class BaselineOptions:
 
 @dataclass(kw_only=True)
 class Comparison:
-    """What is compared, and what came of it. ``workspace`` is where a baseline and the history usually lie."""
+    """What is compared, and the results. ``workspace``: where a baseline and the history usually lie."""
 
     options: BaselineOptions
     workspace: Path
@@ -89,7 +89,7 @@ class Comparison:
 
     @property
     def known(self) -> frozenset[str]:
-        """The fingerprints that the baseline knows, but for what is there with another value."""
+        """The fingerprints that the baseline knows, without those whose value has changed."""
         return frozenset(self.baseline) - {one.fingerprint for one in self.new}
 
     def prepare(self, chosen: Sequence[str] = ()) -> None:
@@ -99,11 +99,11 @@ class Comparison:
                 f"--write-baseline with {chosen[0]} would forget what is known of all other assignments",
                 hint="give --baseline FILE for a baseline of these alone",
             )
-        # What is written anew keeps what is known of other clusters.
+        # A new baseline keeps the entries of other clusters.
         if self.options.known:
             self.baseline = read_baseline(self.file)
         elif self.options.write_baseline and self.file.is_file():
-            # What is no baseline is replaced by one, and has nothing to keep.
+            # A file that is no baseline is replaced by one. It has no entries to keep.
             with suppress(InvalidInput):
                 self.baseline = read_baseline(self.file)
 
@@ -114,7 +114,7 @@ class Comparison:
         return clusters_judged(self.report)
 
     def begin(self, report: Report) -> Report:
-        """The report with its past and its changes, and with just what is new where that is asked for."""
+        """The report with its history and its changes; with only what is new, if that is asked for."""
         self.report = report
         if self.options.history or self.options.diff:
             report = self._with_past(report)
@@ -131,7 +131,7 @@ class Comparison:
     def _known(self) -> KnownViolations:
         bad = sum(one.state is ComplianceState.NON_COMPLIANT for one in self.found.values())
         return KnownViolations(
-            # What is left then is new, and numbered otherwise where several findings have one place.
+            # Only new findings are left. Where several have one place, their numbers are others than before.
             fingerprints=frozenset() if self.options.only_new else self.known,
             new=len(self.new),
             known=bad - len(self.new),
@@ -152,7 +152,7 @@ class Comparison:
             self.notes.note(str(error))
             return report
         changes = report.changes
-        # Nothing judged is neither new nor resolved.
+        # If nothing was judged, nothing is new or resolved.
         if self.options.diff and self.nothing:
             self.notes.note("nothing was judged, so nothing is compared with the scan before")
         elif before is not None:
@@ -175,7 +175,7 @@ class Comparison:
         assert self.report is not None  # begin comes first
         known = sum(1 for key in self.baseline if key in self.found and key in self.known)
         lines = {line.name for line in self.report.judged}
-        # What was left out is not known to be gone.
+        # Findings that options left out are not known to be gone.
         some = bool(self.report.target.filters)
         absent = (one for key, one in self.baseline.items() if key not in self.found and one.cluster in self.judged)
         gone = sum(not some or one.assignment in lines for one in absent)
@@ -193,7 +193,7 @@ class Comparison:
             self.notes.note(f"new: and {len(named) - _NAMED} more; --show new lists just those")
 
     def end(self) -> None:
-        """Write the baseline where that is asked for, then the history. Raises InvalidInput for a baseline alone."""
+        """Write the baseline if that is asked for, then the history. Raises InvalidInput, but only for the baseline."""
         assert self.report is not None  # begin comes first
         if self.options.write_baseline and self.nothing:
             self.notes.note(f"nothing was judged, so no baseline is written: {self.file} stays as it is")
@@ -206,7 +206,7 @@ class Comparison:
                 self.notes.note(f"{plural(len(kept), 'violation')} of what this scan did not judge stay in {self.file}")
         if self.options.history and self.report.assignments:
             history, subject = History(self.workspace), ScanTarget.of(self.report)
-            # The findings of several clusters are remembered with each of them.
+            # Findings of several clusters are kept in the history of each cluster.
             found = () if self.report.clusters else self.found.values()
             try:
                 try:
@@ -219,7 +219,7 @@ class Comparison:
                 self.notes.note(f"not remembered: {error}")
 
     def _put_aside(self, history: History, error: DamagedHistory) -> None:
-        """Keep a damaged history from being in the way of this scan and the next."""
+        """Move a damaged history aside, so that this scan and the next can write one."""
         try:
             self.notes.note(f"{error}; it was put aside as {history.put_aside()}, and a new one begins")
         except InvalidInput as problem:

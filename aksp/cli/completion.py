@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from aksp.cli.candidates import VARIABLE
 
-#: What of ``COMP_WORDBREAKS`` occurs in our values: bash hands ``arn:aws:x`` over as five words.
+#: The characters of ``COMP_WORDBREAKS`` that occur in our values: bash passes ``arn:aws:x`` as five words.
 _BREAKS = "=:"
 _SPECIAL_TO_BASH = re.compile(r"[^\w@%+=:,./~-]")
 #: A backslash, or one of the three uses that typer's output for zsh has for it.
@@ -33,7 +33,7 @@ def entry() -> int:
     os.environ |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(at_word)}
     lines, code = _asked()
     for line in lines:
-        # Without what stands before the last break, which bash leaves as it is.
+        # Without the part before the last break: bash keeps that itself.
         print(_SPECIAL_TO_BASH.sub(r"\\\g<0>", line.removeprefix(given)))
     return code
 
@@ -57,7 +57,7 @@ def for_kubectl(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _asked() -> tuple[list[str], int]:
-    """What typer answers, by the environment that its own scripts set: a contract that old scripts keep."""
+    """typer's answer to the environment that its scripts set. Scripts of older versions set the same."""
     from aksp.cli.root import command
 
     # With rich, typer breaks long helps over lines, and each line becomes a value; it also takes twice the time.
@@ -79,7 +79,7 @@ def _asked() -> tuple[list[str], int]:
 
 
 def joined(words: Sequence[str], at: int) -> tuple[list[str], int, str]:
-    """Words as they were typed, where the one being typed is, and what of its value stands before the last break.
+    """The words as they were typed, the index of the current one, and the part of its value before the last break.
 
     bash breaks words at = and :, and gives the breaks as words of their own.
     """

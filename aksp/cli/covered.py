@@ -18,7 +18,7 @@ from aksp.model.definition import Definition
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Covered:
-    """What the options name: each of the subjects, in each of the namespaces, with each of the containers and images."""
+    """What the options name: all combinations of the subjects, namespaces, containers and images."""
 
     subjects: Sequence[str] = ()
     namespaces: Sequence[str] = ()
@@ -36,7 +36,7 @@ class Covered:
         if not self.named:
             return []
         try:
-            # A set of characters is a pattern of exemptions alone.
+            # Only exemptions have patterns with sets of characters.
             check_namespaces("-n", [one for one in self.namespaces if "[" not in one and "?" not in one])
         except ValueError as error:
             raise InvalidInput(str(error)) from error
@@ -70,7 +70,7 @@ def _kind_and_name(text: str, definition: Definition | None) -> tuple[str, str]:
     judged = [] if definition is None else [(one.group, one.kind) for one in definition.kinds]
     found = next((kind for group, kind in [*KINDS, *judged] if named.is_kind(group, kind)), None)
     if found is None:
-        # Kinds of others, as an Argo Rollout that makes Pods, are not known here.
+        # Other kinds that make Pods, such as an Argo Rollout, are not known here.
         written = text.partition("/")[0].partition(".")[0]
         if not written[0].isupper():
             known = {*SHORT_NAMES, *(kind.lower() for _, kind in KINDS)}

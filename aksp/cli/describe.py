@@ -92,7 +92,7 @@ def describe_initiative(initiative: Initiative, known: Mapping[str, Definition])
 
 
 def _standing(definition: Definition) -> list[str]:
-    """What asks for it, and where it judges otherwise than the definition of Azure's that it stands for."""
+    """The standards that ask for it, and where it differs from the definition of Azure's that it stands for."""
     lines = (
         ["", "Asked for by:", *(f"  {standard}" for standard in definition.standards)] if definition.standards else []
     )
@@ -106,7 +106,7 @@ def _standing(definition: Definition) -> list[str]:
 
 
 def _match(definition: Definition) -> list[tuple[str, str]]:
-    """What else decides what is judged, as far as the definition says more than the usual parameters do."""
+    """What else selects the objects, as far as that is more than the usual parameters."""
     usual = ("namespaces", "excludedNamespaces", "labelSelector", "source", "warn", "scope")
     fields = {
         "Scope": definition.object_scope,

@@ -47,7 +47,7 @@ class DiffRequest:
 
 
 def differ(request: DiffRequest) -> ExitCode:
-    """Write what changed; 1 for new violations, 4 where there may be some, where that is asked for. Raises InvalidInput."""
+    """Write what changed. If asked for, the exit code is 1 for new violations, 4 where there may be some. Raises InvalidInput."""
     difference = _of_reports(request) if request.reports else _of_scans(request)
     _write(difference, request)
     if not request.fail_on_new:
@@ -89,14 +89,14 @@ def _of_reports(request: DiffRequest) -> Difference:
             percent_before=before.compliance_percent,
             judged=judged_by(after),
             hidden=hides(left_out(before), left_out(after)) or unlisted(after) > 0,
-            # A report has no more of what is selected.
+            # A report can select only from what it has.
             narrowed=narrowed(*({line.name: line.scope for line in one.judged} for one in (before, after))),
         ),
     )
 
 
 def _refuse_other_clusters(before: Report, after: Report) -> None:
-    """Raise InvalidInput for reports of several clusters that are not the same: what one does not judge is not resolved."""
+    """Raise InvalidInput for reports of different sets of clusters: findings of a cluster that one lacks are not resolved."""
     first, second = ({one.name for one in report.clusters} for report in (before, after))
     if first != second:
         raise InvalidInput(
@@ -118,7 +118,7 @@ def _of_scans(request: DiffRequest) -> Difference:
     history = History(workspace_root(request.workspace))
     refuse_two_ways(request.clusters, request.files, all_clusters=request.every)
     names = named_clusters(request.clusters, request.kubeconfig)
-    # Of several clusters together no findings are remembered: each of them has its own.
+    # The history of several clusters together has no findings: that of each cluster has its own.
     known = history.subjects()
     subjects = [one for one in known if one.kind is not TargetKind.CLUSTERS]
     found = chosen(subjects, names, request.files, every=request.every)
@@ -148,7 +148,7 @@ def _of_clusters(
             last, lost[name] = problem, problem.what
             note(f"{name} is not compared: {problem.what}")
     if not found:
-        assert last is not None  # there is a cluster at least
+        assert last is not None  # at least one cluster can be compared
         raise last
     return together(found, title(ScanTarget(kind=TargetKind.CLUSTERS, name=", ".join(found), scope="/")), lost)
 
@@ -178,7 +178,7 @@ def _of_subject(subject: ScanTarget, history: History, until: datetime | None) -
 
 
 def _one(subjects: Sequence[ScanTarget], history: History) -> ScanTarget:
-    """The one target that is meant: of scans of a whole and of its parts that of the whole."""
+    """The one target that is meant; the whole, where its parts were scanned too."""
     if not subjects:
         raise InvalidInput(f"no scan is remembered in {history.file}", hint="`aksp compliance` leaves a record of each")
     whole = [one for one in subjects if not one.filters]

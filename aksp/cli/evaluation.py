@@ -104,7 +104,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
             else _cluster(request, workspace, engine, now, notes, compliant)
         )
         report = outcome.report
-        # What an interrupted scan did not reach would be taken for resolved.
+        # Findings that an interrupted scan did not reach would be taken for resolved.
         if not outcome.interrupted:
             report = comparison.begin(report)
         outputs.write(report, color=request.color, show=request.show, group_by=request.group_by, limit=request.limit)
@@ -127,7 +127,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
 
 
 def begun(request: ComplianceRequest) -> tuple[Notes, Outputs]:
-    """What is told besides, and where to, once the options are checked that need no cluster. Raises InvalidInput."""
+    """Notes and outputs, made once the options that need no cluster are checked. Raises InvalidInput."""
     notes = Notes(quiet=request.quiet)
     outputs = Outputs.parse(request.outputs, notes)
     _check_namespaces(request.filters.namespaces)
@@ -144,7 +144,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
             "--diff compares scans, and --from addon does not scan",
             hint="leave --from addon out to scan the cluster now",
         )
-    # The add-on's scans are not this machine's.
+    # Scans of the add-on do not belong in the history of this workspace.
     comparison = _comparison(
         replace(request, compared=replace(request.compared, history=False)), workspace_root(request.workspace), notes
     )
@@ -184,14 +184,14 @@ def _of_gatekeeper(request: ComplianceRequest) -> ComplianceRequest:
 
 
 def _comparison(request: ComplianceRequest, root: Path, notes: Notes) -> Comparison:
-    """What this scan is held against. Raises InvalidInput for a baseline that cannot be read."""
+    """What this scan is compared with. Raises InvalidInput for a baseline that cannot be read."""
     comparison = Comparison(options=request.compared, workspace=root, notes=notes)
     comparison.prepare(request.filters.of_assignments)
     return comparison
 
 
 def _check_namespaces(names: Sequence[str]) -> None:
-    """Raise InvalidInput for what no namespace can be called: a list or a glob would match nothing, silently."""
+    """Raise InvalidInput for what cannot be the name of a namespace: a list or a glob would silently match nothing."""
     for name in names:
         if not NAMESPACE.fullmatch(name):
             raise InvalidInput(
@@ -282,12 +282,12 @@ def judge_connected(
 
 
 def _plan(request: ComplianceRequest, workspace: Workspace, engine: Engine, scope: Scope | None, now: datetime) -> Plan:
-    """What is judged, ready to be."""
+    """What is judged, ready for the scan."""
     return prepare(engine, request.filters.chosen(workspace.plan(scope, now), workspace))
 
 
 def _tell_unneeded(request: ComplianceRequest, plan: Plan, result: ScanResult, notes: Notes) -> None:
-    """Tell which exemptions waive nothing. Of a part of the target, or of one with gaps, that cannot be said."""
+    """Tell which exemptions waive nothing, unless only a part of the target was judged, or there are gaps."""
     if request.filters.namespaces or request.filters.selector or result.interrupted or result.report.gaps:
         return
     here = (each for one in plan.ready if not one.not_started for each in one.exemptions)

@@ -29,7 +29,7 @@ from aksp.store.documents import document_of
 from aksp.store.fields import NAME
 from aksp.workspace import Workspace
 
-#: Entries of one exemption: an object of more would be too large for an API server.
+#: The most entries of one exemption: with more the object would be too large for an API server.
 MOST_ENTRIES: Final = 5_000
 
 
@@ -91,7 +91,7 @@ def _from_options(request: ExemptRequest, assigned: Mapping[str, Assignment], op
     try:
         found = opened.definition_of(assignment)
     except InvalidInput:
-        pass  # what is assigned in a cluster may be of a definition that is there alone
+        pass  # a definition may be only in the cluster
     else:
         # Members of an initiative may be about several kinds.
         definition = None if isinstance(found, Initiative) else found
@@ -145,7 +145,7 @@ def _known(name: str, assigned: Mapping[str, Assignment]) -> tuple[Assignment, t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grounds:
-    """Why, how far and until when something is exempt: what all exemptions of one command line say."""
+    """The reason, scope and end that all exemptions of one command line have in common."""
 
     category: ExemptionCategory
     scope: Scope
@@ -158,7 +158,7 @@ class Grounds:
     def exemption(
         self, name: str, of: Assignment, resources: Sequence[ExemptedResource], references: tuple[str, ...] = ()
     ) -> Exemption:
-        """An exemption on these grounds. Raises InvalidInput for one that cannot be, or would cover nothing."""
+        """An exemption on these grounds. Raises InvalidInput for one that is invalid or would cover nothing."""
         if not NAME.fullmatch(name):
             raise InvalidInput(f"--name {name!r}: expected lower-case letters, digits, - and .")
         if len(resources) > MOST_ENTRIES:
@@ -207,7 +207,7 @@ def end_of(text: str, now: datetime) -> datetime:
 
 
 def _name(assignment: str, covered: Covered) -> str:
-    """A name by what is exempt of which assignment, as in ``allowed-images-shop-payments-proxy``."""
+    """A name made of the assignment and of what is exempt, such as ``allowed-images-shop-payments-proxy``."""
     subjects = [text.partition("/")[2] for text in covered.subjects]
     parts = [assignment, *covered.namespaces, *subjects, *covered.containers, *covered.images]
     text = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower())

@@ -1,4 +1,4 @@
-"""What an explanation is asked for, and what its answer is made from."""
+"""The request for an explanation, and what its answer is made from."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from aksp.workspace import Workspace, plan_of
 
 def answer(request: ExplainRequest) -> None:
     """Explain, and write it. Raises InvalidInput for a subject that is not there."""
-    # As in a scan: many small objects, and the process ends with them.
+    # As in a scan: there are many small objects, and the process ends soon.
     gc.disable()
     if request.manifests.names and not request.where.cluster and request.where.given:
         raise InvalidInput("--context and --kubeconfig name a cluster, and -f means manifests", hint="add --cluster")
@@ -107,7 +107,7 @@ def _live(context: ExplainContext, named: ResourceName, connection: Connection) 
 def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanation:
     asked = context.request
     ready = context.ready(asked.written_scope)
-    # -n leaves what it does not name unjudged, but never uncompared.
+    # Objects outside -n are not judged, but rules still compare with them.
     manifests = manifests_of(context, None)
     subject = WrittenSubject(manifests, named, asked.namespace)
     kinds = [kind for kind in _known_kinds(ready) if named.is_kind(*kind)]
@@ -182,7 +182,7 @@ def _explanation(
 
 
 def _place_among(case: Case) -> tuple[int, str]:
-    """What needs attention first; what is not judged last."""
+    """The order of states: what needs attention first, what is not judged last."""
     state = case.standing.state
     return len(ComplianceState) if state is None else state.attention, case.standing.ready.key.name
 

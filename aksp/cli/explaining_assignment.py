@@ -67,7 +67,7 @@ def _stands(
     )
     try:
         if context.at(assignment, scope) is None:
-            assert scope is not None  # without one everything is reached
+            assert scope is not None  # without a cluster every assignment counts
             return replace(explained, left_out=elsewhere(assignment, context.tree.place(scope).scope))
     except Undecided as doubt:
         return replace(explained, left_out=LeftOut(by=Criterion.SCOPE, message=str(doubt)))

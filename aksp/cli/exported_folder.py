@@ -1,4 +1,4 @@
-"""The folder of an export: a file for each document, and a list of the files, by which a later export knows them again."""
+"""The folder of an export: a file for each document, and a list by which a later export knows its files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LISTED: Final = ".aksp-export"
 
 
 def write_folder(files: Mapping[str, str], folder: Path, *, whole: bool) -> None:
-    """Write the texts of files; what an earlier export listed and this one has not goes.
+    """Write the texts of files. Files of an earlier export that this one does not have are removed.
 
-    It stays, and is told, where the export is not ``whole``: what is refused elsewhere must not be allowed by a document that
-    could not be exported this time. Raises InvalidInput.
+    If the export is not ``whole`` they stay, and are told: a policy that is in force elsewhere must not go because its
+    document could not be exported this time. Raises InvalidInput.
     """
     earlier = _listed(folder)
     for name, text in files.items():
@@ -29,7 +29,7 @@ def write_folder(files: Mapping[str, str], folder: Path, *, whole: bool) -> None
     for name in sorted(earlier - set(files)):
         path = folder / name
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-            continue  # no list and no link has files removed elsewhere
+            continue  # a list or a link must never remove files outside the folder
         if whole:
             path.unlink()
             note(f"removed {path}: it is no longer exported")
@@ -44,5 +44,5 @@ def _listed(folder: Path) -> set[str]:
     try:
         written = read_file(folder / LISTED).splitlines() if (folder / LISTED).is_file() else []
     except InvalidInput:
-        return set()  # it is none of ours
+        return set()  # another program's file
     return {name for name in written if name.endswith((".json", ".yaml"))}

@@ -1,4 +1,4 @@
-"""The options by which a run is about a part: of the target, or of what is assigned."""
+"""The options that limit a run to a part of the target, or of what is assigned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Filters:
     severities: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Raises InvalidInput for an option whose value names nothing: it would choose nothing, or pass for not given."""
+        """Raises InvalidInput for an empty value: it would choose nothing, or count as not given."""
         for option, given in self._options:
             if any(not _parts([text]) for text in given):
                 raise InvalidInput(f"{option} has an empty value", hint=f"leave {option} out for all")
@@ -40,7 +40,7 @@ class Filters:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """As the command line names them, so that a report and the history say what it is about."""
+        """The options as the command line has them, so that a report and the history can show them."""
         found = [f"-n {name}" for name in sorted(set(self.namespaces))]
         if self.selector:
             found.append(f"-l {self.selector}")
@@ -89,7 +89,7 @@ def _check_member(pattern: str, workspace: Workspace) -> None:
         try:
             references = references_of(workspace.catalog.find(one.definition_id))
         except (InvalidInput, InvalidPolicy):
-            return  # what cannot be loaded may have it
+            return  # an initiative that cannot be loaded may have it
         known += [f"{one.name}/{reference}" for reference in references]
     if not any(fnmatchcase(name.lower(), pattern.lower()) for name in known):
         raise InvalidInput(
@@ -99,11 +99,11 @@ def _check_member(pattern: str, workspace: Workspace) -> None:
 
 
 def _slugs(workspace: Workspace, name: str) -> list[str]:
-    """What a plan calls a definition that is given by any of its names."""
+    """The name in a plan of a definition that is given by any of its names."""
     try:
         return [workspace.catalog.find(name).slug]
     except InvalidPolicy:
-        return [name]  # one that cannot be loaded is called as it is assigned
+        return [name]  # a plan has one that cannot be loaded by the name in its assignment
 
 
 def _parts(given: Sequence[str]) -> list[str]:

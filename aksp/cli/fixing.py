@@ -66,7 +66,7 @@ def fix_files(request: FixRequest) -> ExitCode:
 
 
 class _Judge:
-    """Judges the files, or other texts in the place of some. Each time with an engine that remembers no other text."""
+    """Judges the files, or other texts in place of some. Each time with a new engine, which knows no older text."""
 
     def __init__(self, request: FixRequest) -> None:
         self._request = request
@@ -86,7 +86,7 @@ class _Judge:
             if outcome.interrupted:
                 raise KeyboardInterrupt
             self.notes = [*plan.notes, *objects.notes]
-            # Their lines are looked up in the engine, which ends here.
+            # Lines are looked up in the engine, which ends here.
             for one in outcome.report.results:
                 if one.source is not None:
                     place(one.source)

@@ -49,7 +49,7 @@ class FleetChoice:
 
 
 class _OneOfMany(Notes):
-    """Notes of one cluster, by its name; it has no progress bar of its own."""
+    """Notes of one cluster, each with its name; without a progress bar."""
 
     def __init__(self, notes: Notes, name: str) -> None:
         super().__init__(quiet=True)
@@ -97,7 +97,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
     outputs.refuse_one_cluster_formats()
     now = datetime.now(UTC).replace(microsecond=0)
     workspace = Workspace.open(request.workspace)
-    # One baseline covers all clusters. The history has each cluster as if it was judged alone, and the percentage of all.
+    # One baseline is for all clusters. The history has each cluster as if it was judged alone, and the percentage of all.
     whole = Comparison(options=replace(request.compared, diff=False), workspace=workspace.root, notes=notes)
     whole.prepare(request.filters.of_assignments)
     alone = BaselineOptions(history=request.compared.history, diff=request.compared.diff)
@@ -204,9 +204,9 @@ def _chosen(request: ComplianceRequest, choice: FleetChoice, tree: ScopeTree) ->
 def _together(
     works: Sequence[_ClusterWork], kubeconfig: Kubeconfig | None, tree: ScopeTree
 ) -> Sequence[Sequence[_ClusterWork]]:
-    """The clusters to judge, those together that may be one since their contexts name one API server.
+    """The clusters to judge, in groups that may be one cluster, since their contexts name the same API server.
 
-    The one that the scope tree knows is the first of them. Where the contexts have the user in common too they are one.
+    In a group the one that the scope tree knows is first. Contexts that also have the same user are one cluster.
     """
     placed = {one.cluster for one in tree.clusters}
     groups: dict[object, list[_ClusterWork]] = {}
@@ -266,7 +266,7 @@ def _judge_all(
     *,
     compliant: bool,
 ) -> bool:
-    """Judge the clusters, some at once; whether that was interrupted. Raises what is no cluster's fault."""
+    """Judge the clusters, several at a time. Returns whether that was interrupted. Raises errors that are not of one cluster."""
     waiting: queue.SimpleQueue[Sequence[_ClusterWork]] = queue.SimpleQueue()
     todo = [work for group in groups for work in group]
     for group in groups:
@@ -279,12 +279,12 @@ def _judge_all(
                 group = waiting.get_nowait()
             except queue.Empty:
                 return
-            # One after the other, so that it does not depend on who answers first which of them is judged.
+            # One after the other, so that which of them is judged does not depend on who answers first.
             for at, work in enumerate(group):
                 if not stopped.is_set():
                     _judge(request, work, group[:at], now, _OneOfMany(notes, work.name), compliant=compliant)
 
-    # Daemons: an end by Ctrl-C waits for no server.
+    # Daemons, so that an end by Ctrl-C does not wait for servers.
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(groups)))]
     config.warm()
     try:
@@ -314,9 +314,9 @@ def _judge(
     *,
     compliant: bool,
 ) -> None:
-    """Judge one cluster, in a thread and with an engine of its own. Its gap or its fault is kept.
+    """Judge one cluster, in a thread and with an engine of its own. Its gap or its error is kept.
 
-    It is not judged where it is one of those ``before`` it, of the same server, that were judged whole.
+    It is not judged if it is the same cluster as one ``before`` it, of the same server, that was judged whole.
     """
     where = replace(request.where, cluster=work.name)
     try:
@@ -340,7 +340,8 @@ def _judge(
 def _same(work: _ClusterWork, before: Sequence[_ClusterWork]) -> str:
     """The name of the one before it that is the same cluster and was judged whole; empty where there is none.
 
-    Where both are judged it is none that has findings of its own: a cluster that was restored elsewhere has the uid of the first.
+    A cluster that was restored elsewhere has the uid of the first: where both were judged, one with findings of its own is
+    another cluster.
     """
     alike = (one for one in before if work.uid and not one.same and one.stands_for(work))
     return next((one.name for one in alike if _found(work) <= _found(one)), "")

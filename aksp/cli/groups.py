@@ -12,7 +12,7 @@ from aksp.errors import InvalidInput
 
 
 def list_command(app: typer.Typer, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate what lists: it is the subcommand `list`, and the whole group, with the same options. ``help`` is the group's."""
+    """Make a function the subcommand `list`, and what the group does without a subcommand, with the same options."""
 
     def add(listing: Callable[..., None]) -> Callable[..., None]:
         def group(ctx: typer.Context, **given: Any) -> None:
@@ -32,7 +32,7 @@ def list_command(app: typer.Typer, help: str) -> Callable[[Callable[..., None]],
 
 
 def _refuse_ignored(ctx: typer.Context) -> None:
-    """Raise InvalidInput for a group's options before its subcommand, which would not mind them."""
+    """Raise InvalidInput for a group's options before its subcommand, which would ignore them."""
     if ctx.invoked_subcommand is None:
         return
     for name in ctx.params:

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 
 class Keys:
-    """Standard input, a key at a time, while the ``with`` block lasts. Nothing, where it is no terminal or has no termios.
+    """Standard input, a key at a time, while the ``with`` block lasts. Without a terminal or termios no key is ever pressed.
 
-    Ctrl-C is an interrupt as ever.
+    Ctrl-C still interrupts.
     """
 
     def __init__(self) -> None:

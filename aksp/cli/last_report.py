@@ -13,13 +13,13 @@ from aksp.model.compliance import Report
 from aksp.report.figures import plural
 from aksp.report.interface import Show
 
-#: How often the add-on checks in unless told otherwise, and after how many of these it seems to be down.
+#: The add-on's default interval of check-ins, and after how many of them it seems to be down.
 SYNC_INTERVAL = timedelta(minutes=5)
 STALE_AFTER = 3 * SYNC_INTERVAL
 
 
 def refuse_filters(*, files: Sequence[str], filters: Sequence[str], show: Show) -> None:
-    """Raise InvalidInput for options that a report which is already made cannot follow."""
+    """Raise InvalidInput for options that a report which was already made cannot follow."""
     scan = "leave out --from addon to scan the cluster now"
     if files:
         raise InvalidInput("-f judges manifests, and --from addon is about a cluster", hint="give one of the two")
@@ -72,5 +72,5 @@ def _ago(age: timedelta) -> str:
     for unit, noun in ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute")):
         if age >= unit:
             return f"{plural(age // unit, noun)} ago"
-    # Clocks differ by seconds: the future is now.
+    # Clocks differ by seconds: a time in the future counts as now.
     return f"{plural(max(age // timedelta(seconds=1), 0), 'second')} ago"

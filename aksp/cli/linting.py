@@ -74,7 +74,7 @@ def lint_workspace(request: LintRequest) -> ExitCode:
 def _of_workspace(
     opened: Workspace, assignments: Mapping[str, Assignment], engine: Engine, now: datetime
 ) -> Iterator[LintFinding]:
-    """What the documents alone show. Raises InvalidInput for what cannot be understood."""
+    """Findings in the documents themselves. Raises InvalidInput for a document that cannot be read."""
     plan = opened.plan(None, now)
     for broken in opened.catalog.broken:
         raise broken.error

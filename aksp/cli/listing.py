@@ -20,7 +20,7 @@ def print_list(
     names: Iterable[str],
     empty: str,
 ) -> None:
-    """Print rows (tables), documents (JSON and YAML, as a list) or names: of the three only what is printed is gone over."""
+    """Print rows (tables), documents (JSON and YAML, as a list) or names. Only the iterable that is printed is read."""
     match output:
         case ListFormat.TABLE | ListFormat.WIDE:
             if not (shown := list(rows)):

@@ -244,10 +244,10 @@ SEVERAL_CLUSTERS = ("compliance", "diff", "history")
 
 
 def with_cluster_values(arguments: Sequence[str]) -> list[str]:
-    """Arguments in which a bare ``--cluster`` has its value, since option parsers know no optional values.
+    """The arguments with a value for each bare ``--cluster``: option parsers have no optional values.
 
-    It is bare when it is last or when another option follows. Raises InvalidInput when it is given twice: the first
-    would be lost.
+    It is bare when it is last or when another option follows. Raises InvalidInput when it is given twice, since the first
+    would be ignored.
     """
     before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
     command = next((one for one in before if not one.startswith("-")), "")
@@ -266,11 +266,11 @@ def with_cluster_values(arguments: Sequence[str]) -> list[str]:
 
 
 def without_equals_signs(arguments: Sequence[str], command: Any) -> list[str]:
-    """Arguments in which ``-o=json`` is ``-ojson``, as kubectl and its like take it. What is an option's value stays."""
+    """The arguments with ``-o=json`` as ``-ojson``: kubectl takes both. The values of options stay as they are."""
     joined = [re.fullmatch("(-[A-Za-z])=(.+)", argument, re.DOTALL) for argument in arguments]
     if not any(joined):
         return list(arguments)
-    # The commands below assign are made when they are asked for, as by a shell that completes: none is an error here.
+    # The commands below assign are made when they are looked up. Resilient, as for completion: an unknown one is no error here.
     context = typer.Context(command, resilient_parsing=True)
     taking: set[str] = set()
     for name in ("", *arguments):

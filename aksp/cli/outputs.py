@@ -30,7 +30,7 @@ from aksp.store.atomic_file import AtomicFile
 #: Columns of a report that no terminal reads.
 PLAIN_WIDTH = 120
 
-#: The format that is meant by whoever gives a file alone.
+#: The format of a file that is given without a format.
 _BY_SUFFIX = {name: name for name in FORMATS} | {"md": "markdown", "xml": "junit", "yml": "yaml", "txt": "table"}
 
 
@@ -56,7 +56,7 @@ class _Lines(io.TextIOBase):
 
 
 def _is_file(stream: TextIO) -> bool:
-    """Whether it leads to a regular file, and not to the log."""
+    """Whether it leads to a regular file, not to the log of a pipeline."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
@@ -164,7 +164,7 @@ class Outputs:
 
     def _write_stdout(self, form: Format, report: Report, color: ColorWhen, plain: Style) -> None:
         style = on_stdout(color, plain)
-        # With a reader that has seen enough the other outputs, and the exit code, are as they would be.
+        # When the reader stops early, the other outputs and the exit code stay the same.
         with suppress(ReaderGone):
             self._render_stdout(form, report, style)
             sys.stdout.flush()
@@ -192,7 +192,7 @@ class Outputs:
         try:
             form.render(report, out, style)
         except ReaderGone:
-            # The reader of the log has gone; the summary is written to another place.
+            # The reader of the log has gone. The summary goes elsewhere, and is still written.
             if summarise is not None:
                 summarise(report, style, io.StringIO(), self._elsewhere(), self._notes)
             raise
@@ -206,7 +206,7 @@ class Outputs:
 
 
 def on_stdout(color: ColorWhen, plain: Style) -> Style:
-    """How standard output, which is prepared for it, shows what in a file looks like ``plain``."""
+    """The style of standard output, which is set up for it here, when files have the style ``plain``."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(newline="")  # CSV writes its own line ends
     terminal = sys.stdout.isatty()

@@ -22,8 +22,8 @@ _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "FROM", "REACHES", "NOTE")
 class Reaching:
     """How one assignment stands to one cluster.
 
-    ``here`` is the assignment as it is there, None where it does not reach it or nobody knows. ``shadowed_by`` are the
-    assignments that say the same at a scope as wide, or wider.
+    ``here``: the assignment as it is there; None where it does not reach the cluster, or that is not known. ``shadowed_by``:
+    the assignments that say the same at a scope that is as wide, or wider.
     """
 
     assignment: Assignment
@@ -115,7 +115,7 @@ def reaching(opened: Workspace, place: ClusterPlace) -> list[Reaching]:
 
 
 def _depth(scope: Scope, place: ClusterPlace) -> int:
-    """How far down a scope is: everything, what holds the cluster, the cluster, its namespaces."""
+    """The depth of a scope: everything, the scopes around the cluster, the cluster, its namespaces."""
     if scope == EVERYWHERE:
         return 0
     if not scope.covers(place.scope):

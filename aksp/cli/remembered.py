@@ -16,7 +16,7 @@ _NAMED = 10
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The names of clusters as a title has them: the first, and how many more."""
+    """The names of clusters for a title: the first, and how many more."""
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
@@ -32,7 +32,7 @@ def chosen(
 ) -> list[ScanTarget]:
     """Those that the options name, ``every`` cluster with what was judged together. Raises InvalidInput for a name that none has.
 
-    Of several clusters what they came to when they were judged together is first.
+    First the result of several clusters that were judged together.
     """
     from aksp.model.compliance import TargetKind
 
@@ -73,7 +73,7 @@ def clusters_of(subject: ScanTarget) -> list[str]:
 
 
 def refuse_two_ways(clusters: Sequence[str] | None, files: Sequence[str] | None, *, all_clusters: bool) -> None:
-    """Raise InvalidInput for --all-clusters beside what it has already, or leaves out."""
+    """Raise InvalidInput for --all-clusters beside options that it includes or excludes."""
     for option, given in (("--cluster", clusters), ("-f", files)):
         if all_clusters and given:
             raise InvalidInput(f"{option} does not combine with --all-clusters", hint="give one of them")

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from aksp import __version__
 from aksp.cli import commands
 
-#: What help lists commands under, each from this PLACE of a command on.
+#: The headings of help. Each begins at this PLACE of a command.
 TASKS = (
     (10, "Definitions"),
     (20, "Assign"),
@@ -80,7 +80,7 @@ def _made(name: str) -> Any:
         one.command(name)(getattr(module, name))
     made = typer.main.get_group(one).commands[name]
     for listed in (made, *getattr(made, "commands", {}).values()):
-        # Typer would cut the first sentence where the line ends.
+        # Typer would cut the first sentence at the end of its line.
         listed.short_help = listed.get_short_help_str(len(listed.help or ""))
     return made
 
@@ -90,7 +90,7 @@ app = typer.Typer(
     cls=CommandGroup,
     help="Azure Policy for AKS on any terminal, for any Kubernetes cluster.",
     no_args_is_help=True,
-    # Rich help would cost a third of a second for no more words.
+    # Rich help would take a third of a second more, and say the same.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     # As wide as the terminal: the default is 80 columns at most.

@@ -16,9 +16,9 @@ HOW: Final = "q quits  j k PgUp PgDn scroll  / searches  Esc shows all"
 
 @dataclass(kw_only=True, slots=True)
 class Scrolling:
-    """``first`` is the first row of findings that is shown, ``search`` what they must have in them.
+    """``first``: the first row of findings that is shown. ``search``: the text that findings must contain.
 
-    While one is ``typing`` what to search for, keys are letters.
+    While a search is being typed (``typing``), keys are letters.
     """
 
     first: int = 0

@@ -1,4 +1,4 @@
-"""The text that findings are about: of files as they are, of live objects as YAML."""
+"""The text around findings: lines of files, or of live objects as YAML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aksp.sources.lines import FileSource
 from aksp.sources.rendering.rendered import RenderedSource
 from aksp.yaml_writer import to_yaml
 
-#: kubectl keeps the whole object in it, once more.
+#: In this annotation kubectl keeps a copy of the whole object.
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -59,7 +59,7 @@ class Excerpts:
 
 
 def shown(document: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what its owner does not write, and without secrets."""
+    """An object without the fields that its owner does not write, and without secrets."""
     metadata = {key: value for key, value in (document.get("metadata") or {}).items() if key != "managedFields"}
     if isinstance(annotations := metadata.get("annotations"), Mapping):
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}

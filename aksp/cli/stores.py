@@ -108,7 +108,7 @@ def delete(
         raise InvalidInput(f"give the names of {word}s, or --all" if not names else "--all needs no names")
     with store_of(store, choice, workspace) as kept:
         wanted = _untyped(kind, names)
-        # Of one name the store itself tells, and needs no right to list.
+        # For a single name the store itself tells if it is missing, and the right to list is not needed.
         if len(wanted) != 1:
             known = [one.name for one in listed(kept, kind)]
             for name in wanted:

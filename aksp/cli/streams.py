@@ -12,17 +12,17 @@ from aksp.errors import InvalidInput
 
 
 class ReaderGone(Exception):
-    """Whoever reads standard output has seen enough.
+    """The reader of standard output has stopped reading.
 
-    No BrokenPipeError: that may come of any pipe or socket, and typer and rich make an exit of it.
+    It is no BrokenPipeError, since any pipe or socket may raise that, and typer and rich turn it into an exit.
     """
 
 
 class Stream(io.TextIOWrapper):
-    """A stream that tells its first failure, and loses what it gets after it.
+    """A stream that tells its first failure, and drops all that is written after it.
 
-    Below it is the buffer that was there. A raw stream written in Python would be interrupted between a write and its
-    count, and the buffer would write the same again.
+    It uses the existing buffer. A raw stream in Python could be interrupted after it has written and before it returns the
+    count; the buffer would then write the same again.
     """
 
     def __init__(self, stream: Any, *, encoding: str | None = None) -> None:
@@ -33,7 +33,7 @@ class Stream(io.TextIOWrapper):
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )
-        self._stream = stream  # it closes its buffer when it is collected
+        self._stream = stream  # it would close its buffer when it is collected
 
     def write(self, text: str, /) -> int:
         try:
@@ -49,14 +49,14 @@ class Stream(io.TextIOWrapper):
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        # What is in the buffer must have a place to go when the process ends.
+        # What is left in the buffer is written when the process ends, and must not fail.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)
         self._tell(error)
 
     def _tell(self, error: OSError) -> None:
-        """Nobody can be told that standard error cannot be written."""
+        """Does nothing: that standard error cannot be written cannot be told."""
 
 
 class Output(Stream):
@@ -79,9 +79,9 @@ def prepare() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The next file that is opened would become the stream. So it is one that refuses its use.
+            # Else the next file that is opened would become the stream. This one fails when it is used.
             os.open(os.devnull, mode)
-    # Names are not ASCII, whatever the locale says, and a document has no other way to write them.
+    # Names may be outside ASCII, whatever the locale is, and documents must contain them.
     sys.stdout = Output(sys.stdout or _opened(1), encoding="utf-8")
     sys.stderr = Stream(sys.stderr or _opened(2))
 

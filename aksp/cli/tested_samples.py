@@ -1,4 +1,4 @@
-"""The samples of definitions that lie in paths, judged: a folder ``samples`` beside a definition.json; and how tests are told."""
+"""Samples of definitions, found in paths as a folder ``samples`` beside a definition.json, and judged; and how tests are told."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def tell(results: Sequence[SuiteResult], output: TestFormat) -> ExitCode:
     counts = counted(results)
     if counts[TestOutcome.FAILED]:
         return ExitCode.NON_COMPLIANT
-    # Nothing tested is nothing that passed.
+    # If nothing was tested, nothing has passed.
     return ExitCode.INCONCLUSIVE if counts[TestOutcome.ERROR] or not counts.total() else ExitCode.OK
 
 
 def without_samples(paths: Sequence[str]) -> tuple[list[str], dict[Path, set[str]]]:
-    """The paths that are no samples themselves, and the names of the samples in all of them by their definition's folder."""
+    """The paths that are no samples themselves, and the names of all samples in the paths, by the folder of their definition."""
     others: list[str] = []
     samples: dict[Path, set[str]] = {}
     for text in paths:

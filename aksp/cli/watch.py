@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at what has come; the screen is drawn no more often.
 TICK = 0.25
-#: Results that the screen is made of: replicas are one row, and nobody sees the rest.
+#: The most results that the screen is made of. Replicas are one row, and more rows are never seen.
 MOST_SHOWN = 1_000
 
 
@@ -175,7 +175,7 @@ def _show(watcher: Watcher, *, color: bool) -> None:
 
 @contextmanager
 def _ended() -> Iterator[None]:
-    """Whoever ends the process, or closes the window, gets the terminal back as it was."""
+    """Restore the terminal, also when the process is ended or the window is closed."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise _Terminated(number)

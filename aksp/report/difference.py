@@ -19,7 +19,7 @@ from aksp.report.wire import API_VERSION
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """One of the two: which target, when, and what it came to. ``target`` is as `aksp history` names it."""
+    """One of the two: its target, time and result. ``target`` is the name that `aksp history` uses."""
 
     target: str
     evaluated_at: datetime
@@ -29,7 +29,7 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Two moments, and every finding that is another in the second.
+    """Two moments, and every finding that differs in the second.
 
     Of several clusters ``before`` is the earliest and ``after`` the latest moment of any, with the state of all.
     """
@@ -37,24 +37,24 @@ class Difference:
     before: Moment
     after: Moment
     changes: Changes
-    #: Of several clusters each by its name, at its own two moments.
+    #: Of several clusters: the difference of each, by its name, with its own two moments.
     clusters: Sequence[tuple[str, Moment, Moment]] = ()
     #: Those that are not compared, each with the reason.
     not_compared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def new_violations(self) -> int:
-        """How many findings are violations now and were none."""
+        """How many findings are violations now and were none before."""
         return sum(one.after is ComplianceState.NON_COMPLIANT for one in self.changes.findings)
 
 
 def together(parts: Mapping[str, Difference], target: str, not_compared: Mapping[str, str]) -> Difference:
-    """The differences of several clusters, by their names, as one; and those of which there is none, with the reason."""
+    """The differences of several clusters, by their names, as one; and the clusters that have none, with the reason."""
 
     def all_of(moments: Sequence[Moment], at: datetime) -> Moment:
         found = {one.state for one in moments}
         state = next((one for one in PRECEDENCE if one in found), moments[0].state)
-        # What they came to together is no figure of theirs.
+        # Their percentage together is not part of the single differences.
         percent = moments[0].compliance_percent if len(moments) == 1 else None
         return Moment(target=target, evaluated_at=at, state=state, compliance_percent=percent)
 
@@ -112,7 +112,7 @@ def document(difference: Difference) -> dict[str, Any]:
 
 
 def _change(one: FindingChange) -> str:
-    # A violation before and after has another value.
+    # A finding that is a violation before and after has another value.
     if one.before is None or one.before is one.after:
         return "new"
     if one.after is None:
@@ -153,7 +153,7 @@ def blocks(difference: Difference, limit: int | None = None) -> list[Block]:
 
 
 def _most(found: Changes, limit: int | None) -> Changes:
-    """As many changes as are wanted, in their order: what is a violation now before all else."""
+    """As many changes as are wanted, in their order. Those that are violations now are chosen first."""
     if limit is None or len(found.findings) <= limit:
         return found
     bad = ComplianceState.NON_COMPLIANT

@@ -13,7 +13,7 @@ from aksp.report.figures import one_decimal
 from aksp.report.text import safe, width_of
 
 _COLUMNS = ("TIME", "CHANGE", "NAMESPACE", "RESOURCE", "CONTAINER", "ASSIGNMENT", "STATE", "MESSAGE")
-#: What usually fits. Nothing is known of the lines to come, so longer ones just move the rest.
+#: Widths that usually suffice. Later lines are not known yet, so longer cells just move the rest.
 _WIDTHS = (20, 8, 14, 36, 16, 22, 12, 0)
 
 KIND: Final = "ComplianceEvent"

@@ -19,10 +19,10 @@ _OPTIONAL: Final = {"type": ["string", "null"]}
 class ResultField:
     """One field of a result.
 
-    ``name`` is its path in JSON, empty for one that only people read: the JSON object ``within`` the result, empty for
-    the result itself, and its ``key`` there. ``holder`` and ``attribute`` say where a Result has it. ``header`` names its
-    column in wide, and ``entry`` it in the properties of policy reports; they are empty where it is not told. ``read``
-    gives its value, None where there is no object to have it.
+    ``name``: its path in JSON, empty for a field that only people read. ``within``: the JSON object in the result that has
+    it, empty for the result itself; ``key``: its key there. ``holder`` and ``attribute``: where a Result has it. ``header``:
+    its column in wide; ``entry``: its name in the properties of policy reports; both are empty where it is not shown.
+    ``read`` gives its value, None where there is no object that could have it.
     """
 
     name: str
@@ -83,7 +83,7 @@ def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
     return read
 
 
-#: In the order of JSON and CSV. A new field is a row at the end, since CSV is read by place: what is listed above then has it.
+#: In the order of JSON and CSV. A new field is added at the end, since readers of CSV go by position. All formats then have it.
 FIELDS: Final = (
     _field("assignment", "assignment.assignment", _WORD, "ASSIGNMENT"),
     _field("definition", "assignment.definition", _WORD, "DEFINITION"),
@@ -148,7 +148,7 @@ FIELDS: Final = (
     ),
 )
 
-# What it is about, by which assignment, what was found.
+# The resource, the assignment, and what was found.
 _ORDER: Final = (
     "CLUSTER NAMESPACE KIND NAME OWNER CONTAINER TYPE IMAGE ASSIGNMENT INITIATIVE REFERENCE DEFINITION EFFECT SEVERITY STATE "
     "PATH OBSERVED EXPECTED SOURCE EXEMPTION MESSAGE"

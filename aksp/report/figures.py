@@ -14,7 +14,7 @@ def one_decimal(percent: float) -> float: ...
 @overload
 def one_decimal(percent: float | None) -> float | None: ...
 def one_decimal(percent: float | None) -> float | None:
-    """Rounded to one decimal, but only all is 100.0 and only nothing is 0.0. None, nothing judged, stays None."""
+    """Rounded to one decimal. Only a true 100 becomes 100.0, and only a true 0 becomes 0.0. None (nothing judged) stays None."""
     if percent is None:
         return None
     if 0.0 < percent < 100.0:
@@ -36,7 +36,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A character per value, from the lowest of them to the highest; a blank for what was not measured.
+    """A character per value, scaled from the lowest to the highest; a blank where nothing was measured.
 
     Values that are all alike are a line in the middle.
     """

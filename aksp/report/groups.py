@@ -63,8 +63,7 @@ class Section:
 class Grouping:
     """How results are put together: into sections by title, in them by subject, in these by row.
 
-    ``row`` must be the same for results that share all but resource and source. None: each result is a row of its own,
-    known by its place among the results.
+    ``row`` must be equal for results that share all but resource and source. None: each result is a row of its own.
     """
 
     title: Callable[[Result], str]
@@ -73,9 +72,9 @@ class Grouping:
 
 
 def grouped(results: Iterable[Result], by: Grouping) -> list[Section]:
-    """Sections, in them subjects, in these groups, each as it first appears."""
+    """Sections of subjects of groups, each at the place where it first appears."""
     found: dict[str, dict[Hashable, GroupedSubject]] = {}
-    # Rows by number: to hash the findings of thousands of replicas would take longer than all else.
+    # Rows by number: hashing the findings of thousands of replicas would take longer than everything else.
     rows: dict[Hashable, int] = {}
     numbers: dict[SharedResult, int] = {}
     for at, result in enumerate(results):
@@ -133,8 +132,8 @@ def subject_of(result: Result) -> Hashable:
 def _row(result: Result) -> Hashable:
     """What makes two results of one subject the same row.
 
-    An exemption waives whatever was found, so it needs one row, not one for each finding. What keeps an object from
-    being judged is the same for all assignments that would judge it, and needs one row for all.
+    An exemption waives all findings, so it is one row, not one for each finding. The reason why an object cannot be judged
+    is the same for all assignments, so it is one row for all.
     """
     if result.state is ComplianceState.ERROR:
         return result.state, _identity(result.finding)

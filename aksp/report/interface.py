@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Show(StrEnum):
     """Which results a report lists. Counts are complete either way.
 
-    ``new`` leaves out violations that a baseline knows; whoever makes the report has done so already.
+    ``new`` leaves out violations that a baseline knows; they are already left out when the report is made.
     """
 
     NON_COMPLIANT = "noncompliant"

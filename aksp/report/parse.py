@@ -54,7 +54,7 @@ _OTHERS: Final = tuple(field for field in NAMED if field.within != "resource")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedExemption(Exemption):
-    """An exemption of which the report tells the name alone: neither category nor end mean anything."""
+    """An exemption of which the report tells only the name. Its category and end mean nothing."""
 
 
 def report_from(document: Mapping[str, Any]) -> Report:
@@ -121,7 +121,7 @@ def read_report(path: str, *, of_many: bool = False) -> Report:
 
 
 class _Fields:
-    """A JSON object whose fields are asked for by type; ``at`` is where it stands in the document."""
+    """A JSON object whose fields are read by type. ``at``: its place in the document."""
 
     __slots__ = ("_at", "_values")
 
@@ -148,7 +148,7 @@ class _Fields:
 
     def number(self, name: str) -> float:
         value = self.any(name)
-        # One that others wrote, as 66.70.
+        # A decimal that another program wrote, such as 66.70.
         value = float(value.text) if isinstance(value, Number) else value
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100:
             return float(value)
@@ -238,7 +238,7 @@ class _Results:
         return self._one(SharedResult, shared).of(self._last, KnownLocation(**source) if source else None)
 
     def _one(self, of: type[_Part], values: Mapping[str, Any]) -> _Part:
-        # As text: values may be lists, and 1, 1.0 and true are one key but not one value.
+        # As text: values may be lists, and 1, 1.0 and true are equal keys but different values.
         key = of, repr(values)
         if key not in self._known:
             self._known[key] = of(**values)

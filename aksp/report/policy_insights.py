@@ -19,7 +19,7 @@ from aksp.model.times import rfc3339
 from aksp.report import wire
 from aksp.report.text import safe
 
-#: What the API calls otherwise than Azure's documentation.
+#: States whose names in the API differ from those in Azure's documentation.
 _AT_AZURE: Final = {ComplianceState.CONFLICTING: "Conflict"}
 _ARM: Final = re.compile(r"/subscriptions/(?P<subscription>[^/]+)(?:/resourceGroups/(?P<group>[^/]+))?", re.IGNORECASE)
 _AKS: Final = "Microsoft.ContainerService/managedClusters"
@@ -34,7 +34,7 @@ def state_at_azure(state: ComplianceState) -> str:
 
 
 def resource_id(report: Report) -> str:
-    """What was judged: to Azure the cluster is the resource, and objects are its components."""
+    """The id of the resource. To Azure the cluster is the resource, and objects are its components."""
     return report.target.scope
 
 
@@ -50,12 +50,12 @@ def clusters(report: Report) -> Iterator[tuple[Report, str | None]]:
 
 
 def head(report: Report, records: str) -> dict[str, Any]:
-    """What stands before the records."""
+    """The fields before the records."""
     return {"@odata.context": f"{resource_id(report).rstrip('/')}/providers/Microsoft.PolicyInsights/{records}"}
 
 
 def ids(line: AssignmentSummary) -> dict[str, Any]:
-    """Which assignment and which definition a record is of: by their ids at Azure, where they have such."""
+    """The assignment and the definition of a record, by their ids at Azure if they have them."""
     named = line.definition_id.rpartition("/")[2] or line.definition
     definition = line.azure_definition_id or f"{NOWHERE}/policyDefinitions/{named}"
     initiative = line.azure_initiative_id or (
@@ -95,7 +95,7 @@ def record(
     """The fields that all records have."""
     arm = _ARM.match(resource_id(report))
     rule = report.rules.get(line.definition)
-    # The version of a rule here is none of the built-in that it stands for.
+    # The version of a rule here is not a version of the built-in that it stands for.
     built_in = line.azure_definition_id.lower().startswith(NOWHERE.lower())
     return {
         "@odata.id": None,
@@ -141,7 +141,7 @@ def worst(found: Iterable[Result]) -> ComplianceState:
 def write(
     report: Report, out: TextIO, records: str, found: Iterable[Mapping[str, Any]], count: int | None = None
 ) -> None:
-    """Write a list as the API answers it, record by record, and what was not judged behind it."""
+    """Write a list as the API answers it, record by record, then what was not judged."""
     out.write(f"{_text(head(report, records)).removesuffix('}')}, ")
     if count is not None:
         out.write(f'"@odata.count": {count}, ')
@@ -155,7 +155,7 @@ def write(
 
 
 def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
-    """What has no record that says why: clusters, and assignments, of several clusters in each."""
+    """Clusters and assignments that were not judged, with the reason, for which no record has a field."""
     for one in report.clusters:
         if one.message:
             yield {"resourceId": one.id or one.scope, **_reason(one.state, one.message)}

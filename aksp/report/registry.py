@@ -1,4 +1,4 @@
-"""Every report format by name: what the command line, the documentation and the tests go by."""
+"""Every report format by name, for the command line, the documentation and the tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: What is written unless another format is asked for.
 DEFAULT: Final = "table"
-#: A module is called as its format, with _ for -.
+#: A module has the name of its format, with _ for -.
 _OTHERS = sorted(found.name.replace("_", "-") for found in iter_modules(formats.__path__) if found.name != DEFAULT)
 
 

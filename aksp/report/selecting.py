@@ -12,7 +12,7 @@ from aksp.errors import InvalidInput
 from aksp.model.assignment import ExemptedResource
 from aksp.model.compliance import ComplianceState, Result
 
-#: What a violation can be chosen by. Kind and name are the workload's.
+#: The fields by which violations can be chosen. Kind and name are the workload's.
 SELECTABLE: Final = ("assignment", "definition", "severity", "namespace", "kind", "name", "container", "image")
 
 
@@ -51,7 +51,7 @@ def _chosen(result: Result, chosen: Mapping[str, Sequence[str]]) -> bool:
 
 
 def _selectable(result: Result) -> dict[str, tuple[str, ...]]:
-    """What can be selected by; a member of an initiative has its assignment's name, and its own."""
+    """The values of a result's fields. A member of an initiative has the name of its assignment, and its own."""
     container, (kind, name) = result.finding.container, _subject(result)
     return {
         "assignment": (result.assignment.assignment, result.assignment.name),
@@ -66,7 +66,7 @@ def _selectable(result: Result) -> dict[str, tuple[str, ...]]:
 
 
 def _subject(result: Result) -> tuple[str, str]:
-    """The workload that a result is about, else the resource: replicas come and go under other names."""
+    """The workload of a result, else its resource: names of replicas change."""
     if result.owner is not None:
         return result.owner.kind, result.owner.name
     return result.resource.kind, result.resource.name
@@ -74,7 +74,7 @@ def _subject(result: Result) -> tuple[str, str]:
 
 def _entry(result: Result) -> ExemptedResource:
     container, (kind, name) = result.finding.container, _subject(result)
-    # Whatever a manifest calls itself is a name here, and no pattern.
+    # A name from a manifest is escaped, so that it is never a pattern.
     return ExemptedResource(
         namespace=glob.escape(result.resource.namespace) or None,
         kind=glob.escape(kind),

@@ -1,4 +1,4 @@
-"""What a row is about: the resource, which of its replicas, the container, the place in a file."""
+"""The cells that say what a row is about: the resource, its replicas, the container, the place in a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def heading_cell(subject: GroupedSubject, *, with_namespace: bool) -> Cell:
 
 
 def where_cell(group: Group, subject: GroupedSubject) -> Cell:
-    """Where it is written; and of which replicas it was found, where others were found otherwise."""
+    """Where it is written; and the replicas that have it, if others do not."""
     lines: Cell = tuple((span(text, Tone.MUTED),) for text in places(group.sources))
     if group.count < subject.count:
         of = f"{group.count} of {_replicas(subject)}"
@@ -50,7 +50,7 @@ def container_cell(container: Container | None) -> Cell:
 
 
 def reason_cell(result: Result) -> Cell:
-    """The message; the path only where it tells something that nothing else in the row does."""
+    """The message, and the path if nothing else in the row tells it."""
     finding = result.finding
     message: Line = (span(finding.message),) if finding.message else ()
     path = finding.path

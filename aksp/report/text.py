@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# All that may stand for a blank: line ends and tabs (a cell is one line), and Unicode's own
-# spaces, which look like one and are not.
+# Everything that becomes a blank: line ends and tabs (a cell is one line), and Unicode's other
+# spaces, which look like one.
 _BLANK = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
 
@@ -45,11 +45,11 @@ def _char_width(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
 
 
-# Where a word that is longer than its column may end: after what separates the parts of images,
+# A word that is longer than its column may be broken after these, which separate the parts of images,
 # names and paths.
 _SEAMS = frozenset("/@:,;&|=")
 _WEAK_SEAMS = _SEAMS | frozenset("-._")
-# How many lines ahead two ways to break a text are compared.
+# Two ways to break a text are compared for so many lines.
 _AHEAD = 8
 
 
@@ -113,10 +113,10 @@ def _saves_a_line(text: str, start: int, blank: int, seam: int, width: int) -> b
     word = text[start:blank]
     if " " in word or width_of(word) * 3 > width:
         return False
-    ahead = text[start : start + _AHEAD * width]  # a text may be long, a comparison need not be
+    ahead = text[start : start + _AHEAD * width]  # no more of a long text is compared
     return len(_lines(ahead, seam - start, width)) < len(_lines(ahead, blank + 1 - start, width))
 
 
 def _last(text: str, start: int, end: int, chars: frozenset[str]) -> int:
-    """Behind the last of some characters between start and end; 0 for none."""
+    """The position after the last of some characters between start and end; 0 for none."""
     return next((at + 1 for at in range(end - 1, start, -1) if text[at] in chars), 0)

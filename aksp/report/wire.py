@@ -272,21 +272,21 @@ def source(of: SourceLocation | None) -> Wire | None:
 
 
 def _object(name: str) -> Callable[[Any], Wire]:
-    """What makes a JSON object of what has its fields."""
+    """A function that makes a JSON object of an object with its fields."""
     fields = OBJECTS[name]
     keys, values = [one.key for one in fields], attrgetter(*(one.attribute for one in fields))
     return lambda of: dict(zip(keys, values(of), strict=True))
 
 
 def _reader(name: str) -> Callable[[Result], Any]:
-    """What reads an object within a result."""
+    """A function that reads an object within a result."""
     holder, made = attrgetter(OBJECTS[name][0].holder), _object(name)
     return lambda result: None if (of := holder(result)) is None else made(of)
 
 
 _RESOURCE: Final = _object("resource")
 _SOURCE: Final = _object("source")
-#: The keys of a result in their order, each with what reads its value.
+#: The keys of a result in their order, each with the function that reads its value.
 _SHAPE: Final = tuple(
     {one.within or one.name: _reader(one.within) if one.within else one.read for one in NAMED}.items()
 )

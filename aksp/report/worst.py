@@ -14,7 +14,7 @@ Badness = tuple[bool, int, bool, int]
 
 
 def severity_rank(severity: str) -> int:
-    """0 for critical, and so on; what is none of the five comes last."""
+    """0 for critical, and so on. Anything else than the five severities comes last."""
     return _SEVERITIES.get(severity.lower(), len(_SEVERITIES))
 
 

@@ -133,7 +133,7 @@ def enable(
     from aksp.addon.settings import Settings
     from aksp.cli.addon_install import enable_in, read_ca
 
-    # What is wrong with these alone is told before the cluster is asked.
+    # Errors in these options are told before the cluster is asked.
     settings = Settings(
         namespace=namespace, create_namespace=create_namespace, engine=engine, replicas=replicas, failure_policy=failure_policy.value,
         exclude_namespaces=tuple(exclude_namespace or ()), sync_interval=sync_interval, webhook_url=webhook_url,

@@ -40,13 +40,13 @@ class AssignGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The slugs of the catalogue."""
         if ctx.resilient_parsing:
-            # A shell asks, which a broken definition must not keep from completing.
+            # For completion, which must also work when a definition is broken.
             return [one.slug for one in candidates.assignable(ctx)]
         catalog = _workspace(ctx).catalog
         return [one.slug for one in (*catalog, *catalog.initiatives)]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The definitions with their titles: to make the options of all of them takes longer than anything else."""
+        """The definitions with their titles. Their options are not made: that takes longer than anything else."""
         ctx.meta[_TITLES_ONLY] = True
         try:
             super().format_commands(ctx, formatter)
@@ -101,7 +101,7 @@ def assign(workspace: WorkspaceOption = None) -> None:
 
 
 def _command(definition: Assignable) -> Any:
-    """A command for one definition or initiative, by typer from a function whose signature is made here."""
+    """The command of one definition or initiative. typer makes it from a function whose signature is made here."""
     from aksp.model.initiative import Initiative
 
     names = {

@@ -119,7 +119,7 @@ def _check_known(option: str, wanted: str | None, known: Iterable[str], *, equal
     there = set(known)
     if wanted is None or any(one.lower() == wanted.lower() if equals else _begins(one, wanted) for one in there):
         return
-    # Of a standard its name alone: what it says in its sections is very much.
+    # Of a standard only the name: it has many sections.
     names = there if equals else {re.sub(r"(:.*| [\d.]+)$", "", one) for one in there}
     raise InvalidInput(f"{option} {wanted!r}: no definition has it", hint=f"known: {', '.join(sorted(names))}")
 

@@ -111,7 +111,7 @@ def _overview(found: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]) -> None:
 def _in_full(
     subject: ScanTarget, scans: Sequence[Snapshot], parts: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]
 ) -> None:
-    """All of one target; ``parts`` are its clusters, where it is several."""
+    """All of one target. ``parts``: its clusters, if it is several."""
     from aksp.model.times import rfc3339
     from aksp.report.figures import compliance_words, one_decimal, percent_cell, plural
     from aksp.report.text import safe
@@ -155,7 +155,7 @@ def _in_full(
         rows.append(
             [rfc3339(scan.evaluated_at), scan.state.value, percent_cell(percent), step, str(scan.non_compliant)]
         )
-        # A scan that judged nothing is no step: the next one is compared with the last that did.
+        # A scan that judged nothing is passed over: the next one is compared with the last that judged something.
         before = before if percent is None else percent
     headers = ["SCANNED", "STATE", "%", "CHANGE", "NON-COMPLIANT"]
     print_list(ListFormat.TABLE, headers=headers, rows=rows[::-1], documents=(), names=(), empty="")

@@ -206,10 +206,10 @@ def _write(
     replace: bool,
     dry_run: bool,
 ) -> None:
-    """Definitions and initiatives, then all else; when one may not be overwritten, nothing is written.
+    """Write definitions and initiatives, then the rest. When one file may not be overwritten, nothing is written.
 
-    ``files`` are those of each definition, by its folder, and the one of each initiative. ``mutations`` are assignments of
-    what changes objects, which have a place of their own.
+    ``files``: those of each definition, by its folder, and the file of each initiative. ``mutations``: assignments of
+    definitions that change objects, which have a folder of their own.
     """
     from aksp.catalog.mutations import MUTATIONS
     from aksp.errors import InvalidInput

@@ -195,7 +195,7 @@ def remove(
 
 
 def _ordered(tree: ScopeTree) -> list[tuple[int, PlacedScope]]:
-    """The entries, each behind what it lies in, with how many entries it lies in."""
+    """The entries, each after the one that it lies in, with its depth."""
     by_key = {one.scope.key: one for one in tree.entries}
 
     def path(one: PlacedScope) -> list[str]:

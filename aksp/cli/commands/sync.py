@@ -88,9 +88,9 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     plan = opened.plan(scope, datetime.now(UTC))
     assigned = sorted([*plan.ready, *plan.disabled], key=lambda one: one.assignment.name)
     with Engine() as engine:
-        # What is disabled may be enabled by a change of one word: it must be right too.
+        # A disabled assignment may be enabled by one word, so it must be right too.
         every = prepare(engine, replace(plan, ready=assigned)).broken
-    # What is not available here is not in the cluster either, and the add-on says so too.
+    # A definition that is missing here is missing in the cluster too; the add-on tells that as well.
     unavailable = [one for one in every if one.unavailable]
     if broken := [one for one in every if not one.unavailable]:
         # A cluster must not lose an assignment because its definition is wrong at the moment.
@@ -103,7 +103,7 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     reaching = [at_place(one, place, tree) for one in opened.store.assignments() if one.name in names]
     waived = [
         (one, one.scope if one.scope.cluster_name is not None else in_own_terms(one.scope, place))
-        # The plan notes those of which nobody can tell.
+        # The plan notes the assignments of which that is not known.
         for one in waiving(opened.store.exemptions(), place)[0]
         if one.assignment in names
     ]
@@ -112,7 +112,7 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
     return [
         {**document, "metadata": {**document["metadata"], "labels": dict(MANAGED_BY)}}
         for document in (
-            # A rule is there before it is assigned, an exemption before something can be refused.
+            # A definition is written before it is assigned, and an exemption before anything can be refused.
             *sorted(filter(None, own), key=lambda one: (one["kind"], one["metadata"]["name"])),
             *(
                 exemption_document(replace(one, scope=there, resource_selectors=()))
@@ -149,7 +149,7 @@ def _write(store: ClusterStore, documents: Sequence[Document], *, prune: bool, d
 
 
 def _without_needed(doomed: Sequence[Document], staying: Sequence[Document]) -> list[Document]:
-    """What may go: not a definition or an initiative that an assignment which stays is about, nor the latter's members."""
+    """What may be deleted: not the definition or initiative of an assignment that stays, nor the members of such an initiative."""
     needed: set[str] = set()
     going = list(doomed)
     # An initiative that stays because of an assignment needs its members.

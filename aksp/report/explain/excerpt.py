@@ -60,7 +60,7 @@ class Text:
 
     def __init__(self, text: str, file: str | None = None) -> None:
         self._file, self._hash = file, hash(text)
-        # As the engine counts them: what else Python takes for the end of a line is text.
+        # Lines as the engine counts them. Other characters that Python takes for line ends are text.
         self._lines = text.removesuffix("\n").split("\n") if text else []
         #: By line, from 0: the number of the line that it stands in, 0 for none, and of its document's first line.
         self._parents: list[int] = []
@@ -86,9 +86,9 @@ class Text:
                 open_.append((indent, item, number))
 
     def around(self, line: int, column: int = 1) -> Excerpt:
-        """The lines around one, by its number, below the lines that say what they stand in.
+        """The lines around the line with this number, below the lines of the objects that it is in.
 
-        Those are known by their indentation, as in YAML and in JSON that is not all on one line.
+        These are found by indentation, in YAML and in JSON that is not on one line.
         """
         lines = self._lines
         if not lines:
@@ -122,7 +122,7 @@ def _with_gaps(lines: Iterable[ExcerptLine]) -> Iterator[ExcerptLine]:
 
 
 def _holds(before: int, entry: bool, indent: int, item: bool) -> bool:
-    """Whether a line before may hold one after it, by their indentation and whether they begin entries of lists.
+    """Whether a later line may be inside the object of an earlier one, by their indentation and beginnings of list entries.
 
     The entries of a YAML list may be indented like the key that holds them.
     """

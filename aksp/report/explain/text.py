@@ -188,7 +188,7 @@ def _assignment(explanation: AssignmentExplanation) -> Iterator[_Part]:
 
 
 def _match(ready: Ready) -> Iterator[tuple[str, str]]:
-    """What else the definition says of what is judged, where it says it."""
+    """What else the definition selects by, if anything."""
     selection = ready.selection
     yield "Names", selection.name
     if selection.object_scope is not ObjectScope.ANY:
@@ -211,7 +211,7 @@ def _counts(explanation: AssignmentExplanation) -> Iterator[Line]:
         yield from _fields(name, [", ".join(shown)])
 
 
-# What both are made of
+# Parts of both
 
 
 class _Verbatim:
@@ -276,7 +276,7 @@ def _excerpts(given: Sequence[Excerpt]) -> Iterator[Paragraph]:
         width = len(str(excerpt.lines[-1].number)) if excerpt.lines else 0
         lines: list[Line] = []
         for one in excerpt.lines:
-            # Lines of a live object have no number that anybody could look up.
+            # Line numbers of a live object mean nothing to the reader.
             number = f"{one.number:>{width}} | " if excerpt.file else ""
             if one.gap:
                 lines.append((Span(f"    {' ' * width if excerpt.file else ''}…", Tone.MUTED),))
@@ -286,7 +286,7 @@ def _excerpts(given: Sequence[Excerpt]) -> Iterator[Paragraph]:
 
 
 def _change(results: Sequence[Result], context: str | None) -> Iterator[_Part]:
-    """The change that takes violations away, where their rule can say it, and how to make it."""
+    """The change that removes violations, where their rule knows it, and how to make it."""
     fixed = [one for one in results if fixes.patch(one) is not None]
     if not fixed:
         return

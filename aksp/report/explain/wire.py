@@ -96,7 +96,7 @@ def _assignment(explanation: AssignmentExplanation) -> Wire:
 
 
 def _match(ready: Ready) -> Wire:
-    """What else the definition says of what is judged, where it says it; as it is written there, resolved."""
+    """What else the definition selects by, if anything: as it is written there, with expressions resolved."""
     definition, selection = ready.definition, ready.selection
     return {
         **({"scope": selection.object_scope.value} if definition.object_scope is not None else {}),

@@ -14,9 +14,9 @@ from aksp.report.interface import Format, Style
 from aksp.report.pipeline.unique_findings import other_gaps
 from aksp.report.text import safe
 
-#: The groups of the member that a result is of. In JSON they stand with the member.
+#: The groups of a result's member. JSON has them in the member.
 GROUPS = "groupNames"
-#: The fields of a result in JSON, flattened, and what only a line of its own needs. A new column comes last.
+#: The fields of a result in JSON, flattened, and those that other lines need. A new column is added at the end.
 COLUMNS = (*(field.name for field in NAMED), GROUPS)
 
 # What makes a spreadsheet read a cell as a formula (OWASP: "CSV Injection").
@@ -26,8 +26,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def render_csv(report: Report, out: TextIO, style: Style) -> None:
     """Write a header and a line per result, by RFC 4180: lines end in CR LF.
 
-    An assignment that judged nothing is a line too, with the reason, and so is a gap, whose reason stands as its state:
-    without them what was not judged would look like what complies.
+    An assignment that judged nothing is a line too, with the reason, and so is a gap, with its reason as its state.
+    Without these lines, what was not judged would look compliant.
     ``out`` must not translate line ends (``newline=""``).
     """
     writer = csv.writer(out, lineterminator="\r\n")

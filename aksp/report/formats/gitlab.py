@@ -67,7 +67,7 @@ def _issue(description: str, check: str, fingerprint: str, severity: str, place:
 
 
 def _gap_fingerprint(gap: Gap) -> str:
-    # The cluster comes last, where there are several, so that others keep their fingerprints.
+    # Where there are several clusters theirs is added at the end: fingerprints of a single cluster stay the same.
     text = json.dumps([gap.reason, str(gap.resource or ""), gap.message, *([gap.cluster] if gap.cluster else [])])
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 

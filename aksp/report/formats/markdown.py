@@ -9,7 +9,7 @@ from aksp.model.compliance import Report
 from aksp.report.interface import Format, Style
 from aksp.report.pipeline.shortened import cut, shortened
 
-#: A comment on GitHub takes 65,536 characters, and one that is longer is refused. What posts it may add a few lines.
+#: GitHub refuses comments of more than 65,536 characters. The program that posts it may add a few lines.
 LIMIT: Final = 60_000
 _ELSEWHERE: Final = "in the report in another format, as by -o json=FILE"
 

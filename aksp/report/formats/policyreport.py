@@ -2,7 +2,7 @@
 
 ``wgpolicyk8s.io/v1alpha2`` by the Kubernetes Policy Working Group
 (https://github.com/kubernetes-sigs/wg-policy-prototypes), and its successor ``openreports.io/v1alpha1``
-(https://github.com/openreports/reports-api), which is the same but for the names and a source of the whole.
+(https://github.com/openreports/reports-api), which differs only in names and in a ``source`` of the whole object.
 
 One object per namespace, and one for what has no namespace and for the gaps; more where one would grow too large.
 """
@@ -96,7 +96,7 @@ class _Part:
 
 
 def one_cluster(name: str) -> tuple[str, str]:
-    """Why a format of such objects cannot show several clusters, and what to do instead."""
+    """Why formats of these objects cannot show several clusters, and what to do instead."""
     return (
         "its objects lie in the cluster that they are about, and a stream of several could be applied to none",
         "for each cluster by itself: "
@@ -109,8 +109,8 @@ def policy_reports(
 ) -> Iterator[dict[str, Any]]:
     """The objects, one at a time, none longer than ``limit`` bytes of JSON.
 
-    ``results`` are those of the report that are to be listed. ``summary`` counts what the object lists: compliant
-    results are among it only when they are listed.
+    ``results``: those of the report that are listed. ``summary`` counts what the object lists, so compliant results only
+    when they are listed.
     """
     for part in _parts(report, results, limit):
         yield {
@@ -134,7 +134,7 @@ def write_policy_reports(report: Report, out: TextIO, style: Style, kinds: Kinds
     for part in _parts(report, wire.shown(report, style.show), LIMIT_BYTES):
         out.write(separator + to_yaml(_head(report, part, kinds)) + "results:\n")
         separator = "---\n"
-        # Remembered by identity: entries keep what they share alive only for as long as their part lives.
+        # By identity, for one part only: its entries keep the shared objects alive no longer.
         texts.clear()
         for entry in part.entries:
             text = texts.get(id(entry.shared))
@@ -145,7 +145,7 @@ def write_policy_reports(report: Report, out: TextIO, style: Style, kinds: Kinds
                 continue
             if entry.resources is not last:
                 last = entry.resources
-                # One more key of the mapping before.
+                # One more key of the mapping above.
                 last_text = "  " + to_yaml([{"resources": list(last)}]).removeprefix("- ")
             out.write(last_text)
     if not separator:
@@ -190,7 +190,7 @@ def _parts(report: Report, results: Iterable[Result], limit: int) -> Iterator[_P
 def _entries(report: Report, results: Iterable[Result]) -> Iterator[tuple[str, _Entry]]:
     """Namespace and entry; gaps and assignments that judged nothing first, since they belong to no namespace."""
     moment = {"seconds": int(report.evaluated_at.timestamp()), "nanos": 0}
-    # A rule that failed on a resource is a result of that resource, and a gap besides.
+    # A rule that failed on a resource is a result of that resource, and also a gap.
     failed = {each.resource for each in report.results if each.state is ComplianceState.ERROR} if report.gaps else ()
     for gap in report.gaps:
         if gap.resource is None or gap.resource not in failed:
@@ -230,7 +230,7 @@ def _head(report: Report, part: _Part, kinds: Kinds) -> dict[str, Any]:
         head["metadata"]["namespace"] = part.namespace
     head["metadata"]["labels"] = dict(MANAGED_BY)
     if report.target.filters:
-        # So that a part does not pass for the whole.
+        # So that a part is not taken for the whole.
         head["metadata"]["annotations"] = {FILTERS: _text(" ".join(report.target.filters), LONGEST_PROPERTY)}
     if kinds.source:
         head["source"] = SOURCE
@@ -272,7 +272,7 @@ def _properties(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _gap(gap: Gap, moment: Mapping[str, int]) -> dict[str, Any]:
-    """What could not be judged, so that an object without failures does not pass for everything being well."""
+    """What could not be judged, so that an object without failures is not taken for full compliance."""
     return {
         "source": SOURCE,
         "policy": NAME,
@@ -285,7 +285,7 @@ def _gap(gap: Gap, moment: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _idle(line: AssignmentSummary, moment: Mapping[str, int]) -> dict[str, Any]:
-    """An assignment that judged nothing, which is no pass."""
+    """An assignment that judged nothing, which must not count as passed."""
     return {
         "source": SOURCE,
         "policy": _text(line.name, LONGEST_PROPERTY),
@@ -311,7 +311,7 @@ def _entry(shared: Mapping[str, Any], resources: tuple[Mapping[str, str], ...]) 
 
 
 def _reference(resource: Resource | None) -> tuple[dict[str, str], ...]:
-    """An ObjectReference, of what is known; none for no resource."""
+    """A list of one ObjectReference with the fields that are known; empty without a resource."""
     if resource is None:
         return ()
     fields = {
@@ -332,7 +332,7 @@ def _text(text: str, longest: int) -> str:
 
 
 def _size(value: Any) -> int:
-    """Bytes of JSON, and the comma after it, at their most: with characters beyond ASCII escaped."""
+    """The most bytes that it takes as JSON, with a comma: as if characters beyond ASCII were escaped."""
     return len(encode(value, ascii_only=True)) + len(", ")
 
 

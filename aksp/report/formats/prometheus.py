@@ -3,7 +3,7 @@
 By Prometheus' text-based exposition format. Names that the add-on has too (aksp.addon.record.metrics) mean the same here.
 Labels are bounded: assignments, definitions, effects, states, and the namespaces in which something was found; never
 objects or images. Every series names its target, so that a folder may hold a file for each of several clusters, and the
-options that left something out, so that a part does not pass for the whole.
+options that left something out, so that a part is not taken for the whole.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _violations(report: Report) -> Iterable[tuple[_Labels, int]]:
     named = {labels[:2] for labels in found}
     for line in report.judged:
         name = safe(line.assignment), safe(line.reference)
-        # What was not judged has no number: 0 would look as if it complied.
+        # What was not judged has no number: 0 would look compliant.
         if name not in named and line.compliance_percent is not None:
             found[(*name, safe(line.definition), safe(line.effect), "")] = 0
     for (assignment, reference, definition, effect, namespace), count in sorted(found.items()):
@@ -139,12 +139,12 @@ def _violations(report: Report) -> Iterable[tuple[_Labels, int]]:
 
 
 def _named(assignment: str, reference: str) -> _Labels:
-    """An assignment, and which member of it. A label that is empty is one that is not there."""
+    """An assignment, and its member. To Prometheus an empty label is the same as none."""
     return {"assignment": assignment, "reference": reference} if reference else {"assignment": assignment}
 
 
 def _add(metrics: _Metrics, name: str, help: str, series: Iterable[tuple[_Labels, float]], more: _Labels) -> None:
-    """Series of one metric; without any there is none."""
+    """Add the series of one metric; nothing if there are none."""
     lines = [f"{name}{{{_labels({**labels, **more})}}} {_number(value)}\n" for labels, value in series]
     if lines:
         metrics.setdefault(name, (help, []))[1].extend(lines)

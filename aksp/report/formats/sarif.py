@@ -85,9 +85,9 @@ def split(found: Sequence[UniqueFinding], limit: int) -> Sequence[Sequence[Uniqu
 
 
 def category(target: Target) -> str:
-    """What tells one target's results from another's in a repository: ``aksp/cluster/prod/``.
+    """The category by which a repository tells one target's results from another's: ``aksp/cluster/prod/``.
 
-    Results of a part have one of their own, or what was left out would pass for fixed.
+    Results of a part have another category: otherwise those that were left out would be taken for fixed.
     """
     part = f"{safe(' '.join(target.filters)).replace('/', '%2F')}/" if target.filters else ""
     if target.kind is TargetKind.CLUSTER:
@@ -205,7 +205,7 @@ def _result(one: UniqueFinding, rules: _Rules, report: Report, style: Style) -> 
         "message": {"text": one.text + note},
         "locations": [
             _location(one, place_of(first, report.target, style)),
-            # GitHub shows the first place alone, other readers list them all.
+            # GitHub shows only the first place; other readers list all.
             *({"physicalLocation": _physical(place)} for place in other_places(one, style)),
         ],
         "partialFingerprints": {"primaryLocationLineHash": f"{one.fingerprint}:1", "aksp/v1": one.fingerprint},
@@ -239,7 +239,7 @@ def _physical(place: Place) -> dict[str, Any]:
     artifact = {"uri": place.uri}
     if place.origin is not PlaceKind.ELSEWHERE:
         artifact["uriBaseId"] = "%SRCROOT%"
-    # An object has no line: GitHub wants one all the same.
+    # A live object has no line, and GitHub wants one.
     columns = place.columns or ((1, 1) if place.origin is PlaceKind.OBJECT else None)
     region = {"startLine": place.line}
     if columns:

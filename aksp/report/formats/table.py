@@ -33,7 +33,7 @@ def blocks(
         yield summary.assignments(report, width)
     if groups := summary.groups(report, every=flat):
         yield groups
-    # Gone through twice rather than kept: a report may make its results as they are asked for.
+    # Read twice and not kept: a report may make its results while they are read.
     if not flat:
         yield from findings.worst(wire.shown(report, style.show), style.group_by, style.limit, remedy)
     elif results := list(wire.shown(report, style.show)):

@@ -1,4 +1,4 @@
-"""The table with a row per result, for who looks for one."""
+"""The table with a row per result, for finding a single one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML with comments, which no emitter writes: for excerpts that say what is expected where."""
+"""YAML with comments, which YAML libraries do not write: for excerpts that say what is expected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CommentedValue:
 
 
 _PLAIN_WITHIN: Final = re.compile(r"[\w./-]+(?:[ :@][\w./-]+)*", re.ASCII)
-#: A value that is not there: its key stands alone.
+#: No value: only its key is written.
 NOTHING: Final = object()
 
 
@@ -65,7 +65,7 @@ def _text(text: str) -> str:
 
 
 def _within(value: Any) -> str:
-    """A value inside brackets, where more than elsewhere would end plain text or mean something else."""
+    """A value inside brackets, where more characters have a meaning than elsewhere."""
     text = flow(value)
     if isinstance(value, str) and text == value and not _PLAIN_WITHIN.fullmatch(text):
         return encode(text)

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 SCRIPTS: Final = ("data", "query", "address", "list", "detail", "page")
 STYLES: Final = ("theme", "page", "findings", "print")
 
-# Stands for the rows, which are written piece by piece. No text of a report is that: its < would be escaped.
+# The place of the rows, which are written piece by piece. No text of a report can be equal to it: its < would be escaped.
 _DATA: Final = "<rows/>"
 
 # The order of a bar's parts: what needs attention first, what is well last.
 _PARTS: Final = sorted(PRECEDENCE, key=lambda state: state.attention)
-# Percent of a bar that a part has at least, to be seen.
+# The least width of a part of a bar, in percent, so that it can be seen.
 _THINNEST: Final = 1.0
 
 
@@ -121,7 +121,7 @@ def _assignment(
 
 
 def _cluster(report: Report, each: ClusterSummary, rows: Rows) -> dict[str, Any]:
-    """A cluster, and what each assignment came to in it: a cell for each of the report, empty where it does not reach it."""
+    """A cluster, and the result of each assignment in it: a cell for each of the report, empty where it does not reach it."""
     lines = {line.name: line for line in each.assignments}
     place = " · ".join(
         text for text in (each.location, ", ".join(f"{key}={value}" for key, value in each.labels.items())) if text
@@ -173,7 +173,7 @@ def _scopes(report: Report) -> list[dict[str, Any]]:
 
 
 def _groups(report: Report) -> list[dict[str, Any]]:
-    """The groups of the initiatives that are assigned, each with what its members came to together."""
+    """The groups of the initiatives that are assigned, each with the result of its members together."""
     return [
         {
             "assignment": safe(each.name),
@@ -189,7 +189,7 @@ def _groups(report: Report) -> list[dict[str, Any]]:
 
 
 def _tint(report: Report) -> str:
-    """The state that gives the top of the page its colour. What could not be judged shows even where all else complies."""
+    """The state that colours the top of the page. What could not be judged shows even where everything else complies."""
     bad = report.state is ComplianceState.NON_COMPLIANT
     if not bad and (report.gaps or report.counts.resources.get(ComplianceState.ERROR, 0)):
         return ComplianceState.ERROR.value
@@ -264,7 +264,7 @@ def _policy(sheet: str, script: str) -> str:
             f"script-src '{_digest(script)}'",
             "base-uri 'none'",
             "form-action 'none'",
-            # No text can become markup, even by mistake.
+            # No text can become markup, not even by a bug.
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
         )

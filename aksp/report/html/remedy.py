@@ -14,7 +14,7 @@ from aksp.report.html.commented import NOTHING, CommentedValue, flow, lines
 from aksp.report.text import safe
 from aksp.yaml_writer import to_yaml
 
-#: An observed value of more lines than these is left out of the excerpt: it stands beside it.
+#: An observed value with more lines is left out of the excerpt: the page shows it beside.
 LONGEST_VALUE: Final = 12
 
 
@@ -34,7 +34,7 @@ class Remedy:
 
 
 def remedy(result: Result) -> Remedy | None:
-    """The YAML for one result; None for what complies, and where the rule names neither a change nor a field."""
+    """The YAML for one result; None if it complies, or if the rule names neither a change nor a field."""
     if result.state is ComplianceState.COMPLIANT:
         return None
     change = patch(result)
@@ -68,7 +68,7 @@ def _excerpt(result: Result, way: tuple[Step, ...]) -> dict[str, Any]:
 
 
 def _within(result: Result, way: tuple[Step, ...]) -> Any:
-    """What a path leads through, from the outside."""
+    """The objects that a path leads through, the outermost first."""
     finding = result.finding
     value: Any = CommentedValue(_observed(finding.observed), tuple(_notes(result)))
     for at in range(len(way) - 1, -1, -1):
@@ -93,7 +93,7 @@ def _observed(value: Any) -> Any:
 
 
 def _notes(result: Result) -> Iterator[str]:
-    """What is there, where the excerpt does not show it; what is expected; and the change, if the rule knows it."""
+    """The observed value, if the excerpt does not show it; what is expected; and the change, if the rule knows it."""
     finding = result.finding
     if finding.observed is None:
         yield "now: not set"

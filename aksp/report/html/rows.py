@@ -27,15 +27,15 @@ from aksp.report.parse import NamedExemption
 from aksp.report.subjects import owner_name
 from aksp.report.text import safe
 
-#: Digits of a fingerprint that a link names a finding by: enough to tell a million apart.
+#: Digits of the fingerprint in the link to a finding: enough for a million findings.
 LINK_LENGTH: Final = 12
 NOTHING: Final = -1
 #: Entries of a list that are made text at once.
 _PIECE: Final = 4096
-#: Findings that are known again by their identity.
+#: How many findings are remembered by their identity.
 _REMEMBERED: Final = 4096
 
-# What could end the element that the data stands in, or be taken for the end of a line by a script.
+# Characters that could end the element around the data, or that a script takes for a line end.
 _ESCAPES: Final = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
@@ -54,7 +54,7 @@ class Rows:
         self._assignments: dict[tuple[str, str, str, str], int] = {}
         self._exemptions: dict[int, tuple[Exemption, int]] = {}
         self._findings: dict[Hashable, int] = {}
-        # The numbers of the finding: to hash those of thousands of replicas would take longer than all else.
+        # Numbers of findings: hashing those of thousands of replicas would take longer than everything else.
         self._known: dict[SharedResult, int] = {}
         self._entries: dict[tuple[Hashable, ...], int] = {}
         self._place = ("", "", "")
@@ -80,7 +80,7 @@ class Rows:
             self._assignments[each["name"], each["definition"], each["effect"], each["severity"]] = at
         self._add_all(fingerprints(wire.shown(report, show)))
         self.data["strings"] = list(self._strings)
-        # What only finds things again takes as much memory as the data.
+        # The indexes take as much memory as the data.
         for index in (self._strings, self._findings, self._known, self._entries, self._remedies):
             index.clear()
 
@@ -126,7 +126,7 @@ class Rows:
         key = (
             fingerprint, assignment, result.state, exemption, finding, resource.namespace, resource.kind, subject
         )  # fmt: skip
-        # Results stand by cluster, namespace and kind: what is behind the last of one never comes again.
+        # Results are in the order of cluster, namespace and kind, so earlier ones never come again.
         if self._place != (resource.cluster, resource.namespace, resource.kind):
             self._place = resource.cluster, resource.namespace, resource.kind
             self._entries.clear()
@@ -176,7 +176,7 @@ class Rows:
         found = remedy(result)
         if found is None:
             return NOTHING
-        # Their first item tells the kind, the others the lines, which many of them share.
+        # The first item is the kind; the others are the lines, which many of them share.
         key = (self._string(found.kind.value), *(self._line(line) for line in found.lines))
         at = self._remedies.get(key)
         if at is None:
@@ -188,7 +188,7 @@ class Rows:
         words = (safe(key.name), safe(key.definition), safe(key.effect), safe(key.severity))
         at = self._assignments.get(words)
         if at is None:
-            # The severity of an assignment that was read back is not known, and results may tell it.
+            # An assignment of a report that was read back has no severity; its results may have one.
             at = next((at for name, at in self._assignments.items() if name[0] == words[0]), NOTHING)
             if at == NOTHING:
                 at = len(self.data["assignments"])
@@ -215,7 +215,7 @@ class Rows:
         return self._line(safe(text))
 
     def _line(self, text: str) -> int:
-        """The index of a text in which everything prints."""
+        """The index of a text, made safe to print."""
         return self._strings.setdefault(text, len(self._strings))
 
 
@@ -268,7 +268,7 @@ def _described(
 
 
 def _exemption(exemption: Exemption) -> dict[str, str]:
-    # Of one that was read back from a report the name alone is known.
+    # Of an exemption in a report that was read back only the name is known.
     known = not isinstance(exemption, NamedExemption)
     until = day(exemption.expires_on) if exemption.expires_on else "no end date"
     return {

@@ -1,4 +1,4 @@
-"""The percentage over time as the geometry of a chart: what the template draws as SVG."""
+"""The percentage over time as the geometry of a chart, which the template draws as SVG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annotations: what the log of a pipeline tells line by line, the most serious first."""
+"""Annotations: the findings as lines of a pipeline's log, the most serious first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from aksp.report.worst import badness
 class Annotation:
     """One of them. Its texts are one line each and safe to print; ``code`` is the definition, or a gap's reason.
 
-    ``source`` is where it is written, None for what is in no file. Its line is looked up by ``place``.
+    ``source``: where it is written; None if it is in no file. ``place`` looks its line up.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Annotation:
         return in_file(self.source, style) if self.source else None
 
     def told(self, style: Style) -> str:
-        """The message, and where else it is written. Looks these lines up."""
+        """The message, and the other places where it is written. Looks their lines up."""
         return self.message + (also_at(self.finding, style) if self.finding else "")
 
     def told_at(self, place: Place, style: Style) -> str:
@@ -59,7 +59,7 @@ class Annotations:
 
 
 def annotate(report: Report) -> Annotations:
-    """All of a report but what a baseline knows: the worst first, then in the report's order.
+    """Everything in a report that no baseline knows, the worst first, then in the report's order.
 
     Gaps are the first warnings: nothing hides them.
     """
@@ -83,7 +83,7 @@ def annotate(report: Report) -> Annotations:
 
 
 def _once(annotations: Iterable[Annotation]) -> list[Annotation]:
-    """What keeps an object from being judged is the same for all assignments: one annotation, with the names of all of them."""
+    """One annotation for an object that cannot be judged, with the names of all its assignments: the reason is the same."""
     told: dict[Hashable, Annotation] = {}
     for at, one in enumerate(annotations):
         assert one.finding is not None
@@ -113,7 +113,7 @@ def _describer(report: Report) -> Callable[[UniqueFinding], Annotation]:
 
 
 def escape(text: str, escapes: Sequence[tuple[str, str]]) -> str:
-    """Write some characters otherwise, one after the other in the order given."""
+    """Replace some characters, one after the other in the order given."""
     for char, escaped in escapes:
         text = text.replace(char, escaped)
     return text

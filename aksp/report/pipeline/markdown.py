@@ -16,7 +16,7 @@ from aksp.report.table.layout import text_of
 # What means something inside a line of Markdown. A backslash takes the meaning from punctuation;
 # < and & would begin HTML and must be entities.
 _PUNCTUATION = re.compile(r"[\\`*_\[\]|~$]")
-# @name would notify a person and #1 link an issue; an empty comment keeps the two apart.
+# @name would notify a person and #1 link an issue. An empty comment after the sign prevents that.
 _REFERENCE = re.compile(r"(?<!\w)([@#])(?=\w)")
 
 

@@ -17,7 +17,7 @@ STDIN = "stdin"
 
 
 class PlaceKind(StrEnum):
-    """What a place is in."""
+    """The kinds of places."""
 
     REPOSITORY = "repository"
     ELSEWHERE = "elsewhere"
@@ -50,7 +50,7 @@ class Place:
 
 
 def place_of(result: Result, target: Target, style: Style) -> Place:
-    """Where a result is written, or what stands for it when it is in no file. Looks its line up."""
+    """Where a result is written, or a path for it when it is in no file. Looks its line up."""
     if result.source is not None:
         return in_file(result.source, style)
     kind, name = (
@@ -71,7 +71,7 @@ def in_file(source: SourceLocation, style: Style) -> Place:
 
 
 def gap_place(gap: Gap, target: Target, style: Style) -> Place:
-    """Where a gap is, or what stands for it: its resource, or its reason."""
+    """Where a gap is, or a path for it, made of its resource or its reason."""
     if gap.source is not None:
         return in_file(gap.source, style)
     resource = gap.resource or Resource(api_version="", kind="gaps", namespace="", name=gap.reason)
@@ -80,9 +80,9 @@ def gap_place(gap: Gap, target: Target, style: Style) -> Place:
 
 
 def object_path(target: Target, *names: str, cluster: str = "") -> str:
-    """A path for what is in no file, the same in every run: ``cluster/prod/shop/Deployment/web.yaml``.
+    """A path for an object that is in no file, the same in every run: ``cluster/prod/shop/Deployment/web.yaml``.
 
-    ``cluster`` is where it is, of several. Percent-encoded: names hold colons, and in manifests anything.
+    ``cluster``: the object's cluster, if there are several. Percent-encoded, since names may contain any character.
     """
     root = ("manifests",) if target.kind is TargetKind.MANIFESTS else ("cluster", cluster or target.name)
     return "/".join(_segment(name) for name in (*root, *names) if name) + ".yaml"
@@ -103,13 +103,13 @@ def file_path(file: str, style: Style) -> str:
 
 
 def _segment(name: str) -> str:
-    """A name as one segment of a path; only dots would lead elsewhere."""
+    """A name as one segment of a path. A name of only dots would lead to another folder."""
     return "_" * len(name) if name in (".", "..") else _quoted(name, "")
 
 
 def _quoted(text: str, safe: str) -> str:
     try:
-        # What is no UTF-8 in a file's name comes as surrogates, and goes as the bytes that it was.
+        # Bytes of a file's name that are no UTF-8 come as surrogates, and are written as the bytes they were.
         raw = text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         raw = text.encode(errors="backslashreplace")

@@ -9,7 +9,7 @@ from aksp.model.compliance import Report, RuleDescriptor
 from aksp.report.pipeline.markdown import escape
 from aksp.report.text import safe
 
-#: GitHub takes so many characters of a rule's description.
+#: The most characters that GitHub takes of a rule's description.
 LONGEST_DESCRIPTION: Final = 1024
 
 # GitHub's bands: above 9.0 critical, from 7.0 high, from 4.0 medium, below low. It wants text, not a number.
@@ -19,7 +19,7 @@ _SECURITY_SEVERITIES: Final = {"critical": "9.5", "high": "8.0", "medium": "5.5"
 def sarif_rules(report: Report, definitions: Iterable[str], enforced: set[str]) -> Sequence[dict[str, Any]]:
     """A reportingDescriptor for each definition, in the order given.
 
-    ``enforced`` are the definitions of which some violation would be refused.
+    ``enforced``: the definitions with violations that would be refused.
     """
     return [_rule(slug, report.rules.get(slug), "error" if slug in enforced else "warning") for slug in definitions]
 
@@ -54,7 +54,7 @@ def _rule(slug: str, rule: RuleDescriptor | None, level: str) -> dict[str, Any]:
 
 
 def _code(text: str) -> str:
-    """Markdown of a text whose code stands between backticks already."""
+    """Markdown of a text in which code is already between backticks."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)
@@ -62,5 +62,5 @@ def _code(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """All of it is in the help."""
+    """The text, cut to what GitHub takes. The help has all of it."""
     return text if len(text) <= LONGEST_DESCRIPTION else f"{text[: LONGEST_DESCRIPTION - 1]}…"

@@ -15,7 +15,7 @@ from aksp.report.interface import Style
 from aksp.report.pipeline.markdown import escape, write_blocks, write_report
 from aksp.report.worst import badness
 
-#: What GitHub takes of one step, in bytes: a larger summary is dropped whole.
+#: The most bytes that GitHub takes of one step. It drops a larger summary as a whole.
 LIMIT_BYTES: Final = 1024 * 1024
 
 # Shorter than the limit by this share at each step, since rows differ in length.
@@ -28,7 +28,7 @@ def job_summary(report: Report, style: Style, *, room: int, elsewhere: str) -> s
 
 
 def cut(report: Report, style: Style, *, room: int, elsewhere: str) -> str:
-    """The report's first lines, as many as ``room`` characters hold, with a note: for one of which no head fits."""
+    """The first lines of a report whose head alone is too long: as many as fit into ``room`` characters, and a note."""
     note = f"\n**This report would be too long: it is cut here.** All of it is {escape(elsewhere)}.\n"
     first = _render(replace(report, results=(), gaps=()), style)[: room - len(note)]
     return first[: first.rfind("\n") + 1] + note
@@ -55,7 +55,7 @@ def shortened(report: Report, style: Style, *, room: int, size: Callable[[str], 
             return None
         chosen = {id(result) for result in ranked[:kept]}
         shorter = replace(report, results=[one for one in shown if id(one) in chosen], gaps=gaps)
-        # Of fewer results a limit would count too few of the rest.
+        # From fewer results the number of those that are left out would be too small.
         text = _render(shorter, replace(style, limit=None)) + _note(
             len(shown), kept, len(report.gaps), len(gaps), elsewhere
         )
@@ -72,7 +72,7 @@ def shortened_difference(difference: Difference, *, room: int) -> str:
         write_blocks(blocks(difference, kept), out)
         text = out.getvalue() + note
         if len(text) <= room or not kept:
-            # Beside its changes it has a line for each cluster, which can be too many, too.
+            # It also has a line for each cluster, and there can be too many of these.
             return text[:room]
         kept = int(kept * min(0.5, _CAUTION * room / len(text)))
         note = (
@@ -84,7 +84,7 @@ def shortened_difference(difference: Difference, *, room: int) -> str:
 def _render(report: Report, style: Style) -> str:
     out = io.StringIO()
     write_report(report, out, style)
-    # Names of files that are no UTF-8 are no text.
+    # A file name that is no UTF-8 cannot be encoded.
     return out.getvalue().encode(errors="backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Findings as readers know them that remember: one per fingerprint, however many replicas have it."""
+"""Findings for readers that track them over time: one per fingerprint, however many replicas have it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _CONTAINERS: Final = {"initContainers": "init container", "ephemeralContainers":
 class UniqueFinding:
     """One finding of a workload or a resource.
 
-    ``first`` stands for all of them; ``resources`` are those that have it, ``sources`` where they are written, and
-    ``count`` the number of the resources when they are more than are listed. ``exempt`` counts those besides that are exempt from it.
+    ``first`` stands for all of them. ``resources``: those that have it; ``count``: how many, also of those that are not
+    listed; ``sources``: where they are written. ``exempt`` counts others that are exempt from it.
     """
 
     fingerprint: str
@@ -45,7 +45,7 @@ class UniqueFinding:
     exempt: int = 0
 
     def add(self, result: Result) -> None:
-        """Count a result with this fingerprint. A more serious one than before stands for all from now on."""
+        """Count a result with this fingerprint. A more serious one than before becomes ``first``."""
         if result.state is not self.first.state:
             if result.state.attention > self.first.state.attention:
                 self.exempt += result.state is ComplianceState.EXEMPT
@@ -111,7 +111,7 @@ def subject(result: Result) -> str:
 
 
 def other_places(one: UniqueFinding, style: Style) -> list[Place]:
-    """Where else it is written than at its first place. Looks their lines up."""
+    """The places where it is written, without the first. Looks their lines up."""
     return list(dict.fromkeys(in_file(source, style) for source in one.sources))[1:]
 
 
@@ -125,18 +125,18 @@ def also_at(one: UniqueFinding, style: Style) -> str:
 
 
 def container_words(container: Container) -> str:
-    """``container web``, or what kind of container it is."""
+    """``container web``, or with its type, as in ``init container web``."""
     return f"{_CONTAINERS.get(container.type, 'container')} {container.name}"
 
 
 def advice_on(report: Report, result: Result) -> str:
-    """What to do about a violation, on one line, safe to print; empty for what is none, or where nobody says."""
+    """What to do about a violation, on one line, safe to print; empty if it is none, or if there is no advice."""
     rule = report.rules.get(result.assignment.definition)
     return safe(rule.remediation.strip()) if rule and result.state is ComplianceState.NON_COMPLIANT else ""
 
 
 def remedy_of(report: Report, result: Result) -> str:
-    """What makes this finding go away: the change that the rule knows, else the advice; empty where nobody says."""
+    """What removes this finding: the change that the rule knows, else the advice; empty if there is neither."""
     if result.state is not ComplianceState.NON_COMPLIANT:
         return ""
     changes = [

@@ -10,7 +10,7 @@ from aksp.report.text import safe
 
 
 class Tone(StrEnum):
-    """What a piece of text means; a drawing makes a colour or a weight of it, or nothing."""
+    """What a piece of text means. It may be drawn in a colour, bold, or like all other text."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -70,8 +70,8 @@ class Column:
 class Row:
     """A row of cells. An empty first cell means the same as in the row above.
 
-    ``heading`` says what it and the rows below it are about, and stretches over all columns. Its
-    lines are one line there, with commas. One that is ``below`` belongs to the row above it.
+    ``heading`` says what it and the rows below it are about, and spans all columns. There its
+    lines are one line, with commas. A row that is ``below`` belongs to the row above it.
     """
 
     cells: tuple[Cell, ...]
@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """A titled table. ``headings`` is what its rows' headings are, where there are any."""
+    """A titled table. ``headings``: what its rows' headings are, if it has any."""
 
     title: Line
     columns: tuple[Column, ...]
@@ -90,7 +90,7 @@ class Grid:
 
 
 def in_columns(grid: Grid) -> Grid:
-    """The grid with its headings as the first column, for where nothing can stretch over columns."""
+    """The grid with its headings as the first column, for formats in which no cell can span columns."""
     if not grid.headings:
         return grid
     rows = tuple(Row(cells=(row.heading, *row.cells)) for row in grid.rows)

@@ -22,7 +22,7 @@ _GONE = {
 def changes(changes: Changes, percent_now: float | None, *, of_many: bool = False) -> Block:
     """A row per finding that came, went or changed its state; a sentence when there is none.
 
-    Clusters that are judged together need not have been together before, so there is no percentage of all to compare.
+    Several clusters have no percentage together to compare with: other clusters may have been judged together before.
     """
     since = rfc3339(changes.since)
     before = changes.percent_before

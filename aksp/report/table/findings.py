@@ -30,7 +30,7 @@ from aksp.report.table.blocks import (
 )
 from aksp.report.worst import badness, severity_rank
 
-#: What makes a finding go away, in words; empty where nobody knows.
+#: What removes a finding, in words; empty if that is not known.
 Remedy = Callable[[Result], str]
 
 
@@ -39,8 +39,8 @@ def worst(
 ) -> Iterator[Block]:
     """The worst findings, as many as are wanted, and how many more there are.
 
-    The worst come first: sections and resources by the worst that was found of them, their rows by their own badness,
-    and what is equally bad in the report's order.
+    The worst come first: sections and resources by their worst finding, rows by their own. What is equally bad stays in
+    the report's order.
     """
     found = list(sections((each for each in results if not _exempt(each)), group_by))
     ranks = [
@@ -99,7 +99,7 @@ def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
 
     def reason(result: Result) -> Cell:
         exemption = result.exemption
-        assert exemption is not None  # what _exempt says
+        assert exemption is not None  # _exempt has checked that it is there
         explain = exemption.name not in explained
         explained.add(exemption.name)
         return _exemption(exemption, explain=explain)
@@ -111,7 +111,7 @@ def exempted(results: Iterable[Result], group_by: GroupBy) -> Iterator[Grid]:
 def flat(results: Iterable[Result]) -> Grid:
     """Every result with all its fields in a row, the worst first, the exempt ones too."""
     results = sorted(results, key=lambda one: badness(one.state, one.assignment))
-    # One cluster needs no column that says so.
+    # The column is only for several clusters.
     many = any(result.resource.cluster for result in results)
     fields = [field for field in WIDE if many or field.name != "cluster"]
     rows = tuple(Row(cells=tuple(_flat_cell(field, result) for field in fields)) for result in results)
@@ -135,7 +135,7 @@ def _grid(
 ) -> Grid:
     """A row per finding, below the resource that it is about.
 
-    The severity is a column where any is known, and stands in the title where all are of one assignment.
+    The severity is a column if any is known; if all are of one assignment, it is in the title.
     """
     severities = {group.severity for subject in section.subjects for group in subject.groups.values()} - {""}
     ranked = with_severity and with_policy and bool(severities)
@@ -163,7 +163,7 @@ def _grid(
 
 
 def _reason(result: Result) -> Cell:
-    """Why; a state other than NonCompliant is named first."""
+    """The reason; a state other than NonCompliant is named first."""
     reason = reason_cell(result)
     if result.state is ComplianceState.NON_COMPLIANT:
         return reason

@@ -10,7 +10,7 @@ from aksp.report.text import width_of, wrap
 
 #: Blank columns between two columns of a grid.
 GAP = 2
-#: Narrower than this nothing can be laid out; narrower wishes are taken for this.
+#: The least width. A narrower one is taken for this.
 NARROWEST = 40
 #: A column whose rows do not wrap is at most so wide: one long value must not pad all others. A longer one moves what
 #: comes after it in its row.
@@ -20,13 +20,13 @@ _LONGEST_WORD = 18
 # How far rows stand to the right of their heading, and a heading's second line of its first.
 _INDENT = 2
 _HANG = 4
-# How much of the room the last column gets before the others get more than they must have.
+# The share of the room that the last column gets before others get more than they need.
 _LAST_SHARE = 3 / 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FittedGrid:
-    """A grid with a width for each column, and every line of its cells at most so wide, but where nothing wraps.
+    """A grid with a width for each column. No line of its cells is wider, unless nothing wraps.
 
     The lines of a row's heading are what it wraps to.
     """
@@ -111,7 +111,7 @@ def _heading(cell: Cell, width: int | None) -> Cell:
 
 
 def _texts(grid: Grid) -> list[set[str]]:
-    """The different lines of each column: names come back in many rows, and are measured once."""
+    """The different lines of each column, so that names which are in many rows are measured once."""
     texts = [{column.header} for column in grid.columns]
     for row in grid.rows:
         for column, cell in zip(texts, row.cells, strict=True):
@@ -126,8 +126,8 @@ def _natural(texts: Sequence[set[str]]) -> tuple[int, ...]:
 def _share(grid: Grid, texts: Sequence[set[str]], width: int) -> tuple[int, ...]:
     """Widths that fit, for a grid that does not fit as it is.
 
-    Every column gets its longest word, the last its good share of the room, and then the columns
-    that lack least get all they need. What remains is the last column's, where the long texts are.
+    Every column gets its longest word, and the last one its share of the room. Then the columns
+    that lack least get all they need. The rest is for the last column, which has the long texts.
     """
     natural = _natural(texts)
     room = width - _indent(grid) - GAP * (len(natural) - 1)
@@ -145,12 +145,12 @@ def _share(grid: Grid, texts: Sequence[set[str]], width: int) -> tuple[int, ...]
 
 
 def _tight(grid: Grid, texts: Sequence[set[str]], widths: tuple[int, ...]) -> tuple[int, ...]:
-    """Widths without what no line uses once a long word had to break."""
+    """Widths without the columns that no line uses after a long word was broken."""
     tight = [width_of(column.header[:width]) for column, width in zip(grid.columns, widths, strict=True)]
     for at, width in enumerate(widths):
         for line in texts[at] - {grid.columns[at].header}:
             if tight[at] >= width > 1:
-                break  # no line is longer, but one character of two columns
+                break  # no line is wider, except a single character of two columns
             if width_of(line) <= tight[at]:
                 continue
             tight[at] = max([tight[at], *(width_of(line[start:end]) for start, end in wrap(line, width))])

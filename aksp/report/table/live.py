@@ -50,7 +50,7 @@ class ScreenState:
 
 
 def found(view: ScreenState) -> ScreenState:
-    """The same with the findings that are searched for, and those alone."""
+    """The same with only the findings that are searched for."""
     if not view.search:
         return view
     wanted = view.search.lower()
@@ -87,7 +87,7 @@ def screen(view: ScreenState, *, width: int, height: int, color: bool) -> list[s
     if view.report.gaps:
         lines += ["", *_shortened(summary.gaps(view.report), "gap", width, GAP_LINES, color)]
     if view.report.assignments:
-        # Findings get what is left, a third of the screen at least.
+        # Findings get the rest, at least a third of the screen.
         most = max(room - len(lines) - (max(room // 3, _LOWEST_FINDINGS) if view.report.results else 0), 4)
         worst = replace(view.report, assignments=sorted(view.report.assignments, key=_badness))
         whole = _table(summary.assignments(view.report, width), width, color)
@@ -104,7 +104,7 @@ def screen(view: ScreenState, *, width: int, height: int, color: bool) -> list[s
 
 
 def _head(view: ScreenState) -> Paragraph:
-    """As a report begins, but with what is watched, and when it last changed."""
+    """The beginning of a report, and what is watched, and when it last changed."""
     report = view.report
     where, _, *counts = summary.heading(report).lines
     watched = f"  watching {plural(view.objects, 'object')} of {plural(view.kinds, 'kind')}"
@@ -123,7 +123,7 @@ def _head(view: ScreenState) -> Paragraph:
 
 
 def _shortened(grid: Grid, noun: str, width: int, most: int, color: bool) -> list[str]:
-    """A table in so many lines, and how many of its rows had no room; one row is always there."""
+    """A table in so many lines, and how many of its rows did not fit. At least one row is shown."""
     lines, rows = _table(grid, width, color), len(grid.rows)
     while len(lines) > most and rows > 1:
         # A row takes a line at least.
@@ -146,7 +146,7 @@ def _findings(view: ScreenState, width: int, room: int, color: bool) -> list[str
     if above := sum(counts[:first]):
         grid = replace(grid, title=(*grid.title, Span(f"  {above} above", Tone.MUTED)), rows=_from(grid.rows, first))
     counts = counts[first:]
-    # A row takes a line at least: what is beyond needs no fitting.
+    # A row takes at least a line, so that no more rows than lines need be fitted.
     fitted = fit(replace(grid, rows=grid.rows[:room]), width)
     title = _drawn(Paragraph(lines=(grid.title,)), width, color)
     # The names of the columns, and the rule below them.
@@ -162,7 +162,7 @@ def _findings(view: ScreenState, width: int, room: int, color: bool) -> list[str
 
 
 def _from(rows: Sequence[Row], first: int) -> tuple[Row, ...]:
-    """The rows from one on, below the heading that it has or goes on under."""
+    """The rows from one on. If its heading is above it, it gets that heading."""
     heading = next((row.heading for row in reversed(rows[: first + 1]) if row.heading), ())
     return (replace(rows[first], heading=heading), *rows[first + 1 :])
 

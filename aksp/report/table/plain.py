@@ -52,7 +52,7 @@ def draw_table(grid: Grid, fitted: FittedGrid, out: TextIO, *, color: bool) -> N
 
 
 def draw_headed(fitted: FittedGrid, out: TextIO, *, color: bool, terminal: bool = False) -> None:
-    """Write a fitted grid with its headings: no cell of rich spans columns.
+    """Write a fitted grid with its headings, since rich has no cell that spans columns.
 
     On a terminal the headers and the rule look like rich's.
     """

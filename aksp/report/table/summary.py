@@ -66,7 +66,7 @@ def clusters(report: Report) -> Grid:
 
 
 def scopes(report: Report) -> Grid | None:
-    """A line per scope that clusters lie in, what lies in another behind it; None where the scope tree has none."""
+    """A line per scope that clusters lie in, each after its parent; None where the scope tree has none."""
     depths: dict[str | None, int] = {None: -1}
     rows = []
     for each in report.scopes:
@@ -129,7 +129,7 @@ def closing(report: Report) -> Paragraph:
     unjudged = _unjudged(report)
     if not report.assignments and not report.clusters:
         gist, tone = "No assignment applies here, so nothing was judged. `aksp assign` makes one.", Tone.STRONG
-        # There may have been nothing to judge, too.
+        # Or there was nothing to judge.
         gist += f" {also}." if (also := besides(report.gaps)) else ""
     elif not whole:
         why = "" if unjudged else ": no resource matches these assignments"
@@ -170,7 +170,7 @@ def _complying(report: Report) -> bool:
 def _unjudged(report: Report) -> str:
     """As in ``2 resources in error, 1 gap``; empty when all was judged.
 
-    Counted from the results: in the counts another assignment's Compliant comes before Error.
+    Counted from the results, since in the counts Compliant by one assignment beats Error by another.
     """
     parts = []
     for state in (ComplianceState.ERROR, ComplianceState.CONFLICTING):
@@ -202,7 +202,7 @@ def _assignments(report: Report, *, definition: bool, severity: bool) -> Grid:
             name += ((Span(indent), span(each.definition, Tone.MUTED)),)
         percent = each.compliance_percent
         state: Cell = ((_state(each.state),),)
-        # An assignment in Error has a gap, where there is more room.
+        # An assignment in Error also has a gap, which has more room.
         if each.message and (each.state is ComplianceState.NOT_STARTED or each.members):
             state += ((span(each.message, Tone.MUTED),),)
         cells = [
@@ -258,7 +258,7 @@ def groups(report: Report, *, every: bool) -> Grid | None:
 
 
 def _called(line: AssignmentSummary) -> str:
-    """An assignment by its name, a member by its reference id: it stands below its assignment."""
+    """The name of an assignment, or the reference id of a member, which is listed below its assignment."""
     return line.reference or line.name
 
 

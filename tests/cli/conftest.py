@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 
 from aksp.cli.app import main
+from aksp.kube import config
+from aksp.store import cluster
+from tests.store.objects import Objects
 
 
 @dataclass(frozen=True)
@@ -182,3 +185,12 @@ def chosen(lines: Sequence[str], part: str) -> str:
     """The one line that has a part."""
     (line,) = [line for line in lines if part in line]
     return line
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Objects:
+    """A cluster's custom resources, which commands find under any name."""
+    objects = Objects()
+    monkeypatch.setattr(cluster, "objects", objects)
+    monkeypatch.setattr(config, "connect", objects.connect)
+    return objects

@@ -9,22 +9,12 @@ import pytest
 import yaml
 
 from aksp.errors import Forbidden
-from aksp.kube import config
-from aksp.store import cluster
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, kubeconfig
 from tests.store.objects import Objects
 
 ASSIGN = ("assign", "no-privileged", "--store", "cluster")
 LABEL = "policyassignment.policy.aksp.io/no-privileged"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Objects:
-    objects = Objects()
-    monkeypatch.setattr(cluster, "objects", objects)
-    monkeypatch.setattr(config, "connect", objects.connect)
-    return objects
 
 
 def own(aksp: Aksp, slug: str = "ours", **files: str) -> Path:

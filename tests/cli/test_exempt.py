@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.kube import config
-from aksp.store import cluster
 from tests.cli.conftest import Aksp, Run, pod
 from tests.store.objects import Objects
 
@@ -37,14 +35,6 @@ def assigned(aksp: Aksp) -> Aksp:
     aksp.put("db.json", workload("db", FOREIGN))
     aksp.put("other.json", workload("web", FOREIGN, namespace="other"))
     return aksp
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Objects:
-    objects = Objects()
-    monkeypatch.setattr(cluster, "objects", objects)
-    monkeypatch.setattr(config, "connect", objects.connect)
-    return objects
 
 
 def states(run: Run) -> dict[tuple[str, str, str], str]:

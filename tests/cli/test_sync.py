@@ -8,22 +8,13 @@ import pytest
 import yaml
 
 from aksp.errors import Forbidden
-from aksp.kube import config, errors
-from aksp.store import cluster
+from aksp.kube import errors
 from tests.catalog.documents import document as definition
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp, Run
 from tests.store.objects import Objects
 
 OURS = {"app.kubernetes.io/managed-by": "aksp-sync"}
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Objects:
-    objects = Objects()
-    monkeypatch.setattr(cluster, "objects", objects)
-    monkeypatch.setattr(config, "connect", objects.connect)
-    return objects
 
 
 def document(kind: str, name: str, **spec: Any) -> dict[str, Any]:

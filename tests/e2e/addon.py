@@ -8,7 +8,9 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.e2e.command import Aksp
+from tests.e2e.objects import namespace
 from tests.testbed.client import ApiError, Object
 from tests.testbed.controlplane import ControlPlane
 from tests.testbed.ports import free_port
@@ -246,6 +249,17 @@ class AddOn:
         status = self.applied(name)
         until(lambda: f"[{name}]" in rehearsed(self.plane, one), what=f"{name} does not refuse")
         return status
+
+
+@contextmanager
+def own_addon(*places: str) -> Iterator[AddOn]:
+    """The add-on on a control plane of its own with these namespaces, not enabled yet; taken away at the end."""
+    with ControlPlane() as plane, tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        plane.apply([namespace(place) for place in places])
+        made = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
+        yield made
+        made.stop()
 
 
 def _children(pid: int) -> list[int]:

@@ -10,15 +10,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, Replica, rehearsed
-from tests.e2e.command import Aksp
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, Replica, own_addon, rehearsed
 from tests.e2e.load import Load, Outcome
-from tests.e2e.objects import FOREIGN, OUR_REGISTRY, namespace, pod
-from tests.testbed.controlplane import ControlPlane
+from tests.e2e.objects import FOREIGN, OUR_REGISTRY, pod
 from tests.testbed.ports import free_port
 from tests.waiting import until
 
@@ -32,14 +29,8 @@ KINDS = ("policydefinitions", "policysetdefinitions", "policyassignments", "poli
 
 @pytest.fixture
 def addon() -> Iterator[AddOn]:
-    import tempfile
-
-    with ControlPlane() as plane, tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        plane.apply([namespace(PLACE)])
-        made = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
+    with own_addon(PLACE) as made:
         yield made
-        made.stop()
 
 
 class Service:

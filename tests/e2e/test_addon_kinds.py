@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.addon import AddOn, rehearsed
-from tests.e2e.command import Aksp
+from tests.e2e.addon import AddOn, own_addon, rehearsed
 from tests.e2e.objects import FOREIGN, container, made, namespace, workload
-from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e
 
@@ -21,17 +17,13 @@ LATER = "addon-kinds-later"
 
 @pytest.fixture(scope="module")
 def addon() -> Iterator[AddOn]:
-    with ControlPlane() as plane, tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        plane.apply([namespace(PLACE)])
-        addon = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
+    with own_addon(PLACE) as addon:
         addon.enable()
         addon.start()
         kinds = {"allowedKinds": ["Deployment.apps", "Namespace"], "namespaces": [PLACE, LATER], "scope": "Namespaced"}
         addon.assign("allowed-kinds", parameters=kinds)
         addon.enforced("allowed-kinds", made("v1", "ConfigMap", "settings", PLACE))
         yield addon
-        addon.stop()
 
 
 def test_another_kind_is_refused(addon: AddOn) -> None:

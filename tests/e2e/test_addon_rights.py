@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, refusal
-from tests.e2e.command import Aksp
-from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, namespace, pod, workload
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, own_addon, refusal
+from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, pod, workload
 from tests.testbed.client import ApiError, Client
 from tests.testbed.controlplane import ControlPlane
 from tests.waiting import until
@@ -25,15 +24,11 @@ REPORTS = "/apis/wgpolicyk8s.io/v1alpha2/namespaces/{}/policyreports"
 @pytest.fixture(scope="module")
 def addon() -> Iterator[AddOn]:
     """As its service account, on a control plane of its own that serves PolicyReports."""
-    import tempfile
-
-    with ControlPlane() as plane, tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
+    with own_addon(PLACE, EMPTIED) as made:
+        plane = made.plane
         crds = sorted(Path(__file__).with_name("crds").rglob("*.yaml"))
         documents = [each for path in crds for each in yaml.safe_load_all(path.read_text()) if each]
         plane.apply([each for each in documents if each["spec"]["group"] == "wgpolicyk8s.io"])
-        plane.apply([namespace(PLACE), namespace(EMPTIED)])
-        made = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
         made.enable()
         for place in (PLACE, EMPTIED):
             plane.request("POST", f"/api/v1/namespaces/{place}/pods", pod("older", place))
@@ -42,7 +37,6 @@ def addon() -> Iterator[AddOn]:
         made.assign("allowed-images", parameters=OUR_REGISTRY)
         made.assign("unique-ingress-hosts")
         yield made
-        made.stop()
 
 
 def items(plane: ControlPlane, path: str) -> list[Object]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.addon.custom import defined
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, refusal, rehearsed
-from tests.e2e.command import Aksp
-from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, namespace, pod
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, own_addon, refusal, rehearsed
+from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, pod
 from tests.testbed.client import ApiError, Client
 from tests.testbed.controlplane import ControlPlane
 from tests.waiting import until
@@ -28,18 +26,12 @@ Change = Callable[[Object], object]
 @pytest.fixture(scope="module")
 def addon() -> Iterator[AddOn]:
     """As its service account, on a control plane of its own."""
-    import tempfile
-
-    with ControlPlane() as plane, tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        plane.apply([namespace(PLACE)])
-        made = AddOn(plane=plane, aksp=Aksp(folder=folder, kubeconfig=plane.kubeconfig), folder=folder)
+    with own_addon(PLACE) as made:
         made.enable("--exclude-namespace", "vault")
         start(made)
         made.assign("allowed-images", parameters=OUR_REGISTRY)
         made.enforced("allowed-images", pod("web", PLACE))
         yield made
-        made.stop()
 
 
 def start(addon: AddOn) -> None:

@@ -9,13 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.cli.conftest import Aksp, Process, pod
+from tests.waiting import until
 
 BAD = pod("bad", privileged=True)
 
@@ -111,8 +111,7 @@ def test_ctrl_c_amid_a_large_input_ends_with_a_whole_report_or_none(aksp: Aksp, 
 def engine_is_there(one: subprocess.Popen[bytes]) -> None:
     """Wait until the process has started its engine, so that it is about its work."""
     children = Path(f"/proc/{one.pid}/task/{one.pid}/children")
-    while not children.read_text().split():
-        threading.Event().wait(0.005)
+    until(lambda: children.read_text().split())
 
 
 def test_a_file_of_100_megabytes_is_judged_in_bounded_memory(aksp: Aksp, process: Process) -> None:

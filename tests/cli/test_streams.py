@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from aksp.cli.streams import Output
 from aksp.report.registry import FORMATS
 from aksp.store.atomic_file import AtomicFile
 from tests.cli.conftest import Aksp, Process, pod
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -325,11 +327,12 @@ def test_a_file_beside_its_place_is_there_whole_or_not_at_all(tmp_path: Path) ->
 def begun(one: subprocess.Popen[bytes]) -> None:
     """Wait until the process has set its signals, so that it is past Python's own start."""
     status = Path(f"/proc/{one.pid}/status")
-    while one.poll() is None:
+
+    def ready() -> bool:
         caught = next(line for line in status.read_text().splitlines() if line.startswith("SigCgt")).split()[1]
-        if int(caught, 16) & (1 << (signal.SIGTERM - 1)):
-            return
-        threading.Event().wait(0.001)
+        return bool(int(caught, 16) & (1 << (signal.SIGTERM - 1)))
+
+    until(lambda: one.poll() is not None or ready())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -339,8 +342,7 @@ def test_a_signal_that_ends_the_process_leaves_no_file(number: signal.Signals, a
     aksp.put("report.json", "before")
     one = process.start("compliance", "-f", "endless.yaml", "-o", "json=report.json")
     with open("endless.yaml", "wb"):
-        while not list(aksp.folder.glob(".report.json.*")):
-            threading.Event().wait(0.01)
+        until(lambda: list(aksp.folder.glob(".report.json.*")))
         engine = children(one)
         one.send_signal(number)
         out, err = one.communicate(timeout=60)
@@ -355,14 +357,15 @@ def children(one: subprocess.Popen[bytes]) -> list[str]:
 
 
 def gone_soon(pids: list[str]) -> None:
+    def gone(pid: str) -> bool:
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return True
+        return status.rsplit(")", 1)[1].split()[0] == "Z"
+
     for pid in pids:
-        for _ in range(500):
-            status = Path(f"/proc/{pid}/stat")
-            if not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                break
-            threading.Event().wait(0.01)
-        else:
-            pytest.fail(f"process {pid} is still there")
+        until(partial(gone, pid), what=f"process {pid} is still there")
 
 
 def test_nohup_is_minded(aksp: Aksp, process: Process) -> None:

@@ -25,6 +25,7 @@ from tests.e2e.conftest import REQUIRED
 from tests.e2e.load import Caller, review
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, namespace, pod, workload
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.e2e
@@ -70,7 +71,8 @@ def test_two_confined_replicas_judge_what_comes_as_yaml_and_protobuf_and_renew_b
     encoded = _encoded(plane, pod("typed", PLACE))
     addon.enable()
     kubeconfig = rights(addon)
-    replicas = [addon.begin(kubeconfig=kubeconfig), addon.begin(kubeconfig=kubeconfig, port=addon.port + 1)]
+    ports = (addon.port, free_port())
+    replicas = [addon.begin(kubeconfig=kubeconfig, port=port) for port in ports]
     until(lambda: all(each.ready for each in replicas))
     until(lambda: addon.leader)
     for each in replicas:
@@ -107,7 +109,7 @@ def test_two_confined_replicas_judge_what_comes_as_yaml_and_protobuf_and_renew_b
     status, answer = plane.client.raw("POST", f"{PODS}/older/exec?command=id&container=web&stdout=true")
     assert status != 403, answer
 
-    callers = [Caller(port, addon.trust) for port in (addon.port, addon.port + 1)]
+    callers = [Caller(port, addon.trust) for port in ports]
     messages = {caller.post(review(pod("web", PLACE))).refused for caller in callers}
     assert len(messages) == 1 and FOREIGN in str(messages)
     for caller in callers:

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 from aksp.compliance.judgement import Place
 from aksp.engine import Engine
-from aksp.sources.encoding import as_utf8
+from aksp.sources.encoding import open_utf8
 
 #: Bytes of documents that one request to the engine carries.
 _REQUEST_BYTES = 1 << 18
@@ -170,10 +170,6 @@ class LineIndex:
         if file in self._kept:
             return io.BytesIO(self._kept[file])
         try:
-            with Path(file).open("rb") as stream:
-                mark = stream.read(2)
-            if as_utf8(mark) != mark:  # the offsets are those of the text in UTF-8
-                return io.BytesIO(as_utf8(Path(file).read_bytes()))
-            return stack.enter_context(Path(file).open("rb"))
+            return stack.enter_context(open_utf8(Path(file)))
         except OSError:
             return None

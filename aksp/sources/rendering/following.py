@@ -17,7 +17,7 @@ from aksp.sources.rendering.rendered import Unit
 from aksp.yaml_reader import read_yaml
 
 #: What a text has that may hold such a resource.
-_MARKS: Final = (b"argoproj.io/", b"kustomize.toolkit.fluxcd.io/", b"helm.toolkit.fluxcd.io/")
+_MARKS: Final = (b"argoproj.io/", b".toolkit.fluxcd.io/")
 #: Fields of a Kustomization of Flux that change what its path makes.
 _CHANGES: Final = (
     "postBuild", "patches", "patchesStrategicMerge", "patchesJson6902", "components", "images", "namePrefix", "nameSuffix",

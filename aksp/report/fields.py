@@ -62,7 +62,7 @@ def _field(
 
 
 #: What every result has.
-_ALWAYS: Final = ("assignment", "state", "finding")
+ALWAYS: Final = ("assignment", "state", "finding")
 
 
 def within_result(holder: str) -> str:
@@ -73,7 +73,7 @@ def within_result(holder: str) -> str:
 def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
     within, value_of = within_result(holder), attrgetter(attribute)
     held_by = attrgetter(within)
-    if holder in _ALWAYS:
+    if holder in ALWAYS:
         return attrgetter(f"{within}.{attribute}")
 
     def read(result: Any) -> Any:

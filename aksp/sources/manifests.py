@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -26,10 +26,12 @@ from aksp.sources.folders import FOREIGN_NAMES, some
 from aksp.sources.interface import Page, Wanted, documents_of
 from aksp.sources.lines import DocumentText, FileSource, LineIndex
 from aksp.sources.paths import STDIN, Paths
-from aksp.sources.rendering.following import may_name, named_in
-from aksp.sources.rendering.options import Rendering
+from aksp.sources.rendering.options import Rendering, may_name
 from aksp.sources.rendering.rendered import Rendered
 from aksp.sources.rendering.tool import NotRendered
+
+if TYPE_CHECKING:
+    from aksp.sources.rendering.following import Followed
 
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18
@@ -129,7 +131,7 @@ class Manifests:
                 for text, _ in self._windows(file) if self._following or self._read_again(file) else ():
                     if _may_hold_surroundings(text):
                         self._surrounding.add(file)
-                    for named in named_in(text, file) if self._following and may_name(text) else ():
+                    for named in _named_in(text, file) if self._following and may_name(text) else ():
                         problem = named.problem
                         try:
                             files += [] if problem else self._paths.follow(named)
@@ -394,6 +396,13 @@ class Manifests:
         source = FileSource(text, self.lines)
         rendered = self._rendered.get(text.file)
         return rendered.source(source) if isinstance(rendered, Rendered) else source
+
+
+def _named_in(text: bytes, file: str) -> Iterator[Followed]:
+    # Few repositories have any.
+    from aksp.sources.rendering.following import named_in
+
+    return named_in(text, file)
 
 
 def _text_of(part: _FilePart, record: DocumentRecord) -> DocumentText:

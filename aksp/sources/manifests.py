@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18
 PAGE_FILES = 500
-#: Bytes of a file that are read, and divided into pages, at once: a large file is never held whole, and judged from its begin on.
-WINDOW_BYTES = 1 << 22
 #: What no document goes beyond (engine/split.go): a line of ---, whatever stands behind it.
 _MARKER = b"\n---"
 #: Bytes read of a pipe or a device, some 200,000 Pods as kubectl writes them. /dev/zero has no end.
@@ -48,11 +46,11 @@ LONGEST_STREAM = 1 << 30
 class _FilePart:
     file: str
     text: bytes
-    offset: int = 0
-    cut: dict[str, Any] = field(default_factory=dict)
-    namespace: str = ""
+    offset: int
+    cut: dict[str, Any]
+    namespace: str
     """That of what names none, where something says it."""
-    whole: bool = True
+    whole: bool
     """Whether it is all of its file."""
 
     def header(self) -> dict[str, Any]:
@@ -258,15 +256,16 @@ class Manifests:
         return found
 
     def _windows(self, file: str) -> Iterator[tuple[bytes, bool]]:
-        """The text of a file, divided before lines of ``---``, which no document goes beyond; and whether it is the last part.
+        """The text of a file, about a page each time, and whether it is the last part.
 
-        Raises OSError, NotRendered.
+        It is divided before lines of ``---``, so a large file of many documents is never held whole. Raises OSError,
+        NotRendered.
         """
         with self._stream(file) as stream:
             rest = b""
             while True:
                 # Of a document that is longer as much again is read each time, since what was read is copied.
-                asked, known = max(WINDOW_BYTES, len(rest)), len(rest)
+                asked, known = max(PAGE_BYTES, len(rest)), len(rest)
                 rest += stream.read(asked)
                 if len(rest) < known + asked:
                     yield rest, True
@@ -298,26 +297,18 @@ class Manifests:
         namespaces = self._paths.namespaces.get(file, [""])
         offset, line = 0, 1
         for text, last in self._windows(file):
-            whole = last and not offset
-            if whole and len(text) <= 2 * PAGE_BYTES:
-                yield from (_FilePart(file=file, text=text, namespace=one) for one in namespaces)
-                return
-            cuts, problems = self._engine.split(text, PAGE_BYTES)
-            for problem in problems:
-                yield self._unreadable(file, line - 1 + problem["line"], problem["message"])
+            cuts: Sequence[dict[str, Any]] = [{"offset": 0, "length": len(text), "line": 1}]
+            if len(text) > 2 * PAGE_BYTES:
+                cuts, problems = self._engine.split(text, PAGE_BYTES)
+                for problem in problems:
+                    yield self._unreadable(file, line - 1 + problem["line"], problem["message"])
+            whole = last and not offset and len(cuts) == 1
             for cut in cuts:
                 start = cut["offset"]
                 own = text[start : start + cut["length"]]
                 cut["line"] += line - 1
                 for one in namespaces:
-                    yield _FilePart(
-                        file=file,
-                        text=own,
-                        offset=offset + start,
-                        cut=cut,
-                        whole=whole and len(cuts) == 1,
-                        namespace=one,
-                    )
+                    yield _FilePart(file=file, text=own, offset=offset + start, cut=cut, whole=whole, namespace=one)
             offset += len(text)
             line += text.count(b"\n")
 

@@ -24,7 +24,7 @@ from aksp.model.kinds import BUILT_IN
 from aksp.model.resource import Document
 from aksp.scan import Scan
 from aksp.sources.interface import Wanted
-from aksp.sources.manifests import PAGE_BYTES, WINDOW_BYTES, Manifests
+from aksp.sources.manifests import PAGE_BYTES, Manifests
 from aksp.workspace import prepare
 from tests.compliance.builders import DEPLOYMENT, POD, SERVICE
 from tests.definitions.samples import DEFINITIONS, NOW, plan_of
@@ -464,7 +464,6 @@ def test_what_a_file_holds_does_not_depend_on_how_much_of_it_is_read_at_once(
 
     whole = held()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aksp.sources.manifests.WINDOW_BYTES", window)
         patch.setattr("aksp.sources.manifests.PAGE_BYTES", window)
 
         assert held() == whole
@@ -472,11 +471,11 @@ def test_what_a_file_holds_does_not_depend_on_how_much_of_it_is_read_at_once(
 
 def test_a_large_file_is_not_held_whole(engine: Engine, tmp_path: Path) -> None:
     document = yaml.safe_dump(pod("filler", annotations={"note": "x" * 20_000})) + "---\n"
-    path = put(tmp_path, "large.yaml", document * (8 * WINDOW_BYTES // len(document)))
+    path = put(tmp_path, "large.yaml", document * (40 * PAGE_BYTES // len(document)))
     tracemalloc.start()
     try:
-        assert len(names(engine, path)) == 8 * WINDOW_BYTES // len(document)
-        assert tracemalloc.get_traced_memory()[1] < 5 * WINDOW_BYTES
+        assert len(names(engine, path)) == 40 * PAGE_BYTES // len(document)
+        assert tracemalloc.get_traced_memory()[1] < 10 * PAGE_BYTES
     finally:
         tracemalloc.stop()
 

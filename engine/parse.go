@@ -65,12 +65,7 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 		if _, err := dec.ReadToken(); err != nil {
 			return nil, err
 		}
-		var child *Reads
-		if reads.whole {
-			child = reads
-		} else {
-			child = reads.any
-		}
+		child := reads.each()
 		array := []any{}
 		for dec.PeekKind() != ']' {
 			if child == nil {

@@ -274,10 +274,13 @@ func (y *blockYAML) entry(column int, body []byte, node *wanted, reads *Reads, n
 	case reads != nil:
 		plain := unquoted(name)
 		child := reads.child(plain)
-		value := y.value(column, rest, nil, child, true)
-		if child != nil {
-			y.made.member(plain, value)
+		if child == nil {
+			y.value(column, rest, nil, nil, true)
+			return
 		}
+		at := y.made.member(plain)
+		value := y.value(column, rest, nil, child, true)
+		y.made.entries[at].value = value
 	default:
 		y.value(column, rest, nil, nil, true)
 	}

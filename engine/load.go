@@ -368,7 +368,7 @@ func (r documentReader) readBlock(s source) (document *Document, refused bool) {
 	if _, hasItems := object["items"]; hasItems || object["apiVersion"] != apiVersion || object["kind"] != kind {
 		return nil, false
 	}
-	document = r.document(s, object, apiVersion, kind, "", false)
+	document = r.document(s, object, made, apiVersion, kind, "", false)
 	document.block = true
 	return document, false
 }
@@ -487,25 +487,22 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		}
 		return none("it has no " + missing)
 	}
-	var parsed any
 	reads, custom := r.reads(apiVersion, kind), r.custom && isCustom(apiVersion, kind) && mayHoldTemplate(raw)
 	if custom {
 		reads = everything()
 	}
-	if r.request != nil {
-		parsed, err = parseOnce(raw, reads)
-	} else {
-		options := r.options
-		if !s.span.JSON { // made of YAML just now, without a key twice
-			options = trusted
-		}
-		parsed, err = parseJSON(raw, reads, options...)
+	options := r.options
+	if !s.span.JSON || r.request != nil { // made of YAML just now, without a key twice; or looked at once more
+		options = trusted
 	}
+	made := newValues()
+	defer made.done()
+	parsed, err := made.decode(raw, reads, r.request != nil, options...)
 	if err != nil {
 		return invalid(err)
 	}
 	object := parsed.(map[string]any)
-	document := r.document(s, object, apiVersion, kind, item, custom)
+	document := r.document(s, object, made, apiVersion, kind, item, custom)
 	out := loadedSource{documents: []*Document{document}}
 	if _, hasItems := object["items"]; hasItems && !named && r.manifests {
 		// kubectl would apply the items and not the object; what else reads the
@@ -518,11 +515,12 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 }
 
 // document is a decoded object, judged as the API server would store it.
-func (r documentReader) document(s source, object map[string]any, apiVersion, kind, item string, custom bool) *Document {
+func (r documentReader) document(s source, object map[string]any, made *values, apiVersion, kind, item string, custom bool) *Document {
 	object["apiVersion"], object["kind"] = apiVersion, kind
 	document := &Document{
 		APIVersion: apiVersion, Kind: kind, object: object, Part: s.part,
 		Offset: s.span.Offset, Length: s.span.Length, Line: s.span.Line, Item: item, JSON: s.span.JSON,
+		usual: !made.unusual,
 	}
 	if custom {
 		searched := object
@@ -534,7 +532,9 @@ func (r documentReader) document(s source, object map[string]any, apiVersion, ki
 	}
 	if r.manifests {
 		document.settle(r.namespace)
-		document.dropNulls()
+		if made.nulls {
+			document.dropNulls()
+		}
 	}
 	document.describe()
 	if r.templates { // what is in a list has been decoded

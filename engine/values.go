@@ -88,9 +88,11 @@ func (v *values) begin() int {
 	return len(v.entries)
 }
 
-func (v *values) member(key []byte, value any) {
+// member begins a member of an object, whose value is to be put at the entry's place.
+func (v *values) member(key []byte) (at int) {
 	name, _ := v.text(key).(string)
-	v.entries = append(v.entries, entry{name, value})
+	v.entries = append(v.entries, entry{key: name})
+	return len(v.entries) - 1
 }
 
 func (v *values) item(value any) { v.entries = append(v.entries, entry{value: value}) }

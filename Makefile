@@ -60,7 +60,9 @@ pages: $(VENV)/.installed $(ENGINE)
 e2e: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python tests/testbed/build.py --into "$(TESTBED)"
 	$(BIN)/python bench/peers/build.py --gatekeeper --into "$(PEERS)"
-	AKSP_TESTBED_DIR="$(TESTBED)" AKSP_PEERS_DIR="$(PEERS)" AKSP_GATOR="$(PEERS)/gator" $(BIN)/pytest tests/e2e
+	$(BIN)/python -c "from tests.charts.helm import helm; print(helm())"
+	AKSP_TESTBED_DIR="$(TESTBED)" AKSP_PEERS_DIR="$(PEERS)" AKSP_GATOR="$(PEERS)/gator" \
+		$(BIN)/pytest -n 2 --dist loadfile tests/e2e
 
 wheel: $(VENV)/.installed
 	$(BIN)/python tests/wheel.py

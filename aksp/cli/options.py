@@ -294,19 +294,6 @@ def duration(option: str, text: str) -> timedelta:
         raise InvalidInput(f"{option} {error}", hint="e.g. 30s, 15m, 2h, 7d or 1h30m") from error
 
 
-def refuse_ignored(ctx: typer.Context) -> None:
-    """Raise InvalidInput for a group's options before its subcommand, which would not mind them."""
-    if ctx.invoked_subcommand is None:
-        return
-    for name in ctx.params:
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            option = "--" + name.replace("_", "-")
-            raise InvalidInput(
-                f"{option} stands before {ctx.invoked_subcommand}", hint=f"give it after {ctx.invoked_subcommand}"
-            )
-
-
 #: Options that `aksp assign` has for every definition, by the parameters that some of them set.
 COMMON_PARAMETERS = {
     "effect": "--effect",

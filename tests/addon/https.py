@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,20 +17,24 @@ from aksp.addon.webhook.asgi import Health, ReviewLimits, Webhook
 from aksp.addon.webhook.protocol import Limits
 from aksp.addon.webhook.server import Listener, serve
 from aksp.addon.webhook.tls import server_context
+from tests.waiting import PATIENCE
 
 NAME = "aksp.kube-system.svc"
 NOW = datetime.now(UTC)
 AUTHORITY = certificates.make_authority(NOW)
 SERVING = certificates.issue(AUTHORITY, [NAME, "127.0.0.1"], NOW)
 CONTEXT = server_context(SERVING)
-QUICK = Limits(
-    handshake_seconds=0.4,
-    head_seconds=0.4,
+#: For clients that are to be answered, however busy the machine is.
+PATIENT = Limits(
+    handshake_seconds=PATIENCE,
+    head_seconds=PATIENCE,
     linger_seconds=0.3,
-    idle_seconds=5.0,
+    idle_seconds=2 * PATIENCE,
     shutdown_delay=0.0,
-    drain_seconds=2.0,
+    drain_seconds=PATIENCE,
 )
+#: For clients that are to be sent away.
+QUICK = replace(PATIENT, handshake_seconds=0.4, head_seconds=0.4)
 
 
 def trusting(*authorities: bytes) -> ssl.SSLContext:
@@ -81,7 +85,7 @@ class Client:
         await self.send(f"{method} {path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
         return await self.reply()
 
-    async def ended(self, within: float = 2.0) -> bool:
+    async def ended(self, within: float = PATIENCE) -> bool:
         """Whether the server ends the connection in time; what it says before is thrown away."""
         try:
             async with asyncio.timeout(within):
@@ -135,7 +139,7 @@ class Server:
 async def serving(
     review: Callable[[bytes, float], Any] = echo,
     *,
-    limits: Limits = QUICK,
+    limits: Limits = PATIENT,
     reviews: ReviewLimits | None = None,
     context: Callable[[], ssl.SSLContext] = lambda: CONTEXT,
     client_names: frozenset[str] = frozenset(),

@@ -21,6 +21,7 @@ from aksp.addon.webhook.tls import Material, Served, server_context
 from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube.errors import AlreadyExists, Conflict, ServerError
 from tests.addon.https import trusting
+from tests.waiting import PATIENCE
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = ["aksp.kube-system.svc", "aksp.kube-system.svc.cluster.local", "10.0.0.7", "::1"]
@@ -358,20 +359,18 @@ def test_the_context_is_kept_up_to_date_and_what_fails_is_tried_again() -> None:
     changes: list[bytes] = []
 
     async def main() -> None:
-        done = asyncio.Event()
+        again = asyncio.Event()
 
         async def changed() -> None:
             changes.append(served.bundle)
-            done.set()
 
         def now() -> datetime:
-            if len(changes) == 0 and (moment := next(clock, None)):
-                return moment
-            return NOW + 61 * DAY
+            if changes:
+                again.set()
+            return next(clock, NOW + 61 * DAY)
 
         keeping = asyncio.create_task(served.keep(changed, clock=now))
-        await asyncio.wait_for(done.wait(), 2)
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(again.wait(), PATIENCE)
         assert not keeping.done()
         keeping.cancel()
 

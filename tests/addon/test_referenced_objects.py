@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,8 @@ from aksp.kube.config import connect
 from aksp.model.definition import RegoModule, ResourceKind
 from tests.compliance.builders import SERVICE, definition, plan, ready
 from tests.kube.apiserver import ApiServer, Reply, document, kubeconfig, status
-from tests.live.test_source import SOON, Answer, Server, event, listed, thing
+from tests.live.test_source import Answer, Server, event, listed, thing
+from tests.waiting import until
 
 OLD_INGRESS = ResourceKind(group="extensions", kind="Ingress")
 INGRESS = ResourceKind(group="networking.k8s.io", kind="Ingress")
@@ -132,13 +132,6 @@ def test_an_assignment_that_looks_up_a_version_that_is_not_served_is_told(tmp_pa
 
     assert list(lacking) == ["beta"]
     assert "serves no kind Ingress in networking.k8s.io/v1beta1" in lacking["beta"]
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + SOON
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_labels_of_namespaces_are_followed_while_an_assignment_selects_by_them(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from aksp.model.scope import Scope
 from tests.addon.custom import Memory, assigned, defined, exempted
 from tests.engine.reviews import pod, review
 from tests.reachable import reachable
+from tests.waiting import until
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
@@ -477,10 +478,7 @@ def test_a_review_that_cannot_be_read_leaves_nothing_behind(body: bytes, by: Cal
         before = sys.getrefcount(body)
         assert asked.status(body) == 400
         # The thread that read the answer may still be about to let go of it.
-        end = time.monotonic() + 5
-        while sys.getrefcount(body) > before and time.monotonic() < end:
-            time.sleep(0.01)
-        assert sys.getrefcount(body) == before
+        until(lambda: sys.getrefcount(body) == before)
     finally:
         gc.enable()
 

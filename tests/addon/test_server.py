@@ -23,7 +23,21 @@ from aksp.addon.webhook.protocol import Http
 from aksp.addon.webhook.server import Listener, loop_factory, serve
 from aksp.addon.webhook.tls import server_context
 from aksp.errors import InvalidInput
-from tests.addon.https import AUTHORITY, CONTEXT, NAME, NOW, QUICK, SERVING, Client, echo, request, serving, trusting
+from tests.addon.https import (
+    AUTHORITY,
+    CONTEXT,
+    NAME,
+    NOW,
+    PATIENT,
+    QUICK,
+    SERVING,
+    Client,
+    echo,
+    request,
+    serving,
+    trusting,
+)
+from tests.waiting import PATIENCE
 
 LOOPS = (asyncio.new_event_loop, loop_factory())
 
@@ -47,16 +61,17 @@ def connections() -> int:
     return sum(isinstance(each, Http) for each in gc.get_objects())
 
 
-async def soon(condition: Callable[[], bool], within: float = 20.0) -> bool:
-    end = asyncio.get_running_loop().time() + within
+async def soon(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true."""
+    end = asyncio.get_running_loop().time() + PATIENCE
     while not condition() and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
     return condition()
 
 
 def test_slow_heads_are_ended_while_others_are_served(run: Run) -> None:
     async def main() -> None:
-        async with serving() as server:
+        async with serving(limits=QUICK) as server:
             silent, dripping, blank, normal = [await Client.connect(server.port) for _ in range(4)]
             await dripping.send(b"POST /v1/admit HTTP/1.1\r\nHost: ")
 
@@ -68,10 +83,9 @@ def test_slow_heads_are_ended_while_others_are_served(run: Run) -> None:
             drips = [asyncio.create_task(drip(dripping, b"x")), asyncio.create_task(drip(blank, b"\r\n"))]
             for _ in range(10):
                 assert (await normal.post()).status == 200
-                await asyncio.sleep(0.01)
             assert (await dripping.reply()).status == 408
             for client in (silent, dripping, blank):
-                assert await client.ended(1.0)
+                assert await client.ended()
             assert (await normal.post()).status == 200
             for task in drips:
                 task.cancel()
@@ -84,7 +98,7 @@ def test_slow_heads_are_ended_while_others_are_served(run: Run) -> None:
 
 def test_slow_heads_of_later_requests_are_ended_too(run: Run) -> None:
     async def main() -> None:
-        async with serving() as server:
+        async with serving(limits=QUICK) as server:
             client = await Client.connect(server.port)
             assert (await client.post()).status == 200
             await asyncio.sleep(0.6)
@@ -99,7 +113,7 @@ def test_slow_heads_of_later_requests_are_ended_too(run: Run) -> None:
 
 def test_a_handshake_that_does_not_come_is_ended(run: Run) -> None:
     async def main() -> None:
-        async with serving() as server:
+        async with serving(limits=QUICK) as server:
             silent = await Client.connect(server.port, trust=None)
             begun = await Client.connect(server.port, trust=None)
             await begun.send(b"\x16\x03\x01\x02\x00\x01")
@@ -108,7 +122,7 @@ def test_a_handshake_that_does_not_come_is_ended(run: Run) -> None:
             normal = await Client.connect(server.port)
             assert (await normal.post()).status == 200
             for client in (nonsense, silent, begun):
-                assert await client.ended(1.5)
+                assert await client.ended()
                 await client.close()
             assert (await normal.post()).status == 200
             await normal.close()
@@ -157,7 +171,7 @@ def test_200_slow_connections_leave_nothing_behind_and_never_exceed_the_bound(ru
     before = connections()
 
     async def main() -> None:
-        async with serving(limits=replace(QUICK, connections=50, head_seconds=1.0)) as server:
+        async with serving(limits=replace(PATIENT, connections=50)) as server:
             tasks = len(asyncio.all_tasks())
             slow = [await Client.connect(server.port, trust=None) for _ in range(120)]
             normal = await Client.connect(server.port)
@@ -186,7 +200,7 @@ def test_connections_with_a_review_in_flight_are_never_sacrificed(run: Run) -> N
             await go.wait()
             return await echo(body, until)
 
-        async with serving(review, limits=replace(QUICK, connections=3)) as server:
+        async with serving(review, limits=replace(PATIENT, connections=3)) as server:
             asking = [await Client.connect(server.port) for _ in range(3)]
             for client in asking:
                 await client.send(request())
@@ -207,8 +221,10 @@ def test_clients_that_hang_up_at_any_moment_harm_nobody(run: Run) -> None:
     before = connections()
 
     async def main() -> None:
+        gone = asyncio.Event()
+
         async def review(body: bytes, until: float) -> Answer:
-            await asyncio.sleep(0.05)
+            await gone.wait()
             return await echo(body, until)
 
         async with serving(review) as server:
@@ -217,6 +233,7 @@ def test_clients_that_hang_up_at_any_moment_harm_nobody(run: Run) -> None:
                 client = await Client.connect(server.port)
                 await client.send(whole[:cut])
                 await client.close()
+            gone.set()
             client = await Client.connect(server.port)
             assert (await client.post()).status == 200
             await client.close()
@@ -367,18 +384,16 @@ def test_stopping_under_load_answers_everything_that_was_asked(run: Run) -> None
                     break
             await client.close()
 
-        async with serving(review, limits=replace(QUICK, shutdown_delay=1.5)) as server:
+        async with serving(review, limits=replace(PATIENT, shutdown_delay=1.5)) as server:
             idle = await Client.connect(server.port)
             assert (await idle.post()).status == 200
             load = [asyncio.create_task(ask(server.port)) for _ in range(8)]
             # All are connected and asking, however long their handshakes take.
-            async with asyncio.timeout(20.0):
-                while len(asking) < 8:
-                    await asyncio.sleep(0.01)
+            assert await soon(lambda: len(asking) == 8)
             server.stopping.set()
-            await asyncio.sleep(0.1)
             late = await Client.connect(server.port)
-            reply = await late.get("/readyz")
+            while (reply := await late.get("/readyz")).status == 200:
+                pass
             assert (reply.status, reply.headers["connection"]) == (500, "close")
             await asyncio.gather(*load)
             assert await server.done
@@ -394,25 +409,30 @@ def test_stopping_under_load_answers_everything_that_was_asked(run: Run) -> None
 
 def test_what_is_in_flight_without_a_delay_is_answered_and_what_hangs_is_cut_off(run: Run) -> None:
     async def main() -> None:
-        forever, begun = asyncio.Event(), asyncio.Semaphore(0)
+        go, begun = asyncio.Event(), asyncio.Semaphore(0)
 
         async def review(body: bytes, until: float) -> Answer:
             begun.release()
-            await (asyncio.sleep(0.3) if body == b"short" else forever.wait())
+            await go.wait()
             return await echo(body, until)
 
         async with serving(review) as server:
             client = await Client.connect(server.port)
-            await client.send(request(b"short"))
+            await client.send(request())
             await begun.acquire()
             stopped = asyncio.create_task(server.stop())
+            with pytest.raises(ConnectionRefusedError):
+                while True:
+                    await (await Client.connect(server.port)).close()
+            go.set()
             reply = await client.reply()
             assert (reply.status, reply.headers["connection"]) == (200, "close")
             assert await stopped
             await client.close()
-        async with serving(review, limits=replace(QUICK, drain_seconds=0.3)) as server:
+        go.clear()
+        async with serving(review, limits=replace(PATIENT, drain_seconds=0.3)) as server:
             client = await Client.connect(server.port)
-            await client.send(request(b"long"))
+            await client.send(request())
             await begun.acquire()
             assert not await server.stop()
             assert await client.ended()
@@ -426,7 +446,7 @@ def test_an_address_in_use_is_an_error_with_a_hint(run: Run) -> None:
         async with serving() as server:
             listener = Listener(app=None, address=("127.0.0.1", server.port))
             with pytest.raises(InvalidInput, match="cannot listen") as caught:
-                await serve([listener], limits=QUICK, stopping=asyncio.Event())
+                await serve([listener], limits=PATIENT, stopping=asyncio.Event())
             assert caught.value.hint
 
     run(main)

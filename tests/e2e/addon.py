@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import signal
-import socket
 import ssl
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,12 +20,12 @@ import pytest
 from tests.e2e.command import Aksp
 from tests.testbed.client import ApiError, Object
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
 from tests.testbed.process import Process
+from tests.waiting import PATIENCE, until
 
 GROUP = "/apis/policy.aksp.io/v1alpha1"
 WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/aksp"
-#: Seconds for what comes about by itself, on a machine that has other things to do.
-PATIENCE = 60.0
 
 
 @dataclass
@@ -77,7 +74,7 @@ class Replica:
         until(lambda: not any("aksp-engine" in _command_line(pid) for pid in engines), 5, "an engine without a parent")
         self.process.kill()
 
-    def terminate(self, seconds: float = 20.0) -> int:
+    def terminate(self, seconds: float = PATIENCE) -> int:
         """SIGTERM to this process alone, as a kubelet does it; its exit code."""
         child = self.process.child
         assert child is not None
@@ -119,11 +116,7 @@ class AddOn:
             "policyexemptions",
             "policydenials",
         ):
-            # An API server says 429 while it sets up the storage of a kind that has just been established.
-            until(partial(self._served, plural))
-
-    def _served(self, plural: str) -> bool:
-        return self.plane.client.raw("GET", f"{GROUP}/{plural}")[0] == 200
+            until(partial(self.plane.client.serves, f"{GROUP}/{plural}"))
 
     def start(
         self, *options: str, port: int | None = None, kubeconfig: Path | None = None, interval: str = "2s"
@@ -255,17 +248,6 @@ class AddOn:
         return status
 
 
-def until(ready: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
-    """What `ready` gives once it is true; fails after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = ready()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not as awaited after {seconds:g} s {what}"
-        time.sleep(0.05)
-
-
 def _children(pid: int) -> list[int]:
     """The process ids of a process's children (proc(5): the fourth field of stat, after the name in parentheses)."""
     found = []
@@ -330,24 +312,3 @@ def refusal(work: Callable[[], Any]) -> str:
         work()
     assert raised.value.status == 403, raised.value
     return str(raised.value.body["message"])
-
-
-#: Ports that were given out: a replica that ends leaves its own to the next one.
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A port for a server that is started later, and started again.
-
-    Not of those that the system gives to clients (from 32768 on Linux): any connection could take it meanwhile.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        if port in _given:
-            continue
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        _given.add(port)
-        return port

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from aksp.cli.app import main
+from tests.waiting import PATIENCE
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "AKSP_ENGINE", "VIRTUAL_ENV")
 """Variables of the test run that the command sees; no credentials, no workspace, no CI are among them."""
@@ -61,7 +62,7 @@ class Started:
         """Ctrl-C: the terminal signals the whole group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def wait(self, seconds: float = 60.0) -> Ended:
+    def wait(self, seconds: float = PATIENCE) -> Ended:
         """The end; a run that takes longer is killed, and that is a failure."""
         try:
             out, err = self.process.communicate(timeout=seconds)
@@ -125,13 +126,13 @@ class Aksp:
         )
         return Started(process=process, began=began)
 
-    def run(self, *arguments: str, kubeconfig: Path | None = None, seconds: float = 60.0) -> Ended:
+    def run(self, *arguments: str, kubeconfig: Path | None = None, seconds: float = PATIENCE) -> Ended:
         """Runs a command to its end."""
         if self.within:
             return self._here(arguments, kubeconfig or self.kubeconfig)
         return self.start(*arguments, kubeconfig=kubeconfig).wait(seconds)
 
-    def judge(self, *arguments: str, kubeconfig: Path | None = None, seconds: float = 60.0) -> Ended:
+    def judge(self, *arguments: str, kubeconfig: Path | None = None, seconds: float = PATIENCE) -> Ended:
         """`aksp compliance -o json`."""
         return self.run("compliance", "-o", "json", *arguments, kubeconfig=kubeconfig, seconds=seconds)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.addon.custom import defined
-from tests.e2e.addon import GROUP, AddOn, created, refusal, rehearsed, until
+from tests.e2e.addon import GROUP, AddOn, created, refusal, rehearsed
 from tests.e2e.objects import (
     FOREIGN,
     OUR_REGISTRY,
@@ -31,6 +31,7 @@ from tests.e2e.objects import (
 )
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 PLACE = "addon-shop"
 MERGE = "application/merge-patch+json"

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.addon.custom import defined
-from tests.e2e.addon import WEBHOOK, AddOn, created, refusal, rehearsed, until
+from tests.e2e.addon import WEBHOOK, AddOn, created, refusal, rehearsed
 from tests.e2e.objects import Object, ingress, namespace, pod
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.addon import AddOn, until
+from tests.e2e.addon import AddOn
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, pod
 from tests.testbed.client import ApiError
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

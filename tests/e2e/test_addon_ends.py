@@ -14,17 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, Replica, free_port, rehearsed, until
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, Replica, rehearsed
 from tests.e2e.command import Aksp
 from tests.e2e.load import Load, Outcome
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, namespace, pod
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
 PLACE = "addon-ends"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/aksp-leader"
 TAKEN_OVER_SECONDS = 3.0
+KINDS = ("policydefinitions", "policysetdefinitions", "policyassignments", "policyexemptions")
 
 
 @pytest.fixture
@@ -105,8 +108,9 @@ def test_who_is_to_end_lets_another_lead_within_three_seconds_and_loses_no_reque
             # The replica is not ready any more, which a Service hears within a second or two.
             time.sleep(max(0.0, asked + 2.0 - time.monotonic()))
             service.target = second_port
-            until(lambda: not first.process.running, 20)
-            time.sleep(1.0)
+            until(lambda: not first.process.running)
+            over = time.monotonic()
+            until(lambda: sum(one.began > over for one in list(load.outcomes)) > 50)
         assert sum(one.began > asked for one in load.outcomes) > 50
         lost = [one for one in load.outcomes if one.status != 403 or FOREIGN.encode() not in one.body]
         assert [(one.status, one.body) for one in lost] == []
@@ -123,8 +127,17 @@ def test_a_process_that_outlives_the_add_on_leaves_nothing_behind(addon: AddOn) 
     addon.enforced("allowed-images", pod("probe", PLACE))
     ended = addon.aksp.run("addon", "disable")
     assert ended.code == 0, ended.stderr
-    # As long as it takes to look at everything again, and to give up.
-    time.sleep(15.0)
+    missing = [
+        "the Lease aksp-leader is not there",
+        *(f"/{plural}: this cluster does not serve it" for plural in KINDS),
+    ]
+
+    def looked() -> bool:
+        """Whether it leads no more, and has looked for everything again and again."""
+        told = [one["message"] for one in replica.log]
+        return "leading no more" in told and all(sum(what in one for one in told) >= 4 for what in missing)
+
+    until(looked)
     assert replica.process.running
     gone = [LEASE, WEBHOOK, "/api/v1/namespaces/kube-system/configmaps/aksp-webhook"]
     gone += ["/api/v1/namespaces/kube-system/secrets/aksp-webhook-cert", GROUP]

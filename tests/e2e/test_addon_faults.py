@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.addon.custom import defined
-from tests.e2e.addon import GROUP, AddOn, free_port, refusal, until
+from tests.e2e.addon import GROUP, AddOn, refusal
 from tests.e2e.load import Caller, Load, Outcome, review
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, Object, pod
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.addon import GROUP, AddOn, refusal, rehearsed, until
+from tests.e2e.addon import GROUP, AddOn, refusal, rehearsed
 from tests.e2e.command import Aksp
 from tests.e2e.load import Caller, review
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, made, namespace, pod, service
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
 PLACE = "addon-cluster"
 #: etcd's own default is 2 GiB.
 QUOTA = 12 << 20
+#: Four kinds of documents, and the webhook configuration.
+WATCHES = 5
 
 
 @pytest.fixture
@@ -59,8 +61,8 @@ def test_an_api_server_that_was_away_is_followed_again_and_nothing_is_forgotten(
     own.stop_api_server()
     remembered = review(pod("meanwhile", PLACE), dryRun=False)
     assert "[allowed-images]" in (caller.post(remembered).refused or "")
-    # Longer than a watch takes to find out, shorter than the leader's patience.
-    time.sleep(2.5)
+    # All that it watches, and its lease.
+    until(lambda: sum("refused" in one["message"] for one in replica.log) > WATCHES)
     assert "[allowed-images]" in (caller.post(review()).refused or "")
     assert caller.post(review(pod("good", PLACE, OURS))).refused is None
     assert replica.ready and replica.process.running

@@ -13,11 +13,13 @@ import pytest
 
 from bench.measure import resident
 from tests.addon.custom import defined
-from tests.e2e.addon import GROUP, AddOn, free_port, until
+from tests.e2e.addon import GROUP, AddOn
 from tests.e2e.load import PATH, Caller, review
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, pod
 from tests.engine.hostile import ENDLESS
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.addon import GROUP, PATIENCE, AddOn, rehearsed, until
+from tests.e2e.addon import GROUP, AddOn, rehearsed
 from tests.e2e.load import Caller, review
 from tests.e2e.objects import FOREIGN, OURS, pod
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.e2e
 

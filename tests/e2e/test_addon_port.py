@@ -14,12 +14,14 @@ import pytest
 
 from aksp.addon.record.denials import OTHERS, PER_NAMESPACE
 from tests.docs.pages import ROOT, blocks
-from tests.e2e.addon import GROUP, AddOn, free_port, refusal, until
+from tests.e2e.addon import GROUP, AddOn, refusal
 from tests.e2e.command import Aksp
 from tests.e2e.load import Caller, review
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, namespace, pod
 from tests.kube.apiserver import Authority
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

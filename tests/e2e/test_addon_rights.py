@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, refusal, until
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, refusal
 from tests.e2e.command import Aksp
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, namespace, pod, workload
 from tests.testbed.client import ApiError, Client
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.addon import GROUP, AddOn, created, refusal, rehearsed, until
+from tests.e2e.addon import GROUP, AddOn, created, refusal, rehearsed
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, container, pod, service, workload
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from tests.addon.custom import defined
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, refusal, rehearsed, until
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, refusal, rehearsed
 from tests.e2e.command import Aksp
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Object, namespace, pod
 from tests.testbed.client import ApiError, Client
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -166,12 +167,15 @@ def test_a_kind_that_the_cluster_does_not_serve_is_not_started_and_not_said_to_b
 
 def test_enabling_with_other_settings_is_followed_and_no_repair(addon: AddOn) -> None:
     plane = addon.plane
-    before = told(plane)
+    before, counted = told(plane), repairs(addon, "timeoutSeconds")
     addon.enable("--exclude-namespace", "argocd")
-    time.sleep(2.0)
+    # It hears of changes in order: what is a repair comes after the settings.
+    change(plane, CHANGES["timeoutSeconds"])
+    until(lambda: repairs(addon, "timeoutSeconds") == counted + 1)
+    until(lambda: told(plane) > before)
     values = hook(plane.request("GET", WEBHOOK))["namespaceSelector"]["matchExpressions"][0]["values"]
     assert "argocd" in values and "vault" not in values
-    assert told(plane) == before
+    assert told(plane) == before + 1
     assert addon.aksp.run("addon", "status").code == 0
 
 

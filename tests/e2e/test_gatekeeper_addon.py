@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from bench.webhooks import Webhook, gatekeeper_process
-from tests.e2e.addon import GROUP, WEBHOOK, AddOn, rehearsed, until
+from tests.e2e.addon import GROUP, WEBHOOK, AddOn, rehearsed
 from tests.e2e.command import Aksp
 from tests.e2e.objects import Object, namespace, pod
 from tests.e2e.test_gatekeeper_export import registered
 from tests.gatekeeper.builders import template
 from tests.testbed.client import ApiError, Client
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -103,7 +104,7 @@ def privileged(place: str = PLACE) -> Object:
 
 
 def there(addon: AddOn, path: str) -> bool:
-    return addon.plane.client.raw("GET", path)[0] == 200
+    return addon.plane.client.serves(path)
 
 
 def test_without_gatekeeper_the_condition_says_what_to_do(addon: AddOn, found_missing: list[Object]) -> None:

@@ -13,13 +13,13 @@ from bench.webhooks import apply_to_gatekeeper, gatekeeper_process
 from tests.azure.builders import NO_PRIVILEGE, SUBSCRIPTION
 from tests.cli.test_compare_azure import record
 from tests.cli.test_custom_mutations import mutator
-from tests.e2e.addon import until
 from tests.e2e.command import Aksp
 from tests.e2e.objects import Object, create_pods, namespace, pod
 from tests.e2e.test_gatekeeper_mutations import EXPANSION
 from tests.gatekeeper.builders import constraint, template
 from tests.gatekeeper.test_audits import KIND, RULE
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

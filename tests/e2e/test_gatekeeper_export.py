@@ -12,11 +12,12 @@ import yaml
 
 from bench.webhooks import apply_to_gatekeeper, gatekeeper_process
 from tests.definitions.samples import SAMPLES, Sample
-from tests.e2e.addon import AddOn, rehearsed, until
+from tests.e2e.addon import AddOn, rehearsed
 from tests.e2e.command import Aksp
 from tests.e2e.objects import Object, namespace, pod
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

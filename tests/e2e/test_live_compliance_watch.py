@@ -14,7 +14,6 @@ import signal
 import struct
 import termios
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,10 @@ from tests.e2e.command import Aksp, Started
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, create_pods, ingress, may, namespace, pod, workload
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.e2e
 
-SOON = 30.0
 Event = dict[str, Any]
 
 
@@ -68,7 +67,7 @@ class Lines:
             self._lines.put(line.rstrip("\n"))
 
     def next(self) -> str:
-        return self._lines.get(timeout=SOON)
+        return self._lines.get(timeout=PATIENCE)
 
     def until(self, wanted: Callable[[str], bool]) -> list[str]:
         """The lines up to the one that is wanted."""
@@ -100,7 +99,7 @@ def watching(aksp: Aksp, *arguments: str, **more: Any) -> Iterator[Lines]:
 def interrupted(lines: Lines) -> str:
     """Ctrl-C; what was said on standard error."""
     lines.run.interrupt()
-    assert lines.run.process.wait(15) == 130
+    assert lines.run.process.wait(PATIENCE) == 130
     assert lines.run.process.stderr is not None
     said = lines.run.process.stderr.read()
     assert "Traceback" not in said and "ResourceWarning" not in said, said
@@ -183,11 +182,12 @@ def test_the_api_server_goes_away_and_comes_back(own: ControlPlane, aksp: Aksp, 
 
 def test_a_rule_that_compares_sees_what_there_is_now(own: ControlPlane, aksp: Aksp, place: str) -> None:
     aksp.assign("unique-ingress-hosts", parameters={"allowSameNamespace": False}, scope="/clusters/testbed")
-    own.apply([ingress("a", place, f"{place}.example.com")])
+    # Of two of the same second the later in the alphabet is the one that is reported.
+    own.apply([ingress(name, place, f"{host}.{place}.example.com") for name, host in (("a", "one"), ("c", "two"))])
+    own.apply([ingress("d", place, f"two.{place}.example.com")])
     with watching(aksp, "-n", place, "-o", "json") as lines:
-        time.sleep(1.0)
-        # Of two of the same second the later in the alphabet is the one that is reported.
-        own.apply([ingress("b", place, f"{place}.example.com")])
+        assert lines.event()["result"]["resource"]["name"] == "d"
+        own.apply([ingress("b", place, f"one.{place}.example.com")])
         added = lines.event()
         assert (added["type"], added["result"]["resource"]["name"]) == ("ADDED", "b")
         own.request("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{place}/ingresses/a")
@@ -265,11 +265,10 @@ class Screen:
 
     def shows(self, wanted: Callable[[str], bool]) -> str:
         """The screen, once it is as wanted."""
-        until = time.monotonic() + SOON
-        while not wanted(text := self.text):
-            assert time.monotonic() < until, text
-            assert self.run.process.poll() is None, text
-            time.sleep(0.05)
+        with contextlib.suppress(AssertionError):
+            until(lambda: wanted(self.text) or self.run.process.poll() is not None)
+        text = self.text
+        assert wanted(text), text
         return text
 
     def press(self, key: str) -> None:
@@ -280,12 +279,9 @@ class Screen:
 
     def end(self) -> int:
         """The exit code, once all is read that the command has written: the terminal may hold the last of it for a while."""
-        code = self.run.process.wait(15)
+        code = self.run.process.wait(PATIENCE)
         os.write(self._theirs, _LAST)
-        until = time.monotonic() + SOON
-        while _LAST not in self.written:
-            assert time.monotonic() < until, self.text
-            time.sleep(0.01)
+        until(lambda: _LAST in self.written)
         return code
 
 
@@ -402,7 +398,7 @@ def test_after_a_storm_the_events_add_up_to_what_a_scan_says(own: ControlPlane, 
             if number == 3:
                 own.stop_api_server()
                 own.start_api_server()
-        wait_until(lambda: added_up(known) == results(aksp.judge(*here).report))
+        until(lambda: added_up(known) == results(aksp.judge(*here).report))
         assert len(known) > 100
 
 
@@ -428,10 +424,3 @@ def added_up(known: dict[str, Event]) -> list[str]:
 
 def results(report: dict[str, Any]) -> list[str]:
     return sorted(json.dumps(one, sort_keys=True) for one in report["results"])
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + SOON
-    while not ready():
-        assert time.monotonic() < until
-        time.sleep(0.5)

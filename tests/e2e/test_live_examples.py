@@ -20,11 +20,13 @@ import yaml
 from tests.charts.helm import helm
 from tests.docs.examples import Shell, compare, compare_golden, run_all
 from tests.docs.pages import PAGES, README, ROOT, blocks, write_files
-from tests.e2e.addon import GROUP, AddOn, free_port, until
+from tests.e2e.addon import GROUP, AddOn
 from tests.e2e.command import Aksp
 from tests.e2e.objects import made, namespace, pod, workload
 from tests.testbed.client import MERGE
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

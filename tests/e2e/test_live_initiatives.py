@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.addon import GROUP, AddOn, created, refusal, until
+from tests.e2e.addon import GROUP, AddOn, created, refusal
 from tests.e2e.command import Aksp, Report
 from tests.e2e.objects import Object, pod
 from tests.pod_security import LEVELS
 from tests.testbed.client import ApiError
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.e2e.command import Aksp, Ended
 from tests.e2e.objects import Object, Place, made, namespace
 from tests.testbed.client import APPLY, Client
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -59,8 +61,7 @@ def resources(plane: ControlPlane) -> ControlPlane:
     plane.apply(crds())
     for document in crds():
         plural = document["spec"]["names"]["plural"]
-        while asked(plane.client, f"{API}/{plural}") == 404:
-            time.sleep(0.05)
+        until(partial(plane.client.serves, f"{API}/{plural}"))
     return plane
 
 
@@ -275,8 +276,7 @@ def test_reports_of_the_add_on_go_and_those_of_others_stay(clean: Aksp, plane: C
     plane.apply([crd])
     path = "/apis/wgpolicyk8s.io/v1alpha2/namespaces/default/policyreports"
     try:
-        while asked(plane.client, path) == 404:
-            time.sleep(0.05)
+        until(lambda: plane.client.serves(path))
         ours, theirs = (made("wgpolicyk8s.io/v1alpha2", "PolicyReport", name, "default") for name in ("ours", "theirs"))
         ours["metadata"]["labels"] = dict(names.MANAGED_BY)
         for report in (ours, theirs):

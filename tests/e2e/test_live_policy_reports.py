@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import yaml
 from tests.e2e.command import Aksp
 from tests.e2e.objects import OUR_REGISTRY, Object, namespace, pod
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -40,11 +41,8 @@ def serving() -> Iterator[ControlPlane]:
         crds = sorted(Path(__file__).with_name("crds").rglob("*.yaml"))
         plane.apply([each for path in crds for each in yaml.safe_load_all(path.read_text()) if each])
         plane.apply([namespace(PLACE)])
-        deadline = time.monotonic() + 30
         for path in (path for kinds in PATHS.values() for path in kinds.values()):
-            while plane.client.raw("GET", path)[0] != 200:
-                assert time.monotonic() < deadline, f"{path} is not served"
-                time.sleep(0.05)
+            until(partial(plane.client.serves, path), what=f"{path} is not served")
         yield plane
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from tests.e2e.command import Aksp, Ended
 from tests.e2e.objects import OUR_REGISTRY, Place, may, pod
 from tests.kube.apiserver import Authority
 from tests.testbed.controlplane import ControlPlane
+from tests.testbed.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -60,8 +60,7 @@ def test_the_token_of_a_service_account_that_is_gone_is_refused(aksp: Aksp, plan
 
 
 def test_a_server_that_is_gone_is_told_within_seconds(aksp: Aksp, plane: ControlPlane) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        port = closing.getsockname()[1]
+    port = free_port()
     ended = aksp.judge(kubeconfig=plane.kubeconfig_for(server=f"https://127.0.0.1:{port}"))
     _refused(ended, f"connection to https://127.0.0.1:{port} refused", "is the cluster up?")
     assert ended.seconds < 8

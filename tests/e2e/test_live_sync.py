@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.catalog.documents import write
 from tests.e2e.command import Aksp, Ended
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -38,10 +39,7 @@ def served(own_plane: ControlPlane) -> ControlPlane:
     """The control plane with the add-on's resources, in which one command has met their absence before."""
     own_plane.apply(crds())
     for plural in PLURALS:
-        deadline = time.monotonic() + 30
-        while own_plane.client.raw("GET", f"{API}/{plural}")[0] != 200:
-            assert time.monotonic() < deadline, f"{plural} are not served"
-            time.sleep(0.05)
+        until(partial(own_plane.client.serves, f"{API}/{plural}"), what=f"{plural} are not served")
     return own_plane
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import pty
 import threading
-import time
 
 import pytest
 
@@ -14,10 +13,13 @@ from tests.e2e.command import Aksp, judged, reasons, violations
 from tests.e2e.meddler import ALWAYS, Fault, Hang, Meddled
 from tests.e2e.objects import OUR_REGISTRY, Place, ingress, pod
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.e2e
 
 SLOW = "slow"
+#: A terminal that can show progress.
+DRESSED = {"TERM": "xterm-256color", "COLUMNS": "100"}
 SCOPE = f"/clusters/testbed/namespaces/{SLOW}"
 
 
@@ -52,26 +54,30 @@ class Terminal:
                 return
             self._said += part
 
+    def shows(self, text: str) -> bool:
+        """Whether this has been written."""
+        return text.encode() in self._said
+
     def read(self) -> str:
         """Everything, once whoever writes has ended."""
         os.close(self.theirs)
-        self._reader.join(10)
+        self._reader.join(PATIENCE)
         os.close(self._ours)
         return self._said.decode()
 
 
-def test_ctrl_c_prints_what_is_known_and_says_that_it_is_not_all(assigned: Aksp, meddled: Meddled) -> None:
-    hang = Hang()
-    with meddled(Fault(harm=hang, page="later", after=1, times=ALWAYS)) as proxy:
-        run = assigned.start(
+def test_ctrl_c_prints_what_is_known_and_says_that_it_is_not_all(
+    assigned: Aksp, meddled: Meddled, terminal: Terminal
+) -> None:
+    with meddled(Fault(harm=Hang(), page="later", after=1, times=ALWAYS)) as proxy:
+        run = dataclasses.replace(assigned, environment=DRESSED).start(
             "compliance", "-o", "json", "-o", "table=seen.txt", "-n", SLOW, "--chunk-size", "4",
-            kubeconfig=proxy.kubeconfig,
+            kubeconfig=proxy.kubeconfig, stderr=terminal.theirs,
         )  # fmt: skip
-        assert hang.reached.wait(20)
-        # It asks for the third page before it reads the second.
-        time.sleep(0.5)
+        until(lambda: terminal.shows("8/12"))
         run.interrupt()
-        ended = run.wait(15)
+        ended = run.wait()
+    terminal.read()
     assert ended.code == 130
     assert reasons(ended.report) == ["Interrupted"] and "incomplete" in ended.report["gaps"][0]["message"]
     # Two pages of three had come, and both are judged.
@@ -86,9 +92,9 @@ def test_ctrl_c_before_anything_is_known_still_reports(assigned: Aksp, meddled: 
     hang = Hang()
     with meddled(Fault(harm=hang, times=ALWAYS), Fault(harm=hang, plural="ingresses", times=ALWAYS)) as proxy:
         run = assigned.start("compliance", "-n", SLOW, kubeconfig=proxy.kubeconfig)
-        assert hang.reached.wait(20)
+        assert hang.reached.wait(PATIENCE)
         run.interrupt()
-        ended = run.wait(15)
+        ended = run.wait()
     assert ended.code == 130
     assert "nothing judged" in ended.stdout and "Interrupted" in ended.stdout
 
@@ -96,7 +102,7 @@ def test_ctrl_c_before_anything_is_known_still_reports(assigned: Aksp, meddled: 
 def test_progress_is_shown_on_a_terminal_and_only_on_standard_error(
     assigned: Aksp, meddled: Meddled, terminal: Terminal
 ) -> None:
-    run = dataclasses.replace(assigned, environment={"TERM": "xterm-256color", "COLUMNS": "100"}).start(
+    run = dataclasses.replace(assigned, environment=DRESSED).start(
         "compliance", "-n", SLOW, "--chunk-size", "2", stderr=terminal.theirs
     )
     ended = run.wait()

@@ -26,6 +26,7 @@ from tests.e2e.objects import (
 )
 from tests.testbed.client import MERGE
 from tests.testbed.controlplane import ControlPlane
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -67,8 +68,7 @@ def shop(plane: ControlPlane) -> None:
         {"spec": {"ephemeralContainers": [container("debug", "busybox:1.36")]}}, MERGE,
     )  # fmt: skip
     # Times of creation have whole seconds.
-    while time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) <= older["metadata"]["creationTimestamp"]:
-        time.sleep(0.05)
+    until(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > older["metadata"]["creationTimestamp"])
     plane.apply([ingress("front", BLOG, "shop.example.com"), ingress("own", BLOG, "blog.example.com")])
 
 

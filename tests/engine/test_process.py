@@ -7,7 +7,6 @@ import signal
 import stat
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from aksp.workspace import prepare
 from tests.compliance.builders import module
 from tests.definitions.samples import DEFINITIONS, plan_of
 from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
+from tests.waiting import until
 
 OTHERS = """
 violation contains {"msg": "there is another", "details": {"path": name}} if {
@@ -41,10 +41,7 @@ def pid(engine: Engine) -> int:
 def kill(engine: Engine) -> None:
     """kill -9, and wait until the client has noticed."""
     os.kill(pid(engine), signal.SIGKILL)
-    end = time.monotonic() + 10
-    while engine.alive:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    until(lambda: not engine.alive)
 
 
 def open_files() -> set[str]:

@@ -18,6 +18,7 @@ from aksp.kube.errors import ServerError
 from aksp.kube.fetch import Backoff
 from aksp.kube.lists import MAX_RESTARTS, ListPage, list_pages
 from tests.kube.apiserver import Answer, ApiServer, Reply, Request, kubeconfig, page, status, three_pages
+from tests.waiting import PATIENCE
 
 PODS = "/api/v1/pods"
 SOON = Backoff(first=0.001)
@@ -38,7 +39,7 @@ def listing_threads() -> int:
 
 
 def until(happened: threading.Event) -> None:
-    assert happened.wait(10)
+    assert happened.wait(PATIENCE)
 
 
 def test_a_list_comes_in_pages_as_the_server_sent_them(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_stopping_early_ends_the_thread_in_the_middle_of_a_body(tmp_path: Path) 
 
     def pause() -> None:
         midway.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
 
     def answer(request: Request) -> Reply:
         if "continue" in request.query:
@@ -192,7 +193,7 @@ def test_stopping_early_ends_the_thread_in_the_middle_of_a_body(tmp_path: Path) 
             until(midway)
             assert listing_threads() == 1
             before = time.monotonic()
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 10
         assert listing_threads() == 0
         go_on.set()
 
@@ -208,7 +209,7 @@ def test_stopping_early_ends_a_pause_between_attempts(tmp_path: Path) -> None:
             next(pages)
             until(busy)
             before = time.monotonic()
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 10
         assert listing_threads() == 0
 
 

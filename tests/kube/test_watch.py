@@ -20,9 +20,9 @@ from aksp.kube.fetch import Backoff
 from aksp.kube.lists import ListPage
 from aksp.kube.watch import Watch
 from tests.kube.apiserver import ApiServer, Authority, Reply, Request, document, kubeconfig, status
+from tests.waiting import PATIENCE, until
 
 PODS = "/api/v1/pods"
-SOON = 5.0
 
 
 def pod(name: str, version: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Follower:
 
     def quiet(self, *first: bytes) -> Iterator[bytes]:
         yield from first
-        self.over.wait(SOON)
+        self.over.wait(PATIENCE)
 
     def replaced(self, objects: list[dict[str, Any]]) -> None:
         self.told.put(("replaced", [each["metadata"]["name"] for each in objects]))
@@ -72,10 +72,10 @@ class Follower:
 
     def expect(self, *wanted: tuple[Any, ...]) -> None:
         for each in wanted:
-            assert self.told.get(timeout=SOON) == each
+            assert self.told.get(timeout=PATIENCE) == each
 
     def trouble(self) -> ClusterError:
-        kind, trouble = self.told.get(timeout=SOON)
+        kind, trouble = self.told.get(timeout=PATIENCE)
         assert kind == "troubled"
         assert isinstance(trouble, ClusterError)
         return trouble
@@ -99,20 +99,13 @@ class Follower:
                 finally:
                     began = time.monotonic()
                     watch.stop()
-                    assert time.monotonic() - began < 1.5
+                    assert time.monotonic() - began < 10
                     self.over.set()
 
 
 def watched(server: ApiServer) -> list[str]:
     """The resource versions that were watched from."""
     return [each.query["resourceVersion"] for each in server.requests if "watch" in each.query]
-
-
-def wait_until(ready: Callable[[], object]) -> None:
-    until = time.monotonic() + SOON
-    while not ready():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def test_a_list_and_then_its_changes(tmp_path: Path, authority: Authority) -> None:
@@ -137,7 +130,7 @@ def test_a_watch_that_ends_goes_on_where_it_was_bookmarks_included(tmp_path: Pat
 
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", []), ("ADDED", "b"))
-        wait_until(lambda: watched(server) == ["5", "6", "9"])
+        until(lambda: watched(server) == ["5", "6", "9"])
         assert follower.told.empty() and follower.pauses == []
 
     follower.run(check)
@@ -153,7 +146,7 @@ def test_a_version_that_is_too_old_means_a_new_list(tmp_path: Path, gone: Reply)
 
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", ["a"]), ("replaced", ["b"]))
-        wait_until(lambda: watched(server) == ["5", "50"])
+        until(lambda: watched(server) == ["5", "50"])
         assert follower.told.empty() and follower.pauses == []
 
     follower.run(check)
@@ -165,7 +158,7 @@ def test_lists_that_are_too_old_at_once_are_not_read_in_a_loop(tmp_path: Path) -
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", []), ("replaced", []))
         assert isinstance(follower.trouble(), errors.Expired)
-        wait_until(lambda: len(follower.pauses) == 2)
+        until(lambda: len(follower.pauses) == 2)
 
     follower.run(check)
 
@@ -184,7 +177,7 @@ def test_other_faults_are_told_and_the_watch_resumes_with_growing_pauses(tmp_pat
         follower.expect(("replaced", []))
         said = [follower.trouble().what for _ in range(4)]
         assert "failed (503)" in said[0] and "etcd" in said[1] and "cut off" in said[2] and "not JSON" in said[3]
-        wait_until(lambda: len(watched(server)) == 5)
+        until(lambda: len(watched(server)) == 5)
         assert set(watched(server)) == {"5"}
         assert follower.pauses[0] == 7.0
 
@@ -197,7 +190,7 @@ def test_a_watch_that_always_ends_at_once_is_not_asked_for_in_a_loop(tmp_path: P
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", []))
         assert "ended at once" in follower.trouble().what
-        wait_until(lambda: len(follower.pauses) == 1)
+        until(lambda: len(follower.pauses) == 1)
 
     follower.run(check)
 
@@ -274,7 +267,7 @@ def test_a_server_that_vanished_without_a_word_is_noticed(tmp_path: Path, author
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", []))
         assert "nothing came for 0.1 s" in follower.trouble().what
-        wait_until(lambda: len(watched(server)) >= 2)
+        until(lambda: len(watched(server)) >= 2)
 
     follower.run(check)
 
@@ -284,7 +277,7 @@ def test_selectors_are_asked_for_in_lists_and_watches(tmp_path: Path) -> None:
     follower.options |= {"field_selector": "metadata.name=a"}
 
     def check(watch: Watch, server: ApiServer) -> None:
-        wait_until(lambda: watched(server))
+        until(lambda: watched(server))
         assert [each.query["fieldSelector"] for each in server.requests] == ["metadata.name=a"] * 2
 
     follower.run(check)
@@ -389,8 +382,8 @@ def test_a_watch_that_is_told_to_end_ends_by_itself(tmp_path: Path, authority: A
 
     def check(watch: Watch, server: ApiServer) -> None:
         follower.expect(("replaced", []))
-        wait_until(lambda: watched(server))
+        until(lambda: watched(server))
         watch.cancel()
-        wait_until(lambda: all(each.name != "aksp-watch" for each in threading.enumerate()))
+        until(lambda: all(each.name != "aksp-watch" for each in threading.enumerate()))
 
     follower.run(check)

@@ -26,8 +26,8 @@ from aksp.sources.interface import Wanted, documents_of
 from aksp.sources.texts import list_of, text_of
 from tests.compliance.builders import POD, SERVICE
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
+from tests.waiting import PATIENCE
 
-SOON = 10.0
 INGRESS = ResourceKind(group="networking.k8s.io", kind="Ingress")
 WIDGET = ResourceKind(group="test.aksp.io", kind="Widget")
 Answer = Callable[[Request], Reply]
@@ -67,7 +67,7 @@ class Server:
     def _stream(self, events: Sequence[bytes]) -> Iterator[bytes]:
         yield from events
         self.sent.set()
-        self.over.wait(SOON)
+        self.over.wait(PATIENCE)
 
 
 class Taken:
@@ -78,7 +78,7 @@ class Taken:
         self._engine = engine
 
     def until(self, wanted: Callable[[Sequence[Update]], object]) -> list[Update]:
-        end = time.monotonic() + SOON
+        end = time.monotonic() + PATIENCE
         while not wanted(self.all):
             assert time.monotonic() < end, self.all
             for update in self.watched.take(0.1):
@@ -148,7 +148,7 @@ def test_of_many_changes_of_one_object_the_last_counts(engine: Engine, tmp_path:
     ]
     server = Server({"/api/v1/pods": listed()}, {"/api/v1/pods": [b"".join([*changes, event("ADDED", thing("end"))])]})
     with following(engine, tmp_path, server) as taken:
-        assert server.sent.wait(SOON)
+        assert server.sent.wait(PATIENCE)
         taken.until(lambda seen: taken.objects() and "end" in names(taken.objects()[-1]))
         there: dict[str, bool] = {}
         for update in taken.objects():
@@ -366,9 +366,9 @@ def test_the_watches_end_at_once_however_much_is_waiting(
 
     with following(engine, tmp_path, Server({"/api/v1/pods": pages})):
         # One page always fits; the second waits until the first is taken.
-        assert all(asked.acquire(timeout=SOON) for _ in range(2))
+        assert all(asked.acquire(timeout=PATIENCE) for _ in range(2))
         began = time.monotonic()
-    assert time.monotonic() - began < SOON
+    assert time.monotonic() - began < PATIENCE
     assert not [one for one in threading.enumerate() if one.name == "aksp-watch"]
 
 
@@ -380,7 +380,7 @@ def test_writers_wait_while_an_inbox_is_full_and_one_thing_always_fits() -> None
     writer.join(0.1)
     assert writer.is_alive()
     assert inbox.take(0, 10) == [1]
-    writer.join(SOON)
+    writer.join(PATIENCE)
     inbox.put(3, 5)
     inbox.put(4)
     assert inbox.take(0, 7) == [2] and inbox.take(0, 7) == [3, 4] and inbox.take(0, 7) == []
@@ -392,8 +392,8 @@ def test_a_closed_inbox_lets_everybody_go_and_nothing_in() -> None:
     writer = threading.Thread(target=inbox.put, args=(2, 5))
     writer.start()
     inbox.close()
-    writer.join(SOON)
-    assert not writer.is_alive() and inbox.take(SOON, 7) == []
+    writer.join(PATIENCE)
+    assert not writer.is_alive() and inbox.take(PATIENCE, 7) == []
 
 
 @pytest.mark.parametrize("served", [True, False])

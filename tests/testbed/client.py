@@ -56,6 +56,10 @@ class Client:
                 return self._exchange(method, path, body, headers)
         return self._exchange(method, path, body, headers)
 
+    def serves(self, path: str) -> bool:
+        """Whether a GET succeeds. Of a kind that has just been installed it does not for a while (404, then 429)."""
+        return self.raw("GET", path)[0] == 200
+
     def close(self) -> None:
         """Closes all connections, those of other threads too; the next request opens a new one."""
         self._local = threading.local()

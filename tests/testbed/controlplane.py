@@ -21,7 +21,9 @@ from typing import Any, Self
 from tests.testbed.build import control_plane
 from tests.testbed.client import JSON, ApiError, Client, Object
 from tests.testbed.credentials import ISSUER, StaticUser, TokenSigner, kubeconfig
+from tests.testbed.ports import free_port
 from tests.testbed.process import Process, ProcessDied
+from tests.waiting import PATIENCE, until
 
 DEFAULT_CONTROLLERS = "*,-nodelifecycle,-nodeipam"
 READY_SECONDS = 60.0
@@ -116,16 +118,11 @@ class ControlPlane:
     def start(self) -> None:
         """Starts everything and waits until it can be used; raises ProcessDied with a log's tail when it cannot be."""
         binaries = control_plane(self._binaries)
-        for attempt in range(3):
-            try:
-                return self._start(binaries)
-            except BaseException as error:
-                # Somebody else may take a port between our looking for a free one and the server's binding it.
-                taken = isinstance(error, ProcessDied) and "address already in use" in str(error)
-                self.stop()
-                if not taken or attempt == 2:
-                    raise
-        raise AssertionError("unreachable")
+        try:
+            self._start(binaries)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Ends all processes and removes the folder. May be called more than once."""
@@ -194,21 +191,22 @@ class ControlPlane:
         """Creates or updates objects by server-side apply, in order; the answers, in order."""
         return self.client.apply(objects)
 
-    def wait_for(self, path: str, ready: Any, seconds: float = 30.0) -> Any:
-        """GETs `path` until `ready(answer)` is true and returns that answer; TimeoutError after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while True:
+    def wait_for(self, path: str, ready: Any, seconds: float = PATIENCE) -> Any:
+        """GETs `path` until `ready(answer)` is true and returns that answer."""
+        answer: Any = None
+
+        def there() -> bool:
+            nonlocal answer
             answer = self.request("GET", path)
-            if ready(answer):
-                return answer
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"GET {path}: not as awaited after {seconds:g} s")
-            time.sleep(0.05)
+            return bool(ready(answer))
+
+        until(there, seconds, f"GET {path}")
+        return answer
 
     def _start(self, binaries: Path) -> None:
         began = time.monotonic()
         self._folder = tempfile.TemporaryDirectory(prefix="aksp-testbed-", ignore_cleanup_errors=True)
-        etcd_port, peer_port, api_port = _free_ports(3)
+        etcd_port, peer_port, api_port = free_port(), free_port(), free_port()
         self.server = f"https://127.0.0.1:{api_port}"
         self._signer.write(self.folder / "service-accounts.key")
         self._write_tokens()
@@ -300,13 +298,13 @@ class ControlPlane:
         """Whether the API server is ready and has made the namespace `default`."""
         self._etcd_alive()
         try:
-            return all(self.client.raw("GET", path)[0] == 200 for path in ("/readyz", "/api/v1/namespaces/default"))
+            return all(map(self.client.serves, ("/readyz", "/api/v1/namespaces/default")))
         except (OSError, HTTPException):
             return False
 
     def _controllers_ready(self) -> bool:
         """Whether the controllers work: one of them makes the service account of the namespace `default`."""
-        return self.client.raw("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200
+        return self.client.serves("/api/v1/namespaces/default/serviceaccounts/default")
 
 
 def _accepts(port: int) -> bool:
@@ -315,16 +313,6 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ports that were free on 127.0.0.1 just now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def main() -> int:

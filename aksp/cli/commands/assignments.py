@@ -11,6 +11,7 @@ from aksp.cli import candidates
 from aksp.cli.ci import note
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
+from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
     KubeconfigOption,
@@ -21,7 +22,6 @@ from aksp.cli.options import (
     StoreOption,
     TimeoutOption,
     WorkspaceOption,
-    refuse_ignored,
 )
 from aksp.cli.stores import cluster_store, refuse_cluster_options
 
@@ -46,27 +46,7 @@ ReachedOption = Annotated[
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS")
 
 
-@app.callback()
-def assignments(
-    ctx: typer.Context,
-    cluster: ReachedOption = None,
-    output: OutputOption = ListFormat.TABLE,
-    store: StoreOption = StoreKind.FILES,
-    context: StoreContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """The assignments of the workspace, or of a cluster.
-
-    Example: `aksp assignments --cluster prod`
-    """
-    refuse_ignored(ctx)
-    if ctx.invoked_subcommand is None:
-        list_assignments(cluster, output, store, context, kubeconfig, request_timeout, workspace)
-
-
-@app.command("list")
+@list_command(app, "The assignments of the workspace, or of a cluster.\n\nExample: `aksp assignments --cluster prod`")
 def list_assignments(
     cluster: ReachedOption = None,
     output: OutputOption = ListFormat.TABLE,

@@ -11,8 +11,9 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
+from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list, print_shown
-from aksp.cli.options import ListFormat, OutputOption, TestFormat, TestOutputOption, WorkspaceOption, refuse_ignored
+from aksp.cli.options import ListFormat, OutputOption, TestFormat, TestOutputOption, WorkspaceOption
 
 if TYPE_CHECKING:
     from aksp.model.definition import Definition
@@ -56,27 +57,7 @@ SearchOption = Annotated[
 ]
 
 
-@app.callback()
-def definitions(
-    ctx: typer.Context,
-    category: CategoryOption = None,
-    kind: KindOption = None,
-    severity: SeverityOption = None,
-    standard: StandardOption = None,
-    search: SearchOption = None,
-    output: OutputOption = ListFormat.TABLE,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """The catalogue of definitions.
-
-    Example: `aksp definitions --search probe --kind Pod`
-    """
-    refuse_ignored(ctx)
-    if ctx.invoked_subcommand is None:
-        list_definitions(category, kind, severity, standard, search, output, workspace)
-
-
-@app.command("list")
+@list_command(app, "The catalogue of definitions.\n\nExample: `aksp definitions --search probe --kind Pod`")
 def list_definitions(
     category: CategoryOption = None,
     kind: KindOption = None,

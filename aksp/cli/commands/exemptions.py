@@ -10,6 +10,7 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
+from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list
 from aksp.cli.options import (
     KubeconfigOption,
@@ -21,7 +22,6 @@ from aksp.cli.options import (
     TimeoutOption,
     WorkspaceOption,
     duration,
-    refuse_ignored,
 )
 from aksp.cli.stores import refuse_cluster_options, store_of
 
@@ -39,27 +39,7 @@ ExpiringOption = Annotated[
 _HEADERS = ("NAME", "ASSIGNMENT", "CATEGORY", "ENDS", "STATUS", "COVERS")
 
 
-@app.callback()
-def exemptions(
-    ctx: typer.Context,
-    expiring: ExpiringOption = None,
-    output: OutputOption = ListFormat.TABLE,
-    store: StoreOption = StoreKind.FILES,
-    context: StoreContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """The exemptions of the workspace, or of a cluster.
-
-    Example: `aksp exemptions --expiring 30d`
-    """
-    refuse_ignored(ctx)
-    if ctx.invoked_subcommand is None:
-        list_exemptions(expiring, output, store, context, kubeconfig, request_timeout, workspace)
-
-
-@app.command("list")
+@list_command(app, "The exemptions of the workspace, or of a cluster.\n\nExample: `aksp exemptions --expiring 30d`")
 def list_exemptions(
     expiring: ExpiringOption = None,
     output: OutputOption = ListFormat.TABLE,

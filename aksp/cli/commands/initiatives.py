@@ -9,8 +9,9 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.ci import note, say
+from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list, print_shown
-from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption, refuse_ignored
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
 
 PLACE = 12
 
@@ -22,23 +23,10 @@ SearchOption = Annotated[
 ]
 
 
-@app.callback()
-def initiatives(
-    ctx: typer.Context,
-    search: SearchOption = None,
-    output: OutputOption = ListFormat.TABLE,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """The initiatives of the catalogue: definitions that are assigned as one.
-
-    Example: `aksp initiatives -o wide`
-    """
-    refuse_ignored(ctx)
-    if ctx.invoked_subcommand is None:
-        list_initiatives(search, output, workspace)
-
-
-@app.command("list")
+@list_command(
+    app,
+    "The initiatives of the catalogue: definitions that are assigned as one.\n\nExample: `aksp initiatives -o wide`",
+)
 def list_initiatives(
     search: SearchOption = None,
     output: OutputOption = ListFormat.TABLE,

@@ -10,8 +10,9 @@ import typer
 from aksp.cli import candidates
 from aksp.cli.ci import say, tell
 from aksp.cli.clusters import ClusterChoice, unknown_cluster
+from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list
-from aksp.cli.options import ListFormat, OutputOption, StoreKind, WorkspaceOption, refuse_ignored
+from aksp.cli.options import ListFormat, OutputOption, StoreKind, WorkspaceOption
 from aksp.cli.stores import delete, print_documents, show
 
 if TYPE_CHECKING:
@@ -29,17 +30,6 @@ NamesArgument = Annotated[
         metavar="[NAME]...", help="The entries' names.", autocompletion=candidates.scopes, show_default=False
     ),
 ]
-
-
-@app.callback()
-def scope(ctx: typer.Context, output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
-    """The scope tree: management groups, subscriptions, resource groups and clusters.
-
-    Example: `aksp scope -o wide`
-    """
-    refuse_ignored(ctx)
-    if ctx.invoked_subcommand is None:
-        list_scopes(output, workspace)
 
 
 @app.command("add")
@@ -123,7 +113,10 @@ def add(
         say(f"{labelled(document)} {change} ({where})")
 
 
-@app.command("list")
+@list_command(
+    app,
+    "The scope tree: management groups, subscriptions, resource groups and clusters.\n\nExample: `aksp scope -o wide`",
+)
 def list_scopes(output: OutputOption = ListFormat.TABLE, workspace: WorkspaceOption = None) -> None:
     """List the scope tree, what lies in something below it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -234,17 +234,19 @@ class History:
             if report.state is ComplianceState.NOT_STARTED:
                 return
             before = {row[0]: row for row in rows_of(database, subject.key, VERSION)}
-            self._keep_changes(database, subject, cursor.lastrowid, before, now)
-            target = subject.key
+            gone = before.keys() - now.keys()
             # Nearly all are as they were: to write them again would take as long as to judge.
+            written = [key for key, row in now.items() if before.get(key) != row]
+            self._keep_changes(database, subject, cursor.lastrowid, before, now, [*gone, *written])
+            target = subject.key
             database.executemany(
                 "DELETE FROM findings WHERE target = ? AND fingerprint = ?",
-                [(target, key) for key in before.keys() - now.keys()],
+                [(target, key) for key in gone],
             )
             database.executemany(
                 "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 # In the order of the table, which is written in half the time then.
-                [(target, *now[key]) for key in sorted(now) if before.get(key) != now[key]],
+                [(target, *now[key]) for key in sorted(written)],
             )
 
     def _keep_changes(
@@ -254,8 +256,12 @@ class History:
         number: int | None,
         before: Mapping[str, Row],
         now: Mapping[str, Row],
+        others: Sequence[str],
     ) -> None:
-        """Keep what a scan changes, unless it is the first that judged something: there is none to go back to."""
+        """Keep what a scan changes, unless it is the first that judged something: there is none to go back to.
+
+        ``others`` are the findings of which any column is another than before.
+        """
         earlier = database.execute(
             "SELECT 1 FROM scans WHERE target = ? AND id < ? AND state != ?",
             (subject.key, number, ComplianceState.NOT_STARTED.value),
@@ -266,7 +272,7 @@ class History:
             ComplianceState(state)  # any other is damage
         changed = [
             (before[key][1] if key in before else None, before.get(key) or now[key])
-            for key in before.keys() | now.keys()
+            for key in others
             if key not in before or key not in now or before[key][1] != now[key][1] or before[key][-1] != now[key][-1]
         ]
         database.executemany(

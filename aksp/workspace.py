@@ -266,7 +266,9 @@ def prepare(engine: Engine, plan: Plan) -> Plan:
     check_regexes(engine, [(one.assignment, one.definition) for one in plan.ready])
     compiled: dict[str, Definition] = {}
     faults: dict[str, str] = {}
-    for definition in {one.definition.slug: one.definition for one in plan.ready}.values():
+    definitions = {one.definition.slug: one.definition for one in plan.ready}
+    engine.compile_ahead({slug: definition.modules for slug, definition in definitions.items()})
+    for definition in definitions.values():
         try:
             compiled[definition.slug] = compile_definition(engine, definition)
         except InvalidPolicy as error:

@@ -95,6 +95,7 @@ func (d *Document) admit(policies *Reads, s *surroundings) {
 		if d.plain == nil {
 			d.plain, d.object, spec = d.object, cloneShallow(d.object), cloneShallow(spec)
 			d.object["spec"] = spec
+			d.usual = d.usual && len(s.limitRanges)+len(s.accounts) == 0 // they may have any numbers
 		}
 		if added := one.change(d, spec, s); added != "" {
 			d.added = append(d.added, addition{what: added, by: one})

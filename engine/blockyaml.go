@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // blockYAML reads the plain block style that kubectl, Helm and most people
@@ -20,11 +24,17 @@ type blockYAML struct {
 	end   int // of what peek looked at last, and that
 	seen  blockLine
 	from  int // where that begins; -1 for nothing
-	json  []byte
 	ok    bool
 	depth int
-	found func(node *wanted, line, column int) // for locate
-	known bool                                 // the text was accepted before: what is not wanted is passed over
+	names [][]byte // of the mappings under way, as they stand between quotation marks in JSON
+
+	// What becomes of what is read: JSON is written, values are made of what is
+	// read of it, or places are found.
+	writes bool
+	json   []byte
+	made   *values
+	found  func(node *wanted, line, column int)
+	known  bool // the text was accepted before: what is not wanted is passed over
 }
 
 const (
@@ -33,19 +43,49 @@ const (
 	maxBlockKey   = 1000 // characters of a key: YAML takes 1,024 before its colon, if it is no "? " key
 )
 
+// blockReaders keep their lists of names.
+var blockReaders = sync.Pool{New: func() any { return &blockYAML{} }}
+
+func newBlockReader(text []byte) *blockYAML {
+	y := blockReaders.Get().(*blockYAML)
+	*y = blockYAML{text: text, ok: true, from: -1, names: y.names[:0]}
+	return y
+}
+
 // blockToJSON converts a document, or gives up with ok false.
 func blockToJSON(text []byte) (converted []byte, ok bool) {
-	y := &blockYAML{text: text, ok: true, from: -1, json: make([]byte, 0, len(text))}
-	y.document(nil)
+	y := newBlockReader(text)
+	defer y.done()
+	y.writes, y.json = true, make([]byte, 0, len(text))
+	y.document(nil, nil)
 	return y.json, y.ok
+}
+
+// blockToValue is parseJSON of what blockToJSON makes of a document, without the way
+// over JSON.
+func blockToValue(text []byte, reads *Reads, made *values) (object map[string]any, ok bool) {
+	y := newBlockReader(text)
+	defer y.done()
+	y.made = made
+	value := y.document(nil, reads)
+	return value, y.ok
 }
 
 // locateBlock finds the places of wanted fields, or gives up with ok false. A known
 // text is one that was converted before.
 func locateBlock(text []byte, root *wanted, known bool, found func(node *wanted, line, column int)) bool {
-	y := &blockYAML{text: text, ok: true, from: -1, found: found, known: known}
-	y.document(root)
+	y := newBlockReader(text)
+	defer y.done()
+	y.found, y.known = found, known
+	y.document(root, nil)
 	return y.ok
+}
+
+func (y *blockYAML) done() {
+	names := y.names[:cap(y.names)]
+	clear(names)
+	*y = blockYAML{names: names[:0]}
+	blockReaders.Put(y)
 }
 
 // blockLine is one line that is not blank: its indentation, and what follows.
@@ -97,9 +137,6 @@ func (y *blockYAML) skip(end int) {
 func (y *blockYAML) next() {
 	y.at = min(y.end+1, len(y.text))
 	y.line++
-	if y.found != nil {
-		y.json = y.json[:0] // nobody reads it
-	}
 }
 
 // pass moves past the current line and the block below it, the items at its own
@@ -121,87 +158,146 @@ func (y *blockYAML) passes(child *wanted) bool {
 	return y.known && (child == nil || len(child.children) == 0)
 }
 
-func (y *blockYAML) document(root *wanted) {
-	if !y.known {
-		for _, c := range y.text {
-			if c != '\n' && (c < ' ' || c > '~') {
-				y.ok = false
-				return
-			}
-		}
+func (y *blockYAML) document(root *wanted, reads *Reads) map[string]any {
+	if !y.known && !printable(y.text) {
+		y.ok = false
+		return nil
 	}
 	first, ok := y.peek()
-	if !ok || first.indent != 0 || bytes.HasPrefix(first.body, []byte("---")) {
+	if !ok || first.indent != 0 || isItem(first.body) || bytes.HasPrefix(first.body, []byte("---")) {
 		y.ok = false
-		return
+		return nil
 	}
 	if root != nil {
 		// What is not found has the place of the whole document.
 		y.found(root, y.line+1, 1)
 	}
-	y.mapping(0, root)
+	object := y.mapping(0, first.body, root, reads)
 	if _, more := y.peek(); more {
 		y.ok = false
 	}
+	return object
 }
 
-// mapping reads the entries at this indentation, beginning with the current line.
-func (y *blockYAML) mapping(indent int, node *wanted) {
+// printable tells whether a text has nothing but printable ASCII and line ends. It
+// looks at eight bytes at a time.
+func printable(text []byte) bool {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x80 * ones
+		lows  = 0x7f * ones
+	)
+	for ; len(text) >= 8; text = text[8:] {
+		word := binary.LittleEndian.Uint64(text)
+		low := word & lows
+		ends := ^((word^'\n'*ones)&lows + lows | word ^ '\n'*ones) & highs
+		controls := ^(low + 0x60*ones) & highs
+		if word&highs|controls&^ends|(low+ones)&highs != 0 {
+			return false
+		}
+	}
+	for _, c := range text {
+		if c != '\n' && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return true
+}
+
+func (y *blockYAML) write(text string) {
+	if y.writes {
+		y.json = append(y.json, text...)
+	}
+}
+
+// deeper counts the mappings and lists under way.
+func (y *blockYAML) deeper() {
 	if y.depth++; y.depth > maxBlockDepth {
 		y.ok = false
 	}
-	defer func() { y.depth-- }()
-	y.json = append(y.json, '{')
-	var names [][]byte
+}
+
+// mapping reads the entries at a column, of which the first is what is left of the
+// current line.
+func (y *blockYAML) mapping(column int, body []byte, node *wanted, reads *Reads) map[string]any {
+	y.deeper()
+	y.write("{")
+	names, before := len(y.names), y.made.begin()
 	for y.ok {
+		y.entry(column, body, node, reads, names)
 		line, more := y.peek()
-		if !more || line.indent < indent {
+		if !more || line.indent < column {
 			break
 		}
-		if line.indent > indent || isItem(line.body) {
-			if line.indent == indent {
-				break // the list that a key of the mapping around this one has
-			}
+		if line.indent > column || isItem(line.body) {
+			y.ok = false
+		}
+		body = line.body
+	}
+	y.write("}")
+	y.names = y.names[:names]
+	y.depth--
+	if reads == nil {
+		return nil
+	}
+	return y.made.object(before)
+}
+
+// entry reads "key: value", which stands at a column of the current line. The names of
+// the mapping's other entries begin at a number.
+func (y *blockYAML) entry(column int, body []byte, node *wanted, reads *Reads, names int) {
+	name, rest, ok := blockKey(body)
+	if !ok || len(body)-len(rest) > maxBlockKey || len(y.names)-names == maxBlockKeys {
+		y.ok = false
+		return
+	}
+	for _, other := range y.names[names:] {
+		if bytes.Equal(other, name) {
 			y.ok = false
 			return
 		}
-		names = y.entry(indent, line.body, node, names)
 	}
-	y.json = append(y.json, '}')
+	if y.writes {
+		if len(y.names) > names {
+			y.json = append(y.json, ',')
+		}
+		y.json = append(append(append(y.json, '"'), name...), '"', ':')
+	}
+	y.names = append(y.names, name)
+	switch {
+	case node != nil:
+		if child := y.mark(node, unquoted(name), column); y.passes(child) {
+			y.pass(column, true)
+		} else {
+			y.value(column, rest, child, nil, true)
+		}
+	case reads != nil:
+		plain := unquoted(name)
+		child := reads.child(plain)
+		if child == nil {
+			y.value(column, rest, nil, nil, true)
+			return
+		}
+		at := y.made.member(plain)
+		value := y.value(column, rest, nil, child, true)
+		y.made.entries[at].value = value
+	default:
+		y.value(column, rest, nil, nil, true)
+	}
 }
 
-// entry reads "key: value", which stands at column indent of the current line.
-func (y *blockYAML) entry(indent int, body []byte, node *wanted, names [][]byte) [][]byte {
-	name, rest, ok := blockKey(body)
-	if !ok || len(body)-len(rest) > maxBlockKey || len(names) == maxBlockKeys {
-		y.ok = false
-		return names
+// unquoted is a name without the escapes that it has in JSON, which are those of
+// quotation marks.
+func unquoted(name []byte) []byte {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return name
 	}
-	for _, other := range names {
-		if bytes.Equal(other, name) {
-			y.ok = false
-			return names
-		}
-	}
-	if len(names) > 0 {
-		y.json = append(y.json, ',')
-	}
-	y.json = append(append(append(y.json, '"'), name...), '"', ':')
-	var child *wanted
-	if node != nil {
-		child = y.mark(node, string(bytes.ReplaceAll(name, []byte(`\"`), []byte(`"`))), indent)
-	}
-	if y.passes(child) {
-		y.pass(indent, true)
-	} else {
-		y.value(indent, rest, child, true)
-	}
-	return append(names, name)
+	return bytes.ReplaceAll(name, []byte(`\"`), []byte(`"`))
 }
 
 // mark tells where a wanted key or item stands.
-func (y *blockYAML) mark(node *wanted, key string, indent int) *wanted {
-	child := node.children[key]
+func (y *blockYAML) mark(node *wanted, key []byte, indent int) *wanted {
+	child := node.children[string(key)]
 	if child != nil {
 		y.found(child, y.line+1, indent+1)
 	}
@@ -210,27 +306,29 @@ func (y *blockYAML) mark(node *wanted, key string, indent int) *wanted {
 
 // value reads what follows "key:" or "-" on the current line, or the block below
 // it. inMapping says that a list may stand at the key's own indentation.
-func (y *blockYAML) value(indent int, rest []byte, node *wanted, inMapping bool) {
+func (y *blockYAML) value(indent int, rest []byte, node *wanted, reads *Reads, inMapping bool) any {
 	if rest = withoutComment(rest); len(rest) > 0 {
 		y.next()
-		y.scalar(rest)
+		value := y.scalar(rest, reads != nil)
 		// A deeper line would continue the scalar.
 		if line, more := y.peek(); more && line.indent > indent {
 			y.ok = false
 		}
-		return
+		return value
 	}
 	y.next()
 	line, more := y.peek()
 	switch {
-	case more && line.indent > indent && isItem(line.body):
-		y.list(line.indent, node)
+	case more && (line.indent > indent || inMapping && line.indent == indent) && isItem(line.body):
+		return y.list(line.indent, node, reads)
 	case more && line.indent > indent:
-		y.mapping(line.indent, node)
-	case more && inMapping && line.indent == indent && isItem(line.body):
-		y.list(line.indent, node)
+		if object := y.mapping(line.indent, line.body, node, reads); object != nil {
+			return object
+		}
+		return nil
 	default:
-		y.json = append(y.json, "null"...)
+		y.write("null")
+		return y.made.null()
 	}
 }
 
@@ -239,12 +337,10 @@ func isItem(body []byte) bool {
 }
 
 // list reads the items at this indentation.
-func (y *blockYAML) list(indent int, node *wanted) {
-	if y.depth++; y.depth > maxBlockDepth {
-		y.ok = false
-	}
-	defer func() { y.depth-- }()
-	y.json = append(y.json, '[')
+func (y *blockYAML) list(indent int, node *wanted, reads *Reads) any {
+	y.deeper()
+	y.write("[")
+	child, before := reads.each(), y.made.begin()
 	for index := 0; y.ok; index++ {
 		line, more := y.peek()
 		if !more || line.indent < indent || line.indent == indent && !isItem(line.body) {
@@ -252,50 +348,46 @@ func (y *blockYAML) list(indent int, node *wanted) {
 		}
 		if line.indent > indent {
 			y.ok = false
-			return
+			break
 		}
 		if index > 0 {
-			y.json = append(y.json, ',')
+			y.write(",")
 		}
-		y.item(indent, line.body, node, index)
+		if value := y.item(indent, line.body, node, child, index); child != nil {
+			y.made.item(value)
+		}
 	}
-	y.json = append(y.json, ']')
+	y.write("]")
+	y.depth--
+	if reads == nil {
+		return nil
+	}
+	return y.made.list(before)
 }
 
 // item reads "- value" or the first entry of a mapping, "- key: value".
-func (y *blockYAML) item(indent int, body []byte, node *wanted, index int) {
+func (y *blockYAML) item(indent int, body []byte, node *wanted, reads *Reads, index int) any {
 	content := bytes.TrimLeft(body[1:], " ")
 	column := indent + len(body) - len(content)
 	var child *wanted
 	if node != nil {
-		child = y.mark(node, strconv.Itoa(index), column)
+		child = y.mark(node, strconv.AppendInt(nil, int64(index), 10), column)
 	}
 	if y.passes(child) {
 		y.pass(indent, false)
-		return
+		return nil
 	}
 	if len(content) == 0 || content[0] == '#' || isItem(content) {
 		y.ok = false
-		return
+		return nil
 	}
 	if _, _, isKey := blockKey(content); !isKey {
-		y.value(indent, content, child, false)
-		return
+		return y.value(indent, content, child, reads, false)
 	}
-	y.json = append(y.json, '{')
-	names := y.entry(column, content, child, nil)
-	for y.ok {
-		line, more := y.peek()
-		if !more || line.indent < column {
-			break
-		}
-		if line.indent > column || isItem(line.body) {
-			y.ok = false
-			return
-		}
-		names = y.entry(column, line.body, child, names)
+	if object := y.mapping(column, content, child, reads); object != nil {
+		return object
 	}
-	y.json = append(y.json, '}')
+	return nil
 }
 
 // blockKey divides "key: value" when the key is certain to be a string: a plain
@@ -394,42 +486,59 @@ func withoutComment(rest []byte) []byte {
 	return rest
 }
 
-// scalar writes a one-line scalar as JSON, or gives up.
-func (y *blockYAML) scalar(text []byte) {
+// scalar reads a one-line scalar, or gives up. Its value is made where it is kept.
+func (y *blockYAML) scalar(text []byte, kept bool) any {
 	switch first := text[0]; {
 	case first == '"':
-		y.doubleQuoted(text)
+		return y.doubleQuoted(text, kept)
 	case first == '\'':
-		y.singleQuoted(text)
+		return y.singleQuoted(text, kept)
 	case isLetter(first) || first == '/' || first == '_':
-		y.plain(text)
+		return y.plain(text, kept)
 	case isDigit(first) || first == '-' && len(text) > 1 && isDigit(text[1]):
-		y.number(text)
-	case string(text) == "{}" || string(text) == "[]":
-		y.json = append(y.json, text...)
+		return y.number(text, kept)
+	}
+	switch string(text) {
+	case "{}":
+		y.write("{}")
+		if kept {
+			return map[string]any{}
+		}
+	case "[]":
+		y.write("[]")
+		if kept {
+			return []any{}
+		}
 	default:
 		y.ok = false
 	}
+	return nil
 }
 
 // plain is text that begins with a letter. A colon ends a key, so any but one
 // inside a word (as in images) is left to the library.
-func (y *blockYAML) plain(text []byte) {
+func (y *blockYAML) plain(text []byte, kept bool) any {
 	switch string(text) {
-	case "true", "false", "null":
-		y.json = append(y.json, text...)
-		return
+	case "true":
+		y.write("true")
+		return true
+	case "false":
+		y.write("false")
+		return false
+	case "null":
+		y.write("null")
+		return y.made.null()
 	}
 	if reserved(text) || text[len(text)-1] == ':' || bytes.Contains(text, []byte(": ")) {
 		y.ok = false
-		return
+		return nil
 	}
-	y.quote(text)
+	return y.str(text, kept)
 }
 
 // number is text that begins with a digit: a plain integer, a quantity such as
 // 500m or 1Gi, or dotted numbers such as addresses and versions.
-func (y *blockYAML) number(text []byte) {
+func (y *blockYAML) number(text []byte, kept bool) any {
 	digits := text
 	if digits[0] == '-' {
 		digits = digits[1:]
@@ -443,13 +552,20 @@ func (y *blockYAML) number(text []byte) {
 		// Leading zeros mean octal.
 		if len(digits) > 15 || len(digits) > 1 && digits[0] == '0' || string(text) == "-0" {
 			y.ok = false
-			return
+			return nil
 		}
-		y.json = append(y.json, text...)
+		if y.writes {
+			y.json = append(y.json, text...)
+		}
+		if kept {
+			return y.made.number(text)
+		}
+		return nil
 	case text[0] != '-' && isUnit(digits[end:]), text[0] != '-' && isDotted(digits):
-		y.quote(text)
+		return y.str(text, kept)
 	default:
 		y.ok = false
+		return nil
 	}
 }
 
@@ -477,31 +593,43 @@ func isDotted(text []byte) bool {
 	return dots >= 2
 }
 
-// doubleQuoted copies a string whose escapes mean the same in JSON. YAML 1.1 has
+// doubleQuoted reads a string whose escapes mean the same in JSON. YAML 1.1 has
 // no escape of the slash.
-func (y *blockYAML) doubleQuoted(text []byte) {
+func (y *blockYAML) doubleQuoted(text []byte, kept bool) any {
+	escaped := false
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
 		case '\\':
 			i++
-			if i == len(text) || bytes.IndexByte([]byte(`"\nrtbf`), text[i]) < 0 {
+			if escaped = true; i == len(text) || bytes.IndexByte([]byte(`"\nrtbf`), text[i]) < 0 {
 				y.ok = false
-				return
+				return nil
 			}
 		case '"':
 			if !onlyComment(text[i+1:]) {
 				y.ok = false
-				return
+				return nil
 			}
-			y.json = append(y.json, text[:i+1]...)
-			return
+			if y.writes {
+				y.json = append(y.json, text[:i+1]...)
+			}
+			switch {
+			case !kept:
+				return nil
+			case escaped:
+				plain, err := jsontext.AppendUnquote(nil, text[:i+1])
+				y.ok = y.ok && err == nil
+				return string(plain)
+			}
+			return y.made.text(text[1:i])
 		}
 	}
 	y.ok = false
+	return nil
 }
 
 // singleQuoted has no escapes but two quotation marks for one.
-func (y *blockYAML) singleQuoted(text []byte) {
+func (y *blockYAML) singleQuoted(text []byte, kept bool) any {
 	var plain []byte
 	for i := 1; i < len(text); i++ {
 		if text[i] != '\'' {
@@ -516,10 +644,10 @@ func (y *blockYAML) singleQuoted(text []byte) {
 		if !onlyComment(text[i+1:]) {
 			break
 		}
-		y.quote(plain)
-		return
+		return y.str(plain, kept)
 	}
 	y.ok = false
+	return nil
 }
 
 func onlyComment(rest []byte) bool {
@@ -527,14 +655,20 @@ func onlyComment(rest []byte) bool {
 	return len(trimmed) == 0 || trimmed[0] == '#' && len(trimmed) < len(rest)
 }
 
-// quote writes ASCII text as a JSON string.
-func (y *blockYAML) quote(text []byte) {
-	y.json = append(y.json, '"')
-	for _, c := range text {
-		if c == '"' || c == '\\' {
-			y.json = append(y.json, '\\')
+// str is an ASCII text, written as a JSON string.
+func (y *blockYAML) str(text []byte, kept bool) any {
+	if y.writes {
+		y.json = append(y.json, '"')
+		for _, c := range text {
+			if c == '"' || c == '\\' {
+				y.json = append(y.json, '\\')
+			}
+			y.json = append(y.json, c)
 		}
-		y.json = append(y.json, c)
+		y.json = append(y.json, '"')
 	}
-	y.json = append(y.json, '"')
+	if !kept {
+		return nil
+	}
+	return y.made.text(text)
 }

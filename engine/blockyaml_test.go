@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,7 +36,71 @@ func agree(t *testing.T, text []byte) (accepted bool) {
 		t.Fatalf("read %s\nthe library %s\nof\n%s", converted, want, text)
 	}
 	agreeOnPlaces(t, text, mine)
+	agreeOnValues(t, text, converted)
 	return true
+}
+
+// agreeOnValues compares the values that are made of a document, of all of it and of
+// parts, with what its JSON is decoded to.
+func agreeOnValues(t *testing.T, text, converted []byte) {
+	t.Helper()
+	for _, reads := range []*Reads{
+		everything(), newReads(), reading("a"), reading("a.*"), reading("a.b", "a.*.c"), reading("*.*"),
+		reading("apiVersion", "kind", "metadata.labels", "spec.containers.*.image", "spec.template.spec.containers.*.ports.*.containerPort"),
+	} {
+		want, err := parseJSON(converted, reads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Twice: the second time from what was met before.
+		made := newValues()
+		for range 2 {
+			if got, ok := blockToValue(text, reads, made); !ok || !reflect.DeepEqual(any(got), want) {
+				t.Fatalf("of %v made (%v) %v\nfrom JSON %v\nof\n%s", reads.paths(), ok, got, want, text)
+			}
+		}
+		made.done()
+	}
+}
+
+// Whichever way a document is read, it is the same one.
+func TestDocumentsAreTheSameOverJSON(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", `package p
+violation contains {"msg": "x"} if { some c in input.review.object.spec.containers; c.image; c.ports[_].hostPort; input.review.object.spec.volumes }`)
+	reader := e.reader(loadRequest{Format: "files", Namespace: "default"})
+	random, read := texts{rand.New(rand.NewPCG(7, 0))}, 0
+	same := func(text []byte) {
+		one := source{span: Span{Length: len(text), Line: 1}, text: text}
+		document, refused := reader.readBlock(one)
+		converted, ok := blockToJSON(text)
+		if refused && ok {
+			t.Fatalf("refused\n%s", text)
+		}
+		if document == nil {
+			return
+		}
+		read++
+		want := reader.readJSON(one, converted, "", 0)
+		document.block = false
+		if !reflect.DeepEqual(want, loadedSource{documents: []*Document{document}}) {
+			t.Fatalf("read %+v\nover JSON %+v\nof\n%s", document, want, text)
+		}
+	}
+	for range 3000 {
+		same([]byte(random.document()))
+	}
+	for _, text := range []string{
+		"kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    a: null\n    b: 1\nspec:\n  hostNetwork: true\n  containers:\n  - name: x\n    image: null\n    ports:\n    - containerPort: 80\n  volumes:\n  - name: x\n    emptyDir:\n",
+		"metadata:\n  name: a\nkind: ConfigMap\ndata:\n  kind: x\n  apiVersion: y\napiVersion: v1\n", "apiVersion: v1\nkind: Pod\nitems:\n- a\n", "kind: 1\napiVersion: v1\n",
+		"apiVersion: a.b/v1\nkind: Own\nmetadata:\n  name: a\nspec:\n  template:\n    spec:\n      containers:\n      - image: a\n", "apiVersion: v1\nkind: List\nitems: []\n",
+		"apiVersion: v1\nkind: Pod\nspec: []\n", "apiVersion: v1\nkind: Status\nmessage: x\n", "apiVersion: v1\nkind: Pod # c\n", "apiVersion: apps/v1\nkind: Deployment\nspec:\n  replicas: 12345678901\n",
+	} {
+		same([]byte(text))
+	}
+	if read < 100 {
+		t.Fatalf("%d documents were read", read)
+	}
 }
 
 // agreeOnPlaces compares the place of every field with the library's nodes.

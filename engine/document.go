@@ -67,6 +67,8 @@ type Document struct {
 	misshapen bool
 	// It was read by blockYAML.
 	block bool
+	// All numbers in it are such as plans take: see plan.Usual.
+	usual bool
 
 	object map[string]any
 	custom []templateAt // of the Pod templates in a custom workload
@@ -373,20 +375,20 @@ type subject struct {
 // review is the document as rules see it: the parts of an AdmissionRequest
 // that Gatekeeper's audit also sets.
 func (d *Document) review(object map[string]any) *subject {
-	fields := map[string]any{
-		"kind":   map[string]any{"group": groupOf(d.APIVersion), "version": versionOf(d.APIVersion), "kind": d.Kind},
-		"name":   d.storedName(),
-		"object": object,
-	}
-	if d.Namespace != "" {
-		fields["namespace"] = d.Namespace
-	}
 	request := d.request
 	if request == nil {
 		request = noRequest
 	}
+	fields := make(map[string]any, 4+len(request))
+	fields["kind"] = map[string]any{"group": groupOf(d.APIVersion), "version": versionOf(d.APIVersion), "kind": d.Kind}
+	fields["name"] = d.storedName()
+	fields["object"] = object
+	if d.Namespace != "" {
+		fields["namespace"] = d.Namespace
+	}
 	for name, value := range request {
 		fields[name] = value
 	}
-	return &subject{fields: fields, unusual: evaluator != byTopdown && !plan.Usual(fields)}
+	usual := evaluator == byTopdown || (d.usual || plan.Usual(object)) && (d.request == nil || plan.Usual(request))
+	return &subject{fields: fields, unusual: !usual}
 }

@@ -332,7 +332,11 @@ func (r documentReader) readSafely(s source) (out loadedSource) {
 }
 
 func (r documentReader) read(s source) loadedSource {
-	raw, block, problem := toJSON(s.text, s.span)
+	document, refused := r.readBlock(s)
+	if document != nil {
+		return loadedSource{documents: []*Document{document}}
+	}
+	raw, block, problem := toJSON(s.text, s.span, refused)
 	if problem != nil {
 		problem.Part = s.part
 		return loadedSource{problems: []Problem{*problem}}
@@ -342,6 +346,49 @@ func (r documentReader) read(s source) loadedSource {
 		document.block = block
 	}
 	return out
+}
+
+// readBlock reads an object without the way over JSON if blockYAML can read it and tells
+// that it refused it if not. All that holds objects goes over JSON.
+func (r documentReader) readBlock(s source) (document *Document, refused bool) {
+	if s.span.JSON || !r.manifests {
+		return nil, false
+	}
+	apiVersion, kind := topField(s.text, "apiVersion"), topField(s.text, "kind")
+	if apiVersion == "" || kind == "" || strings.HasSuffix(kind, "List") || kind == "AdmissionReview" || wireKinds[apiVersion+"/"+kind] != "" ||
+		r.custom && isCustom(apiVersion, kind) && bytes.Contains(s.text, []byte("containers")) {
+		return nil, false
+	}
+	made := newValues()
+	defer made.done()
+	object, ok := blockToValue(s.text, r.reads(apiVersion, kind), made)
+	if !ok {
+		return nil, true
+	}
+	if _, hasItems := object["items"]; hasItems || object["apiVersion"] != apiVersion || object["kind"] != kind {
+		return nil, false
+	}
+	document = r.document(s, object, made, apiVersion, kind, "", false)
+	document.block = true
+	return document, false
+}
+
+// topField is the value of a field at the beginning of a line, if it is a plain word.
+func topField(text []byte, name string) string {
+	for at := 0; at < len(text); {
+		found := bytes.Index(text[at:], []byte(name))
+		if found < 0 {
+			break
+		}
+		start := at + found
+		at = start + len(name)
+		if start > 0 && text[start-1] != '\n' || at == len(text) || text[at] != ':' {
+			continue
+		}
+		value, _, _ := bytes.Cut(text[at+1:], []byte("\n"))
+		return string(bytes.TrimSpace(value))
+	}
+	return ""
 }
 
 // objectLikeness tells a file of another program from an object that lacks
@@ -440,28 +487,40 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		}
 		return none("it has no " + missing)
 	}
-	var parsed any
 	reads, custom := r.reads(apiVersion, kind), r.custom && isCustom(apiVersion, kind) && mayHoldTemplate(raw)
 	if custom {
 		reads = everything()
 	}
-	if r.request != nil {
-		parsed, err = parseOnce(raw, reads)
-	} else {
-		options := r.options
-		if !s.span.JSON { // made of YAML just now, without a key twice
-			options = trusted
-		}
-		parsed, err = parseJSON(raw, reads, options...)
+	options := r.options
+	if !s.span.JSON || r.request != nil { // made of YAML just now, without a key twice; or looked at once more
+		options = trusted
 	}
+	made := newValues()
+	defer made.done()
+	parsed, err := made.decode(raw, reads, r.request != nil, options...)
 	if err != nil {
 		return invalid(err)
 	}
 	object := parsed.(map[string]any)
+	document := r.document(s, object, made, apiVersion, kind, item, custom)
+	out := loadedSource{documents: []*Document{document}}
+	if _, hasItems := object["items"]; hasItems && !named && r.manifests {
+		// kubectl would apply the items and not the object; what else reads the
+		// file may apply the object.
+		items, _ := r.readItems(s, raw, item, depth, fail)
+		out.documents = append(out.documents, items.documents...)
+		out.problems = append(out.problems, items.problems...)
+	}
+	return out
+}
+
+// document is a decoded object, judged as the API server would store it.
+func (r documentReader) document(s source, object map[string]any, made *values, apiVersion, kind, item string, custom bool) *Document {
 	object["apiVersion"], object["kind"] = apiVersion, kind
 	document := &Document{
 		APIVersion: apiVersion, Kind: kind, object: object, Part: s.part,
 		Offset: s.span.Offset, Length: s.span.Length, Line: s.span.Line, Item: item, JSON: s.span.JSON,
+		usual: !made.unusual,
 	}
 	if custom {
 		searched := object
@@ -473,7 +532,9 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 	}
 	if r.manifests {
 		document.settle(r.namespace)
-		document.dropNulls()
+		if made.nulls {
+			document.dropNulls()
+		}
 	}
 	document.describe()
 	if r.templates { // what is in a list has been decoded
@@ -489,15 +550,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		document.store()
 		applyDefaults(apiVersion, kind, object, r.seen(apiVersion, kind))
 	}
-	out := loadedSource{documents: []*Document{document}}
-	if _, hasItems := object["items"]; hasItems && !named && r.manifests {
-		// kubectl would apply the items and not the object; what else reads the
-		// file may apply the object.
-		items, _ := r.readItems(s, raw, item, depth, fail)
-		out.documents = append(out.documents, items.documents...)
-		out.problems = append(out.problems, items.problems...)
-	}
-	return out
+	return document
 }
 
 // readItems reads the items of a list; isList is false when it is none. As for

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,20 +11,28 @@ import (
 // another shape than the tree expects keeps its type (an array stays an
 // array), so that rules see wrong types as wrong types.
 func parseJSON(raw []byte, reads *Reads, options ...jsontext.Options) (any, error) {
-	return decodeValue(jsontext.NewDecoder(bytes.NewBuffer(raw), options...), reads, false)
+	made := newValues()
+	defer made.done()
+	return made.decode(raw, reads, false, options...)
 }
 
 // parseOnce is parseJSON of what comes from an API server, but for names that
 // are read and stand there twice: to look only at those costs nothing.
 func parseOnce(raw []byte, reads *Reads) (any, error) {
-	return decodeValue(jsontext.NewDecoder(bytes.NewBuffer(raw), trusted...), reads, true)
+	made := newValues()
+	defer made.done()
+	return made.decode(raw, reads, true, trusted...)
 }
 
 // Documents written by people are checked as strictly as kubectl does; lists
 // from an API server were encoded by it and need no second check.
 var trusted = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
+func (v *values) decode(raw []byte, reads *Reads, once bool, options ...jsontext.Options) (any, error) {
+	return v.decodeNext(jsontext.NewDecoder(bytes.NewBuffer(raw), options...), reads, once)
+}
+
+func (v *values) decodeNext(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 	switch dec.PeekKind() {
 	case '{':
 		if reads.empty() {
@@ -34,30 +41,35 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 		if _, err := dec.ReadToken(); err != nil {
 			return nil, err
 		}
-		object := make(map[string]any, 8)
+		before := v.begin()
 		for dec.PeekKind() != '}' {
-			name, err := dec.ReadValue()
+			quoted, err := dec.ReadValue()
 			if err != nil {
 				return nil, err
 			}
-			child, key, err := childOf(reads, name)
+			name, err := memberName(quoted)
 			if err != nil {
 				return nil, err
 			}
+			child := reads.child(name)
 			if child == nil {
+				// Nothing is allocated for names that nobody reads.
 				if err := dec.SkipValue(); err != nil {
 					return nil, err
 				}
 				continue
 			}
-			value, err := decodeValue(dec, child, once)
+			at := v.member(name)
+			value, err := v.decodeNext(dec, child, once)
 			if err != nil {
 				return nil, err
 			}
-			before := len(object)
-			if object[key] = value; once && len(object) == before {
-				return nil, fmt.Errorf("duplicate object member name %q", key)
-			}
+			v.entries[at].value = value
+		}
+		members := len(v.entries) - before
+		object := v.object(before)
+		if once && len(object) < members {
+			return nil, fmt.Errorf("duplicate object member name %q", v.twice(before, members))
 		}
 		_, err := dec.ReadToken()
 		return object, err
@@ -65,13 +77,7 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 		if _, err := dec.ReadToken(); err != nil {
 			return nil, err
 		}
-		var child *Reads
-		if reads.whole {
-			child = reads
-		} else {
-			child = reads.any
-		}
-		array := []any{}
+		child, before := reads.each(), v.begin()
 		for dec.PeekKind() != ']' {
 			if child == nil {
 				if err := dec.SkipValue(); err != nil {
@@ -79,69 +85,45 @@ func decodeValue(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
 				}
 				continue
 			}
-			value, err := decodeValue(dec, child, once)
+			value, err := v.decodeNext(dec, child, once)
 			if err != nil {
 				return nil, err
 			}
-			array = append(array, value)
+			v.item(value)
 		}
 		_, err := dec.ReadToken()
-		return array, err
+		return v.list(before), err
 	}
-	token, err := dec.ReadToken()
+	value, err := dec.ReadValue()
 	if err != nil {
 		return nil, err
 	}
-	switch token.Kind() {
+	switch value.Kind() {
 	case 'n':
-		return nil, nil
+		return v.null(), nil
 	case 't', 'f':
-		return token.Bool(), nil
+		return value[0] == 't', nil
 	case '"':
-		return token.String(), nil
+		if text := value[1 : len(value)-1]; printable(text) && bytes.IndexByte(text, '\\') < 0 {
+			return v.text(text), nil
+		}
+		// The error is text that is no UTF-8, which has been allowed: its place is taken.
+		text, _ := jsontext.AppendUnquote(nil, value)
+		return string(text), nil
 	case '0':
-		return json.Number(token.String()), nil
+		return v.number(value), nil
 	}
-	return nil, fmt.Errorf("unexpected %s", token.Kind())
+	return nil, fmt.Errorf("unexpected %s", value.Kind())
 }
 
-// childOf looks a quoted member name up without allocating for names that
-// nobody reads.
-func childOf(reads *Reads, quoted []byte) (*Reads, string, error) {
-	plain, err := memberName(quoted)
-	if err != nil {
-		return nil, "", err
+// twice is the first name that stands twice among entries that were made.
+func (v *values) twice(begin, members int) string {
+	seen := map[string]bool{}
+	for _, one := range v.entries[begin : begin+members] {
+		if seen[one.key] {
+			return one.key
+		}
+		seen[one.key] = true
 	}
-	child := reads.child(plain)
-	if child == nil {
-		return nil, "", nil
-	}
-	return child, intern(plain), nil
-}
-
-// Names that occur in nearly every document: one string each instead of one a
-// document.
-var commonNames = func() map[string]string {
-	names := map[string]string{}
-	for _, name := range []string{
-		"apiVersion", "kind", "metadata", "name", "namespace", "generateName", "uid", "labels", "annotations",
-		"ownerReferences", "controller", "creationTimestamp", "spec", "template", "containers", "initContainers",
-		"ephemeralContainers", "image", "ports", "containerPort", "hostPort", "protocol", "resources", "limits",
-		"requests", "cpu", "memory", "securityContext", "privileged", "windowsOptions", "hostProcess", "volumes",
-		"reference", "hostNetwork", "items", "type", "port", "nodePort", "targetPort", "args", "command", "env", "value",
-		"valueFrom", "volumeMounts", "mountPath", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe",
-		"imagePullPolicy", "imagePullSecrets", "restartPolicy", "tolerations", "serviceAccount", "serviceAccountName",
-		"nodeName", "nodeSelector", "affinity", "priorityClassName", "managedFields", "projected", "configMap", "secret",
-		"emptyDir", "hostPath", "downwardAPI", "persistentVolumeClaim",
-	} {
-		names[name] = name
-	}
-	return names
-}()
-
-func intern(name []byte) string {
-	if known, ok := commonNames[string(name)]; ok {
-		return known
-	}
-	return string(name)
+	return ""
 }

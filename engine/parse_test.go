@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"aksp.dev/engine/plan"
 )
 
 func TestOnlyWhatIsReadIsParsed(t *testing.T) {
@@ -138,5 +140,35 @@ func TestCoversTellsWhetherNothingWouldBeMissing(t *testing.T) {
 		{reading("a.*"), reading("a.b", "a.*.c"), true},
 	} {
 		equal(t, fmt.Sprintf("%v covers %v", one.has.paths(), one.needs.paths()), one.has.covers(one.needs), one.want)
+	}
+}
+
+// Documents of which it is known that plans take their numbers need not be searched for others.
+func TestNumbersThatPlansDoNotTakeAreNoticed(t *testing.T) {
+	pod := func(number string) string {
+		return podText("Pod", `{"containers": [{"name": "a", "image": "b", "ports": [{"containerPort": `+number+`}]}]}`)
+	}
+	limits := `{"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l", "namespace": "shop"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": 1.5}}]}}`
+	for text, usual := range map[string]bool{
+		pod("80"): true, pod("80.0"): false, pod("1e3"): false, pod("1234567890123456789"): false, pod("-0"): false, pod("80") + limits: false,
+		"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - name: a\n    image: b\n    ports:\n    - containerPort: 80\n": true,
+	} {
+		e := newEngine()
+		install(t, e, "p", "v1", `package p
+violation contains {"msg": "x"} if { some c in input.review.object.spec.containers; c.ports; c.resources; input.review.object.spec.tolerations }`)
+		loadAround(t, e, text)
+		document := e.batches["b"].documents[0]
+		if document.review(document.object).unusual == usual || usual && !plan.Usual(document.object) {
+			t.Errorf("usual is not %v: %v", usual, document.object)
+		}
+	}
+	request := `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "u", "operation": "CREATE", "options": {"a": 1.5},
+		"kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": ` + pod("80") + `}}`
+	e := newEngine()
+	install(t, e, "p", "v1", `package p
+violation contains {"msg": "x"} if { input.review.object.spec; input.review.options.a }`)
+	loadedAs(t, e, loadRequest{Batch: "b", Format: "review"}, request)
+	if document := e.batches["b"].documents[0]; !document.review(document.object).unusual {
+		t.Error("a number of the request passed")
 	}
 }

@@ -150,7 +150,7 @@ func allDocuments(t testing.TB, changed int) []written {
 		text := []byte(read(t, path))
 		spans := splitFile(text)
 		for _, span := range spans {
-			converted, _, problem := toJSON(text[span.Offset:span.Offset+span.Length], span)
+			converted, _, problem := toJSON(text[span.Offset:span.Offset+span.Length], span, false)
 			if problem != nil {
 				t.Fatalf("%s: %+v", path, problem)
 			}

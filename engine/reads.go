@@ -90,6 +90,14 @@ func (r *Reads) child(key []byte) *Reads {
 	return r.any
 }
 
+// each is what is read of the elements of a list: nil when nothing is.
+func (r *Reads) each() *Reads {
+	if r == nil || r.whole {
+		return r
+	}
+	return r.any
+}
+
 // empty: whether nothing that is in a value is read.
 func (r *Reads) empty() bool { return !r.whole && r.any == nil && len(r.keys) == 0 }
 
@@ -134,10 +142,7 @@ func (r *Reads) same(a, b any) bool {
 		if !ok || len(a) != len(b) {
 			return false
 		}
-		child := r.any
-		if r.whole {
-			child = r
-		}
+		child := r.each()
 		for i := range a {
 			if !child.same(a[i], b[i]) {
 				return false

@@ -67,7 +67,7 @@ func (d *Document) template(where templateAt) *Document {
 	at := where.value
 	pod := &Document{
 		APIVersion: "v1", Kind: "Pod", Template: where.path,
-		Part: d.Part, Offset: d.Offset, Length: d.Length, Line: d.Line, Item: d.Item, JSON: d.JSON, Old: d.Old,
+		Part: d.Part, Offset: d.Offset, Length: d.Length, Line: d.Line, Item: d.Item, JSON: d.JSON, Old: d.Old, usual: d.usual,
 	}
 	template, ok := at.(map[string]any)
 	if !ok {

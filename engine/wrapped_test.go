@@ -84,7 +84,7 @@ func TestEachSamplesPodIsJudgedAlikeAsThePodOfAnyWorkload(t *testing.T) {
 			text := []byte(read(t, sample))
 			spans := splitFile(text)
 			for _, span := range spans {
-				converted, _, problem := toJSON(text[span.Offset:span.Offset+span.Length], span)
+				converted, _, problem := toJSON(text[span.Offset:span.Offset+span.Length], span, false)
 				if problem != nil {
 					t.Fatalf("%s: %+v", sample, problem)
 				}

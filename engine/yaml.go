@@ -18,8 +18,8 @@ import (
 
 // toJSON turns one document into JSON as kubectl does, but refuses duplicate
 // keys, of which kubectl takes the last without a word. It tells whether blockYAML
-// has read it.
-func toJSON(text []byte, span Span) (converted []byte, block bool, problem *Problem) {
+// has read it, which need not be asked where it has refused.
+func toJSON(text []byte, span Span, refused bool) (converted []byte, block bool, problem *Problem) {
 	if span.JSON {
 		return text, false, nil
 	}
@@ -27,8 +27,10 @@ func toJSON(text []byte, span Span) (converted []byte, block bool, problem *Prob
 		message := fmt.Sprintf("invalid YAML: \"---\" must stand alone on its line, and %q follows it", shorten(string(rest)))
 		return nil, false, unrendered(text, &Problem{Line: span.Line, Message: message}, span)
 	}
-	if converted, ok := blockToJSON(text); ok {
-		return converted, true, nil
+	if !refused {
+		if converted, ok := blockToJSON(text); ok {
+			return converted, true, nil
+		}
 	}
 	text = asLines(text)
 	if len(text) > maxFlowYAML && looksLikeJSON(text) {

@@ -17,6 +17,7 @@ from aksp.azure.not_imported import NotImported
 from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
 from aksp.azure.written_constraints import WRITTEN, generated, kept_details, text_of
 from aksp.catalog import document, initiatives, preview
+from aksp.catalog.common import is_preview
 from aksp.catalog.interface import Catalogs, names_of
 from aksp.catalog.mutations import mutation_named
 from aksp.catalog.template import template_from_base64
@@ -132,7 +133,7 @@ class DefinitionsRead:
         mode = one.properties.get("mode", "Indexed")
         if not isinstance(mode, str):
             raise InvalidPolicy("properties.mode is no text", where=one.where)
-        if of_preview := preview.is_preview({"properties": one.properties}):
+        if of_preview := is_preview({"properties": one.properties}):
             if self._stands_for(one):
                 return
             one, mode = self._converted(one), document.MODE

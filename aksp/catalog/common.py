@@ -12,9 +12,12 @@ from aksp.catalog.document import Reader
 from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidPolicy
+from aksp.model.fields import mapping
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
 
+#: The mode of Azure's definitions of the preview of 2019 (catalog/preview.py).
+PREVIEW_MODE = "Microsoft.ContainerService.Data"
 BUNDLED = Path(__file__).parent.parent / "definitions"
 
 
@@ -28,6 +31,12 @@ def unavailable() -> list[dict[str, str]]:
     """The built-ins of Azure's that no definition here stands for, each with the reason."""
     found: list[dict[str, str]] = decode_held(read_file(BUNDLED / "lib" / "unavailable.json"))
     return found
+
+
+def is_preview(document: Any) -> bool:
+    """Whether it is a definition of the preview."""
+    mode = mapping(mapping(document).get("properties")).get("mode")
+    return isinstance(mode, str) and mode.lower() == PREVIEW_MODE.lower()
 
 
 def joined(document: Any, origin: str) -> Any:

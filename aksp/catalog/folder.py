@@ -11,8 +11,7 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aksp.catalog import preview
-from aksp.catalog.common import BUNDLED, joined, joined_initiative
+from aksp.catalog.common import BUNDLED, is_preview, joined, joined_initiative
 from aksp.catalog.document import Reader, definition_from
 from aksp.catalog.initiatives import initiative_from
 from aksp.catalog.interface import BrokenDefinition
@@ -256,7 +255,9 @@ def is_bundled(definition: Definition | Initiative) -> bool:
 def as_json(path: Path) -> Any:
     """A definition's document, whole, for ``aksp definitions show -o json``. Raises InvalidPolicy."""
     document = joined(_decoded(path), str(path))
-    if preview.is_preview(document):
+    if is_preview(document):
+        from aksp.catalog import preview
+
         origin = str(path)
         return preview.converted(document, _text(preview.rego_beside(document, path.parent, origin)), origin)
     return document

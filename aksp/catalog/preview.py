@@ -22,7 +22,6 @@ from aksp.kube.kinds import KINDS, Kind
 from aksp.model.fields import mapping
 from aksp.yaml_writer import to_yaml
 
-MODE: Final = "Microsoft.ContainerService.Data"
 #: How the names of templates begin that are made of definitions of the preview.
 CONVERTED: Final = "aksppreview"
 #: A string, a raw string or a comment of Rego; what is between them is code.
@@ -106,12 +105,6 @@ _KUBERNETES: Final = """
   found := {name: resource | k8s.matches[[%(quoted)s, namespace, name, resource]]}
 }
 """
-
-
-def is_preview(document: Any) -> bool:
-    """Whether it is a definition of the preview."""
-    mode = mapping(mapping(document).get("properties")).get("mode")
-    return isinstance(mode, str) and mode.lower() == MODE.lower()
 
 
 def is_converted(template: str) -> bool:

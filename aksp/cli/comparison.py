@@ -26,7 +26,6 @@ from aksp.history import DamagedHistory, History, ScanTarget
 from aksp.model.compliance import ComplianceState, KnownViolations, Report, StoredFinding
 from aksp.model.times import rfc3339
 from aksp.report.figures import plural
-from aksp.report.table.changes import gist
 from aksp.store.baseline import FILE, read_baseline, write_baseline
 
 #: How many scans a report's chart shows.
@@ -165,6 +164,8 @@ class Comparison:
                 hidden=hides(before.left_out, left_out(report)),
                 narrowed=narrowed(before.reach, reach_of(report)),
             )
+            from aksp.report.table.changes import gist
+
             self.notes.note(f"since {rfc3339(before.evaluated_at)}: {gist(changes)}")
         elif self.options.diff:
             kept = "; this one is remembered" if self.options.history else ""

@@ -20,8 +20,8 @@ from aksp.errors import ExitCode, InvalidInput
 from aksp.fixing import Fixed, fixed
 from aksp.model.compliance import Report, Result
 from aksp.model.scope import Scope
+from aksp.report.fields import place
 from aksp.report.figures import plural
-from aksp.report.subjects import place
 from aksp.report.text import safe
 from aksp.scan import Scan
 from aksp.sources.encoding import as_utf8

@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from aksp.cli.ci import note
 from aksp.report.text import safe
-from aksp.sources.interface import Page
+
+if TYPE_CHECKING:
+    from aksp.sources.interface import Page
 
 
 class Notes:

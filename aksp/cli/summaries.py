@@ -11,9 +11,7 @@ from typing import TextIO
 from aksp.cli.progress import Notes
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
-from aksp.report.formats.azuredevops import upload_summary
 from aksp.report.interface import Format, Style
-from aksp.report.pipeline.shortened import LIMIT_BYTES, job_summary
 from aksp.store.files import write_beside
 
 #: Writes one: the report, its style, the log, where all results are, and what to tell the user.
@@ -30,6 +28,8 @@ def _github(report: Report, style: Style, log: TextIO, elsewhere: str, notes: No
     name = os.environ.get("GITHUB_STEP_SUMMARY")
     if not name:
         return
+    from aksp.report.pipeline.shortened import LIMIT_BYTES, job_summary
+
     try:
         with open(name, "ab") as stream:
             before = b"\n" if stream.tell() else b""
@@ -45,6 +45,9 @@ def _github(report: Report, style: Style, log: TextIO, elsewhere: str, notes: No
 
 def _azure_devops(report: Report, style: Style, log: TextIO, elsewhere: str, notes: Notes) -> None:
     """Write a file of its own, and the command that shows it. The agent reads it later, so it stays."""
+    from aksp.report.formats.azuredevops import upload_summary
+    from aksp.report.pipeline.shortened import LIMIT_BYTES, job_summary
+
     text = job_summary(report, style, room=LIMIT_BYTES, elsewhere=elsewhere)
     if text is None:
         notes.note("the report is too long for a summary of the run")

@@ -64,6 +64,8 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
 def _observed(result: Result) -> str:
     """The value that was found, as JSON without the name of the replica; a long one's digest."""
     observed, owner = result.shared.finding.observed, result.shared.owner
+    if observed is None:
+        return "null"
     text = encode_basestring(observed) if type(observed) is str else json_text.encode(observed, sort_keys=True)
     if owner is not None:
         text = text.replace(result.resource.name, owner.name)

@@ -114,6 +114,8 @@ class Engine:
         self._lookups: dict[str, Sequence[Lookup] | None] = {}
         self._audits: dict[str, Audit] = {}
         self._unplanned: dict[str, str] = {}
+        #: Policies that are being compiled before they are asked for, and the answers to come.
+        self._begun: dict[str, tuple[Sequence[RegoModule], PendingAnswer]] = {}
         self._inventory: list[Batch] = []
         self._cached = CachedObjects()
         self._task_sets: dict[str, Sequence[RegisteredTask]] = {}
@@ -145,7 +147,10 @@ class Engine:
         """
         with self._life:
             try:
-                answer, _ = self._call("compile", self._compile_header(policy, modules), within=self._compile_deadline)
+                answer = self._compiled_ahead(policy, modules)
+                if answer is None:
+                    header = self._compile_header(policy, modules)
+                    answer, _ = self._call("compile", header, within=self._compile_deadline)
             except EngineError as error:
                 if isinstance(error.__cause__, NoAnswer):
                     late = f"the rule cannot be compiled within {self._compile_deadline:g} s: write it simpler"
@@ -170,6 +175,25 @@ class Engine:
                 self._unplanned[policy] = answer.get("unplanned", "")
                 self.withhold(policy, NAMESPACE_OBJECT if "namespaceObject" in answer["request"] else None)
         return faults
+
+    def compile_ahead(self, policies: Mapping[str, Sequence[RegoModule]]) -> None:
+        """Start to compile what compile() will be asked for: several at once, and without waiting."""
+        with self._life, contextlib.suppress(EngineDied):
+            process = self._revive()
+            for policy, modules in policies.items():
+                started = process.send(next(self._ids), "compile", self._compile_header(policy, modules))
+                self._begun[policy] = modules, started
+
+    def _compiled_ahead(self, policy: str, modules: Sequence[RegoModule]) -> Any:
+        """The answer about a policy that was begun; None when there is none, or its engine has died.
+
+        It shared the engine with others, so one that is late is not told from one that waited for them: it is asked again.
+        """
+        begun, started = self._begun.pop(policy, (None, None))
+        if begun is modules and started is not None and started.process is self._process:
+            with contextlib.suppress(EngineDied):
+                return self._wait(started, self._compile_deadline)
+        return None
 
     def reads(self, policy: str) -> Sequence[str]:
         """The paths of a document that a compiled policy can see."""

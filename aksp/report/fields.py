@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from aksp.model.compliance import SharedResult
-from aksp.report.subjects import owner_name, place
+from aksp.model.compliance import Result, SharedResult, SourceLocation
 
 _TEXT: Final = {"type": "string"}
 _WORD: Final = {"type": "string", "minLength": 1}
@@ -62,7 +61,7 @@ def _field(
 
 
 #: What every result has.
-_ALWAYS: Final = ("assignment", "state", "finding")
+ALWAYS: Final = ("assignment", "state", "finding")
 
 
 def within_result(holder: str) -> str:
@@ -73,7 +72,7 @@ def within_result(holder: str) -> str:
 def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
     within, value_of = within_result(holder), attrgetter(attribute)
     held_by = attrgetter(within)
-    if holder in _ALWAYS:
+    if holder in ALWAYS:
         return attrgetter(f"{within}.{attribute}")
 
     def read(result: Any) -> Any:
@@ -81,6 +80,17 @@ def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
         return None if held is None else value_of(held)
 
     return read
+
+
+def place(source: SourceLocation) -> str:
+    """A file and a line, in the form that editors and terminals open."""
+    file = "<stdin>" if source.file == "-" else source.file
+    return f"{file}:{source.line}"
+
+
+def owner_name(result: Result) -> str:
+    """The workload behind a resource, as in ``Deployment/web``; empty for none."""
+    return f"{result.owner.kind}/{result.owner.name}" if result.owner else ""
 
 
 #: In the order of JSON and CSV. A new field is added at the end, since readers of CSV go by position. All formats then have it.

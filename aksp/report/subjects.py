@@ -8,6 +8,7 @@ from typing import Final
 
 from aksp.model.compliance import Result, SourceLocation
 from aksp.model.resource import Container
+from aksp.report.fields import owner_name, place
 from aksp.report.figures import plural
 from aksp.report.groups import Group, GroupedSubject
 from aksp.report.table.blocks import Cell, Line, Tone, cell, span
@@ -59,12 +60,6 @@ def reason_cell(result: Result) -> Cell:
     return tuple(line for line in (message, (span(f"at {path}", Tone.MUTED),)) if line)
 
 
-def place(source: SourceLocation) -> str:
-    """A file and a line, in the form that editors and terminals open."""
-    file = "<stdin>" if source.file == "-" else source.file
-    return f"{file}:{source.line}"
-
-
 def places(sources: Iterable[SourceLocation]) -> list[str]:
     """The places of a row, a line each; beyond some they are counted."""
     every = list(sources)
@@ -72,11 +67,6 @@ def places(sources: Iterable[SourceLocation]) -> list[str]:
     texts = list(dict.fromkeys(map(place, named)))
     more = len(every) - len(named)
     return [*texts, f"and {more:,} more places (-o json has them all)"] if more else texts
-
-
-def owner_name(result: Result) -> str:
-    """The workload behind a resource, as in ``Deployment/web``; empty for none."""
-    return f"{result.owner.kind}/{result.owner.name}" if result.owner else ""
 
 
 def _replicas(group: Group) -> str:

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 from aksp.compliance.judgement import Place
 from aksp.engine import Engine
-from aksp.sources.encoding import as_utf8
+from aksp.sources.encoding import open_utf8
 
 #: Bytes of documents that one request to the engine carries.
 _REQUEST_BYTES = 1 << 18
@@ -79,6 +79,8 @@ class LineIndex:
         #: Paths by document: of places that may be asked for, and of those that are known.
         self._expected: dict[DocumentText, set[str]] = {}
         self._known: dict[DocumentText, dict[str, Place]] = {}
+        #: The document that was asked for last, and its known places: the findings of one follow one another.
+        self._last: tuple[DocumentText | None, Mapping[str, Place]] = None, _NOTHING
 
     def keep(self, file: str, text: bytes) -> None:
         """Keep the text of what cannot be read twice."""
@@ -87,10 +89,19 @@ class LineIndex:
     def know(self, text: DocumentText, places: Mapping[str, Place]) -> None:
         """Keep places of a document that need not be looked up."""
         self._known.setdefault(text, {}).update(places)
+        self._last = None, _NOTHING
+
+    def _of(self, text: DocumentText) -> Mapping[str, Place]:
+        """The known places of a document."""
+        last, known = self._last
+        if last is not text:
+            known = self._known.get(text, _NOTHING)
+            self._last = text, known
+        return known
 
     def expect(self, source: FileSource) -> None:
         """Note a place that may be asked for."""
-        if source.path in self._known.get(source.text, _NOTHING):
+        if source.path in self._of(source.text):
             return
         paths = self._expected.get(source.text)
         if paths is None:
@@ -99,11 +110,12 @@ class LineIndex:
 
     def place_of(self, source: FileSource) -> Place:
         """One place; the document's first when its text is gone."""
-        place = self._known.get(source.text, _NOTHING).get(source.path)
+        place = self._of(source.text).get(source.path)
         if place is None:
             self.expect(source)
             expected, self._expected = self._expected, {}
             self._find(expected)
+            self._last = None, _NOTHING
             place = self._known[source.text][source.path]
         return place
 
@@ -170,10 +182,6 @@ class LineIndex:
         if file in self._kept:
             return io.BytesIO(self._kept[file])
         try:
-            with Path(file).open("rb") as stream:
-                mark = stream.read(2)
-            if as_utf8(mark) != mark:  # the offsets are those of the text in UTF-8
-                return io.BytesIO(as_utf8(Path(file).read_bytes()))
-            return stack.enter_context(Path(file).open("rb"))
+            return stack.enter_context(open_utf8(Path(file)))
         except OSError:
             return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -20,19 +21,23 @@ from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Gap, KnownLocation, SourceLocation
 from aksp.model.resource import Document
-from aksp.sources.encoding import as_utf8
+from aksp.sources.encoding import as_utf8, open_utf8
 from aksp.sources.folders import FOREIGN_NAMES, some
 from aksp.sources.interface import Page, Wanted, documents_of
 from aksp.sources.lines import DocumentText, FileSource, LineIndex
 from aksp.sources.paths import STDIN, Paths
-from aksp.sources.rendering.following import may_name, named_in
-from aksp.sources.rendering.options import Rendering
+from aksp.sources.rendering.options import Rendering, may_name
 from aksp.sources.rendering.rendered import Rendered
 from aksp.sources.rendering.tool import NotRendered
+
+if TYPE_CHECKING:
+    from aksp.sources.rendering.following import Followed
 
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18
 PAGE_FILES = 500
+#: What no document goes beyond (engine/split.go): a line of ---, whatever stands behind it.
+_MARKER = b"\n---"
 #: Bytes read of a pipe or a device, some 200,000 Pods as kubectl writes them. /dev/zero has no end.
 LONGEST_STREAM = 1 << 30
 
@@ -41,11 +46,11 @@ LONGEST_STREAM = 1 << 30
 class _FilePart:
     file: str
     text: bytes
-    offset: int = 0
-    cut: dict[str, Any] = field(default_factory=dict)
-    namespace: str = ""
+    offset: int
+    cut: dict[str, Any]
+    namespace: str
     """That of what names none, where something says it."""
-    whole: bool = True
+    whole: bool
     """Whether it is all of its file."""
 
     def header(self) -> dict[str, Any]:
@@ -91,7 +96,10 @@ class Manifests:
         self._documents = self._within = self._gaps = 0
         self._paths = Paths(paths, recursive=recursive, exclude=exclude, workspace=workspace, rendering=rendering)
         self._rendered: dict[str, Rendered | NotRendered] = {}
-        self._unfollowed: list[Gap] = list(self._follow()) if rendering and rendering.follow else []
+        self._following = rendering is not None and rendering.follow
+        #: Files that may hold what changes Pods.
+        self._surrounding: set[str] = set()
+        self._unfollowed = list(self._look_through())
 
     @property
     def notes(self) -> list[str]:
@@ -107,27 +115,36 @@ class Manifests:
         """The files, and the folders of what is rendered, in order."""
         return self._paths.files
 
-    def _follow(self) -> Iterator[Gap]:
-        """Add what Argo CD's and Flux's resources name to the files; a gap for each that names what cannot be had."""
+    def _look_through(self) -> Iterator[Gap]:
+        """Find, before anything is judged, the files that change how others are.
+
+        What Argo CD's and Flux's resources name is added to the files; a gap for each that names what cannot be had.
+        """
         # What is to be rendered comes last: a resource may say how.
         files = sorted(self._paths.files, key=lambda file: file in self._paths.units)
         for file in files:
             if file not in self._paths.files:
                 continue
             try:
-                text = self._read(file)
+                for text, _ in self._windows(file) if self._following or self._read_again(file) else ():
+                    if _may_hold_surroundings(text):
+                        self._surrounding.add(file)
+                    for named in _named_in(text, file) if self._following and may_name(text) else ():
+                        problem = named.problem
+                        try:
+                            files += [] if problem else self._paths.follow(named)
+                        except InvalidInput as error:
+                            problem = str(error)
+                        if problem:
+                            place = KnownLocation(file=self._home(file), line=1)
+                            message = f"{file}: {named.by} is not followed, so what it makes is not judged: {problem}"
+                            yield Gap(reason="NotFollowed", message=message, source=place)
             except (OSError, NotRendered):
                 continue  # a gap when it is judged
-            for named in named_in(text, file) if may_name(text) else ():
-                problem = named.problem
-                try:
-                    files += [] if problem else self._paths.follow(named)
-                except InvalidInput as error:
-                    problem = str(error)
-                if problem:
-                    place = KnownLocation(file=self._home(file), line=1)
-                    message = f"{file}: {named.by} is not followed, so what it makes is not judged: {problem}"
-                    yield Gap(reason="NotFollowed", message=message, source=place)
+
+    def _read_again(self, file: str) -> bool:
+        """Whether a file can be read before it is judged. A pipe is not waited for: what it brings is known once it has been read."""
+        return file == STDIN or file in self._paths.units or Path(file).is_file()
 
     def _home(self, file: str) -> str:
         """The file itself, or the one that stands for what is rendered."""
@@ -143,7 +160,7 @@ class Manifests:
             yield Page(listing="files", gaps=self._unfollowed)
         self._surroundings = list(self._gather())
         ahead: tuple[list[_FilePart], Loading] | None = None
-        for item in self._groups(self.files, lambda text: True):
+        for item in self._groups(self.files):
             if isinstance(item, Gap):
                 self._gaps += 1
                 yield Page(listing="files", gaps=[item])
@@ -168,11 +185,11 @@ class Manifests:
             return no_namespace(self._namespace, "that a document lies in")
         return None
 
-    def _groups(self, files: Sequence[str], about: Callable[[bytes], bool]) -> Iterator[list[_FilePart] | Gap]:
-        """Parts of about a page each of files whose text passes a test, and what cannot be read."""
+    def _groups(self, files: Iterable[str]) -> Iterator[list[_FilePart] | Gap]:
+        """Parts of about a page each of files, and what cannot be read."""
         parts: list[_FilePart] = []
         size = 0
-        for part in self._parts(files, about):
+        for part in self._parts(files):
             if isinstance(part, Gap):
                 yield part
                 continue
@@ -186,12 +203,8 @@ class Manifests:
             yield parts
 
     def _gather(self) -> Iterator[dict[str, Any]]:
-        """Gather the objects by which the API server would change Pods. All must be known before the first Pod is judged.
-
-        A pipe is not waited for: what it brings is known once it has been read.
-        """
-        files = [file for file in self.files if file == STDIN or file in self._paths.units or Path(file).is_file()]
-        for group in self._groups(files, _may_hold_surroundings):
+        """Gather the objects by which the API server would change Pods. All must be known before the first Pod is judged."""
+        for group in self._groups(file for file in self.files if file in self._surrounding and self._read_again(file)):
             if not isinstance(group, Gap):
                 yield from self._gathered(group)
 
@@ -207,7 +220,7 @@ class Manifests:
         return parts[0].namespace or self._namespace or "default"
 
     def _read(self, file: str) -> bytes:
-        """The text of a file, or of what is rendered. Raises OSError, NotRendered."""
+        """The text of what is no file, such as a pipe, and is read once; or of what is rendered. Raises OSError, NotRendered."""
         if file in self._paths.units:
             return self._render(file).text
         if file in self._instead:
@@ -217,10 +230,8 @@ class Manifests:
         if file in self._too_long:
             raise self._too_long[file]
         path = Path(file)
-        if file not in self._names and not path.is_file():
+        if file not in self._names:
             _refuse(path)
-        if file != STDIN and path.is_file():
-            return as_utf8(path.read_bytes())
         with contextlib.nullcontext(sys.stdin.buffer) if file == STDIN else path.open("rb") as stream:
             data = stream.read(LONGEST_STREAM + 1)
         if len(data) > LONGEST_STREAM:
@@ -244,33 +255,62 @@ class Manifests:
             raise found
         return found
 
-    def _parts(self, files: Sequence[str], about: Callable[[bytes], bool]) -> Iterator[_FilePart | Gap]:
+    def _windows(self, file: str) -> Iterator[tuple[bytes, bool]]:
+        """The text of a file, about a page each time, and whether it is the last part.
+
+        It is divided before lines of ``---``, so a large file of many documents is never held whole. Raises OSError,
+        NotRendered.
+        """
+        with self._stream(file) as stream:
+            rest = b""
+            while True:
+                # Of a document that is longer as much again is read each time, since what was read is copied.
+                asked, known = max(PAGE_BYTES, len(rest)), len(rest)
+                rest += stream.read(asked)
+                if len(rest) < known + asked:
+                    yield rest, True
+                    return
+                if (end := rest.rfind(_MARKER, max(0, known - len(_MARKER)))) >= 0:
+                    yield rest[: end + 1], False
+                    rest = rest[end + 1 :]
+
+    def _stream(self, file: str) -> IO[bytes]:
+        """The text of a file in UTF-8. Raises OSError, NotRendered."""
+        if file in self._paths.units or file in self._instead or file == STDIN or not Path(file).is_file():
+            return io.BytesIO(self._read(file))
+        return open_utf8(Path(file))
+
+    def _parts(self, files: Iterable[str]) -> Iterator[_FilePart | Gap]:
         for file in files:
             try:
-                text = self._read(file)
+                yield from self._parts_of(file)
             except OSError as error:
                 message = f"{file}: {error.strerror or error}"
                 yield Gap(reason="UnreadableFile", message=message, source=KnownLocation(file=file, line=1))
-                continue
             except NotRendered as error:
                 home = KnownLocation(file=self._home(file), line=1)
                 yield Gap(reason="NotRendered", message=f"{file}: not rendered, so not judged: {error}", source=home)
-                continue
-            if not about(text):
-                continue
-            # Once for each namespace that it is put into.
-            namespaces = self._paths.namespaces.get(file, [""])
-            if len(text) <= 2 * PAGE_BYTES:
-                yield from (_FilePart(file=file, text=text, namespace=one) for one in namespaces)
-                continue
-            cuts, problems = self._engine.split(text, PAGE_BYTES)
-            for problem in problems:
-                yield self._unreadable(file, problem["line"], problem["message"])
+
+    def _parts_of(self, file: str) -> Iterator[_FilePart | Gap]:
+        """The parts of one file. Raises OSError, NotRendered."""
+        # Once for each namespace that it is put into.
+        namespaces = self._paths.namespaces.get(file, [""])
+        offset, line = 0, 1
+        for text, last in self._windows(file):
+            cuts: Sequence[dict[str, Any]] = [{"offset": 0, "length": len(text), "line": 1}]
+            if len(text) > 2 * PAGE_BYTES:
+                cuts, problems = self._engine.split(text, PAGE_BYTES)
+                for problem in problems:
+                    yield self._unreadable(file, line - 1 + problem["line"], problem["message"])
+            whole = last and not offset and len(cuts) == 1
             for cut in cuts:
                 start = cut["offset"]
                 own = text[start : start + cut["length"]]
+                cut["line"] += line - 1
                 for one in namespaces:
-                    yield _FilePart(file=file, text=own, offset=start, cut=cut, whole=len(cuts) == 1, namespace=one)
+                    yield _FilePart(file=file, text=own, offset=offset + start, cut=cut, whole=whole, namespace=one)
+            offset += len(text)
+            line += text.count(b"\n")
 
     def _start(self, parts: Sequence[_FilePart], wanted: Wanted) -> Loading:
         return self._engine.load_files(
@@ -347,6 +387,13 @@ class Manifests:
         source = FileSource(text, self.lines)
         rendered = self._rendered.get(text.file)
         return rendered.source(source) if isinstance(rendered, Rendered) else source
+
+
+def _named_in(text: bytes, file: str) -> Iterator[Followed]:
+    # Few repositories have any.
+    from aksp.sources.rendering.following import named_in
+
+    return named_in(text, file)
 
 
 def _text_of(part: _FilePart, record: DocumentRecord) -> DocumentText:

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aksp.errors import InvalidInput
 from aksp.sources.folders import SUFFIXES, Folders, some
-from aksp.sources.rendering.following import Followed
 from aksp.sources.rendering.helm import Chart
 from aksp.sources.rendering.kustomize import NAMES, Overlay, kustomization_file
 from aksp.sources.rendering.options import Rendering
 from aksp.sources.rendering.rendered import Unit
+
+if TYPE_CHECKING:
+    from aksp.sources.rendering.following import Followed
 
 STDIN = "-"
 

@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 
 from aksp.compliance.judgement import Task
 from aksp.engine import PROTOCOL, Engine, engine_binary
-from aksp.engine.process import Process
+from aksp.engine.process import PendingAnswer, Process
 from aksp.errors import EngineError, ExitCode
+from aksp.workspace import prepare
 from tests.compliance.builders import module
+from tests.definitions.samples import DEFINITIONS, plan_of
 from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
 from tests.waiting import until
 
@@ -224,6 +227,53 @@ def test_a_rule_that_compiles_without_end_is_given_up_once_and_others_compile(mo
     assert [one["message"] for one in found] == ["the rule cannot be compiled within 1 s: write it simpler"]
     # One that was asked in vain, and one for what came after.
     assert len(started) == 2
+
+
+@pytest.mark.parametrize("die", [False, True], ids=["lives", "dies"])
+def test_policies_that_are_compiled_at_once_come_to_the_same_as_one_by_one(die: bool) -> None:
+    rules = {"honest": HONEST, "doubling": doubling(30), "faulty": "violation contains {", "others": OTHERS}
+    policies = {name: [module(rule)] for name, rule in rules.items()}
+    with Engine(hard_deadline=1.0) as engine:
+        alone = {name: engine.compile(name, modules) for name, modules in policies.items()}
+    with Engine(hard_deadline=1.0) as engine:
+        engine.compile_ahead(policies)
+        if die:
+            kill(engine)
+        # What was not begun, or begun with other Rego, is compiled as it is asked for.
+        assert engine.compile("other", [module(HONEST)]) == []
+        assert {name: engine.compile(name, modules) for name, modules in policies.items()} == alone
+        batch = engine.load_list(pods(True, False))
+        assert violations(judge(engine, batch, ["honest", "other"]), 0) == [0]
+        assert engine.lookups("others")
+
+
+def test_other_rego_than_what_was_begun_is_compiled_anew() -> None:
+    with Engine() as engine:
+        engine.compile_ahead({"rule": [module("violation contains {")]})
+        compile_rule(engine, "rule", HONEST)
+        batch = engine.load_list(pods(True, False))
+        assert violations(judge(engine, batch, ["rule"]), 0) == [0]
+
+
+def test_a_plan_s_policies_are_compiled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    write, result = Process.write, PendingAnswer.result
+
+    def writing(self: Process, answer: PendingAnswer, op: str, *args: Any) -> None:
+        asked.append(op)
+        write(self, answer, op, *args)
+
+    def waiting(self: PendingAnswer, timeout: float | None = None) -> Any:
+        asked.append("wait")
+        return result(self, timeout)
+
+    plan = plan_of(DEFINITIONS["no-privileged"], {})
+    more = plan_of(DEFINITIONS["required-labels"], {"labels": ["a"]})
+    with Engine() as engine:
+        monkeypatch.setattr(Process, "write", writing)
+        monkeypatch.setattr(PendingAnswer, "result", waiting)
+        prepare(engine, replace(plan, ready=[*plan.ready, *more.ready]))
+    assert asked[:3] == ["compile", "compile", "wait"]
 
 
 # Engines that are none

@@ -6,12 +6,15 @@ import errno
 import io
 import json
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
@@ -428,6 +431,53 @@ def test_lines_of_a_large_file_are_right_beyond_the_first_cut(engine: Engine, tm
     before = text[: -len(DOCUMENTS)].count("\n")
     expected = [("first", before + line_with(DOCUMENTS, "HERE-1")), ("second", before + line_with(DOCUMENTS, "HERE-2"))]
     assert sorted(found) == expected
+
+
+#: What files are made of, good and bad; each piece ends its line.
+_PIECES = (
+    "---\n", "--- # next\n", "--- a: 1\n", "---\r\n", "...\n", "\n", "# a comment\n", "%YAML 1.1\n", "--\n", " ---\n", "[1]\n", "\t\n",
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "apiVersion: v1\r\nkind: Service\r\nmetadata: {name: s}\r\n",
+    "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n- {kind: Pod}\n",
+    "a: |\n  text\n  --- no marker\n", "a: 'open\n", '"quoted\n---\nmore"\n', "\x00\n",
+    f"{json.dumps(pod('c'))}\n", f"{json.dumps(kube_list(pod('d'), pod('e')), indent=1)}\n", '{"kind": "Pod",\n',
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.lists(st.sampled_from(_PIECES), max_size=14).map("".join), window=st.integers(1, 200), mark=st.booleans()
+)
+def test_what_a_file_holds_does_not_depend_on_how_much_of_it_is_read_at_once(
+    engine: Engine, tmp_path: Path, text: str, window: int, mark: bool
+) -> None:
+    path = put(tmp_path, "file.yaml", ("\ufeff" if mark else "") + text)
+
+    def held() -> tuple[list[tuple[object, ...]], list[str]]:
+        documents: list[tuple[object, ...]] = []
+        messages: list[str] = []
+        for page in Manifests(engine, [path]).pages(EVERYTHING):
+            messages += [gap.message for gap in page.gaps]
+            for one, source in zip(page.documents, page.sources or (), strict=True):
+                # A document without a name or a uid has them made up.
+                documents.append((one.resource.kind, one.resource.name, source and source.line, one.template))
+        return documents, messages
+
+    whole = held()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aksp.sources.manifests.PAGE_BYTES", window)
+
+        assert held() == whole
+
+
+def test_a_large_file_is_not_held_whole(engine: Engine, tmp_path: Path) -> None:
+    document = yaml.safe_dump(pod("filler", annotations={"note": "x" * 20_000})) + "---\n"
+    path = put(tmp_path, "large.yaml", document * (40 * PAGE_BYTES // len(document)))
+    tracemalloc.start()
+    try:
+        assert len(names(engine, path)) == 40 * PAGE_BYTES // len(document)
+        assert tracemalloc.get_traced_memory()[1] < 10 * PAGE_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def test_lines_of_a_large_list_are_right_beyond_the_first_cut(engine: Engine, tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from aksp.report.explain.explanation import (
     Explanation,
     ResourceExplanation,
 )
+from aksp.report.fields import place
 from aksp.report.figures import plural, total
 from aksp.report.interface import GroupBy, Style
-from aksp.report.subjects import place
 from aksp.report.table import findings
 from aksp.report.table.blocks import STATE_TONES, Block, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
 from aksp.report.table.plain import draw_plain

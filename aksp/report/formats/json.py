@@ -13,7 +13,7 @@ from aksp.model.compliance import ComplianceState, Report, Result
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.report import wire
-from aksp.report.fields import NAMED, OBJECTS, within_result
+from aksp.report.fields import ALWAYS, NAMED, OBJECTS, within_result
 from aksp.report.interface import Format, Style
 
 #: Lines that are written at once.
@@ -68,8 +68,11 @@ class _ResultTexts:
         self.resource, self.source = self._object(_RESOURCE), self._object(_SOURCE)
         own = [key for key in _KEYS if not _common(key)]
         self._places = own.index(_RESOURCE), own.index(_SOURCE)
-        #: What differs from one result to the next: what reads it, and what encodes it where it is no text.
-        self._own = [self._value(key) for key in own if key not in (_RESOURCE, _SOURCE)]
+        #: What differs from one result to the next: the objects and values that have it, and what encodes those that are no text.
+        holders, self._encoders = zip(
+            *(self._value(key) for key in own if key not in (_RESOURCE, _SOURCE)), strict=True
+        )
+        self._values = attrgetter(*holders)
         #: Lines with places for these. By the identity of the assignments, which the report keeps.
         self._lines: dict[tuple[int, ComplianceState], str] = {}
 
@@ -79,7 +82,10 @@ class _ResultTexts:
         key = id(shared.assignment), shared.state
         if (line := self._lines.get(key)) is None:
             line = self._lines[key] = self._line(result)
-        texts = [quoted(value) if type(value := read(result)) is str else encoded(value) for read, encoded in self._own]
+        texts = [
+            quoted(value) if type(value) is str else "null" if value is None else encoded(value)
+            for value, encoded in zip(self._values(result), self._encoders, strict=True)
+        ]
         before, after = self._places
         texts.insert(before, resource)
         texts.insert(after, source)
@@ -98,10 +104,15 @@ class _ResultTexts:
             return str(value)
         return "null" if value is None else self._encoded(value)
 
-    def _value(self, key: str) -> tuple[Callable[[Result], Any], _Encode]:
-        """What reads a value of a result, and what encodes it."""
+    def _value(self, key: str) -> tuple[str, _Encode]:
+        """Where a result has a value, or the object that holds it; and what encodes it."""
+        one = _FIELDS[key]
+        holder = within_result(one.holder)
         if key not in OBJECTS:
-            return _FIELDS[key].read, self._text
+            if one.holder in ALWAYS:
+                return f"{holder}.{one.attribute}", self._text
+            value_of = attrgetter(one.attribute)
+            return holder, lambda held: self._text(value_of(held))
         made = self._object(key)
         known: dict[Any, str] = {}
 
@@ -113,7 +124,7 @@ class _ResultTexts:
                 text = known[of] = made(of)
             return text
 
-        return attrgetter(within_result(_FIELDS[key].holder)), remembered
+        return holder, remembered
 
     def _object(self, name: str) -> _Encode:
         """What makes the text of an object within a result of what has its fields; null of None."""

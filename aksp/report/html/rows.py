@@ -19,12 +19,11 @@ from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.model.times import day
 from aksp.report import wire
-from aksp.report.fields import FOUND, ResultField
+from aksp.report.fields import FOUND, ResultField, owner_name
 from aksp.report.html.commented import lines
 from aksp.report.html.remedy import remedy
 from aksp.report.interface import Show
 from aksp.report.parse import NamedExemption
-from aksp.report.subjects import owner_name
 from aksp.report.text import safe
 
 #: Digits of the fingerprint in the link to a finding: enough for a million findings.

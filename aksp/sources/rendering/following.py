@@ -16,8 +16,6 @@ from aksp.sources.rendering.kustomize import Overlay, kustomization_file
 from aksp.sources.rendering.rendered import Unit
 from aksp.yaml_reader import read_yaml
 
-#: What a text has that may hold such a resource.
-_MARKS: Final = (b"argoproj.io/", b"kustomize.toolkit.fluxcd.io/", b"helm.toolkit.fluxcd.io/")
 #: Fields of a Kustomization of Flux that change what its path makes.
 _CHANGES: Final = (
     "postBuild", "patches", "patchesStrategicMerge", "patchesJson6902", "components", "images", "namePrefix", "nameSuffix",
@@ -44,11 +42,6 @@ class Followed:
     def place(self) -> str:
         """The folder."""
         return self.unit.folder if self.unit else self.folder or ""
-
-
-def may_name(text: bytes) -> bool:
-    """Whether a text may have something to follow, without reading it."""
-    return any(mark in text for mark in _MARKS)
 
 
 def named_in(text: bytes, file: str) -> Iterator[Followed]:

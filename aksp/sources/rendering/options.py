@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from aksp.sources.rendering.helm import ChartOptions
+
+#: What a text has that may hold such a resource.
+_MARKS: Final = (b"argoproj.io/", b".toolkit.fluxcd.io/")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,3 +18,8 @@ class Rendering:
     chart: ChartOptions = field(default_factory=ChartOptions)
     overlays: tuple[str, ...] = ()
     follow: bool = False
+
+
+def may_name(text: bytes) -> bool:
+    """Whether a text may have something to follow, without reading it."""
+    return any(mark in text for mark in _MARKS)

@@ -43,13 +43,13 @@ class GoTools:
 
     def up_to_date(self, folder: Path) -> bool:
         """Whether `folder` holds what a build would put there."""
-        stamp = folder / _stamp_name(self.module)
+        stamp = folder / _own_name(self.module, "stamp.json")
         return self.complete(folder) and stamp.is_file() and stamp.read_text() == self._stamp()
 
     def build(self, folder: Path) -> None:
         """Puts the commands into `folder`; does nothing when they are there and up to date."""
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / ".lock"):
+        with _locked(folder / _own_name(self.module, "lock")):
             if self.up_to_date(folder):
                 return
             _say(f"building {', '.join(self.commands.values())} into {folder}: takes minutes the first time")
@@ -57,7 +57,7 @@ class GoTools:
                 self._install(Path(scratch))
                 for built, wanted in self.commands.items():
                     (Path(scratch) / built).replace(folder / wanted)
-            (folder / _stamp_name(self.module)).write_text(self._stamp())
+            (folder / _own_name(self.module, "stamp.json")).write_text(self._stamp())
 
     def _install(self, folder: Path) -> None:
         environment = os.environ | {"GOBIN": str(folder), "CGO_ENABLED": "0"}
@@ -120,15 +120,15 @@ def control_plane(into: Path | None = None) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keeps two builds of the same folder apart."""
+    """Keeps two builds of the same module apart."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _stamp_name(module: Path) -> str:
-    """Several modules may build into one folder, so each has a stamp of its own."""
-    return f".{module.name}.stamp.json"
+def _own_name(module: Path, what: str) -> str:
+    """Several modules may build into one folder, so each has a stamp and a lock of its own."""
+    return f".{module.name}.{what}"
 
 
 def _go() -> str:

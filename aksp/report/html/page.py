@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ClusterSummary, ComplianceState, Report
+from aksp.model.compliance import (
+    PRECEDENCE,
+    AssignmentSummary,
+    ClusterSummary,
+    ComplianceState,
+    GroupSummary,
+    Report,
+    ScopeSummary,
+)
 from aksp.model.times import rfc3339
 from aksp.report.difference import Difference, blocks
 from aksp.report.figures import one_decimal, plural, total
@@ -105,13 +113,9 @@ def _assignment(
     report: Report, each: AssignmentSummary, described: Mapping[str, Mapping[str, str]], rows: Rows
 ) -> dict[str, Any]:
     name = safe(each.name)
-    counts = each.counts.resources
     return {
         **described[name],
-        "state": each.state.value,
-        "percent": one_decimal(each.compliance_percent),
-        "bar": _bar(counts, "resource"),
-        "judged": total(counts),
+        **_measured(each),
         "message": safe(each.message),
         "words": _shares(each),
         "member": bool(each.reference),
@@ -129,11 +133,8 @@ def _cluster(report: Report, each: ClusterSummary, rows: Rows) -> dict[str, Any]
     return {
         "name": safe(each.name),
         "place": safe(place),
-        "state": each.state.value,
-        "percent": one_decimal(each.compliance_percent),
+        **_measured(each),
         "message": safe(each.message),
-        "bar": _bar(each.counts.resources, "resource"),
-        "judged": total(each.counts.resources),
         "gaps": each.gaps,
         "cells": [
             {
@@ -162,14 +163,21 @@ def _scopes(report: Report) -> list[dict[str, Any]]:
                 "kind": each.kind,
                 "depth": depths[each.scope],
                 "clusters": safe(", ".join(each.clusters)),
-                "state": each.state.value,
-                "percent": one_decimal(each.compliance_percent),
-                "bar": _bar(each.counts.resources, "resource"),
-                "judged": total(each.counts.resources),
+                **_measured(each),
                 "gaps": each.gaps,
             }
         )
     return found
+
+
+def _measured(each: AssignmentSummary | ClusterSummary | ScopeSummary | GroupSummary) -> dict[str, Any]:
+    """The state, and figures of resources."""
+    return {
+        "state": each.state.value,
+        "percent": one_decimal(each.compliance_percent),
+        "bar": _bar(each.counts.resources, "resource"),
+        "judged": total(each.counts.resources),
+    }
 
 
 def _groups(report: Report) -> list[dict[str, Any]]:
@@ -178,10 +186,7 @@ def _groups(report: Report) -> list[dict[str, Any]]:
         {
             "assignment": safe(each.name),
             "name": safe(group.display_name),
-            "state": group.state.value,
-            "percent": one_decimal(group.compliance_percent),
-            "bar": _bar(group.counts.resources, "resource"),
-            "judged": total(group.counts.resources),
+            **_measured(group),
         }
         for each in report.assignments
         for group in each.groups

@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aksp.compliance.nothing import NOTHING, besides
-from aksp.model.compliance import AssignmentSummary, ClusterSummary, ComplianceState, Report, ScopeSummary, TargetKind
+from aksp.model.compliance import (
+    AssignmentSummary,
+    ClusterSummary,
+    ComplianceState,
+    GroupSummary,
+    Report,
+    ScopeSummary,
+    TargetKind,
+)
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, percent_cell, plural, total
 from aksp.report.table import layout
 from aksp.report.table.blocks import STATE_TONES, Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
 
+#: The columns of figures that assignments, groups, clusters and scopes have.
+_MEASURES = (
+    Column(header="STATE"),
+    Column(header="%", right=True),
+    Column(header="RESOURCES", right=True),
+    Column(header="CONTAINERS", right=True),
+)
 _TARGETS = {TargetKind.CLUSTER: "Cluster", TargetKind.CLUSTERS: "Clusters", TargetKind.MANIFESTS: "Manifests"}
 
 
@@ -61,7 +76,7 @@ def clusters(report: Report) -> Grid:
         place = " ".join(text for text in (each.location, _labels(each.labels)) if text)
         name: Cell = ((span(each.name),), *([(span(place, Tone.MUTED),)] if place else []))
         state: Cell = ((_state(each.state),), *([(span(each.message, Tone.MUTED),)] if each.message else []))
-        rows.append(Row(cells=(name, state, *_measured(each))))
+        rows.append(Row(cells=(name, state, *_measured(each), _gaps(each.gaps))))
     return _rolled(report, "Clusters", "CLUSTER", rows)
 
 
@@ -74,7 +89,7 @@ def scopes(report: Report) -> Grid | None:
         count = f"{each.kind}, {plural(len(each.clusters), 'cluster')}"
         indent = Span("  " * depths[each.scope])
         name: Cell = ((indent, span(each.name)), (indent, span(count, Tone.MUTED)))
-        rows.append(Row(cells=(name, ((_state(each.state),),), *_measured(each))))
+        rows.append(Row(cells=(name, ((_state(each.state),),), *_measured(each), _gaps(each.gaps))))
     return _rolled(report, "Scopes", "SCOPE", rows) if rows else None
 
 
@@ -82,27 +97,19 @@ def _labels(labels: Mapping[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
-def _measured(each: ClusterSummary | ScopeSummary) -> tuple[Cell, ...]:
-    """The percentage, the shares that do not comply, and how many gaps."""
-    return (
-        cell(percent_cell(each.compliance_percent)),
-        _share(each.counts.resources),
-        _share(each.counts.containers),
-        cell(str(each.gaps), Tone.WARNING) if each.gaps else cell("-", Tone.MUTED),
-    )
+def _measured(each: ClusterSummary | ScopeSummary | GroupSummary) -> tuple[Cell, ...]:
+    """The percentage, and the shares that do not comply."""
+    return cell(percent_cell(each.compliance_percent)), _share(each.counts.resources), _share(each.counts.containers)
+
+
+def _gaps(count: int) -> Cell:
+    return cell(str(count), Tone.WARNING) if count else cell("-", Tone.MUTED)
 
 
 def _rolled(report: Report, title: str, first: str, rows: list[Row]) -> Grid:
     return Grid(
         title=(Span(title, Tone.STRONG), _legend(report)),
-        columns=(
-            Column(header=first),
-            Column(header="STATE"),
-            Column(header="%", right=True),
-            Column(header="RESOURCES", right=True),
-            Column(header="CONTAINERS", right=True),
-            Column(header="GAPS", right=True),
-        ),
+        columns=(Column(header=first), *_MEASURES, Column(header="GAPS", right=True)),
         rows=tuple(rows),
     )
 
@@ -182,14 +189,7 @@ def _unjudged(report: Report) -> str:
 
 
 def _assignments(report: Report, *, definition: bool, severity: bool) -> Grid:
-    columns = [
-        Column(header="ASSIGNMENT"),
-        Column(header="EFFECT"),
-        Column(header="STATE"),
-        Column(header="%", right=True),
-        Column(header="RESOURCES", right=True),
-        Column(header="CONTAINERS", right=True),
-    ]
+    columns = [Column(header="ASSIGNMENT"), Column(header="EFFECT"), *_MEASURES]
     if definition:
         columns.insert(1, Column(header="DEFINITION"))
     if severity:
@@ -226,16 +226,7 @@ def groups(report: Report, *, every: bool) -> Grid | None:
     """The groups of initiatives, ``every`` one or those that are not Compliant; None when there is none to tell."""
     known = [(each, group) for each in report.assignments for group in each.groups]
     rows = [
-        Row(
-            cells=(
-                cell(each.name),
-                cell(group.display_name),
-                ((_state(group.state),),),
-                cell(percent_cell(group.compliance_percent)),
-                _share(group.counts.resources),
-                _share(group.counts.containers),
-            )
-        )
+        Row(cells=(cell(each.name), cell(group.display_name), ((_state(group.state),),), *_measured(group)))
         for each, group in known
         if every or group.state is not ComplianceState.COMPLIANT
     ]
@@ -245,14 +236,7 @@ def groups(report: Report, *, every: bool) -> Grid | None:
     note = f"  {comply} of {plural(len(known), 'group')} compliant"
     return Grid(
         title=(Span("Groups", Tone.STRONG), Span(note, Tone.MUTED)),
-        columns=(
-            Column(header="ASSIGNMENT"),
-            Column(header="GROUP"),
-            Column(header="STATE"),
-            Column(header="%", right=True),
-            Column(header="RESOURCES", right=True),
-            Column(header="CONTAINERS", right=True),
-        ),
+        columns=(Column(header="ASSIGNMENT"), Column(header="GROUP"), *_MEASURES),
         rows=tuple(rows),
     )
 

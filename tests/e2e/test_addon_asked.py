@@ -98,9 +98,11 @@ def test_an_ingress_that_names_no_namespace_is_judged_in_that_of_its_url_as_in_a
     addon: AddOn, plane: ControlPlane
 ) -> None:
     here, there = (f"/apis/networking.k8s.io/v1/namespaces/{place}/ingresses" for place in (PLACE, OTHER))
+    # Other tests leave Ingresses of one host in the same cluster.
+    ours = {"namespaces": [PLACE, OTHER]}
     addon.unassign()
     plane.apply([namespace(OTHER)])
-    addon.assign("unique-ingress-hosts")
+    addon.assign("unique-ingress-hosts", parameters=ours)
     try:
         addon.applied("unique-ingress-hosts")
         plane.request("POST", here, nameless("front"))
@@ -124,7 +126,7 @@ def test_an_ingress_that_names_no_namespace_is_judged_in_that_of_its_url_as_in_a
         addon.unassign()
         until(lambda: not refused())
         plane.request("POST", there, nameless("front"))
-        addon.assign("unique-ingress-hosts")
+        addon.assign("unique-ingress-hosts", parameters=ours)
         # The older one of the two has the host.
         assert addon.applied("unique-ingress-hosts")["counts"]["resources"]["NonCompliant"] == 1
         (found,) = until(lambda: _scanned(addon))

@@ -46,7 +46,7 @@ def _service(name: str, **spec: Any) -> Object:
 @pytest.fixture(scope="module")
 def shop(plane: ControlPlane) -> Iterator[str]:
     """Workloads and the Pods that the controllers have made of them, until the last test here: others scan everything."""
-    front, other = (ingress("front", where, "explain.example.com") for where in (HERE, OTHER))
+    front, other = (ingress("explained", where, "explain.example.com") for where in (HERE, OTHER))
     for one in (front, other):
         one["spec"]["ingressClassName"] = "nginx"
     plane.apply([
@@ -139,7 +139,7 @@ def _patched(plane: ControlPlane, change: Mapping[str, Any], *, dry: bool = True
     return answer
 
 
-@pytest.mark.parametrize("subject", ["deploy/web", "sts/db", "svc/entry", "svc/public", "ing/front", "deploy/idle"])
+@pytest.mark.parametrize("subject", ["deploy/web", "sts/db", "svc/entry", "svc/public", "ing/explained", "deploy/idle"])
 def test_the_api_server_takes_every_change_and_each_is_what_the_rule_says(
     assigned: Aksp, plane: ControlPlane, subject: str
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_bare_pod_gets_the_change_but_no_command_where_it_cannot_be_changed(as
 
 
 def test_rules_that_compare_objects_see_the_others(assigned: Aksp) -> None:
-    here, there = _explained(assigned, "ing/front", "-n", HERE), _explained(assigned, "ing/front", "-n", OTHER)
+    here, there = _explained(assigned, "ing/explained", "-n", HERE), _explained(assigned, "ing/explained", "-n", OTHER)
 
     # One of the two was first; the other is told of it.
     states = sorted([_states(here)["hosts"], _states(there)["hosts"]])
@@ -242,7 +242,7 @@ def test_an_ordinary_user_of_one_namespace_gets_an_explanation(assigned: Aksp, p
     reader = plane.kubeconfig_for(token=token)
 
     assert _explained(assigned, "deploy/web", "-n", HERE, kubeconfig=reader)["gaps"] == []
-    compared = _explained(assigned, "ing/front", "-n", HERE, kubeconfig=reader)
+    compared = _explained(assigned, "ing/explained", "-n", HERE, kubeconfig=reader)
     # Two rules compare Ingresses of the whole cluster, which this user may not list: neither can be judged.
     assert [gap["reason"] for gap in compared["gaps"]] == ["Forbidden", "EvaluationError", "EvaluationError"]
     refused = assigned.run("explain", "svc/entry", "-n", HERE, kubeconfig=reader)
@@ -324,9 +324,9 @@ def test_an_unreachable_cluster_is_exit_3(assigned: Aksp, tmp_path: Path) -> Non
 def test_with_all_namespaces_a_resource_is_found_in_the_one_where_it_lies(assigned: Aksp) -> None:
     found = assigned.run("explain", "pod/lonely", "-A", "-o", "json")
     assert (found.code, json.loads(found.stdout)["resource"]["namespace"]) == (0, OTHER)
-    several = assigned.run("explain", "ingress/front", "-A")
+    several = assigned.run("explain", "ingress/explained", "-A")
     assert several.code == 2
-    assert "there are 2 ingresses called 'front'" in several.stderr
+    assert "there are 2 ingresses called 'explained'" in several.stderr
     assert HERE in several.stderr and OTHER in several.stderr
     nowhere = assigned.run("explain", "pod/nowhere", "-A")
     assert (nowhere.code, "there is no Pod 'nowhere' in any namespace" in nowhere.stderr) == (2, True)

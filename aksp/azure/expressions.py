@@ -78,7 +78,7 @@ class Expressions:
         elif key not in self._values or key in self._asked:
             raise unknown
         else:
-            self._asked.append(key)  # it refers to itself
+            self._asked.append(key)  # so that a value that refers to itself is found
             try:
                 found = self.resolved(self._values[key], name)
             except NotKnown as error:

@@ -130,7 +130,7 @@ class Comparison:
     def _known(self) -> KnownViolations:
         bad = sum(one.state is ComplianceState.NON_COMPLIANT for one in self.found.values())
         return KnownViolations(
-            # Only new findings are left. Where several have one place, their numbers are others than before.
+            # With --show new only new findings are left. Several at one place are then numbered anew, and would match others.
             fingerprints=frozenset() if self.options.only_new else self.known,
             new=len(self.new),
             known=bad - len(self.new),

@@ -89,7 +89,7 @@ def _of_reports(request: DiffRequest) -> Difference:
             percent_before=before.compliance_percent,
             judged=judged_by(after),
             hidden=hides(left_out(before), left_out(after)) or unlisted(after) > 0,
-            # A report can select only from what it has.
+            # Of what an assignment selects, a report has only the scope.
             narrowed=narrowed(*({line.name: line.scope for line in one.judged} for one in (before, after))),
         ),
     )
@@ -148,7 +148,7 @@ def _of_clusters(
             last, lost[name] = problem, problem.what
             note(f"{name} is not compared: {problem.what}")
     if not found:
-        assert last is not None  # at least one cluster can be compared
+        assert last is not None  # there is at least one cluster, and none could be compared
         raise last
     return together(found, title(ScanTarget(kind=TargetKind.CLUSTERS, name=", ".join(found), scope="/")), lost)
 

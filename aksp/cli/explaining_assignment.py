@@ -67,7 +67,7 @@ def _stands(
     )
     try:
         if context.at(assignment, scope) is None:
-            assert scope is not None  # without a cluster every assignment counts
+            assert scope is not None  # without a cluster no scope leaves it out
             return replace(explained, left_out=elsewhere(assignment, context.tree.place(scope).scope))
     except Undecided as doubt:
         return replace(explained, left_out=LeftOut(by=Criterion.SCOPE, message=str(doubt)))

@@ -93,7 +93,7 @@ class Documents:
             case "ExpansionTemplate", "expansion.gatekeeper.sh":
                 self.expansions.append(found)
             case "SyncSet", "syncset.gatekeeper.sh":
-                pass  # aksp needs no such list to know what rules compare with
+                pass  # aksp finds what rules compare with without it
             case _, "constraints.gatekeeper.sh":
                 self.constraints.append(found)
             case _:

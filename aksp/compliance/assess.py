@@ -56,7 +56,8 @@ class Tally:
             if len(numbers) != 1
         }
         self._overall = self._counted(everything)
-        self._faults: dict[tuple[str, str], list[Resource]] = {}
+        #: The resources that have each fault, each once: they are told apart by identity, since two may lack a name.
+        self._faults: dict[tuple[str, str], dict[int, Resource]] = {}
         #: How many documents each assignment has judged.
         self.matched = [0] * len(plan.ready)
 
@@ -79,7 +80,7 @@ class Tally:
         for numbers, together in self._together.items():
             together.add(other._together[numbers])
         for fault, resources in other._faults.items():
-            self._faults.setdefault(fault, []).extend(resources)
+            self._faults.setdefault(fault, {}).update(resources)
         self.matched = [mine + theirs for mine, theirs in zip(self.matched, other.matched, strict=True)]
 
     def add(
@@ -210,9 +211,7 @@ class Tally:
         for error in made[len(findings) :]:
             # What is wrong with a document itself is told once, whichever assignments select it.
             cause = "" if error.finding.path else ready.key.name
-            resources = self._faults.setdefault((cause, error.finding.message), [])
-            if cause or not resources or resources[-1] != error.resource:
-                resources.append(error.resource)
+            self._faults.setdefault((cause, error.finding.message), {})[id(error.resource)] = error.resource
         return {index: one.exemption for index, one in enumerate(made) if one.exemption is not None}
 
     def _compliant(self, ready: Ready, document: Document, verdict: _Verdict | None) -> None:
@@ -274,7 +273,8 @@ class Tally:
             reason = "UnknownScope" if unplaced else "InvalidDefinition"
             whose = f"assignment{'s' if len(names) > 1 else ''} {', '.join(names)}"
             gaps.append(Gap(reason=reason, message=f"{whose} not judged: {problem}"))
-        for (assignment, message), resources in sorted(self._faults.items()):
+        for (assignment, message), by_identity in sorted(self._faults.items()):
+            resources = list(by_identity.values())
             # The smallest, not the first counted: which is counted first depends on the pages of the list.
             first = min(resources, key=lambda one: (one.namespace, one.kind, one.name))
             only = first if len(resources) == 1 else None

@@ -18,7 +18,7 @@ from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import Plan, Ready
 from aksp.model.assignment import EnforcementMode, ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.compliance import ComplianceState, Counts, Finding
-from aksp.model.resource import Container, Document
+from aksp.model.resource import Container, Document, Problem
 from tests.compliance.builders import (
     DEPLOYMENT,
     POD,
@@ -358,6 +358,16 @@ def test_many_errors_of_one_kind_are_one_gap_that_says_how_many() -> None:
     (gap,) = tally.error_gaps()
 
     assert gap.message == "assignment rule: too slow (3 resources, the first Pod shop/one)"
+
+
+def test_what_is_wrong_with_documents_counts_each_once_whichever_assignments_select_them() -> None:
+    wrong = (Problem(message="it is no text", path="metadata.labels.a"),)
+    page = [replace(pod(name), problems=wrong) for name in ("one", "two", "")]
+    tally = Tally(plan(ready("a"), ready("b"), ready("c")))
+    tally.add(page, choose(tally.plan, page), {}, [])
+    (gap,) = tally.error_gaps()
+
+    assert gap.message == "it is no text (3 resources, the first Pod shop/)"
 
 
 def test_everything_exempt_is_exempt_and_complies() -> None:

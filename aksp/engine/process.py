@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import struct
 import subprocess
@@ -24,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from aksp.errors import EngineError
+from aksp.model import json_text
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,8 +38,6 @@ _SMALL = 64 << 10
 #: The number of the request after whose answer the thread leaves reading to a loop; others count from 1.
 _HAND_OVER = 0
 _LENGTHS = struct.Struct(">II")
-#: One encoder for all requests: `json.dumps` makes one for each when it has options.
-_ENCODED = json.JSONEncoder(separators=(",", ":")).encode
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
 #: What the line begins with that names the policy at fault (engine/guard.go).
@@ -73,7 +71,8 @@ def _decoded(payload: bytes) -> Any:
     try:
         return msgspec.json.decode(payload)
     except msgspec.DecodeError:
-        return json.loads(payload)
+        # A number that no float holds, as a LimitRange may have it, goes back to the engine as it came.
+        return json_text.decode(payload.decode())
 
 
 def engine_binary() -> Path:
@@ -186,7 +185,7 @@ class Process:
 
     def write(self, answer: PendingAnswer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
         """Write the request of an answer. Raises EngineDied."""
-        payload = _ENCODED({"id": answer.number, "op": op, **header}).encode()
+        payload = json_text.encode({"id": answer.number, "op": op, **header}, ascii_only=True, compact=True).encode()
         head = _LENGTHS.pack(len(payload), len(body)) + payload
         if len(body) > _SMALL:
             self._put(head, body)

@@ -610,3 +610,13 @@ def engine_lives(engine: Engine) -> Iterator[None]:
     process = engine.pid
     yield
     assert engine.pid == process, "the engine died"
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999", "9" * 5000, "1" + "0" * 400 + ".5"])
+@pytest.mark.parametrize("kind", ["LimitRange", "ServiceAccount"])
+def test_numbers_that_no_float_holds_in_what_changes_pods_end_no_scan(
+    kind: str, number: str, tmp_path: Path, engine: Engine
+) -> None:
+    odd = f'{{"apiVersion": "v1", "kind": "{kind}", "metadata": {{"name": "odd"}}, "x": {number}}}\n'
+    file = put(tmp_path, "a.json", odd + json.dumps(pod(privileged=True)))
+    assert lines(engine, file) == [("web", 2)]

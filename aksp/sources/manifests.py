@@ -259,14 +259,16 @@ class Manifests:
         """The text of a file, about a page each time, and whether it is the last part.
 
         It is divided before lines of ``---``, so a large file of many documents is never held whole. Raises OSError,
-        NotRendered.
+        also when the file changes between its parts, NotRendered.
         """
         with self._stream(file) as stream:
-            rest = b""
+            rest, before = b"", _version(stream)
             while True:
                 # Of a document that is longer as much again is read each time, since what was read is copied.
                 asked, known = max(PAGE_BYTES, len(rest)), len(rest)
                 rest += stream.read(asked)
+                if before != _version(stream):
+                    raise OSError("the file has changed while it was judged: scan it again")
                 if len(rest) < known + asked:
                     yield rest, True
                     return
@@ -394,6 +396,14 @@ def _named_in(text: bytes, file: str) -> Iterator[Followed]:
     from aksp.sources.rendering.following import named_in
 
     return named_in(text, file)
+
+
+def _version(stream: IO[bytes]) -> tuple[int, int]:
+    """What is another one when a file that is open was written to; always the same of a text that is held."""
+    if isinstance(stream, io.BytesIO):
+        return 0, 0
+    now = os.fstat(stream.fileno())
+    return now.st_size, now.st_mtime_ns
 
 
 def _text_of(part: _FilePart, record: DocumentRecord) -> DocumentText:

@@ -620,3 +620,20 @@ def test_numbers_that_no_float_holds_in_what_changes_pods_end_no_scan(
     odd = f'{{"apiVersion": "v1", "kind": "{kind}", "metadata": {{"name": "odd"}}, "x": {number}}}\n'
     file = put(tmp_path, "a.json", odd + json.dumps(pod(privileged=True)))
     assert lines(engine, file) == [("web", 2)]
+
+
+@pytest.mark.parametrize("change", ["shorter", "longer", "other"])
+def test_a_file_that_changes_between_its_parts_is_a_gap(change: str, tmp_path: Path, engine: Engine) -> None:
+    one = json.dumps(pod(big="x" * PAGE_BYTES)) + "\n---\n"
+    file = put(tmp_path, "a.yaml", one * 8)
+    pages = Manifests(engine, [file]).pages(EVERYTHING)
+    found = list(next(pages).gaps)
+    with open(file, "r+b") as stream:
+        os.utime(stream.fileno(), (1, 1))
+        if change == "shorter":
+            stream.truncate(len(one) * 4)
+        else:
+            stream.seek(0, os.SEEK_SET if change == "other" else os.SEEK_END)
+            stream.write(b" ")
+    found += [gap for page in pages for gap in page.gaps]
+    assert [gap.message for gap in found] == [f"{file}: the file has changed while it was judged: scan it again"]

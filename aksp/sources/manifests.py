@@ -263,9 +263,10 @@ class Manifests:
         """
         with self._stream(file) as stream:
             rest, before = b"", _version(stream)
+            # A file up to this size is one part, of which can be told that it is another program's.
+            asked = 2 * PAGE_BYTES
             while True:
-                # Of a document that is longer as much again is read each time, since what was read is copied.
-                asked, known = max(PAGE_BYTES, len(rest)), len(rest)
+                known = len(rest)
                 rest += stream.read(asked)
                 if before != _version(stream):
                     raise OSError("the file has changed while it was judged: scan it again")
@@ -275,6 +276,8 @@ class Manifests:
                 if (end := rest.rfind(_MARKER, max(0, known - len(_MARKER)))) >= 0:
                     yield rest[: end + 1], False
                     rest = rest[end + 1 :]
+                # Of a document that is longer as much again is read each time, since what was read is copied.
+                asked = max(PAGE_BYTES, len(rest))
 
     def _stream(self, file: str) -> IO[bytes]:
         """The text of a file in UTF-8. Raises OSError, NotRendered."""

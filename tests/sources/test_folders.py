@@ -65,6 +65,7 @@ FOREIGN = {
     "tsconfig.json": '{\n  // strict\n  "strict": true,\n}\n',
     "pins.json": '["a", {"b": 1}]',
     "two.yaml": "a: 1\n---\nb: 2\n",
+    "thousands.yaml": f"a: {'x' * 300}\n---\n" * 1500,
 }
 
 

@@ -1,21 +1,16 @@
 package main
 
-import (
-	"bytes"
-	"testing"
-)
+import "testing"
 
-// What is split will be loaded: the collector need not wait for that to be told of a long scan.
-func TestASplitOfALongTextBeginsALongScan(t *testing.T) {
+// What follows is told with the first load, so a long scan is known to be one before memory was used.
+func TestALongScanIsKnownByWhatFollows(t *testing.T) {
 	t.Setenv("GOGC", "")
-	for size, want := range map[int]int{longScan / 2: smallBallast, longScan: largeBallast} {
+	for following, want := range map[int]int{longScan / 2: smallBallast, longScan: largeBallast} {
 		weights.loaded.Store(0)
 		weights.put(smallBallast)
-		if _, err := split(splitRequest{Target: 1 << 20}, bytes.Repeat([]byte("# a\n"), size/4)); err != nil {
-			t.Fatal(err)
-		}
+		loadedAs(t, newEngine(), loadRequest{Batch: "b", Format: "files", Parts: []Part{}, Following: following}, "")
 		if weights.size() != want {
-			t.Errorf("after a split of %d bytes there are %d of ballast", size, weights.size())
+			t.Errorf("before %d bytes there are %d of ballast", following, weights.size())
 		}
 	}
 }

@@ -201,8 +201,6 @@ type Cut struct {
 // split divides a large file into runs of documents, so that its parent can
 // have them judged one after the other and never holds all of them parsed.
 func split(r splitRequest, text []byte) (any, error) {
-	// What is split will be loaded. Now no memory was used before, which would have to be cleared.
-	weights.count(len(text))
 	target := max(r.Target, 1)
 	problems := []Problem{}
 	cuts := []Cut{}

@@ -261,12 +261,14 @@ class Engine:
         whole_kinds: Sequence[str] = (),
         custom_workloads: bool = True,
         surroundings: Sequence[Mapping[str, Any]] = (),
+        following: int = 0,
     ) -> Loading:
         """Start to parse manifests: parts give length, line, items, kind and apiVersion of each in body.
 
         namespace is where namespaced objects lie that name none. With custom_workloads objects of kinds that are not
         built in are searched for Pod templates. surroundings are LimitRanges and ServiceAccounts, by which the API
-        server would change Pods. loaded() waits for the batch.
+        server would change Pods. ``following``: bytes that will be loaded after these, told once. loaded() waits for the
+        batch.
         """
         header = {
             "format": "files",
@@ -275,6 +277,7 @@ class Engine:
             "noCustomWorkloads": not custom_workloads,
             "surroundings": list(surroundings),
             "parts": list(parts),
+            "following": following,
         }
         return self._begin_load(header, body)
 

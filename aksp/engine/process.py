@@ -44,6 +44,7 @@ _HAND_OVER = 0
 _LENGTHS = struct.Struct(">II")
 #: One encoder for all requests: `json.dumps` makes one for each when it has options.
 _ENCODED = json.JSONEncoder(separators=(",", ":")).encode
+_ENCODE = msgspec.json.Encoder().encode
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
 #: What the line begins with that names the policy at fault (engine/guard.go).
@@ -207,7 +208,9 @@ class Process:
 
     def write(self, answer: PendingAnswer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
         """Write the request of an answer. Raises EngineDied."""
-        payload = _ENCODED({"id": answer.number, "op": op, **header}).encode()
+        fields = {"id": answer.number, "op": op, **header}
+        # A review's are plain. Numbers in parameters are to be written as json writes them.
+        payload = _ENCODE(fields) if op == "admit" else _ENCODED(fields).encode()
         head = _LENGTHS.pack(len(payload), len(body)) + payload
         if len(body) > _SMALL:
             self._put(head, body)

@@ -75,10 +75,12 @@ class Lines(logging.StreamHandler[TextIO]):
         ``shared`` is what many lines have in common, as JSON.
         """
         line = f'{{"time":"{_now()}","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
-        # As in a logging handler: an error while writing must not stop the review.
-        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
-            self.stream.write(line)
-            self.stream.flush()
+        try:
+            with self.lock or contextlib.nullcontext():
+                self.stream.write(line)
+                self.stream.flush()
+        except (OSError, ValueError):
+            pass  # As in a logging handler: an error while writing must not stop the review.
 
 
 def _now() -> str:

@@ -131,6 +131,8 @@ class Scan:
         self._written: dict[tuple[str, str], set[str]] = {}
         self._evaluations = 0
         self._passed_by: Counter[str] = Counter()
+        #: By group and kind, see _not_judged.
+        self._kinds: dict[tuple[str, str], str] = {}
         self._wanted = wanted_of(plan)
         self._referential = compared_kinds(plan)
         self._comparing = [one for one in plan.ready if one.definition.requires_inventory]
@@ -232,11 +234,17 @@ class Scan:
         """Count objects of kinds that no assignment is about, as a folder of manifests has them."""
         for at, document in enumerate(documents):
             workload = at + 1 < len(documents) and documents[at + 1].parent is not None
+            if not workload and document.parent is None and (passed_by := self._not_judged(document)):
+                self._passed_by[passed_by] += 1
+
+    def _not_judged(self, document: Document) -> str:
+        """The kind of a document that no assignment is about, as a note has it; empty for all others."""
+        group, kind = place = document.resource.group, document.resource.kind
+        if place not in self._kinds:
             about = any(one.selection.about(document) for one in self._plan.ready)
-            compared = self._wanted.needs_whole(document.resource.group, document.resource.kind)
-            if not about and not compared and not workload and document.parent is None and document.resource.kind:
-                group = document.resource.group
-                self._passed_by[f"{document.resource.kind}.{group}" if group else document.resource.kind] += 1
+            told = not about and not self._wanted.needs_whole(group, kind)
+            self._kinds[place] = (f"{kind}.{group}" if group else kind) if told else ""
+        return self._kinds[place]
 
     def _finish(self, waiting: _Waiting) -> None:
         self._count(waiting)

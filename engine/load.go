@@ -23,11 +23,13 @@ type loadRequest struct {
 	WholeKinds []string `json:"wholeKinds"`
 	// Namespace is where documents of files lie that name none.
 	Namespace string `json:"namespace"`
-	// NoCustomWorkloads leaves Pod templates in objects of kinds that are not built in alone.
 	// Surroundings are objects by which the API server would change Pods: see gather.
-	Surroundings      []json.RawMessage `json:"surroundings"`
-	NoCustomWorkloads bool              `json:"noCustomWorkloads"`
-	Parts             []Part            `json:"parts"`
+	Surroundings []json.RawMessage `json:"surroundings"`
+	// NoCustomWorkloads leaves Pod templates in objects of kinds that are not built in alone.
+	NoCustomWorkloads bool `json:"noCustomWorkloads"`
+	// Following is about how many bytes will be loaded after this.
+	Following int    `json:"following"`
+	Parts     []Part `json:"parts"`
 }
 
 // Part is one file, or one cut of a large file, within the body.
@@ -57,7 +59,8 @@ type source struct {
 
 func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	answer := loadAnswer{Documents: []*Document{}, Problems: []Problem{}}
-	weights.count(len(body))
+	// What follows is told with the first, before memory was used that the ballast would clear.
+	weights.count(len(body) + r.Following)
 	reader := e.reader(r)
 	around, err := surroundingsOf(r.Surroundings)
 	if err != nil {

@@ -73,20 +73,27 @@ func (d locateDocument) locate(text []byte) []Position {
 // many places are on it: a document may be one line. The place of an empty
 // document may be behind the text: that is its end.
 func setEnds(text []byte, places []Position) {
-	lines := bytes.Split(text, []byte("\n"))
-	ends := map[int]int{}
-	for i, place := range places {
-		if place.Line > len(lines) {
-			place.Line = len(lines)
-			place.Column = 1 + utf8.RuneCount(lines[place.Line-1])
+	order := make([]int, len(places))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return places[a].Line - places[b].Line })
+	line, rest, measured, end := 1, text, 0, 0
+	for _, i := range order {
+		place := &places[i]
+		for line < place.Line {
+			next := bytes.IndexByte(rest, '\n')
+			if next < 0 {
+				place.Line, place.Column = line, 1+utf8.RuneCount(rest)
+				break
+			}
+			line, rest = line+1, rest[next+1:]
 		}
-		end, known := ends[place.Line]
-		if !known {
-			end = 1 + utf8.RuneCount(bytes.TrimRight(lines[place.Line-1], " \t\r"))
-			ends[place.Line] = end
+		if measured != line {
+			row, _, _ := bytes.Cut(rest, []byte("\n"))
+			measured, end = line, 1+utf8.RuneCount(bytes.TrimRight(row, " \t\r"))
 		}
 		place.End = max(place.Column, end)
-		places[i] = place
 	}
 }
 

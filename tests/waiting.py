@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: Seconds, on a machine that has other things to do.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def until(ready: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:

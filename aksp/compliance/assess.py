@@ -168,23 +168,23 @@ class Tally:
         stated_by: list[list[tuple[tuple[int, int], ComplianceState]]] = []
         for number, task in enumerate(tasks):
             ready, count = self.plan.ready[number], self._each[number].containers
-            plain: list[int] = []
-            stated: list[tuple[tuple[int, int], ComplianceState]] = []
-            for at in task.documents:
-                if not sizes[at]:
-                    continue
-                verdict = verdicts[number].get(at)
-                if verdict is None and not ready.has_exclusions:
-                    plain.append(at)
-                    continue
-                states = verdict.containers if verdict else _states(ready, documents[at])
-                stated += [((at, index), state) for index, state in enumerate(states) if state is not None]
+            states_of = {at: verdict.containers for at, verdict in verdicts[number].items()}
+            plain = [at for at in task.documents if sizes[at] and at not in states_of]
+            if ready.has_exclusions:
+                states_of |= {at: _states(ready, documents[at]) for at in plain}
+                plain = []
+            stated = [
+                ((at, index), state)
+                for at, states in states_of.items()
+                for index, state in enumerate(states)
+                if state is not None
+            ]
             count.update(state for _, state in stated)
             count[_COMPLIANT] += sum([sizes[at] for at in plain])
             plain_by.append(plain)
             stated_by.append(stated)
         for numbers, together in self._together.items():
-            complying = {at for number in numbers for at in plain_by[number]}
+            complying = set().union(*(plain_by[number] for number in numbers))
             found_by: dict[tuple[int, int], list[ComplianceState]] = {}
             for number in numbers:
                 for place, state in stated_by[number]:

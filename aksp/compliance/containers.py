@@ -44,15 +44,26 @@ class Findings:
         """Whether a violation says its path, as those of aksp's own definitions do."""
         return self._place(record["details"])[0]
 
+    def located(self, record: FindingRecord, document: Document) -> Finding | None:
+        """The finding that a violation is which says itself where it is; None for another one."""
+        details = record["details"]
+        structured, named = self._places.get(details) or self._place(details)
+        container = None if named is None else self._container(named, document.containers)
+        if container is None and not structured:
+            return None
+        return self._finding(record["msg"], details, document.template, container)
+
     def finding(self, record: FindingRecord, document: Document, container: Container | None = None) -> Finding:
         """The finding that a violation is, in the named container or in the one that it names."""
-        details = record["details"]
         if container is None:
             container = self._named(record, document.containers)
-        key = (record["msg"], details, document.template, container)
+        return self._finding(record["msg"], record["details"], document.template, container)
+
+    def _finding(self, message: str, details: str, template: str, container: Container | None) -> Finding:
+        key = (message, details, template, container)
         finding = self._known.get(key)
         if finding is None:
-            finding = self._known[key] = _make(record["msg"], self._details(details), document.template, container)
+            finding = self._known[key] = _make(message, self._details(details), template, container)
         return finding
 
     def _place(self, details: str) -> tuple[bool, Any]:
@@ -61,7 +72,7 @@ class Findings:
         if known is None:
             said = self._details(details)
             named = said.get("container")
-            if isinstance(named, Mapping):
+            if isinstance(named, dict):
                 named = (named.get("name"), named.get("type"))
             elif not isinstance(named, str):
                 named = None
@@ -80,8 +91,9 @@ class Findings:
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
         """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
         named = self._place(record["details"])[1]
-        if named is None:
-            return None
+        return None if named is None else self._container(named, containers)
+
+    def _container(self, named: Any, containers: Sequence[Container]) -> Container | None:
         if isinstance(named, str):
             return self._names(containers).get((named, None))
         name, kind = named
@@ -108,7 +120,7 @@ def _make(message: str, details: Mapping[str, Any], template: str, container: Co
         path = None
     elif template:
         path = f"{template}.{path}"
-    expected = details.get("expected")
+    expected, fix = details.get("expected"), details.get("fix")
     return Finding(
         message=message,
         container=container,
@@ -116,7 +128,7 @@ def _make(message: str, details: Mapping[str, Any], template: str, container: Co
         path=intern(path) if path is not None else None,
         observed=details.get("observed"),
         expected=intern(expected) if isinstance(expected, str) else expected,
-        fix=_fix(details.get("fix"), template),
+        fix=None if fix is None else _fix(fix, template),
     )
 
 
@@ -147,15 +159,32 @@ class Attribution:
         numbered: dict[int, int] = {}
         for (task, at), numbers in self._hits.items():
             document = documents[at]
-            if document.containers and not all(findings.clear(self._records[n], document) for n in numbers):
-                self._unclear.setdefault(task, []).append(at)
-                continue
             if at not in numbered:
                 numbered[at] = alike.setdefault(document.containers, len(alike))
             key = (tuple(numbers), numbered[at], document.template)
-            if key not in shared:
-                shared[key] = [findings.finding(self._records[n], document) for n in numbers]
-            self.found[task, at] = shared[key]
+            found = shared.get(key) or self._located(numbers, document)
+            if found is None:
+                self._unclear.setdefault(task, []).append(at)
+            else:
+                self.found[task, at] = shared[key] = found
+
+    def _located(self, numbers: Sequence[int], document: Document) -> list[Finding] | None:
+        """The findings of one hit; None when one of them does not say which container it is about, if there are any."""
+        made: list[Finding] = []
+        for number in numbers:
+            record = self._records[number]
+            finding = self._findings.located(record, document)
+            if finding is None:
+                if document.containers:
+                    return None
+                finding = self._findings.finding(record, document)
+            made.append(finding)
+        return made
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is known of all violations what they are about."""
+        return not self._unclear
 
     def unclear(self, tasks: Sequence[Task]) -> list[tuple[int, Task]]:
         """What to ask the engine's isolate for: the numbers of tasks, and tasks over the unclear documents."""

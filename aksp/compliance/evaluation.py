@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Fault, IsolatedRecord, Judgement, Task
 from aksp.compliance.plan import Plan, Ready
+from aksp.compliance.selection import by_place
 from aksp.model.compliance import Finding
 from aksp.model.resource import Document, Problem
 
@@ -26,8 +27,10 @@ def tasks_of(plan: Plan, chosen: Callable[[int, Ready], Sequence[int]]) -> list[
 def choose(plan: Plan, documents: Sequence[Document]) -> list[Task]:
     """The tasks for a page: each assignment over what it selects. What no scan can judge can be judged of AdmissionReviews."""
 
+    alike = by_place(documents)
+
     def chosen(_: int, ready: Ready) -> list[int]:
-        selected = ready.selection.choose(documents)
+        selected = ready.selection.choose(documents, alike)
         return [at for at in selected if documents[at].reviewed] if ready.not_started else selected
 
     return tasks_of(plan, chosen)
@@ -54,6 +57,10 @@ def counted(
     Problems are faults of the rule; those of the document itself, for every task that selects it; and that it cannot
     be told whether the assignment selects it: then what was found does not count.
     """
+    if not (tasks or faults):
+        for pair, findings in found.items():
+            yield pair, findings, ()
+        return
     problems: dict[Pair, list[Problem]] = {}
     for fault in faults:
         problems.setdefault((fault.task, fault.document), []).append(Problem(message=fault.message))

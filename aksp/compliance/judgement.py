@@ -36,8 +36,8 @@ class Task:
     documents: Sequence[int]
 
 
-class Hit(Struct, frozen=True, kw_only=True):
-    """A task's findings on one document, as indices into Judgement.findings.
+class Hit(Struct, frozen=True, kw_only=True, rename={"task": "t", "document": "d", "findings": "f"}):
+    """A task's findings on one document, as indices into Judgement.findings. In JSON its fields are the engine's.
 
     With ``cut`` there may be more: at admission it is not always looked for more than an answer has room for.
     """
@@ -48,7 +48,7 @@ class Hit(Struct, frozen=True, kw_only=True):
     cut: bool = False
 
 
-class Fault(Struct, frozen=True, kw_only=True, gc=False):
+class Fault(Struct, frozen=True, kw_only=True, gc=False, rename={"task": "t", "document": "d", "message": "m"}):
     """A task that could not be evaluated over one document, or not without errors."""
 
     task: int

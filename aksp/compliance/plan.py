@@ -133,7 +133,8 @@ class AssignedInitiative:
 class Plan:
     """All assignments that reach a target: those in force, those whose effect judges nothing, and those that are broken.
 
-    An assignment of an initiative is there as its members, and among ``initiatives``.
+    An assignment of an initiative is there as its members, and among ``initiatives``. ``by_name`` are those in force;
+    ``by_namespace_labels`` says whether any of them selects by the labels of Namespaces.
     """
 
     target: Scope
@@ -142,6 +143,13 @@ class Plan:
     broken: Sequence[BrokenAssignment] = ()
     notes: Sequence[str] = field(default=())
     initiatives: Sequence[AssignedInitiative] = ()
+    by_name: Mapping[str, Ready] = field(init=False, repr=False, compare=False)
+    by_namespace_labels: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {ready.key.name: ready for ready in self.ready})
+        by_labels = any(not ready.selection.namespace_selector.empty for ready in self.ready)
+        object.__setattr__(self, "by_namespace_labels", by_labels)
 
 
 def make_ready(

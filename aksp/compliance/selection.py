@@ -6,7 +6,7 @@ Gatekeeper's match (its pkg/mutation/match), within the scopes that Azure has.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -235,9 +235,13 @@ class Selection:
         """Whether it selects Pods, and so containers."""
         return judges_pods(self.kinds)
 
-    def choose(self, documents: Sequence[Document]) -> list[int]:
-        """The indices of the documents that it selects."""
-        return [at for at, document in enumerate(documents) if self.selects(document)]
+    def choose(self, documents: Sequence[Document], alike: Iterable[Sequence[int]] | None = None) -> list[int]:
+        """The indices of the documents that it selects; ``alike`` has all of them, as by_place gives them."""
+        if alike is None:
+            alike = by_place(documents)
+        if self.name or not self.selector.empty or not self.namespace_selector.empty:
+            return [at for at, document in enumerate(documents) if self.selects(document)]
+        return sorted(at for group in alike if self.selects(documents[group[0]]) for at in group)
 
     def about(self, document: Document) -> bool:
         """Whether a document is of a kind that it is about, wherever it lies."""
@@ -322,6 +326,19 @@ class Selection:
     def place(self, namespace: str) -> Scope:
         """Where what is in a namespace lies, or, with an empty name, what is in none."""
         return self.target.namespace(namespace) if namespace else self.target
+
+
+def by_place(documents: Sequence[Document]) -> list[list[int]]:
+    """The indices of documents, those of one kind in one namespace together, but for what has a problem: that is alone.
+
+    Where neither names nor labels decide, a page of a thousand documents is selected by looking at a few.
+    """
+    groups: dict[object, list[int]] = {}
+    for at, document in enumerate(documents):
+        one = document.resource
+        place = one.api_version, one.kind, one.namespace, one.name if one.is_namespace else ""
+        groups.setdefault(at if document.problems else place, []).append(at)
+    return list(groups.values())
 
 
 _OTHER_KIND = Rejection(test=Criterion.KINDS)

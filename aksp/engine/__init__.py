@@ -12,6 +12,8 @@ from aksp.engine.process import PROTOCOL, BadReview, EngineDied, Outdated, engin
 from aksp.engine.records import (
     Admission,
     AdmissionRecord,
+    AdmittedDocument,
+    AdmittedRecord,
     Batch,
     ContainerRecord,
     DocumentRecord,
@@ -32,6 +34,8 @@ __all__ = [
     "PROTOCOL",
     "Admission",
     "AdmissionRecord",
+    "AdmittedDocument",
+    "AdmittedRecord",
     "BadReview",
     "Batch",
     "ContainerRecord",

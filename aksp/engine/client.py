@@ -7,7 +7,6 @@ one is given.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,21 +17,23 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from aksp.compliance.comparing import Lookup
 from aksp.compliance.judgement import Audit, IsolatedRecord, Judgement, Task
 from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
-from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, engine_binary
+from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, decoded, engine_binary
 from aksp.engine.records import (
     Admission,
     AdmissionRecord,
+    AdmittedRecord,
     Batch,
     Loading,
     PolicyFault,
     ProblemRecord,
     RegisteredTask,
     batch_of,
-    reviewed,
 )
 from aksp.errors import EngineError
 from aksp.model.definition import RegoModule
@@ -58,6 +59,8 @@ _LIVES = 12
 NAMESPACE_OBJECT = (
     "the rule reads input.review.namespaceObject, which is not given: select by namespaceSelector instead"
 )
+
+_ADMITTED = msgspec.json.Decoder(AdmittedRecord)
 
 _ENVIRONMENT = (
     "AKSP_ENGINE_PROCS",
@@ -258,12 +261,14 @@ class Engine:
         whole_kinds: Sequence[str] = (),
         custom_workloads: bool = True,
         surroundings: Sequence[Mapping[str, Any]] = (),
+        following: int = 0,
     ) -> Loading:
         """Start to parse manifests: parts give length, line, items, kind and apiVersion of each in body.
 
         namespace is where namespaced objects lie that name none. With custom_workloads objects of kinds that are not
         built in are searched for Pod templates. surroundings are LimitRanges and ServiceAccounts, by which the API
-        server would change Pods. loaded() waits for the batch.
+        server would change Pods. ``following``: bytes that will be loaded after these, told once. loaded() waits for the
+        batch.
         """
         header = {
             "format": "files",
@@ -272,6 +277,7 @@ class Engine:
             "noCustomWorkloads": not custom_workloads,
             "surroundings": list(surroundings),
             "parts": list(parts),
+            "following": following,
         }
         return self._begin_load(header, body)
 
@@ -444,8 +450,10 @@ class Engine:
         process, tasks = self._process, self._task_sets.get(name)
         if process is None or tasks is None:
             return None
-        unasked = self._unasked
-        why = {number: unasked[t.policy] for number, t in enumerate(tasks) if t.policy in unasked}
+        why: Mapping[int, str] = {}
+        if self._withheld or self._poisoned:
+            unasked = self._unasked
+            why = {number: unasked[t.policy] for number, t in enumerate(tasks) if t.policy in unasked}
         header: dict[str, Any] = {"set": name, "budgetMs": _milliseconds(seconds)}
         if why:
             header["skip"] = list(why)
@@ -458,14 +466,16 @@ class Engine:
             return None
         return Admission(answer=answer, body=body, skipped=why)
 
-    def admitted(self, admission: Admission, answer: AdmissionRecord) -> tuple[Batch, Judgement]:
-        """What a review holds, and what was found; the batch is let go already.
+    def admitted(self, answer: AdmissionRecord) -> tuple[AdmittedRecord, Judgement]:
+        """What a review holds, and what was found.
 
         Findings and faults are of all tasks about the kinds: the caller leaves out those of tasks
         that do not select the object, and adds faults for those that were skipped.
         """
-        matter = json.loads(answer["body"])
-        return reviewed(answer, matter, admission.body), judgement_of(matter)
+        record = decoded(answer.body, _ADMITTED)
+        return record, Judgement(
+            findings=record.findings, hits=record.hits, faults=record.faults, evaluations=record.evaluations
+        )
 
     def finish(self, batch: Batch, tasks: Sequence[Task], started: Future[Any] | None) -> Judgement:
         """The judgement of a batch, whatever becomes of the engine meanwhile.

@@ -7,6 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
+import msgspec
+from msgspec import Struct
+
+from aksp.compliance.judgement import Fault, FindingRecord, Hit
+from aksp.model.resource import Container, Problem
+
 
 class ContainerRecord(TypedDict):
     """A container as the engine describes it."""
@@ -60,40 +66,40 @@ class DocumentRecord(TypedDict):
     problems: NotRequired[list[WrongRecord]]
 
 
-class RequestRecord(TypedDict):
+class RequestRecord(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What an AdmissionReview says besides its objects; texts are empty where it is silent.
 
-    group, version and kindName are the object's, apiVersion and kind the review's own. ``user`` is
+    group, version and kind_name are the object's, api_version and kind the review's own. ``user`` is
     a name.
     """
 
-    apiVersion: str
+    api_version: str
     kind: str
     uid: str
     operation: str
     group: str
     version: str
-    kindName: str
+    kind_name: str
     resource: str
-    subResource: str
+    sub_resource: str
     namespace: str
     name: str
     user: str
-    dryRun: bool
-    hasObject: bool
-    hasOldObject: bool
+    dry_run: bool
+    has_object: bool
+    has_old_object: bool
 
 
-class IdentityRecord(TypedDict):
+class IdentityRecord(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What is a document's alone: not what follows from it (engine/README.md, admit)."""
 
     name: str
-    generateName: NotRequired[str]
-    uid: NotRequired[str]
-    ownerUid: NotRequired[str]
+    generate_name: str = ""
+    uid: str = ""
+    owner_uid: str = ""
 
 
-class DisagreementRecord(TypedDict):
+class DisagreementRecord(Struct, frozen=True, kw_only=True, gc=False):
     """What OPA's own evaluator found otherwise: task, document, and a message (engine/README.md, admit)."""
 
     t: int
@@ -101,7 +107,7 @@ class DisagreementRecord(TypedDict):
     m: str
 
 
-class AdmissionRecord(TypedDict):
+class AdmissionRecord(Struct, frozen=True, kw_only=True):
     """The answer to a review: who asks for what, and in ``body``, as JSON, what follows.
 
     Equal bodies mean that the same follows, whatever the names.
@@ -109,8 +115,42 @@ class AdmissionRecord(TypedDict):
 
     request: RequestRecord
     names: list[IdentityRecord]
-    disagreements: NotRequired[list[DisagreementRecord]]
-    body: bytes
+    disagreements: list[DisagreementRecord] = []
+    body: bytes = b""
+
+
+class AdmittedOwner(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """The controller of an object in a review, without its uid."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+class AdmittedDocument(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An object of a review as in DocumentRecord, without what is its alone."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    labels: dict[str, str] = {}
+    owner: AdmittedOwner | None = None
+    containers: tuple[Container, ...] = ()
+    parent: int | None = None
+    template: str = ""
+    old: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+class AdmittedRecord(Struct, frozen=True, kw_only=True):
+    """What follows from a review: the body of an AdmissionRecord."""
+
+    operation: str
+    documents: list[AdmittedDocument]
+    findings: list[FindingRecord]
+    hits: list[Hit]
+    faults: list[Fault]
+    evaluations: int
 
 
 class ProblemRecord(TypedDict):
@@ -185,33 +225,12 @@ class RegisteredTask:
     enough: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True, kw_only=True):
     """A review under way by a set of tasks. ``skipped``: those that were not asked, since they bring the engine down."""
 
     answer: Future[Any]
     body: bytes
     skipped: Mapping[int, str]
-
-
-def reviewed(answer: AdmissionRecord, matter: Mapping[str, Any], body: bytes) -> Batch:
-    """The batch of a review that has been judged and let go; its documents have no places."""
-    documents: list[Any] = []
-    for name, record in zip(answer["names"], matter["documents"], strict=True):
-        documents.append({**record, **name, "part": 0, "offset": 0, "length": 0, "line": 1})
-        if "ownerUid" in name:
-            documents[-1]["owner"] = {**record["owner"], "uid": name["ownerUid"]}
-    return Batch(
-        id="",
-        documents=documents,
-        problems=[],
-        continue_token="",
-        resource_version="",
-        header={"format": "review", "batch": ""},
-        body=body,
-        generation=0,
-        request=answer["request"],
-    )
 
 
 def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Batch:
@@ -225,5 +244,5 @@ def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Ba
         header=loading.header,
         body=loading.body,
         generation=generation,
-        request=answer.get("request"),
+        request=None if (request := answer.get("request")) is None else msgspec.convert(request, RequestRecord),
     )

@@ -96,9 +96,11 @@ class Manifests:
         self._documents = self._within = self._gaps = 0
         self._paths = Paths(paths, recursive=recursive, exclude=exclude, workspace=workspace, rendering=rendering)
         self._rendered: dict[str, Rendered | NotRendered] = {}
-        self._following = rendering is not None and rendering.follow
+        self._follows = rendering is not None and rendering.follow
         #: Files that may hold what changes Pods.
         self._surrounding: set[str] = set()
+        #: Bytes of all files, as far as they are known, until the engine has been told.
+        self._following = 0
         self._unfollowed = list(self._look_through())
 
     @property
@@ -126,10 +128,11 @@ class Manifests:
             if file not in self._paths.files:
                 continue
             try:
-                for text, _ in self._windows(file) if self._following or self._read_again(file) else ():
+                for text, _ in self._windows(file) if self._follows or self._read_again(file) else ():
+                    self._following += len(text)
                     if _may_hold_surroundings(text):
                         self._surrounding.add(file)
-                    for named in _named_in(text, file) if self._following and may_name(text) else ():
+                    for named in _named_in(text, file) if self._follows and may_name(text) else ():
                         problem = named.problem
                         try:
                             files += [] if problem else self._paths.follow(named)
@@ -318,6 +321,7 @@ class Manifests:
             line += text.count(b"\n")
 
     def _start(self, parts: Sequence[_FilePart], wanted: Wanted) -> Loading:
+        following, self._following = self._following, 0
         return self._engine.load_files(
             [part.header() for part in parts],
             b"".join(part.text for part in parts),
@@ -325,6 +329,7 @@ class Manifests:
             whole_kinds=wanted.whole_names,
             custom_workloads=self._custom_workloads,
             surroundings=self._surroundings,
+            following=following,
         )
 
     def _page(self, parts: Sequence[_FilePart], loading: Loading) -> Page:

@@ -12,7 +12,7 @@ import (
 // Bounds of what is kept of each function, and of all together.
 const (
 	mostOfFunction = 64      // results
-	mostMisses     = 1024    // once there are so many: then its arguments differ each time
+	mostMisses     = 1024    // once there are so many, and no more that were kept: then its arguments differ mostly
 	mostKept       = 1 << 15 // values, a long text counting as several
 	longestText    = 128     // of an argument
 )
@@ -32,6 +32,7 @@ type Kept struct {
 type keptFunction struct {
 	results atomic.Pointer[map[arguments]any]
 	misses  atomic.Int32
+	hits    atomic.Int32
 }
 
 // arguments of a function, undefined where it has fewer.
@@ -69,7 +70,9 @@ func argumentsOf(values []any) (out arguments, plain bool) {
 
 func (k *Kept) get(function int32, of arguments) (value any, known bool) {
 	if results := k.functions[function].results.Load(); results != nil {
-		value, known = (*results)[of]
+		if value, known = (*results)[of]; known {
+			k.functions[function].hits.Add(1)
+		}
 	}
 	return value, known
 }
@@ -79,7 +82,9 @@ func (k *Kept) wants(function int32) bool { return k.functions[function].misses.
 
 func (k *Kept) put(w *watch, function int32, of arguments, value any) {
 	kept := &k.functions[function]
-	kept.misses.Add(1)
+	if kept.misses.Add(1) == mostMisses && kept.hits.Swap(0) > mostMisses {
+		kept.misses.Store(0)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	before := kept.results.Load()

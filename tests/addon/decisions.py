@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+
+from msgspec import structs
 
 from aksp.addon.review import wording
 from aksp.addon.review.decision import Decision, Outcome, ReviewRequest, Violation
@@ -182,7 +183,7 @@ def _lines(by: Sequence[Violation], message: str, errors: Sequence[tuple[str, st
 
 def changed(decision: Decision, **fields: Any) -> Decision:
     """The decision with other fields of its outcome."""
-    return replace(decision, outcome=replace(decision.outcome, **fields))
+    return structs.replace(decision, outcome=structs.replace(decision.outcome, **fields))
 
 
 def allowed(**more: Any) -> Decision:

@@ -1,12 +1,18 @@
-"""What the first bytes of a review tell."""
+"""What a review tells: by its first bytes, and by either answer of the engine."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from msgspec import structs
 
-from aksp.addon.review.asking import HEAD_BYTES, request_of
+from aksp.addon.review.asking import HEAD_BYTES, admitted, loaded, request_of
+from aksp.engine import Engine, RegisteredTask
+from tests.engine.hostile import HONEST, compile_rule
 from tests.engine.reviews import pod, review
 
 WHOLE = review(pod())
@@ -42,3 +48,50 @@ def test_less_than_that_tells_nothing_wrong() -> None:
 )  # fmt: skip
 def test_what_is_no_review_tells_nothing(body: bytes) -> None:
     assert request_of(body) is None
+
+
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7d", "uid": "u-1", "controller": True}
+DEPLOYMENT: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web", "namespace": "shop", "uid": "u-2"},
+    "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": pod()["spec"]}},
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as running:
+        compile_rule(running, "honest", HONEST)
+        yield running
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        review(pod(privileged=True, uid="u-0", labels={"app": "web", "pod-template-hash": "7d"}, ownerReferences=[OWNER])),
+        review(pod("", generateName="web-"), subResource="ephemeralcontainers", dryRun=True),
+        review(pod(labels={"app": "ü \ud800"}), pod(ownerReferences=[OWNER])),
+        review(DEPLOYMENT, DEPLOYMENT),
+        review({**DEPLOYMENT, "metadata": {**DEPLOYMENT["metadata"], "ownerReferences": [OWNER]}}),
+        review({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+        review(pod(labels={"app": 7}, annotations=[])),
+        review(None, pod()),
+    ],
+)  # fmt: skip
+def test_a_review_is_the_same_whether_it_is_admitted_at_once_or_loaded(body: bytes, engine: Engine) -> None:
+    name = engine.register([RegisteredTask(policy="honest", parameters={}, kinds=["*/*"])])
+    begun = engine.begin_admission(name, body, seconds=5.0)
+    assert begun is not None
+    answer = asyncio.run(_answer(begun.answer))
+    record, _ = engine.admitted(answer)
+    batch = engine.loaded(engine.begin_review(body))
+    engine.release(batch)
+    engine.forget(name)
+
+    mine, other = admitted(answer, record), loaded(batch)
+    assert mine == structs.replace(other, documents=list(other.documents), old=set(other.old))
+
+
+async def _answer(started: Any) -> Any:
+    return await asyncio.wait_for(asyncio.wrap_future(started), 10)

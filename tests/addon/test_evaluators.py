@@ -10,16 +10,17 @@ import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.review import reviewer
 from aksp.addon.reviews import Reviews
 from aksp.engine import Admission, Engine
+from aksp.engine.records import DisagreementRecord
 from aksp.kube.connection import Connection
 from tests.addon.custom import Memory, assigned
 from tests.addon.test_logs import lines
@@ -28,11 +29,9 @@ from tests.addon.test_reviewer import Asked
 from tests.engine.reviews import pod, review
 
 #: What the engine tells of a difference.
-TOLD = {
-    "t": 0,
-    "d": 0,
-    "m": "the plan of no-privileged, or what is remembered of it, finds [], topdown [{privileged {}}]",
-}
+TOLD = DisagreementRecord(
+    t=0, d=0, m="the plan of no-privileged, or what is remembered of it, finds [], topdown [{privileged {}}]"
+)
 
 
 class Comparing(Engine):
@@ -48,8 +47,10 @@ class Comparing(Engine):
         if begun is None or not compare:
             return begun
         answer: Future[Any] = Future()
-        begun.answer.add_done_callback(lambda done: answer.set_result({**done.result(), "disagreements": [TOLD]}))
-        return replace(begun, answer=answer)
+        begun.answer.add_done_callback(
+            lambda done: answer.set_result(structs.replace(done.result(), disagreements=[TOLD]))
+        )
+        return structs.replace(begun, answer=answer)
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_disagreement_is_counted_and_logged_with_policy_and_object(
     first, second = lines(stream)
     assert first["level"] == "error" and first["policy"] == "no-privileged" and first["assignment"] == "np"
     assert first["object"] == {"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "web"}
-    assert TOLD["m"] in first["message"] and first["message"] == second["message"]
+    assert TOLD.m in first["message"] and first["message"] == second["message"]
 
 
 def test_what_was_decided_before_is_compared_too(engine: Comparing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aksp.addon.record import logs
 from aksp.errors import InvalidInput
@@ -142,7 +142,7 @@ def test_a_dry_run_is_logged_as_one_and_the_allowed_not_at_all(stream: io.String
     assert line["object"]["subresource"] == "ephemeralcontainers"
 
 
-@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x9b2J", "a\nb", "\u2028", "\u202e", "\ud800", "\x00"])
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x9b2J", "a\nb", "\u2028", "\u202e", "\ud800", "\x00", "\x7f"])
 def test_nothing_a_user_sends_can_steer_a_terminal_or_fake_a_line(hostile: str, stream: io.StringIO) -> None:
     logs.configure("info", stream)
     logs.refusal(refused(user=hostile, message=hostile))

@@ -696,3 +696,26 @@ def test_a_large_object_that_is_selected_only_now_is_judged_as_a_new_one(by: Cal
     asked = by(assigned("np", parameters={"labelSelector": {"matchLabels": {"team": "b"}}}))
     response = asked(review(_privileged(1500, team="b"), _privileged(1500, team="a")))
     assert response["status"]["message"].startswith("[np] container c0000")
+
+
+def test_assignments_that_find_nothing_add_no_work_to_a_refusal(by: Callable[..., Asked]) -> None:
+    others = [assigned(f"ports-{at}", "allowed-service-ports", parameters={"allowedPorts": ["80"]}) for at in range(60)]
+    body = review(pod(privileged=True))
+
+    def calls(*assignments: dict[str, Any]) -> int:
+        asked, made = by(*assignments), 0
+
+        def count(_: Any, event: str, __: Any) -> None:
+            nonlocal made
+            made += event == "call"
+
+        asked(body)  # what is made at the first review
+        asked.reviewer.use(asked.standing.plan)  # forgets what was decided
+        sys.setprofile(count)
+        try:
+            assert asked(body)["allowed"] is False
+        finally:
+            sys.setprofile(None)
+        return made
+
+    assert calls(assigned("np"), *others) < calls(assigned("np")) + 30

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aksp.compliance.selection import Selection, Selector
+from aksp.compliance.selection import ObjectScope, Selection, Selector
 from aksp.model.definition import ResourceKind
-from aksp.model.resource import Problem
+from aksp.model.resource import Document, Problem, Resource
 from aksp.model.scope import Scope
 from tests.compliance.builders import DEPLOYMENT, POD, SERVICE, deployment, pod, thing
 from tests.replacing import replace
@@ -285,3 +285,44 @@ def test_nothing_is_about_the_head_of_a_sample() -> None:
 
     assert every.about_kind("policy.aksp.io", "PolicyExemption")
     assert not every.about_kind("policy.aksp.io", "PolicySample")
+
+
+# Pages
+
+
+_DOCUMENTS = st.builds(
+    lambda kind, version, namespace, name, labels, problem, known: Document(
+        resource=Resource(api_version=version, kind=kind, namespace=namespace, name=name),
+        labels=labels,
+        problems=(Problem(message="wrong", path=problem),) if problem else (),
+        namespace_labels=known,
+    ),
+    st.sampled_from(["Pod", "Service", "Namespace"]),
+    st.sampled_from([*["v1"] * 4, "apps/v1"]),
+    st.sampled_from(["shop", "shop", "", "kube-system"]),
+    st.sampled_from(["a", "b", "shop"]),
+    st.sampled_from([{}, {"app": "web"}]),
+    st.sampled_from([*[""] * 8, "metadata.namespace", "metadata.name", "metadata", "spec"]),
+    st.sampled_from([None, {}, {"team": "red"}]),
+)
+_SELECTIONS = st.builds(
+    Selection,
+    kinds=st.sampled_from([(POD,), (POD, SERVICE), (ResourceKind(group="*", kind="*"),)]),
+    target=st.just(PROD),
+    scope=st.sampled_from([PROD, PROD.namespace("shop"), Scope("/")]),
+    not_scopes=st.sampled_from([(), (PROD.namespace("shop"),)]),
+    object_scope=st.sampled_from(list(ObjectScope)),
+    name=st.sampled_from(["", "", "", "a", "sh*"]),
+    namespaces=st.sampled_from([(), ("shop",)]),
+    excluded_namespaces=st.sampled_from([(), ("kube-*",)]),
+    selector=st.sampled_from([*[Selector()] * 4, Selector.parse({"matchLabels": {"app": "web"}})]),
+    namespace_selector=st.sampled_from([*[Selector()] * 4, Selector.parse({"matchLabels": {"team": "red"}})]),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(selection=_SELECTIONS, documents=st.lists(_DOCUMENTS, min_size=12, max_size=24))
+def test_of_a_page_those_are_chosen_that_are_selected_each_by_itself(
+    selection: Selection, documents: Sequence[Document]
+) -> None:
+    assert selection.choose(documents) == [at for at, one in enumerate(documents) if selection.selects(one)]

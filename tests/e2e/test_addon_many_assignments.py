@@ -62,7 +62,7 @@ def test_many_assignments_are_all_told_and_reviews_are_answered_meanwhile(addon:
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(assign, range(COUNT)))
-    until(lambda: states() == {"NonCompliant": COUNT}, PATIENCE + COUNT / 10, "not all are judged")
+    until(lambda: states() == {"NonCompliant": COUNT}, 3 * PATIENCE + COUNT / 10, "not all are judged")
     until(lambda: "[many-0]" in rehearsed(addon.plane, pod("asked", PLACE, FOREIGN)), what="the API server refuses")
     print(
         f"{COUNT:,} assignments: all statuses after {time.monotonic() - began:.0f} s, the slowest of {len(waits)} reviews"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from aksp.addon import names
 from aksp.addon.record.outbox import PENDING, ObjectsApi, Outbox
@@ -48,8 +47,7 @@ MOST_CONTAINERS = 50
 ASSIGNMENT_LABEL = f"{names.GROUP}/assignment"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DenialKey:
+class DenialKey(Struct, frozen=True, kw_only=True, gc=False):
     """Refusals with the same key are one PolicyDenial. ``kind`` and ``name`` are the workload's, else the object's."""
 
     assignment: str
@@ -58,8 +56,7 @@ class DenialKey:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Denial:
+class Denial(Struct, frozen=True, kw_only=True, gc=False):
     """Refusals with one key: how many and when, and everything else of the last one."""
 
     assignment: str
@@ -76,7 +73,7 @@ class Denial:
 
     def and_then(self, newer: Denial) -> Denial:
         """The two as one."""
-        return replace(
+        return structs.replace(
             newer, count=self.count + newer.count, first=min(self.first, newer.first), last=max(self.last, newer.last)
         )
 
@@ -159,7 +156,7 @@ class Denials:
 
     def _write(self, key: DenialKey, denial: Denial) -> None:
         if key.name == OTHERS:
-            denial = replace(denial, workload=None, resource=structs.replace(denial.resource, name=OTHERS))
+            denial = structs.replace(denial, workload=None, resource=structs.replace(denial.resource, name=OTHERS))
         name = denial_name(key)
         collection = collection_path(key.namespace)
         path = f"{collection}/{name}"

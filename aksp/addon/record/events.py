@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
+
+from msgspec import Struct, structs
 
 from aksp.addon import names
 from aksp.addon.record.outbox import ObjectsApi, Outbox
@@ -50,8 +51,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EventKey:
+class EventKey(Struct, frozen=True, kw_only=True, gc=False):
     """The same Event: who it is about, and its words."""
 
     owner: Resource
@@ -59,8 +59,7 @@ class EventKey:
     reason: str = REASON
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Occurrences:
+class Occurrences(Struct, frozen=True, kw_only=True, gc=False):
     """How often, from when to when."""
 
     first: datetime
@@ -74,16 +73,14 @@ class Occurrences:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True, kw_only=True, gc=False):
     """An Event of ours: what it is called in the cluster (None: not there yet), and all its occurrences."""
 
     name: str | None
     occurrences: Occurrences
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True, kw_only=True, gc=False):
     """Tokens of one owner or namespace, as they were at a time (seconds since 1970). ``refill``: seconds for one."""
 
     tokens: float
@@ -92,7 +89,9 @@ class Bucket:
     refill: float = REFILL_SECONDS
 
     def filled(self, now: float) -> Bucket:
-        return replace(self, tokens=min(self.burst, self.tokens + max(0.0, now - self.at) / self.refill), at=now)
+        return structs.replace(
+            self, tokens=min(self.burst, self.tokens + max(0.0, now - self.at) / self.refill), at=now
+        )
 
 
 class Events:
@@ -164,8 +163,8 @@ class Events:
         if name is None or not self._patch(key, name, all_of_it):
             name = self._create(key, all_of_it, now)
         self._known.put(key, _Known(name=name, occurrences=all_of_it))
-        self._buckets.put(key.owner, replace(bucket, tokens=bucket.tokens - 1))
-        self._places.put(place, replace(of_all, tokens=of_all.tokens - 1))
+        self._buckets.put(key.owner, structs.replace(bucket, tokens=bucket.tokens - 1))
+        self._places.put(place, structs.replace(of_all, tokens=of_all.tokens - 1))
 
     def _patch(self, key: EventKey, name: str, occurrences: Occurrences) -> bool:
         """Whether the Event was still there: the API server forgets them after an hour."""

@@ -9,7 +9,10 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
+from time import time_ns
 from typing import Any, Final, TextIO
+
+import msgspec
 
 from aksp.addon.review.decision import RULE, Decision, Disagreement, Outcome, ReviewRequest
 from aksp.errors import InvalidInput
@@ -18,7 +21,8 @@ from aksp.model.times import rfc3339
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 #: One encoder for all lines: `json.dumps` makes one for each when it has options.
-_ENCODED: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_IN_ASCII: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_ENCODE: Final = msgspec.json.Encoder().encode
 _REFUSALS: Final = logging.getLogger("aksp.refusals")
 _UNJUDGED: Final = logging.getLogger("aksp.unjudged")
 _EVALUATORS: Final = logging.getLogger("aksp.evaluators")
@@ -55,7 +59,7 @@ class JsonLines(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = record.stack_info
-        return _ENCODED(line)
+        return _IN_ASCII(line)
 
 
 class Lines(logging.StreamHandler[TextIO]):
@@ -70,16 +74,27 @@ class Lines(logging.StreamHandler[TextIO]):
 
         ``shared`` is what many lines have in common, as JSON.
         """
-        time = rfc3339(datetime.now(UTC), "milliseconds")
-        line = (
-            f'{{"time":"{time}","level":"info","logger":"{logger}",{shared[1:-1]},{_ENCODED(own)[1:]}{self.terminator}'
-        )
-        # As in a logging handler: an error while writing must not stop the review.
-        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
-            self.stream.write(line)
-            self.stream.flush()
+        line = f'{{"time":"{_now()}","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
+        try:
+            with self.lock or contextlib.nullcontext():
+                self.stream.write(line)
+                self.stream.flush()
+        except (OSError, ValueError):
+            pass  # As in a logging handler: an error while writing must not stop the review.
 
 
+def _now() -> str:
+    """As `rfc3339` writes it, to the millisecond."""
+    global _second
+    seconds, milliseconds = divmod(time_ns() // 1_000_000, 1000)
+    known = _second
+    if known[0] != seconds:
+        known = _second = seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{known[1]}.{milliseconds:03}Z"
+
+
+#: The last second that a line was written in, and its text.
+_second = (0, "")
 #: Where lines go since `configure`.
 _lines: Lines | None = None
 #: What lines say of an outcome, by its identity: replicas that are refused share one.
@@ -127,7 +142,7 @@ def refusal(decision: Decision) -> None:
         return
     known = _shared.get(id(outcome))
     if known is None:
-        known = outcome, _ENCODED({"message": outcome.message, **_by_whom(outcome)})
+        known = outcome, _encoded({"message": outcome.message, **_by_whom(outcome)})
         if len(_shared) >= _MOST_SHARED:
             _shared.clear()
         # Large objects have no replicas, and may have thousands of violations.
@@ -174,6 +189,15 @@ def disagreement(one: Disagreement) -> None:
         f"the evaluators disagree, which is a bug of aksp: {one.message}; topdown's result counts",
         extra={"policy": one.policy, "assignment": one.assignment, "object": _named(one.resource)},
     )
+
+
+def _encoded(value: Mapping[str, Any]) -> str:
+    """A refusal's fields, texts and truth values, as JSON in printable ASCII."""
+    try:
+        text = _ENCODE(value)
+    except UnicodeEncodeError:  # a lone surrogate
+        return _IN_ASCII(value)
+    return text.decode() if text.isascii() and b"\x7f" not in text else _IN_ASCII(value)
 
 
 def _object(request: ReviewRequest) -> dict[str, str]:

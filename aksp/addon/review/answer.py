@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 #: metav1.StatusReason of an HTTP status (k8s.io/apimachinery/pkg/apis/meta/v1/types.go).
 _REASONS: Final[Mapping[int, str]] = {
@@ -22,8 +23,7 @@ _REASONS: Final[Mapping[int, str]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True, gc=False):
     """An answer to a review: the HTTP status and a body of JSON."""
 
     status: int

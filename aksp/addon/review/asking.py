@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from aksp.addon.review.decision import ReviewRequest
-from aksp.engine import Batch
+from aksp.engine import AdmissionRecord, AdmittedRecord, Batch, IdentityRecord, RequestRecord
 from aksp.model import fields
 from aksp.model.kinds import api_version
 from aksp.model.resource import Document, Owner, Resource, workload_of
+from aksp.sources.interface import documents_of
 
 #: Bytes of a review that are read for this. A user with many groups takes some thousands.
 HEAD_BYTES = 64 << 10
@@ -73,41 +77,94 @@ def request_of(head: bytes) -> ReviewRequest | None:
     )
 
 
-def request_from(batch: Batch, new: tuple[int, Document] | None, trusted: bool) -> ReviewRequest:
-    """The request by the engine's records of the whole review. ``new`` is the object, and its number in the batch.
+class Reviewed(Struct, frozen=True, kw_only=True):
+    """A review as the engine has read it. ``old`` are the numbers of what was there before, ``owner`` the new object's
+    controller as it is written, with its uid.
+    """
+
+    request: RequestRecord
+    documents: Sequence[Document]
+    old: Collection[int]
+    owner: Resource | None
+
+
+def admitted(answer: AdmissionRecord, record: AdmittedRecord) -> Reviewed:
+    """By the engine's answer, which has the documents' names apart from all else."""
+    documents: list[Document] = []
+    old: set[int] = set()
+    owner: Resource | None = None
+    for at, (name, one) in enumerate(zip(answer.names, record.documents, strict=True)):
+        resource = Resource(
+            api_version=one.api_version, kind=one.kind, namespace=one.namespace, name=named(name), uid=name.uid
+        )
+        above = one.owner
+        documents.append(
+            Document(
+                resource=resource,
+                labels=one.labels,
+                owner=None if above is None else workload_of(above.kind, above.name, one.labels),
+                containers=one.containers,
+                problems=one.problems,
+                template=one.template,
+                parent=None if one.parent is None else documents[one.parent].resource,
+            )
+        )
+        if one.old:
+            old.add(at)
+        elif above is not None and at == len(old):
+            owner = Resource(
+                api_version=above.api_version, kind=above.kind, namespace=one.namespace, name=above.name,
+                uid=name.owner_uid,
+            )  # fmt: skip
+    return Reviewed(request=answer.request, documents=documents, old=old, owner=owner)
+
+
+def loaded(batch: Batch) -> Reviewed:
+    """By a batch that was loaded of it."""
+    assert batch.request is not None
+    old = {at for at, record in enumerate(batch.documents) if record.get("old")}
+    first = next((record for at, record in enumerate(batch.documents) if at not in old), None)
+    owner = None
+    if first is not None and (above := first.get("owner")) is not None:
+        owner = Resource(
+            api_version=above["apiVersion"],
+            kind=above["kind"],
+            namespace=first["namespace"],
+            name=above["name"],
+            uid=above.get("uid", ""),
+        )
+    return Reviewed(request=batch.request, documents=documents_of(batch.documents), old=old, owner=owner)
+
+
+def named(record: IdentityRecord) -> str:
+    """The object's name; before the API server has made the name, its generateName with a ``*`` behind it."""
+    return record.name or (f"{record.generate_name}*" if record.generate_name else "")
+
+
+def request_from(reviewed: Reviewed, new: Document | None, trusted: bool) -> ReviewRequest:
+    """The request by the whole review. ``new`` is the object.
 
     Its owner counts only when who asks is ``trusted`` to write owners.
     """
-    record = batch.request
-    assert record is not None
-    owner, workload = None, None
+    record, owner = reviewed.request, reviewed.owner if trusted else None
     if new is None:
+        owner, workload = None, None
         resource = Resource(
-            api_version=api_version(record["group"], record["version"]),
-            kind=record["kindName"],
-            namespace=record["namespace"],
-            name=record["name"],
+            api_version=api_version(record.group, record.version),
+            kind=record.kind_name,
+            namespace=record.namespace,
+            name=record.name,
         )
     else:
-        at, document = new
-        resource, reference = document.resource, batch.documents[at].get("owner")
-        workload = itself(resource)
-        if reference is not None and trusted:
-            owner = Resource(
-                api_version=reference["apiVersion"],
-                kind=reference["kind"],
-                namespace=resource.namespace,
-                name=reference["name"],
-                uid=reference.get("uid", ""),
-            )
-            workload = workload_of(owner.kind, owner.name, document.labels)
+        resource = new.resource
+        workload = new.owner if owner is not None else itself(resource)
     return ReviewRequest(
-        uid=record["uid"],
-        operation=record["operation"],
-        user=record["user"],
+        uid=record.uid,
+        operation=record.operation,
+        user=record.user,
         resource=resource,
-        sub_resource=record["subResource"],
-        dry_run=record["dryRun"],
+        sub_resource=record.sub_resource,
+        dry_run=record.dry_run,
         owner=owner,
         workload=workload,
     )

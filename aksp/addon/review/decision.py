@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from aksp.model.compliance import AssignmentKey, Finding
 from aksp.model.resource import Container, Owner, Resource
@@ -11,8 +11,7 @@ from aksp.model.resource import Container, Owner, Resource
 RULE = "rule"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReviewRequest:
+class ReviewRequest(Struct, frozen=True, kw_only=True, gc=False):
     """The parts of an AdmissionRequest that answers, logs and denials name.
 
     ``resource`` is the object under review. ``owner`` is its controller as written in its
@@ -30,16 +29,14 @@ class ReviewRequest:
     workload: Owner | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True, kw_only=True, gc=False):
     """What an assignment found in the object of the request."""
 
     assignment: AssignmentKey
     finding: Finding
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True, gc=False):
     """One assignment's part in a refusal. ``containers`` is empty when it is about the object as a whole.
 
     ``definition`` is empty when the assignment refuses because it could not be judged.
@@ -51,8 +48,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """What follows from a request, whoever asks, and whatever the object's name: objects that are alike share one.
 
     ``refused_by`` are the violations for which it is refused, ``violations`` all of them, whatever
@@ -69,8 +65,7 @@ class Outcome:
     refusals: tuple[Refusal, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one request, and how long it took. ``unjudged``: why nothing of it was judged."""
 
     request: ReviewRequest
@@ -79,8 +74,7 @@ class Decision:
     unjudged: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Disagreement:
+class Disagreement(Struct, frozen=True, kw_only=True, gc=False):
     """A policy of which OPA's own evaluator found something else in an object than its plan, or what was remembered."""
 
     assignment: str

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
+from aksp.addon.review.asking import named
 from aksp.addon.review.decision import Outcome, ReviewRequest
 from aksp.compliance.plan import Plan
 from aksp.engine import AdmissionRecord, IdentityRecord, RequestRecord
@@ -22,8 +25,7 @@ KEPT = 1000
 LONGEST = 16 << 10
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CachedDecision:
+class CachedDecision(Struct, frozen=True, kw_only=True, gc=False):
     """A decision, and the request that it was first made for. ``answer`` is what follows its uid."""
 
     outcome: Outcome
@@ -33,15 +35,15 @@ class CachedDecision:
     def applied(self, record: RequestRecord, names: list[IdentityRecord]) -> ReviewRequest:
         """Another request from which the same follows."""
         first = self.request
-        name = named(names[0]) if names else record["name"]
+        name = named(names[0]) if names else record.name
         return ReviewRequest(
-            uid=record["uid"],
+            uid=record.uid,
             operation=first.operation,
-            user=record["user"],
-            resource=_other(first.resource, name, names[0].get("uid", "") if names else ""),
-            sub_resource=record["subResource"],
-            dry_run=record["dryRun"],
-            owner=_other(first.owner, first.owner.name, names[0].get("ownerUid", "")) if first.owner else None,
+            user=record.user,
+            resource=_other(first.resource, name, names[0].uid if names else ""),
+            sub_resource=record.sub_resource,
+            dry_run=record.dry_run,
+            owner=_other(first.owner, first.owner.name, names[0].owner_uid) if first.owner else None,
             workload=first.workload
             if first.owner or first.workload is None
             else Owner(kind=first.workload.kind, name=name),
@@ -70,7 +72,7 @@ class DecisionCache:
         self, answer: AdmissionRecord, request: ReviewRequest, outcome: Outcome, rest: bytes, *, trusted: bool
     ) -> None:
         """Remember a decision that followed from the answer alone. Without an object the answer does not tell its kind."""
-        if not answer["names"] or len(answer["body"]) > LONGEST:
+        if not answer.names or len(answer.body) > LONGEST:
             return
         if len(self._known) >= KEPT:
             self._known.popitem(last=False)
@@ -78,19 +80,17 @@ class DecisionCache:
 
     def _key(self, answer: AdmissionRecord, trusted: bool) -> Any:
         if not self._by_name:
-            return answer["body"], trusted
-        return answer["body"], trusted, *((named(name), name.get("ownerUid")) for name in answer["names"])
+            return answer.body, trusted
+        return answer.body, trusted, *((named(name), name.owner_uid) for name in answer.names)
 
 
-def named(record: IdentityRecord) -> str:
-    """The object's name; before the API server has made the name, its generateName with a ``*`` behind it."""
-    return record["name"] or (f"{generated}*" if (generated := record.get("generateName")) else "")
+_ENCODER = msgspec.json.Encoder()
+_HEAD = b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":'
 
 
 def response(uid: str, rest: bytes) -> bytes:
     """The AdmissionReview that answers (Kubernetes: "Dynamic Admission Control", response)."""
-    head = b'{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": '
-    return head + json.dumps(uid).encode() + rest
+    return b"%s%s%s" % (_HEAD, encoded(uid), rest)
 
 
 def ending(outcome: Outcome) -> bytes:
@@ -102,9 +102,16 @@ def ending(outcome: Outcome) -> bytes:
         if names:
             fields["auditAnnotations"] = {"refused-by": ",".join(names)}
     if outcome.warnings:
-        fields["warnings"] = list(outcome.warnings)
-    text = json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    return b", " + text.removeprefix(b"{") + b"}"
+        fields["warnings"] = outcome.warnings
+    return b",%s}" % encoded(fields)[1:]
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON. A lone surrogate, which JSON of an object may hold, is written as its escape."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _other(resource: Resource, name: str, uid: str) -> Resource:

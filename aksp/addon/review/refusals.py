@@ -18,20 +18,23 @@ def refusals(refused_by: Sequence[Violation], lines: Mapping[str, Sequence[str]]
     ``lines`` are those of the answer, without its name, of each assignment that refuses: also of those that refuse
     because they could not be judged.
     """
-    containers: dict[str, dict[Container, None]] = {}
-    definitions: dict[str, str] = {}
+    containers: dict[str, dict[Container, None]] = {name: {} for name in lines}
+    definitions = dict.fromkeys(lines, "")
     for violation in refused_by:
-        name, container = violation.assignment.name, violation.finding.container
-        definitions[name] = violation.assignment.definition
-        containers.setdefault(name, {}).update({} if container is None else {container: None})
+        assignment, container = violation.assignment, violation.finding.container
+        definitions[assignment.name] = assignment.definition
+        if container is not None:
+            containers[assignment.name][container] = None
     return tuple(
-        Refusal(
-            assignment=name,
-            definition=definitions.get(name, ""),
-            containers=tuple(containers.get(name, ())),
-            message=cut("; ".join(lines[name])),
-        )
-        for name in lines
+        [
+            Refusal(
+                assignment=name,
+                definition=definitions[name],
+                containers=tuple(containers[name]),
+                message=cut("; ".join(told)),
+            )
+            for name, told in lines.items()
+        ]
     )
 
 

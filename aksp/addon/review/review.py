@@ -15,17 +15,16 @@ with ``Generated`` its Pods then are not.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from aksp.addon.review import wording
 from aksp.addon.review.decision import Outcome, ReviewRequest, Violation
 from aksp.addon.review.refusals import refusals
 from aksp.compliance import results
-from aksp.compliance.evaluation import counted, tasks_of
+from aksp.compliance.evaluation import counted
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.model.compliance import ComplianceState, Finding, Result
@@ -39,8 +38,7 @@ Found = Mapping[tuple[int, int], Sequence[Finding]]
 _IDLE = Task(policy="", parameters=None, documents=())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """What one request is judged by: the object, and the Pods that it would make if it is a workload.
 
     ``before`` are the numbers of the same in the object's old version. With ``derived`` another workload
@@ -71,12 +69,12 @@ def owned(subject: Subject, owner: Owner | None, *, derived: bool) -> Subject:
     for at in subject.new:
         if documents[at].owner != owner:
             documents[at] = structs.replace(documents[at], owner=owner)
-    return replace(subject, documents=documents, derived=derived)
+    return structs.replace(subject, documents=documents, derived=derived)
 
 
 def leans(plan: Plan, subject: Subject, found: Found) -> bool:
     """Whether an exemption applies to the new object because of the owner that the object says it has."""
-    if not any(ready.exemptions for ready in plan.ready):
+    if not any(plan.ready[number].exemptions for number, _ in found):
         return False
 
     def exempt(of: Subject) -> int:
@@ -98,6 +96,18 @@ def _judges(ready: Ready, subject: Subject, at: int) -> bool:
     return not (document.parent and subject.derived) and ready.selection.selects(document)
 
 
+def asks(ready: Ready, subject: Subject, at: int) -> bool:
+    """Whether an assignment is asked about one of the documents.
+
+    Of what was there before those that refuse: their violations would refuse the new object.
+    """
+    if at in subject.before and not (
+        ready.refuses and (ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template)
+    ):
+        return False
+    return _judges(ready, subject, at)
+
+
 def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None) -> list[Task]:
     """The tasks: all assignments over what is new, and those that refuse over what it was before.
 
@@ -105,24 +115,13 @@ def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None)
     """
 
     def chosen(ready: Ready) -> list[int]:
-        return [at for at in (*subject.new, *_before(ready, subject)) if _judges(ready, subject, at)]
+        return [at for at in (*subject.new, *subject.before) if asks(ready, subject, at)]
 
-    if only is None:
-        return tasks_of(plan, lambda _, ready: chosen(ready))
     return [
         Task(policy=ready.definition.slug, parameters=ready.values, documents=chosen(ready))
-        if number in only
+        if only is None or number in only
         else _IDLE
         for number, ready in enumerate(plan.ready)
-    ]
-
-
-def _before(ready: Ready, subject: Subject) -> Sequence[int]:
-    """The documents of the old version that it is asked about: those whose violations would refuse the new one."""
-    if not ready.refuses:
-        return ()
-    return [
-        at for at in subject.before if ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template
     ]
 
 
@@ -134,19 +133,20 @@ def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iter
     """
     document = subject.documents[at]
     mine = {pair: findings for pair, findings in found.items() if pair[1] == at}
-    tasks = [
-        Task(policy=ready.definition.slug, parameters=ready.values, documents=[at])
-        if (document.problems or not ready.selection.namespace_selector.empty) and _judges(ready, subject, at)
-        else _IDLE
-        for ready in plan.ready
-    ]
+    tasks: Sequence[Task] = ()
+    if document.problems or plan.by_namespace_labels:
+        tasks = [
+            Task(policy=ready.definition.slug, parameters=ready.values, documents=[at])
+            if (document.problems or not ready.selection.namespace_selector.empty) and _judges(ready, subject, at)
+            else _IDLE
+            for ready in plan.ready
+        ]
     own = [fault for fault in faults if fault.document == at]
     made: list[Result] = []
-    for (number, _), findings, problems in sorted(
-        counted(plan, subject.documents, tasks, mine, own), key=itemgetter(0)
-    ):
+    counts = list(counted(plan, subject.documents, tasks, mine, own))
+    for (number, _), findings, problems in sorted(counts, key=itemgetter(0)) if len(counts) > 1 else counts:
         made += results.results_of(plan.ready[number], document, findings, problems)
-    return sorted(made, key=results.order)
+    return sorted(made, key=results.order) if len(made) > 1 else made
 
 
 def identity(assignment: str, finding: Finding) -> tuple[Any, ...]:
@@ -175,10 +175,12 @@ def decide(
     assignment that refuses and could not be judged refuses too. ``doubt`` says why an exemption that seems to apply
     does not.
     """
-    by_name = {ready.key.name: ready for ready in plan.ready}
-    generated = [r for r in template if by_name[r.assignment.name].source is not MatchSource.ORIGINAL]
-    template = [r for r in template if by_name[r.assignment.name].source is MatchSource.ORIGINAL]
-    own = [*own, *generated]
+    by_name = plan.by_name
+    of_pods: Collection[int] = ()
+    if template:
+        generated = [r for r in template if by_name[r.assignment.name].source is not MatchSource.ORIGINAL]
+        template = [r for r in template if by_name[r.assignment.name].source is MatchSource.ORIGINAL]
+        own, of_pods = [*own, *generated], {id(r) for r in generated}
     violations = [r for r in own if r.state is ComplianceState.NON_COMPLIANT]
     errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
     errors += (unready or {}).items()
@@ -190,66 +192,64 @@ def decide(
         unknown = dict.fromkeys(r.assignment.name for r in new if r.assignment.name in uncompared)
         errors += [(name, f"what was there before: {uncompared[name]}") for name in unknown]
         new = [r for r in new if r.assignment.name not in unknown]
-    of_pods = {id(r) for r in generated}
 
     #: The lines of the refusal, for those that tell of it by assignment.
     by_assignment: dict[str, list[str]] = {}
-
-    def told(name: str, line: str) -> str:
-        by_assignment.setdefault(name, []).append(wording.unnamed(name, line))
-        return line
-
-    def own_words(result: Result) -> str:
-        return wording.violation(result, by_name[result.assignment.name])
+    lines: list[str] = []
 
     def line(result: Result, own: str) -> str:
         return f"this {request.resource.kind}'s Pods: {own}" if id(result) in of_pods else own
 
-    # The words for thousands of violations would take longer than to find them, and most would be left out.
-    lines = [line(r, told(r.assignment.name, own_words(r))) for r in new[: wording.ENOUGH]]
-    for r in new[wording.ENOUGH :]:
-        if r.assignment.name not in by_assignment:
-            told(r.assignment.name, own_words(r))
-    ids = {id(r) for r in new}
-    notes = []
+    for at, r in enumerate(new):
+        name = r.assignment.name
+        # The words for thousands of violations would take longer than to find them, and most would be left out.
+        if at < wording.ENOUGH or name not in by_assignment:
+            own_words = wording.violation(r, by_name[name])
+            by_assignment.setdefault(name, []).append(wording.unnamed(name, own_words))
+            if at < wording.ENOUGH:
+                lines.append(line(r, own_words))
+    notes: list[str] = []
     for name, message in errors:
+        words = wording.unjudged(name, message)
         if fail_closed and by_name[name].refuses:
-            lines.append(told(name, wording.unjudged(name, message)))
+            by_assignment.setdefault(name, []).append(wording.unnamed(name, words))
+            lines.append(words)
         else:
             # First in the list: warnings may be cut at the end, and nothing else says that something was not judged.
-            notes.append(wording.unjudged(name, message))
-    noted = [
-        r
-        for r in violations
-        if id(r) not in ids and r.assignment.name not in unknown and by_name[r.assignment.name].tells
-    ]
-    notes += [_warning(line(r, own_words(r)), by_name[r.assignment.name]) for r in noted[: wording.ENOUGH]]
-    more = max(0, len(noted) - wording.ENOUGH)
+            notes.append(words)
+    noted: list[Result] = []
+    if len(new) < len(violations):
+        ids = {id(r) for r in new}
+        noted = [
+            r
+            for r in violations
+            if id(r) not in ids and r.assignment.name not in unknown and by_name[r.assignment.name].tells
+        ]
+        for r in noted[: wording.ENOUGH]:
+            ready = by_name[r.assignment.name]
+            notes.append(_warning(line(r, wording.violation(r, ready)), ready))
     of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
     notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
-    more += max(0, len(of_template) - wording.ENOUGH)
+    more = max(0, len(noted) - wording.ENOUGH) + max(0, len(of_template) - wording.ENOUGH)
     if doubt and (lines or notes):
         (lines or notes).append(wording.doubt(doubt))
-    message = wording.refusal(lines, max(0, len(new) - wording.ENOUGH), cut=_any_of(new, cut))
-    of_all = tuple(map(_violation, violations))
-    by = of_all if len(new) == len(violations) else tuple(map(_violation, new))
+    of_all = tuple([Violation(assignment=r.assignment, finding=r.finding) for r in violations])
+    by = of_all
+    if len(new) < len(violations):
+        by = tuple([Violation(assignment=r.assignment, finding=r.finding) for r in new])
     return Outcome(
         allowed=not lines,
-        message=message,
-        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *of_template], cut)),
+        message=wording.refusal(lines, max(0, len(new) - wording.ENOUGH), cut=_any_of(new, cut)) if lines else "",
+        warnings=wording.warnings(notes, more, cut=_any_of([*noted, *of_template], cut)) if notes else (),
         refused_by=by,
         violations=of_all,
         errors=tuple(errors),
-        refusals=refusals(by, by_assignment),
+        refusals=refusals(by, by_assignment) if by_assignment else (),
     )
 
 
 def _any_of(results: Iterable[Result], names: Collection[str]) -> bool:
-    return any(result.assignment.name in names for result in results)
-
-
-def _violation(result: Result) -> Violation:
-    return Violation(assignment=result.assignment, finding=result.finding)
+    return bool(names) and any(result.assignment.name in names for result in results)
 
 
 def _warning(line: str, ready: Ready) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,9 +12,20 @@ from threading import get_ident
 from time import monotonic, perf_counter
 from typing import Any
 
+from msgspec import structs
+
 from aksp.addon.review import review
 from aksp.addon.review.answer import Answer, failure
-from aksp.addon.review.asking import WORDS, Unjudged, itself, request_from, request_of
+from aksp.addon.review.asking import (
+    WORDS,
+    Reviewed,
+    Unjudged,
+    admitted,
+    itself,
+    loaded,
+    request_from,
+    request_of,
+)
 from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRequest
 from aksp.addon.review.decision_cache import DecisionCache, ending, response
 from aksp.addon.review.owners import Owners, Unconfirmed
@@ -32,9 +43,8 @@ from aksp.engine import (
     Outdated,
 )
 from aksp.engine.judging import with_skipped
-from aksp.model.compliance import Result
 from aksp.model.resource import Document, Problem
-from aksp.sources.interface import documents_of, within_namespaces
+from aksp.sources.interface import within_namespaces
 
 #: Operations that are judged; a review of any other one is allowed.
 _JUDGED = ("CREATE", "UPDATE")
@@ -158,7 +168,7 @@ class Reviewer:
             asked = {ready.key.name: why for ready in force.plan.ready if ready.selection.selects(document)}
             outcome = review.decide(request, force.plan, own=(), unready=asked, fail_closed=self._fail_closed)
             if not asked:
-                outcome = replace(_ALLOWED, warnings=(f"could not be judged: {why}",))
+                outcome = structs.replace(_ALLOWED, warnings=(f"could not be judged: {why}",))
         self._decided(Decision(request=request, outcome=outcome, unjudged=reason.value))
         return Answer(status=200, body=response(request.uid, ending(outcome)))
 
@@ -187,11 +197,11 @@ class Reviewer:
             del admission
             raise
         made = await self._made(force, admission, answer, until)
-        for one in answer.get("disagreements", ()):
-            ready = force.plan.ready[one["t"]]
+        for one in answer.disagreements:
+            ready = force.plan.ready[one.t]
             self._disagreed(
                 Disagreement(
-                    assignment=ready.key.name, policy=ready.definition.slug, resource=made[0].resource, message=one["m"]
+                    assignment=ready.key.name, policy=ready.definition.slug, resource=made[0].resource, message=one.m
                 )
             )
         return made
@@ -200,11 +210,11 @@ class Reviewer:
         """What follows from the engine's answer, or followed before."""
         # With assignments that were not asked, the decision depends on more than the engine's answer.
         regular = not admission.skipped and not force.unready
-        trusted = self._owners.trusts(answer["request"]["user"])
+        trusted = self._owners.trusts(answer.request.user)
         if regular and (known := force.decisions.find(answer, trusted=trusted)) is not None:
-            return known.applied(answer["request"], answer["names"]), known.outcome, known.answer
+            return known.applied(answer.request, answer.names), known.outcome, known.answer
         concluded: _Concluded | None = None
-        if len(answer["body"]) > _MOMENT:
+        if len(answer.body) > _MOMENT:
             concluded = await self._aside(self._concluded, force, admission, answer, until, aside=True)
         else:
             concluded = self._concluded(force, admission, answer, until)
@@ -229,20 +239,19 @@ class Reviewer:
 
         None when more has to be asked, and this is not ``aside``, in a thread that may wait.
         """
-        trusted = self._owners.trusts(answer["request"]["user"])
+        trusted = self._owners.trusts(answer.request.user)
         regular = not admission.skipped and not force.unready
-        batch, judgement = self._engine.admitted(admission, answer)
-        subject, request, written = self._known(batch, force)
+        record, judgement = self._engine.admitted(answer)
+        subject, request, written = self._known(admitted(answer, record), force)
         if not judgement.hits and not judgement.faults and regular and subject.fit:
             return _made(request, _ALLOWED), True
-        asked = {*(hit.task for hit in judgement.hits), *(fault.task for fault in judgement.faults), *admission.skipped}
-        tasks = review.tasks_for(force.plan, subject, asked) if request.operation in _JUDGED else ()
-        judgement = _selected(judgement, tasks, admission.skipped)
+        judgement = _selected(judgement, force.plan, subject, request, admission.skipped)
         attribution = Attribution(Findings(), subject.documents, judgement)
-        unclear = bool(attribution.unclear(tasks))
+        unclear = not attribution.complete
         if unclear:
             if not aside:
                 return None
+            tasks = review.tasks_for(force.plan, subject, {hit.task for hit in judgement.hits})
             self._attribute(admission.body, tasks, attribution, until)
         doubt = ""
         if request.operation in _JUDGED and review.leans(force.plan, written, attribution.found):
@@ -267,9 +276,9 @@ class Reviewer:
             except Unconfirmed as error:
                 doubt = str(error)
             else:
-                request = replace(request, workload=workload)
+                request = structs.replace(request, workload=workload)
         if workload is None:
-            request = replace(request, owner=None, workload=itself(request.resource))
+            request = structs.replace(request, owner=None, workload=itself(request.resource))
         return review.owned(written, workload, derived=written.derived), request, doubt
 
     def _attribute(self, body: bytes, tasks: Sequence[Task], attribution: Attribution, until: float) -> None:
@@ -285,7 +294,7 @@ class Reviewer:
         """After the engine died: one task at a time, so that the one at fault is found."""
 
         def choose(batch: Batch) -> Sequence[Task]:
-            subject, request, _ = self._known(batch, force)
+            subject, request, _ = self._known(loaded(batch), force)
             if request.operation not in _JUDGED:
                 return []
             return [
@@ -294,7 +303,7 @@ class Reviewer:
             ]
 
         batch, tasks, judgement = self._engine.recover(body, choose)
-        subject, request, written = self._known(batch, force)
+        subject, request, written = self._known(loaded(batch), force)
         attribution = Attribution(Findings(), subject.documents, judgement)
         attribution.settle(tasks, partial(self._engine.isolate, batch))
         self._engine.release(batch)
@@ -303,11 +312,17 @@ class Reviewer:
             subject, request, doubt = self._confirmed(written, subject, request)
         return _made(request, self._outcome(force, subject, request, judgement, attribution, doubt))
 
-    def _known(self, batch: Batch, force: PoliciesInForce) -> tuple[review.Subject, ReviewRequest, review.Subject]:
+    def _known(
+        self, reviewed: Reviewed, force: PoliciesInForce
+    ) -> tuple[review.Subject, ReviewRequest, review.Subject]:
         """The subject, its owner left out where anybody could have written it; the request; and the subject as written."""
-        assert batch.request is not None
-        trusted = self._owners.trusts(batch.request["user"])
-        written, request = _subject(batch, force, trusted)
+        trusted = self._owners.trusts(reviewed.request.user)
+        documents: Sequence[Document] = reviewed.documents
+        if force.namespaces:
+            documents = within_namespaces(documents, force.namespaces)
+        written = review.subject_of(documents, reviewed.old)
+        new = documents[written.new[0]] if written.new else None
+        request = request_from(reviewed, new, trusted)
         return written if trusted else review.owned(written, None, derived=False), request, written
 
     def _outcome(
@@ -319,23 +334,29 @@ class Reviewer:
         attribution: Attribution,
         doubt: str = "",
     ) -> Outcome:
-        def results(at: int) -> list[Result]:
-            return review.results_of(force.plan, subject, at, attribution.found, judgement.faults)
-
+        plan, found, faults = force.plan, attribution.found, judgement.faults
         if request.operation not in _JUDGED or not subject.new:
             return _ALLOWED
-        names = [ready.key.name for ready in force.plan.ready]
-        own, *templates = (results(at) for at in subject.new)
-        before = [result for at in subject.before for result in results(at)] if own or any(templates) else []
+        own, *templates = [review.results_of(plan, subject, at, found, faults) for at in subject.new]
+        template = [result for one in templates for result in one]
+        before: Collection[tuple[Any, ...]] = ()
+        uncompared: Mapping[str, str] | None = None
+        if subject.before:
+            if own or template:
+                earlier = [one for at in subject.before for one in review.results_of(plan, subject, at, found, faults)]
+                before = {review.identity(r.assignment.name, r.finding) for r in earlier}
+            uncompared = {
+                plan.ready[one.task].key.name: one.message for one in faults if one.document in subject.before
+            }
         return review.decide(
             request,
-            force.plan,
+            plan,
             own=own,
-            template=[one for template in templates for one in template],
-            before={review.identity(r.assignment.name, r.finding) for r in before},
-            unready=force.unready_for(subject.documents[subject.new[0]]),
-            cut={names[hit.task] for hit in judgement.hits if hit.cut},
-            uncompared={names[one.task]: one.message for one in judgement.faults if one.document in subject.before},
+            template=template,
+            before=before,
+            unready=force.unready_for(subject.documents[subject.new[0]]) if force.unready else None,
+            cut=[plan.ready[hit.task].key.name for hit in judgement.hits if hit.cut],
+            uncompared=uncompared,
             fail_closed=self._fail_closed,
             doubt=doubt,
         )
@@ -374,22 +395,17 @@ def _left(until: float) -> float:
     return max(_LEAST, until - monotonic())
 
 
-def _selected(judgement: Judgement, tasks: Sequence[Task], skipped: Mapping[int, str]) -> Judgement:
-    """What tasks found in what they select, and faults of those that were not asked."""
-    chosen = {(number, at) for number, task in enumerate(tasks) for at in task.documents}
+def _selected(
+    judgement: Judgement, plan: Plan, subject: review.Subject, request: ReviewRequest, skipped: Mapping[int, str]
+) -> Judgement:
+    """What assignments found in what they select, and faults of those that were not asked."""
+    hits, faults = judgement.hits, judgement.faults
+    if request.operation not in _JUDGED:
+        return Judgement(findings=(), hits=(), faults=(), evaluations=judgement.evaluations)
     mine = Judgement(
         findings=judgement.findings,
-        hits=[hit for hit in judgement.hits if (hit.task, hit.document) in chosen],
-        faults=[fault for fault in judgement.faults if (fault.task, fault.document) in chosen],
+        hits=[hit for hit in hits if review.asks(plan.ready[hit.task], subject, hit.document)],
+        faults=[fault for fault in faults if review.asks(plan.ready[fault.task], subject, fault.document)],
         evaluations=judgement.evaluations,
     )
-    return with_skipped(mine, tasks, skipped if tasks else {})
-
-
-def _subject(batch: Batch, force: PoliciesInForce, trusted: bool) -> tuple[review.Subject, ReviewRequest]:
-    documents = documents_of(batch.documents)
-    if force.namespaces:
-        documents = within_namespaces(documents, force.namespaces)
-    subject = review.subject_of(documents, {at for at, record in enumerate(batch.documents) if record.get("old")})
-    at = subject.new[0] if subject.new else None
-    return subject, request_from(batch, None if at is None else (at, documents[at]), trusted)
+    return with_skipped(mine, review.tasks_for(plan, subject, skipped), skipped) if skipped else mine

@@ -28,20 +28,19 @@ _CONTAINER = {"initContainers": "init container", "ephemeralContainers": "epheme
 
 def violation(result: Result, ready: Ready) -> str:
     """One violation: assignment, container, the rule's message, path, observed, expected, the assignment's own message."""
-    finding = result.finding
-    where = (
-        f"{_CONTAINER.get(finding.container.type, 'container')} {finding.container.name}: " if finding.container else ""
-    )
-    facts = []
+    shared = result.shared
+    finding = shared.finding
+    text = finding.message
+    if finding.container is not None:
+        text = f"{_CONTAINER.get(finding.container.type, 'container')} {finding.container.name}: {text}"
+    expected = f"expected {_value(finding.expected)}" if finding.expected is not None else ""
     if finding.path is not None:
-        facts.append(f"{finding.path} is {_value(finding.observed)}")
-    if finding.expected is not None:
-        facts.append(f"expected {_value(finding.expected)}")
-    told = f" ({', '.join(facts)})" if facts else ""
-    own = ready.assignment.non_compliance_message
-    return shortened(
-        safe(f"[{result.assignment.name}] {where}{finding.message}{told}{f' {own}' if own else ''}"), LONGEST_LINE
-    )
+        text = f"{text} ({finding.path} is {_value(finding.observed)}{f', {expected}' if expected else ''})"
+    elif expected:
+        text = f"{text} ({expected})"
+    if own := ready.assignment.non_compliance_message:
+        text = f"{text} {own}"
+    return shortened(safe(f"[{shared.assignment.name}] {text}"), LONGEST_LINE)
 
 
 def unjudged(assignment: str, message: str) -> str:

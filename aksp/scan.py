@@ -231,20 +231,19 @@ class Scan:
         self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(batch, tasks)))
 
     def _pass_by(self, documents: Sequence[Document]) -> None:
-        """Count objects of kinds that no assignment is about, as a folder of manifests has them."""
-        for at, document in enumerate(documents):
-            workload = at + 1 < len(documents) and documents[at + 1].parent is not None
-            if not workload and document.parent is None and (passed_by := self._not_judged(document)):
-                self._passed_by[passed_by] += 1
+        """Count objects of kinds that no assignment is about, as a folder of manifests has them.
 
-    def _not_judged(self, document: Document) -> str:
-        """The kind of a document that no assignment is about, as a note has it; empty for all others."""
-        group, kind = place = document.resource.group, document.resource.kind
-        if place not in self._kinds:
-            about = any(one.selection.about(document) for one in self._plan.ready)
-            told = not about and not self._wanted.needs_whole(group, kind)
-            self._kinds[place] = (f"{kind}.{group}" if group else kind) if told else ""
-        return self._kinds[place]
+        What is about the Pods of a workload is about the workload. Its templates follow it.
+        """
+        about = False
+        for document in reversed(documents):
+            resource = document.resource
+            about = about or any(one.selection.about(document) for one in self._plan.ready)
+            if document.parent is not None:
+                continue
+            if not about and resource.kind and not self._wanted.needs_whole(resource.group, resource.kind):
+                self._passed_by[f"{resource.kind}.{resource.group}" if resource.group else resource.kind] += 1
+            about = False
 
     def _finish(self, waiting: _Waiting) -> None:
         self._count(waiting)

@@ -51,6 +51,16 @@ def test_what_matched_nothing_is_told_by_the_kinds_of_the_assignment(aksp: Aksp)
     assert "objects of kinds that no assignment is about: Service (1)" in run.err
 
 
+@pytest.mark.parametrize(("definition", "told"), [("https-ingress", True), ("no-privileged", False)])
+def test_workloads_of_whose_pods_no_assignment_is_about_are_told(aksp: Aksp, definition: str, told: bool) -> None:
+    aksp.done("assign", definition)
+    folder = CASES.parent.parent / "examples" / "quickstart"
+    run = aksp("compliance", "-f", str(folder / "web.yaml"), "-f", str(folder / "jobs.yaml"))
+
+    kinds = next(line for line in run.err.splitlines() if "that no assignment is about" in line)
+    assert [kind in kinds for kind in ("CronJob.batch (1)", "Deployment.apps (1)", "Job.batch (1)")] == [told] * 3
+
+
 def test_a_definition_whose_kinds_come_from_a_parameter_is_listed_and_shown(aksp: Aksp) -> None:
     shutil.copytree(CASES / "kinds-by-parameter-workspace" / "definitions", aksp.workspace / "definitions")
 

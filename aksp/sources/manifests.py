@@ -97,8 +97,9 @@ class Manifests:
         self._paths = Paths(paths, recursive=recursive, exclude=exclude, workspace=workspace, rendering=rendering)
         self._rendered: dict[str, Rendered | NotRendered] = {}
         self._follows = rendering is not None and rendering.follow
-        #: Files that may hold what changes Pods.
+        #: Files that may hold what changes Pods, and pipes of which it is known.
         self._surrounding: set[str] = set()
+        self._gathered_pipes: set[str] = set()
         #: Bytes of all files, as far as they are known, until the engine has been told.
         self._following = 0
         self._unfollowed = list(self._look_through())
@@ -161,16 +162,19 @@ class Manifests:
         if self._unfollowed:
             self._gaps += len(self._unfollowed)
             yield Page(listing="files", gaps=self._unfollowed)
-        self._surroundings = list(self._gather())
+        again = [file for file in self.files if file in self._surrounding and self._read_again(file)]
+        self._surroundings = list(self._gather(again))
         ahead: tuple[list[_FilePart], Loading] | None = None
         for item in self._groups(self.files):
             if isinstance(item, Gap):
                 self._gaps += 1
                 yield Page(listing="files", gaps=[item])
                 continue
-            piped = [one for one in item if one.file in self._texts and one.file != STDIN]
-            if piped:
-                self._surroundings += self._gathered(piped)
+            # All of a pipe is known once its first part is.
+            piped = {one.file for one in item if one.file in self._texts and one.file != STDIN}
+            for file in sorted(piped - self._gathered_pipes):
+                self._gathered_pipes.add(file)
+                self._surroundings += self._gather([file])
             following = (item, self._start(item, wanted))
             if ahead is not None:
                 yield self._page(*ahead)
@@ -205,9 +209,9 @@ class Manifests:
         if parts:
             yield parts
 
-    def _gather(self) -> Iterator[dict[str, Any]]:
+    def _gather(self, files: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Gather the objects by which the API server would change Pods. All must be known before the first Pod is judged."""
-        for group in self._groups(file for file in self.files if file in self._surrounding and self._read_again(file)):
+        for group in self._groups(files):
             if not isinstance(group, Gap):
                 yield from self._gathered(group)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import signal
@@ -308,6 +309,23 @@ def test_a_device_and_a_pipe_are_written_as_they_are(aksp: Aksp) -> None:
     assert (run.code, run.err) == (2, "aksp: error: /dev/full: the report cannot be written: No space left on device\n")
     assert "bad" in read[0]
     assert Path("pipe").is_fifo()
+
+
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+def test_what_changes_pods_is_known_before_the_first_of_them_wherever_it_stands(aksp: Aksp, piped: bool) -> None:
+    aksp.done("assign", "resource-limits", "--cpu", "2", "--memory", "2Gi")
+    limits = {"type": "Container", "default": {"cpu": "1", "memory": "1Gi"}}
+    ranged = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "x"}, "spec": {"limits": [limits]}}
+    objects = [*(pod(f"p{n}", metadata={"annotations": {"a": "x" * 20_000}}) for n in range(60)), ranged]
+    text = "".join(f"---\n{json.dumps(one)}\n" for one in objects)
+    writer = threading.Thread(target=lambda: Path("all.yaml").write_text(text))
+    if piped:
+        os.mkfifo("all.yaml")
+        writer.start()
+    else:
+        writer.run()
+    run = aksp.judge("all.yaml")
+    assert (run.code, run.json["counts"]["resources"]["Compliant"]) == (0, 60)
 
 
 def test_a_file_beside_its_place_is_there_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -131,8 +131,6 @@ class Scan:
         self._written: dict[tuple[str, str], set[str]] = {}
         self._evaluations = 0
         self._passed_by: Counter[str] = Counter()
-        #: By group and kind, see _not_judged.
-        self._kinds: dict[tuple[str, str], str] = {}
         self._wanted = wanted_of(plan)
         self._referential = compared_kinds(plan)
         self._comparing = [one for one in plan.ready if one.definition.requires_inventory]

@@ -258,3 +258,20 @@ func FuzzTheBlockReaderAgreesWithTheLibrary(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) { agree(t, text) })
 }
+
+// printable looks at eight bytes at a time: each byte at each place, and beside each other one.
+func TestPrintableTextIsTold(t *testing.T) {
+	plain := func(c int) bool { return c == '\n' || c >= ' ' && c <= '~' }
+	const around = "abcdefgh\njklmnop~ "
+	for at := range len(around) - 1 {
+		for one := range 256 {
+			for other := range 256 {
+				text := []byte(around)
+				text[at], text[at+1] = byte(one), byte(other)
+				if printable(text) != (plain(one) && plain(other)) {
+					t.Fatalf("%q", text)
+				}
+			}
+		}
+	}
+}

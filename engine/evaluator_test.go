@@ -193,6 +193,16 @@ rows[x] := value if {
 violation contains {"msg": rows[2][0]} if true
 `
 
+// allKept is another, which fills the memory before its time is over.
+const allKept = `package p
+many := numbers.range(1, 10000)
+rows[x] := value if {
+	some x in many
+	value := [sprintf("%d of %d", [y, x]) | some y in many]
+}
+violation contains {"msg": rows[2][0]} if true
+`
+
 func TestWhereThePlanHasNoAnswerTopdownsResultAndWordsCount(t *testing.T) {
 	large := "texts := [sprintf(\"%d\", [x]) | some x in numbers.range(1, 3000)]\n"
 	object := native(t, `{"apiVersion": "v1", "kind": "Thing", "list": [1, 2], "odd": [1.0], "names": ["a", "b"]}`).(map[string]any)
@@ -271,7 +281,7 @@ func TestWhatThePlanHasNoMemoryForTopdownAnswers(t *testing.T) {
 	runtime.ReadMemStats(&now)
 	t.Setenv("AKSP_ENGINE_EVALUATION_MEMORY", fmt.Sprint(now.HeapAlloc+64<<20))
 	e := newEngine()
-	install(t, e, "all", "v1", allOfIt)
+	install(t, e, "all", "v1", allKept)
 	loaded(t, e, thing)
 	found, faults := messages(judgedWithin(t, e, "all", 60_000, 0))
 	equal(t, "found", found, []string{"0: 1 of 2"})

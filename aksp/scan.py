@@ -331,8 +331,7 @@ def wanted_of(plan: Plan) -> Wanted:
 
     Namespaces come first where they do, since the others would have to wait for them.
     """
-    by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
-    first = [NAMESPACE] if by_namespace else []
+    first = [NAMESPACE] if plan.by_namespace_labels else []
     whole = _unique([*first, *compared_kinds(plan)])
     # Rules that need an admission request judge only AdmissionReviews in files, which are read whatever is wanted.
     judged = [one for one in plan.ready if not one.not_started]

@@ -57,10 +57,6 @@ def counted(
     Problems are faults of the rule; those of the document itself, for every task that selects it; and that it cannot
     be told whether the assignment selects it: then what was found does not count.
     """
-    if not (tasks or faults):
-        for pair, findings in found.items():
-            yield pair, findings, ()
-        return
     problems: dict[Pair, list[Problem]] = {}
     for fault in faults:
         problems.setdefault((fault.task, fault.document), []).append(Problem(message=fault.message))

@@ -358,6 +358,10 @@ class ScopeSummary:
     gaps: int
 
 
+#: What has a state, a compliance percentage and counts.
+Measured = AssignmentSummary | ClusterSummary | ScopeSummary | GroupSummary
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleDescriptor:
     """What a definition says of itself, for those who read of its findings."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from msgspec import structs
 
@@ -29,9 +29,6 @@ from aksp.sources.paths import STDIN, Paths
 from aksp.sources.rendering.options import Rendering, may_name
 from aksp.sources.rendering.rendered import Rendered
 from aksp.sources.rendering.tool import NotRendered
-
-if TYPE_CHECKING:
-    from aksp.sources.rendering.following import Followed
 
 #: Bytes of text in one page, and files at most. Decoded a page takes some twenty times as much, and the engine holds several.
 PAGE_BYTES = 1 << 18
@@ -133,18 +130,26 @@ class Manifests:
                     self._following += len(text)
                     if _may_hold_surroundings(text):
                         self._surrounding.add(file)
-                    for named in _named_in(text, file) if self._follows and may_name(text) else ():
-                        problem = named.problem
-                        try:
-                            files += [] if problem else self._paths.follow(named)
-                        except InvalidInput as error:
-                            problem = str(error)
-                        if problem:
-                            place = KnownLocation(file=self._home(file), line=1)
-                            message = f"{file}: {named.by} is not followed, so what it makes is not judged: {problem}"
-                            yield Gap(reason="NotFollowed", message=message, source=place)
+                    if self._follows and may_name(text):
+                        yield from self._follow(text, file, files)
             except (OSError, NotRendered):
                 continue  # a gap when it is judged
+
+    def _follow(self, text: bytes, file: str, files: list[str]) -> Iterator[Gap]:
+        """Add to ``files`` what the resources of a text name; a gap for each that names what cannot be had."""
+        # Few repositories have any.
+        from aksp.sources.rendering.following import named_in
+
+        for named in named_in(text, file):
+            problem = named.problem
+            try:
+                files += [] if problem else self._paths.follow(named)
+            except InvalidInput as error:
+                problem = str(error)
+            if problem:
+                place = KnownLocation(file=self._home(file), line=1)
+                message = f"{file}: {named.by} is not followed, so what it makes is not judged: {problem}"
+                yield Gap(reason="NotFollowed", message=message, source=place)
 
     def _read_again(self, file: str) -> bool:
         """Whether a file can be read before it is judged. A pipe is not waited for: what it brings is known once it has been read."""
@@ -401,13 +406,6 @@ class Manifests:
         source = FileSource(text, self.lines)
         rendered = self._rendered.get(text.file)
         return rendered.source(source) if isinstance(rendered, Rendered) else source
-
-
-def _named_in(text: bytes, file: str) -> Iterator[Followed]:
-    # Few repositories have any.
-    from aksp.sources.rendering.following import named_in
-
-    return named_in(text, file)
 
 
 def _version(stream: IO[bytes]) -> tuple[int, int]:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from time import time_ns
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -74,7 +73,10 @@ class Lines(logging.StreamHandler[TextIO]):
 
         ``shared`` is what many lines have in common, as JSON.
         """
-        line = f'{{"time":"{_now()}","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
+        time = rfc3339(datetime.now(UTC), "milliseconds")
+        line = (
+            f'{{"time":"{time}","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
+        )
         try:
             with self.lock or contextlib.nullcontext():
                 self.stream.write(line)
@@ -83,18 +85,6 @@ class Lines(logging.StreamHandler[TextIO]):
             pass  # As in a logging handler: an error while writing must not stop the review.
 
 
-def _now() -> str:
-    """As `rfc3339` writes it, to the millisecond."""
-    global _second
-    seconds, milliseconds = divmod(time_ns() // 1_000_000, 1000)
-    known = _second
-    if known[0] != seconds:
-        known = _second = seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{known[1]}.{milliseconds:03}Z"
-
-
-#: The last second that a line was written in, and its text.
-_second = (0, "")
 #: Where lines go since `configure`.
 _lines: Lines | None = None
 #: What lines say of an outcome, by its identity: replicas that are refused share one.

@@ -143,10 +143,10 @@ def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iter
         ]
     own = [fault for fault in faults if fault.document == at]
     made: list[Result] = []
-    counts = list(counted(plan, subject.documents, tasks, mine, own))
-    for (number, _), findings, problems in sorted(counts, key=itemgetter(0)) if len(counts) > 1 else counts:
+    counts = counted(plan, subject.documents, tasks, mine, own)
+    for (number, _), findings, problems in sorted(counts, key=itemgetter(0)):
         made += results.results_of(plan.ready[number], document, findings, problems)
-    return sorted(made, key=results.order) if len(made) > 1 else made
+    return sorted(made, key=results.order)
 
 
 def identity(assignment: str, finding: Finding) -> tuple[Any, ...]:

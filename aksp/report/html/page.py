@@ -14,9 +14,8 @@ from aksp.model.compliance import (
     AssignmentSummary,
     ClusterSummary,
     ComplianceState,
-    GroupSummary,
+    Measured,
     Report,
-    ScopeSummary,
 )
 from aksp.model.times import rfc3339
 from aksp.report.difference import Difference, blocks
@@ -170,7 +169,7 @@ def _scopes(report: Report) -> list[dict[str, Any]]:
     return found
 
 
-def _measured(each: AssignmentSummary | ClusterSummary | ScopeSummary | GroupSummary) -> dict[str, Any]:
+def _measured(each: Measured) -> dict[str, Any]:
     """The state, and figures of resources."""
     return {
         "state": each.state.value,

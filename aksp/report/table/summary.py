@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from aksp.compliance.nothing import NOTHING, besides
 from aksp.model.compliance import (
     AssignmentSummary,
-    ClusterSummary,
     ComplianceState,
-    GroupSummary,
+    Measured,
     Report,
-    ScopeSummary,
     TargetKind,
 )
 from aksp.model.times import rfc3339
@@ -97,7 +95,7 @@ def _labels(labels: Mapping[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
-def _measured(each: ClusterSummary | ScopeSummary | GroupSummary) -> tuple[Cell, ...]:
+def _measured(each: Measured) -> tuple[Cell, ...]:
     """The percentage, and the shares that do not comply."""
     return cell(percent_cell(each.compliance_percent)), _share(each.counts.resources), _share(each.counts.containers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,14 +19,15 @@ from aksp.history_tables import (
     VERSION,
     WITH_LEFT_OUT,
     WITH_VALUES,
-    Row,
     columns,
+    decoded,
+    encoded,
     finding_of,
     findings_of,
     left_out_of,
     reach_of,
     row_of,
-    rows_of,
+    texts_of,
 )
 from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
@@ -209,7 +210,10 @@ class History:
 
     def record(self, subject: ScanTarget, report: Report, findings: Iterable[StoredFinding]) -> None:
         """Add a scan; its findings take the place of those of the one before, unless it judged nothing."""
-        now = {one.fingerprint: row_of(one) for one in findings}
+        now: dict[str, list[StoredFinding]] = {}
+        for one in findings:
+            now.setdefault(one.assignment, []).append(one)
+        texts = {name: encoded(those) for name, those in now.items()}
         with self._writing() as database:
             cursor = database.execute(
                 "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked, left_out)"
@@ -227,26 +231,30 @@ class History:
             database.executemany(
                 "INSERT INTO assignments VALUES (?, ?, ?, ?, ?)",
                 [
-                    (cursor.lastrowid, one.name, one.state.value, one.compliance_percent, one.reach)
-                    for one in report.lines
+                    (cursor.lastrowid, line.name, line.state.value, line.compliance_percent, line.reach)
+                    for line in report.lines
                 ],
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return
-            before = {row[0]: row for row in rows_of(database, subject.key, VERSION)}
-            gone = before.keys() - now.keys()
+            before = texts_of(database, subject.key)
             # Nearly all are as they were: to write them again would take as long as to judge.
-            written = [key for key, row in now.items() if before.get(key) != row]
-            self._keep_changes(database, subject, cursor.lastrowid, before, now, [*gone, *written])
+            others = [name for name in {**before, **texts} if before.get(name) != texts.get(name)]
+            self._keep_changes(
+                database,
+                subject,
+                cursor.lastrowid,
+                [before[name] for name in others if name in before],
+                [texts[name] for name in others if name in texts],
+            )
             target = subject.key
             database.executemany(
-                "DELETE FROM findings WHERE target = ? AND fingerprint = ?",
-                [(target, key) for key in gone],
+                "DELETE FROM last_findings WHERE target = ? AND assignment = ?",
+                [(target, name) for name in others if name not in texts],
             )
             database.executemany(
-                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                # In the order of the table, which is written in half the time then.
-                [(target, *now[key]) for key in sorted(written)],
+                "INSERT OR REPLACE INTO last_findings VALUES (?, ?, ?)",
+                [(target, name, texts[name]) for name in others if name in texts],
             )
 
     def _keep_changes(
@@ -254,13 +262,12 @@ class History:
         database: sqlite3.Connection,
         subject: ScanTarget,
         number: int | None,
-        before: Mapping[str, Row],
-        now: Mapping[str, Row],
-        others: Sequence[str],
+        before: Iterable[bytes | str],
+        now: Iterable[bytes | str],
     ) -> None:
         """Keep what a scan changes, unless it is the first that judged something: there is none to go back to.
 
-        ``others`` are the findings of which any column is another than before.
+        ``before`` and ``now`` are the texts of the assignments of which any finding is another than before.
         """
         earlier = database.execute(
             "SELECT 1 FROM scans WHERE target = ? AND id < ? AND state != ?",
@@ -268,16 +275,17 @@ class History:
         ).fetchone()
         if not earlier:
             return
-        for state in {row[1] for row in before.values()}:
-            ComplianceState(state)  # any other is damage
+        were, are = ({one.fingerprint: one for text in texts for one in decoded(text)} for texts in (before, now))
         changed = [
-            (before[key][1] if key in before else None, before.get(key) or now[key])
-            for key in others
-            if key not in before or key not in now or before[key][1] != now[key][1] or before[key][-1] != now[key][-1]
+            (known and known.state.value, known or are[key])
+            for key in {**were, **are}
+            if (known := were.get(key)) is None
+            or (found := are.get(key)) is None
+            or (known.state, known.observed) != (found.state, found.observed)
         ]
         database.executemany(
             "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, row[0], state, *row[2:]) for state, row in changed),
+            ((number, one.fingerprint, state, *row_of(one)[2:]) for state, one in changed),
         )
 
     def forget(self, before: datetime) -> int:

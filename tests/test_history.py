@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -67,7 +68,7 @@ def test_the_findings_of_the_last_scan_come_back_as_they_were(history: History, 
     kept, found = history.findings(ScanTarget.of(report)), remembered(report.results)
     assert kept.keys() == found.keys() and found
     for key, one in found.items():
-        assert replace(kept[key], message="") == replace(one, message="", path=kept[key].path)
+        assert kept[key] == one
 
 
 def test_a_scan_of_a_part_is_another_target_than_one_of_the_whole(history: History) -> None:
@@ -139,7 +140,26 @@ def test_a_scan_that_judged_nothing_has_no_percentage_and_leaves_the_findings_of
     assert history.findings(ScanTarget.of(report)) == remembered(report.results)
 
 
+def as_version_5(database: sqlite3.Connection) -> None:
+    rows = database.execute("SELECT target, findings FROM last_findings").fetchall()
+    assert rows
+    database.execute("DROP TABLE last_findings")
+    database.execute(
+        "CREATE TABLE findings (target TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL, assignment TEXT NOT NULL,"
+        " namespace TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, container TEXT NOT NULL, path TEXT NOT NULL,"
+        " message TEXT NOT NULL, observed TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (target, fingerprint)) WITHOUT ROWID"
+    )
+    for target, text in rows:
+        for *columns, observed, _cluster in json.loads(text):
+            database.execute(
+                f"INSERT INTO findings VALUES ({', '.join('?' * 11)})",
+                (target, *columns, json.dumps(observed)),
+            )
+    database.execute("PRAGMA user_version = 5")
+
+
 def as_version_3(database: sqlite3.Connection) -> None:
+    as_version_5(database)
     for table, column in (
         ("findings", "observed"),
         ("changes", "observed"),
@@ -241,6 +261,34 @@ def test_of_scans_by_an_aksp_that_kept_the_last_findings_alone_only_these_are_kn
     assert history.scan(subject, back=1) == last
     with pytest.raises(InvalidInput, match="are not known"):
         history.scan(subject, until=NOW)
+
+
+@pytest.mark.parametrize("name", ["violations", "hostile"])
+def test_a_file_that_has_a_row_for_each_finding_keeps_them(history: History, name: str) -> None:
+    subject = ScanTarget.of(scan(history, name, at=NOW))
+    found = history.findings(subject)
+    scan(history, "clean", at=NOW)
+    scan(history, name, at=NOW + timedelta(hours=1))
+    with sqlite3.connect(history.file, isolation_level=None) as database:
+        as_version_5(database)
+    database.close()
+    assert history.findings(subject) == found
+    scan(history, name, at=NOW + timedelta(hours=2))
+    assert history.findings(subject) == found
+    last, before = history.scan(subject), history.scan(subject, back=1)
+    assert last is not None and before is not None and last.findings == before.findings == found
+
+
+def test_what_a_later_scan_finds_too_is_not_written_again(history: History) -> None:
+    subject = ScanTarget.of(scan(history, at=NOW))
+    with sqlite3.connect(history.file, isolation_level=None) as database:
+        database.execute("CREATE TRIGGER same BEFORE INSERT ON last_findings BEGIN SELECT raise(ABORT, 'written'); END")
+        database.execute("CREATE TRIGGER more BEFORE INSERT ON changes BEGIN SELECT raise(ABORT, 'written'); END")
+    database.close()
+    scan(history, at=NOW + timedelta(hours=1))
+    assert len(history.snapshots(subject, 9)) == 2
+    with pytest.raises(InvalidInput, match="written"):
+        scan(history, "clean", at=NOW + timedelta(hours=2))
 
 
 def test_a_file_from_before_gaps_were_kept_is_read_and_goes_on(history: History) -> None:

@@ -390,7 +390,7 @@ class Snapshot:
     assignments: Mapping[str, tuple[ComplianceState, float | None]]
 
 
-class StoredFinding(Struct, frozen=True, kw_only=True):
+class StoredFinding(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A finding as baselines and the history keep it: replicas of one workload as one.
 
     ``kind`` and ``name`` are the workload's; ``container`` and ``path`` are empty where there is none. ``observed`` are the

@@ -62,7 +62,7 @@ def test_aliases_and_merges_that_are_meant_well_are_read(aksp: Aksp) -> None:
     assert shown["spec"]["metadata"]["b"] == {"x": 1, "y": 3}
 
 
-@pytest.mark.parametrize("damage", ["bytes", "table", "value"])
+@pytest.mark.parametrize("damage", ["bytes", "table", "value", "findings", "finding"])
 def test_a_damaged_history_is_put_aside_and_the_scan_goes_on(aksp: Aksp, damage: str) -> None:
     aksp.done("assign", "no-privileged")
     path = aksp.put("pod.json", pod("a", privileged=True))
@@ -72,7 +72,14 @@ def test_a_damaged_history_is_put_aside_and_the_scan_goes_on(aksp: Aksp, damage:
         file.write_bytes(b"x" * 5000)
     else:
         with sqlite3.connect(file) as database:
-            database.execute("DROP TABLE scans" if damage == "table" else "UPDATE scans SET state = 'odd'")
+            database.execute(
+                {
+                    "table": "DROP TABLE scans",
+                    "value": "UPDATE scans SET state = 'odd'",
+                    "findings": "UPDATE last_findings SET findings = '[['",
+                    "finding": "UPDATE last_findings SET findings = replace(CAST(findings AS TEXT), 'NonCompliant', 'odd')",
+                }[damage]
+            )
         database.close()
     run = aksp("compliance", "-f", path, "--diff")
     assert run.code == 1, run.err

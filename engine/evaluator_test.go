@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -149,6 +150,28 @@ func TestPlansFindWhatTopdownFindsInTheSameOrder(t *testing.T) {
 	t.Logf("seed %d: %d documents, %d evaluations, %d of them answered by plans", seed, number, tried, answered)
 	if answered < tried*8/10 {
 		t.Errorf("only %d of %d evaluations were answered by plans", answered, tried)
+	}
+}
+
+// A built-in that crashes in a plan would leave its policy to topdown, several times slower, without a word.
+func TestPlansAnswerOfPodsAsPeopleHaveThem(t *testing.T) {
+	var policies []differential
+	catalogue := definitions(t)
+	for _, one := range differentials(t) {
+		if slices.ContainsFunc(catalogue, func(of study) bool { return of.name == one.name }) {
+			policies = append(policies, one)
+		}
+	}
+	for _, pod := range unlikePods(5) {
+		of := documentOf(pod).review(pod)
+		for _, one := range policies {
+			for _, parameters := range one.parameters {
+				text, answered := difference(t, one.policy, of, parameters, one.data)
+				if text != "" || !answered && one.policy.program != nil && !parameters.unusual {
+					t.Fatalf("%s with %s: answered: %v. %s", one.name, fmt.Sprint(parameters.native), answered, text)
+				}
+			}
+		}
 	}
 }
 

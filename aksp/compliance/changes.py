@@ -9,10 +9,12 @@ from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Final
 
+from msgspec.structs import replace
+
 from aksp.compliance.fingerprints import fingerprints, identified
 from aksp.compliance.rollup import roll_up
 from aksp.model import json_text
-from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report, Result, StoredFinding
+from aksp.model.compliance import Changes, ComplianceState, Finding, FindingChange, Report, Result, StoredFinding
 
 #: Gaps that leave out no object of assignments that judge: each is about an assignment or an exemption, or has results in
 #: Error, or is about what Gatekeeper's audit says.
@@ -40,25 +42,31 @@ def remembered(results: Iterable[Result]) -> dict[str, StoredFinding]:
 
     Of replicas that differ in state the first in Azure's precedence counts.
     """
-    #: The last result and its identity, the state, and the values by the identity of what was found, which replicas share.
-    found: dict[str, tuple[Result, tuple[str, ...], ComplianceState, dict[int, str]]] = {}
+    found: dict[str, StoredFinding] = {}
+    #: What was found first under each fingerprint, which replicas share, and the values where it is not all.
+    first: dict[str, Finding] = {}
+    values: dict[str, dict[int, str]] = {}
     for result, fingerprint, who in identified(results):
         state, finding = result.shared.state, result.shared.finding
         if state is ComplianceState.COMPLIANT:
             continue
         known = found.get(fingerprint)
         if known is None:
-            found[fingerprint] = result, who, state, {id(finding): _observed(result)}
+            first[fingerprint] = finding
+            found[fingerprint] = _remembered(result, who, state, fingerprint, (_observed(result),))
             continue
-        _, _, before, values = known
-        if id(finding) not in values:
-            values[id(finding)] = _observed(result)
-        if before is not state:
-            found[fingerprint] = result, who, roll_up((before, state)) or state, values
-    return {
-        key: _remembered(result, who, state, key, tuple(sorted(set(values.values()))))
-        for key, (result, who, state, values) in found.items()
-    }
+        observed = known.observed
+        if finding is not first[fingerprint]:
+            several = values.setdefault(fingerprint, {id(first[fingerprint]): observed[0]})
+            if id(finding) not in several:
+                several[id(finding)] = _observed(result)
+                observed = tuple(sorted(set(several.values())))
+        if known.state is not state:
+            state = roll_up((known.state, state)) or state
+            found[fingerprint] = _remembered(result, who, state, fingerprint, observed)
+        elif observed is not known.observed:
+            found[fingerprint] = replace(known, observed=observed)
+    return found
 
 
 def _observed(result: Result) -> str:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -67,15 +68,15 @@ func init() {
 		"gte":   ordered(func(order int) bool { return order >= 0 }),
 
 		"count": count, "sum": sum, "max": extreme(1), "min": extreme(-1), "sort": sortedList,
-		"plus":  whole2(func(a, b int) (int, bool) { return a + b, true }),
+		"plus":  whole2(func(a, b int) (int, bool) { return within(a + b) }),
 		"minus": minus,
-		"mul":   whole2(func(a, b int) (int, bool) { return a * b, small(a) && small(b) }),
+		"mul":   whole2(product),
 		"rem":   whole2(func(a, b int) (int, bool) { return remainder(a, b) }),
 		"abs":   abs, "floor": alreadyWhole, "ceil": alreadyWhole, "round": alreadyWhole,
 		"to_number": toNumber,
 
 		"internal.member_2": memberOf, "internal.member_3": memberWithKey,
-		"object.get": objectGet, "object.keys": objectKeys, "object.union": objectUnion, "object.remove": without(true), "object.filter": without(false),
+		"object.get": objectGet, "object.keys": objectKeys, "object.union": objectUnion, "object.union_n": objectUnionOfAll, "object.remove": without(true), "object.filter": without(false),
 		"array.concat": arrayConcat, "array.slice": arraySlice,
 		"and": intersection, "or": union, "union": unionOfAll,
 		"walk": walk, "json.marshal": jsonMarshal,
@@ -118,6 +119,16 @@ const smallNumber = 1 << 31
 
 func small(n int) bool { return -smallNumber < n && n < smallNumber }
 
+// longest has one digit more than the longest whole number here: what is longer is OPA's to reckon with.
+const longest = 1_000_000_000_000_000_000
+
+func within(n int) (int, bool) { return n, -longest < n && n < longest }
+
+func product(a, b int) (int, bool) {
+	high, low := bits.Mul64(uint64(max(a, -a)), uint64(max(b, -b)))
+	return a * b, high == 0 && low < longest
+}
+
 func whole2(apply func(a, b int) (int, bool)) func(m *machine, args []any) (any, bool) {
 	return func(_ *machine, args []any) (any, bool) {
 		a, ok := whole(args[0])
@@ -143,7 +154,7 @@ func remainder(a, b int) (int, bool) {
 func minus(m *machine, args []any) (any, bool) {
 	a, b, ok := two[*Set](args)
 	if !ok {
-		return whole2(func(a, b int) (int, bool) { return a - b, true })(m, args)
+		return whole2(func(a, b int) (int, bool) { return within(a - b) })(m, args)
 	}
 	out := &Set{}
 	for _, item := range a.items {
@@ -294,6 +305,22 @@ func objectUnion(m *machine, args []any) (any, bool) {
 		return nil, false
 	}
 	return overwritten(&m.watch, args[0], args[1]), true
+}
+
+// objectUnionOfAll merges the first with the second, what comes of it with the third, and so on.
+func objectUnionOfAll(m *machine, args []any) (any, bool) {
+	objects, ok := listOf(args[0])
+	if !ok {
+		return nil, false
+	}
+	var out any = &Object{}
+	for _, one := range objects {
+		if !isObject(one) {
+			return nil, false
+		}
+		out = overwritten(&m.watch, out, one)
+	}
+	return out, true
 }
 
 func overwritten(w *watch, a, b any) any {

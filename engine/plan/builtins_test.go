@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
 )
 
 func setOf(items ...any) *Set {
@@ -33,10 +35,10 @@ func number(text string) json.Number { return json.Number(text) }
 // operands are values of every type, decoded and made, usual and odd.
 func operands() []any {
 	return []any{
-		nil, true, false, 0, 1, -1, 7, 300, number("0"), number("1"), number("-1"), number("80"), number("2147483647"), number("4294967296"), number("123456789012345678"),
+		nil, true, false, 0, 1, -1, 7, 300, number("0"), number("1"), number("-1"), number("80"), number("2147483647"), number("4294967296"), number("123456789012345678"), number("999999999999999999"), 1000000000, 3000000000,
 		number("9223372036854775807"), number("92233720368547758070"), number("1.5"), number("-0.5"), number("1.0"), number("1e3"), number("-0"),
 		"", "a", "b", "ab", "aba", "A", "é", "aéb", "a/b/c", "/", " a ", "%s", "%v-%d", "%d %%", "%", "^a", "(a)(b)?", "a(", "0", "00", "12", "-3", "+3", "1.5", "1e3", "12Mi", "3k", "100m", "7Gi", "5X", "99999999999Gi", "inf",
-		[]any{}, []any{"a"}, []any{"a", "b"}, []any{"b", nil, "a"}, []any{number("3"), number("1"), 2}, []any{number("1"), 1}, []any{"a", number("5")}, []any{[]any{"a"}, "b"}, &Array{items: []any{"a", 1}},
+		[]any{}, []any{"a"}, []any{objectOf("a", objectOf("b", 2)), map[string]any{"a": number("4")}, objectOf("a", objectOf("c", 3), 1, 2)}, []any{objectOf("a", objectOf("b", 2)), objectOf("a", objectOf("c", objectOf()))}, []any{objectOf(), "a"}, []any{"a", "b"}, []any{"b", nil, "a"}, []any{number("3"), number("1"), 2}, []any{number("1"), 1}, []any{"a", number("5")}, []any{[]any{"a"}, "b"}, &Array{items: []any{"a", 1}},
 		map[string]any{}, map[string]any{"a": number("1")}, map[string]any{"a": map[string]any{"b": []any{"c"}}}, map[string]any{"a": nil, "b": false},
 		objectOf(), objectOf("a", 1), objectOf(1, "a", "1", "b"), objectOf(setOf("a"), "x"), objectOf("a", objectOf("c", 2), "z", nil),
 		setOf(), setOf("a"), setOf("b", "a"), setOf(1, "a", nil), setOf(setOf("a"), setOf("b", "c")), setOf(number("1"), 2, number("2.0")),
@@ -117,6 +119,37 @@ func opaCall(name string, args []any) (result string, err error) {
 		return nil
 	})
 	return result, err
+}
+
+// What OPA's functions keep between two evaluations, and count, they find again.
+func TestFunctionsOfOPAAnswerAgainWithWhatTheyHaveKept(t *testing.T) {
+	values := cache.NewInterQueryValueCache(t.Context(), &cache.Config{})
+	for _, one := range []string{
+		`regex.replace("a/b", "^.*/", "")`, `regex.split("/", "a/b")`, `regex.find_n("[a-z]", "a/b", -1)`, `regex.is_valid("a(")`,
+		`regex.find_all_string_submatch_n("[a-z]", "a/b", -1)`, `regex.match("^(a|é)$", "é")`, `regex.template_match("urn:{.*}", "urn:a", "{", "}")`,
+		`regex.globs_match("a.*", "ab.*")`, `glob.match("*.example.com", ["."], "a.example.com")`, `glob.quote_meta("*")`,
+		`json.match_schema({"a": 1}, {"type": "object"})`, `json.verify_schema({"type": "object"})`, `json.patch({"a": 1}, [{"op": "remove", "path": "/a"}])`,
+		`semver.compare("1.0.0", "2.0.0")`, `net.cidr_contains("10.0.0.0/8", "10.1.0.0")`, `graph.reachable({"a": ["b"]}, {"a"})`,
+		`units.parse("1.5Gi")`, `units.parse_bytes("1.5Gi")`, `time.parse_rfc3339_ns("2026-01-01T00:00:00Z")`, `base64.decode("YQ==")`, `crypto.sha256("a")`,
+	} {
+		program := planned(t, "package p\nanswer := ["+one+"] if input.on")
+		ask := Question{Input: map[string]any{"on": true}, Values: values, Cancel: topdown.NewCancel()}
+		first := said(program, ask)
+		if again := said(program, ask); again != first || !strings.HasPrefix(first, "[") {
+			t.Errorf("%s: first %s, then %s", one, first, again)
+		}
+	}
+}
+
+// Whole numbers are OPA's once they have more digits than are reckoned with here.
+func TestSumsAndProductsDoNotOverflow(t *testing.T) {
+	program := planned(t, `package p
+doubled(x) := x + x
+fewer(x) := x - 900000000000000000
+answer := [doubled(doubled(doubled(doubled(doubled(input.x))))), fewer(fewer(fewer(fewer(fewer(fewer(0 - input.x)))))), ((input.x * 1000) * 1000) * 1000]`)
+	if got := said(program, Question{Input: map[string]any{"x": number("900000000000000000")}}); got != "[28800000000000000000, -6300000000000000000, 900000000000000000000000000]" {
+		t.Error(got)
+	}
 }
 
 func TestWalkGoesWhereOPAGoesInTheSameOrder(t *testing.T) {

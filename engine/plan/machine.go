@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/builtins"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
@@ -616,7 +617,9 @@ func (m *machine) builtin(one *call) (any, error) {
 		}
 		m.context = &topdown.BuiltinContext{
 			Context: context.Background(), Seed: rand.Reader, Time: ast.NumberTerm(json.Number(strconv.FormatInt(at.UnixNano(), 10))),
-			Cancel: m.ask.Cancel, Cache: builtins.Cache{}, InterQueryBuiltinValueCache: m.ask.Values,
+			// Some functions count their hits without a look whether anybody counts.
+			Metrics: metrics.NoOp(),
+			Cancel:  m.ask.Cancel, Cache: builtins.Cache{}, InterQueryBuiltinValueCache: m.ask.Values,
 			Capabilities: m.program.compiler.Capabilities(),
 		}
 	}

@@ -12,21 +12,31 @@ import math
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 #: Digits of the longest integer that Python reads and writes whatever it is told (sys.int_info.str_digits_check_threshold).
 _DIGITS: Final = 640
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Number:
-    """A JSON number that no number of Python is written like: its text, as it was read."""
+    """A JSON number that no number of Python is written like: its text, as it was read.
 
-    text: str
+    It is no dataclass: msgspec would write one as an object.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
 
     def __repr__(self) -> str:
         return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Number) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 def _whole(text: str) -> int | Number:
@@ -37,8 +47,8 @@ def _whole(text: str) -> int | Number:
 
 def _fraction(text: str) -> float | Number:
     value = float(text)
-    # PyYAML writes a point into a float that has none: 1e-05 becomes 1.0e-05.
-    return value if repr(value) == text and "." in text else Number(text)
+    # PyYAML writes a point into a float that has none: 1e-05 becomes 1.0e-05. msgspec leaves out the plus of 1.5e+20.
+    return value if repr(value) == text and "." in text and "e" not in text else Number(text)
 
 
 def _refused(name: str) -> Any:

@@ -10,9 +10,11 @@ import json
 import pytest
 import yaml
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from aksp.model.compliance import Report
-from aksp.model.json_text import decode
+from aksp.model.json_text import decode, encode
+from aksp.report import wire
 from aksp.report.registry import FORMATS
 from tests.model.test_json_text import NUMBERS
 from tests.replacing import replace
@@ -48,3 +50,27 @@ def test_a_number_keeps_its_text_and_every_format_its_parser(number: str) -> Non
     assert (row["observed"], row["expected"]) == (number, [number])
     cells = next(one for one in csv.DictReader(io.StringIO(render(report, "csv"))) if one["observed"])
     assert (cells["observed"].lstrip("'"), cells["expected"]) == (number, f"[{number}]")
+
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False).map(repr).map(decode)
+    | st.text(st.characters(exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"]) | st.just(" ")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab"\\/é', max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(_VALUES, _VALUES)
+@settings(deadline=None)
+def test_a_line_of_json_is_what_python_writes(observed: object, expected: object) -> None:
+    report = SCENARIOS["violations"]()
+    made = [
+        changed(one, finding=replace(one.finding, observed=observed, expected=expected)) for one in report.results[:3]
+    ]
+    lines = render(replace(report, results=made), "json").splitlines()
+    assert [line.strip().removesuffix(",") for line in lines if '"observed"' in line] == [
+        encode(wire.result(one)) for one in made
+    ]

@@ -17,6 +17,8 @@ MOST_FINDINGS = 20_000
 _DECODED = 64
 
 _Names = dict[tuple[str, str | None], Container]
+#: Details, whether they say a path, and the container that they name: a text, or name and type; else None.
+_Said = tuple[Mapping[str, Any], bool, Any]
 
 
 class Findings:
@@ -24,8 +26,7 @@ class Findings:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
-        self._places: dict[str, tuple[bool, Any]] = {}
-        self._decoded: dict[str, Mapping[str, Any]] = {}
+        self._decoded: dict[str, _Said] = {}
         self._last: tuple[Sequence[Container], _Names] = ((), {})
 
     def __len__(self) -> int:
@@ -42,55 +43,49 @@ class Findings:
 
     def structured(self, record: FindingRecord) -> bool:
         """Whether a violation says its path, as those of aksp's own definitions do."""
-        return self._place(record["details"])[0]
+        return self._said(record["details"])[1]
 
     def located(self, record: FindingRecord, document: Document) -> Finding | None:
         """The finding that a violation is which says itself where it is; None for another one."""
-        details = record["details"]
-        structured, named = self._places.get(details) or self._place(details)
+        said = self._said(record["details"])
+        _, structured, named = said
         container = None if named is None else self._container(named, document.containers)
         if container is None and not structured:
             return None
-        return self._finding(record["msg"], details, document.template, container)
+        return self._finding(record, said, document.template, container)
 
     def finding(self, record: FindingRecord, document: Document, container: Container | None = None) -> Finding:
         """The finding that a violation is, in the named container or in the one that it names."""
         if container is None:
             container = self._named(record, document.containers)
-        return self._finding(record["msg"], record["details"], document.template, container)
+        return self._finding(record, self._said(record["details"]), document.template, container)
 
-    def _finding(self, message: str, details: str, template: str, container: Container | None) -> Finding:
-        key = (message, details, template, container)
+    def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
+        message = record["msg"]
+        key = (message, record["details"], template, container)
         finding = self._known.get(key)
         if finding is None:
-            finding = self._known[key] = _make(message, self._details(details), template, container)
+            finding = self._known[key] = _make(message, said[0], template, container)
         return finding
 
-    def _place(self, details: str) -> tuple[bool, Any]:
-        """Whether details say a path, and the container that they name: a text, or name and type; else None."""
-        known = self._places.get(details)
-        if known is None:
-            said = self._details(details)
-            named = said.get("container")
-            if isinstance(named, dict):
-                named = (named.get("name"), named.get("type"))
-            elif not isinstance(named, str):
-                named = None
-            known = self._places[details] = "path" in said, named
-        return known
-
-    def _details(self, text: str) -> Mapping[str, Any]:
+    def _said(self, text: str) -> _Said:
         known = self._decoded.get(text)
         if known is None:
             if len(self._decoded) >= _DECODED:
                 self._decoded.clear()
             value = decode(text)
-            known = self._decoded[text] = value if isinstance(value, dict) else {}
+            details: Mapping[str, Any] = value if isinstance(value, dict) else {}
+            named = details.get("container")
+            if isinstance(named, dict):
+                named = (named.get("name"), named.get("type"))
+            elif not isinstance(named, str):
+                named = None
+            known = self._decoded[text] = details, "path" in details, named
         return known
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
         """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
-        named = self._place(record["details"])[1]
+        named = self._said(record["details"])[2]
         return None if named is None else self._container(named, containers)
 
     def _container(self, named: Any, containers: Sequence[Container]) -> Container | None:

@@ -11,7 +11,7 @@ import (
 
 // protocolVersion is raised whenever a frame changes its meaning. Both sides
 // compare it in the hello exchange and refuse to talk across versions.
-const protocolVersion = 6
+const protocolVersion = 7
 
 // Upper bounds for one frame. A larger one is a broken peer, not a request.
 const (

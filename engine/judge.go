@@ -17,6 +17,7 @@ type task struct {
 	Policy     string          `json:"policy"`
 	Parameters json.RawMessage `json:"parameters"`
 	Documents  []int           `json:"documents"`
+	Like       *int            `json:"like"` // an earlier task that has the same documents
 }
 
 type judgeRequest struct {
@@ -272,6 +273,13 @@ func (e *Engine) judge(r judgeRequest) (any, error) {
 	tasksOf := make([][]int, len(batch.documents))
 	needsInventory := false
 	for t, one := range r.Tasks {
+		if one.Like != nil {
+			if *one.Like < 0 || *one.Like >= t {
+				return nil, fmt.Errorf("task %d is like task %d, which does not come before it", t, *one.Like)
+			}
+			one.Documents = r.Tasks[*one.Like].Documents
+			r.Tasks[t].Documents = one.Documents
+		}
 		if jobs[t], err = e.job(one, r.DeadlineMS); err != nil {
 			return nil, err
 		}

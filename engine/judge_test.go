@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -242,4 +243,35 @@ violation contains {"msg": "expanded"} if some c in input.review.object.spec.tem
 		})
 	}
 	together.Wait()
+}
+
+func TestTasksLikeAnEarlierOneJudgeItsDocuments(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", `package p
+violation contains {"msg": x} if some x in input.review.object.spec.list`)
+	loaded(t, e, thing+thing+thing)
+	first, second, later := 0, 1, 3
+	ask := func(tasks ...task) (judgeAnswer, error) {
+		for i := range tasks {
+			tasks[i].Policy = "p"
+		}
+		answer, err := e.judge(judgeRequest{Batch: "b", DeadlineMS: 2000, Tasks: tasks})
+		if err != nil {
+			return judgeAnswer{}, err
+		}
+		return answer.(judgeAnswer), nil
+	}
+	answer, err := ask(task{Documents: []int{0, 2}}, task{Like: &first}, task{Documents: []int{1}}, task{Like: &second})
+	equal(t, "error", err, nil)
+	var judged [][2]int
+	for _, one := range answer.Hits {
+		judged = append(judged, [2]int{one.Task, one.Document})
+	}
+	slices.SortFunc(judged, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
+	equal(t, "judged", judged, [][2]int{{0, 0}, {0, 2}, {1, 0}, {1, 2}, {2, 1}, {3, 0}, {3, 2}})
+	for _, wrong := range []*int{&second, &later} {
+		if _, err := ask(task{Documents: []int{0}}, task{Like: wrong}); err == nil {
+			t.Errorf("task 1 is like task %d", *wrong)
+		}
+	}
 }

@@ -235,13 +235,12 @@ class Selection:
         """Whether it selects Pods, and so containers."""
         return judges_pods(self.kinds)
 
-    def choose(self, documents: Sequence[Document], alike: Iterable[Sequence[int]] | None = None) -> list[int]:
-        """The indices of the documents that it selects; ``alike`` has all of them, as by_place gives them."""
-        if alike is None:
-            alike = by_place(documents)
+    def choose(self, documents: Sequence[Document], places: Places | None = None) -> Sequence[int]:
+        """The indices of the documents that it selects; ``places`` are theirs, where there are other selections, too."""
         if self.name or not self.selector.empty or not self.namespace_selector.empty:
             return [at for at, document in enumerate(documents) if self.selects(document)]
-        return sorted(at for group in alike if self.selects(documents[group[0]]) for at in group)
+        places = places or Places(documents)
+        return places.within([number for number, at in enumerate(places.first) if self.selects(documents[at])])
 
     def about(self, document: Document) -> bool:
         """Whether a document is of a kind that it is about, wherever it lies."""
@@ -328,17 +327,30 @@ class Selection:
         return self.target.namespace(namespace) if namespace else self.target
 
 
-def by_place(documents: Sequence[Document]) -> list[list[int]]:
+class Places:
     """The indices of documents, those of one kind in one namespace together, but for what has a problem: that is alone.
 
-    Where neither names nor labels decide, a page of a thousand documents is selected by looking at a few.
+    Where neither names nor labels decide, a page of a thousand documents is selected by looking at the ``first`` of each. Selections
+    of the same places have one list.
     """
-    groups: dict[object, list[int]] = {}
-    for at, document in enumerate(documents):
-        one = document.resource
-        place = one.api_version, one.kind, one.namespace, one.name if one.is_namespace else ""
-        groups.setdefault(at if document.problems else place, []).append(at)
-    return list(groups.values())
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        groups: dict[object, list[int]] = {}
+        for at, document in enumerate(documents):
+            one = document.resource
+            place = one.api_version, one.kind, one.namespace, one.name if one.is_namespace else ""
+            groups.setdefault(at if document.problems else place, []).append(at)
+        self._groups = list(groups.values())
+        self._known: dict[tuple[int, ...], list[int]] = {}
+        self.first = [group[0] for group in self._groups]
+
+    def within(self, numbers: Iterable[int]) -> Sequence[int]:
+        """The indices of the documents of these places, in order."""
+        which = tuple(numbers)
+        known = self._known.get(which)
+        if known is None:
+            known = self._known[which] = sorted(at for number in which for at in self._groups[number])
+        return known
 
 
 _OTHER_KIND = Rejection(test=Criterion.KINDS)

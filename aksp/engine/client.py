@@ -547,7 +547,7 @@ class Engine:
             "batch": batch.id,
             "deadlineMs": self._deadline_ms,
             "budgetMs": 0 if seconds is None else _milliseconds(seconds),
-            "task": wire(task),
+            "task": wire([task])[0],
         }
         within = self._evaluation_patience(len(task.documents))
         answer = self._wait(self._ask(process, "isolate", header, within, alone=alone), within)
@@ -560,7 +560,7 @@ class Engine:
         header = {
             "batch": batch.id,
             "deadlineMs": self._deadline_ms,
-            "tasks": [wire(task, skip=number in batch.skipped) for number, task in enumerate(tasks)],
+            "tasks": wire(tasks, batch.skipped),
             "release": release,
             "places": batch.header["format"] == "files",
         }

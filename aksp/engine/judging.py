@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,19 @@ def skipped(tasks: Sequence[Task], unasked: Mapping[str, str]) -> dict[int, str]
     return {number: unasked[task.policy] for number, task in enumerate(tasks) if task.policy in unasked}
 
 
-def wire(task: Task, *, skip: bool = False) -> dict[str, Any]:
-    """A task of a request; one to skip has no documents."""
-    return {"policy": task.policy, "parameters": task.parameters, "documents": [] if skip else list(task.documents)}
+def wire(tasks: Sequence[Task], skip: Container[int] = ()) -> list[dict[str, Any]]:
+    """Tasks of a request; those to skip have no documents. Those of one list of documents name it once."""
+    lists: dict[int, int] = {}
+    made: list[dict[str, Any]] = []
+    for number, task in enumerate(tasks):
+        one = {"policy": task.policy, "parameters": task.parameters}
+        first = number if number in skip else lists.setdefault(id(task.documents), number)
+        if first < number:
+            one["like"] = first
+        else:
+            one["documents"] = [] if number in skip else list(task.documents)
+        made.append(one)
+    return made
 
 
 def judgement_of(answer: Mapping[str, Any]) -> Judgement:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PROTOCOL = 6
+PROTOCOL = 7
 
 _PIPE_BYTES = 1 << 20
 #: Bytes that a loop reads at once. Answers to reviews have some hundreds.

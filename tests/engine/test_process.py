@@ -177,7 +177,7 @@ while True:
     header, body = struct.unpack(">II", sys.stdin.buffer.read(8))
     request = json.loads(sys.stdin.buffer.read(header)); sys.stdin.buffer.read(body)
     if request["op"] == "hello":
-        answer(request["id"], {"protocol": 6})
+        answer(request["id"], {"protocol": 7})
     elif request["op"] == "compile":
         answer(request["id"], {"faults": [], "reads": [], "inventory": [], "request": [], "audit": "whole", "parameters": []})
     elif request["op"] == "load":
@@ -303,7 +303,7 @@ def test_another_engine_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.mark.parametrize("answer", ['{"protocol": 99}', "{}", "[]", "null"])
 def test_an_engine_of_another_protocol_is_refused(answer: str, tmp_path: Path) -> None:
-    text = SILENT.replace('{"protocol": 6}', f"json.loads('{answer}')")
+    text = SILENT.replace('{"protocol": 7}', f"json.loads('{answer}')")
     error = refused(Engine(binary=script(tmp_path, text)))
 
     assert f"this aksp {PROTOCOL}" in error.what

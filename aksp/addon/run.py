@@ -28,7 +28,7 @@ from aksp.addon.reconciler import Enforcement, Reconciler, Wake
 from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.reviews import Reviews
-from aksp.addon.webhook.asgi import Health
+from aksp.addon.webhook.application import Health
 from aksp.addon.webhook.operations import Operations
 from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
 from aksp.engine import Engine

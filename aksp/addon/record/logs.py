@@ -31,7 +31,7 @@ MOST_ERRORS: Final = 20
 #: What every record has; whatever else it has came with `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 #: Loggers that tell every connection and every request.
-TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
+TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio")
 
 
 class JsonLines(logging.Formatter):
@@ -96,7 +96,7 @@ _FEW: Final = 50
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Log from this level on, to ``stream`` (standard error). Raises InvalidInput for a level that there is not.
 
-    Replaces what was configured before. Give uvicorn ``log_config=None``: then its records come here, too.
+    Replaces what was configured before.
     """
     if level.lower() not in LEVELS:
         raise InvalidInput(f"there is no log level {level!r}", hint=f"one of {', '.join(LEVELS)}")

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from aksp.compliance.judgement import Judgement, Task
-from aksp.engine import BadReview, Batch, Engine, Outdated, RegisteredTask
+from aksp.engine import AdmissionRecord, BadReview, Batch, Engine, Outdated, RegisteredTask
 from aksp.errors import EngineError
 from tests.compliance.builders import module
 from tests.engine.hostile import HONEST, compile_rule, judge, task, violations
@@ -133,14 +133,16 @@ def test_reviews_that_come_in_one_round_of_the_loop_are_one_write_and_later_ones
         bodies = [review(pod(f"web-{number}", privileged=number % 2 == 0)) for number in range(6)]
         # The last one is larger than what is copied to be written with others.
         bodies.append(review(pod("large", privileged=True, annotations={"a": "x" * 100_000})))
-        asked = [engine.begin_admission(name, body, seconds=5.0) for body in bodies]
+        asked: list[tuple[bytes, asyncio.Future[AdmissionRecord]]] = []
+        for body in bodies:
+            asked.append((body, asyncio.get_running_loop().create_future()))
+            assert engine.begin_admission(name, *asked[-1], seconds=5.0) is not None
         found = []
-        for one in asked:
-            assert one is not None
-            answer = await asyncio.wait_for(asyncio.wrap_future(one.answer), 10)
+        for body, awaited in asked:
+            answer = await asyncio.wait_for(awaited, 10)
             record, judgement = engine.admitted(answer)
             assert len(record.documents) == 1
-            assert f'"name": "{answer.names[0].name}"'.encode() in one.body
+            assert f'"name": "{answer.names[0].name}"'.encode() in body
             found.append(bool(judgement.hits))
         return found
 

@@ -132,7 +132,7 @@ class Health:
 class _SmallReview:
     """A review that needs no task: what it waits for goes on with its coroutine."""
 
-    __slots__ = ("_coroutine", "_webhook", "body", "deadline", "ended", "exchange")
+    __slots__ = ("_awaited", "_coroutine", "_webhook", "body", "deadline", "ended", "exchange")
 
     def __init__(
         self, webhook: Webhook, exchange: Exchange, body: bytes, coroutine: Coroutine[Any, Any, Answer], deadline: float
@@ -141,25 +141,28 @@ class _SmallReview:
         self.exchange, self.body = exchange, body
         self.deadline = deadline
         self.ended = False
+        self._awaited: asyncio.Future[Any] | None = None
 
     def go_on(self, done: object = None) -> None:
         """Let the coroutine run until it waits, or to its end."""
         if self.ended:
             return
         try:
-            awaited = self._coroutine.send(None)
+            self._awaited = self._coroutine.send(None)
         except StopIteration as end:
             self.ended = True
             self._webhook.ended(self, end.value)
         else:
-            if awaited is None:  # asyncio.sleep(0)
+            if self._awaited is None:  # asyncio.sleep(0)
                 asyncio.get_running_loop().call_soon(self.go_on)
             else:
-                awaited.add_done_callback(self.go_on)
+                self._awaited.add_done_callback(self.go_on)
 
     def stop(self) -> None:
         """End the coroutine as the end of a task would."""
         self.ended = True
+        if self._awaited is not None:
+            self._awaited.cancel()
         with contextlib.suppress(asyncio.CancelledError, StopIteration):
             self._coroutine.throw(asyncio.CancelledError())
 
@@ -208,15 +211,9 @@ class Webhook:
             and b"content-encoding" not in headers
         ):
             # Nearly all reviews: there is nothing to wait for but the reviewer, and that costs no task and no timer.
-            patience = _patience(exchange.query)
-            body = exchange.take()
-            review = _SmallReview(
-                self,
-                exchange,
-                body,
-                self._reviewed(body, time.monotonic() + min(self._limits.judging_seconds, 0.4 * patience)),
-                asyncio.get_running_loop().time() + min(self._limits.review_seconds, 0.9 * patience),
-            )
+            patience, now, body = _patience(exchange.query), time.monotonic(), exchange.take()
+            judging = self._reviewed(body, now + min(self._limits.judging_seconds, 0.4 * patience))
+            review = _SmallReview(self, exchange, body, judging, now + min(self._limits.review_seconds, 0.9 * patience))
             review.go_on()
             if not review.ended:
                 self._small[review] = None
@@ -234,7 +231,7 @@ class Webhook:
         if self._alarm is not None:
             self._alarm.cancel()
         self._rings = moment
-        self._alarm = asyncio.get_running_loop().call_at(moment, self._late)
+        self._alarm = asyncio.get_running_loop().call_later(moment - time.monotonic(), self._late)
 
     def _late(self) -> None:
         """End the small reviews whose time is over. One timer for all: hardly any review needs it."""

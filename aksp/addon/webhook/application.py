@@ -84,17 +84,13 @@ class _Hold:
 
 
 class Refused(Exception):
-    """A request that is answered without a review. ``unread``: whether some of its body may still come.
+    """A request that is answered before all of it was read. ``reason``: it may be a review that is not judged; ``head``: what has come of it."""
 
-    ``reason``: it may be a review that is not judged; ``head``: what has come of it.
-    """
-
-    def __init__(self, status: int, message: str, *, unread: bool = False, reason: Unjudged | None = None) -> None:
+    def __init__(self, status: int, message: str, reason: Unjudged | None = None, head: bytes = b"") -> None:
         super().__init__(message)
         self.answer = failure(status, message)
-        self.unread = unread
         self.reason = reason
-        self.head = b""
+        self.head = head[:HEAD_BYTES]
 
 
 class Health:
@@ -152,6 +148,10 @@ class _SmallReview:
         except StopIteration as end:
             self.ended = True
             self._webhook.ended(self, end.value)
+        except asyncio.CancelledError:
+            # What it waits for was given up, as at the end of the process.
+            self.ended = True
+            self._webhook.ended(self, failure(500, "aksp: the review was not judged to its end"))
         else:
             if self._awaited is None:  # asyncio.sleep(0)
                 asyncio.get_running_loop().call_soon(self.go_on)
@@ -248,7 +248,7 @@ class Webhook:
             answer = await self._answered(exchange)
         except Refused as refused:
             answer = self._without(refused.head, refused.reason, refused.answer)
-            exchange.keeps = exchange.keeps and not refused.unread
+            exchange.keeps = False
         self._answer(exchange, answer)
 
     def _answer(self, exchange: Exchange, answer: Answer) -> None:
@@ -257,7 +257,7 @@ class Webhook:
 
     async def _answered(self, exchange: Exchange) -> Answer:
         if exchange.method != b"POST":
-            raise Refused(405, "reviews are sent with POST", unread=True)
+            raise Refused(405, "reviews are sent with POST")
         large_one = self._check_headers(exchange)
         clock = asyncio.get_running_loop().time
         patience = _patience(exchange.query)
@@ -275,7 +275,7 @@ class Webhook:
                 return await self._reviewed(body, until)
         except TimeoutError:
             if not whole:
-                raise Refused(408, "the body of the review did not come in time", unread=True) from None
+                raise Refused(408, "the body of the review did not come in time") from None
             return self._too_late(body)
         finally:
             self._held -= hold.held
@@ -288,9 +288,9 @@ class Webhook:
         # The parser has seen to it that it is one number.
         too_large = int(headers.get(b"content-length", 0)) > self._limits.max_body
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _JSON:
-            raise Refused(415, "a review has the content type application/json", unread=True)
+            raise Refused(415, "a review has the content type application/json")
         if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
-            raise Refused(415, "a review is not compressed", unread=True)
+            raise Refused(415, "a review is not compressed")
         if too_large and b"expect" in headers:
             # It sends nothing before it is told to.
             raise self._too_large(b"")
@@ -308,7 +308,7 @@ class Webhook:
                 await self._alone(hold, limit, until, whole)
             if (more := max(0, size - _SMALL) - hold.held) > 0:
                 if self._held + more > self._limits.held:
-                    raise _refused(503, _MANY_LARGE, _begin(whole), Unjudged.TOO_MANY)
+                    raise Refused(503, _MANY_LARGE, Unjudged.TOO_MANY, _begin(whole))
                 self._held += more
                 hold.held += more
         return whole.getvalue()
@@ -319,7 +319,7 @@ class Webhook:
             async with asyncio.timeout(max(0.0, until - _READING - time.monotonic())):
                 await self._whole.acquire()
         except TimeoutError:
-            raise _refused(503, _MANY_LARGE, _begin(head), Unjudged.TOO_MANY) from None
+            raise Refused(503, _MANY_LARGE, Unjudged.TOO_MANY, _begin(head)) from None
         hold.alone = True
         last = asyncio.get_running_loop().time() + self._limits.whole_seconds
         limit.reschedule(min(last, limit.when() or last))
@@ -343,7 +343,7 @@ class Webhook:
         return self._without(body, Unjudged.TIMEOUT, failure(504, "aksp: the review could not be answered in time"))
 
     def _too_large(self, head: bytes) -> Refused:
-        return _refused(413, f"a review has at most {self._limits.max_body} bytes", head, Unjudged.TOO_LARGE)
+        return Refused(413, f"a review has at most {self._limits.max_body} bytes", Unjudged.TOO_LARGE, head)
 
     def _without(self, head: bytes, reason: Unjudged | None, otherwise: Answer) -> Answer:
         """The answer to a review that is not judged."""
@@ -353,13 +353,6 @@ class Webhook:
             _LOG.exception("a review that is not judged cannot be answered as one")
             found = None
         return found or otherwise
-
-
-def _refused(status: int, message: str, head: bytes, reason: Unjudged) -> Refused:
-    """A review that is not judged, and what has come of it."""
-    made = Refused(status, message, unread=True, reason=reason)
-    made.head = head[:HEAD_BYTES]
-    return made
 
 
 def _begin(body: io.BytesIO) -> bytes:

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,6 +115,31 @@ def aksp(plane: ControlPlane, scratch: Path) -> Iterator[Webhook]:
         yield webhook
     finally:
         process.stop()
+
+
+@contextmanager
+def bare(scratch: Path) -> Iterator[Webhook]:
+    """The least that an answer costs in Python (bench/bare.py)."""
+    port = _port()
+    certificates = _certificates(scratch / "bare-certificates")
+    argv = [sys.executable, str(subjects.ROOT / "bench" / "bare.py"), str(port), str(certificates)]
+    process = Process("bare", argv, scratch / "bare.log")
+    process.start()
+    try:
+        _until(lambda: _connects(port), process)
+        yield Webhook(
+            name="bare answers", url=f"https://127.0.0.1:{port}/v1/admit", ca=certificates / "ca.crt", process=process
+        )
+    finally:
+        process.stop()
+
+
+def _connects(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ready(plain: int) -> bool:

@@ -20,16 +20,18 @@ type taskSet struct {
 }
 
 type registerRequest struct {
-	Set   string `json:"set"`
-	Tasks []struct {
-		task
-		Kinds    []string `json:"kinds"`
-		Before   bool     `json:"before"`
-		Template bool     `json:"beforeTemplate"`
-		Enough   int      `json:"enough"` // violations after which more need not be looked for; 0 for all
-	} `json:"tasks"`
-	DeadlineMS int  `json:"deadlineMs"` // for one evaluation
-	Drop       bool `json:"drop"`       // the set is not needed any more
+	Set        string           `json:"set"`
+	Tasks      []registeredTask `json:"tasks"`
+	DeadlineMS int              `json:"deadlineMs"` // for one evaluation
+	Drop       bool             `json:"drop"`       // the set is not needed any more
+}
+
+type registeredTask struct {
+	task
+	Kinds    []string `json:"kinds"`
+	Before   bool     `json:"before"`
+	Template bool     `json:"beforeTemplate"`
+	Enough   int      `json:"enough"` // violations after which more need not be looked for; 0 for all
 }
 
 // register keeps a set of tasks, or drops one.
@@ -172,7 +174,7 @@ func (e *Engine) admitOnce(r admitRequest, frame Frame) (any, error) {
 	}
 	body := frame.Body
 	reader := e.reader(loadRequest{Format: "review"})
-	found, err := readAsked(body)
+	found, err := reader.readAsked(body)
 	if err != nil {
 		return nil, err
 	}

@@ -58,9 +58,13 @@ func writeFrame(w io.Writer, header any, body []byte) error {
 	if len(payload)+len(body) > maxHeader {
 		return fmt.Errorf("answer too large: %d bytes", len(payload)+len(body))
 	}
-	buf := make([]byte, 8, 8+len(payload)+len(body))
-	binary.BigEndian.PutUint32(buf[:4], uint32(len(payload)))
-	binary.BigEndian.PutUint32(buf[4:], uint32(len(body)))
-	_, err = w.Write(append(append(buf, payload...), body...))
-	return err
+	var lengths [8]byte
+	binary.BigEndian.PutUint32(lengths[:4], uint32(len(payload)))
+	binary.BigEndian.PutUint32(lengths[4:], uint32(len(body)))
+	for _, part := range [][]byte{lengths[:], payload, body} {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -94,7 +94,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 		documents, problems = e.readAll(reader, sources)
 		answer.Problems = append(answer.Problems, problems...)
 	case "review":
-		found, err := readAsked(body)
+		found, err := reader.readAsked(body)
 		if err != nil {
 			return nil, err
 		}

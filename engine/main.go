@@ -60,6 +60,14 @@ func limitsFromEnv() error {
 	return nil
 }
 
+// reply is the header of an answer.
+type reply struct {
+	ID     uint64 `json:"id"`
+	Result any    `json:"result,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Code   string `json:"code,omitempty"`
+}
+
 // farewell is how long answers under way are waited for when the parent has
 // closed the pipe. It may have been killed, and some evaluations never end.
 const farewell = 2 * time.Second
@@ -79,25 +87,25 @@ func serve(in io.Reader, out io.Writer) error {
 		writer  = bufio.NewWriterSize(out, 1<<16)
 	)
 	answer := func(id uint64, result any, err error) {
-		reply := map[string]any{"id": id}
+		made := reply{ID: id}
 		var body []byte
 		if parted, ok := result.(interface{ body() ([]byte, error) }); ok && err == nil {
 			body, err = parted.body()
 		}
 		if err != nil {
-			reply["error"] = err.Error()
+			made.Error = err.Error()
 			var coded *codedError
 			if errors.As(err, &coded) {
-				reply["code"] = coded.code
+				made.Code = coded.code
 			}
 		} else {
-			reply["result"] = result
+			made.Result = result
 		}
 		writing.Lock()
 		defer writing.Unlock()
-		if err := writeFrame(writer, reply, body); err != nil {
+		if err := writeFrame(writer, made, body); err != nil {
 			// A result that cannot be encoded must not look like silence.
-			_ = writeFrame(writer, map[string]any{"id": id, "error": "encoding the answer: " + err.Error()}, nil)
+			_ = writeFrame(writer, reply{ID: id, Error: "encoding the answer: " + err.Error()}, nil)
 		}
 		_ = writer.Flush()
 	}

@@ -104,16 +104,21 @@ func (v *values) decodeNext(dec *jsontext.Decoder, reads *Reads, once bool) (any
 	case 't', 'f':
 		return value[0] == 't', nil
 	case '"':
-		if text := value[1 : len(value)-1]; printable(text) && bytes.IndexByte(text, '\\') < 0 {
-			return v.text(text), nil
-		}
-		// The error is text that is no UTF-8, which has been allowed: its place is taken.
-		text, _ := jsontext.AppendUnquote(nil, value)
-		return string(text), nil
+		return v.quoted(value), nil
 	case '0':
 		return v.number(value), nil
 	}
 	return nil, fmt.Errorf("unexpected %s", value.Kind())
+}
+
+// quoted is the text that a JSON string stands for.
+func (v *values) quoted(value jsontext.Value) any {
+	if text := value[1 : len(value)-1]; printable(text) && bytes.IndexByte(text, '\\') < 0 {
+		return v.text(text)
+	}
+	// The error is text that is no UTF-8, which has been allowed: its place is taken.
+	text, _ := jsontext.AppendUnquote(nil, value)
+	return string(text)
 }
 
 // twice is the first name that stands twice among entries that were made.

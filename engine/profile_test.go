@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // BenchmarkScan is a scan of Pods that all differ, page by page as a cluster
@@ -92,4 +94,80 @@ func pagesOf(b *testing.B) (pages [][]byte, pods int) {
 		pages = append(pages, append(page, "]}"...))
 	}
 	return pages, len(lines)
+}
+
+// BenchmarkAdmit is one review of a Pod by the Pod policies of bench/parameters.json,
+// its answer written: of Pods that are alike, and of such as differ in each image.
+// AKSP_ENGINE_REVIEWS names a file with a review to a line, to judge these.
+func BenchmarkAdmit(b *testing.B) {
+	evaluator = byPlan
+	b.Cleanup(func() { evaluator = byBoth })
+	var given map[string]map[string]any
+	if err := json.Unmarshal([]byte(read(b, "../bench/parameters.json")), &given); err != nil {
+		b.Fatal(err)
+	}
+	e := newEngine()
+	asked := registerRequest{Set: "s", DeadlineMS: 500}
+	for _, one := range definitions(b) {
+		if !podPolicies[one.name] {
+			continue
+		}
+		if _, err := e.compile(compileRequest{Policy: one.name, Modules: one.modules}); err != nil {
+			b.Fatal(err)
+		}
+		parameters := resolved(b, filepath.Join("../definitions", one.name), given[one.name])
+		asked.Tasks = append(asked.Tasks, registeredTask{
+			task:  task{Policy: one.name, Parameters: json.RawMessage(parameters)},
+			Kinds: []string{"/Pod"}, Before: true, Enough: 1000,
+		})
+	}
+	if _, err := e.register(asked); err != nil {
+		b.Fatal(err)
+	}
+	reviews := reviewsOf(b)
+	for _, unlike := range []bool{false, true} {
+		b.Run(map[bool]string{false: "alike", true: "unlike"}[unlike], func(b *testing.B) {
+			b.ReportAllocs()
+			number := 0
+			for b.Loop() {
+				body := reviews[number%len(reviews)]
+				if number++; unlike {
+					body = bytes.ReplaceAll(body, []byte(`"image":"`), fmt.Appendf(nil, `"image":"i%d`, number))
+				}
+				header := []byte(`{"id":1,"op":"admit","set":"s","budgetMs":2000}`)
+				answer, err := e.handle("admit", Frame{Header: header, Body: body, begun: time.Now()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				text, err := answer.(admitAnswer).body()
+				if err == nil {
+					err = writeFrame(&bytes.Buffer{}, reply{ID: uint64(number), Result: answer}, text)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// reviewsOf are AdmissionReviews of Pods that come.
+func reviewsOf(b *testing.B) (reviews [][]byte) {
+	if path := os.Getenv("AKSP_ENGINE_REVIEWS"); path != "" {
+		return bytes.Split(bytes.TrimSpace([]byte(read(b, path))), []byte("\n"))
+	}
+	for i, pod := range unlikePods(200) {
+		review, err := json.Marshal(map[string]any{
+			"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+			"request": map[string]any{
+				"uid": fmt.Sprint(i), "operation": "CREATE", "kind": map[string]any{"group": "", "version": "v1", "kind": "Pod"},
+				"userInfo": map[string]any{"username": "someone"}, "object": pod,
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		reviews = append(reviews, review)
+	}
+	return reviews
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -46,25 +48,40 @@ func badReview(format string, arguments ...any) error {
 	return &codedError{code: "BadReview", message: fmt.Sprintf(format, arguments...)}
 }
 
-// review is an AdmissionReview taken apart: its objects are still text.
+// review is an AdmissionReview taken apart.
 type review struct {
 	Request
 	hasRequest  bool
-	object, old Span
+	object, old reviewedObject
+	// What policies read of the request beside the object, which is the document;
+	// nil when they read nothing of it.
+	asked map[string]any
+}
+
+// reviewedObject is an object of a review: where its text stands, and what is read of
+// it, decoded with the review. That is nil where the text tells first what is read.
+type reviewedObject struct {
+	Span
+	object map[string]any
+	made   *values
 }
 
 // readReview takes an AdmissionReview apart. What is malformed anywhere in it,
 // or doubled where it is read, makes it unfit. To compare all other names, too,
 // would take five times as long, and an API server writes none twice.
-func readReview(body []byte) (*review, error) {
+func (r documentReader) readReview(body []byte) (*review, error) {
 	out := &review{}
-	in := &reviewReader{dec: jsontext.NewDecoder(bytes.NewBuffer(body), trusted...)}
+	if r.trees.request != nil {
+		out.asked = map[string]any{}
+	}
+	in := &reviewReader{reader: r, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body), trusted...), texts: newValues()}
+	defer in.texts.done()
 	err := in.object("the body", func(name string) error {
 		switch name {
 		case "apiVersion":
-			return in.text(name, &out.APIVersion)
+			return in.text("", name, &out.APIVersion)
 		case "kind":
-			return in.text(name, &out.Kind)
+			return in.text("", name, &out.Kind)
 		case "request":
 			out.hasRequest = in.dec.PeekKind() != 'n'
 			if !out.hasRequest {
@@ -99,15 +116,20 @@ func readReview(body []byte) (*review, error) {
 }
 
 // readAsked is readReview for a review that somebody waits for an answer to.
-func readAsked(body []byte) (*review, error) {
-	found, err := readReview(body)
+func (r documentReader) readAsked(body []byte) (*review, error) {
+	found, err := r.readReview(body)
 	if err == nil && found.UID == "" {
 		return nil, badReview("the AdmissionReview's request has no uid")
 	}
 	return found, err
 }
 
-type reviewReader struct{ dec *jsontext.Decoder }
+type reviewReader struct {
+	reader documentReader
+	body   []byte
+	dec    *jsontext.Decoder
+	texts  *values
+}
 
 // object calls member for each field of an object; it must read the value.
 func (in *reviewReader) object(what string, member func(name string) error) error {
@@ -121,17 +143,24 @@ func (in *reviewReader) object(what string, member func(name string) error) erro
 	if _, err := in.dec.ReadToken(); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
+	var few [16]string
+	seen, more := few[:0], map[string]bool(nil)
 	for in.dec.PeekKind() != '}' {
-		token, err := in.dec.ReadToken()
+		name, err := in.string()
 		if err != nil {
 			return err
 		}
-		name := token.String()
-		if seen[name] {
+		if slices.Contains(seen, name) || more[name] {
 			return badReview("%s has a duplicate field %q", what, name)
 		}
-		seen[name] = true
+		if len(seen) < len(few) {
+			seen = append(seen, name)
+		} else {
+			if more == nil {
+				more = map[string]bool{}
+			}
+			more[name] = true
+		}
 		if err := member(name); err != nil {
 			return err
 		}
@@ -140,35 +169,80 @@ func (in *reviewReader) object(what string, member func(name string) error) erro
 	return err
 }
 
-func (in *reviewReader) text(what string, into *string) error {
+func (in *reviewReader) text(what, name string, into *string) error {
 	switch in.dec.PeekKind() {
 	case 'n':
 		return in.dec.SkipValue()
 	case '"':
-		token, err := in.dec.ReadToken()
-		if err == nil {
-			*into = token.String()
-		}
+		text, err := in.string()
+		*into = text
 		return err
 	}
 	value, err := in.dec.ReadValue()
 	if err != nil {
 		return err
 	}
-	return badReview("%s is %s, not a string", what, kindName(value))
+	return badReview("%s is %s, not a string", strings.TrimPrefix(what+"."+name, "."), kindName(value))
 }
 
-// texts reads some string fields of an object that may be null.
-func (in *reviewReader) texts(what string, fields map[string]*string) error {
+// string reads a name, or a value that is a string.
+func (in *reviewReader) string() (string, error) {
+	quoted, err := in.dec.ReadValue()
+	if err != nil {
+		return "", err
+	}
+	text, _ := in.texts.quoted(quoted).(string)
+	return text, nil
+}
+
+// textField is a string field of an object, and where it goes.
+type textField struct {
+	name string
+	into *string
+}
+
+// textsOf reads some string fields of an object that may be null.
+func (in *reviewReader) textsOf(what string, fields ...textField) error {
 	if in.dec.PeekKind() == 'n' {
 		return in.dec.SkipValue()
 	}
 	return in.object(what, func(name string) error {
-		if into := fields[name]; into != nil {
-			return in.text(what+"."+name, into)
+		for _, one := range fields {
+			if one.name == name {
+				return in.text(what, name, one.into)
+			}
 		}
 		return in.dec.SkipValue()
 	})
+}
+
+// document is an object of the review; it is empty for null. It is decoded at once
+// where the request has told its kind before, as an API server does.
+func (in *reviewReader) document(what string, of *Request) (reviewedObject, error) {
+	r, apiVersion := in.reader, of.apiVersion()
+	if in.dec.PeekKind() != '{' || of.KindName == "" || r.custom && isCustom(apiVersion, of.KindName) {
+		span, err := in.span(what)
+		return reviewedObject{Span: span}, err
+	}
+	before := in.dec.InputOffset()
+	made := newValues()
+	parsed, err := made.decodeNext(in.dec, r.reads(apiVersion, of.KindName), true)
+	if err != nil {
+		var malformed *jsontext.SyntacticError
+		if !errors.As(err, &malformed) {
+			err = badReview("%s: %s", what, jsonMessage(err))
+		}
+		return reviewedObject{}, err
+	}
+	span := in.since(before)
+	return reviewedObject{Span: span, object: parsed.(map[string]any), made: made}, nil
+}
+
+// since is where the value stands that was read after the name that ended there.
+func (in *reviewReader) since(before int64) Span {
+	end := int(in.dec.InputOffset())
+	text := bytes.TrimLeft(in.body[before:end], " \t\r\n:")
+	return Span{Offset: end - len(text), Length: len(text), Line: 1, JSON: true}
 }
 
 // span is where an object's text stands; it is empty for null.
@@ -185,40 +259,62 @@ func (in *reviewReader) span(what string) (Span, error) {
 }
 
 func (in *reviewReader) request(out *review) error {
-	return in.object("request", func(name string) (err error) {
-		what := "request." + name
-		switch name {
-		case "uid":
-			return in.text(what, &out.UID)
-		case "operation":
-			return in.text(what, &out.Operation)
-		case "subResource":
-			return in.text(what, &out.SubResource)
-		case "namespace":
-			return in.text(what, &out.Namespace)
-		case "name":
-			return in.text(what, &out.Name)
-		case "kind":
-			return in.texts(what, map[string]*string{"group": &out.Group, "version": &out.Version, "kind": &out.KindName})
-		case "resource":
-			return in.texts(what, map[string]*string{"resource": &out.Resource})
-		case "userInfo":
-			return in.texts(what, map[string]*string{"username": &out.User})
-		case "dryRun":
-			value, err := in.dec.ReadValue()
-			out.DryRun = err == nil && value.Kind() == 't'
-			return err
-		case "object":
-			out.object, err = in.span(what)
-			out.HasObject = out.object.Length > 0
-			return err
-		case "oldObject":
-			out.old, err = in.span(what)
-			out.HasOldObject = out.old.Length > 0
+	var read *Reads
+	if out.asked != nil {
+		read = in.reader.trees.request.child([]byte("request"))
+	}
+	return in.object("request", func(name string) error {
+		before := in.dec.InputOffset()
+		err := in.field(out, name)
+		if err != nil || read == nil || slices.Contains(alwaysThere, name) {
 			return err
 		}
-		return in.dec.SkipValue()
+		child := read.child([]byte(name))
+		if child == nil {
+			return nil
+		}
+		span := in.since(before)
+		value, err := parseOnce(in.body[span.Offset:span.Offset+span.Length], child)
+		if err != nil {
+			return badReview("the AdmissionReview cannot be read: %s", jsonMessage(err))
+		}
+		out.asked[name] = value
+		return nil
 	})
+}
+
+func (in *reviewReader) field(out *review, name string) (err error) {
+	switch name {
+	case "uid":
+		return in.text("request", name, &out.UID)
+	case "operation":
+		return in.text("request", name, &out.Operation)
+	case "subResource":
+		return in.text("request", name, &out.SubResource)
+	case "namespace":
+		return in.text("request", name, &out.Namespace)
+	case "name":
+		return in.text("request", name, &out.Name)
+	case "kind":
+		return in.textsOf("request.kind", textField{"group", &out.Group}, textField{"version", &out.Version}, textField{"kind", &out.KindName})
+	case "resource":
+		return in.textsOf("request.resource", textField{"resource", &out.Resource})
+	case "userInfo":
+		return in.textsOf("request.userInfo", textField{"username", &out.User})
+	case "dryRun":
+		value, err := in.dec.ReadValue()
+		out.DryRun = err == nil && value.Kind() == 't'
+		return err
+	case "object":
+		out.object, err = in.document("request.object", &out.Request)
+		out.HasObject = out.object.Length > 0
+		return err
+	case "oldObject":
+		out.old, err = in.document("request.oldObject", &out.Request)
+		out.HasOldObject = out.old.Length > 0
+		return err
+	}
+	return in.dec.SkipValue()
 }
 
 func kindName(value jsontext.Value) string {
@@ -241,20 +337,19 @@ func kindName(value jsontext.Value) string {
 // what was there before. When an object goes there is nothing to judge.
 func (r documentReader) reviewed(body []byte, found *review) ([]*Document, error) {
 	var documents []*Document
-	var err error
 	if !found.HasObject {
 		return nil, nil
 	}
 	for _, old := range []bool{false, true} {
-		span, what := found.object, "request.object"
+		from, what := &found.object, "request.object"
 		if old {
-			span, what = found.old, "request.oldObject"
+			from, what = &found.old, "request.oldObject"
 		}
-		if span.Length == 0 {
+		if from.Length == 0 {
 			continue
 		}
-		span.API, span.Kind = found.apiVersion(), found.KindName
-		one := r.readSafely(source{span: span, text: body[span.Offset : span.Offset+span.Length]})
+		from.API, from.Kind = found.apiVersion(), found.KindName
+		one := r.readReviewed(source{span: from.Span, text: body[from.Offset : from.Offset+from.Length]}, from)
 		if len(one.problems) > 0 {
 			// What cannot be read cannot be judged, and must not pass for having been.
 			return nil, badReview("%s: %s", what, one.problems[0].Message)
@@ -262,9 +357,8 @@ func (r documentReader) reviewed(body []byte, found *review) ([]*Document, error
 		for _, document := range one.documents {
 			document.Old = old
 			if !old {
-				if document.request, err = r.asked(body); err != nil {
-					return nil, err
-				}
+				// What was there before, and the Pods of templates, nobody asks for.
+				document.request = found.asked
 			}
 			documents = append(documents, document)
 		}
@@ -272,10 +366,24 @@ func (r documentReader) reviewed(body []byte, found *review) ([]*Document, error
 	return documents, nil
 }
 
+// readReviewed is what was decoded with the review, if it is of the kind that the
+// request says, and so of that by which it was decoded.
+func (r documentReader) readReviewed(s source, from *reviewedObject) loadedSource {
+	if from.made == nil {
+		return r.readSafely(s)
+	}
+	defer from.made.done()
+	apiVersion, kind, _, err := identify(s.text)
+	if err != nil || cmp.Or(apiVersion, s.span.API) != s.span.API || cmp.Or(kind, s.span.Kind) != s.span.Kind || s.span.API == "" {
+		return r.readSafely(s)
+	}
+	return loadedSource{documents: []*Document{r.document(s, from.object, from.made, s.span.API, s.span.Kind, "", false)}}
+}
+
 // inReview is the object of an AdmissionReview among manifests, at its place in
 // the file. It is judged as at admission: the API server has set its defaults.
 func (r documentReader) inReview(s source, raw []byte, item string) ([]*Document, error) {
-	found, err := readReview(raw)
+	found, err := r.readReview(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -299,24 +407,6 @@ func (r documentReader) inReview(s source, raw []byte, item string) ([]*Document
 		d.Offset, d.Length, d.Line, d.JSON, d.Item = s.span.Offset, s.span.Length, s.span.Line, false, item+"request.object."
 	}
 	return documents, nil
-}
-
-// asked is what policies read of the request beside the object, which is the
-// document. What was there before, and the Pods of templates, nobody asks for.
-func (r documentReader) asked(body []byte) (map[string]any, error) {
-	if r.trees.request == nil {
-		return nil, nil
-	}
-	parsed, err := parseOnce(body, r.trees.request)
-	if err != nil {
-		return nil, badReview("the AdmissionReview cannot be read: %s", jsonMessage(err))
-	}
-	review, _ := parsed.(map[string]any)
-	request, _ := review["request"].(map[string]any)
-	for _, field := range alwaysThere {
-		delete(request, field)
-	}
-	return request, nil
 }
 
 // settleReviewed gives a document the name and the namespace of its request,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const reviewed = `{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "u", "kind": {"group": %q, "version": "v1", "kind": %q},
@@ -312,4 +313,64 @@ func TestAnEngineThatAnswersManyReviewsStaysAsLargeAsItWas(t *testing.T) {
 		t.Errorf("%d KiB after a third of the reviews, %d KiB after all", early>>10, late>>10)
 	}
 	equal(t, "batches", len(e.batches), 0)
+}
+
+// An API server writes the kind before the objects, and they are decoded with the
+// review; where it stands behind them they are decoded once that is read. Both ways
+// find the same, of rules that read the request, too.
+func TestAReviewIsReadTheSameWhereverItsKindStands(t *testing.T) {
+	e := newEngine()
+	install(t, e, "p", "v1", privilegedRego)
+	install(t, e, "r", "v1", `package rule
+violation contains {"msg": sprintf("%v %v", [input.review.userInfo.groups, input.review.oldObject.spec])} if input.review.operation == "UPDATE"`)
+	register1(t, e, `[{"policy":"p","kinds":["*/*"],"before":true},{"policy":"r","kinds":["*/*"]}]`)
+	pod := `{"apiVersion": "v1" , "kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"i","securityContext":{"privileged":true}}]}}`
+	const kind = `"kind": {"group": "", "version": "v1", "kind": "Pod"}`
+	for name, object := range map[string]string{
+		"a Pod":                     pod,
+		"its kind last":             `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"i","securityContext":{"privileged":true}}]},"kind":"Pod","apiVersion":"v1"}`,
+		"without kind":              `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"i","securityContext":{"privileged":true}}]}}`,
+		"another kind":              strings.Replace(pod, `"Pod"`, `"Deployment"`, 1),
+		"another version":           strings.Replace(pod, `"v1"`, `"apps/v1"`, 1),
+		"a kind that is no text":    strings.Replace(pod, `"kind":"Pod"`, `"kind":1`, 1),
+		"null":                      "null",
+		"a field twice":             strings.Replace(pod, `"image":"i"`, `"image":"i","image":"j"`, 1),
+		"a field twice, not read":   strings.Replace(pod, `"image":"i"`, `"image":"i","tty":true,"tty":false`, 1),
+		"a list where an object is": `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":[{"containers":[]}]}`,
+		"containers that are none":  strings.Replace(pod, `"containers":[`, `"containers":[null,`, 1),
+		"a text":                    `"Pod"`,
+		"nothing":                   `{}`,
+	} {
+		request := `"uid":"u","operation":"UPDATE","userInfo":{"username":"eve","groups":["a","b"],"extra":{"groups":1}},"object":` + object + `,"oldObject" : ` + pod
+		var found []string
+		for _, fields := range []string{kind + "," + request, request + "," + kind} {
+			body := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{` + fields + `}}`
+			answer, err := e.admit(admitRequest{Set: "s", BudgetMS: 5000}, Frame{Body: []byte(body), begun: time.Now()})
+			if err != nil {
+				found = append(found, err.Error())
+				continue
+			}
+			key, err := answer.(admitAnswer).body()
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, fmt.Sprint(answer.(admitAnswer).Request, answer.(admitAnswer).Names, string(key)))
+		}
+		equal(t, name, found[0], found[1])
+		if name == "a Pod" {
+			contains(t, name, found[0], "privileged")
+			contains(t, name, found[0], "[\\\"a\\\", \\\"b\\\"]")
+		}
+	}
+}
+
+func TestAFieldOfARequestThatStandsTwiceIsRefusedHoweverManyThereAre(t *testing.T) {
+	var fields strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&fields, `"field%d":%d,`, i, i)
+	}
+	for _, twice := range []string{"field1", "field30", "uid"} {
+		body := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u",` + fields.String() + `"` + twice + `":1}}`
+		contains(t, twice, refusal(t, body), fmt.Sprintf("duplicate field %q", twice))
+	}
 }

@@ -18,7 +18,7 @@ from aksp.addon.record.metrics import Metrics
 from aksp.addon.review.decision import Decision, Disagreement
 from aksp.addon.review.owners import Owners
 from aksp.addon.review.reviewer import Reviewer
-from aksp.addon.webhook.asgi import Health, Webhook
+from aksp.addon.webhook.application import Health, Webhook
 from aksp.addon.webhook.certificate_folder import CertificateFolder
 from aksp.addon.webhook.certificate_secret import CertificateSecret, ClusterSecret
 from aksp.addon.webhook.certificates import utc_now

@@ -28,7 +28,7 @@ from aksp.addon.reconciler import Enforcement, Reconciler, Wake
 from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.reviews import Reviews
-from aksp.addon.webhook.asgi import Health
+from aksp.addon.webhook.application import Health
 from aksp.addon.webhook.operations import Operations
 from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
 from aksp.engine import Engine
@@ -47,7 +47,7 @@ HARD_DEADLINE = 2.0
 MEMORY_CAP = 400 << 20
 MEMORY_TARGET = 64 << 20
 #: Go's GOGC: the engine's heap is a few MiB, which is not worth collecting every few MiB.
-GARBAGE_PERCENT = 200
+GARBAGE_PERCENT = 400
 #: Seconds that a thread of Python may keep the others waiting: most of them only take note of something.
 _SWITCH_SECONDS = 0.001
 #: M_MMAP_THRESHOLD of glibc's malloc.h, and the bytes from which on a block is given back: more than what is read at once.

@@ -154,9 +154,7 @@ def _check_installed() -> None:
     """Raise InvalidInput when the packages of the extra are not there."""
     from importlib.util import find_spec
 
-    missing = [
-        name for name in ("cryptography", "httptools", "prometheus_client", "uvicorn") if find_spec(name) is None
-    ]
+    missing = [name for name in ("cryptography", "httptools", "prometheus_client") if find_spec(name) is None]
     if missing:
         raise InvalidInput(
             f"the add-on needs packages that are not installed: {', '.join(missing)}", hint="pip install 'aksp[addon]'"

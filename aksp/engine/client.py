@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures import wait as wait_for
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -438,12 +437,14 @@ class Engine:
         ]
         return {"set": name, "deadlineMs": self._deadline_ms, "tasks": wanted}
 
-    def begin_admission(self, name: str, body: bytes, *, seconds: float, compare: bool = False) -> Admission | None:
+    def begin_admission(
+        self, name: str, body: bytes, answer: asyncio.Future[AdmissionRecord], *, seconds: float, compare: bool = False
+    ) -> Admission | None:
         """Load an AdmissionReview, judge it by a set of tasks and let it go, in one request to the engine.
 
         What is not judged within so many seconds is a fault; violations that were found by then count. With
         ``compare`` it is also judged by OPA's own evaluator, whose result counts; the answer's ``disagreements`` tell.
-        Await ``answer``; admitted() reads it. None when the engine is dead, or takes no judgements
+        ``answer`` is to be awaited in its loop; admitted() reads it. None when the engine is dead, or takes no judgements
         while a policy that brought one down is looked for: see recover(). The answer fails with
         EngineDied, with BadReview, and with Outdated.
         """
@@ -460,11 +461,14 @@ class Engine:
         if compare:
             header["compare"] = True
         try:
-            within = seconds + self._hard_deadline
-            answer = self._ask(process, "admit", header, within, alone=False, body=body)
+            with self._gate:
+                if self._searching:
+                    return None
+                asked = process.await_in(answer, next(self._ids), within=seconds + self._hard_deadline)
+            process.write(asked, "admit", header, body)
         except EngineDied:
             return None
-        return Admission(answer=answer, body=body, skipped=why)
+        return Admission(body=body, skipped=why)
 
     def admitted(self, answer: AdmissionRecord) -> tuple[AdmittedRecord, Judgement]:
         """What a review holds, and what was found.
@@ -574,14 +578,13 @@ class Engine:
         within: float,
         *,
         alone: bool,
-        body: bytes = b"",
     ) -> PendingAnswer:
         """Send a request that evaluates Rego, to be answered within so many seconds. Raises EngineDied, also while others are shut out."""
         with self._gate:
             if self._searching and not alone:
                 raise EngineDied("a policy that brought the engine down is being looked for")
             answer = process.expect(next(self._ids), judges=True, within=within)
-        process.write(answer, op, header, body)
+        process.write(answer, op, header)
         return answer
 
     @contextlib.contextmanager
@@ -593,7 +596,7 @@ class Engine:
                 process = self._process
             try:
                 if process is not None:
-                    wait_for(process.judging())
+                    process.settle()
                 yield
             finally:
                 with self._gate:

@@ -15,8 +15,8 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -131,6 +131,49 @@ class PendingAnswer(Future[Any]):
         self.set_running_or_notify_cancel()
 
 
+class AwaitedAnswer:
+    """The engine's answer to one review, in time, for who awaits ``future`` in an event loop.
+
+    Where this loop reads the answers, as is usual, nothing is locked for it or passed between threads.
+    """
+
+    __slots__ = ("_process", "ended", "future", "number", "until", "within")
+
+    judges = True
+
+    def __init__(self, process: Process, number: int, future: asyncio.Future[Any], *, within: float) -> None:
+        self._process = process
+        self.number = number
+        self.future = future
+        self.within = within
+        self.until = time.monotonic() + within
+        #: Set at the end, where another thread waits for it.
+        self.ended: threading.Event | None = None
+
+    def set_result(self, result: Any) -> None:
+        self._tell(self.future.set_result, result)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._tell(self.future.set_exception, error)
+
+    def _tell(self, tell: Callable[[Any], None], what: Any) -> None:
+        loop = self.future.get_loop()
+        if self._process.read_here(loop):
+            self._tell_here(tell, what)
+        else:
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                loop.call_soon_threadsafe(self._tell_here, tell, what)
+        if self.ended is not None:
+            self.ended.set()
+
+    def _tell_here(self, tell: Callable[[Any], None], what: Any) -> None:
+        if not self.future.done():
+            tell(what)
+
+
+A = TypeVar("A", PendingAnswer, AwaitedAnswer)
+
+
 class Process:
     """One run of the engine. Any thread may send; answers complete in threads of its own."""
 
@@ -145,7 +188,7 @@ class Process:
         self.ended = threading.Event()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._waiting: dict[int, PendingAnswer] = {}
+        self._waiting: dict[int, PendingAnswer | AwaitedAnswer] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handed_over = False
         self._loop_thread: int | None = None
@@ -198,14 +241,26 @@ class Process:
 
     def expect(self, number: int, *, judges: bool = False, within: float | None = None) -> PendingAnswer:
         """Wait for an answer to what is written next. Raises EngineDied."""
-        answer = PendingAnswer(self, number, judges=judges, within=within)
+        return self._expected(PendingAnswer(self, number, judges=judges, within=within))
+
+    def await_in(self, future: asyncio.Future[Any], number: int, *, within: float) -> AwaitedAnswer:
+        """Have the answer to the review that is written next in a future. Raises EngineDied."""
+        return self._expected(AwaitedAnswer(self, number, future, within=within))
+
+    def read_here(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether this is the thread of a loop, and it reads the answers."""
+        return self._loop is loop and self._loop_thread == threading.get_ident()
+
+    def _expected(self, answer: A) -> A:
         with self._lock:
             if self.dead:
                 raise EngineDied(self.why)
-            self._waiting[number] = answer
+            self._waiting[answer.number] = answer
         return answer
 
-    def write(self, answer: PendingAnswer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
+    def write(
+        self, answer: PendingAnswer | AwaitedAnswer, op: str, header: Mapping[str, Any], body: bytes | memoryview = b""
+    ) -> None:
         """Write the request of an answer. Raises EngineDied."""
         fields = {"id": answer.number, "op": op, **header}
         # A review's are plain. Numbers in parameters are to be written as json writes them.
@@ -254,10 +309,17 @@ class Process:
                 self.kill("the engine was interrupted")
                 raise
 
-    def judging(self) -> list[PendingAnswer]:
-        """The answers under way that evaluate Rego."""
+    def settle(self) -> None:
+        """Wait until what is under way that evaluates Rego has ended. Not for the thread of a loop that reads answers."""
         with self._lock:
-            return [answer for answer in self._waiting.values() if answer.judges]
+            judging = [answer for answer in self._waiting.values() if answer.judges]
+            awaited = [answer for answer in judging if isinstance(answer, AwaitedAnswer)]
+            for answer in awaited:
+                answer.ended = answer.ended or threading.Event()
+        wait([answer for answer in judging if isinstance(answer, PendingAnswer)])
+        for answer in awaited:
+            assert answer.ended is not None
+            answer.ended.wait()
 
     def greet(self, number: int) -> None:
         """Make sure that it is an engine of this version. Raises EngineError."""
@@ -404,7 +466,8 @@ class Process:
             if body:
                 admitted = decoded(payload, _ADMITTED)
                 number, error, kind = admitted.id, None, EngineError
-                result = structs.replace(admitted.result, body=body)
+                result = admitted.result
+                structs.force_setattr(result, "body", body)
             else:
                 answer = decoded(payload, _ANYTHING)
                 number, error = answer["id"], answer.get("error")

@@ -228,7 +228,6 @@ class RegisteredTask:
 class Admission(Struct, frozen=True, kw_only=True):
     """A review under way by a set of tasks. ``skipped``: those that were not asked, since they bring the engine down."""
 
-    answer: Future[Any]
     body: bytes
     skipped: Mapping[int, str]
 

@@ -13,7 +13,7 @@ from typing import Any
 from aksp.addon.review.answer import Answer
 from aksp.addon.review.asking import Unjudged
 from aksp.addon.webhook import certificates
-from aksp.addon.webhook.asgi import Health, ReviewLimits, Webhook
+from aksp.addon.webhook.application import Health, ReviewLimits, Webhook
 from aksp.addon.webhook.protocol import Limits
 from aksp.addon.webhook.server import Listener, serve
 from aksp.addon.webhook.tls import server_context

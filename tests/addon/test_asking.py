@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from aksp.addon.review.asking import HEAD_BYTES, admitted, loaded, request_of
-from aksp.engine import Engine, RegisteredTask
+from aksp.engine import AdmissionRecord, Engine, RegisteredTask
 from tests.engine.hostile import HONEST, compile_rule
 from tests.engine.reviews import pod, review
 
@@ -81,9 +81,7 @@ def engine() -> Iterator[Engine]:
 )  # fmt: skip
 def test_a_review_is_the_same_whether_it_is_admitted_at_once_or_loaded(body: bytes, engine: Engine) -> None:
     name = engine.register([RegisteredTask(policy="honest", parameters={}, kinds=["*/*"])])
-    begun = engine.begin_admission(name, body, seconds=5.0)
-    assert begun is not None
-    answer = asyncio.run(_answer(begun.answer))
+    answer = asyncio.run(_answer(engine, name, body))
     record, _ = engine.admitted(answer)
     batch = engine.loaded(engine.begin_review(body))
     engine.release(batch)
@@ -93,5 +91,7 @@ def test_a_review_is_the_same_whether_it_is_admitted_at_once_or_loaded(body: byt
     assert mine == structs.replace(other, documents=list(other.documents), old=set(other.old))
 
 
-async def _answer(started: Any) -> Any:
-    return await asyncio.wait_for(asyncio.wrap_future(started), 10)
+async def _answer(engine: Engine, name: str, body: bytes) -> AdmissionRecord:
+    answer: asyncio.Future[AdmissionRecord] = asyncio.get_running_loop().create_future()
+    assert engine.begin_admission(name, body, answer, seconds=5.0) is not None
+    return await asyncio.wait_for(answer, 10)

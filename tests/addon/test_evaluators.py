@@ -9,7 +9,6 @@ import asyncio
 import io
 import json
 from collections.abc import Iterator
-from concurrent.futures import Future
 from typing import Any, cast
 
 import pytest
@@ -19,7 +18,7 @@ from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.review import reviewer
 from aksp.addon.reviews import Reviews
-from aksp.engine import Admission, Engine
+from aksp.engine import Admission, AdmissionRecord, Engine
 from aksp.engine.records import DisagreementRecord
 from aksp.kube.connection import Connection
 from tests.addon.custom import Memory, assigned
@@ -41,16 +40,14 @@ class Comparing(Engine):
         super().__init__()
         self.compared: list[bool] = []
 
-    def begin_admission(self, name: str, body: bytes, *, seconds: float, compare: bool = False) -> Admission | None:
+    def begin_admission(
+        self, name: str, body: bytes, answer: asyncio.Future[AdmissionRecord], *, seconds: float, compare: bool = False
+    ) -> Admission | None:
         self.compared.append(compare)
-        begun = super().begin_admission(name, body, seconds=seconds, compare=compare)
-        if begun is None or not compare:
-            return begun
-        answer: Future[Any] = Future()
-        begun.answer.add_done_callback(
-            lambda done: answer.set_result(structs.replace(done.result(), disagreements=[TOLD]))
-        )
-        return structs.replace(begun, answer=answer)
+        if compare:
+            told, answer = answer, answer.get_loop().create_future()
+            answer.add_done_callback(lambda done: told.set_result(structs.replace(done.result(), disagreements=[TOLD])))
+        return super().begin_admission(name, body, answer, seconds=seconds, compare=compare)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from aksp.addon.in_force.policies import stand
 from aksp.addon.review.owners import Owners
 from aksp.addon.review.reviewer import Reviewer
-from aksp.addon.webhook.asgi import ReviewLimits
+from aksp.addon.webhook.application import ReviewLimits
 from aksp.addon.webhook.server import loop_factory
 from aksp.engine import Engine
 from aksp.kube.connection import Connection

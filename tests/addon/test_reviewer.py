@@ -658,9 +658,9 @@ def test_the_engine_leaves_time_to_answer_a_large_review(
     given: list[float] = []
     begin = engine.begin_admission
 
-    def seen(name: str, body: bytes, *, seconds: float, **more: Any) -> Any:
+    def seen(name: str, body: bytes, answer: Any, *, seconds: float, **more: Any) -> Any:
         given.append(seconds)
-        return begin(name, body, seconds=seconds, **more)
+        return begin(name, body, answer, seconds=seconds, **more)
 
     monkeypatch.setattr(engine, "begin_admission", seen)
     for more in (b"", b" " * 200_000):

@@ -444,7 +444,7 @@ def test_what_is_in_flight_without_a_delay_is_answered_and_what_hangs_is_cut_off
 def test_an_address_in_use_is_an_error_with_a_hint(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            listener = Listener(app=None, address=("127.0.0.1", server.port))
+            listener = Listener(app=lambda exchange: None, address=("127.0.0.1", server.port))
             with pytest.raises(InvalidInput, match="cannot listen") as caught:
                 await serve([listener], limits=PATIENT, stopping=asyncio.Event())
             assert caught.value.hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,10 +13,10 @@ import msgspec
 import pytest
 
 from aksp.compliance.judgement import Judgement, Task
-from aksp.engine import BadReview, Batch, Engine, Outdated, RegisteredTask
+from aksp.engine import AdmissionRecord, BadReview, Batch, Engine, EngineDied, Outdated, RegisteredTask
 from aksp.errors import EngineError
 from tests.compliance.builders import module
-from tests.engine.hostile import HONEST, compile_rule, judge, task, violations
+from tests.engine.hostile import ENDLESS, HONEST, compile_rule, judge, task, violations
 from tests.engine.reviews import pod, review
 
 
@@ -133,14 +134,16 @@ def test_reviews_that_come_in_one_round_of_the_loop_are_one_write_and_later_ones
         bodies = [review(pod(f"web-{number}", privileged=number % 2 == 0)) for number in range(6)]
         # The last one is larger than what is copied to be written with others.
         bodies.append(review(pod("large", privileged=True, annotations={"a": "x" * 100_000})))
-        asked = [engine.begin_admission(name, body, seconds=5.0) for body in bodies]
+        asked: list[tuple[bytes, asyncio.Future[AdmissionRecord]]] = []
+        for body in bodies:
+            asked.append((body, asyncio.get_running_loop().create_future()))
+            assert engine.begin_admission(name, *asked[-1], seconds=5.0) is not None
         found = []
-        for one in asked:
-            assert one is not None
-            answer = await asyncio.wait_for(asyncio.wrap_future(one.answer), 10)
+        for body, awaited in asked:
+            answer = await asyncio.wait_for(awaited, 10)
             record, judgement = engine.admitted(answer)
             assert len(record.documents) == 1
-            assert f'"name": "{answer.names[0].name}"'.encode() in one.body
+            assert f'"name": "{answer.names[0].name}"'.encode() in body
             found.append(bool(judgement.hits))
         return found
 
@@ -247,3 +250,51 @@ def test_a_rule_sees_in_a_review_what_it_sees_in_a_scan_and_the_request_besides(
     }
     request = json.loads(review(pod(), subResource="status"))["request"]
     assert other == {**request, **{key: other[key] for key in everywhere}}
+
+
+@pytest.mark.parametrize("attached", [True, False])
+def test_a_policy_at_fault_is_looked_for_once_reviews_under_way_have_ended(attached: bool) -> None:
+    """What dies then dies of nothing else; a loop that awaits reviews is told of them all the same."""
+
+    async def ask(engine: Engine) -> None:
+        loop = asyncio.get_running_loop()
+        if attached:
+            await asyncio.to_thread(engine.attach, loop)
+        task = RegisteredTask(policy="endless", parameters={}, kinds=["/Pod"])
+        name = await asyncio.to_thread(engine.register, [task])
+        body, answer = review(pod()), loop.create_future()
+        assert engine.begin_admission(name, body, answer, seconds=5.0) is not None
+        ended: list[bool] = []
+
+        def choose(batch: Batch) -> list[Task]:
+            # Told from this thread to the loop: it has it in its next round.
+            ended.append(asyncio.run_coroutine_threadsafe(done(), loop).result(10))
+            return []
+
+        async def done() -> bool:
+            return answer.done()
+
+        batch, _, _ = await asyncio.to_thread(engine.recover, body, choose)
+        assert ended == [True]
+        assert "took longer" in engine.admitted(await answer)[1].faults[0].message
+        await asyncio.to_thread(engine.release, batch)
+
+    with Engine(evaluation_deadline_ms=400) as engine:
+        compile_rule(engine, "endless", ENDLESS)
+        asyncio.run(ask(engine))
+
+
+def test_a_review_under_way_when_the_engine_dies_is_told_so(engine: Engine) -> None:
+    async def ask() -> None:
+        name = await asyncio.to_thread(
+            engine.register, [RegisteredTask(policy="endless", parameters={}, kinds=["/Pod"])]
+        )
+        answer = asyncio.get_running_loop().create_future()
+        assert engine.begin_admission(name, review(pod()), answer, seconds=5.0) is not None
+        assert engine.pid is not None
+        os.kill(engine.pid, signal.SIGKILL)
+        with pytest.raises(EngineDied):
+            await asyncio.wait_for(answer, 10)
+
+    compile_rule(engine, "endless", ENDLESS)
+    asyncio.run(ask())

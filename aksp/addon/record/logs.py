@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
+from time import time
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -31,7 +32,7 @@ MOST_ERRORS: Final = 20
 #: What every record has; whatever else it has came with `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 #: Loggers that tell every connection and every request.
-TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio", "uvicorn.access")
+TALKATIVE: Final = ("urllib3", "kubernetes", "asyncio")
 
 
 class JsonLines(logging.Formatter):
@@ -67,16 +68,17 @@ class Lines(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonLines())
+        self._second, self._time = -1, ""
 
     def tell(self, logger: str, shared: str, own: Mapping[str, Any]) -> None:
         """Write an info line without a record, which would cost as much as all else in a review that was decided before.
 
         ``shared`` is what many lines have in common, as JSON.
         """
-        time = rfc3339(datetime.now(UTC), "milliseconds")
-        line = (
-            f'{{"time":"{time}","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
-        )
+        now = time()
+        if (second := int(now)) != self._second:
+            self._second, self._time = second, rfc3339(datetime.fromtimestamp(second, UTC))[:-1]
+        line = f'{{"time":"{self._time}.{int(now % 1 * 1000):03}Z","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
         try:
             with self.lock or contextlib.nullcontext():
                 self.stream.write(line)
@@ -96,7 +98,7 @@ _FEW: Final = 50
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Log from this level on, to ``stream`` (standard error). Raises InvalidInput for a level that there is not.
 
-    Replaces what was configured before. Give uvicorn ``log_config=None``: then its records come here, too.
+    Replaces what was configured before.
     """
     if level.lower() not in LEVELS:
         raise InvalidInput(f"there is no log level {level!r}", hint=f"one of {', '.join(LEVELS)}")

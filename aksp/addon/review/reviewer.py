@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from threading import get_ident
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -179,10 +178,12 @@ class Reviewer:
     async def _quickly(self, force: PoliciesInForce, body: bytes, until: float) -> _Made:
         """One request to the engine for all of it."""
         large = len(body) > _MOMENT
+        answered: asyncio.Future[AdmissionRecord] = asyncio.get_running_loop().create_future()
         begin = partial(
             self._engine.begin_admission,
             force.name,
             body,
+            answered,
             seconds=_left(until - _CONCLUDING if large else until),
             compare=next(self._asked) % SAMPLED == 0,
         )
@@ -191,10 +192,11 @@ class Reviewer:
         if admission is None:
             raise EngineDied("the engine is not running")
         try:
-            answer: AdmissionRecord = await _awaited(admission.answer)
+            answer = await answered
         except BaseException:
-            # The exception's traceback holds this frame, and with it the review: without this a cycle would keep both in memory.
-            del admission
+            # The exception's traceback holds this frame, and the answer the exception: without this a cycle would keep the review
+            # in memory.
+            del answered, begin
             raise
         made = await self._made(force, admission, answer, until)
         for one in answer.disagreements:
@@ -364,31 +366,6 @@ class Reviewer:
 
 def _made(request: ReviewRequest, outcome: Outcome) -> _Made:
     return request, outcome, ending(outcome)
-
-
-def _awaited(answer: Future[Any]) -> asyncio.Future[Any]:
-    """The answer, to be awaited. Where the loop itself completes it, nothing has to be passed between threads."""
-    loop = asyncio.get_running_loop()
-    mine = get_ident()
-    awaited: asyncio.Future[Any] = loop.create_future()
-
-    # The answer holds these functions, so they may not hold the answer: it would be a cycle for each review.
-    def take(done: Future[Any]) -> None:
-        if awaited.done():
-            return
-        if (error := done.exception()) is not None:
-            awaited.set_exception(error)
-        else:
-            awaited.set_result(done.result())
-
-    def tell(done: Future[Any]) -> None:
-        if get_ident() == mine:
-            take(done)
-        else:
-            loop.call_soon_threadsafe(take, done)
-
-    answer.add_done_callback(tell)
-    return awaited
 
 
 def _left(until: float) -> float:

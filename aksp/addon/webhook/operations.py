@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from aksp.addon.webhook.asgi import Health, Receive, Scope, Send, respond, send_failure
+from aksp.addon.webhook.application import Health, answer_failure
+from aksp.addon.webhook.protocol import Exchange
 
 
 class Operations:
@@ -20,26 +21,24 @@ class Operations:
         self._health = health
         self._everybody = everybody
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if await self._health.answer(scope, send):
+    def __call__(self, exchange: Exchange) -> None:
+        if self._health.answer(exchange):
             return
-        if scope["path"] != "/metrics":
-            await send_failure(send, 404, "there is nothing but /metrics, /healthz and /readyz")
-        elif scope["method"] not in ("GET", "HEAD"):
-            await send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
-        elif not (self._everybody or _of_this_host(scope)):
-            await send_failure(send, 403, "/metrics is for this host only, unless --open-metrics is given")
+        if exchange.path != "/metrics":
+            answer_failure(exchange, 404, "there is nothing but /metrics, /healthz and /readyz")
+        elif exchange.method not in (b"GET", b"HEAD"):
+            answer_failure(exchange, 405, "only GET", b"allow: GET, HEAD\r\n")
+        elif not (self._everybody or _of_this_host(exchange.client)):
+            answer_failure(exchange, 403, "/metrics is for this host only, unless --open-metrics is given")
         else:
             content, text = self._metrics()
-            await respond(send, 200, text, content.encode("latin-1"))
+            exchange.answer(200, text, content.encode("latin-1"))
 
 
-def _of_this_host(scope: Scope) -> bool:
+def _of_this_host(client: str | None) -> bool:
     """Whether the other end is a loopback address; one of IPv4 may come mapped into IPv6."""
-    client = scope.get("client")
     try:
-        address = ipaddress.ip_address(client[0]) if client else None
+        address = ipaddress.ip_address(client or "")
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool(address and (mapped or address).is_loopback)
+    return address.is_loopback or bool((mapped := getattr(address, "ipv4_mapped", None)) and mapped.is_loopback)

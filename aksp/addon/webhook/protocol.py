@@ -1,8 +1,6 @@
-"""HTTP/1.1 on one connection: uvicorn's httptools protocol, with the limits that it lacks.
+"""HTTP/1.1 on one connection, read by httptools' parser, with limits.
 
-uvicorn bounds neither headers nor trailers nor pipelining, waits for a first request for ever, and closes a connection
-with unread data in it, which resets it before the client has read why. Here a connection always waits for something
-that ends in time::
+A connection always waits for something that ends in time::
 
     the head of a request   from the connection or its first byte on   head_seconds    408
     its body                from the head on                           the application (Webhook: 408)
@@ -11,24 +9,35 @@ that ends in time::
     the rest of a body that nobody reads, after the answer             linger_seconds  closed
     the client to take an answer                                       head_seconds    aborted
 
-`ConnectionLimit` bounds how many connections there are. Those that owe us something are kept in the order of their last whole
+RFC 9112, 9.6: a server that closes with data unread lingers, else the answer may be lost in a reset.
+
+`Connections` bounds how many there are. Those that owe us something are kept in the order of their last whole
 request; when there are too many, the first of them goes: an attacker's, or one that is idle, which HTTP clients bear.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import cast
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import ServerState
 
+_LOG = logging.getLogger("aksp.addon.webhook.protocol")
 _PIPELINED = 8
 """Requests that may wait behind another one on a connection. Go's client sends none."""
+_UNREAD = 64 * 1024
+"""Bytes of a body that are kept for the application before the client has to wait."""
+_STATUS = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
+TEXT = b"text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +60,15 @@ class Limits:
     drain_seconds: float = 10.0
 
 
-class ConnectionLimit:
+class Gone(Exception):
+    """The client has hung up: there is nobody to answer."""
+
+
+class Connections:
     """The connections of one listener, those in the TLS handshake included.
 
     ``waiting``: those that we wait for, the one that has completed nothing for longest first, with how to end them.
-    ``leaving``: every answer from now on is the last of its connection.
+    ``leaving``: every answer from now on is the last of its connection. ``tasks``: of applications at work.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -63,6 +76,8 @@ class ConnectionLimit:
         self.leaving = False
         self.open: set[object] = set()
         self.waiting: dict[object, Callable[[], object]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._second, self._date = 0, b""
 
     def admits(self) -> bool:
         """Whether one more connection may come in, after another has had to go if need be."""
@@ -79,140 +94,181 @@ class ConnectionLimit:
         self.open.discard(someone)
         self.waiting.pop(someone, None)
 
+    def taken(self) -> list[Http]:
+        """Those that are through the handshake."""
+        return [each for each in self.open if isinstance(each, Http)]
 
-class LingeringTransport:
-    """A transport whose `close` leaves the client time to read, and ends in time whatever the client does.
+    def response(self, status: int, body: bytes, content: bytes, extra: bytes = b"", *, last: bool) -> bytes:
+        """A response as it is sent. RFC 9110, 6.6.1: it says when it was made."""
+        if (second := int(time.time())) != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True).encode()
+        return b"%sdate: %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s%s\r\n%s" % (
+            _STATUS[status], self._date, content, len(body), extra, b"connection: close\r\n" if last else b"", body,
+        )  # fmt: skip
 
-    RFC 9112, 9.6: a server that closes with data unread lingers, else the answer may be lost in a reset.
-    uvicorn writes head and body of an answer one after the other: here they go out as one, which is one record of TLS,
-    one system call, and the client is woken once.
+
+class Exchange:
+    """One request, and how to answer it. Of headers that come twice the last one counts; names are in lower case.
+
+    ``complete``: the body has come to its end. ``client``: the other end's address, where it has one.
     """
 
-    def __init__(self, transport: asyncio.Transport, limits: Limits, unread: Callable[[], bool]) -> None:
-        self._transport = transport
-        self._seconds = limits.linger_seconds
-        self._unread = unread
-        self._timer: asyncio.TimerHandle | None = None
-        self._closing = False
-        self._loop = asyncio.get_running_loop()
-        self._head = b""
-        self.abort = transport.abort
-        self.get_extra_info = transport.get_extra_info
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
+    __slots__ = (
+        "_connection", "_expecting", "_more", "_parts", "answered", "complete", "gone", "headers", "keeps", "method", "path",
+        "query", "size",
+    )  # fmt: skip
 
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-            self._transport.write(data)
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            self._loop.call_soon(self._flush)
-        else:
-            self._transport.write(data)
+    def __init__(
+        self, connection: Http, url: bytes, method: bytes, headers: dict[bytes, bytes], *, keeps: bool
+    ) -> None:
+        self.path, self.query = _split(url)
+        self.method, self.headers = method, headers
+        #: Whether the connection goes on after the answer.
+        self.keeps = keeps
+        self.complete = self.answered = self.gone = False
+        #: Bytes of the body that were not taken yet.
+        self.size = 0
+        self._parts: list[bytes] = []
+        self._connection = connection
+        self._expecting = b"expect" in headers and headers[b"expect"].lower() == b"100-continue"
+        self._more: asyncio.Future[None] | None = None
 
-    def _flush(self) -> None:
-        """Write a head whose body has not followed at once."""
-        if self._head:
-            data, self._head = self._head, b""
-            self._transport.write(data)
+    @property
+    def client(self) -> str | None:
+        return self._connection.client
 
-    def is_closing(self) -> bool:
-        return self._closing or self._transport.is_closing()
+    def take(self) -> bytes:
+        """What has come of the body since it was taken last."""
+        parts, self._parts, self.size = self._parts, [], 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def close(self) -> None:
-        if self._closing:
-            return
-        self._closing = True
-        self._flush()
-        if self._unread():
-            self._transport.resume_reading()
-            self._later(self._end)
-        else:
-            self._end()
+    async def read(self) -> bytes:
+        """What comes of the body, sooner or later; nothing at its end. Raises Gone."""
+        if self._expecting:
+            self._expecting = False
+            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not (self._parts or self.complete or self.gone):
+            self._connection.go_on()
+            self._more = asyncio.get_running_loop().create_future()
+            await self._more
+        if self.gone:
+            raise Gone
+        return self.take()
 
-    def lost(self) -> None:
-        """The connection is no more: nothing is left to be done."""
-        self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
+    def feed(self, part: bytes) -> None:
+        """A part of the body has come."""
+        self._parts.append(part)
+        self.size += len(part)
+        self.wake()
 
-    def _end(self) -> None:
-        self._transport.close()
-        self._later(self.abort)
+    def wake(self) -> None:
+        """Let the application see that something has changed."""
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
-    def _later(self, call: Callable[[], object]) -> None:
-        self._timer = self._loop.call_later(self._seconds, call)
+    def answer(self, status: int, body: bytes, content: bytes, extra: bytes = b"") -> None:
+        """Answer, once; whoever is gone is not told. ``extra``: header lines with their ends."""
+        if not (self.answered or self.gone):
+            self.answered = True
+            self._connection.answer(self, status, body, content, extra)
 
 
-class Http(HttpToolsProtocol):
-    """One connection of ``connection_limit``, where it takes the place of ``greeting``, which has accepted it.
+#: What answers: at once, or by a coroutine that is to be run.
+Application = Callable[[Exchange], Coroutine[Any, Any, None] | None]
+
+
+class Http(asyncio.Protocol):
+    """One connection of ``connections``, where it takes the place of ``greeting``, which has accepted it.
 
     ``admits`` tells, after the TLS handshake, whether it may go on.
     """
 
     def __init__(
         self,
-        config: Config,
-        state: ServerState,
-        connection_limit: ConnectionLimit,
+        application: Application,
+        connections: Connections,
         greeting: object,
         admits: Callable[[asyncio.BaseTransport], bool],
     ) -> None:
-        super().__init__(config, state, {})
-        self.connection_limit = connection_limit
-        self.greeting = greeting
+        self._application = application
+        self._connections = connections
+        self._greeting = greeting
         self._admits = admits
-        self._limits = connection_limit.limits
+        self._limits = connections.limits
+        self._loop = asyncio.get_running_loop()
+        self._parser: Any = httptools.HttpRequestParser(self)
+        # What comes after a last request must not keep its answer back.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.client: str | None = None
+        self._asked: deque[Exchange] = deque()
+        """Requests that are not answered yet; the application has the first of them, when it is ``_at_work``."""
+        self._at_work = False
+        self._coming: Exchange | None = None
+        """The request that the parser is at, or was at last."""
+        self._url, self._headers, self._head_size = b"", dict[bytes, bytes](), 0
         self._incoming = False
         """A request has begun and has not come whole."""
         self._headed = False
         self._late = False
-        """A timer runs for the head of a request."""
+        """The timer is for the head of a request."""
         self._overhead = 0
         """Bytes of this request that are not body: head, chunk sizes, trailers."""
         self._allowed = 0
+        self._paused = False
+        self._full = False
+        """The client has not taken what was written."""
+        self._closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = self._until = 0.0
+        self._call: Callable[[], object] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a request has begun that is not answered yet."""
-        return self._incoming or (self.cycle is not None and not self.cycle.response_complete)
+        return self._incoming or bool(self._asked)
 
     @property
     def new(self) -> bool:
         """Whether nothing has been asked yet on this connection."""
-        return self.cycle is None and not self._incoming
+        return self._coming is None and not self._incoming
 
     # asyncio's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        lingering = LingeringTransport(transport, self._limits, lambda: self._incoming)
-        super().connection_made(cast(asyncio.Transport, lingering))
-        self._lingering = lingering
-        self.connection_limit.gone(self.greeting)
-        self.connection_limit.open.add(self)
-        self.connection_limit.waiting[self] = transport.abort
-        self._after(self._limits.head_seconds, self.timeout_keep_alive_handler)
+        self._transport = transport
+        self.abort = transport.abort
+        peer = transport.get_extra_info("peername")
+        self.client = str(peer[0]) if isinstance(peer, tuple) else None
+        self._connections.gone(self._greeting)
+        self._connections.open.add(self)
+        self._connections.waiting[self] = self.abort
+        self._after(self._limits.head_seconds, self.close)
         if not self._admits(transport):
-            transport.abort()
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unset_keepalive_if_required()
-        self._lingering.lost()
-        self.connection_limit.gone(self)
-        # Requests that wait behind another one can no longer be answered.
-        self.pipeline.clear()
-        super().connection_lost(exc)
+        self._closing, self._call = True, None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connections.gone(self)
+        for each in self._asked:
+            each.gone = True
+            each.wake()
+        # Each of them holds the connection.
+        self._parser = self._coming = None
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._closing:
             return  # What comes after the last answer is thrown away.
         self._overhead += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.cycle.keep_alive = False
+            pass  # The answer is the connection's last.
         except httptools.HttpParserError:
+            self._begin()
+            if self._head_size > self._limits.head_bytes:
+                self._refuse(431, "the headers are too large")
             self._refuse(400, "this is not HTTP/1.1")
             return
         if self._overhead > self._limits.head_bytes + self._allowed // 4:
@@ -221,81 +277,204 @@ class Http(HttpToolsProtocol):
         elif self._incoming and not self._headed and not self._late:
             self._late = True
             self._after(self._limits.head_seconds, lambda: self._refuse(408, "the headers did not come in time"))
+        self._begin()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
-        self._after(self._limits.head_seconds, self.transport.abort)
+        self._full = True
+        self._pause()
+        self._after(self._limits.head_seconds, self.abort)
 
     def resume_writing(self) -> None:
-        super().resume_writing()
-        self._unset_keepalive_if_required()
+        self._full, self._call = False, None
+        self.go_on()
+        if not self.busy:
+            self._idle()
 
     # the parser's side
 
     def on_message_begin(self) -> None:
         self._incoming, self._headed = True, False
-        super().on_message_begin()
+        self._url, self._headers, self._head_size = b"", {}, 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._head_size += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+        self._head_size += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
         self._headed, self._late = True, False
-        self._unset_keepalive_if_required()
-        if len(self.pipeline) >= _PIPELINED:
-            raise ValueError("too many requests at once")  # to the parser, which makes it its own error
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._limits.head_bytes:
-            self._refuse(431, "the headers are too large")
+        if not self._full:
+            self._call = None
+        # What is raised here the parser makes its own error.
+        if len(self._asked) > _PIPELINED:
+            raise ValueError("too many requests at once")
+        if self._head_size > self._limits.head_bytes:
             raise ValueError("the headers are too large")
-        super().on_headers_complete()
-        if self.connection_limit.leaving:
-            self.cycle.keep_alive = False
+        parser = self._parser
+        self._coming = Exchange(
+            self,
+            self._url,
+            parser.get_method(),
+            self._headers,
+            keeps=parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() != "1.0",
+        )
+        self._asked.append(self._coming)
+        if len(self._asked) > 1:
+            self._pause()
 
     def on_body(self, body: bytes) -> None:
         self._overhead -= len(body)
         self._allowed += len(body)
-        super().on_body(body)
+        if (coming := self._coming) is not None and not coming.answered:
+            coming.feed(body)
+            if coming.size > _UNREAD:
+                self._pause()
 
     def on_message_complete(self) -> None:
         self._incoming = False
         self._overhead = self._allowed = 0
-        self.connection_limit.waiting.pop(self, None)
-        super().on_message_complete()
-        if self.cycle.response_complete:
-            # The rest of a body that was answered unread: now the connection is idle.
-            self._idle()
+        self._connections.waiting.pop(self, None)
+        if (coming := self._coming) is not None:
+            coming.complete = True
+            coming.wake()
+            if coming.answered:
+                # The rest of a body that was answered unread: now the connection is idle.
+                self._idle()
 
-    # uvicorn's side
+    # the application's side
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.transport.is_closing():
+    def _begin(self) -> None:
+        """Give the application the first request, unless it is at work."""
+        if self._at_work or self._closing or not self._asked:
             return
-        if self._incoming and self._headed:
-            self._after(self._limits.linger_seconds, self.transport.close)
-        elif not self.busy:
+        self._at_work = True
+        exchange = self._asked[0]
+        try:
+            work = self._application(exchange)
+        except Exception:  # noqa: BLE001 - whatever it is, there is an answer
+            _failed(exchange)
+            return
+        if work is not None:
+            task = self._loop.create_task(_done(work, exchange))
+            self._connections.tasks.add(task)
+            task.add_done_callback(self._connections.tasks.discard)
+
+    def write(self, data: bytes) -> None:
+        """Say something, unless the client is gone."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def answer(self, exchange: Exchange, status: int, body: bytes, content: bytes, extra: bytes) -> None:
+        """Answer the first request."""
+        keeps = exchange.keeps and not self._connections.leaving
+        whole = self._connections.response(status, body, content, extra, last=not keeps)
+        # Head and body in one: one record of TLS, one system call, and the client is woken once.
+        self.write(whole[: len(whole) - len(body)] if exchange.method == b"HEAD" else whole)
+        self._asked.popleft()
+        self._at_work = False
+        if not keeps:
+            self.close()
+        elif not exchange.complete:
+            self._after(self._limits.linger_seconds, self.close)
+        elif self._asked:
+            self._begin()
+        elif not self._incoming:
             self._idle()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Read again."""
+        if self._paused and not self._full and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    # the end
 
     def shutdown(self) -> None:
-        """Close an idle connection now, a busy one with its answer."""
+        """Close it when it is idle."""
         if not self.busy:
-            self.transport.close()
-        elif self.cycle is not None:
-            self.cycle.keep_alive = False
+            self.close()
 
-    def _idle(self) -> None:
-        self.connection_limit.waiting[self] = self.transport.abort
-        self._after(self._limits.idle_seconds, self.timeout_keep_alive_handler)
+    def close(self) -> None:
+        """Close it; the client has time to read what was said, and all of it ends in time whatever it does."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._incoming:
+            self.go_on()
+            self._after(self._limits.linger_seconds, self._end)
+        else:
+            self._end()
 
-    def _after(self, seconds: float, call: Callable[[], object]) -> None:
-        """Set the connection's one timer, uvicorn's for keep-alive."""
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, call)
+    def _end(self) -> None:
+        self._transport.close()
+        self._after(self._limits.linger_seconds, self.abort)
 
     def _refuse(self, status: int, message: str) -> None:
         """End the connection; say why unless an answer is on its way, which that would spoil."""
-        if self.transport.is_closing():
+        if self._closing:
             return
-        if self.cycle is None or self.cycle.response_complete:
-            text = message.encode()
-            head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
-            self.transport.write(STATUS_LINE[status] + head + text)
+        if not self._asked:
+            self.write(self._connections.response(status, message.encode(), TEXT, last=True))
         self._incoming = True  # whatever is left unread
-        self.transport.close()
+        self.close()
+
+    def _idle(self) -> None:
+        if not (self._closing or self._full):
+            self._connections.waiting[self] = self.abort
+            self._after(self._limits.idle_seconds, self.close)
+
+    def _after(self, seconds: float, call: Callable[[], object]) -> None:
+        """Set the connection's one timer.
+
+        Most of what it is set for does not happen: it is not armed anew for what comes later than it rings.
+        """
+        self._call, self._until = call, self._loop.time() + seconds
+        if self._timer is None or self._until < self._rings:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = self._until
+        self._timer = self._loop.call_at(self._rings, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if (call := self._call) is None:
+            return
+        if self._until > self._rings:
+            self._arm()
+        else:
+            self._call = None
+            call()
+
+
+async def _done(work: Coroutine[Any, Any, None], exchange: Exchange) -> None:
+    try:
+        await work
+    except Gone:
+        pass
+    except Exception:  # noqa: BLE001 - whatever it is, there is an answer
+        _failed(exchange)
+
+
+def _failed(exchange: Exchange) -> None:
+    _LOG.exception("a request could not be answered")
+    exchange.keeps = False
+    exchange.answer(500, b"internal error", TEXT)
+
+
+@lru_cache(maxsize=64)
+def _split(url: bytes) -> tuple[str, bytes]:
+    """The path and the query: an API server asks for the same again and again. Raises what is an error to the parser."""
+    parsed = httptools.parse_url(url)
+    return unquote(parsed.path.decode("ascii")), parsed.query or b""

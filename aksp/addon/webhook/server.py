@@ -1,7 +1,7 @@
 """The listeners of the add-on: sockets, TLS, a bound on connections, and an orderly end.
 
-HTTP is uvicorn's (`protocol`); its `Server` is not used. Accepting by ourselves gives what it has not: a time limit and
-a bound that count the TLS handshake too, and a certificate that is chosen anew for every connection. `Listener.context`
+They accept by themselves, for what asyncio's servers have not: a time limit and a bound that count the TLS handshake
+too, and a certificate that is chosen anew for every connection. `Listener.context`
 is asked at each handshake, so that a new certificate is one assignment, checked before, and half of one is never
 served. (Loading into a context in use keeps the old certificate beside the new one when the kind of key changes.)
 """
@@ -16,13 +16,8 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from email.utils import formatdate
-from typing import Any
 
-from uvicorn import Config
-from uvicorn.server import ServerState
-
-from aksp.addon.webhook.protocol import ConnectionLimit, Http, Limits
+from aksp.addon.webhook.protocol import Application, Connections, Http, Limits
 from aksp.addon.webhook.tls import client_names
 from aksp.errors import InvalidInput
 
@@ -35,14 +30,14 @@ _NAMES_LOGGED = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listener:
-    """One address and the ASGI application behind it.
+    """One address and the application behind it.
 
     ``address``: host ("" for all, IPv6 too) and port (0: any that is free). ``context``: gives the TLS context for the
     next connection; None: plain HTTP. ``client_names``: who shows a certificate with none of these is not answered;
     none: whoever the context lets in is.
     """
 
-    app: Any
+    app: Application
     address: tuple[str, int]
     context: Callable[[], ssl.SSLContext] | None = None
     client_names: frozenset[str] = frozenset()
@@ -77,11 +72,10 @@ async def serve(
             stack.callback(acceptor.close)
         on_listening([acceptor.port for acceptor in acceptors])
         work = [asyncio.create_task(acceptor.accept()) for acceptor in acceptors]
-        work.append(asyncio.create_task(_date(acceptors)))
         try:
             await stopping.wait()
             for acceptor in acceptors:
-                acceptor.connection_limit.leaving = True
+                acceptor.connections.leaving = True
             await asyncio.sleep(limits.shutdown_delay)
         finally:
             for task in work:
@@ -94,27 +88,14 @@ class _Acceptor:
     """A listening socket and its connections."""
 
     def __init__(self, listener: Listener, limits: Limits) -> None:
-        self.connection_limit = ConnectionLimit(limits)
-        self.state = ServerState()
+        self.connections = Connections(limits)
         self._limits = limits
         self._context = listener.context
         self._client_names = listener.client_names
         self._socket = _listening(listener.address)
         self._socket.setblocking(False)
         self._greetings: set[asyncio.Task[None]] = set()
-        self._config = Config(
-            listener.app,
-            http=Http,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            # Never reached: the connections set their timers themselves.
-            timeout_keep_alive=int(limits.idle_seconds) + 1,
-        )
-        self._config.load()
+        self._application = listener.app
 
     @property
     def port(self) -> int:
@@ -135,15 +116,15 @@ class _Acceptor:
             self._take(connection)
 
     def _take(self, connection: socket.socket) -> None:
-        if not self.connection_limit.admits():
+        if not self.connections.admits():
             connection.close()
             return
         # Answers are small and written at once.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._greet(connection))
         self._greetings.add(task)
-        self.connection_limit.open.add(task)
-        self.connection_limit.waiting[task] = task.cancel
+        self.connections.open.add(task)
+        self.connections.waiting[task] = task.cancel
         task.add_done_callback(self._greeted)
 
     async def _greet(self, connection: socket.socket) -> None:
@@ -158,7 +139,7 @@ class _Acceptor:
         # closed with the transport.
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Http(self._config, self.state, self.connection_limit, greeting, self._admits),
+                lambda: Http(self._application, self.connections, greeting, self._admits),
                 connection,
                 ssl=context,
                 **(seconds if context else {}),
@@ -179,7 +160,7 @@ class _Acceptor:
 
     def _greeted(self, task: asyncio.Task[None]) -> None:
         self._greetings.discard(task)
-        self.connection_limit.gone(task)
+        self.connections.gone(task)
         if not task.cancelled() and (error := task.exception()):
             _LOG.error("a connection could not be taken", exc_info=error)
 
@@ -196,23 +177,24 @@ class _Acceptor:
         loop = asyncio.get_running_loop()
         new_until = loop.time() + self._limits.linger_seconds
         end = loop.time() + self._limits.drain_seconds
-        while (self._greetings or self.state.connections) and loop.time() < end:
+        while self.connections.open and loop.time() < end:
             late = loop.time() >= new_until
             if late:
                 for task in list(self._greetings):
                     task.cancel()
             # Again and again: one may have become idle by an answer that was begun before.
-            for connection in list(self.state.connections):
-                if late or not (isinstance(connection, Http) and connection.new):
+            for connection in self.connections.taken():
+                if late or not connection.new:
                     connection.shutdown()
             await asyncio.sleep(0.02)
-        answered = not any(isinstance(each, Http) and each.busy for each in self.state.connections)
+        left = self.connections.taken()
+        answered = not any(connection.busy for connection in left)
         if not answered:
-            _LOG.error("%d connections did not end in time", len(self.state.connections))
-        for task in list(self.state.tasks):
+            _LOG.error("%d connections did not end in time", len(left))
+        for task in list(self.connections.tasks):
             task.cancel()
-        for connection in list(self.state.connections):
-            connection.transport.abort()
+        for connection in left:
+            connection.abort()
         await asyncio.sleep(0)
         return answered
 
@@ -230,12 +212,3 @@ def _listening(address: tuple[str, int]) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidInput(f"cannot listen: {reason}", where=f"{host}:{port}", hint="choose another address") from error
-
-
-async def _date(acceptors: Sequence[_Acceptor]) -> None:
-    """RFC 9110, 6.6.1: answers say when they were made."""
-    while True:
-        header = (b"date", formatdate(usegmt=True).encode())
-        for acceptor in acceptors:
-            acceptor.state.default_headers = [header]
-        await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""The webhook as an ASGI application: what is asked, within which limits, and a clean answer whatever comes.
+"""The webhook's application: what is asked, within which limits, and a clean answer whatever comes.
 
 ::
 
@@ -24,31 +24,30 @@ is answered with a metav1.Status, which the API server shows to users:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from aksp.addon.names import ADMIT_PATH
 from aksp.addon.review.answer import Answer, failure
 from aksp.addon.review.asking import HEAD_BYTES, Unjudged
+from aksp.addon.webhook.protocol import TEXT, Exchange
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-_LOG = logging.getLogger("aksp.addon.webhook.asgi")
+_LOG = logging.getLogger("aksp.addon.webhook.application")
 _JSON: Final = b"application/json"
-_TEXT: Final = b"text/plain; charset=utf-8"
 _MANY_LARGE: Final = "aksp: too many large reviews at once"
 _READING: Final = 0.4
 """Seconds that it takes to read the largest body, and what of it rules read: who has less left need not begin."""
 _SMALL: Final = 64 * 1024
 """Bodies up to this many bytes count towards no budget, so that large ones never keep them out."""
+_EXTRA: Final = {405: b"allow: POST\r\n", 503: b"retry-after: 1\r\n"}
+"""Header lines of answers by their status."""
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=(?:(\d{1,3})m)?(?:(\d{1,3}(?:\.\d{1,9})?)s)?(?:&|$)")
 
 
@@ -85,21 +84,13 @@ class _Hold:
 
 
 class Refused(Exception):
-    """A request that is answered without a review. ``unread``: whether some of its body may still come.
+    """A request that is answered before all of it was read. ``reason``: it may be a review that is not judged; ``head``: what has come of it."""
 
-    ``reason``: it may be a review that is not judged; ``head``: what has come of it.
-    """
-
-    def __init__(self, status: int, message: str, *, unread: bool = False, reason: Unjudged | None = None) -> None:
+    def __init__(self, status: int, message: str, reason: Unjudged | None = None, head: bytes = b"") -> None:
         super().__init__(message)
         self.answer = failure(status, message)
-        self.unread = unread
         self.reason = reason
-        self.head = b""
-
-
-class Gone(Exception):
-    """The client has hung up: there is nobody to answer."""
+        self.head = head[:HEAD_BYTES]
 
 
 class Health:
@@ -122,16 +113,58 @@ class Health:
         lines.append("readyz check passed" if passed else "readyz check failed")
         return (200 if passed else 500), "\n".join([*lines, ""]).encode()
 
-    async def answer(self, scope: Scope, send: Send) -> bool:
+    def answer(self, exchange: Exchange) -> bool:
         """Answer a probe; False when it is none."""
-        if scope["path"] not in ("/healthz", "/livez", "/readyz"):
+        if exchange.path not in ("/healthz", "/livez", "/readyz"):
             return False
-        if scope["method"] not in ("GET", "HEAD"):
-            await send_failure(send, 405, "only GET", extra=((b"allow", b"GET, HEAD"),))
+        if exchange.method not in (b"GET", b"HEAD"):
+            answer_failure(exchange, 405, "only GET", b"allow: GET, HEAD\r\n")
             return True
-        status, text = self.ready() if scope["path"] == "/readyz" else (200, b"ok")
-        await respond(send, status, text, _TEXT)
+        status, text = self.ready() if exchange.path == "/readyz" else (200, b"ok")
+        exchange.answer(status, text, TEXT)
         return True
+
+
+class _SmallReview:
+    """A review that needs no task: what it waits for goes on with its coroutine."""
+
+    __slots__ = ("_awaited", "_coroutine", "_webhook", "body", "deadline", "ended", "exchange")
+
+    def __init__(
+        self, webhook: Webhook, exchange: Exchange, body: bytes, coroutine: Coroutine[Any, Any, Answer], deadline: float
+    ) -> None:
+        self._webhook, self._coroutine = webhook, coroutine
+        self.exchange, self.body = exchange, body
+        self.deadline = deadline
+        self.ended = False
+        self._awaited: asyncio.Future[Any] | None = None
+
+    def go_on(self, done: object = None) -> None:
+        """Let the coroutine run until it waits, or to its end."""
+        if self.ended:
+            return
+        try:
+            self._awaited = self._coroutine.send(None)
+        except StopIteration as end:
+            self.ended = True
+            self._webhook.ended(self, end.value)
+        except asyncio.CancelledError:
+            # What it waits for was given up, as at the end of the process.
+            self.ended = True
+            self._webhook.ended(self, failure(500, "aksp: the review was not judged to its end"))
+        else:
+            if self._awaited is None:  # asyncio.sleep(0)
+                asyncio.get_running_loop().call_soon(self.go_on)
+            else:
+                self._awaited.add_done_callback(self.go_on)
+
+    def stop(self) -> None:
+        """End the coroutine as the end of a task would."""
+        self.ended = True
+        if self._awaited is not None:
+            self._awaited.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StopIteration):
+            self._coroutine.throw(asyncio.CancelledError())
 
 
 class Webhook:
@@ -159,36 +192,75 @@ class Webhook:
         self._whole = asyncio.Lock()
         self._inside = 0
         self._held = 0
+        #: Small reviews under way, the one that began first at the beginning; and when the first of them must end.
+        self._small: dict[_SmallReview, None] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._rings = float("inf")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == ADMIT_PATH:
-            await self._admit(scope, receive, send)
-        elif not await self._health.answer(scope, send):
-            await send_failure(send, 404, f"there is nothing but {ADMIT_PATH}, /healthz and /readyz")
+    def __call__(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        if exchange.path != ADMIT_PATH:
+            if not self._health.answer(exchange):
+                answer_failure(exchange, 404, f"there is nothing but {ADMIT_PATH}, /healthz and /readyz")
+            return None
+        headers = exchange.headers
+        if (
+            exchange.complete
+            and exchange.size <= min(_SMALL, self._limits.max_body)
+            and exchange.method == b"POST"
+            and headers.get(b"content-type") == _JSON
+            and b"content-encoding" not in headers
+        ):
+            # Nearly all reviews: there is nothing to wait for but the reviewer, and that costs no task and no timer.
+            patience, now, body = _patience(exchange.query), time.monotonic(), exchange.take()
+            judging = self._reviewed(body, now + min(self._limits.judging_seconds, 0.4 * patience))
+            review = _SmallReview(self, exchange, body, judging, now + min(self._limits.review_seconds, 0.9 * patience))
+            review.go_on()
+            if not review.ended:
+                self._small[review] = None
+                if review.deadline < self._rings:
+                    self._wake_at(review.deadline)
+            return None
+        return self._admit(exchange)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extra: tuple[tuple[bytes, bytes], ...] = ()
+    def ended(self, review: _SmallReview, answer: Answer) -> None:
+        """A small review has its answer."""
+        self._small.pop(review, None)
+        self._answer(review.exchange, answer)
+
+    def _wake_at(self, moment: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._rings = moment
+        self._alarm = asyncio.get_running_loop().call_later(moment - time.monotonic(), self._late)
+
+    def _late(self) -> None:
+        """End the small reviews whose time is over. One timer for all: hardly any review needs it."""
+        now, self._alarm = self._rings, None
+        for review in [each for each in self._small if each.deadline <= now]:
+            review.stop()
+            self.ended(review, self._too_late(review.body))
+        self._rings = float("inf")
+        if self._small:
+            self._wake_at(min(each.deadline for each in self._small))
+
+    async def _admit(self, exchange: Exchange) -> None:
         try:
-            answer = await self._answered(scope, receive)
+            answer = await self._answered(exchange)
         except Refused as refused:
             answer = self._without(refused.head, refused.reason, refused.answer)
-            if refused.unread:
-                extra += ((b"connection", b"close"),)
-            if answer.status == 405:
-                extra += ((b"allow", b"POST"),)
-            if answer.status == 503:
-                extra += ((b"retry-after", b"1"),)
-        except Gone:
-            return
-        self._observe(answer.status)
-        await respond(send, answer.status, answer.body, _JSON, extra)
+            exchange.keeps = False
+        self._answer(exchange, answer)
 
-    async def _answered(self, scope: Scope, receive: Receive) -> Answer:
-        if scope["method"] != "POST":
-            raise Refused(405, "reviews are sent with POST", unread=True)
-        large_one = self._check_headers(scope)
+    def _answer(self, exchange: Exchange, answer: Answer) -> None:
+        self._observe(answer.status)
+        exchange.answer(answer.status, answer.body, _JSON, _EXTRA.get(answer.status, b""))
+
+    async def _answered(self, exchange: Exchange) -> Answer:
+        if exchange.method != b"POST":
+            raise Refused(405, "reviews are sent with POST")
+        large_one = self._check_headers(exchange)
         clock = asyncio.get_running_loop().time
-        patience = _patience(scope["query_string"])
+        patience = _patience(exchange.query)
         deadline = clock() + min(self._limits.review_seconds, 0.9 * patience)
         until = time.monotonic() + min(self._limits.judging_seconds, 0.4 * patience)
         whole, hold = False, _Hold()
@@ -196,67 +268,50 @@ class Webhook:
             # One timer for both: a request costs 0.1 ms in all, and timers are not free.
             async with asyncio.timeout_at(min(deadline, clock() + self._limits.body_seconds)) as limit:
                 if large_one:
-                    raise self._too_large(await _head(receive))
-                body = await self._body(receive, hold, limit, until)
+                    raise self._too_large(await _head(exchange))
+                body = await self._body(exchange, hold, limit, until)
                 whole = True
                 limit.reschedule(deadline)
                 return await self._reviewed(body, until)
         except TimeoutError:
             if not whole:
-                raise Refused(408, "the body of the review did not come in time", unread=True) from None
-            late = failure(504, "aksp: the review could not be answered in time")
-            return self._without(body, Unjudged.TIMEOUT, late)
+                raise Refused(408, "the body of the review did not come in time") from None
+            return self._too_late(body)
         finally:
             self._held -= hold.held
             if hold.alone:
                 self._whole.release()
 
-    def _check_headers(self, scope: Scope) -> bool:
+    def _check_headers(self, exchange: Exchange) -> bool:
         """Refuse what cannot be a review, before its body is read; whether it is too large."""
-        length, content, encoding, expects = 0, b"", b"", False
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                # The parser has seen to it that it is one number.
-                length = int(value)
-            elif name == b"content-type":
-                content = value
-            elif name == b"content-encoding":
-                encoding = value
-            elif name == b"expect":
-                expects = True  # It sends nothing before it is told to.
-        if content.partition(b";")[0].strip().lower() != _JSON:
-            raise Refused(415, "a review has the content type application/json", unread=True)
-        if encoding.strip().lower() not in (b"", b"identity"):
-            raise Refused(415, "a review is not compressed", unread=True)
-        if length > self._limits.max_body and expects:
+        headers = exchange.headers
+        # The parser has seen to it that it is one number.
+        too_large = int(headers.get(b"content-length", 0)) > self._limits.max_body
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _JSON:
+            raise Refused(415, "a review has the content type application/json")
+        if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
+            raise Refused(415, "a review is not compressed")
+        if too_large and b"expect" in headers:
+            # It sends nothing before it is told to.
             raise self._too_large(b"")
-        return length > self._limits.max_body
+        return too_large
 
-    async def _body(self, receive: Receive, hold: _Hold, limit: asyncio.Timeout, until: float) -> bytes:
+    async def _body(self, exchange: Exchange, hold: _Hold, limit: asyncio.Timeout, until: float) -> bytes:
         """The body. What it holds is given back by the caller, who ends waiting with ``limit``."""
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            body: bytes = message.get("body", b"")
-            if len(body) > self._limits.max_body:
-                raise self._too_large(body)
-            return body
         # Its value is what was written into it, not a copy.
         whole = io.BytesIO()
-        while message["type"] == "http.request":
-            whole.write(message.get("body", b""))
+        while part := await exchange.read():
+            whole.write(part)
             if (size := whole.tell()) > self._limits.max_body:
                 raise self._too_large(_begin(whole))
             if size > self._limits.whole and not hold.alone:
                 await self._alone(hold, limit, until, whole)
             if (more := max(0, size - _SMALL) - hold.held) > 0:
                 if self._held + more > self._limits.held:
-                    raise _refused(503, _MANY_LARGE, _begin(whole), Unjudged.TOO_MANY)
+                    raise Refused(503, _MANY_LARGE, Unjudged.TOO_MANY, _begin(whole))
                 self._held += more
                 hold.held += more
-            if not message.get("more_body"):
-                return whole.getvalue()
-            message = await receive()
-        raise Gone
+        return whole.getvalue()
 
     async def _alone(self, hold: _Hold, limit: asyncio.Timeout, until: float, head: io.BytesIO) -> None:
         """Wait to be the one body that is read to its end: several of the largest at once would not fit in memory."""
@@ -264,14 +319,14 @@ class Webhook:
             async with asyncio.timeout(max(0.0, until - _READING - time.monotonic())):
                 await self._whole.acquire()
         except TimeoutError:
-            raise _refused(503, _MANY_LARGE, _begin(head), Unjudged.TOO_MANY) from None
+            raise Refused(503, _MANY_LARGE, Unjudged.TOO_MANY, _begin(head)) from None
         hold.alone = True
         last = asyncio.get_running_loop().time() + self._limits.whole_seconds
         limit.reschedule(min(last, limit.when() or last))
 
     async def _reviewed(self, body: bytes, until: float) -> Answer:
         if self._inside >= self._limits.reviews + self._limits.waiting:
-            raise _refused(503, "aksp: too many reviews at once", body, Unjudged.TOO_MANY, unread=False)
+            return self._without(body, Unjudged.TOO_MANY, failure(503, "aksp: too many reviews at once"))
         self._inside += 1
         try:
             async with self._turns:
@@ -284,8 +339,11 @@ class Webhook:
         finally:
             self._inside -= 1
 
+    def _too_late(self, body: bytes) -> Answer:
+        return self._without(body, Unjudged.TIMEOUT, failure(504, "aksp: the review could not be answered in time"))
+
     def _too_large(self, head: bytes) -> Refused:
-        return _refused(413, f"a review has at most {self._limits.max_body} bytes", head, Unjudged.TOO_LARGE)
+        return Refused(413, f"a review has at most {self._limits.max_body} bytes", Unjudged.TOO_LARGE, head)
 
     def _without(self, head: bytes, reason: Unjudged | None, otherwise: Answer) -> Answer:
         """The answer to a review that is not judged."""
@@ -297,40 +355,20 @@ class Webhook:
         return found or otherwise
 
 
-def _refused(status: int, message: str, head: bytes, reason: Unjudged, *, unread: bool = True) -> Refused:
-    """A review that is not judged, and what has come of it."""
-    made = Refused(status, message, unread=unread, reason=reason)
-    made.head = head[:HEAD_BYTES]
-    return made
-
-
 def _begin(body: io.BytesIO) -> bytes:
     return bytes(body.getbuffer()[:HEAD_BYTES])
 
 
-async def _head(receive: Receive) -> bytes:
+async def _head(exchange: Exchange) -> bytes:
     """The first bytes of a body that is not read to its end."""
-    head = bytearray()
-    while len(head) < HEAD_BYTES:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise Gone
-        head += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    return bytes(head)
+    head = b""
+    while len(head) < HEAD_BYTES and (part := await exchange.read()):
+        head += part
+    return head
 
 
-async def send_failure(send: Send, status: int, message: str, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    await respond(send, status, failure(status, message).body, _JSON, extra)
-
-
-async def respond(
-    send: Send, status: int, body: bytes, content: bytes, extra: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
-    headers = [(b"content-type", content), (b"content-length", b"%d" % len(body)), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def answer_failure(exchange: Exchange, status: int, message: str, extra: bytes = b"") -> None:
+    exchange.answer(status, failure(status, message).body, _JSON, extra)
 
 
 def _checked(check: Callable[[], str | None]) -> str | None:
@@ -340,6 +378,7 @@ def _checked(check: Callable[[], str | None]) -> str | None:
         return f"{type(error).__name__}: {error}"
 
 
+@lru_cache(maxsize=64)
 def _patience(query: bytes) -> float:
     """How long the API server waits, in seconds: it says so in the URL, as Go writes durations."""
     found = _TIMEOUT.search(query)

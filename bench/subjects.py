@@ -89,6 +89,12 @@ def aksp(
     )
 
 
+def reading(workspace: Path, path: Path, output: Path, label: str = "reading and parsing alone") -> Command:
+    """Reading and parsing alone, as aksp does it: what it cannot pass."""
+    argv = (sys.executable, str(ROOT / "bench" / "reading.py"), str(workspace), str(path))
+    return Command(label=label, argv=argv, output=output)
+
+
 def gator(label: str, binaries: Path, policies: Path, manifests: Path, output: Path) -> Command:
     """`gator test`, which exits with 1 when it finds something; a JSON report when `output` is a .json file."""
     argv: tuple[str, ...] = (str(binaries / "gator"), "test", "-f", str(manifests), "-f", str(policies))

@@ -32,7 +32,7 @@ def run(setting: Setting) -> Section:
         commands = _commands(setting, name.replace(" ", "-"), values)
         series = interleaved(
             [
-                (command, setting.repetitions if tool == "aksp" else setting.peer_repetitions)
+                (command, setting.repetitions if tool in ("aksp", "reading") else setting.peer_repetitions)
                 for tool, command in commands.items()
             ]
         )
@@ -87,6 +87,7 @@ def _commands(setting: Setting, name: str, values: Values) -> dict[str, Command]
         workspace = subjects.write_workspace(setting.scratch / f"workspace-{name}", values)
         report = setting.scratch / f"{name}-aksp.json"
         found["aksp"] = subjects.aksp("aksp", setting.aksp, workspace, ("-f", str(pods)), report)
+        found["reading"] = subjects.reading(workspace, pods, report.with_suffix(".read"))
     output = setting.scratch / f"{name}-gator.txt"
     found["gator"] = subjects.gator("gator", build.gatekeeper(), policies, pods, output)
     if setting.with_kyverno and name == RESTRICTED:
@@ -100,6 +101,8 @@ def _found(name: str, commands: Mapping[str, Command]) -> Table:
     """How many Pods do not comply by each tool: they should agree where they judge by the same controls."""
     rows = []
     for tool, command in commands.items():
+        if tool not in subjects.READERS:
+            continue
         output = command.output.with_suffix(".json") if tool == "aksp" else command.output
         resources = subjects.READERS[tool](output).resources
         rows.append((tool, f"{len({pod for each in resources.values() for pod in each}):,}"))

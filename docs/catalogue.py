@@ -168,7 +168,7 @@ def _samples(definition: Definition) -> Iterator[str]:
 def _read(path: Path) -> tuple[dict[str, Any], str]:
     text = path.read_text(encoding="utf-8")
     head, _, objects = text.partition("\n---\n")
-    return yaml.safe_load(head)["spec"], objects.rstrip("\n")
+    return yaml.load(head, yaml.CSafeLoader)["spec"], objects.rstrip("\n")
 
 
 def _azure(definition: Definition) -> Iterator[str]:

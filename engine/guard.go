@@ -19,7 +19,8 @@ import (
 // no notice is within a built-in that nothing stops: then the process ends, and
 // its parent, which starts another, finds out which policy it is.
 type Guard struct {
-	limit uint64 // bytes of live heap
+	limit uint64        // bytes of live heap
+	grace time.Duration // how long one may go on after it was cancelled
 
 	mu      sync.Mutex
 	running map[*evaluation]struct{}
@@ -63,9 +64,12 @@ const (
 )
 
 func startGuard() *Guard {
-	g := &Guard{limit: defaultMemoryLimit, running: map[*evaluation]struct{}{}}
+	g := &Guard{limit: defaultMemoryLimit, grace: graceTime, running: map[*evaluation]struct{}{}}
 	if n, err := strconv.ParseUint(os.Getenv("AKSP_ENGINE_EVALUATION_MEMORY"), 10, 64); err == nil && n > 0 {
 		g.limit = n
+	}
+	if n, err := strconv.ParseUint(os.Getenv("AKSP_ENGINE_EVALUATION_GRACE"), 10, 32); err == nil && n > 0 {
+		g.grace = time.Duration(n) * time.Millisecond
 	}
 	go g.watch()
 	return g

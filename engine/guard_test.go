@@ -53,6 +53,15 @@ func TestAnEndlessLoopEndsAtItsDeadlineAndIsNotTriedForEver(t *testing.T) {
 	equal(t, "again", faults, []string{"0: the evaluation took longer than 50ms"})
 }
 
+func TestHowLongWhatWasStoppedMayGoOnIsSetByTheEnvironment(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": graceTime, "0": graceTime, "x": graceTime, "250": 250 * time.Millisecond} {
+		t.Setenv("AKSP_ENGINE_EVALUATION_GRACE", text)
+		if is := startGuard().grace; is != want {
+			t.Errorf("%q: %s, not %s", text, is, want)
+		}
+	}
+}
+
 func TestAHugeSetHitsTheMemoryGuardAndOnlyItsOwnPolicyIsAtFault(t *testing.T) {
 	var now runtime.MemStats
 	runtime.GC()

@@ -365,7 +365,7 @@ func (p *Policy) evaluate(guard *Guard, of *subject, parameters *parameterSet, d
 
 // timed is what an evaluator finds within the deadline, and what stopped it.
 func (p *Policy) timed(guard *Guard, q question, by func(question) (*outcome, bool)) (*outcome, reason) {
-	running := guard.begin(p.id, q.limits.deadline, graceTime+q.limits.extra)
+	running := guard.begin(p.id, q.limits.deadline, guard.grace+q.limits.extra)
 	defer guard.end(running)
 	q.cancel = running.cancel
 	out, cancelled := by(q)

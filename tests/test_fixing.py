@@ -56,6 +56,18 @@ class Judge:
         return report
 
 
+#: What became of a sample, by its path: made once for all tests of it.
+_tried: dict[Path, tuple[Judge, Fixed]] = {}
+
+
+def tried(sample: Sample, shared: Engine) -> tuple[Judge, Fixed]:
+    """Who judged a sample, which was fixed then."""
+    if sample.path not in _tried:
+        judge = Judge(sample, shared)
+        _tried[sample.path] = judge, fixed(judge, lambda file: Path(file).read_bytes())
+    return _tried[sample.path]
+
+
 def violations(report: Report) -> list[Result]:
     return [one for one in report.results if one.state is ComplianceState.NON_COMPLIANT]
 
@@ -98,9 +110,8 @@ def may_change(text: str, result: Result) -> set[int]:
 def test_of_every_sample_the_fields_of_the_fixes_alone_change_and_the_findings_go(
     sample: Sample, shared: Engine
 ) -> None:
-    judge = Judge(sample, shared)
     original = sample.path.read_bytes()
-    outcome: Fixed = fixed(judge, lambda file: Path(file).read_bytes())
+    judge, outcome = tried(sample, shared)
     before, after = judge.reports[0], judge(outcome.texts)
     assert sample.path.read_bytes() == original
     assert len(outcome.left) == len(violations(after)) and all(one.why for one in outcome.left)
@@ -122,6 +133,6 @@ def test_of_every_sample_the_fields_of_the_fixes_alone_change_and_the_findings_g
 
 def test_most_samples_with_fixes_can_be_fixed(shared: Engine) -> None:
     """The test above would hold if nothing were ever fixed."""
-    fixable = [one for one in BAD if any(each.finding.fix for each in Judge(one, shared)({}).results)]
-    done = [one for one in fixable if fixed(Judge(one, shared), lambda file: Path(file).read_bytes()).texts]
+    fixable = [one for one in BAD if any(each.finding.fix for each in tried(one, shared)[0].reports[0].results)]
+    done = [one for one in fixable if tried(one, shared)[1].texts]
     assert len(fixable) > 20 and len(done) > 0.7 * len(fixable)

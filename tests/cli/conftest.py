@@ -18,6 +18,7 @@ import pytest
 
 from aksp.cli.app import main
 from aksp.kube import config
+from aksp.kube.fetch import Backoff
 from aksp.store import cluster
 from tests.store.objects import Objects
 
@@ -113,6 +114,8 @@ def aksp(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         if name.startswith(("KUBE", "AKSP_", "CLICOLOR")) or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AKSP_WORKSPACE", str(tmp_path / "ws"))
+    # A cluster that is not there is asked again at once; tests/kube has when.
+    monkeypatch.setattr(Backoff, "pause", lambda *_: 0.0)
     monkeypatch.chdir(tmp_path)
     return Aksp(tmp_path, capsys, monkeypatch)
 

@@ -14,7 +14,7 @@ from aksp.model.definition import Definition
 from aksp.scan import Scan
 from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
-from tests.definitions.samples import DEFINITIONS, NOW, Sample, plan_of, samples_of
+from tests.definitions.samples import DEFINITIONS, NOW, CompiledOnce, Sample, plan_of, samples_of
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def _judged(engine: Engine, definition: Definition, sample: Sample) -> list[obje
 @pytest.mark.parametrize("definition", JUDGED, ids=lambda one: one.slug)
 def test_without_any_line_of_a_rule_some_sample_is_judged_otherwise(definition: Definition) -> None:
     samples = samples_of(definition)
-    with Engine() as engine:
+    with CompiledOnce() as engine:
         whole = _outcomes(engine, definition, samples)
         tried = [
             (line, _outcomes(engine, without, samples))

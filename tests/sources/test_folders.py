@@ -61,7 +61,7 @@ FOREIGN = {
     "workflow.yml": "on: push\njobs: {build: {runs-on: ubuntu-latest}}\n",
     "docker-compose.yml": "services: {web: {image: nginx}}\n",
     "package.json": '{"name": "web", "version": "1.0.0"}',
-    "package-lock.json": json.dumps({"packages": {f"p{n}": {"version": "1.0.0"} for n in range(100_000)}}),
+    "package-lock.json": '{"packages": {' + ", ".join(f'"p{n}": {{"version": "1.0.0"}}' for n in range(100_000)) + "}}",
     "tsconfig.json": '{\n  // strict\n  "strict": true,\n}\n',
     "pins.json": '["a", {"b": 1}]',
     "two.yaml": "a: 1\n---\nb: 2\n",

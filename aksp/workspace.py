@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,37 +29,9 @@ from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.store.files import Files
 from aksp.store.interface import Store
+from aksp.workspace_folder import workspace_root
 
-WORKSPACE_FOLDER = ".aksp"
 _DEFINITIONS = "definitions"
-
-
-def workspace_root(
-    given: str | None = None,
-    *,
-    new: bool = False,
-    cwd: Path | None = None,
-) -> Path:
-    """The workspace directory: --workspace, AKSP_WORKSPACE, the nearest .aksp/ upward, the user's data.
-
-    Raises InvalidInput when the one that is named is not there, except for ``new``: whoever writes makes it.
-    """
-    if chosen := given or os.environ.get("AKSP_WORKSPACE"):
-        named = Path(chosen).expanduser()
-        if not new and not named.is_dir():
-            what = "is no folder" if named.exists() else "is not there"
-            raise InvalidInput(
-                f"{'--workspace' if given else 'AKSP_WORKSPACE'} {named}: the workspace {what}",
-                hint="`aksp assign` makes the folder that is named; check the name if there should be one",
-            )
-        return named
-    here = cwd or Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / WORKSPACE_FOLDER).is_dir():
-            return folder / WORKSPACE_FOLDER
-    from platformdirs import user_data_path
-
-    return user_data_path("aksp", appauthor=False)
 
 
 def catalog_of(root: Path) -> Catalogs:

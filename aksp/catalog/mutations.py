@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from aksp.catalog.common import BUNDLED
+from aksp.catalog.rego_files import BUNDLED
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
 

@@ -5,6 +5,8 @@ Little is imported before the signals are set, since Ctrl-C during an import wou
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The exit code that shells give a process which a signal ended is this and the signal's number.
 _BY_SIGNAL = 128
+#: The command whose engine is started before all else is imported.
+_JUDGES = "compliance"
 
 
 def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
@@ -103,7 +107,7 @@ def _show_usage_error(error: typer.TyperException) -> None:
 
 def entry() -> NoReturn:
     """The console script."""
-    run(_asked)
+    run(_asked, sys.argv[1:])
 
 
 def _asked() -> int:
@@ -113,8 +117,8 @@ def _asked() -> int:
     return completion.entry() if VARIABLE in os.environ else main()
 
 
-def run(command: Callable[[], int]) -> NoReturn:
-    """Be the process of a command, and end with its exit code.
+def run(command: Callable[[], int], arguments: Sequence[str] = ()) -> NoReturn:
+    """Be the process of a command, and end with its exit code. ``arguments`` are of a command that may need the engine.
 
     Ctrl-C before and after the command ends the process by the signal itself, which is 130 to a shell.
     """
@@ -125,9 +129,17 @@ def run(command: Callable[[], int]) -> NoReturn:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, _end)
-    from aksp.cli import root, streams  # noqa: F401
+    from aksp.cli import streams
 
+    # First, since a pipe to the engine would take the place of a stream that is closed.
     streams.prepare()
+    judges = arguments[:1] == [_JUDGES]
+    if judges:
+        from aksp.cli import ahead
+
+        ahead.begin(arguments)
+    from aksp.cli import root  # noqa: F401
+
     sys.unraisablehook = _unraisable
     code: int = ExitCode.INTERRUPTED
     try:
@@ -140,7 +152,22 @@ def run(command: Callable[[], int]) -> NoReturn:
         if interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         discard_all()
-    sys.exit(code)
+        if judges:
+            ahead.end()
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. Python would first take each object of a report apart, which takes longer than a short command."""
+    import threading
+
+    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    with contextlib.suppress(Exception):  # the reader has gone, or what failed has been told
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _end(number: int, frame: object) -> NoReturn:

@@ -26,7 +26,7 @@ from aksp.report.interface import Style
 from aksp.report.parse import read_report
 from aksp.report.pipeline.shortened import shortened_difference
 from aksp.runners import as_it_is, in_json
-from aksp.workspace import workspace_root
+from aksp.workspace_folder import workspace_root
 from aksp.yaml_writer import to_yaml
 
 

@@ -28,7 +28,8 @@ from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
-from aksp.workspace import Workspace, prepare, workspace_root
+from aksp.workspace import Workspace, prepare
+from aksp.workspace_folder import workspace_root
 
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aksp.catalog.document import MODE, definition_from
-from aksp.catalog.folder import LIBRARIES
+from aksp.catalog.rego_files import LIBRARIES
 from aksp.catalog.template import template_from
 from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.catalog.common import BUNDLED
+from aksp.catalog.rego_files import BUNDLED
 from aksp.catalog.folder import Folder, FolderReadOnce, bundled
 from aksp.catalog.interface import BrokenDefinition, Catalogs
 from aksp.catalog.template import SYNC_DATA

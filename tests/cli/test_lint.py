@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aksp.catalog.common import BUNDLED
+from aksp.catalog.rego_files import BUNDLED
 from aksp.catalog.folder import Folder
 from aksp.engine import Engine
 from aksp.lint.reading import misread

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.assigned import ending, idle, judged_for, problem_of, references_of
 from aksp.catalog.folder import Folder, bundled_folder
@@ -42,8 +44,7 @@ def catalog_of(root: Path) -> Catalogs:
     return Catalogs([bundled, bundled_sets, own], own.initiatives(), first=bundled.get)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
+class Workspace(Struct, frozen=True, kw_only=True):
     """One workspace: its documents, and the definitions that they may name."""
 
     root: Path

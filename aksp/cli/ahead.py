@@ -7,7 +7,6 @@ not guessed is compiled later.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -500,4 +500,3 @@ def _bytes(statm: IO[bytes]) -> int:
         return int(statm.read(128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return 0  # it has just ended
-

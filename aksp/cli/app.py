@@ -57,9 +57,11 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
         _complain(str(error), error.hint)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("aksp: interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _interrupted()
     except Exception as error:  # noqa: BLE001 - the last resort, told as a bug
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # Before Python 3.12, Ctrl-C while a class is made becomes a RuntimeError.
+            return _interrupted()
         if debug:
             _show_traceback()
         if isinstance(error, OSError) and error.errno is not None:
@@ -73,6 +75,11 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
             + ", with the command and aksp --version",
         )
         return ExitCode.INTERNAL
+
+
+def _interrupted() -> int:
+    print("aksp: interrupted", file=sys.stderr)
+    return ExitCode.INTERRUPTED
 
 
 def _complain(message: str, hint: str | None) -> None:
@@ -111,10 +118,13 @@ def entry() -> NoReturn:
 
 
 def _asked() -> int:
-    from aksp.cli import completion
     from aksp.cli.candidates import VARIABLE
 
-    return completion.entry() if VARIABLE in os.environ else main()
+    if VARIABLE not in os.environ:
+        return main()
+    from aksp.cli import completion
+
+    return completion.entry()
 
 
 def run(command: Callable[[], int], arguments: Sequence[str] = ()) -> NoReturn:

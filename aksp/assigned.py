@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.catalog.interface import Assignable, Catalogs, NotHad
 from aksp.compliance import parameters
@@ -58,8 +60,7 @@ class Unavailable(InvalidPolicy):
     """A member of an initiative is a definition of Azure's that none here stands for."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True, kw_only=True):
     """What is judged of one assignment: of an initiative each member, and one that cannot be is broken."""
 
     ready: Sequence[Ready]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.compliance.fingerprints import identity
 from aksp.compliance.fixes import steps, unsafe
@@ -31,16 +32,14 @@ _CONFLICT: Final = "other findings ask for other values there"
 _Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Left:
+class Left(Struct, frozen=True, kw_only=True):
     """A violation that is left, and why."""
 
     result: Result
     why: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True, kw_only=True):
     """The new texts of the files that change, what was fixed by file, what is left, and what could not be judged."""
 
     texts: Mapping[str, bytes]

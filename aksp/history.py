@@ -6,10 +6,11 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.compliance.changes import left_out
 from aksp.errors import InvalidInput
@@ -42,8 +43,7 @@ class DamagedHistory(InvalidInput):
     """The file holds no history, or one that nothing can be made of."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScanTarget:
+class ScanTarget(Struct, frozen=True, kw_only=True):
     """What makes scans comparable: the target, and which part of it was looked at.
 
     ``filters`` are the options that left something out, as the command line names them; empty for all.
@@ -74,8 +74,7 @@ class ScanTarget:
         return json.dumps([self.kind.value, self.name, self.scope, *self.filters])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PastScan:
+class PastScan(Struct, frozen=True, kw_only=True):
     """A scan that judged something, with its findings by fingerprint."""
 
     evaluated_at: datetime

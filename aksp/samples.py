@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.assigned import check_parameters
 from aksp.catalog.document import Reader
@@ -31,8 +32,7 @@ from aksp.yaml_reader import read_file, read_yaml
 Row = tuple[str | None, str, str | None, str | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(Struct, frozen=True, kw_only=True):
     """One file of a definition's folder ``samples``: its first document says what is expected of the others."""
 
     definition: Definition

@@ -7,11 +7,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import FrameType
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp import __version__
 from aksp.compliance.assess import Tally
@@ -38,8 +40,7 @@ from aksp.sources.interface import (
 Progress = Callable[[Page], None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScanResult:
+class ScanResult(Struct, frozen=True, kw_only=True):
     """A report, whether it is all, and what a user should know besides.
 
     ``failed`` are the kinds that could not be listed, and what the gaps say of each.
@@ -49,12 +50,11 @@ class ScanResult:
     interrupted: bool
     evaluations: int
     notes: Sequence[str]
-    namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    failed: Mapping[ResourceKind, Sequence[str]] = field(default_factory=dict)
+    namespace_labels: Mapping[str, Mapping[str, str]] = {}
+    failed: Mapping[ResourceKind, Sequence[str]] = {}
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     """A page whose judgement is under way."""
 
     page: Page

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.assigned import ending, idle, judged_for, problem_of, references_of
 from aksp.catalog.folder import Folder, bundled_folder
@@ -30,37 +31,9 @@ from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.store.files import Files
 from aksp.store.interface import Store
+from aksp.workspace_folder import workspace_root
 
-WORKSPACE_FOLDER = ".aksp"
 _DEFINITIONS = "definitions"
-
-
-def workspace_root(
-    given: str | None = None,
-    *,
-    new: bool = False,
-    cwd: Path | None = None,
-) -> Path:
-    """The workspace directory: --workspace, AKSP_WORKSPACE, the nearest .aksp/ upward, the user's data.
-
-    Raises InvalidInput when the one that is named is not there, except for ``new``: whoever writes makes it.
-    """
-    if chosen := given or os.environ.get("AKSP_WORKSPACE"):
-        named = Path(chosen).expanduser()
-        if not new and not named.is_dir():
-            what = "is no folder" if named.exists() else "is not there"
-            raise InvalidInput(
-                f"{'--workspace' if given else 'AKSP_WORKSPACE'} {named}: the workspace {what}",
-                hint="`aksp assign` makes the folder that is named; check the name if there should be one",
-            )
-        return named
-    here = cwd or Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / WORKSPACE_FOLDER).is_dir():
-            return folder / WORKSPACE_FOLDER
-    from platformdirs import user_data_path
-
-    return user_data_path("aksp", appauthor=False)
 
 
 def catalog_of(root: Path) -> Catalogs:
@@ -71,8 +44,7 @@ def catalog_of(root: Path) -> Catalogs:
     return Catalogs([bundled, bundled_sets, own], own.initiatives(), first=bundled.get)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
+class Workspace(Struct, frozen=True, kw_only=True):
     """One workspace: its documents, and the definitions that they may name."""
 
     root: Path

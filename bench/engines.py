@@ -9,7 +9,6 @@ and without it.
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from aksp.engine import engine_binary
 from bench import fleet, generate, subjects
 from bench.measure import interleaved
 from bench.workload import Object
+from tests.replacing import replace
 
 #: What only an object in a cluster has.
 ADDED = (

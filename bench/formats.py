@@ -9,7 +9,6 @@ import gc
 import json
 import sys
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from aksp.report.registry import FORMATS
 from aksp.scan import Scan
 from aksp.sources.manifests import Manifests
 from aksp.workspace import Workspace, prepare
+from tests.replacing import replace
 
 
 def main() -> int:

@@ -15,7 +15,8 @@ from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment, Exemption, ExemptionCategory
 from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
-from aksp.workspace import Workspace, check_regexes, compile_definition, prepare, workspace_root
+from aksp.workspace import Workspace, check_regexes, compile_definition, prepare
+from aksp.workspace_folder import workspace_root
 from tests.catalog.documents import DETAILS, document, write
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.addon.gatekeeper.live_objects import Uptake, has_foreign_fields, is_ours, marked
 from aksp.addon.gatekeeper.wanted import (
@@ -39,8 +40,7 @@ PENDING_SECONDS: Final = 1.0
 PATIENCE: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _SeenObject:
+class _SeenObject(Struct, frozen=True, kw_only=True):
     """An object as it was last seen to be as wanted."""
 
     wanted: Object

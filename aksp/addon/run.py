@@ -11,10 +11,11 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.addon import names
 from aksp.addon.by_gatekeeper import ByGatekeeper
@@ -55,8 +56,7 @@ _M_MMAP_THRESHOLD = -3
 _GIVEN_BACK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunSettings:
+class RunSettings(Struct, frozen=True, kw_only=True):
     """The command line of `aksp addon run`. Times in seconds."""
 
     cluster_name: str

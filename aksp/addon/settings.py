@@ -6,8 +6,9 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from aksp import __version__
 from aksp.addon import names
@@ -21,8 +22,7 @@ _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NAMED = re.compile(r"[^/]+/[^/]+")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True, order=True):
     """A kind that a rule is about, by group and plural; ``watched`` when rules compare with objects of it."""
 
     group: str
@@ -41,8 +41,7 @@ def check_client_names(names: Collection[str], authority: object) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """The settings of `aksp addon enable`; the Helm chart's values have the same meaning.
 
     ``cluster_name`` is the NAME in scopes ``/clusters/NAME``. With ``webhook_url`` the add-on runs
@@ -72,7 +71,7 @@ class Settings:
     api_server_cidrs: tuple[str, ...] = ()
     open_metrics: bool = False
     controller_accounts: tuple[str, ...] = ()
-    kinds: tuple[Listed, ...] = field(default_factory=tuple)
+    kinds: tuple[Listed, ...] = ()
     constraints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.addon import names
 from aksp.addon.checkins import checkin_record
@@ -32,8 +34,7 @@ KIND = "AddonStatus"
 STALE_AFTER = 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignmentLine:
+class AssignmentLine(Struct, frozen=True, kw_only=True):
     """One assignment: the generation wanted and applied, and its states. Times are RFC 3339, None: never."""
 
     name: str
@@ -89,8 +90,7 @@ class AssignmentLine:
         }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AddonStatus:
+class AddonStatus(Struct, frozen=True, kw_only=True):
     """The add-on and the assignments. ``replicas`` is None when it runs outside the cluster.
 
     ``last_check_in`` is when the last one ended well, ``failed_check_in`` what has failed since. ``missing`` are objects that are not there, ``deviations`` what of the webhook configuration is not as it was
@@ -164,8 +164,7 @@ def look(connection: Connection, namespace: str, now: datetime) -> AddonStatus:
     return overview(namespace, found, assignments, now)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstalledObjects:
+class InstalledObjects(Struct, frozen=True, kw_only=True):
     """The add-on's objects in a cluster, None where one is not there; ``kinds`` are the custom resources' plurals.
 
     ``intended`` is what the webhook configuration is to be. ``secret``: whether there is one with certificates; None

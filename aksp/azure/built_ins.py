@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AzureBuiltIn:
+
+class AzureBuiltIn(Struct, frozen=True, kw_only=True):
     """One of them: its effects, the names of its parameters, and those of them that have no default."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.azure.kept import kept_of
 from aksp.azure.states import StateRecord
@@ -31,8 +32,7 @@ _OF_WORKLOAD: Final = re.compile(r"(-[a-z0-9]{1,10})?-[a-z0-9]{1,5}")
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StateDifference:
+class StateDifference(Struct, frozen=True, kw_only=True):
     """What only one side says of an object, or, where ``component`` is empty, of the cluster.
 
     ``cause`` is a word, empty where none is known, and ``text`` the same as a sentence.
@@ -47,17 +47,16 @@ class StateDifference:
     text: str
 
 
-@dataclass(kw_only=True, slots=True)
-class StateComparison:
+class StateComparison(Struct, kw_only=True):
     """The differences, how many records say the same, and what could not be compared.
 
     ``one_sided`` is what one side alone has and does not call non-compliant, each with its reason.
     """
 
     same: int = 0
-    differences: list[StateDifference] = field(default_factory=list)
-    one_sided: list[StateDifference] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    differences: list[StateDifference] = []
+    one_sided: list[StateDifference] = []
+    left_out: list[str] = []
 
     @property
     def unlisted(self) -> int:
@@ -70,8 +69,7 @@ class StateComparison:
         return bool(self.left_out) or len(self.one_sided) > self.unlisted
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Side:
+class _Side(Struct, frozen=True, kw_only=True):
     """One line of a report with the records of its assignment at Azure."""
 
     line: AssignmentSummary

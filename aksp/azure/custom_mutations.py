@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.catalog import document
 from aksp.catalog.mutating import Mutator
@@ -23,8 +24,7 @@ from aksp.yaml_reader import read_file, read_yaml
 _DETAILS: Final = ("mutationInfo", "source", "namespaces", "excludedNamespaces", "labelSelector", "scope")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CustomMutation:
+class CustomMutation(Struct, frozen=True, kw_only=True):
     """One of them. ``written`` is the document that it is of, ``mutators`` are those of Gatekeeper in it."""
 
     slug: str
@@ -34,7 +34,7 @@ class CustomMutation:
     mutators: Sequence[Mapping[str, Any]]
     effect: Any
     details: Mapping[str, Any]
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = {}
     origin: str = ""
 
     def resolved(self, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

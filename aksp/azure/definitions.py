@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from aksp.azure.custom_mutations import CustomMutation, custom_mutation
 from aksp.azure.documents import AzureDocument, without_nulls

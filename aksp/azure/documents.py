@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.azure.expressions import Expressions, NotKnown
 from aksp.azure.terraform import is_terraform, not_yet, resources
@@ -50,8 +51,7 @@ _SHAPES: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AzureDocument:
+class AzureDocument(Struct, frozen=True, kw_only=True):
     """One document. ``scope``: its ARM scope, empty where it does not say one. ``where``: file and JSON path.
 
     ``beside``: the fields beside its properties, such as identity and location.
@@ -62,7 +62,7 @@ class AzureDocument:
     scope: str
     properties: Mapping[str, Any]
     where: str
-    beside: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = {}
 
     @property
     def id(self) -> str:
@@ -75,13 +75,12 @@ class AzureDocument:
         return f"{self.kind.removesuffix('s')} {self.name}"
 
 
-@dataclass(kw_only=True, slots=True)
-class AzureDocuments:
+class AzureDocuments(Struct, kw_only=True):
     """What was found. ``lost`` says what could not be read and why, ``others`` counts resources that are no policies."""
 
-    found: list[AzureDocument] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    others: dict[str, int] = field(default_factory=dict)
+    found: list[AzureDocument] = []
+    lost: list[str] = []
+    others: dict[str, int] = {}
 
 
 def from_paths(paths: Sequence[str]) -> AzureDocuments:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.azure.custom_mutations import CustomMutation
 from aksp.azure.documents import AzureKind
@@ -44,22 +45,20 @@ _ORDER: Final = (AzureKind.DEFINITION, AzureKind.INITIATIVE, AzureKind.ASSIGNMEN
 Properties = dict[str, Any]
 
 
-@dataclass(kw_only=True, slots=True)
-class AzureExport:
+class AzureExport(Struct, kw_only=True):
     """Documents in the order in which Azure takes them. ``lost``: what is assigned and not in them.
 
     ``notes`` is what else is to be known.
     """
 
-    documents: list[tuple[AzureKind, Mapping[str, Any]]] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    documents: list[tuple[AzureKind, Mapping[str, Any]]] = []
+    lost: list[str] = []
+    notes: list[str] = []
     whole: bool = True
     """Whether no document is missing that should be there."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Put:
+class _Put(Struct, frozen=True, kw_only=True):
     """What became of an assignment: its ARM id, empty where its scope is not known, and that scope."""
 
     id: str

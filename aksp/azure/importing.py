@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
@@ -33,8 +35,7 @@ _NO_URLS: Final = TemplateUrls()
 _NO_TREE: Final = ScopeTree()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """An imported assignment, its ARM scope, and the place that this copy is for; None: it stays at its ARM scope."""
 
     assignment: Assignment
@@ -42,20 +43,19 @@ class Copy:
     place: MappedScope | None
 
 
-@dataclass(kw_only=True, slots=True)
-class AzureImport:
+class AzureImport(Struct, kw_only=True):
     """What is to be written. ``lost``: what of the documents is missing in it. ``notes``: other remarks."""
 
-    definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    mutating: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    definitions: Mapping[str, Mapping[str, Any]] = {}
+    mutating: Mapping[str, Mapping[str, Any]] = {}
     """Definitions that change objects."""
-    initiatives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    copies: list[Copy] = field(default_factory=list)
-    mutations: list[Copy] = field(default_factory=list)
-    exemptions: list[Exemption] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    others: dict[str, int] = field(default_factory=dict)
+    initiatives: Mapping[str, Mapping[str, Any]] = {}
+    copies: list[Copy] = []
+    mutations: list[Copy] = []
+    exemptions: list[Exemption] = []
+    lost: list[str] = []
+    notes: list[str] = []
+    others: dict[str, int] = {}
 
     @property
     def documents(self) -> Sequence[Assignment | Exemption]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from aksp.errors import InvalidInput
 from aksp.model.azure_ids import KEPT
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeptOfAzure:
+class KeptOfAzure(Struct, frozen=True, kw_only=True):
     """What is kept of one document. ``scope`` is its ARM scope, empty where it did not say one.
 
     ``here``: the scope that it was imported to, if that is another; a document that was moved later has a new place at Azure.
@@ -26,10 +27,10 @@ class KeptOfAzure:
     here: str = ""
     refersTo: str = ""  # noqa: N815 - the fields are those of the JSON
     notScopes: Sequence[str] = ()  # noqa: N815
-    beside: Mapping[str, Any] = field(default_factory=dict)
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    template: Mapping[str, Any] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = {}
+    fields: Mapping[str, Any] = {}
+    template: Mapping[str, Any] = {}
+    details: Mapping[str, Any] = {}
 
     def in_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """The metadata of a document with this in it."""
@@ -44,7 +45,7 @@ def kept_of(metadata: Mapping[str, Any], where: str) -> KeptOfAzure:
     if not isinstance(written, Mapping):
         raise InvalidInput(f"metadata.{KEPT} is no object", where=where)
     for key, value in written.items():
-        if key not in KeptOfAzure.__dataclass_fields__ or not isinstance(value, shapes.get(key, str)):
+        if key not in KeptOfAzure.__struct_fields__ or not isinstance(value, shapes.get(key, str)):
             raise InvalidInput(
                 f"metadata.{KEPT}.{key} is not as `aksp import azure` writes it", where=where, hint="import it again"
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.azure.custom_mutations import CustomMutation, custom_mutations
 from aksp.azure.not_imported import NotImported
@@ -115,8 +116,7 @@ def _of_built_in(mutation: Mutation) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MutationInForce:
+class MutationInForce(Struct, frozen=True, kw_only=True):
     """Mutators, and where they apply. ``by``: how messages call them."""
 
     by: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.compliance.reach import check_scope
 from aksp.errors import InvalidInput
@@ -43,8 +44,7 @@ def within(tree: ScopeTree, arm: Scope) -> list[Scope]:
     return [one for one in named if arm.covers(tree.place(one).scope)]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MappedScope:
+class MappedScope(Struct, frozen=True, kw_only=True):
     """A scope here, and its ARM id; None where it stands for all ARM scopes."""
 
     here: Scope
@@ -57,8 +57,7 @@ class MappedScope:
         return all(one.key[:1] == ("subscriptions",) for one in (self.arm, scope))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScopeMap:
+class ScopeMap(Struct, frozen=True, kw_only=True):
     """The places that were named. ``cluster``: where scopes lie that hold none of them."""
 
     places: Sequence[MappedScope] = ()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.model.compliance import ComplianceState
@@ -16,8 +17,7 @@ from aksp.report.policy_insights import state_at_azure
 from aksp.yaml_reader import read_file
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StateRecord:
+class StateRecord(Struct, frozen=True, kw_only=True):
     """One record: of an object where ``component`` names it, as ``kind`` and ``namespace/name``; else of the cluster.
 
     Ids are in lower case. ``state`` is None for a state that aksp does not have, such as Protected.
@@ -35,12 +35,11 @@ class StateRecord:
     reason: str = ""
 
 
-@dataclass(kw_only=True, slots=True)
-class StateRecords:
+class StateRecords(Struct, kw_only=True):
     """What was found; ``more`` says which lists go on elsewhere."""
 
-    found: list[StateRecord] = field(default_factory=list)
-    more: list[str] = field(default_factory=list)
+    found: list[StateRecord] = []
+    more: list[str] = []
 
 
 def states_from(paths: Sequence[str]) -> StateRecords:

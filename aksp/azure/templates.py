@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.yaml_reader import read_file
@@ -24,8 +25,7 @@ class NoTemplate(Exception):
     """A template cannot be found or fetched; the text says why."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TemplateUrls:
+class TemplateUrls(Struct, frozen=True, kw_only=True):
     """Where templates of URLs are: below ``folder`` by the URL's path; else they are fetched, if ``fetch`` says so."""
 
     folder: Path | None = None

@@ -11,8 +11,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.azure.not_imported import NotImported
 from aksp.azure.templates import NoTemplate, TemplateUrls
@@ -33,8 +34,7 @@ _PLACEHOLDER: Final = re.compile(r"\{\{-?\s*\.Values\.([\w-]+)\s*(?:\|\s*(?:toJs
 _MARK: Final = "\ue000"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Generated:
+class Generated(Struct, frozen=True, kw_only=True):
     """Details that mean the same as a constraint, the constraint's kind, and the JSON path at which it was."""
 
     details: Mapping[str, Any]

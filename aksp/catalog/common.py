@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from aksp.catalog.document import Reader
+from aksp.catalog.rego_files import BUNDLED
 from aksp.compliance.expressions import is_expression
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidPolicy
@@ -18,7 +18,6 @@ from aksp.yaml_reader import read_file
 
 #: The mode of Azure's definitions of the preview of 2019 (catalog/preview.py).
 PREVIEW_MODE = "Microsoft.ContainerService.Data"
-BUNDLED = Path(__file__).parent.parent / "definitions"
 
 
 @cache

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aksp.catalog.common import BUNDLED, is_preview, joined, joined_initiative
+from aksp.catalog.common import is_preview, joined, joined_initiative
 from aksp.catalog.document import Reader, definition_from
 from aksp.catalog.initiatives import initiative_from
 from aksp.catalog.interface import BrokenDefinition
+from aksp.catalog.rego_files import BUNDLED, INITIATIVES, LIBRARIES, SLUG, used_libraries
 from aksp.catalog.template import Template, template_from, template_from_base64
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import Definition, RegoModule
@@ -24,12 +25,6 @@ from aksp.yaml_reader import read_file
 
 T = TypeVar("T")
 
-_LIBRARY_IMPORT = re.compile(r"\bdata\.lib\.([A-Za-z_]\w*)")
-_SLUG = re.compile(r"[a-z0-9-]+")
-#: The folder of shared modules.
-LIBRARIES = "lib"
-#: The folder of initiatives.
-INITIATIVES = "initiatives"
 _PACKAGE = re.compile(r"^\s*package\s+lib\.([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -62,7 +57,7 @@ class Folder:
 
     def get(self, slug: str) -> Definition | Initiative | None:
         """One by its slug, or None; the others are not read. Raises InvalidPolicy when it is broken."""
-        if slug in (LIBRARIES, INITIATIVES) or not _SLUG.fullmatch(slug):
+        if slug in (LIBRARIES, INITIATIVES) or not SLUG.fullmatch(slug):
             return None
         if (path := self._root / slug / "definition.json").is_file():
             return self._read(path, self._shared)
@@ -164,29 +159,20 @@ def _imported(source: str, libraries: Mapping[str, RegoModule | InvalidPolicy], 
 
     To OPA a library that is not there is only undefined, so the rule would find nothing.
     """
-    wanted: dict[str, RegoModule] = {}
-    queue = [source]
-    while queue:
-        for name in _named(queue.pop()):
-            if name not in libraries:
-                raise InvalidPolicy(
-                    f"data.lib.{name} is not there: no lib/*.rego has package lib.{name}",
-                    where=origin,
-                    hint="libraries lie in the folder lib beside the definitions",
-                )
-            library = libraries[name]
-            if isinstance(library, InvalidPolicy):
-                raise library
-            if name not in wanted:
-                wanted[name] = library
-                queue.append(library.source)
-    return tuple(wanted.values())
 
+    def library(name: str) -> RegoModule:
+        if name not in libraries:
+            raise InvalidPolicy(
+                f"data.lib.{name} is not there: no lib/*.rego has package lib.{name}",
+                where=origin,
+                hint="libraries lie in the folder lib beside the definitions",
+            )
+        found = libraries[name]
+        if isinstance(found, InvalidPolicy):
+            raise found
+        return found
 
-@lru_cache(maxsize=256)
-def _named(source: str) -> tuple[str, ...]:
-    """The libraries that a module names. Remembered, since many rules import the same library."""
-    return tuple(_LIBRARY_IMPORT.findall(re.sub(r"#.*", "", source)))
+    return tuple(map(library, used_libraries(source, lambda name: library(name).source)))
 
 
 def _text(path: Path) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from aksp.catalog.custom import resource_with, slug_and_spec
 from aksp.catalog.document import Reader, parameter_from

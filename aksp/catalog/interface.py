@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from aksp.catalog.common import unavailable
 from aksp.catalog.mutations import mutation_named
@@ -17,8 +18,7 @@ from aksp.model.initiative import Initiative
 Assignable = Definition | Initiative
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BrokenDefinition:
+class BrokenDefinition(Struct, frozen=True, kw_only=True):
     """A definition or an initiative that cannot be loaded: the name that it would have, and why."""
 
     slug: str

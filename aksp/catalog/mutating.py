@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.catalog.mutation_paths import EachStep, EntryStep, FieldStep, Step, starts_with, steps_of
 from aksp.errors import InvalidInput
@@ -32,8 +33,7 @@ class NotMutated(Exception):
     """Gatekeeper would refuse the object with an error, or nobody can tell what it would make of it; the text says why."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PatchOperation:
+class PatchOperation(Struct, frozen=True, kw_only=True):
     """One operation of a JSON patch (RFC 6902)."""
 
     op: str
@@ -45,8 +45,7 @@ class PatchOperation:
         return {"op": self.op, "path": self.path} | ({} if self.op == "remove" else {"value": self.value})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mutator:
+class Mutator(Struct, frozen=True, kw_only=True):
     """A mutator that was checked. ``tests`` are the conditions of its pathTests, by the depth of the step that they end at."""
 
     kind: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 _WORD: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[A-Za-z0-9_-]+)"""
 _SEGMENT: Final = re.compile(rf"\s*(?P<name>{_WORD})\s*(?:\[\s*(?P<key>{_WORD})\s*:\s*(?P<value>\*|{_WORD})\s*\]\s*)?")
@@ -15,22 +16,19 @@ _SEGMENT: Final = re.compile(rf"\s*(?P<name>{_WORD})\s*(?:\[\s*(?P<key>{_WORD})\
 _MOST: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class FieldStep:
+class FieldStep(Struct, frozen=True):
     """A field of an object."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class EachStep:
+class EachStep(Struct, frozen=True):
     """All entries of a list of objects that have a key."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class EntryStep:
+class EntryStep(Struct, frozen=True):
     """The entry of a list of objects whose key has a value."""
 
     key: str

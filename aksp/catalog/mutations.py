@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from aksp.catalog.common import BUNDLED
+from msgspec import Struct
+
+from aksp.catalog.rego_files import BUNDLED
 from aksp.model.json_text import decode_held
 from aksp.yaml_reader import read_file
 
@@ -28,8 +29,7 @@ class MutationOperation(StrEnum):
     PRUNE = "prune"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mutation:
+class Mutation(Struct, frozen=True, kw_only=True):
     """One of them. ``location`` is a path as Gatekeeper writes it; with ``only_absent`` a value that is there is kept."""
 
     id: str
@@ -43,7 +43,7 @@ class Mutation:
     operation: MutationOperation
     value: Any
     only_absent: bool = False
-    label_selector: Mapping[str, Any] = field(default_factory=dict)
+    label_selector: Mapping[str, Any] = {}
 
 
 @cache

@@ -7,8 +7,9 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import RegoModule, ResourceKind
@@ -19,8 +20,7 @@ TARGET = "admission.k8s.gatekeeper.sh"
 SYNC_DATA = "metadata.gatekeeper.sh/requires-sync-data"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Template:
+class Template(Struct, frozen=True, kw_only=True):
     """The policy and its libraries, the kinds that the template says it compares with, and what it says of values.
 
     ``kind`` is that of its constraints, empty where it names none.

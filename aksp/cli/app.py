@@ -5,6 +5,8 @@ Little is imported before the signals are set, since Ctrl-C during an import wou
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The exit code that shells give a process which a signal ended is this and the signal's number.
 _BY_SIGNAL = 128
+#: The command whose engine is started before all else is imported.
+_JUDGES = "compliance"
 
 
 def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
@@ -53,9 +57,11 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
         _complain(str(error), error.hint)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("aksp: interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _interrupted()
     except Exception as error:  # noqa: BLE001 - the last resort, told as a bug
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # Before Python 3.12, Ctrl-C while a class is made becomes a RuntimeError.
+            return _interrupted()
         if debug:
             _show_traceback()
         if isinstance(error, OSError) and error.errno is not None:
@@ -69,6 +75,11 @@ def main(arguments: Sequence[str] | None = None, *, name: str = "aksp") -> int:
             + ", with the command and aksp --version",
         )
         return ExitCode.INTERNAL
+
+
+def _interrupted() -> int:
+    print("aksp: interrupted", file=sys.stderr)
+    return ExitCode.INTERRUPTED
 
 
 def _complain(message: str, hint: str | None) -> None:
@@ -103,18 +114,21 @@ def _show_usage_error(error: typer.TyperException) -> None:
 
 def entry() -> NoReturn:
     """The console script."""
-    run(_asked)
+    run(_asked, sys.argv[1:])
 
 
 def _asked() -> int:
-    from aksp.cli import completion
     from aksp.cli.candidates import VARIABLE
 
-    return completion.entry() if VARIABLE in os.environ else main()
+    if VARIABLE not in os.environ:
+        return main()
+    from aksp.cli import completion
+
+    return completion.entry()
 
 
-def run(command: Callable[[], int]) -> NoReturn:
-    """Be the process of a command, and end with its exit code.
+def run(command: Callable[[], int], arguments: Sequence[str] = ()) -> NoReturn:
+    """Be the process of a command, and end with its exit code. ``arguments`` are of a command that may need the engine.
 
     Ctrl-C before and after the command ends the process by the signal itself, which is 130 to a shell.
     """
@@ -125,9 +139,17 @@ def run(command: Callable[[], int]) -> NoReturn:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, _end)
-    from aksp.cli import root, streams  # noqa: F401
+    from aksp.cli import streams
 
+    # First, since a pipe to the engine would take the place of a stream that is closed.
     streams.prepare()
+    judges = arguments[:1] == [_JUDGES]
+    if judges:
+        from aksp.cli import ahead
+
+        ahead.begin(arguments)
+    from aksp.cli import root  # noqa: F401
+
     sys.unraisablehook = _unraisable
     code: int = ExitCode.INTERRUPTED
     try:
@@ -140,7 +162,22 @@ def run(command: Callable[[], int]) -> NoReturn:
         if interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         discard_all()
-    sys.exit(code)
+        if judges:
+            ahead.end()
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. Python would first take each object of a report apart, which takes longer than a short command."""
+    import threading
+
+    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    with contextlib.suppress(Exception):  # the reader has gone, or what failed has been told
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _end(number: int, frame: object) -> NoReturn:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.runners import parted
 
@@ -15,8 +16,7 @@ from aksp.runners import parted
 CI: Final = "ci"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True, kw_only=True):
     """A CI system: the variable that tells it, the outputs it reads, and the variable of the repository's folder."""
 
     name: str
@@ -40,8 +40,7 @@ PIPELINES: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True, kw_only=True):
     """``root`` is the root folder of the repository, ``base`` the current folder as seen from there; empty at the root."""
 
     root: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from aksp.cli.ci import note
 from aksp.cli.options import CURRENT
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from aksp.model.scope_tree import ScopeTree
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterChoice:
+class ClusterChoice(Struct, frozen=True, kw_only=True):
     """The options of a command that name a cluster, as they were given. ``request_timeout`` is in seconds."""
 
     cluster: str | None = None

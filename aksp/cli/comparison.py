@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.cli.progress import Notes
 from aksp.compliance.changes import (
@@ -34,8 +36,7 @@ PAST = 100
 _NAMED = 10
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BaselineOptions:
+class BaselineOptions(Struct, frozen=True, kw_only=True):
     """The options that compare: ``baseline`` is the file that was named, if one was."""
 
     baseline: str | None = None
@@ -53,14 +54,13 @@ class BaselineOptions:
         return (self.baseline is not None or self.fail_on_new or self.only_new) and not self.write_baseline
 
 
-@dataclass(kw_only=True)
-class Comparison:
+class Comparison(Struct, kw_only=True, dict=True):
     """What is compared, and the results. ``workspace``: where a baseline and the history usually lie."""
 
     options: BaselineOptions
     workspace: Path
     notes: Notes
-    baseline: Mapping[str, StoredFinding] = field(default_factory=dict)
+    baseline: Mapping[str, StoredFinding] = {}
     report: Report | None = None
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
+
+from msgspec import Struct
 
 from aksp.compliance.kinds import can_be_about, may_judge_pods
 from aksp.compliance.parameters import nearest
@@ -16,8 +17,7 @@ from aksp.model.assignment import ExemptedResource, Exemption
 from aksp.model.definition import Definition
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Covered:
+class Covered(Struct, frozen=True, kw_only=True):
     """What the options name: all combinations of the subjects, namespaces, containers and images."""
 
     subjects: Sequence[str] = ()

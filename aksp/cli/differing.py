@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import named_clusters
@@ -26,12 +27,11 @@ from aksp.report.interface import Style
 from aksp.report.parse import read_report
 from aksp.report.pipeline.shortened import shortened_difference
 from aksp.runners import as_it_is, in_json
-from aksp.workspace import workspace_root
+from aksp.workspace_folder import workspace_root
 from aksp.yaml_writer import to_yaml
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DiffRequest:
+class DiffRequest(Struct, frozen=True, kw_only=True):
     """The command line of one difference."""
 
     reports: Sequence[str]

@@ -6,10 +6,12 @@ import gc
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.comparison import BaselineOptions, Comparison
@@ -28,7 +30,8 @@ from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target
 from aksp.model.scope import Scope
 from aksp.report.interface import GroupBy, Show
 from aksp.scan import Scan, ScanResult
-from aksp.workspace import Workspace, prepare, workspace_root
+from aksp.workspace import Workspace, prepare
+from aksp.workspace_folder import workspace_root
 
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection
@@ -39,8 +42,7 @@ _NAMED = 10
 NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ComplianceRequest:
+class ComplianceRequest(Struct, frozen=True, kw_only=True):
     """The command line of one evaluation."""
 
     where: ClusterChoice

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.assigned import references_of
 from aksp.cli.ci import say
@@ -33,8 +34,7 @@ from aksp.workspace import Workspace
 MOST_ENTRIES: Final = 5_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExemptRequest:
+class ExemptRequest(Struct, frozen=True, kw_only=True):
     """The command line: ``grounds`` and what is covered, or ``report`` and ``select``; and where it is kept."""
 
     grounds: Grounds
@@ -143,8 +143,7 @@ def _known(name: str, assigned: Mapping[str, Assignment]) -> tuple[Assignment, t
     return assigned[own], (reference,) if reference else ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Grounds:
+class Grounds(Struct, frozen=True, kw_only=True):
     """The reason, scope and end that all exemptions of one command line have in common."""
 
     category: ExemptionCategory

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from aksp.assigned import Judged, judged_for, problem_of
 from aksp.cli.ci import note
@@ -25,8 +26,7 @@ from aksp.sources.manifests import Manifests
 from aksp.workspace import Workspace, prepare
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExplainRequest:
+class ExplainRequest(Struct, frozen=True, kw_only=True):
     """The command line of one explanation."""
 
     subject: str
@@ -51,8 +51,7 @@ class ExplainRequest:
         return Scope.cluster(self.where.name()) if self.where.cluster else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainContext:
+class ExplainContext(Struct, frozen=True, kw_only=True):
     """What an answer is made from: the documents of the workspace, an engine, and the time."""
 
     request: ExplainRequest

@@ -8,10 +8,10 @@ from __future__ import annotations
 import gc
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from aksp import __version__
 from aksp.cli.ci import note, say

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from aksp.assigned import references_of
 from aksp.compliance.chosen import Chosen
@@ -14,8 +15,7 @@ from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filters:
+class Filters(Struct, frozen=True, kw_only=True):
     """What was given to -n, -l, --assignment, --definition and --severity."""
 
     namespaces: Sequence[str] = ()

@@ -6,9 +6,10 @@ import difflib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from aksp.cli.ci import note, say, tell
 from aksp.cli.clusters import ClusterChoice
@@ -30,8 +31,7 @@ from aksp.store.atomic_file import AtomicFile
 from aksp.workspace import Workspace, prepare
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FixRequest:
+class FixRequest(Struct, frozen=True, kw_only=True):
     """The command line of one fix."""
 
     manifests: ManifestOptions

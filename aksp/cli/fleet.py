@@ -6,8 +6,10 @@ import gc
 import queue
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aksp import __version__
 from aksp.cli.clusters import ClusterChoice
@@ -38,8 +40,7 @@ from aksp.workspace import Workspace, prepare
 _TICK = 0.2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FleetChoice:
+class FleetChoice(Struct, frozen=True, kw_only=True):
     """Which clusters: those that are named, those below a scope, or all."""
 
     clusters: Sequence[str] = ()
@@ -60,8 +61,7 @@ class _OneOfMany(Notes):
         self._notes.note(f"{self._name}: {text}")
 
 
-@dataclass(kw_only=True)
-class _ClusterWork:
+class _ClusterWork(Struct, kw_only=True):
     """One cluster to judge, and what came of it."""
 
     name: str

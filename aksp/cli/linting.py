@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from aksp.assigned import references_of
 from aksp.catalog.folder import is_bundled
@@ -33,8 +34,7 @@ from aksp.scan import Scan
 from aksp.workspace import Workspace, check_regexes, prepare
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LintRequest:
+class LintRequest(Struct, frozen=True, kw_only=True):
     """The command line of one lint."""
 
     manifests: ManifestOptions

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from aksp.engine import Engine
 from aksp.model.compliance import Target, TargetKind
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from aksp.sources.manifests import Manifests
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ManifestOptions:
+class ManifestOptions(Struct, frozen=True, kw_only=True):
     """The paths, and how they are read. Without ``rendering`` nothing is rendered."""
 
     files: Sequence[str] = ()

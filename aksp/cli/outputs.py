@@ -9,9 +9,11 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TextIO, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.cli.ci import CI, expand, logged, repository
 from aksp.cli.options import ColorWhen
@@ -63,8 +65,7 @@ def _is_file(stream: TextIO) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Output:
+class _Output(Struct, frozen=True):
     format: Format
     path: Path | None
 

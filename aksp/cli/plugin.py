@@ -12,7 +12,7 @@ from aksp.cli.app import main, run
 
 def entry() -> None:
     """The console script ``kubectl-aksp``."""
-    run(_command)
+    run(_command, sys.argv[1:])
 
 
 def _command() -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.cli.listing import print_list
 from aksp.cli.options import ListFormat
@@ -18,8 +20,7 @@ from aksp.workspace import Workspace
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "FROM", "REACHES", "NOTE")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reaching:
+class Reaching(Struct, frozen=True, kw_only=True):
     """How one assignment stands to one cluster.
 
     ``here``: the assignment as it is there; None where it does not reach the cluster, or that is not known. ``shadowed_by``:

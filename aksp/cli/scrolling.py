@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 # A key with a name is a sequence that begins with Escape.
 _KEY: Final = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
@@ -14,8 +15,7 @@ _PAGES: Final = {" ": 1, "\x1b[6~": 1, "b": -1, "\x1b[5~": -1}
 HOW: Final = "q quits  j k PgUp PgDn scroll  / searches  Esc shows all"
 
 
-@dataclass(kw_only=True, slots=True)
-class Scrolling:
+class Scrolling(Struct, kw_only=True):
     """``first``: the first row of findings that is shown. ``search``: the text that findings must contain.
 
     While a search is being typed (``typing``), keys are letters.

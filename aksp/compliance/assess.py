@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import pairwise
+
+from msgspec import Struct
 
 from aksp.compliance.evaluation import counted
 from aksp.compliance.judgement import Fault, Task
@@ -29,8 +30,7 @@ _NOTHING = Finding(message="")
 _NO_REASONS: Mapping[str, str] = {}
 
 
-@dataclass(slots=True)
-class _Verdict:
+class _Verdict(Struct):
     """One assignment × one document: the states of its containers, and its own."""
 
     state: ComplianceState

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.compliance.plan import BrokenAssignment, Plan, Ready
 from aksp.model.assignment import Assignment
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True, kw_only=True):
     """Assignments by name (patterns), definitions and initiatives by slug, and severities.
 
     Of what is given all must fit, of each any. Members of an initiative are also called NAME/REFERENCE.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from aksp.model.definition import Definition, ResourceKind
 from aksp.model.kinds import BUILT_IN, api_version

@@ -6,10 +6,11 @@ What an assignment selects and waives is asked of the code that a scan asks; her
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.compliance.exemptions import covers, waives
 from aksp.compliance.nothing import disabled
@@ -35,8 +36,7 @@ class ValueOrigin(StrEnum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """A parameter's value, where it comes from, and the document that gives it (empty for a default)."""
 
     name: str
@@ -45,16 +45,14 @@ class Setting:
     document: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """What leaves a resource out of an assignment, by Azure's name for it, and a sentence."""
 
     by: str
     message: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Waiver:
+class Waiver(Struct, frozen=True, kw_only=True):
     """An exemption from an assignment, and whom of a resource it covers, or would if it had not expired.
 
     ``whole`` says that it covers the resource and all in it; ``containers`` are those it names.
@@ -71,8 +69,7 @@ class Waiver:
         return self.whole or bool(self.containers)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ContainerVerdict:
+class ContainerVerdict(Struct, frozen=True, kw_only=True):
     """The state of one container by one assignment; None with ``left_out``, the parameter and its value."""
 
     container: Container
@@ -80,8 +77,7 @@ class ContainerVerdict:
     left_out: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignmentEvaluation:
+class AssignmentEvaluation(Struct, frozen=True, kw_only=True):
     """One assignment towards one resource (or towards a workload's Pods): judged with results, or left out.
 
     ``place`` is the resource's place in the scope tree. ``results`` are all of them, Compliant too.

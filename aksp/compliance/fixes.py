@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.compliance.strategic import BUILT_IN, Step, has_entries, merged, patch_of, steps
 from aksp.model.compliance import Result
@@ -54,8 +55,7 @@ def patch(result: Result) -> dict[str, Any] | None:
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True, kw_only=True):
     """One patch, and the kubectl command that makes it in a cluster where one can."""
 
     patch: dict[str, Any]

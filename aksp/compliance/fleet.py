@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from aksp.compliance.assess import Tally
 from aksp.compliance.fingerprints import fingerprints
@@ -39,8 +39,7 @@ _NON_COMPLIANT, _ERROR, _NOT_STARTED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterOutcome:
+class ClusterOutcome(Struct, frozen=True, kw_only=True):
     """What came of one cluster: its report, or, without one, why there is none. ``plan`` is what was to be judged."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
 
@@ -27,8 +26,7 @@ class FindingRecord(TypedDict):
     details: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """One policy with one set of parameters over documents of a batch, by their indices."""
 
     policy: str
@@ -60,8 +58,7 @@ class Fault(Struct, frozen=True, kw_only=True, gc=False, rename={"task": "t", "d
 Place = tuple[int, int, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True, kw_only=True):
     """What was found of a batch. A document that no hit or fault names complies.
 
     ``places`` are where documents of files, by number, and what was found in them are written: by the path that a finding
@@ -72,7 +69,7 @@ class Judgement:
     hits: Sequence[Hit]
     faults: Sequence[Fault]
     evaluations: int
-    places: Mapping[int, Mapping[str, Place]] = field(default_factory=dict)
+    places: Mapping[int, Mapping[str, Place]] = {}
 
 
 class IsolatedRecord(TypedDict):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.compliance.json_schema import schema_problem, shown
 from aksp.model.definition import Definition, Parameter, ParameterType
@@ -20,8 +21,7 @@ _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9
 _REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]*(?::\d+)?(?:/[a-z0-9._\-]+)*/?")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ParameterProblem:
+class ParameterProblem(Struct, frozen=True, kw_only=True):
     """What is wrong with one parameter: its name, what is wrong, and what may help."""
 
     parameter: str

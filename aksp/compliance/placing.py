@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.model.assignment import Assignment, Exemption, SelectorCondition, SelectorKind
 from aksp.model.scope import Scope
@@ -15,8 +16,7 @@ class Undecided(ValueError):
     """It cannot be told whether an assignment reaches a cluster, and what it is there: the text says what is missing."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeavesOut:
+class LeavesOut(Struct, frozen=True, kw_only=True):
     """Why an assignment whose scope holds a cluster does not reach it: the field, and the value that decided."""
 
     field: str

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.compliance.exemptions import Waivers, waives
 from aksp.compliance.expressions import has_expression, resolve
@@ -32,8 +35,7 @@ class MatchSource(StrEnum):
     GENERATED = "Generated"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True, kw_only=True, dict=True):
     """One assignment in force on a target. ``values`` are the parameters that its Rego reads.
 
     ``source`` and ``warns`` matter at admission alone; ``warns`` is None where the definition does not say.
@@ -52,11 +54,11 @@ class Ready:
     source: MatchSource = MatchSource.ORIGINAL
     warns: bool | None = None
     not_started: str = ""
-    #: The exemptions, to be looked up.
-    waivers: Waivers = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "waivers", Waivers(self.exemptions, self.selection.target))
+    @cached_property
+    def waivers(self) -> Waivers:
+        """The exemptions, to be looked up."""
+        return Waivers(self.exemptions, self.selection.target)
 
     @property
     def reach(self) -> str:
@@ -99,8 +101,7 @@ class Ready:
         return None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BrokenAssignment:
+class BrokenAssignment(Struct, frozen=True, kw_only=True):
     """An assignment that cannot be judged since something is wrong with its definition, as ``problem`` says.
 
     ``effect`` is None when the definition cannot even tell that. A member of an initiative is ``unavailable`` when it is one
@@ -121,35 +122,35 @@ class BrokenAssignment:
         return self.effect is not None and not self.effect.judges
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignedInitiative:
+class AssignedInitiative(Struct, frozen=True, kw_only=True):
     """An assignment of an initiative, before it is taken as one for each member."""
 
     assignment: Assignment
     initiative: Initiative
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """All assignments that reach a target: those in force, those whose effect judges nothing, and those that are broken.
 
-    An assignment of an initiative is there as its members, and among ``initiatives``. ``by_name`` are those in force;
-    ``by_namespace_labels`` says whether any of them selects by the labels of Namespaces.
+    An assignment of an initiative is there as its members, and among ``initiatives``.
     """
 
     target: Scope
     ready: Sequence[Ready]
     disabled: Sequence[Ready] = ()
     broken: Sequence[BrokenAssignment] = ()
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
     initiatives: Sequence[AssignedInitiative] = ()
-    by_name: Mapping[str, Ready] = field(init=False, repr=False, compare=False)
-    by_namespace_labels: bool = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_name", {ready.key.name: ready for ready in self.ready})
-        by_labels = any(not ready.selection.namespace_selector.empty for ready in self.ready)
-        object.__setattr__(self, "by_namespace_labels", by_labels)
+    @cached_property
+    def by_name(self) -> Mapping[str, Ready]:
+        """Those in force."""
+        return {ready.key.name: ready for ready in self.ready}
+
+    @cached_property
+    def by_namespace_labels(self) -> bool:
+        """Whether any of those in force selects by the labels of Namespaces."""
+        return any(not ready.selection.namespace_selector.empty for ready in self.ready)
 
 
 def make_ready(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.compliance.globs import matches_glob
 from aksp.compliance.kinds import judges_pods
@@ -30,8 +32,7 @@ _EXISTS = re.compile(r"\s*(?P<not>!?)" + _KEY)
 Requirement = tuple[str, str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selector:
+class Selector(Struct, frozen=True, kw_only=True):
     """A Kubernetes label selector (metav1.LabelSelector)."""
 
     match_labels: tuple[tuple[str, str], ...] = ()
@@ -194,8 +195,7 @@ class ObjectScope(StrEnum):
     NAMESPACED = "Namespaced"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True, kw_only=True):
     """Why a document is not selected: the test it does not pass, and the value that decided, as the assignment has it.
 
     The value is the scope, the pattern or the requirement; empty where all of a list were tried.
@@ -205,8 +205,7 @@ class Rejection:
     value: Scope | Requirement | str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True, dict=True):
     """What one assignment selects. ``name`` and namespaces are names or globs with ``*``.
 
     ``scope`` is the assignment's, ``target`` the cluster that is evaluated (for files without a
@@ -225,10 +224,16 @@ class Selection:
     name: str = ""
     namespaces: tuple[str, ...] = ()
     excluded_namespaces: tuple[str, ...] = ()
-    selector: Selector = field(default_factory=Selector)
-    namespace_selector: Selector = field(default_factory=Selector)
-    _namespaces_seen: dict[tuple[str, bool], Rejection | None] = field(default_factory=dict, repr=False, compare=False)
-    _kinds_seen: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
+    selector: Selector = Selector()
+    namespace_selector: Selector = Selector()
+
+    @cached_property
+    def _namespaces_seen(self) -> dict[tuple[str, bool], Rejection | None]:
+        return {}
+
+    @cached_property
+    def _kinds_seen(self) -> dict[tuple[str, str], bool]:
+        return {}
 
     @property
     def judges_pods(self) -> bool:

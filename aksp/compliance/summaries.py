@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aksp.compliance.members import is_azure_id, last_segment
 from aksp.compliance.nothing import disabled
@@ -18,8 +20,7 @@ from aksp.model.effect import MIXED_EFFECT, UNKNOWN_EFFECT
 from aksp.model.initiative import Initiative, Member
 
 
-@dataclass(slots=True)
-class StateCount:
+class StateCount(Struct):
     """How many distinct resources, and containers, are in which state so far."""
 
     resources: Counter[ComplianceState] = field(default_factory=Counter)

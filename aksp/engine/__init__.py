@@ -7,8 +7,8 @@ that it knew; the policy that brought it down is then in Error and everything el
 
 from __future__ import annotations
 
-from aksp.engine.client import EVALUATION_DEADLINE_MS, HARD_DEADLINE, MEMORY_CAP, MEMORY_TARGET, Engine
-from aksp.engine.process import PROTOCOL, BadReview, EngineDied, Outdated, engine_binary
+from aksp.engine.client import EVALUATION_DEADLINE_MS, HARD_DEADLINE, MEMORY_CAP, Engine
+from aksp.engine.process import PROTOCOL, BadReview, EngineDied, Outdated
 from aksp.engine.records import (
     Admission,
     AdmissionRecord,
@@ -25,6 +25,7 @@ from aksp.engine.records import (
     RegisteredTask,
     RequestRecord,
 )
+from aksp.engine_start import MEMORY_TARGET, engine_binary
 
 __all__ = [
     "EVALUATION_DEADLINE_MS",

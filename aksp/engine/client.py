@@ -7,7 +7,6 @@ one is given.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -22,7 +21,7 @@ from aksp.compliance.comparing import Lookup
 from aksp.compliance.judgement import Audit, IsolatedRecord, Judgement, Task
 from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
-from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, decoded, engine_binary
+from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, decoded
 from aksp.engine.records import (
     Admission,
     AdmissionRecord,
@@ -34,6 +33,7 @@ from aksp.engine.records import (
     RegisteredTask,
     batch_of,
 )
+from aksp.engine_start import MEMORY_TARGET, engine_binary, environment_of, obtain
 from aksp.errors import EngineError
 from aksp.model.definition import RegoModule
 
@@ -48,8 +48,6 @@ HARD_DEADLINE = 20.0
 COMPILE_DEADLINE = 5.0
 #: Bytes of resident memory past which the engine is killed.
 MEMORY_CAP = 3 << 30
-#: Bytes the engine's garbage collector works to stay under.
-MEMORY_TARGET = 1 << 30
 
 #: How many processes are tried in a row that somebody else kills, such as a system without memory.
 _LIVES = 12
@@ -60,16 +58,6 @@ NAMESPACE_OBJECT = (
 )
 
 _ADMITTED = msgspec.json.Decoder(AdmittedRecord)
-
-_ENVIRONMENT = (
-    "AKSP_ENGINE_PROCS",
-    "AKSP_ENGINE_EVALUATION_GRACE",
-    "AKSP_ENGINE_EVALUATION_MEMORY",
-    "AKSP_ENGINE_EVALUATOR",
-    "GODEBUG",
-    "GOGC",
-    "SYSTEMROOT",
-)
 
 
 class Engine:
@@ -97,13 +85,12 @@ class Engine:
         self._hard_deadline = hard_deadline
         self._compile_deadline = min(COMPILE_DEADLINE, hard_deadline)
         self._memory_cap = memory_cap
-        own = {
+        self._settings = {
             "AKSP_ENGINE_MEMORY": memory_target,
             "AKSP_ENGINE_EVALUATION_MEMORY": evaluation_memory,
             "AKSP_ENGINE_PROCS": procs,
             "GOGC": garbage_percent,
         }
-        self._own = {name: str(value) for name, value in own.items() if value is not None}
         self._process: Process | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
@@ -117,8 +104,8 @@ class Engine:
         self._lookups: dict[str, Sequence[Lookup] | None] = {}
         self._audits: dict[str, Audit] = {}
         self._unplanned: dict[str, str] = {}
-        #: Policies that are being compiled before they are asked for, and the answers to come.
-        self._begun: dict[str, tuple[Sequence[RegoModule], PendingAnswer]] = {}
+        #: Policies that are being compiled before they are asked for: the requests, and the answers to come.
+        self._begun: dict[str, tuple[Mapping[str, Any], PendingAnswer]] = {}
         self._inventory: list[Batch] = []
         self._cached = CachedObjects()
         self._task_sets: dict[str, Sequence[RegisteredTask]] = {}
@@ -135,6 +122,9 @@ class Engine:
     def __enter__(self) -> Engine:
         self._open = True
         self._process = self._started()
+        self._begun = {
+            fields["policy"]: (fields, answer) for op, fields, answer in self._process.asked if op == "compile"
+        }
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -150,9 +140,9 @@ class Engine:
         """
         with self._life:
             try:
-                answer = self._compiled_ahead(policy, modules)
+                header = self._compile_header(policy, modules)
+                answer = self._compiled_ahead(policy, header)
                 if answer is None:
-                    header = self._compile_header(policy, modules)
                     answer, _ = self._call("compile", header, within=self._compile_deadline)
             except EngineError as error:
                 if isinstance(error.__cause__, NoAnswer):
@@ -184,18 +174,23 @@ class Engine:
         with self._life, contextlib.suppress(EngineDied):
             process = self._revive()
             for policy, modules in policies.items():
-                started = process.send(next(self._ids), "compile", self._compile_header(policy, modules))
-                self._begun[policy] = modules, started
+                header = self._compile_header(policy, modules)
+                if self._begun.get(policy, (None,))[0] == header:
+                    continue
+                self._compiled_ahead(policy, header)
+                self._begun[policy] = header, process.send(next(self._ids), "compile", header)
 
-    def _compiled_ahead(self, policy: str, modules: Sequence[RegoModule]) -> Any:
-        """The answer about a policy that was begun; None when there is none, or its engine has died.
+    def _compiled_ahead(self, policy: str, header: Mapping[str, Any]) -> Any:
+        """The answer about a policy that was begun; None when there is none, or its engine has died, or it is other Rego.
 
-        It shared the engine with others, so one that is late is not told from one that waited for them: it is asked again.
+        Other Rego is waited for, too: it would take the place of what is compiled meanwhile. The policy shared the engine with
+        others, so one that is late is not told from one that waited for them: it is asked again.
         """
         begun, started = self._begun.pop(policy, (None, None))
-        if begun is modules and started is not None and started.process is self._process:
+        if started is not None and started.process is self._process:
             with contextlib.suppress(EngineDied):
-                return self._wait(started, self._compile_deadline)
+                answer = self._wait(started, self._compile_deadline)
+                return answer if begun == header else None
         return None
 
     def reads(self, policy: str) -> Sequence[str]:
@@ -695,9 +690,9 @@ class Engine:
             self._end()
 
     def _spawn(self) -> Process:
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | self._own
         self._generation += 1
-        return Process(self._binary, environment, generation=self._generation, memory_cap=self._memory_cap)
+        begun = obtain(self._binary, environment_of(self._settings))
+        return Process(begun, generation=self._generation, memory_cap=self._memory_cap)
 
     def _started(self) -> Process:
         """A new process that has all policies and the inventory. One that is killed meanwhile is replaced."""

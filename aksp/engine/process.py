@@ -8,22 +8,20 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
 from aksp.engine.records import AdmissionRecord
+from aksp.engine_start import LENGTHS, StartedEngine
 from aksp.errors import EngineError
 from aksp.model import json_text
 
@@ -34,20 +32,20 @@ T = TypeVar("T")
 
 PROTOCOL = 7
 
-_PIPE_BYTES = 1 << 20
 #: Bytes that a loop reads at once. Answers to reviews have some hundreds.
 _READ_BYTES = 64 << 10
 #: Bytes of a body that is worth copying to be written with its header.
 _SMALL = 64 << 10
 #: The number of the request after whose answer the thread leaves reading to a loop; others count from 1.
 _HAND_OVER = 0
-_LENGTHS = struct.Struct(">II")
 _ENCODE = msgspec.json.Encoder().encode
 #: Bytes of the longest answer that the engine gives (engine/frame.go, maxHeader).
 _LONGEST_ANSWER = 256 << 20
 #: What the line begins with that names the policy at fault (engine/guard.go).
 _CULPRIT = "culprit: "
 _KILLED = 9  # SIGKILL
+#: Seconds in which an engine tells what it is.
+_GREETING = 10.0
 #: Seconds between two looks at a process.
 _WATCH_INTERVAL = 0.1
 
@@ -95,25 +93,6 @@ class _Admitted(Struct):
 
 _ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _ADMITTED = msgspec.json.Decoder(_Admitted)
-
-
-def engine_binary() -> Path:
-    """The engine of this installation: AKSP_ENGINE, else the one in the package.
-
-    Raises EngineError when there is none.
-    """
-    named = os.environ.get("AKSP_ENGINE")
-    path = (
-        Path(named)
-        if named
-        else Path(__file__).parent.parent / "_bin" / ("aksp-engine.exe" if os.name == "nt" else "aksp-engine")
-    )
-    if not path.is_file():
-        raise EngineError(
-            f"the engine is missing at {path}",
-            hint="install aksp from a wheel, or run `make engine` in a checkout (needs Go)",
-        )
-    return path
 
 
 class PendingAnswer(Future[Any]):
@@ -177,8 +156,7 @@ A = TypeVar("A", PendingAnswer, AwaitedAnswer)
 class Process:
     """One run of the engine. Any thread may send; answers complete in threads of its own."""
 
-    def __init__(self, binary: Path, environment: Mapping[str, str], *, generation: int, memory_cap: int) -> None:
-        """Raises EngineError when the binary does not start."""
+    def __init__(self, started: StartedEngine, *, generation: int, memory_cap: int) -> None:
         self.generation = generation
         self.dead = False
         self.why = "the engine ended unexpectedly"
@@ -195,24 +173,12 @@ class Process:
         #: Frames that the loop's thread has for the engine, until the loop comes round.
         self._queued: deque[bytes] = deque()
         self._flushing = False
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        try:
-            self.popen = subprocess.Popen(
-                [str(binary)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                # A file, not a pipe: a crash prints more than a pipe holds, and would never end.
-                stderr=self._stderr,
-                env=dict(environment),
-                # Ctrl-C is ours to handle: the engine must live to answer what it knows.
-                start_new_session=os.name != "nt",
-            )
-        except OSError as error:
-            self._stderr.close()
-            raise EngineError(f"the engine {binary} does not start: {error.strerror or error}") from error
-        for pipe in (self.popen.stdin, self.popen.stdout):
-            if pipe is not None:
-                _widen(pipe)
+        self.popen, self._stderr = started.popen, started.stderr
+        #: What it was asked before it had a client: the op and the fields of each, and the answer to come.
+        self.asked = [
+            (op, fields, self.expect(number, within=_GREETING if op == "hello" else None))
+            for number, op, fields in started.asked
+        ]
         self._threads = [
             threading.Thread(target=self._read_answers, name="aksp-engine", daemon=True),
             threading.Thread(target=self._watch, args=(memory_cap,), name="aksp-engine-watch", daemon=True),
@@ -265,7 +231,7 @@ class Process:
         fields = {"id": answer.number, "op": op, **header}
         # A review's are plain. Numbers in parameters are to be written as json writes them.
         payload = _ENCODE(fields) if op == "admit" else json_text.encode(fields, ascii_only=True, compact=True).encode()
-        head = _LENGTHS.pack(len(payload), len(body)) + payload
+        head = LENGTHS.pack(len(payload), len(body)) + payload
         if len(body) > _SMALL:
             self._put(head, body)
         elif self._loop_thread == threading.get_ident():
@@ -324,8 +290,9 @@ class Process:
     def greet(self, number: int) -> None:
         """Make sure that it is an engine of this version. Raises EngineError."""
         binary = str(self.popen.args[0]) if isinstance(self.popen.args, list) else ""
+        begun = next((answer for op, _, answer in self.asked if op == "hello"), None)
         try:
-            hello = self.send(number, "hello", {}, within=10.0).result()
+            hello = (begun or self.send(number, "hello", {}, within=_GREETING)).result()
         except EngineDied as died:
             raise EngineError(f"the engine {binary} does not start: {died}") from died
         protocol = hello.get("protocol") if isinstance(hello, dict) else None
@@ -391,15 +358,15 @@ class Process:
         self._loop = loop
         # The thread reads one more answer, and leaves the rest to the loop.
         with contextlib.suppress(EngineDied):
-            self.send(_HAND_OVER, "hello", {}, within=10.0).result()
+            self.send(_HAND_OVER, "hello", {}, within=_GREETING).result()
 
     def _read_answers(self) -> None:
         """Read frames until the pipe ends, then fail what still waits."""
         stdout = self.popen.stdout
         assert stdout is not None
         while True:
-            lengths = stdout.read(_LENGTHS.size)
-            if len(lengths) < _LENGTHS.size:
+            lengths = stdout.read(LENGTHS.size)
+            if len(lengths) < LENGTHS.size:
                 break
             if (parts := self._parts(lengths)) is None:
                 break
@@ -437,10 +404,10 @@ class Process:
     def _take(self, received: bytearray) -> bool:
         """Complete the answers that have come whole; False when they cannot be read."""
         begin = 0
-        while len(received) - begin >= _LENGTHS.size:
+        while len(received) - begin >= LENGTHS.size:
             if (parts := self._parts(received, begin)) is None:
                 return False
-            header = begin + _LENGTHS.size
+            header = begin + LENGTHS.size
             body = header + parts[0]
             end = body + parts[1]
             if len(received) < end:
@@ -453,7 +420,7 @@ class Process:
 
     def _parts(self, lengths: bytes | bytearray, at: int = 0) -> tuple[int, int] | None:
         """The lengths of an answer's header and body; None, and the process stopped, when there can be no such answer."""
-        header, body = _LENGTHS.unpack_from(lengths, at)
+        header, body = LENGTHS.unpack_from(lengths, at)
         if header + body > _LONGEST_ANSWER:
             self.kill("the engine's answer cannot be read: it does not begin with its length")
             return None
@@ -533,12 +500,3 @@ def _bytes(statm: IO[bytes]) -> int:
         return int(statm.read(128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return 0  # it has just ended
-
-
-def _widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold a page, where the system allows it: in 64 KiB a page changes hands sixteen times."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
@@ -174,8 +173,7 @@ class PolicyFault(TypedDict):
     message: str
 
 
-@dataclass(kw_only=True, slots=True)
-class Batch:
+class Batch(Struct, kw_only=True):
     """Documents that the engine holds, and what it takes to give them to a new engine.
 
     ``request`` is set when they are of an AdmissionReview. ``generation`` numbers the process that
@@ -193,13 +191,12 @@ class Batch:
     request: RequestRecord | None = None
     inventory_kinds: tuple[str, ...] = ()
     #: Tasks of the judgement under way that were not asked, since they bring the engine down, and how.
-    skipped: Mapping[int, str] = field(default_factory=dict)
+    skipped: Mapping[int, str] = {}
     #: It is not wanted any more once it has been judged.
     passing: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loading:
+class Loading(Struct, frozen=True, kw_only=True):
     """A load under way; answer is None when the engine could not take it."""
 
     header: dict[str, Any]
@@ -208,8 +205,7 @@ class Loading:
     answer: Future[Any] | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegisteredTask:
+class RegisteredTask(Struct, frozen=True, kw_only=True):
     """One policy with one set of parameters, over all reviews of some kinds ("group/kind", either may be *).
 
     With ``before``, as for tasks that refuse, it also judges what was there before an update, with

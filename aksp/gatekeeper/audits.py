@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.compliance.plan import BrokenAssignment, Plan, make_ready
 from aksp.engine import Engine
@@ -25,8 +27,7 @@ from aksp.workspace import plan_of
 STALE_AFTER: Final = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Audits:
+class Audits(Struct, frozen=True, kw_only=True):
     """The constraints of a cluster as assignments, and the audits of each by the assignment's name."""
 
     plan: Plan

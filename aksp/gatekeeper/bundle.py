@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.compliance.plan import MatchSource, Plan, Ready
 from aksp.engine import Engine
@@ -21,8 +23,7 @@ from aksp.model.scope import Scope
 Object = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportedAssignment:
+class ExportedAssignment(Struct, frozen=True, kw_only=True):
     """What becomes of one assignment, or of one member of an initiative.
 
     Without a ``constraint`` either ``problem`` says why there should be one, or ``note`` why it is right that there is none.
@@ -37,8 +38,7 @@ class ExportedAssignment:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportedBundle:
+class ExportedBundle(Struct, frozen=True, kw_only=True):
     """Objects of Gatekeeper by the file that each belongs in, in the order in which they are applied.
 
     ``untold`` is what a template does not say of what its rule compares with, by the template's name.

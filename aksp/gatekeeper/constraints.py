@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.compliance.globs import matches_glob
 from aksp.compliance.plan import MatchSource, Ready
@@ -25,16 +26,14 @@ class InexpressibleError(Exception):
     """An assignment that no constraint can express: it would judge more, or less, than is assigned."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True, kw_only=True):
     """A constraint, and what it does not say of the assignment."""
 
     document: Mapping[str, Any]
     lost: Sequence[str] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True, kw_only=True):
     """The namespaces of a cluster that an assignment's scopes leave, and whether objects without one are meant."""
 
     namespaces: tuple[str, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.errors import Forbidden, InvalidInput
 from aksp.kube import objects
@@ -42,13 +43,12 @@ def mappings(value: Any) -> list[Object]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """A document, where it was read, and what Gatekeeper says of it."""
 
     document: Object
     origin: str
-    status: Object = field(default_factory=dict)
+    status: Object = {}
 
     @property
     def name(self) -> str:
@@ -63,16 +63,15 @@ class Written:
         return {key: text for key, text in found.items() if isinstance(text, str)}
 
 
-@dataclass(kw_only=True, slots=True)
-class Documents:
+class Documents(Struct, kw_only=True):
     """What was found. ``unread`` tells what could not be recognized; ``others`` counts the documents of other kinds."""
 
-    templates: list[Written] = field(default_factory=list)
-    constraints: list[Written] = field(default_factory=list)
-    configs: list[Written] = field(default_factory=list)
-    expansions: list[Written] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    others: dict[str, int] = field(default_factory=dict)
+    templates: list[Written] = []
+    constraints: list[Written] = []
+    configs: list[Written] = []
+    expansions: list[Written] = []
+    unread: list[str] = []
+    others: dict[str, int] = {}
 
     def add(self, document: Any, origin: str) -> None:
         """Sort a document in, or those of a list."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.gatekeeper.documents import Written, mapping, mappings
 from aksp.model.kinds import WORKLOADS
 
 
-@dataclass(kw_only=True, slots=True)
-class Expanded:
+class Expanded(Struct, kw_only=True):
     """What the ExpansionTemplates say: ``kinds`` are the workloads of which Gatekeeper judges Pods.
 
     ``lost`` is what differs here, ``notes`` what is the same.
     """
 
-    kinds: set[str] = field(default_factory=set)
-    lost: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    kinds: set[str] = set()
+    lost: list[str] = []
+    notes: list[str] = []
 
 
 def expanded(found: Sequence[Written]) -> Expanded:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.defaults import defaulted
@@ -24,8 +25,7 @@ _WEBHOOK, _AUDIT, _VAP = "validation.gatekeeper.sh", "audit.gatekeeper.sh", "vap
 _KEPT: Final = ("azure-policy-", "constraint-installed-by", OURS)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImportedAssignment:
+class ImportedAssignment(Struct, frozen=True, kw_only=True):
     """An assignment, and what it does not say of the constraint."""
 
     assignment: Assignment

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
+
 from aksp.catalog.document import MODE, definition_from
-from aksp.catalog.folder import LIBRARIES
+from aksp.catalog.rego_files import LIBRARIES
 from aksp.catalog.template import template_from
 from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted
@@ -36,8 +37,7 @@ _TYPES: Final = {
 WHOLE: Final = "parameters"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImportedDefinition:
+class ImportedDefinition(Struct, frozen=True, kw_only=True):
     """A definition's files, the definition read from them, and what is different of it here.
 
     ``parameters`` are what the template's parameters are called in the definition; None where all of them are one.

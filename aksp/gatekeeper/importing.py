@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.assigned import check_parameters, check_resolves
 from aksp.catalog.folder import is_bundled
@@ -24,8 +25,7 @@ from aksp.model.scope import Scope
 from aksp.workspace import compile_definition
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Import:
+class Import(Struct, frozen=True, kw_only=True):
     """What is to be written, and what of the documents is not in it.
 
     ``constraints`` are those of the assignments, in their order; ``refused`` those of which none could be made, and why.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from aksp.compliance.judgement import Task
 from aksp.compliance.plan import MatchSource, Ready
@@ -19,8 +18,7 @@ from aksp.model.kinds import api_version
 from aksp.sources.interface import documents_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConstraintJudge:
+class ConstraintJudge(Struct, frozen=True, kw_only=True):
     """Judges objects by one constraint, whose policy is compiled.
 
     ``enforced`` says whether the constraint holds in tests (its enforcement points). The operations of its template matter

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
@@ -16,16 +17,14 @@ GROUP: Final = "test.gatekeeper.sh"
 KIND: Final = "Suite"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True, kw_only=True):
     """How many violations are expected: ``yes``, ``no`` or a number, counting only messages that match a regular expression."""
 
     violations: int | str = "yes"
     message: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SuiteCase:
+class SuiteCase(Struct, frozen=True, kw_only=True):
     """One object, other objects that it is compared with, and what is expected."""
 
     name: str
@@ -35,8 +34,7 @@ class SuiteCase:
     skip: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SuiteTest:
+class SuiteTest(Struct, frozen=True, kw_only=True):
     """A template and a constraint, and the cases that they judge; with ``invalid`` the template must not take the constraint."""
 
     name: str
@@ -48,8 +46,7 @@ class SuiteTest:
     skip: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Suite:
+class Suite(Struct, frozen=True, kw_only=True):
     """The tests of one file; paths in them are relative to it."""
 
     path: Path
@@ -105,7 +102,7 @@ def _read(path: Path) -> Suite | None:
 
 
 def _test(fields: _SuiteFields) -> SuiteTest:
-    fields.only(*SuiteTest.__dataclass_fields__)
+    fields.only(*SuiteTest.__struct_fields__)
     cases = [_case(one) for one in fields.entries("cases", "cases")]
     invalid = fields.flag("invalid")
     if invalid and cases:
@@ -122,7 +119,7 @@ def _test(fields: _SuiteFields) -> SuiteTest:
 
 
 def _case(fields: _SuiteFields) -> SuiteCase:
-    fields.only(*SuiteCase.__dataclass_fields__)
+    fields.only(*SuiteCase.__struct_fields__)
     return SuiteCase(
         name=fields.text("name"),
         object=fields.text("object"),
@@ -133,7 +130,7 @@ def _case(fields: _SuiteFields) -> SuiteCase:
 
 
 def _assertion(fields: _SuiteFields) -> Assertion:
-    fields.only(*Assertion.__dataclass_fields__)
+    fields.only(*Assertion.__struct_fields__)
     violations = fields.value("violations")
     if violations is None or isinstance(violations, bool):
         # YAML 1.1 takes a bare yes or no for true or false.

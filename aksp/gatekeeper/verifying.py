@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.assigned import check_parameters
 from aksp.compliance.json_schema import compiled_re2
@@ -41,8 +42,7 @@ class TestOutcome(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CaseResult:
+class CaseResult(Struct, frozen=True, kw_only=True):
     """What became of a case, and why it did not pass."""
 
     name: str
@@ -50,8 +50,7 @@ class CaseResult:
     message: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TestResult:
+class TestResult(Struct, frozen=True, kw_only=True):
     """What became of a test: ``outcome`` and ``message`` are its own, beside those of its cases."""
 
     name: str
@@ -60,8 +59,7 @@ class TestResult:
     cases: Sequence[CaseResult] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SuiteResult:
+class SuiteResult(Struct, frozen=True, kw_only=True):
     """What became of the tests of a file."""
 
     path: Path

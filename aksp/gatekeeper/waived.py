@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.compliance.plan import Ready
 from aksp.model.assignment import ExemptedResource, Exemption
@@ -16,8 +17,7 @@ from aksp.model.times import rfc3339
 _PATTERN: Final = re.compile(r"\*?[-a-z0-9]+\*?")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Waived:
+class Waived(Struct, frozen=True, kw_only=True):
     """What the exemptions of an assignment become.
 
     ``namespaces`` are excluded. ``everything``: of the exemptions that waive all of the assignment, the one that ends last.

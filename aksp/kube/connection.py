@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
+
+from msgspec import Struct
 
 from aksp.errors import ClusterError
 from aksp.kube import errors
@@ -31,8 +32,7 @@ one TCP_KEEPALIVE. Seconds, and a number of probes.
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Response:
+class Response(Struct, frozen=True, kw_only=True):
     """A whole answer: `body` is complete as far as HTTP can tell, and decompressed."""
 
     status: int
@@ -327,8 +327,7 @@ class Connection:
         return errors.broken(error, server=self.server, where=where, connect_seconds=connect, read_seconds=read)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True, kw_only=True):
     """What is asked. `timeout` in seconds, None: the connection's own; `plain`: the answer must not be compressed."""
 
     method: str

@@ -11,9 +11,10 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.errors import KubeconfigError
 from aksp.kube.kubeconfig import CORRECT, Entry, Kubeconfig
@@ -24,8 +25,7 @@ PROVIDERS = ("gcp", "oidc")
 PEM = b"-----BEGIN "
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContextCredentials:
+class ContextCredentials(Struct, frozen=True, kw_only=True):
     """A context that can be loaded.
 
     `document`: a kubeconfig of this context alone. `secrets`: the values that no message may show. `persistent`: the

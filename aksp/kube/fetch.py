@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
@@ -15,8 +16,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 """The longest pause between attempts, whatever Retry-After asks for."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True, kw_only=True):
     """How to wait between attempts: exponentially, with jitter so that many clients do not come back together.
 
     Attempts are limited by `tries` and by what the error is worth (`errors.*_TRIES`). `sleep` replaces the pause, which
@@ -41,8 +41,7 @@ ONCE = Backoff(tries=1)
 """For callers that try again themselves, where a pause within an attempt would hold them up."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True):
     """An attempt that failed and is made again after `seconds`: for a note to the user."""
 
     path: str

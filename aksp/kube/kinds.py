@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed
@@ -19,8 +20,7 @@ from aksp.kube.fetch import PATIENT, Backoff, get_json
 from aksp.model.kinds import BUILT_IN, api_version
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True, kw_only=True):
     """A kind as the API server serves it. `group` is "" for the core group; ``made`` says whether requests make objects of it."""
 
     group: str

@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from aksp.errors import KubeconfigError
 from aksp.yaml_reader import NoFile, open_regular
@@ -25,8 +26,7 @@ SHOWN_CONTEXTS = 20
 CORRECT = "correct the file, or name another with --kubeconfig"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A named context, cluster or user: its mapping and the file it stands in, which relative paths start from."""
 
     name: str
@@ -34,8 +34,7 @@ class Entry:
     file: Path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kubeconfig:
+class Kubeconfig(Struct, frozen=True, kw_only=True):
     """What all files together say. `files` are those that exist, in order."""
 
     files: tuple[Path, ...]

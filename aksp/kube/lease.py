@@ -15,10 +15,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from aksp.errors import ClusterError
 from aksp.kube import errors
@@ -40,8 +41,7 @@ STOP_SECONDS = 10.0
 """How long `stop` waits at most for `lost` and the release."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True, kw_only=True):
     """One attempt to acquire or to renew: when it began, who holds the lease now as far as we know (None: unknown)."""
 
     began: float

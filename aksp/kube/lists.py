@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.errors import InvalidInput
 from aksp.kube import errors
@@ -32,8 +34,7 @@ POLL_SECONDS = 0.5
 ITEMS = b'"items":['
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListPage:
+class ListPage(Struct, frozen=True, kw_only=True):
     """One page of a list.
 
     `body`: the answer, raw JSON. `number` counts from 1. `restart`: the list began anew, whatever was taken from its

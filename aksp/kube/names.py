@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.kube.kinds import KINDS, plural_of
@@ -14,8 +15,7 @@ SHORT_NAMES = {one.short: one.kind for one in BUILT_IN if one.short}
 _FORM = re.compile(r"(?P<kind>[A-Za-z][-A-Za-z0-9]*)(?:\.(?P<qualifier>[-a-zA-Z0-9.]+))?/(?P<name>[^/\s]+)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceName:
+class ResourceName(Struct, frozen=True, kw_only=True):
     """A kind in any spelling, its API group where given (perhaps with a version before it), and an object's name."""
 
     kind: str

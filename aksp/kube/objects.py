@@ -18,9 +18,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace as changed
 from typing import Any
 from urllib.parse import quote
+
+from msgspec.structs import replace as changed
 
 from aksp.errors import InvalidInput
 from aksp.kube import errors

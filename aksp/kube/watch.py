@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from aksp.errors import AkspError, ClusterError
 from aksp.kube import errors

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Assignment, Exemption
@@ -24,8 +25,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LintFinding:
+class LintFinding(Struct, frozen=True, kw_only=True):
     """What a rule found: a document, by its file and name, the field, what is wrong, and what to do next.
 
     A finding with a ``line`` needs no field.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aksp.catalog.interface import Assignable
 from aksp.compliance.expressions import has_expression

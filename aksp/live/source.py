@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from aksp.engine import Batch, Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
@@ -30,23 +31,20 @@ EVENT_BYTES = 256
 TAKEN_BYTES = 2 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(Struct, frozen=True):
     """A page of a list as it came."""
 
     page: lists.ListPage
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(Struct, frozen=True):
     """One change. ``text`` is the object in JSON, empty when it was deleted."""
 
     key: Key
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Trouble:
+class _Trouble(Struct, frozen=True):
     error: ClusterError
     synced: bool
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aksp.engine import Batch
 from aksp.model.compliance import Gap
@@ -14,8 +15,7 @@ from aksp.sources.listings import WantedList
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectsChanged:
+class ObjectsChanged(Struct, frozen=True, kw_only=True):
     """Objects that are there, as they are now, in a batch of the engine that is the taker's to release; and those gone.
 
     With ``begins`` a list begins (anew), whatever an unfinished one had; with ``ends`` it is complete, and what it did
@@ -31,8 +31,7 @@ class ObjectsChanged:
     ends: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True, kw_only=True):
     """A listing cannot be followed now; what is known of it may be old. It is tried again. ``why`` is the bare reason."""
 
     listing: WantedList
@@ -40,15 +39,13 @@ class Lost:
     why: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KindNotServed:
+class KindNotServed(Struct, frozen=True, kw_only=True):
     """The cluster does not serve the kind: there are no such objects, until it does."""
 
     listing: WantedList
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """A listing is followed (again)."""
 
     listing: WantedList

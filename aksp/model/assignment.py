@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.model.scope import EVERYWHERE, Scope
 
@@ -28,8 +29,7 @@ class SelectorKind(StrEnum):
     RESOURCE_WITHOUT_LOCATION = "resourceWithoutLocation"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SelectorCondition:
+class SelectorCondition(Struct, frozen=True, kw_only=True):
     """One condition of a selector: the cluster's value is one of some, or, ``negated``, none of them."""
 
     kind: SelectorKind
@@ -37,16 +37,14 @@ class SelectorCondition:
     negated: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceSelector:
+class ResourceSelector(Struct, frozen=True, kw_only=True):
     """One of the resourceSelectors of an assignment or an exemption: all its conditions must hold. Of several selectors one is enough."""
 
     name: str
     conditions: tuple[SelectorCondition, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EffectOverride:
+class EffectOverride(Struct, frozen=True, kw_only=True):
     """Another effect than the parameters give: of all members, of those with some reference ids, or of all but those.
 
     ``selected`` and ``left_out`` are None where the document does not restrict by them. ``location`` restricts it to
@@ -66,8 +64,7 @@ class EffectOverride:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True, kw_only=True):
     """A definition or an initiative put to work at a scope, with values for its parameters.
 
     ``definition_id`` is the slug or the GUID of either. ``member_messages`` are the messages to those refused by some
@@ -82,13 +79,13 @@ class Assignment:
     display_name: str = ""
     description: str = ""
     not_scopes: tuple[Scope, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
     enforcement_mode: EnforcementMode = EnforcementMode.DEFAULT
     non_compliance_message: str = ""
-    member_messages: Mapping[str, str] = field(default_factory=dict)
+    member_messages: Mapping[str, str] = {}
     overrides: tuple[EffectOverride, ...] = ()
     resource_selectors: tuple[ResourceSelector, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     origin: str = ""
     initiative: str = ""
     reference: str = ""
@@ -116,8 +113,7 @@ class ExemptionCategory(StrEnum):
     MITIGATED = "Mitigated"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExemptedResource:
+class ExemptedResource(Struct, frozen=True, kw_only=True):
     """One entry of an exemption's resources: globs, of which every given one must match."""
 
     namespace: str | None = None
@@ -127,8 +123,7 @@ class ExemptedResource:
     image: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exemption:
+class Exemption(Struct, frozen=True, kw_only=True):
     """An assignment's findings waived for a scope, resources or containers, until a date.
 
     With ``references`` only those of members of an initiative with these reference ids, and with ``resource_selectors``
@@ -142,7 +137,7 @@ class Exemption:
     expires_on: datetime | None = None
     display_name: str = ""
     description: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     resources: tuple[ExemptedResource, ...] = ()
     references: tuple[str, ...] = ()
     resource_selectors: tuple[ResourceSelector, ...] = ()

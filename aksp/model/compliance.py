@@ -6,12 +6,12 @@ Longer than other modules: it is a list of small classes, each made of those abo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from aksp.model.assignment import EnforcementMode, Exemption, full_name
 from aksp.model.effect import Effect
@@ -83,8 +83,7 @@ class TargetKind(StrEnum):
     MANIFESTS = "Manifests"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """What was evaluated; server is the API server's URL, None for files.
 
     ``filters`` are the options that left a part of it, or of what is assigned, out; empty for all.
@@ -97,8 +96,7 @@ class Target:
     filters: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True, kw_only=True):
     """How many distinct resources, and containers, are in which state. States with 0 are present."""
 
     resources: Mapping[ComplianceState, int]
@@ -128,6 +126,9 @@ class Finding(Struct, frozen=True, kw_only=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return self._compared() == other._compared() if isinstance(other, Finding) else NotImplemented
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a struct's own tells by identity, whatever __eq__ says
+
     def __hash__(self) -> int:
         return hash(self._compared())
 
@@ -151,8 +152,7 @@ class SourceLocation(Protocol):
         """The place of a field in the same document."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownLocation:
+class KnownLocation(Struct, frozen=True, kw_only=True):
     """A place in a file that needs no looking up."""
 
     file: str
@@ -164,8 +164,7 @@ class KnownLocation:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GroupSummary:
+class GroupSummary(Struct, frozen=True, kw_only=True):
     """What the members of one group of an initiative came to together."""
 
     name: str
@@ -175,8 +174,7 @@ class GroupSummary:
     counts: Counts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignmentSummary:
+class AssignmentSummary(Struct, frozen=True, kw_only=True):
     """One assignment's part of a report.
 
     It is NotStarted when it judged nothing, or in Error when it is broken; then ``message`` says why, and
@@ -235,8 +233,7 @@ class AssignmentSummary:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignmentKey:
+class AssignmentKey(Struct, frozen=True, kw_only=True):
     """What every result of an assignment says of it; shared by its results.
 
     Of an initiative's assignment there is one for each member, with the initiative's slug and the member's reference id.
@@ -249,10 +246,10 @@ class AssignmentKey:
     severity: str
     initiative: str | None = None
     reference: str | None = None
-    name: str = field(init=False)
+    name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", full_name(self.assignment, self.reference or ""))
+        force_setattr(self, "name", full_name(self.assignment, self.reference or ""))
 
 
 class SharedResult(Struct, frozen=True, kw_only=True):
@@ -307,8 +304,7 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.shared.exemption
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True, kw_only=True, eq=False):
     """Something that could not be judged. reason is a word in CamelCase, message a sentence, which names the source.
 
     ``cluster`` is where, in a report of several.
@@ -317,12 +313,25 @@ class Gap:
     reason: str
     message: str
     resource: Resource | None = None
-    source: SourceLocation | None = field(default=None, compare=False)  # the message tells it
+    source: SourceLocation | None = None
     cluster: str = ""
 
+    # The source is not compared: the message tells it.
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterSummary:
+    def _compared(self) -> tuple[Any, ...]:
+        return self.reason, self.message, self.resource, self.cluster
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared() == other._compared() if isinstance(other, Gap) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a struct's own tells by identity, whatever __eq__ says
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+
+class ClusterSummary(Struct, frozen=True, kw_only=True):
     """One cluster's part of a report of several.
 
     ``scope`` is ``/clusters/NAME``; ``id`` is its id in the scope tree, empty where the tree does not have it. One that was
@@ -343,8 +352,7 @@ class ClusterSummary:
     assignments: Sequence[AssignmentSummary]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScopeSummary:
+class ScopeSummary(Struct, frozen=True, kw_only=True):
     """What the clusters below a scope of the tree came to together; ``parent`` is the scope above it in the report."""
 
     scope: str
@@ -362,8 +370,7 @@ class ScopeSummary:
 Measured = AssignmentSummary | ClusterSummary | ScopeSummary | GroupSummary
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RuleDescriptor:
+class RuleDescriptor(Struct, frozen=True, kw_only=True):
     """What a definition says of itself, for those who read of its findings."""
 
     slug: str
@@ -375,8 +382,7 @@ class RuleDescriptor:
     severity: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """What is remembered of an earlier evaluation of the same target.
 
     ``assignments`` has the state and the compliance percentage of each by name, and of each member of an initiative by
@@ -414,8 +420,7 @@ class StoredFinding(Struct, frozen=True, kw_only=True, array_like=True, gc=False
         return before is not None and (not before.observed or set(self.observed) <= set(before.observed))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FindingChange:
+class FindingChange(Struct, frozen=True, kw_only=True):
     """A finding that came, went or changed its state; None where it was, or is, not found.
 
     A violation with another value than before is one before and after, and new. One that went is resolved where its assignment has ``judged`` something since; else nobody knows.
@@ -427,8 +432,7 @@ class FindingChange:
     judged: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True, kw_only=True):
     """What is otherwise than in the scan before, by namespace, kind, name, assignment and container.
 
     ``percent_before`` is the compliance percentage of that scan.
@@ -439,8 +443,7 @@ class Changes:
     findings: Sequence[FindingChange]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownViolations:
+class KnownViolations(Struct, frozen=True, kw_only=True):
     """What a baseline knows, where only what is new is to fail: fingerprints, and how many violations are new and known.
 
     ``fails`` says whether every new one makes the exit code 1.
@@ -452,8 +455,7 @@ class KnownViolations:
     fails: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """Everything one evaluation found. results has all but Compliant, unless asked for.
 
     Order: assignments by name; results by namespace, kind, name, assignment, container, path.
@@ -472,7 +474,7 @@ class Report:
     assignments: Sequence[AssignmentSummary]
     results: Sequence[Result]
     gaps: Sequence[Gap]
-    rules: Mapping[str, RuleDescriptor] = field(default_factory=dict)
+    rules: Mapping[str, RuleDescriptor] = {}
     past: Sequence[Snapshot] = ()
     changes: Changes | None = None
     known: KnownViolations | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.model.compliance import RuleDescriptor
 
@@ -35,8 +36,7 @@ class Missing:
 MISSING = Missing()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True, kw_only=True):
     """One parameter of a definition.
 
     ``option`` is the command-line option of ``aksp assign`` that sets it, as the document's
@@ -68,8 +68,7 @@ class Parameter:
         return not self.has_default and not self.optional
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegoModule:
+class RegoModule(Struct, frozen=True, kw_only=True):
     """One Rego file. ``version`` is ``v0`` or ``v1``; ``name`` is what error messages call it.
 
     Within a template it begins at ``line`` of the file, and its lines are indented by so many columns.
@@ -82,8 +81,7 @@ class RegoModule:
     indent: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceKind:
+class ResourceKind(Struct, frozen=True, kw_only=True):
     """A kind of object by API group (the core group is the empty string); either may be ``*``, for any.
 
     In a definition either may be an expression, which an assignment's parameters resolve. ``version`` is for what rules
@@ -99,8 +97,7 @@ class ResourceKind:
         return self.kind in ("*", kind) and self.group in ("*", group)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AzureDefinition:
+class AzureDefinition(Struct, frozen=True, kw_only=True):
     """A definition of Azure's that one here stands for.
 
     ``parameters`` maps those of its parameters that are called otherwise here; ``differences`` tell, in sentences, where
@@ -110,12 +107,11 @@ class AzureDefinition:
     id: str
     name: str
     versions: tuple[str, ...] = ()
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = {}
     differences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True, kw_only=True):
     """A definition, its rule and its Rego.
 
     ``slug`` is what commands call it, ``name`` Azure's GUID. The fields that may hold expressions
@@ -139,7 +135,7 @@ class Definition:
     azure: tuple[AzureDefinition, ...] = ()
     standards: tuple[str, ...] = ()
     policy_type: str = "BuiltIn"
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = {}
     require_any_of: tuple[tuple[str, ...], ...] = ()
     kinds: tuple[ResourceKind, ...] = ()
     effect: Any = "[parameters('effect')]"
@@ -151,7 +147,7 @@ class Definition:
     namespace_selector: Any = None
     source: Any = None
     warn: Any = None
-    values: Any = field(default_factory=dict)
+    values: Any = {}
     modules: tuple[RegoModule, ...] = ()
     requires_inventory: tuple[ResourceKind, ...] = ()
     values_schema: Mapping[str, Any] | None = None

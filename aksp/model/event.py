@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from aksp.model.compliance import Gap, Result
 
@@ -17,8 +18,7 @@ class EventType(StrEnum):
     RESOLVED = "RESOLVED"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """One change of the results or of the gaps of what is watched: either is set.
 
     It is as it is now; of what is RESOLVED, as it was last. ``before`` is what a result that CHANGED was. ``gone`` tells

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.model.definition import AzureDefinition, Parameter
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """One definition of an initiative. ``reference`` is what assignments, exemptions and reports call it there.
 
     ``definition_id`` names the definition as an assignment does; ``version`` is the one it is meant in, such as ``6.*.*``,
@@ -21,13 +21,12 @@ class Member:
     reference: str
     definition_id: str
     version: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
     groups: tuple[str, ...] = ()
     arm_id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MemberGroup:
+class MemberGroup(Struct, frozen=True, kw_only=True):
     """Members of an initiative that belong together, such as those of one control of a standard."""
 
     name: str
@@ -36,8 +35,7 @@ class MemberGroup:
     category: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Initiative:
+class Initiative(Struct, frozen=True, kw_only=True):
     """A named set of definitions. ``slug`` is what commands call it, ``name`` Azure's GUID.
 
     ``differences`` tell, in sentences, where it is otherwise than the one of Azure's that it stands for. ``arm_id`` is
@@ -54,7 +52,7 @@ class Initiative:
     members: tuple[Member, ...]
     azure_policy_id: str | None = None
     policy_type: str = "BuiltIn"
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = {}
     groups: tuple[MemberGroup, ...] = ()
     standards: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()

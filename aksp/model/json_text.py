@@ -10,7 +10,6 @@ import functools
 import json
 import math
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ _DIGITS: Final = 640
 class Number:
     """A JSON number that no number of Python is written like: its text, as it was read.
 
-    It is no dataclass: msgspec would write one as an object.
+    It is no dataclass and no struct: msgspec would write one as an object.
     """
 
     __slots__ = ("text",)
@@ -105,6 +104,8 @@ def encode(
         pass
     # Python's encoder writes a placeholder for a value that it does not know. The placeholder is random, so that no text of a
     # document equals it.
+    import secrets
+
     mark = secrets.token_hex(16)
     numbers: list[str] = []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 def api_version(group: str, version: str) -> str:
@@ -13,8 +14,7 @@ def api_version(group: str, version: str) -> str:
     return f"{group}/{version}" if group else version
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuiltIn:
+class BuiltIn(Struct, frozen=True, kw_only=True):
     """A built-in kind.
 
     ``version`` is the one that every supported Kubernetes serves, empty where a cluster is asked; ``short`` is kubectl's short name,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True, eq=False):
     """A path such as ``/``, ``/clusters/prod`` or ``/clusters/prod/namespaces/shop``.
 
     ARM ids compare without regard to case (Azure: "Understand scope in Azure Policy"); names of
@@ -18,7 +18,16 @@ class Scope:
     """
 
     path: str
-    also: tuple[str, ...] = field(default=(), compare=False)
+    also: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self.path == other.path if isinstance(other, Scope) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a struct's own tells by identity, whatever __eq__ says
+
+    def __hash__(self) -> int:
+        return hash(self.path)
 
     @classmethod
     def parse(cls, text: str) -> Scope:

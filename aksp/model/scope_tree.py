@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.model.scope import EVERYWHERE, Scope
 
@@ -52,8 +54,7 @@ def resource_type(scope: Scope) -> str | None:
     return next((one for one in CLUSTER_TYPES if one.lower() == named), None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlacedScope:
+class PlacedScope(Struct, frozen=True, kw_only=True):
     """One entry of the scope tree, as a document of the workspace has it.
 
     ``parent`` is what it lies in where its own id does not tell. ``context`` is the kubeconfig context of a cluster; a
@@ -65,7 +66,7 @@ class PlacedScope:
     parent: Scope | None = None
     context: str = ""
     location: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     display_name: str = ""
     origin: str = ""
 
@@ -84,8 +85,7 @@ class PlacedScope:
         return self.scope.cluster_name or self.context or self.name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterPlace:
+class ClusterPlace(Struct, frozen=True, kw_only=True):
     """Where a cluster lies: its scope, which knows all paths to it, and its entry, None where the tree has none.
 
     ``above`` are the scopes that it lies in, from the top down, without ``/`` and itself.
@@ -96,8 +96,7 @@ class ClusterPlace:
     above: Sequence[Scope] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScopeTree:
+class ScopeTree(Struct, frozen=True, kw_only=True):
     """The entries of a workspace, by name."""
 
     entries: Sequence[PlacedScope] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from aksp.model.compliance import PRECEDENCE, Changes, ComplianceState, FindingChange
 from aksp.model.times import rfc3339
@@ -17,8 +17,7 @@ from aksp.report.table.changes import changes, gist
 from aksp.report.wire import API_VERSION
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """One of the two: its target, time and result. ``target`` is the name that `aksp history` uses."""
 
     target: str
@@ -27,8 +26,7 @@ class Moment:
     compliance_percent: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """Two moments, and every finding that differs in the second.
 
     Of several clusters ``before`` is the earliest and ``after`` the latest moment of any, with the state of all.
@@ -40,7 +38,7 @@ class Difference:
     #: Of several clusters: the difference of each, by its name, with its own two moments.
     clusters: Sequence[tuple[str, Moment, Moment]] = ()
     #: Those that are not compared, each with the reason.
-    not_compared: Mapping[str, str] = field(default_factory=dict)
+    not_compared: Mapping[str, str] = {}
 
     @property
     def new_violations(self) -> int:

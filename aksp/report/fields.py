@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.model.compliance import Result, SharedResult, SourceLocation
 
@@ -14,8 +15,7 @@ _WORD: Final = {"type": "string", "minLength": 1}
 _OPTIONAL: Final = {"type": ["string", "null"]}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResultField:
+class ResultField(Struct, frozen=True, kw_only=True):
     """One field of a result.
 
     ``name``: its path in JSON, empty for a field that only people read. ``within``: the JSON object in the result that has

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result, SharedResult, SourceLocation
 from aksp.model.json_text import encode
@@ -12,15 +13,14 @@ from aksp.report.interface import GroupBy
 from aksp.report.worst import Badness, badness, severity_rank
 
 
-@dataclass(kw_only=True, slots=True)
-class Group:
+class Group(Struct, kw_only=True):
     """Results that make one row: how many, the first, of which resources, by which assignments, and where written."""
 
     first: Result
     resources: list[Resource]
     results: int = 0
-    assignments: dict[str, AssignmentKey] = field(default_factory=dict)
-    sources: dict[SourceLocation, None] = field(default_factory=dict)
+    assignments: dict[str, AssignmentKey] = {}
+    sources: dict[SourceLocation, None] = {}
 
     @property
     def count(self) -> int:
@@ -44,23 +44,20 @@ class Group:
         return min((one.severity.lower() for one in self.assignments.values()), key=severity_rank)
 
 
-@dataclass(kw_only=True, slots=True)
-class GroupedSubject(Group):
+class GroupedSubject(Group, kw_only=True):
     """All that was found of one workload, or of one resource that no workload made."""
 
-    groups: dict[int, Group] = field(default_factory=dict)
+    groups: dict[int, Group] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """Subjects under one title, which is empty where there is only one section."""
 
     title: str
     subjects: tuple[GroupedSubject, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Grouping:
+class Grouping(Struct, frozen=True, kw_only=True):
     """How results are put together: into sections by title, in them by subject, in these by row.
 
     ``row`` must be equal for results that share all but resource and source. None: each result is a row of its own.

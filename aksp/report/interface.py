@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TextIO
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from aksp.model.compliance import Report
@@ -35,8 +36,7 @@ class GroupBy(StrEnum):
     NAMESPACE = "namespace"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Style:
+class Style(Struct, frozen=True, kw_only=True):
     """How a report should look.
 
     ``width`` is in terminal columns; ``terminal`` says whether a person's terminal reads it
@@ -61,8 +61,7 @@ class Render(Protocol):
     def __call__(self, report: Report, out: TextIO, style: Style) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Format:
+class Format(Struct, frozen=True, kw_only=True):
     """A report format.
 
     ``every_line`` says that it has every result with its line: the others put some together, or leave some out.

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from aksp.errors import InvalidInput
 from aksp.model.assignment import Exemption, ExemptionCategory, full_name
@@ -52,8 +52,7 @@ _LATER: Final = ("initiative", "referenceId", "cluster")
 _OTHERS: Final = tuple(field for field in NAMED if field.within != "resource")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NamedExemption(Exemption):
+class NamedExemption(Exemption, frozen=True, kw_only=True):
     """An exemption of which the report tells only the name. Its category and end mean nothing."""
 
 

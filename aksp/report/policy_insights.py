@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final, TextIO
+
+from msgspec.structs import replace
 
 from aksp.compliance.fleet import separate
 from aksp.model.azure_ids import NOWHERE

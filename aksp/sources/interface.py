@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from sys import intern
 from typing import Protocol
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from aksp.compliance.judgement import Place
 from aksp.engine import Batch, DocumentRecord
@@ -18,8 +17,7 @@ from aksp.model.resource import Container, Document, Problem, Resource, workload
 NAMESPACE = ResourceKind(group="", kind="Namespace")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """Some documents, the batch of the engine that holds them, and what could not be read.
 
     ``listing`` names the list that the page is a part of. A page with ``restart`` set has nothing
@@ -40,15 +38,14 @@ class Page:
     located: Callable[[Mapping[int, Mapping[str, Place]]], None] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """Which objects to get: kinds, and those that are needed entire, whatever else leaves out some of them.
 
     Those needed entire may be of any group (``*``).
     """
 
     kinds: Sequence[ResourceKind]
-    whole: Sequence[ResourceKind] = field(default=())
+    whole: Sequence[ResourceKind] = ()
 
     @property
     def whole_names(self) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube.connection import Connection
@@ -19,8 +21,7 @@ PARTLY = "can be compared only with those in the namespaces given, as all of the
 _OF_ONE_KIND = (Forbidden, ServerError, NotServed)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WantedList:
+class WantedList(Struct, frozen=True, kw_only=True):
     """One list: of a kind, perhaps of one namespace. Its objects are judged, or rules compare with them, or both."""
 
     kind: ResourceKind

@@ -7,12 +7,11 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from aksp.compliance.judgement import Place
 from aksp.compliance.nothing import no_document, no_namespace
@@ -39,8 +38,7 @@ _MARKER = b"\n---"
 LONGEST_STREAM = 1 << 30
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _FilePart:
+class _FilePart(Struct, frozen=True, kw_only=True):
     file: str
     text: bytes
     offset: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from heapq import merge
+
+from msgspec import Struct
 
 from aksp.compliance.assess import Tally
 from aksp.compliance.judgement import Fault, Task
@@ -17,17 +18,15 @@ from aksp.model.resource import Document, Resource
 SHARES = 64
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectVerdict:
+class ObjectVerdict(Struct, frozen=True, kw_only=True):
     """What some assignments said of one object: the numbers of those that were asked, findings and faults by number."""
 
     asked: tuple[int, ...] = ()
-    found: Mapping[int, Sequence[Finding]] = field(default_factory=dict)
-    faults: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    found: Mapping[int, Sequence[Finding]] = {}
+    faults: Mapping[int, Sequence[str]] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgedObject:
+class JudgedObject(Struct, frozen=True, kw_only=True):
     """One object and what was said of it: by rules that look at nothing else, and by those that compare.
 
     ``compares`` are the numbers of the latter that are about it; ``compared`` is None until they were asked.
@@ -48,8 +47,7 @@ class JudgedObject:
 ResultKey = tuple[Hashable, str, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResultChange:
+class ResultChange(Struct, frozen=True, kw_only=True):
     """One result as it was and as it is, with the keys of both; either may be None.
 
     ``gone`` tells that the object itself is.

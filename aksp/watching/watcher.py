@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from aksp.compliance.comparing import missing
 from aksp.compliance.evaluation import choose

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from aksp.addon.webhook.application import Health, ReviewLimits, Webhook
 from aksp.addon.webhook.protocol import Limits
 from aksp.addon.webhook.server import Listener, serve
 from aksp.addon.webhook.tls import server_context
+from tests.replacing import replace
 from tests.waiting import PATIENCE
 
 NAME = "aksp.kube-system.svc"

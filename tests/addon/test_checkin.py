@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -25,6 +24,7 @@ from aksp.kube.kinds import Discovery
 from aksp.model.compliance import Report
 from tests.addon.custom import ROOT, Memory, assigned, condition, defined, exempted, pod, resource
 from tests.compliance.builders import POD, definition, ready
+from tests.replacing import replace
 
 NOW, LATER, LAST = (datetime(2026, 6, 1, 12, minute, tzinfo=UTC) for minute in (0, 5, 10))
 WEBHOOK = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{NAME}"

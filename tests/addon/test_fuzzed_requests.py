@@ -15,7 +15,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -36,6 +36,7 @@ from tests.addon.custom import Memory, assigned
 from tests.addon.https import NAME, QUICK, TRUST, Client, request, serving
 from tests.engine.reviews import pod, review
 from tests.places import places
+from tests.replacing import replace
 
 #: Times in seconds: short for who is slow, and long enough for who is honest on a machine that has more to do.
 LIMITS: Final = replace(QUICK, handshake_seconds=2.0, head_seconds=2.0, idle_seconds=2.0, connections=40)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from aksp.addon.webhook.protocol import Application, Connections, Exchange, Http, Limits
+from tests.replacing import replace
 from tests.waiting import PATIENCE
 
 LIMITS = Limits(head_seconds=0.2, linger_seconds=PATIENCE, idle_seconds=PATIENCE)

@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import random
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from aksp.addon.checkins.reports import LARGEST_REPORT_BYTES, PAUSE_SECONDS, TRI
 from aksp.errors import AkspError, ClusterError, Forbidden, InvalidInput
 from aksp.model.compliance import Finding, Report
 from tests.addon.stored import API, OPEN_REPORTS, POLICY_REPORTS, REPORTS, Stored
+from tests.replacing import replace
 from tests.report.render import render
 from tests.report.scenarios import IMAGES, SCENARIOS, S, pod
 from tests.results import a_result

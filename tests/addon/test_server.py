@@ -7,7 +7,6 @@ import gc
 import ssl
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +36,7 @@ from tests.addon.https import (
     serving,
     trusting,
 )
+from tests.replacing import replace
 from tests.waiting import PATIENCE
 
 LOOPS = (asyncio.new_event_loop, loop_factory())

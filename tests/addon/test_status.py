@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +26,7 @@ from aksp.model.assignment import EnforcementMode
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
 from tests.addon.custom import assigned, condition, defined, exempted, merged
 from tests.compliance.builders import definition, ready
+from tests.replacing import replace
 
 THEN, NOW = datetime(2026, 6, 1, 11, 55, tzinfo=UTC), datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 S = ComplianceState

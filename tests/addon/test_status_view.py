@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from aksp.addon.install.manifests import manifests
 from aksp.addon.names import EngineName
 from aksp.addon.settings import Settings
 from aksp.addon.status_view import AddonStatus, InstalledObjects, overview
+from tests.replacing import replace
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 (WEBHOOK,) = [one for one in manifests(Settings()) if one["kind"] == "ValidatingWebhookConfiguration"]

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -18,6 +18,7 @@ from aksp.addon.webhook.operations import Operations
 from aksp.addon.webhook.protocol import Exchange
 from aksp.addon.webhook.server import loop_factory
 from tests.addon.https import PATIENT, Client, Reply, echo, request, serving
+from tests.replacing import replace
 from tests.waiting import PATIENCE
 
 

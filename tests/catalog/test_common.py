@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder, as_json, bundled
 from aksp.catalog.interface import BrokenDefinition
+from aksp.catalog.rego_files import BUNDLED
 from aksp.model.definition import Definition
 from tests.catalog.documents import document, write
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from aksp.errors import ExitCode, InvalidPolicy
 from aksp.model.definition import Definition, RegoModule
 from tests.catalog.documents import DETAILS, TEMPLATE_INFO, V0_RULE, base64_of, document, template, write
 from tests.docs.pages import ROOT, blocks
+from tests.replacing import replace
 
 WHERE = "policydefinition.policy.aksp.io/ours"
 INFO = "spec.policyRule.then.details.templateInfo"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder, FolderReadOnce, bundled
 from aksp.catalog.interface import BrokenDefinition, Catalogs
+from aksp.catalog.rego_files import BUNDLED
 from aksp.catalog.template import SYNC_DATA
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
 from aksp.model.definition import MISSING, Definition, ParameterType, ResourceKind

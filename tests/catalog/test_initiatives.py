@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from aksp.compliance.parameters import problems
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.assignment import Assignment
 from aksp.model.initiative import Initiative
+from tests.replacing import replace
 
 BUNDLED = {one.slug: one for one in bundled_initiatives()}
 CATALOG = Catalogs([bundled()], bundled_initiatives())

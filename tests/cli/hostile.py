@@ -13,13 +13,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bench.measure import Command, Sample, measure
 from tests.catalog.documents import DETAILS, V1_RULE, document, template, write
+from tests.replacing import replace
 
 CASES: Final = Path(__file__).parent / "cases"
 HEAD: Final = "apiVersion: policy.aksp.io/v1alpha1\nkind: PolicyAssignment\nmetadata:\n  name: a\nspec:\n  policyDefinitionId: no-privileged\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +16,7 @@ from tests.addon.stored import REPORTS, Stored
 from tests.cli import conftest
 from tests.cli.conftest import Aksp
 from tests.kube.apiserver import ApiServer, Reply, Request, kubeconfig, status
+from tests.replacing import replace
 from tests.report.render import render
 from tests.report.scenarios import SCENARIOS
 

@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from aksp.report.interface import Style
 from aksp.report.registry import FORMATS
 from tests.cli.conftest import Aksp, pod
 from tests.kube.apiserver import ApiServer, Reply, Request, document, status
+from tests.replacing import replace
 from tests.report.clusters import clusters, twins
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aksp.catalog.common import BUNDLED
 from aksp.catalog.folder import Folder
+from aksp.catalog.rego_files import BUNDLED
 from aksp.engine import Engine
 from aksp.lint.reading import misread
 from aksp.lint.selecting import unknown_kind

@@ -404,6 +404,15 @@ def test_nohup_is_minded(aksp: Aksp, process: Process) -> None:
     assert one.wait(60) == 4
 
 
+def test_ctrl_c_while_a_class_is_made_is_no_bug(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(request: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("aksp.cli.evaluation.evaluate", interrupted)
+    run = aksp("compliance", "-f", "pod.json")
+    assert (run.code, run.err) == (130, "aksp: interrupted\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aksp.compliance.comparing import Lookup, compared_kinds, missing, overlooked
 from aksp.model.definition import ResourceKind
 from tests.compliance.builders import POD, SERVICE, definition
+from tests.replacing import replace
 
 INGRESS = ResourceKind(group="networking.k8s.io", kind="Ingress")
 OLD_INGRESS = ResourceKind(group="extensions", kind="Ingress")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -28,6 +27,7 @@ from aksp.model.resource import Resource
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import PlacedScope, ScopeTree
 from tests.compliance.builders import NOW, plan, ready
+from tests.replacing import replace
 
 GROUPS = "/providers/Microsoft.Management/managementGroups/"
 NAMES = ("a", "b", "c", "d")

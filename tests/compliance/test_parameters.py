@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from aksp.compliance.parameters import (
 )
 from aksp.model.definition import AzureDefinition, Parameter, ParameterType
 from tests.compliance.builders import definition, parameter
+from tests.replacing import replace
 
 T = ParameterType
 

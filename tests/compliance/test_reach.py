@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from aksp.compliance.reach import check_namespaces, check_scope, check_selection
 from aksp.compliance.selection import Selector
 from aksp.model.scope import Scope
 from tests.compliance.builders import ready
+from tests.replacing import replace
 
 
 @pytest.mark.parametrize(

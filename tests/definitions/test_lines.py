@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from aksp.scan import Scan
 from aksp.sources.manifests import Manifests
 from aksp.workspace import prepare
 from tests.definitions.samples import DEFINITIONS, NOW, CompiledOnce, Sample, plan_of, samples_of
+from tests.replacing import replace
 
 pytestmark = pytest.mark.slow
 

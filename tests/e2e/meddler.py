@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlencode
 
 from tests.kube.apiserver import ApiServer, Authority, Reply, Request, status
+from tests.replacing import replace
 from tests.testbed.client import Client
 from tests.testbed.controlplane import ControlPlane
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.docs.pages import PAGES, README, ROOT, blocks, write_files
 from tests.e2e.addon import GROUP, AddOn
 from tests.e2e.command import Aksp
 from tests.e2e.objects import made, namespace, pod, workload
+from tests.replacing import replace
 from tests.testbed.client import MERGE
 from tests.testbed.controlplane import ControlPlane
 from tests.testbed.ports import free_port

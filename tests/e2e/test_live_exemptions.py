@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.e2e.command import Aksp, violations
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, Place, container, pod, workload
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e

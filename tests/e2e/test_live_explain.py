@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from tests.e2e.command import Aksp, Report
 from tests.e2e.meddler import Meddled
 from tests.e2e.objects import FOREIGN, Object, container, ingress, made, may, namespace, pod, workload
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tests.e2e.addon import GROUP, AddOn, created, refusal
 from tests.e2e.command import Aksp, Report
 from tests.e2e.objects import Object, pod
 from tests.pod_security import LEVELS
+from tests.replacing import replace
 from tests.testbed.client import ApiError
 from tests.waiting import until
 

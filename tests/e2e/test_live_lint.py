@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import Aksp, Ended
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, Place, may, pod
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e

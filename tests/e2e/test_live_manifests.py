@@ -6,7 +6,6 @@ import base64
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from aksp.catalog.folder import as_json, bundled
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.e2e.command import Aksp, Ended
 from tests.e2e.objects import Object, Place, made, namespace
+from tests.replacing import replace
 from tests.testbed.client import APPLY, Client
 from tests.testbed.controlplane import ControlPlane
 from tests.waiting import until

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 
 import pytest
 import yaml
 
 from aksp.model.kinds import BUILT_IN
 from tests.e2e.command import Aksp
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.e2e.command import Aksp, Ended, Report, Started, judged, reasons, sta
 from tests.e2e.meddler import ALWAYS, Fault, Hang, Meddled, Meddler, cut_short, end_early, refuse
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, create_pods, ingress, namespace, pod, service
 from tests.kube.apiserver import Authority
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.e2e.command import Aksp, judged, reasons, state_of, violations
 from tests.e2e.meddler import Meddled
 from tests.e2e.objects import FOREIGN, OUR_REGISTRY, OURS, Place, ingress, may, pod, service
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from aksp.catalog.custom import definition_from_resource
 from aksp.store.documents import assignment_from
 from tests.catalog.documents import write
 from tests.e2e.command import Aksp, Ended
+from tests.replacing import replace
 from tests.testbed.client import ApiError
 from tests.testbed.controlplane import ControlPlane
 from tests.waiting import until

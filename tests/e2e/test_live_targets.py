@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import Aksp, Report, judged, state_of, violations
 from tests.e2e.objects import OUR_REGISTRY, Place, may, pod
+from tests.replacing import replace
 from tests.testbed.controlplane import ControlPlane
 
 pytestmark = pytest.mark.e2e

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from tests.e2e.objects import (
     service,
     workload,
 )
+from tests.replacing import replace
 from tests.testbed.client import MERGE
 from tests.testbed.controlplane import ControlPlane
 from tests.waiting import until

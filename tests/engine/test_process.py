@@ -8,7 +8,6 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from aksp.workspace import prepare
 from tests.compliance.builders import module
 from tests.definitions.samples import DEFINITIONS, plan_of
 from tests.engine.hostile import ENDLESS, GREEDY, HONEST, compile_rule, faults, judge, pods, task, violations
+from tests.replacing import replace
 from tests.waiting import until
 
 OTHERS = """

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from aksp.sources.interface import Wanted, documents_of
 from aksp.sources.texts import list_of, text_of
 from tests.compliance.builders import POD, SERVICE
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
+from tests.replacing import replace
 from tests.waiting import PATIENCE
 
 INGRESS = ResourceKind(group="networking.k8s.io", kind="Ingress")

@@ -109,3 +109,11 @@ def test_a_scope_covers_what_is_below_it_and_not_what_begins_like_it(scope: Scop
 @given(NAMES, NAMES)
 def test_two_clusters_cover_each_other_only_if_they_are_one(one: str, other: str) -> None:
     assert Scope.cluster(one).covers(Scope.cluster(other)) is (one == other)
+
+
+def test_other_paths_to_a_place_make_no_other_scope_of_it() -> None:
+    one, other = Scope("/clusters/prod"), Scope("/clusters/prod", also=("/subscriptions/s",))
+    assert one == other
+    assert not (one != other)  # noqa: SIM202 - it is != that is tested
+    assert hash(one) == hash(other)
+    assert one != Scope("/clusters/test")

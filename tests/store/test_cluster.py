@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -20,6 +19,7 @@ from aksp.store import cluster
 from aksp.store.cluster import ClusterStore, alike, without_server_fields
 from aksp.store.documents import assignment_document, exemption_document
 from aksp.store.interface import ApplyResult, Store
+from tests.replacing import replace
 from tests.store.objects import Objects
 
 IMAGES = Assignment(

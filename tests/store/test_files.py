@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from aksp.store.files import Files, write_beside
 from aksp.store.interface import ApplyResult
 from aksp.yaml_reader import read_yaml
 from aksp.yaml_writer import to_yaml
+from tests.replacing import replace
 
 FULL = Assignment(
     name="images",

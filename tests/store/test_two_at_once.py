@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from aksp.store.baseline import read_baseline, write_baseline
 from aksp.store.files import Files
 from aksp.store.interface import ApplyResult
 from aksp.yaml_writer import to_yaml
+from tests.replacing import replace
 from tests.report.scenarios import violations
 
 ROUNDS = 200

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.addon.names import GROUP, LEASE
 from aksp.errors import ClusterError
@@ -28,8 +29,7 @@ LONGEST = 1024
 _log = logging.getLogger("aksp.addon.checkins.leader")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """Check-ins that failed one after the other: the first one's time, the last one's, how many, and the last cause."""
 
     since: str

@@ -7,9 +7,10 @@ goes on from where nothing new is known); ``patch_of`` makes of it what a merge 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
+
+from msgspec import Struct
 
 from aksp.addon.checkins.webhook_coverage import WebhookCoverage
 from aksp.addon.gatekeeper.conditions import ExportCondition
@@ -31,8 +32,7 @@ RULES_PENDING = "RulesPending"
 Status = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True, kw_only=True):
     """What one scan found of one assignment. ``errors`` are what could not be judged, a sentence each.
 
     ``summary`` is None when the scan failed: then ``failure`` says why.

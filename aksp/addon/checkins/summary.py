@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.model.times import rfc3339
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignmentOutcome:
+class AssignmentOutcome(Struct, frozen=True, kw_only=True):
     """One PolicyAssignment in a summary. ``state`` is that of its status; ``violations`` are its NonCompliant results."""
 
     name: str
@@ -41,8 +41,7 @@ class AssignmentOutcome:
         }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """What a check-in tells its leader.
 
     ``failure`` says why nothing could be scanned. ``policy_errors`` counts, by assignment, the
@@ -55,7 +54,7 @@ class Summary:
     assignments: Sequence[AssignmentOutcome]
     violations: int = 0
     gaps: int = 0
-    policy_errors: Mapping[str, int] = field(default_factory=dict)
+    policy_errors: Mapping[str, int] = {}
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
     failure: str = ""

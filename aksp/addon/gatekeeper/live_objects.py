@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.addon.names import FIELD_MANAGER, MANAGED_BY
 from aksp.model.fields import mapping, metadata_of, status_of, whole
@@ -40,8 +41,7 @@ def as_wanted(wanted: Any, live: Any) -> bool:
     return bool(wanted == live)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Uptake:
+class Uptake(Struct, frozen=True, kw_only=True):
     """What Gatekeeper's Pods say of the newest version of a template or constraint.
 
     ``taken_up``: whether any has seen it. ``refuses``: whether one that answers the API server enforces it.

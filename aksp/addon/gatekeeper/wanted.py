@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.addon.in_force.policies import Standing
 from aksp.addon.in_force.problems import Reason
@@ -28,8 +30,7 @@ _OLDER: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WantedObjects:
+class WantedObjects(Struct, frozen=True, kw_only=True):
     """Gatekeeper's objects by path, templates first, and what becomes of each assignment, by its name.
 
     ``untold`` is what templates do not say of what they compare with, by the template's name. The constraints of what is

@@ -8,16 +8,16 @@ fit the new version stay with the old one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from aksp.engine import Engine
 from aksp.model.definition import Definition, RegoModule, ResourceKind
 from aksp.workspace import compile_definition
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True, kw_only=True):
     """The Rego of one id, and the kinds that it compares with, as they are declared and as they are."""
 
     modules: tuple[RegoModule, ...]

@@ -12,9 +12,10 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from aksp.addon.in_force.deviations import deviations, digest, injection, webhook_of, whole, written
 from aksp.addon.names import CONFIG_MAP, FIELD_MANAGER, NAME, WEBHOOK_KEY
@@ -31,8 +32,7 @@ MISSING_SECONDS = 3.0
 _TRIES = 4
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """What became of the configuration. ``there``: whether it is. ``changed``: whether rules or CAs are new.
 
     ``repaired``: what somebody else had changed, by part, a sentence each. ``again``: seconds until another look.
@@ -40,12 +40,11 @@ class Kept:
 
     there: bool
     changed: bool = False
-    repaired: Mapping[str, str] = field(default_factory=dict)
+    repaired: Mapping[str, str] = {}
     again: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True, kw_only=True):
     intended: Mapping[str, Any]
     rules: list[Mapping[str, Any]]
     bundle: str | None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.addon.in_force.compiled import Compiled
 from aksp.addon.in_force.documents import Seen, by_name
@@ -22,8 +24,7 @@ KIND = "PolicyDefinition"
 _PASSING = (Reason.NAME_TAKEN, Reason.ENGINE_FAILED)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DefinitionInForce:
+class DefinitionInForce(Struct, frozen=True, kw_only=True):
     """One PolicyDefinition or PolicySetDefinition: the version seen, and the version in force, if any.
 
     ``policy`` is the id of a definition's Rego in the engine. ``problem`` says what is wrong with the version
@@ -43,8 +44,7 @@ class DefinitionInForce:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """A definition in force, the id of its Rego and the kinds that this compares with.
 
     ``note`` says what is wrong with its newest version.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aksp.model.assignment import API_VERSION
 from aksp.model.fields import metadata_of, status_of, whole
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """One custom resource. ``generation`` counts the versions of its spec, ``created`` is as written.
 
     ``applied_spec`` and ``applied_generation`` are the version that its status says is in force.

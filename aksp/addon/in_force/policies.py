@@ -9,9 +9,11 @@ version may be just what the new one was to narrow, and a waiver that nobody can
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.addon.in_force.compiled import Compiled
 from aksp.addon.in_force.definitions import DefinitionInForce, Definitions
@@ -39,8 +41,7 @@ from aksp.store.documents import assignment_from, exemption_from
 from aksp.workspace import admission_only, check_regexes, plan_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InForce:
+class InForce(Struct, frozen=True, kw_only=True):
     """One PolicyAssignment: the version seen, and what is in force of it, if anything.
 
     ``problem`` says what is wrong with the version seen; then ``judged`` is the last good one, or
@@ -86,8 +87,7 @@ class InForce:
         return next((one.assignment.enforcement_mode for one in self.ready), EnforcementMode.DEFAULT)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExemptionInForce:
+class ExemptionInForce(Struct, frozen=True, kw_only=True):
     """One PolicyExemption; with a ``problem`` it counts for nothing, and ``exemption`` is None if it cannot be read."""
 
     name: str
@@ -97,8 +97,7 @@ class ExemptionInForce:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """What is in force, by name. After ``valid_until``, the next end of an exemption, it must be made anew."""
 
     plan: Plan
@@ -106,7 +105,7 @@ class Standing:
     definitions: Sequence[DefinitionInForce]
     exemptions: Sequence[ExemptionInForce]
     valid_until: datetime | None
-    compiled: Compiled = field(repr=False)
+    compiled: Compiled
 
 
 def stand(
@@ -191,8 +190,7 @@ def _exemption(seen: Seen, assignments: Mapping[str, Collection[str] | None], no
     return replace(one, exemption=exemption, problem=problem, reason=reason)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Work:
+class _Work(Struct, frozen=True, kw_only=True):
     """The making of one standing."""
 
     engine: Engine

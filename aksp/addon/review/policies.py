@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from aksp.addon.review import wording
 from aksp.addon.review.decision_cache import DecisionCache
@@ -13,8 +14,7 @@ from aksp.model.resource import Document
 from aksp.sources.interface import names_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PoliciesInForce:
+class PoliciesInForce(Struct, frozen=True, kw_only=True):
     """What requests are judged by. ``unready`` has the assignments that cannot be asked, and why.
 
     ``name`` is the engine's for the plan's tasks, ``namespaces`` the labels of those that assignments select by.
@@ -22,9 +22,9 @@ class PoliciesInForce:
 
     plan: Plan
     decisions: DecisionCache
-    unready: Mapping[str, str] = field(default_factory=dict)
+    unready: Mapping[str, str] = {}
     name: str = ""
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = {}
 
     def unready_for(self, document: Document) -> dict[str, str]:
         """The assignments that select a document and cannot be asked, and why."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from time import monotonic, perf_counter
 from typing import Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from aksp.addon.review import review
 from aksp.addon.review.answer import Answer, failure

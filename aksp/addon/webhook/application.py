@@ -30,9 +30,10 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.addon.names import ADMIT_PATH
 from aksp.addon.review.answer import Answer, failure
@@ -51,8 +52,7 @@ _EXTRA: Final = {405: b"allow: POST\r\n", 503: b"retry-after: 1\r\n"}
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=(?:(\d{1,3})m)?(?:(\d{1,3}(?:\.\d{1,9})?)s)?(?:&|$)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReviewLimits:
+class ReviewLimits(Struct, frozen=True, kw_only=True):
     """What one replica takes on. Sizes in bytes, times in seconds.
 
     ``max_body``: etcd takes objects of up to 1.5 MiB, an API server writes a byte in up to six (``\\u003c``), and sends an
@@ -75,8 +75,7 @@ class ReviewLimits:
     waiting: int = 256
 
 
-@dataclass(kw_only=True, slots=True)
-class _Hold:
+class _Hold(Struct, kw_only=True):
     """What a body holds: bytes of the budget for large ones, and whether it is the one over ``whole``."""
 
     held: int = 0

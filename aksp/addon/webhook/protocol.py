@@ -22,7 +22,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -30,6 +29,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from msgspec import Struct
 
 _LOG = logging.getLogger("aksp.addon.webhook.protocol")
 _PIPELINED = 8
@@ -40,8 +40,7 @@ _STATUS = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one 
 TEXT = b"text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What a listener bears. Times in seconds, sizes in bytes.
 
     ``idle_seconds`` is longer than the API server keeps a connection (90 s, client-go's default), so that it is never

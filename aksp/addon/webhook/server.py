@@ -15,7 +15,8 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aksp.addon.webhook.protocol import Application, Connections, Http, Limits
 from aksp.addon.webhook.tls import client_names
@@ -28,8 +29,7 @@ _BACKLOG = 1024
 _NAMES_LOGGED = 10
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True, kw_only=True):
     """One address and the application behind it.
 
     ``address``: host ("" for all, IPv6 too) and port (0: any that is free). ``context``: gives the TLS context for the

@@ -9,10 +9,11 @@ import ssl
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from aksp.addon.webhook import certificates
 from aksp.addon.webhook.certificates import Pair
@@ -23,8 +24,7 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption. TLS 1.3 has nothing else."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Material:
+class Material(Struct, frozen=True, kw_only=True):
     """What a source has now. ``bundle``: the CAs to be trusted, PEM; empty when the source does not know them."""
 
     serving: Pair

@@ -210,7 +210,8 @@ def _report(file: str | None, request: ComplianceRequest) -> Report:
 def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> None:
     import io
     import json
-    from dataclasses import asdict
+
+    from msgspec.structs import asdict
 
     from aksp.azure.comparing import NOT_LISTED
     from aksp.cli.outputs import on_stdout

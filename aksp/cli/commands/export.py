@@ -63,8 +63,9 @@ def export_gatekeeper(
 
     Example: `aksp export gatekeeper --cluster prod -o policies/`
     """
-    from dataclasses import replace
     from datetime import UTC, datetime
+
+    from msgspec.structs import replace
 
     from aksp.azure.mutating import mutations_of
     from aksp.azure.mutators import exported_mutators

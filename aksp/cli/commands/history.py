@@ -61,7 +61,7 @@ def history(
     Example: `aksp history --cluster prod --cluster staging`
     """
     from aksp.history import History
-    from aksp.workspace import workspace_root
+    from aksp.workspace_folder import workspace_root
 
     kept = History(workspace_root(workspace))
     if forget is not None:

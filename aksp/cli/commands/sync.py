@@ -76,8 +76,9 @@ def wanted(opened: Workspace, scope: Scope) -> list[Document]:
 
     Raises InvalidInput when anything about them is wrong, their Rego included.
     """
-    from dataclasses import replace
     from datetime import UTC, datetime
+
+    from msgspec.structs import replace
 
     from aksp.compliance.placing import at_place, in_own_terms, localized
     from aksp.engine import Engine

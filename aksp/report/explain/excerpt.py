@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.report.text import safe
 
@@ -15,8 +17,7 @@ _WIDEST = 160
 _ITEM = re.compile(r"( *)(?:- +)+")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExcerptLine:
+class ExcerptLine(Struct, frozen=True, kw_only=True):
     """One line: its number in the file, counted from 1, and its text, safe to print.
 
     ``marked`` is the field's own; ``gap`` says that lines before it are left out.
@@ -28,8 +29,7 @@ class ExcerptLine:
     gap: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Excerpt:
+class Excerpt(Struct, frozen=True, kw_only=True):
     """Lines of a file, or, without a file, of a live object written as YAML; ``text`` tells texts apart."""
 
     file: str | None

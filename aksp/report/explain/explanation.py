@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.compliance.explanation import AssignmentEvaluation, LeftOut, Setting, Waiver
 from aksp.compliance.plan import Ready
@@ -18,8 +19,7 @@ from aksp.report.explain.excerpt import Excerpt
 from aksp.report.groups import Grouping, grouped, subject_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DistinctFinding:
+class DistinctFinding(Struct, frozen=True, kw_only=True):
     """A distinct finding: its first result, the resources that have it, where it is written, and the first's lines."""
 
     result: Result
@@ -28,16 +28,14 @@ class DistinctFinding:
     excerpt: Excerpt | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One assignment's part in a resource's explanation."""
 
     standing: AssignmentEvaluation
     found: tuple[DistinctFinding, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceExplanation:
+class ResourceExplanation(Struct, frozen=True, kw_only=True):
     """Why a resource is in its state.
 
     ``pods`` are those of a workload in a cluster; ``from_template`` says that it has none, and that the Pod of its
@@ -64,8 +62,7 @@ class ResourceExplanation:
         return roll_up(one.state for case in self.cases for one in case.standing.results)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AssignmentExplanation:
+class AssignmentExplanation(Struct, frozen=True, kw_only=True):
     """What an assignment is, and how it stands on a target; ``target`` and ``summary`` are None when nothing was judged.
 
     ``left_out`` says why the target is not reached at all.

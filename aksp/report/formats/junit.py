@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
+
+from msgspec import Struct
 
 from aksp import runners
 from aksp.compliance.fingerprints import fingerprints
@@ -38,8 +39,7 @@ _ELEMENTS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Case:
+class _Case(Struct, frozen=True, kw_only=True):
     """The results of one container for one assignment, each with whether a baseline knows it: then it fails no more."""
 
     name: str
@@ -52,8 +52,7 @@ class _Case:
         return next(element for element in _ELEMENTS.values() if element in found)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Suite:
+class _Suite(Struct, frozen=True, kw_only=True):
     """An assignment and its cases. ``line`` is what it came to, if that is known."""
 
     name: str

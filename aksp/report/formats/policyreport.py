@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TextIO
+
+from msgspec import Struct
 
 from aksp import runners
 from aksp.model.compliance import (
@@ -53,8 +54,7 @@ _HEAD_BYTES: Final = 2048
 _REMEMBERED: Final = 1024
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kinds:
+class Kinds(Struct, frozen=True, kw_only=True):
     """The two kinds of one API: with a namespace and without. ``source``: whether the object has one too."""
 
     group: str
@@ -77,8 +77,7 @@ OPEN_REPORTS: Final = Kinds(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One result: what replicas share, made once for all of them, and the resource. Sizes in bytes of JSON."""
 
     shared: Mapping[str, Any]
@@ -86,8 +85,7 @@ class _Entry:
     size: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True):
     """One object to be: ``number`` counts the objects of its namespace from 1."""
 
     namespace: str

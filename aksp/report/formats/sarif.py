@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TextIO
+
+from msgspec import Struct
 
 from aksp import runners
 from aksp.compliance.fleet import separate
@@ -38,8 +39,7 @@ MOST_RESULTS: Final = 25_000
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Rules:
+class _Rules(Struct, frozen=True, kw_only=True):
     """The definitions' descriptors, where each stands, and the assignments that refuse."""
 
     descriptors: Sequence[dict[str, Any]]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.model.json_text import encode
 from aksp.yaml_writer import LONGEST_KEY, to_yaml
 
 
-@dataclass(frozen=True, slots=True)
-class CommentedValue:
+class CommentedValue(Struct, frozen=True):
     """A value with comments that stand on the lines before it. Each must be safe text."""
 
     value: Any

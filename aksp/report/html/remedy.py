@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.compliance.fixes import obstacle, patch, subject_of
 from aksp.compliance.strategic import Step, steps
@@ -25,8 +26,7 @@ class RemedyKind(StrEnum):
     PLACE = "place"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True, kw_only=True):
     """Lines of YAML in which everything prints."""
 
     kind: RemedyKind

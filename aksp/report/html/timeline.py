@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from aksp.model.compliance import Report
 from aksp.model.times import day
 from aksp.report.figures import one_decimal
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrendChart:
+class TrendChart(Struct, frozen=True, kw_only=True):
     """A line in a box of ``width`` by ``height``. ``points`` is for SVG's polyline, ``area`` for the polygon below it.
 
     ``lowest`` is the percentage at the bottom, the top is 100. ``words`` says what the line shows.

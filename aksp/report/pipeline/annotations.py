@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.model.compliance import ComplianceState, Report, Result, SourceLocation
 from aksp.report.interface import Style
@@ -23,8 +25,7 @@ from aksp.report.text import safe
 from aksp.report.worst import badness
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Annotation:
+class Annotation(Struct, frozen=True, kw_only=True):
     """One of them. Its texts are one line each and safe to print; ``code`` is the definition, or a gap's reason.
 
     ``source``: where it is written; None if it is in no file. ``place`` looks its line up.
@@ -50,8 +51,7 @@ class Annotation:
         return f"{file}, line {place.line}: {self.told(style)}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Annotations:
+class Annotations(Struct, frozen=True, kw_only=True):
     """Errors are what would be refused at admission; warnings are the gaps, and what is audited or warned of."""
 
     errors: Sequence[Annotation]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from aksp.model.compliance import Gap, Result, SourceLocation, Target, TargetKind
 from aksp.model.resource import Resource
@@ -25,8 +26,7 @@ class PlaceKind(StrEnum):
     OBJECT = "object"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """A file and a line, the path with forward slashes and without ``./`` at its start.
 
     In the repository the path leads from its root. Elsewhere it is absolute, or as it was given when the root is not

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
@@ -29,8 +28,7 @@ MOST_NAMED: Final = 3
 _CONTAINERS: Final = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
 
 
-@dataclass(kw_only=True, slots=True)
-class UniqueFinding:
+class UniqueFinding(Struct, kw_only=True):
     """One finding of a workload or a resource.
 
     ``first`` stands for all of them. ``resources``: those that have it; ``count``: how many, also of those that are not
@@ -39,8 +37,8 @@ class UniqueFinding:
 
     fingerprint: str
     first: Result
-    resources: list[Resource] = field(default_factory=list)
-    sources: dict[SourceLocation, None] = field(default_factory=dict)
+    resources: list[Resource] = []
+    sources: dict[SourceLocation, None] = {}
     count: int = 0
     exempt: int = 0
 

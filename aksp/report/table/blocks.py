@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from aksp.model.compliance import ComplianceState
 from aksp.report.text import safe
@@ -26,8 +27,7 @@ class Tone(StrEnum):
 STATE_TONES = {state: Tone(state.tone) for state in ComplianceState}
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A piece of safe text in one tone. Make it with ``span``."""
 
     text: str
@@ -50,24 +50,21 @@ def cell(text: str, tone: Tone = Tone.PLAIN) -> Cell:
     return ((span(text, tone),),) if text else ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True, kw_only=True):
     """Lines under one another; what a line wraps to is indented by ``hang`` columns."""
 
     lines: tuple[Line, ...]
     hang: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """A column of a grid."""
 
     header: str
     right: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A row of cells. An empty first cell means the same as in the row above.
 
     ``heading`` says what it and the rows below it are about, and spans all columns. There its
@@ -79,8 +76,7 @@ class Row:
     below: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True, kw_only=True):
     """A titled table. ``headings``: what its rows' headings are, if it has any."""
 
     title: Line

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Result

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aksp.report.table.blocks import Cell, Grid, Line, Paragraph, Row, Span, Tone
 from aksp.report.text import width_of, wrap
@@ -24,8 +25,7 @@ _HANG = 4
 _LAST_SHARE = 3 / 8
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FittedGrid:
+class FittedGrid(Struct, frozen=True, kw_only=True):
     """A grid with a width for each column. No line of its cells is wider, unless nothing wraps.
 
     The lines of a row's heading are what it wraps to.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result
 from aksp.model.times import rfc3339
@@ -28,8 +30,7 @@ _LOWEST_FINDINGS = 9
 _WORST = (ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.CONFLICTING)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScreenState:
+class ScreenState(Struct, frozen=True, kw_only=True):
     """What is shown. The report's results are the newest first, and perhaps not all of the ``found``.
 
     ``objects`` are watched, of so many ``kinds``. ``changed_at`` is None until something changes. ``synced`` is False

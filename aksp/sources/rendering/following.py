@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aksp.errors import InvalidInput
 from aksp.sources.rendering.application_sets import Unknown, applications
@@ -26,8 +28,7 @@ _HELM_CHANGES: Final = ("fileParameters", "kubeVersion", "apiVersions", "namespa
 _VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]|\{\{")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True, kw_only=True):
     """What one resource names: a chart, an overlay or a folder of manifests; or why it is not followed."""
 
     by: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.sources.rendering.rendered import Rendered
@@ -21,8 +22,7 @@ PARTS: Final = ("templates", "charts", "crds")
 _SOURCE: Final = re.compile(rb"^# Source: (.+?)\r?$", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChartOptions:
+class ChartOptions(Struct, frozen=True, kw_only=True):
     """What ``helm template`` is told besides the chart."""
 
     values: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class ChartOptions:
     set_string: tuple[str, ...] = ()
     release_name: str | None = None
     namespace: str | None = None
-    inline: Mapping[str, Any] = field(default_factory=dict)
+    inline: Mapping[str, Any] = {}
     """Values that no file has."""
 
     def checked(self) -> ChartOptions:
@@ -49,12 +49,11 @@ class ChartOptions:
         return [option for option, value in told.items() if value]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True, kw_only=True):
     """A chart in a folder."""
 
     folder: str
-    options: ChartOptions = field(default_factory=ChartOptions)
+    options: ChartOptions = ChartOptions()
 
     @property
     def home(self) -> str:

@@ -8,9 +8,10 @@ import re
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.sources.rendering.rendered import Rendered
@@ -38,8 +39,7 @@ _TEXTS: Final = frozenset(
 _URL: Final = re.compile(r"(?:[^=\n]*=)?[a-z][a-z0-9+.-]*://.*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overlay:
+class Overlay(Struct, frozen=True, kw_only=True):
     """A folder with a kustomization file."""
 
     folder: str

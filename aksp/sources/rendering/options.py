@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from aksp.sources.rendering.helm import ChartOptions
 
@@ -11,11 +12,10 @@ from aksp.sources.rendering.helm import ChartOptions
 _MARKS: Final = (b"argoproj.io/", b".toolkit.fluxcd.io/")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rendering:
+class Rendering(Struct, frozen=True, kw_only=True):
     """How charts are rendered, folders that are rendered as overlays, and whether what Argo CD and Flux name is read."""
 
-    chart: ChartOptions = field(default_factory=ChartOptions)
+    chart: ChartOptions = ChartOptions()
     overlays: tuple[str, ...] = ()
     follow: bool = False
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Fault, IsolatedRecord, Judgement, Task
 from aksp.compliance.plan import Plan, Ready
-from aksp.compliance.selection import Places
+from aksp.compliance.selection import DocumentGroups
 from aksp.model.compliance import Finding
 from aksp.model.resource import Document, Problem
 
@@ -26,10 +26,10 @@ def tasks_of(plan: Plan, chosen: Callable[[int, Ready], Sequence[int]]) -> list[
 
 def choose(plan: Plan, documents: Sequence[Document]) -> list[Task]:
     """The tasks for a page: each assignment over what it selects. What no scan can judge can be judged of AdmissionReviews."""
-    places = Places(documents)
+    groups = DocumentGroups(documents)
 
     def chosen(_: int, ready: Ready) -> Sequence[int]:
-        selected = ready.selection.choose(documents, places)
+        selected = ready.selection.choose(documents, groups)
         return [at for at in selected if documents[at].reviewed] if ready.not_started else selected
 
     return tasks_of(plan, chosen)

@@ -240,12 +240,12 @@ class Selection(Struct, frozen=True, kw_only=True, dict=True):
         """Whether it selects Pods, and so containers."""
         return judges_pods(self.kinds)
 
-    def choose(self, documents: Sequence[Document], places: Places | None = None) -> Sequence[int]:
-        """The indices of the documents that it selects; ``places`` are theirs, where there are other selections, too."""
+    def choose(self, documents: Sequence[Document], groups: DocumentGroups | None = None) -> Sequence[int]:
+        """The indices of the documents that it selects; ``groups`` are theirs, where there are other selections, too."""
         if self.name or not self.selector.empty or not self.namespace_selector.empty:
             return [at for at, document in enumerate(documents) if self.selects(document)]
-        places = places or Places(documents)
-        return places.within([number for number, at in enumerate(places.first) if self.selects(documents[at])])
+        groups = groups or DocumentGroups(documents)
+        return groups.within([number for number, at in enumerate(groups.first) if self.selects(documents[at])])
 
     def about(self, document: Document) -> bool:
         """Whether a document is of a kind that it is about, wherever it lies."""
@@ -332,7 +332,7 @@ class Selection(Struct, frozen=True, kw_only=True, dict=True):
         return self.target.namespace(namespace) if namespace else self.target
 
 
-class Places:
+class DocumentGroups:
     """The indices of documents, those of one kind in one namespace together, but for what has a problem: that is alone.
 
     Where neither names nor labels decide, a page of a thousand documents is selected by looking at the ``first`` of each. Selections

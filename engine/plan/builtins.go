@@ -307,10 +307,13 @@ func objectUnion(m *machine, args []any) (any, bool) {
 	return overwritten(&m.watch, args[0], args[1]), true
 }
 
+// maxMerged bounds the objects that are merged here, since each is copied into the next: many are OPA's.
+const maxMerged = 16
+
 // objectUnionOfAll merges the first with the second, what comes of it with the third, and so on.
 func objectUnionOfAll(m *machine, args []any) (any, bool) {
 	objects, ok := listOf(args[0])
-	if !ok {
+	if !ok || len(objects) > maxMerged {
 		return nil, false
 	}
 	var out any = &Object{}

@@ -24,6 +24,7 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 violation contains {"msg": msg, "details": details} if {
+	not input.parameters.azureBehaviour
 	some field in ["containers", "initContainers", "ephemeralContainers"]
 	some i, j
 	port := input.review.object.spec[field][i].ports[j].hostPort
@@ -70,7 +71,7 @@ without_host_port(field, i, j) := {
 	count([k | input.review.object.spec[field][i].ports[k].containerPort == number]) == 1
 }
 
-allowed(entry) if ports.allowed(entry.containerPort, ports.protocol(entry), pattern)
+allowed(entry) if ports.allowed(entry.containerPort, ports.judged_protocol(entry), pattern)
 
 pattern := input.parameters.allowedContainerPortsRegex
 

@@ -20,6 +20,7 @@ violation contains {"msg": msg, "details": details} if {
 
 violation contains {"msg": msg, "details": details} if {
 	input.parameters.includeNodePorts
+	not input.parameters.azureBehaviour
 	some i
 	port := input.review.object.spec.ports[i].nodePort
 	not port in [0, null]
@@ -58,7 +59,7 @@ cluster_service if {
 	input.review.name == "kubernetes"
 }
 
-allowed(entry) if ports.allowed(entry.port, ports.protocol(entry), pattern)
+allowed(entry) if ports.allowed(entry.port, ports.judged_protocol(entry), pattern)
 
 pattern := input.parameters.allowedServicePortsRegex
 

@@ -8,10 +8,11 @@ import data.lib.pods
 violation contains {"msg": msg, "details": details} if {
 	pods.for_windows
 	some field in ["containers", "initContainers", "ephemeralContainers"]
+	not pods.left_out_at_azure(field)
 	some i
 	container := input.review.object.spec[field][i]
 	user := user_of(container)
-	not names.listed(lower(user), allowed)
+	not names.listed(compared(user), allowed)
 	not containers.excluded(container)
 	msg := sprintf("user %s is not allowed", [user])
 	details := {
@@ -29,4 +30,9 @@ user_of(container) := user if {
 	input.review.object.spec.securityContext.windowsOptions.runAsUserName
 } else := "ContainerUser"
 
-allowed := [lower(name) | some name in input.parameters.allowedUserNames]
+allowed := [compared(name) | some name in input.parameters.allowedUserNames]
+
+# Windows makes no difference between upper and lower case, but Azure does.
+compared(name) := name if input.parameters.azureBehaviour
+
+else := lower(name)

@@ -22,9 +22,15 @@ violation contains {"msg": msg, "details": details} if {
 	}
 }
 
-forbidden(capability) if plain(capability) in names
+forbidden(capability) if capability in input.parameters.disallowedCapabilities
 
 forbidden(capability) if {
+	not input.parameters.azureBehaviour
+	plain(capability) in names
+}
+
+forbidden(capability) if {
+	not input.parameters.azureBehaviour
 	plain(capability) == "ALL"
 	count(names) > 0
 }

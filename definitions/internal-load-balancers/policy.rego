@@ -12,6 +12,7 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 violation contains {"msg": "type NodePort is not allowed", "details": details} if {
+	not input.parameters.azureBehaviour
 	input.review.object.spec.type == "NodePort"
 	not input.parameters.allowNodePort
 	details := fixes.offered({
@@ -34,6 +35,7 @@ violation contains {"msg": msg, "details": details} if {
 
 # Nodes answer for external addresses whatever the type is.
 violation contains {"msg": msg, "details": details} if {
+	not input.parameters.azureBehaviour
 	value := input.review.object.spec.externalIPs
 	not value in [[], null]
 	msg := sprintf("externalIPs are not allowed: %s", [types.shown(value)])
@@ -45,7 +47,10 @@ violation contains {"msg": msg, "details": details} if {
 	}
 }
 
-internal_class if input.review.object.spec.loadBalancerClass in input.parameters.allowedLoadBalancerClasses
+internal_class if {
+	not input.parameters.azureBehaviour
+	input.review.object.spec.loadBalancerClass in input.parameters.allowedLoadBalancerClasses
+}
 
 internal_class if {
 	some cloud in clouds
@@ -69,9 +74,13 @@ decisive[cloud] := found[0] if {
 	count(found) > 0
 }
 
-clouds := [cloud | some cloud, _ in annotations] if input.parameters.cloud == "any"
+chosen_cloud := "azure" if input.parameters.azureBehaviour
 
-else := [input.parameters.cloud]
+else := input.parameters.cloud
+
+clouds := [cloud | some cloud, _ in annotations] if chosen_cloud == "any"
+
+else := [chosen_cloud]
 
 exposure := [msg, details] if {
 	cloud := min(object.keys(decisive))
@@ -88,7 +97,7 @@ exposure := [msg, details] if {
 		"path": "metadata.annotations",
 		"observed": null,
 		"expected": expected,
-	}, [fix | fix := annotated(input.parameters.cloud)])
+	}, [fix | fix := annotated(chosen_cloud)])
 }
 
 found_in(name, value) := sprintf("%s is %s", [name, types.shown(value)]) if is_string(value)
@@ -120,13 +129,13 @@ distinct_ports if {
 	count(numbers) == count({number | some number in numbers})
 }
 
-wanted := "the internal annotation of a known cloud" if input.parameters.cloud == "any"
+wanted := "the internal annotation of a known cloud" if chosen_cloud == "any"
 
-else := sprintf("annotation %s", [annotations[input.parameters.cloud][0][0]])
+else := sprintf("annotation %s", [annotations[chosen_cloud][0][0]])
 
-expected := "the internal annotation of a known cloud" if input.parameters.cloud == "any"
+expected := "the internal annotation of a known cloud" if chosen_cloud == "any"
 
-else := sprintf("%s: %q", [annotations[input.parameters.cloud][0][0], examples[input.parameters.cloud]])
+else := sprintf("%s: %q", [annotations[chosen_cloud][0][0], examples[chosen_cloud]])
 
 # The annotations and the values, as patterns, with which each cloud's controller makes a load
 # balancer internal; the preferred one first.

@@ -51,6 +51,11 @@ protocol(entry) := entry.protocol if entry.protocol != null
 
 else := "TCP"
 
+# At Azure the list is about numbers, whatever their protocol.
+judged_protocol(entry) := "TCP" if input.parameters.azureBehaviour
+
+else := protocol(entry)
+
 message(what, port, protocol, pattern) := sprintf("%s %v/%v is not allowed (%s)", [what, port, protocol, expected(pattern)]) if {
 	is_number(port)
 	floor(port) == port

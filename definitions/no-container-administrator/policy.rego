@@ -7,6 +7,7 @@ import data.lib.pods
 violation contains {"msg": msg, "details": details} if {
 	pods.for_windows
 	some field in ["containers", "initContainers", "ephemeralContainers"]
+	not pods.left_out_at_azure(field)
 	some i
 	container := input.review.object.spec[field][i]
 	user := user_of(container)
@@ -31,7 +32,7 @@ user_of(container) := user if {
 
 fault(user, _) := sprintf("runs as %s", [user]) if {
 	user != null
-	lower(user) == "containeradministrator"
+	administrator(user)
 }
 
 fault(null, container) := "runAsUserName is not set, and the user of the image may be ContainerAdministrator" if {
@@ -44,4 +45,12 @@ non_root(container) if container.securityContext.runAsNonRoot
 non_root(container) if {
 	object.get(container, ["securityContext", "runAsNonRoot"], null) == null
 	input.review.object.spec.securityContext.runAsNonRoot
+}
+
+administrator(user) if user == "ContainerAdministrator"
+
+# Windows makes no difference between upper and lower case, but Azure does.
+administrator(user) if {
+	not input.parameters.azureBehaviour
+	lower(user) == "containeradministrator"
 }

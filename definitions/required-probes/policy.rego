@@ -15,15 +15,22 @@ violation contains {"msg": msg, "details": details} if {
 		"container": containers.identity(container, "containers"),
 		"path": sprintf("spec.containers[%v].%s", [i, probe]),
 		"observed": null,
-		"expected": "a probe by httpGet, tcpSocket, grpc or exec",
+		"expected": sprintf("a probe by %s or exec", [concat(", ", handlers)]),
 	}
 }
 
 probed(i, probe) if {
-	some handler in ["httpGet", "tcpSocket", "grpc", "exec"]
+	some handler in array.concat(handlers, ["exec"])
 	input.review.object.spec.containers[i][probe][handler] != null
 }
 
+# Azure knows none by gRPC.
+handlers := ["httpGet", "tcpSocket"] if input.parameters.azureBehaviour
+
+else := ["httpGet", "tcpSocket", "grpc"]
+
 judged if input.parameters.judgeJobs
+
+judged if input.parameters.azureBehaviour
 
 judged if object.get(input.review.object.spec, "restartPolicy", "Always") == "Always"

@@ -45,6 +45,7 @@ violation contains {"msg": msg, "details": details} if {
 
 # The Pod's own limits, which cover containers without. What they would have to be depends on all containers: no fix.
 violation contains {"msg": msg, "details": details} if {
+	not input.parameters.azureBehaviour
 	some resource in ["cpu", "memory"]
 	limit := input.review.object.spec.resources.limits[resource]
 	msg := pod_fault(resource, limit)
@@ -84,7 +85,10 @@ blank(limit) if quantity.nano(limit) == 0
 
 is_quantity(limit) if is_number(quantity.nano(limit))
 
-covered(resource) if quantity.nano(input.review.object.spec.resources.limits[resource]) > 0
+covered(resource) if {
+	not input.parameters.azureBehaviour
+	quantity.nano(input.review.object.spec.resources.limits[resource]) > 0
+}
 
 required["cpu"] if input.parameters.requireCpu
 

@@ -30,6 +30,7 @@ requested(container, resource) if {
 }
 
 pod_requests(resource) if {
+	not input.parameters.azureBehaviour
 	some sort in ["requests", "limits"]
 	quantity.nano(input.review.object.spec.resources[sort][resource]) > 0
 }

@@ -28,5 +28,9 @@ fault(resource, null, _) := [sprintf("no %s limit is set", [resource]), "limits"
 fault(resource, limit, request) := [sprintf("%s request %v is not the limit %v", [resource, request, limit]), "requests", request] if {
 	limit != null
 	request != null
-	not quantity.nano(request) == quantity.nano(limit)
+	not compared(request) == compared(limit)
 }
+
+compared(written) := written if input.parameters.azureBehaviour
+
+else := quantity.nano(written)

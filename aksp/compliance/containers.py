@@ -22,9 +22,10 @@ _Said = tuple[Mapping[str, Any], bool, Any]
 
 
 class Findings:
-    """Findings by what they say, so that all replicas of a workload share one."""
+    """Findings by what they say, so that all replicas of a workload share one; unless ``alone``, as of one object."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        self._alone = alone
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._decoded: dict[str, _Said] = {}
         self._last: tuple[Sequence[Container], _Names] = ((), {})
@@ -48,9 +49,9 @@ class Findings:
     def located(self, record: FindingRecord, document: Document) -> Finding | None:
         """The finding that a violation is which says itself where it is; None for another one."""
         said = self._said(record["details"])
-        _, structured, named = said
+        named = said[2]
         container = None if named is None else self._container(named, document.containers)
-        if container is None and not structured:
+        if container is None and not said[1]:
             return None
         return self._finding(record, said, document.template, container)
 
@@ -62,6 +63,8 @@ class Findings:
 
     def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
         message = record["msg"]
+        if self._alone:
+            return _make(message, said[0], template, container)
         key = (message, record["details"], template, container)
         finding = self._known.get(key)
         if finding is None:
@@ -69,18 +72,13 @@ class Findings:
         return finding
 
     def _said(self, text: str) -> _Said:
+        if self._alone:
+            return _said(text)
         known = self._decoded.get(text)
         if known is None:
             if len(self._decoded) >= _DECODED:
                 self._decoded.clear()
-            value = decode(text)
-            details: Mapping[str, Any] = value if isinstance(value, dict) else {}
-            named = details.get("container")
-            if isinstance(named, dict):
-                named = (named.get("name"), named.get("type"))
-            elif not isinstance(named, str):
-                named = None
-            known = self._decoded[text] = details, "path" in details, named
+            known = self._decoded[text] = _said(text)
         return known
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
@@ -107,6 +105,17 @@ class Findings:
                 names.setdefault((one.name, None), one)
             self._last = containers, names
         return names
+
+
+def _said(text: str) -> _Said:
+    value = decode(text)
+    details: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    named = details.get("container")
+    if isinstance(named, dict):
+        named = (named.get("name"), named.get("type"))
+    elif not isinstance(named, str):
+        named = None
+    return details, "path" in details, named
 
 
 def _make(message: str, details: Mapping[str, Any], template: str, container: Container | None) -> Finding:
@@ -154,14 +163,19 @@ class Attribution:
         numbered: dict[int, int] = {}
         for (task, at), numbers in self._hits.items():
             document = documents[at]
-            if at not in numbered:
-                numbered[at] = alike.setdefault(document.containers, len(alike))
-            key = (tuple(numbers), numbered[at], document.template)
-            found = shared.get(key) or self._located(numbers, document)
+            key = found = None
+            if len(documents) > 1:
+                if at not in numbered:
+                    numbered[at] = alike.setdefault(document.containers, len(alike))
+                key = (tuple(numbers), numbered[at], document.template)
+                found = shared.get(key)
+            found = found or self._located(numbers, document)
             if found is None:
                 self._unclear.setdefault(task, []).append(at)
             else:
-                self.found[task, at] = shared[key] = found
+                self.found[task, at] = found
+                if key is not None:
+                    shared[key] = found
 
     def _located(self, numbers: Sequence[int], document: Document) -> list[Finding] | None:
         """The findings of one hit; None when one of them does not say which container it is about, if there are any."""

@@ -22,10 +22,9 @@ _Said = tuple[Mapping[str, Any], bool, Any]
 
 
 class Findings:
-    """Findings by what they say, so that all replicas of a workload share one; unless ``alone``, as of one object."""
+    """Findings by what they say, so that all replicas of a workload share one."""
 
-    def __init__(self, *, alone: bool = False) -> None:
-        self._alone = alone
+    def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, Container | None], Finding] = {}
         self._decoded: dict[str, _Said] = {}
         self._last: tuple[Sequence[Container], _Names] = ((), {})
@@ -63,8 +62,6 @@ class Findings:
 
     def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
         message = record["msg"]
-        if self._alone:
-            return _make(message, said[0], template, container)
         key = (message, record["details"], template, container)
         finding = self._known.get(key)
         if finding is None:
@@ -72,8 +69,6 @@ class Findings:
         return finding
 
     def _said(self, text: str) -> _Said:
-        if self._alone:
-            return _said(text)
         known = self._decoded.get(text)
         if known is None:
             if len(self._decoded) >= _DECODED:
@@ -92,7 +87,8 @@ class Findings:
         name, kind = named
         found = None
         if isinstance(name, str) and (kind is None or isinstance(kind, str)):
-            found = self._names(containers).get((name, kind))
+            last, names = self._last
+            found = (names if last is containers else self._names(containers)).get((name, kind))
         return found or (Container(name=str(name), type=str(kind or "containers")) if name else None)
 
     def _names(self, containers: Sequence[Container]) -> _Names:
@@ -141,6 +137,15 @@ def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
     if not isinstance(given, dict) or not given:
         return None
     return {f"{template}.{path}" if template else path: value for path, value in given.items()}
+
+
+class FindingsOfOne(Findings):
+    """Those of one object: hardly one is met again, so none is kept to be found."""
+
+    _said = staticmethod(_said)
+
+    def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
+        return _make(record["msg"], said[0], template, container)
 
 
 class Attribution:

@@ -34,12 +34,10 @@ def violation(result: SharedResult, ready: Ready) -> str:
     text = finding.message
     if container is not None:
         text = f"{_CONTAINER.get(container.type, 'container')} {container.name}: {text}"
-    if path is not None:
-        observed = _value(finding.observed)
-        if expected is not None:
-            text = f"{text} ({path} is {observed}, expected {_value(expected)})"
-        else:
-            text = f"{text} ({path} is {observed})"
+    if path is not None and expected is not None:
+        text = f"{text} ({path} is {_value(finding.observed)}, expected {_value(expected)})"
+    elif path is not None:
+        text = f"{text} ({path} is {_value(finding.observed)})"
     elif expected is not None:
         text = f"{text} (expected {_value(expected)})"
     if own := ready.assignment.non_compliance_message:

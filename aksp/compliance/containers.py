@@ -48,9 +48,9 @@ class Findings:
     def located(self, record: FindingRecord, document: Document) -> Finding | None:
         """The finding that a violation is which says itself where it is; None for another one."""
         said = self._said(record["details"])
-        _, structured, named = said
+        named = said[2]
         container = None if named is None else self._container(named, document.containers)
-        if container is None and not structured:
+        if container is None and not said[1]:
             return None
         return self._finding(record, said, document.template, container)
 
@@ -73,14 +73,7 @@ class Findings:
         if known is None:
             if len(self._decoded) >= _DECODED:
                 self._decoded.clear()
-            value = decode(text)
-            details: Mapping[str, Any] = value if isinstance(value, dict) else {}
-            named = details.get("container")
-            if isinstance(named, dict):
-                named = (named.get("name"), named.get("type"))
-            elif not isinstance(named, str):
-                named = None
-            known = self._decoded[text] = details, "path" in details, named
+            known = self._decoded[text] = _said(text)
         return known
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
@@ -94,7 +87,8 @@ class Findings:
         name, kind = named
         found = None
         if isinstance(name, str) and (kind is None or isinstance(kind, str)):
-            found = self._names(containers).get((name, kind))
+            last, names = self._last
+            found = (names if last is containers else self._names(containers)).get((name, kind))
         return found or (Container(name=str(name), type=str(kind or "containers")) if name else None)
 
     def _names(self, containers: Sequence[Container]) -> _Names:
@@ -107,6 +101,17 @@ class Findings:
                 names.setdefault((one.name, None), one)
             self._last = containers, names
         return names
+
+
+def _said(text: str) -> _Said:
+    value = decode(text)
+    details: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    named = details.get("container")
+    if isinstance(named, dict):
+        named = (named.get("name"), named.get("type"))
+    elif not isinstance(named, str):
+        named = None
+    return details, "path" in details, named
 
 
 def _make(message: str, details: Mapping[str, Any], template: str, container: Container | None) -> Finding:
@@ -134,6 +139,15 @@ def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
     return {f"{template}.{path}" if template else path: value for path, value in given.items()}
 
 
+class FindingsOfOne(Findings):
+    """Those of one object: hardly one is met again, so none is kept to be found."""
+
+    _said = staticmethod(_said)
+
+    def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
+        return _make(record["msg"], said[0], template, container)
+
+
 class Attribution:
     """Findings by (task, document) of one judgement, each with the container that it is about.
 
@@ -154,14 +168,19 @@ class Attribution:
         numbered: dict[int, int] = {}
         for (task, at), numbers in self._hits.items():
             document = documents[at]
-            if at not in numbered:
-                numbered[at] = alike.setdefault(document.containers, len(alike))
-            key = (tuple(numbers), numbered[at], document.template)
-            found = shared.get(key) or self._located(numbers, document)
+            key = found = None
+            if len(documents) > 1:
+                if at not in numbered:
+                    numbered[at] = alike.setdefault(document.containers, len(alike))
+                key = (tuple(numbers), numbered[at], document.template)
+                found = shared.get(key)
+            found = found or self._located(numbers, document)
             if found is None:
                 self._unclear.setdefault(task, []).append(at)
             else:
-                self.found[task, at] = shared[key] = found
+                self.found[task, at] = found
+                if key is not None:
+                    shared[key] = found
 
     def _located(self, numbers: Sequence[int], document: Document) -> list[Finding] | None:
         """The findings of one hit; None when one of them does not say which container it is about, if there are any."""

@@ -34,7 +34,7 @@ class Task(Struct, frozen=True, kw_only=True):
     documents: Sequence[int]
 
 
-class Hit(Struct, frozen=True, kw_only=True, rename={"task": "t", "document": "d", "findings": "f"}):
+class Hit(Struct, frozen=True, kw_only=True, gc=False, rename={"task": "t", "document": "d", "findings": "f"}):
     """A task's findings on one document, as indices into Judgement.findings. In JSON its fields are the engine's.
 
     With ``cut`` there may be more: at admission it is not always looked for more than an answer has room for.
@@ -58,7 +58,7 @@ class Fault(Struct, frozen=True, kw_only=True, gc=False, rename={"task": "t", "d
 Place = tuple[int, int, int]
 
 
-class Judgement(Struct, frozen=True, kw_only=True):
+class Judgement(Struct, frozen=True, kw_only=True, gc=False):
     """What was found of a batch. A document that no hit or fault names complies.
 
     ``places`` are where documents of files, by number, and what was found in them are written: by the path that a finding

@@ -60,18 +60,12 @@ class Ready(Struct, frozen=True, kw_only=True, dict=True):
         """The exemptions, to be looked up."""
         return Waivers(self.exemptions, self.selection.target)
 
-    @property
-    def reach(self) -> str:
-        """What tells what it selects from what another, or itself at another time, does."""
-        parts = self.selection, self.excluded_containers, self.excluded_images
-        return hashlib.sha256(repr(parts).encode(errors="backslashreplace")).hexdigest()[:16]
-
-    @property
+    @cached_property
     def refuses(self) -> bool:
         """Whether a violation would be refused at admission."""
         return self.effect.refuses and self.assignment.enforcement_mode is EnforcementMode.DEFAULT
 
-    @property
+    @cached_property
     def tells(self) -> bool:
         """Whether whoever asks hears of a violation that is not refused.
 
@@ -80,6 +74,12 @@ class Ready(Struct, frozen=True, kw_only=True, dict=True):
         return self.assignment.enforcement_mode is EnforcementMode.DEFAULT and (
             self.warns is not False or self.effect.warns
         )
+
+    @property
+    def reach(self) -> str:
+        """What tells what it selects from what another, or itself at another time, does."""
+        parts = self.selection, self.excluded_containers, self.excluded_images
+        return hashlib.sha256(repr(parts).encode(errors="backslashreplace")).hexdigest()[:16]
 
     @property
     def has_exclusions(self) -> bool:

@@ -14,6 +14,7 @@ from aksp.model.resource import Document, Owner, Problem
 
 #: How many are known at most: replicas follow one another.
 _REMEMBERED = 20_000
+_NON_COMPLIANT = ComplianceState.NON_COMPLIANT
 
 
 class SharedResults:
@@ -31,16 +32,14 @@ class SharedResults:
         finding: Finding,
         exemption: Exemption | None = None,
     ) -> SharedResult:
-        """For one finding. What is found in the Pod of a template is about its workload."""
+        """For one finding, as `shared_result` makes it."""
         owner = None if document.parent else document.owner
         key = id(ready.key), id(finding), state, owner, id(exemption)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = SharedResult(
-                assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption
-            )
+            known = self._known[key] = shared_result(ready, document, state, finding, exemption)
         return known
 
 
@@ -53,15 +52,42 @@ def results_of(
     shared: SharedResults | None = None,
 ) -> list[Result]:
     """The results: one for each finding, NonCompliant or Exempt, then an Error for each problem."""
-    shared = shared or SharedResults()
     resource = document.parent or document.resource
+    return [
+        one.of(resource, source.at(one.finding.path) if source is not None else None)
+        for one in shared_of(ready, document, findings, problems, shared or SharedResults())
+    ]
+
+
+def shared_of(
+    ready: Ready,
+    document: Document,
+    findings: Sequence[Finding],
+    problems: Sequence[Problem] = (),
+    shared: SharedResults | None = None,
+) -> list[SharedResult]:
+    """The same without the resource. Without ``shared`` none of them is in common, as in a review of one object."""
+    of = shared_result if shared is None else shared.of
     made = []
     for finding in findings:
-        exemption = ready.waivers.of(document, finding.container) if ready.exemptions else None
-        state = ComplianceState.EXEMPT if exemption else ComplianceState.NON_COMPLIANT
-        made.append(shared.of(ready, document, state, finding, exemption))
-    made += [shared.of(ready, document, ComplianceState.ERROR, _error(problem)) for problem in problems]
-    return [one.of(resource, source.at(one.finding.path) if source is not None else None) for one in made]
+        exemption, state = None, _NON_COMPLIANT
+        if ready.exemptions and (exemption := ready.waivers.of(document, finding.container)):
+            state = ComplianceState.EXEMPT
+        made.append(of(ready, document, state, finding, exemption))
+    made += [of(ready, document, ComplianceState.ERROR, _error(problem)) for problem in problems]
+    return made
+
+
+def shared_result(
+    ready: Ready,
+    document: Document,
+    state: ComplianceState,
+    finding: Finding,
+    exemption: Exemption | None = None,
+) -> SharedResult:
+    """For one finding. What is found in the Pod of a template is about its workload."""
+    owner = None if document.parent else document.owner
+    return SharedResult(assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption)
 
 
 def _error(problem: Problem) -> Finding:
@@ -70,10 +96,12 @@ def _error(problem: Problem) -> Finding:
 
 def order(result: Result) -> tuple[str, str, str, str, str, str, str]:
     """By namespace, kind, name, assignment, container and path."""
-    resource, shared = result.resource, result.shared
+    resource = result.resource
+    return (resource.namespace, resource.kind, resource.name, *order_within(result.shared))
+
+
+def order_within(shared: SharedResult) -> tuple[str, str, str, str]:
+    """The order of one object's results."""
     finding = shared.finding
     container = finding.container
-    return (
-        resource.namespace, resource.kind, resource.name, shared.assignment.name,
-        container.name if container else "", finding.path or "", finding.message,
-    )  # fmt: skip
+    return shared.assignment.name, container.name if container else "", finding.path or "", finding.message

@@ -266,10 +266,9 @@ class Process:
                     left = memoryview(part)
                     while left:
                         left = left[os.write(descriptor, left) :]
-            except OSError as error:
-                self._fail(self.why)
+            except OSError:
+                # It ends, or has ended. Who reads the answers finds the end, and tells it with what the engine said of it.
                 self._end_it()
-                raise EngineDied(f"the engine does not take requests: {error}") from error
             except BaseException:
                 # Ctrl-C within a frame: what follows would be read as the rest of it.
                 self.kill("the engine was interrupted")

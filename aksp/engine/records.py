@@ -106,7 +106,7 @@ class DisagreementRecord(Struct, frozen=True, kw_only=True, gc=False):
     m: str
 
 
-class AdmissionRecord(Struct, frozen=True, kw_only=True):
+class AdmissionRecord(Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a review: who asks for what, and in ``body``, as JSON, what follows.
 
     Equal bodies mean that the same follows, whatever the names.
@@ -126,7 +126,7 @@ class AdmittedOwner(Struct, frozen=True, kw_only=True, rename="camel", gc=False)
     name: str
 
 
-class AdmittedDocument(Struct, frozen=True, kw_only=True, rename="camel"):
+class AdmittedDocument(Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """An object of a review as in DocumentRecord, without what is its alone."""
 
     api_version: str
@@ -141,7 +141,7 @@ class AdmittedDocument(Struct, frozen=True, kw_only=True, rename="camel"):
     problems: tuple[Problem, ...] = ()
 
 
-class AdmittedRecord(Struct, frozen=True, kw_only=True):
+class AdmittedRecord(Struct, frozen=True, kw_only=True, gc=False):
     """What follows from a review: the body of an AdmissionRecord."""
 
     operation: str
@@ -221,7 +221,7 @@ class RegisteredTask(Struct, frozen=True, kw_only=True):
     enough: int = 0
 
 
-class Admission(Struct, frozen=True, kw_only=True):
+class Admission(Struct, frozen=True, kw_only=True, gc=False):
     """A review under way by a set of tasks. ``skipped``: those that were not asked, since they bring the engine down."""
 
     body: bytes

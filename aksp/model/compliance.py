@@ -103,7 +103,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     containers: Mapping[ComplianceState, int]
 
 
-class Finding(Struct, frozen=True, kw_only=True, eq=False):
+class Finding(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """What a rule found, without where: replicas of one workload share one Finding.
 
     ``path`` leads from the object's root to the field; ``observed`` and ``expected`` are JSON
@@ -252,7 +252,7 @@ class AssignmentKey(Struct, frozen=True, kw_only=True):
         force_setattr(self, "name", full_name(self.assignment, self.reference or ""))
 
 
-class SharedResult(Struct, frozen=True, kw_only=True):
+class SharedResult(Struct, frozen=True, kw_only=True, gc=False):
     """What results of replicas have in common: all but the resource, and where it is written.
 
     One in a mapping is found by its identity: two that are equal may both be there, and 1 is not taken for true.
@@ -271,7 +271,7 @@ class SharedResult(Struct, frozen=True, kw_only=True):
         return Result(shared=self, resource=resource, source=source)
 
 
-class Result(Struct, frozen=True, kw_only=True):
+class Result(Struct, frozen=True, kw_only=True, gc=False):
     """One assignment × one resource × one container (or the resource as a whole) and its state."""
 
     shared: SharedResult

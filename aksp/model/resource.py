@@ -61,7 +61,7 @@ class Problem(Struct, frozen=True, kw_only=True, gc=False):
     path: str = ""
 
 
-class Document(Struct, frozen=True, kw_only=True):
+class Document(Struct, frozen=True, kw_only=True, gc=False):
     """One object to judge: identity, labels, owner, containers, and what is wrong with it.
 
     A Pod that a workload's template would make has ``template`` set, the path of the template in

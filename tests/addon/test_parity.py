@@ -328,7 +328,7 @@ def scanned(engine: Engine, objects: Iterable[Object]) -> Scanned:
         each = found.setdefault(result.state, {}).setdefault(result.resource.name, Counter())
         each[told(result.assignment.name, result.finding)] += 1
         if result.state is ComplianceState.NON_COMPLIANT:
-            words = wording.violation(result, ready[result.assignment.name])
+            words = wording.violation(result.shared, ready[result.assignment.name])
             warnings.setdefault(result.resource.name, set()).add(words)
     violations, exempt = found.pop(ComplianceState.NON_COMPLIANT), found.pop(ComplianceState.EXEMPT)
     assert not found

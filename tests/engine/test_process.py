@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from aksp.compliance.judgement import Task
-from aksp.engine import PROTOCOL, Engine, engine_binary
+from aksp.engine import PROTOCOL, Engine, EngineDied, engine_binary
 from aksp.engine.process import PendingAnswer, Process
+from aksp.engine_start import StartedEngine
 from aksp.errors import EngineError, ExitCode
 from aksp.workspace import prepare
 from tests.compliance.builders import module
@@ -332,6 +333,18 @@ def test_an_engine_that_dies_or_talks_nonsense_is_refused_with_what_it_said(
 
     assert "does not start" in error.what
     assert why in error.what
+
+
+def test_an_engine_that_takes_no_requests_is_told_with_what_it_said(tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    text = f"import os, sys, time; os.close(0); print('no such machine', file=sys.stderr, flush=True); open({str(deaf)!r}, 'w'); time.sleep(60)"
+    process = Process(StartedEngine(script(tmp_path, text), {}), generation=1, memory_cap=1 << 40)
+    try:
+        until(deaf.exists)
+        with pytest.raises(EngineDied, match=r"ended unexpectedly \(no such machine\)"):
+            process.send(1, "hello", {}).result(timeout=30)
+    finally:
+        process.end()
 
 
 def test_a_file_that_cannot_run_is_refused(tmp_path: Path) -> None:

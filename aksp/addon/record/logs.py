@@ -125,12 +125,12 @@ def refusal(decision: Decision) -> None:
         "user": request.user,
         "operation": request.operation,
         "object": _object(request),
-        "workload": {"kind": request.workload.kind, "name": request.workload.name} if request.workload else None,
+        "workload": request.workload,
         "uid": request.uid,
         "dryRun": request.dry_run,
     }
     if _lines is None:
-        _REFUSALS.info("%s", outcome.message, extra={**_by_whom(outcome), **own})
+        _REFUSALS.info("%s", outcome.message, extra=msgspec.to_builtins({**_by_whom(outcome), **own}))
         return
     known = _shared.get(id(outcome))
     if known is None:
@@ -146,12 +146,16 @@ def refusal(decision: Decision) -> None:
 
 def _by_whom(outcome: Outcome) -> dict[str, Any]:
     """Which assignments refuse which containers."""
-    containers = dict.fromkeys(container for each in outcome.refusals for container in each.containers)
-    return {
+    containers: dict[Container, None] = {}
+    for each in outcome.refusals:
+        containers.update(dict.fromkeys(each.containers))
+    told: dict[str, Any] = {
         "assignments": [each.assignment for each in outcome.refusals],
-        "containers": [_container(container) for container in islice(containers, MOST_CONTAINERS)],
-        **({"moreContainers": len(containers) - MOST_CONTAINERS} if len(containers) > MOST_CONTAINERS else {}),
+        "containers": list(islice(containers, MOST_CONTAINERS)),
     }
+    if len(containers) > MOST_CONTAINERS:
+        told["moreContainers"] = len(containers) - MOST_CONTAINERS
+    return told
 
 
 def unjudged(decision: Decision) -> None:
@@ -184,19 +188,19 @@ def disagreement(one: Disagreement) -> None:
 
 
 def _encoded(value: Mapping[str, Any]) -> str:
-    """A refusal's fields, texts and truth values, as JSON in printable ASCII."""
+    """A refusal's fields, texts, truth values, containers and the workload, as JSON in printable ASCII."""
     try:
         text = _ENCODE(value)
     except UnicodeEncodeError:  # a lone surrogate
-        return _IN_ASCII(value)
-    return text.decode() if text.isascii() and b"\x7f" not in text else _IN_ASCII(value)
+        text = b"\x7f"
+    return text.decode() if text.isascii() and b"\x7f" not in text else _IN_ASCII(msgspec.to_builtins(value))
 
 
 def _object(request: ReviewRequest) -> dict[str, str]:
-    return {
-        **_named(request.resource),
-        **({"subresource": request.sub_resource} if request.sub_resource else {}),
-    }
+    named = _named(request.resource)
+    if request.sub_resource:
+        named["subresource"] = request.sub_resource
+    return named
 
 
 def _named(resource: Resource) -> dict[str, str]:
@@ -207,7 +211,3 @@ def _named(resource: Resource) -> dict[str, str]:
         # `name` alone would be the logger's; within an object it may stand.
         "name": resource.name,
     }
-
-
-def _container(container: Container) -> dict[str, str]:
-    return {"name": container.name, "type": container.type, "image": container.image}

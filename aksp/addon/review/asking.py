@@ -77,7 +77,7 @@ def request_of(head: bytes) -> ReviewRequest | None:
     )
 
 
-class Reviewed(Struct, frozen=True, kw_only=True):
+class Reviewed(Struct, frozen=True, kw_only=True, gc=False):
     """A review as the engine has read it. ``old`` are the numbers of what was there before, ``owner`` the new object's
     controller as it is written, with its uid.
     """

@@ -18,19 +18,21 @@ def refusals(refused_by: Sequence[Violation], lines: Mapping[str, Sequence[str]]
     ``lines`` are those of the answer, without its name, of each assignment that refuses: also of those that refuse
     because they could not be judged.
     """
-    containers: dict[str, dict[Container, None]] = {name: {} for name in lines}
-    definitions = dict.fromkeys(lines, "")
+    containers: dict[str, dict[Container, None]] = {}
+    definitions: dict[str, str] = {}
     for violation in refused_by:
         assignment, container = violation.assignment, violation.finding.container
-        definitions[assignment.name] = assignment.definition
+        name = assignment.name
+        if name not in definitions:
+            definitions[name], containers[name] = assignment.definition, {}
         if container is not None:
-            containers[assignment.name][container] = None
+            containers[name][container] = None
     return tuple(
         [
             Refusal(
                 assignment=name,
-                definition=definitions[name],
-                containers=tuple(containers[name]),
+                definition=definitions.get(name, ""),
+                containers=tuple(containers.get(name, ())),
                 message=cut("; ".join(told)),
             )
             for name, told in lines.items()

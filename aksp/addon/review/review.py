@@ -15,7 +15,7 @@ with ``Generated`` its Pods then are not.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct, structs
@@ -27,18 +27,20 @@ from aksp.compliance import results
 from aksp.compliance.evaluation import counted
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.plan import MatchSource, Plan, Ready
-from aksp.model.compliance import ComplianceState, Finding, Result
+from aksp.model.compliance import ComplianceState, Finding, SharedResult
 from aksp.model.json_text import encode
 from aksp.model.resource import Document, Owner
 
 #: States of a template's Pods that the answer mentions.
 _TOLD = (ComplianceState.ERROR, ComplianceState.NON_COMPLIANT)
+_NON_COMPLIANT = ComplianceState.NON_COMPLIANT
+_PROBLEMS = attrgetter("problems")
 Found = Mapping[tuple[int, int], Sequence[Finding]]
 #: Of an assignment that has nothing to do.
 _IDLE = Task(policy="", parameters=None, documents=())
 
 
-class Subject(Struct, frozen=True, kw_only=True):
+class Subject(Struct, frozen=True, kw_only=True, gc=False):
     """What one request is judged by: the object, and the Pods that it would make if it is a workload.
 
     ``before`` are the numbers of the same in the object's old version. With ``derived`` another workload
@@ -53,7 +55,7 @@ class Subject(Struct, frozen=True, kw_only=True):
     @property
     def fit(self) -> bool:
         """Whether nothing is wrong with the documents themselves."""
-        return not any(document.problems for document in self.documents)
+        return not any(map(_PROBLEMS, self.documents))
 
 
 def subject_of(documents: Sequence[Document], old: Collection[int]) -> Subject:
@@ -101,8 +103,10 @@ def asks(ready: Ready, subject: Subject, at: int) -> bool:
 
     Of what was there before those that refuse: their violations would refuse the new object.
     """
-    if at in subject.before and not (
-        ready.refuses and (ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template)
+    if (
+        subject.before
+        and at in subject.before
+        and not (ready.refuses and (ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template))
     ):
         return False
     return _judges(ready, subject, at)
@@ -125,8 +129,8 @@ def tasks_for(plan: Plan, subject: Subject, only: Collection[int] | None = None)
     ]
 
 
-def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[Result]:
-    """The results of one document, by the evaluator's own core: states, exemptions, exclusions.
+def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iterable[Fault]) -> list[SharedResult]:
+    """The results of one document, without it, by the evaluator's own core: states, exemptions, exclusions.
 
     ``found`` and ``faults`` are of assignments that select it. Of the others it matters only where something is wrong
     with the document, or with what is known of its Namespace.
@@ -142,11 +146,15 @@ def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iter
             for ready in plan.ready
         ]
     own = [fault for fault in faults if fault.document == at]
-    made: list[Result] = []
-    counts = counted(plan, subject.documents, tasks, mine, own)
-    for (number, _), findings, problems in sorted(counts, key=itemgetter(0)):
-        made += results.results_of(plan.ready[number], document, findings, problems)
-    return sorted(made, key=results.order)
+    made: list[SharedResult] = []
+    if tasks or own:
+        for (number, _), findings, problems in counted(plan, subject.documents, tasks, mine, own):
+            made += results.shared_of(plan.ready[number], document, findings, problems)
+    else:
+        for (number, _), findings in mine.items():
+            made += results.shared_of(plan.ready[number], document, findings)
+    made.sort(key=results.order_within)
+    return made
 
 
 def identity(assignment: str, finding: Finding) -> tuple[Any, ...]:
@@ -158,8 +166,8 @@ def decide(
     request: ReviewRequest,
     plan: Plan,
     *,
-    own: Sequence[Result],
-    template: Sequence[Result] = (),
+    own: Sequence[SharedResult],
+    template: Sequence[SharedResult] = (),
     before: Collection[tuple[Any, ...]] = (),
     unready: Mapping[str, str] | None = None,
     cut: Collection[str] = (),
@@ -181,9 +189,12 @@ def decide(
         generated = [r for r in template if by_name[r.assignment.name].source is not MatchSource.ORIGINAL]
         template = [r for r in template if by_name[r.assignment.name].source is MatchSource.ORIGINAL]
         own, of_pods = [*own, *generated], {id(r) for r in generated}
-    violations = [r for r in own if r.state is ComplianceState.NON_COMPLIANT]
-    errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
-    errors += (unready or {}).items()
+    violations = [r for r in own if r.state is _NON_COMPLIANT]
+    errors: list[tuple[str, str]] = []
+    if len(violations) < len(own):
+        errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
+    if unready:
+        errors += unready.items()
     new = [r for r in violations if by_name[r.assignment.name].refuses]
     if before:
         new = [r for r in new if identity(r.assignment.name, r.finding) not in before]
@@ -197,17 +208,20 @@ def decide(
     by_assignment: dict[str, list[str]] = {}
     lines: list[str] = []
 
-    def line(result: Result, own: str) -> str:
+    def line(result: SharedResult, own: str) -> str:
         return f"this {request.resource.kind}'s Pods: {own}" if id(result) in of_pods else own
 
     for at, r in enumerate(new):
         name = r.assignment.name
+        told = by_assignment.get(name)
         # The words for thousands of violations would take longer than to find them, and most would be left out.
-        if at < wording.ENOUGH or name not in by_assignment:
+        if at < wording.ENOUGH or told is None:
             own_words = wording.violation(r, by_name[name])
-            by_assignment.setdefault(name, []).append(wording.unnamed(name, own_words))
+            if told is None:
+                told = by_assignment[name] = []
+            told.append(wording.unnamed(name, own_words))
             if at < wording.ENOUGH:
-                lines.append(line(r, own_words))
+                lines.append(line(r, own_words) if of_pods else own_words)
     notes: list[str] = []
     for name, message in errors:
         words = wording.unjudged(name, message)
@@ -217,7 +231,7 @@ def decide(
         else:
             # First in the list: warnings may be cut at the end, and nothing else says that something was not judged.
             notes.append(words)
-    noted: list[Result] = []
+    noted: list[SharedResult] = []
     if len(new) < len(violations):
         ids = {id(r) for r in new}
         noted = [
@@ -228,8 +242,10 @@ def decide(
         for r in noted[: wording.ENOUGH]:
             ready = by_name[r.assignment.name]
             notes.append(_warning(line(r, wording.violation(r, ready)), ready))
-    of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
-    notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
+    of_template: Sequence[SharedResult] = ()
+    if template:
+        of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
+        notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
     more = max(0, len(noted) - wording.ENOUGH) + max(0, len(of_template) - wording.ENOUGH)
     if doubt and (lines or notes):
         (lines or notes).append(wording.doubt(doubt))
@@ -248,7 +264,7 @@ def decide(
     )
 
 
-def _any_of(results: Iterable[Result], names: Collection[str]) -> bool:
+def _any_of(results: Iterable[SharedResult], names: Collection[str]) -> bool:
     return bool(names) and any(result.assignment.name in names for result in results)
 
 
@@ -256,7 +272,7 @@ def _warning(line: str, ready: Ready) -> str:
     return f"not refused, as it was so before: {line}" if ready.refuses else line
 
 
-def _of_template(request: ReviewRequest, template: Sequence[Result], by_name: Mapping[str, Ready]) -> list[str]:
+def _of_template(request: ReviewRequest, template: Sequence[SharedResult], by_name: Mapping[str, Ready]) -> list[str]:
     notes = []
     for result in template:
         ready = by_name[result.assignment.name]

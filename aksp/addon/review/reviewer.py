@@ -29,7 +29,7 @@ from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRe
 from aksp.addon.review.decision_cache import DecisionCache, ending, response
 from aksp.addon.review.owners import Owners, Unconfirmed
 from aksp.addon.review.policies import PoliciesInForce, registered
-from aksp.compliance.containers import Attribution, Findings
+from aksp.compliance.containers import Attribution, FindingsOfOne
 from aksp.compliance.judgement import Judgement, Task
 from aksp.compliance.plan import Plan
 from aksp.engine import (
@@ -248,7 +248,7 @@ class Reviewer:
         if not judgement.hits and not judgement.faults and regular and subject.fit:
             return _made(request, _ALLOWED), True
         judgement = _selected(judgement, force.plan, subject, request, admission.skipped)
-        attribution = Attribution(Findings(), subject.documents, judgement)
+        attribution = Attribution(FindingsOfOne(), subject.documents, judgement)
         unclear = not attribution.complete
         if unclear:
             if not aside:
@@ -306,7 +306,7 @@ class Reviewer:
 
         batch, tasks, judgement = self._engine.recover(body, choose)
         subject, request, written = self._known(loaded(batch), force)
-        attribution = Attribution(Findings(), subject.documents, judgement)
+        attribution = Attribution(FindingsOfOne(), subject.documents, judgement)
         attribution.settle(tasks, partial(self._engine.isolate, batch))
         self._engine.release(batch)
         doubt = ""
@@ -339,8 +339,8 @@ class Reviewer:
         plan, found, faults = force.plan, attribution.found, judgement.faults
         if request.operation not in _JUDGED or not subject.new:
             return _ALLOWED
-        own, *templates = [review.results_of(plan, subject, at, found, faults) for at in subject.new]
-        template = [result for one in templates for result in one]
+        own = review.results_of(plan, subject, subject.new[0], found, faults)
+        template = [result for at in subject.new[1:] for result in review.results_of(plan, subject, at, found, faults)]
         before: Collection[tuple[Any, ...]] = ()
         uncompared: Mapping[str, str] | None = None
         if subject.before:

@@ -8,10 +8,11 @@ and drops warnings once all together pass 4,096.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from aksp.compliance.plan import Ready
-from aksp.model.compliance import Result
+from aksp.model.compliance import SharedResult
 from aksp.model.json_text import encode
 from aksp.report.text import safe
 
@@ -26,21 +27,22 @@ _LONGEST_VALUE = 160
 _CONTAINER = {"initContainers": "init container", "ephemeralContainers": "ephemeral container"}
 
 
-def violation(result: Result, ready: Ready) -> str:
+def violation(result: SharedResult, ready: Ready) -> str:
     """One violation: assignment, container, the rule's message, path, observed, expected, the assignment's own message."""
-    shared = result.shared
-    finding = shared.finding
+    finding = result.finding
+    container, path, expected = finding.container, finding.path, finding.expected
     text = finding.message
-    if finding.container is not None:
-        text = f"{_CONTAINER.get(finding.container.type, 'container')} {finding.container.name}: {text}"
-    expected = f"expected {_value(finding.expected)}" if finding.expected is not None else ""
-    if finding.path is not None:
-        text = f"{text} ({finding.path} is {_value(finding.observed)}{f', {expected}' if expected else ''})"
-    elif expected:
-        text = f"{text} ({expected})"
+    if container is not None:
+        text = f"{_CONTAINER.get(container.type, 'container')} {container.name}: {text}"
+    if path is not None and expected is not None:
+        text = f"{text} ({path} is {_value(finding.observed)}, expected {_value(expected)})"
+    elif path is not None:
+        text = f"{text} ({path} is {_value(finding.observed)})"
+    elif expected is not None:
+        text = f"{text} (expected {_value(expected)})"
     if own := ready.assignment.non_compliance_message:
         text = f"{text} {own}"
-    return shortened(safe(f"[{shared.assignment.name}] {text}"), LONGEST_LINE)
+    return shortened(_head(result.assignment.name) + safe(text), LONGEST_LINE)
 
 
 def unjudged(assignment: str, message: str) -> str:
@@ -50,7 +52,13 @@ def unjudged(assignment: str, message: str) -> str:
 
 def unnamed(assignment: str, line: str) -> str:
     """A line of a violation, or of what could not be judged, for where the assignment is told besides."""
-    return line.removeprefix(safe(f"[{assignment}] "))
+    return line.removeprefix(_head(assignment))
+
+
+@lru_cache
+def _head(assignment: str) -> str:
+    """What lines about an assignment begin with."""
+    return safe(f"[{assignment}] ")
 
 
 def doubt(why: str) -> str:
@@ -74,7 +82,8 @@ def warnings(lines: Sequence[str], more: int = 0, *, cut: bool = False) -> tuple
 def _bounded(lines: Sequence[str], total: int, each: int, more: int, cut: bool) -> list[str]:
     kept: list[str] = []
     for at, line in enumerate(lines):
-        line = shortened(line, each)
+        if len(line) > each:
+            line = shortened(line, each)
         total -= len(line) + 1
         if total < 0:
             more += len(lines) - at
@@ -95,5 +104,8 @@ def _value(value: Any) -> str:
         return "not set"
     if isinstance(value, str):
         # Regular expressions are best read as they are written.
-        return shortened(value if " " in value else f'"{value}"', _LONGEST_VALUE)
-    return shortened(encode(value), _LONGEST_VALUE)
+        text = value if " " in value else f'"{value}"'
+    else:
+        # The encoder takes ten times as long for a number alone.
+        text = str(value) if type(value) is int else encode(value)
+    return text if len(text) <= _LONGEST_VALUE else shortened(text, _LONGEST_VALUE)

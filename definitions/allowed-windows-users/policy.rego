@@ -2,13 +2,13 @@
 package allowed_windows_users
 
 import data.lib.containers
+import data.lib.for_windows
 import data.lib.names
-import data.lib.pods
 
 violation contains {"msg": msg, "details": details} if {
-	pods.for_windows
+	for_windows.pod
 	some field in ["containers", "initContainers", "ephemeralContainers"]
-	not pods.left_out_at_azure(field)
+	not for_windows.left_out_at_azure(field)
 	some i
 	container := input.review.object.spec[field][i]
 	user := user_of(container)

@@ -2,12 +2,12 @@
 package no_container_administrator
 
 import data.lib.containers
-import data.lib.pods
+import data.lib.for_windows
 
 violation contains {"msg": msg, "details": details} if {
-	pods.for_windows
+	for_windows.pod
 	some field in ["containers", "initContainers", "ephemeralContainers"]
-	not pods.left_out_at_azure(field)
+	not for_windows.left_out_at_azure(field)
 	some i
 	container := input.review.object.spec[field][i]
 	user := user_of(container)

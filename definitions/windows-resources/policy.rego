@@ -2,11 +2,11 @@
 package windows_resources
 
 import data.lib.containers
-import data.lib.pods
+import data.lib.for_windows
 import data.lib.quantity
 
 violation contains {"msg": msg, "details": details} if {
-	pods.for_windows
+	for_windows.pod
 	some field in ["containers", "initContainers"]
 	some i
 	some resource in ["cpu", "memory"]

@@ -1,4 +1,4 @@
-"""What the definitions read of a Pod is what its replicas share, so that they are judged once."""
+"""What the definitions read: of a Pod what its replicas share, so that they are judged once, and their own parameters."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def test_no_definition_about_pods_reads_what_differs_between_replicas(definition
     assert not [
         (path, own) for path in reads for own in OWN if _overlap(path, own) and (definition.slug, own) not in NEEDED
     ]
+
+
+@pytest.mark.parametrize("definition", bundled(), ids=lambda one: one.slug)
+def test_a_rule_and_its_libraries_read_no_parameter_that_the_definition_has_not(definition: Definition) -> None:
+    with Engine() as engine:
+        compile_definition(engine, definition)
+
+        assert set(engine.parameters(definition.slug)) <= set(definition.parameters)
 
 
 def _overlap(path: str, own: str) -> bool:

@@ -367,7 +367,7 @@ class History:
     def _errors(self, done: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
+        except (OSError, sqlite3.Error, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
             # Values that no scan wrote are damage as much as what SQLite cannot read.
             code = getattr(error, "sqlite_errorcode", None)
             damaged = code in _DAMAGE if isinstance(error, sqlite3.Error) else not isinstance(error, OSError)

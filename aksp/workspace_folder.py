@@ -21,11 +21,15 @@ def workspace_root(
     Raises InvalidInput when the one that is named is not there, except for ``new``: whoever writes makes it.
     """
     if chosen := given or os.environ.get("AKSP_WORKSPACE"):
-        named = Path(chosen).expanduser()
+        told = "--workspace" if given else "AKSP_WORKSPACE"
+        try:
+            named = Path(chosen).expanduser()
+        except RuntimeError as error:
+            raise InvalidInput(f"{told} {chosen}: nobody is known by this name whose home it could be in") from error
         if not new and not named.is_dir():
             what = "is no folder" if named.exists() else "is not there"
             raise InvalidInput(
-                f"{'--workspace' if given else 'AKSP_WORKSPACE'} {named}: the workspace {what}",
+                f"{told} {named}: the workspace {what}",
                 hint="`aksp assign` makes the folder that is named; check the name if there should be one",
             )
         return named

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aksp.compliance.changes import remembered
 from aksp.errors import InvalidInput
-from aksp.history import History, ScanTarget
+from aksp.history import DamagedHistory, History, ScanTarget
 from aksp.model.compliance import ComplianceState, Report, StoredFinding, TargetKind
 from tests.replacing import replace
 from tests.report.scenarios import SCENARIOS
@@ -300,3 +300,15 @@ def test_a_file_from_before_gaps_were_kept_is_read_and_goes_on(history: History)
     assert last is not None and last.findings == history.findings(subject) and not last.left_out
     scan(history, "clean", at=NOW + timedelta(hours=2))
     assert history.scan(subject, back=1) == last
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"null", b"[[1]]", b"[[" + b'"a",' * 9 + b"[" * 50_000, b'[["\\ud800",' + b"[" * 50_000, b"\xff", 5]
+)
+def test_a_damaged_text_of_findings_is_told_with_the_file(history: History, text: bytes | int) -> None:
+    subject = ScanTarget.of(scan(history))
+    with sqlite3.connect(history.file) as database:
+        database.execute("UPDATE last_findings SET findings = ?", (text,))
+    for read in (lambda: history.findings(subject), lambda: history.scan(subject), lambda: scan(history)):
+        with pytest.raises(DamagedHistory, match=str(history.file)):
+            read()

@@ -48,6 +48,14 @@ def exempt(workspace: Workspace, name: str, assignment: str, **spec: Any) -> Non
 # Where it is
 
 
+def test_a_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match=r"^--workspace ~nobody-here/x: "):
+        workspace_root("~nobody-here/x")
+    monkeypatch.setenv("AKSP_WORKSPACE", "~nobody-here/x")
+    with pytest.raises(InvalidInput, match=r"^AKSP_WORKSPACE ~nobody-here/x: "):
+        workspace_root(new=True)
+
+
 def test_the_option_beats_the_environment_beats_the_folder_upward_beats_the_user_s_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

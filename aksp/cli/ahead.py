@@ -7,6 +7,7 @@ not guessed is compiled later.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 from aksp.catalog.rego_files import BUNDLED, INITIATIVES, LIBRARIES, SLUG, used_libraries
 from aksp.engine_start import end_ahead, start_ahead
-from aksp.errors import AkspError
 from aksp.workspace_folder import workspace_root
 from aksp.yaml_reader import read_file
 
@@ -27,13 +27,12 @@ def begin(arguments: Sequence[str]) -> None:
     """Start the engine for a command line that judges; never fails. What is wrong is told by whoever needs the engine."""
     if any(one.partition("=")[0] in _NOT for one in arguments):
         return
-    try:
+    # Whatever it is, the command finds it, too, and there it is told.
+    with contextlib.suppress(Exception):
         engine = start_ahead()
         engine.ask("hello", {})
         for request in compile_requests(workspace_root(_workspace(arguments))):
             engine.ask("compile", request)
-    except (AkspError, OSError, ValueError):
-        pass
 
 
 def end() -> None:

@@ -196,3 +196,36 @@ async def test_a_connection_that_is_busy_again_and_again_is_not_taken_for_an_idl
     while not transport.closed:
         await asyncio.sleep(0.01)
     assert clock() - last >= 0.29
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"POST / HT", asked(9) + b"x", asked(0, "connection: close")],
+    ids=["half a head", "half of a body that nobody reads", "the last answer"],
+)
+def test_who_takes_answers_late_does_not_get_all_the_time_for_the_rest(begun: bytes) -> None:
+    async def run() -> None:
+        connection, transport = connected(at_once, replace(LIMITS, linger_seconds=0.2))
+        connection.data_received(asked() + begun)
+        connection.pause_writing()
+        connection.resume_writing()
+        transport.closed = False  # what is left to be written keeps it open
+        async with asyncio.timeout(PATIENCE):
+            while not transport.closed:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+@runs
+async def test_what_follows_a_body_is_no_header() -> None:
+    asked_with: list[dict[bytes, bytes]] = []
+
+    def note(exchange: Exchange) -> None:
+        asked_with.append(exchange.headers)
+        at_once(exchange)
+
+    connection, _ = connected(note)
+    begun = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    connection.data_received(begun + b"content-type: text/plain\r\n\r\n" + asked(0, "content-type: text/html"))
+    assert [each.get(b"content-type") for each in asked_with] == [None, b"text/html"]

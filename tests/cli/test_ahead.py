@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aksp.catalog.folder import bundled, bundled_initiatives
+from aksp.cli import ahead
 from aksp.cli.ahead import compile_requests
 from aksp.engine import engine_binary
 from aksp.model.definition import Definition
@@ -102,6 +103,7 @@ def test_each_definition_is_compiled_once(aksp: Aksp, process: Process, frames: 
         (["compliance", "--nonsense"], 2),
         (["compliance", "-f", "nowhere.yaml", "--workspace", "nowhere"], 2),
         (["compliance", "-f", "-", "-n", "No"], 2),
+        (["compliance", "-f", "-", "--workspace", "~nobody-here/x"], 2),
     ],
 )
 def test_an_engine_that_nobody_wants_is_gone_with_the_command(
@@ -140,6 +142,15 @@ def test_a_missing_engine_is_told_as_ever(aksp: Aksp, process: Process, monkeypa
 
     assert "the engine is missing at nowhere" in run.err
     assert run.err.count("error") == 1
+
+
+def test_whatever_goes_wrong_ahead_of_the_command_is_not_told_ahead_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object) -> None:
+        raise RuntimeError("details")
+
+    monkeypatch.setattr(ahead, "compile_requests", fails)
+    ahead.begin(["compliance"])
+    ahead.end()
 
 
 def test_a_pipe_among_the_assignments_is_not_waited_for(aksp: Aksp, process: Process) -> None:

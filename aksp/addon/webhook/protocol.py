@@ -274,8 +274,7 @@ class Http(asyncio.Protocol):
             # Before a body there is only the head; later it takes chunks of a few bytes or endless trailers.
             self._refuse(431 if not self._headed else 400, "the headers are too large")
         elif self._incoming and not self._headed and not self._late:
-            self._late = True
-            self._after(self._limits.head_seconds, lambda: self._refuse(408, "the headers did not come in time"))
+            self._await_head()
         self._begin()
 
     def pause_writing(self) -> None:
@@ -286,8 +285,15 @@ class Http(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._full, self._call = False, None
         self.go_on()
-        if not self.busy:
+        # The timer was for what is taken now: it is set again for what it was for before.
+        if self._closing:
+            self._after(self._limits.linger_seconds, self._end)
+        elif not self.busy:
             self._idle()
+        elif self._incoming and not self._headed:
+            self._await_head()
+        elif self._incoming and self._coming is not None and self._coming.answered:
+            self._after(self._limits.linger_seconds, self.close)
 
     # the parser's side
 
@@ -300,7 +306,8 @@ class Http(asyncio.Protocol):
         self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        if not self._headed:  # what comes after a body is no header of the request: RFC 9110, 6.5.1
+            self._headers[name.lower()] = value
         self._head_size += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
@@ -425,6 +432,10 @@ class Http(asyncio.Protocol):
             self.write(self._connections.response(status, message.encode(), TEXT, last=True))
         self._incoming = True  # whatever is left unread
         self.close()
+
+    def _await_head(self) -> None:
+        self._late = True
+        self._after(self._limits.head_seconds, lambda: self._refuse(408, "the headers did not come in time"))
 
     def _idle(self) -> None:
         if not (self._closing or self._full):

@@ -77,7 +77,8 @@ def test_an_api_server_that_was_away_is_followed_again_and_nothing_is_forgotten(
 
     after = addon.status("allowed-images")
     assert after["appliedGeneration"] == before["appliedGeneration"] + 1
-    assert after["lastCheckIn"] > before["lastCheckIn"]
+    # Times are whole seconds, and all of this may take less than one.
+    assert after["lastCheckIn"] >= before["lastCheckIn"]
     # It was away for less than the leader may be silent.
     assert (addon.leader, addon.lease["leaseTransitions"]) == ("aksp-0", transitions)
 

@@ -105,7 +105,8 @@ def test_gator_finds_the_same_in_generated_objects(slug: str, gator: Path, tmp_p
     definition = DEFINITIONS[slug]
     samples = [one for one in SAMPLES if one.definition.slug == slug]
     chance = random.Random(slug)
-    given = next((one for one in samples if one.expect), samples[0])
+    # With azureBehaviour no-automounted-tokens asks for the token that the API server mounts, and gator does not.
+    given = next((one for one in samples if one.expect and not one.parameters.get("azureBehaviour")), samples[0])
     objects = _generated([one for one in samples if one.objects], _kinds(given), chance)
     path = tmp_path / "objects.yaml"
     path.write_text(stream(objects), encoding="utf-8")

@@ -22,7 +22,7 @@ from bench.measure import CommandFailed
 from bench.peers import gatekeeper
 from bench.peers.build import gatekeeper as binaries
 from tests.testbed.build import GoTools, cache_folder
-from tests.testbed.controlplane import ControlPlane
+from tests.testbed.controlplane import ControlPlane, accepts
 from tests.testbed.process import Process
 
 HAMMER = GoTools(module=subjects.ROOT / "bench" / "hammer", commands={"hammer": "hammer"}, ldflags="-s -w")
@@ -126,20 +126,12 @@ def bare(scratch: Path) -> Iterator[Webhook]:
     process = Process("bare", argv, scratch / "bare.log")
     process.start()
     try:
-        _until(lambda: _connects(port), process)
+        _until(lambda: accepts(port), process)
         yield Webhook(
             name="bare answers", url=f"https://127.0.0.1:{port}/v1/admit", ca=certificates / "ca.crt", process=process
         )
     finally:
         process.stop()
-
-
-def _connects(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def _ready(plain: int) -> bool:

@@ -15,25 +15,8 @@ import (
 // names the list, an object to a line (bench/generate.py); without it there are
 // 1,500 made-up ones. README.md shows how to find out by it where the time goes.
 func BenchmarkScan(b *testing.B) {
-	evaluator = byPlan
-	b.Cleanup(func() { evaluator = byBoth })
-	var given map[string]map[string]any
-	if err := json.Unmarshal([]byte(read(b, "../bench/parameters.json")), &given); err != nil {
-		b.Fatal(err)
-	}
 	e := newEngine()
-	var tasks []task
-	for _, one := range definitions(b) {
-		if given[one.name] == nil {
-			continue
-		}
-		answer, err := e.compile(compileRequest{Policy: one.name, Modules: one.modules})
-		if err != nil || len(answer.(compileAnswer).Faults) > 0 {
-			b.Fatal(one.name, answer, err)
-		}
-		parameters := resolved(b, filepath.Join("../definitions", one.name), given[one.name])
-		tasks = append(tasks, task{Policy: one.name, Parameters: json.RawMessage(parameters)})
-	}
+	tasks := benchTasks(b, e)
 	pages, pods := pagesOf(b)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -64,6 +47,28 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*pods), "µs/Pod")
+}
+
+// benchTasks are the policies of bench/parameters.json, compiled and judged by their plans alone.
+func benchTasks(b *testing.B, e *Engine) (tasks []task) {
+	evaluator = byPlan
+	b.Cleanup(func() { evaluator = byBoth })
+	var given map[string]map[string]any
+	if err := json.Unmarshal([]byte(read(b, "../bench/parameters.json")), &given); err != nil {
+		b.Fatal(err)
+	}
+	for _, one := range definitions(b) {
+		if given[one.name] == nil {
+			continue
+		}
+		answer, err := e.compile(compileRequest{Policy: one.name, Modules: one.modules})
+		if err != nil || len(answer.(compileAnswer).Faults) > 0 {
+			b.Fatal(one.name, answer, err)
+		}
+		parameters := resolved(b, filepath.Join("../definitions", one.name), given[one.name])
+		tasks = append(tasks, task{Policy: one.name, Parameters: json.RawMessage(parameters)})
+	}
+	return tasks
 }
 
 var podPolicies = map[string]bool{
@@ -100,26 +105,12 @@ func pagesOf(b *testing.B) (pages [][]byte, pods int) {
 // its answer written: of Pods that are alike, and of such as differ in each image.
 // AKSP_ENGINE_REVIEWS names a file with a review to a line, to judge these.
 func BenchmarkAdmit(b *testing.B) {
-	evaluator = byPlan
-	b.Cleanup(func() { evaluator = byBoth })
-	var given map[string]map[string]any
-	if err := json.Unmarshal([]byte(read(b, "../bench/parameters.json")), &given); err != nil {
-		b.Fatal(err)
-	}
 	e := newEngine()
 	asked := registerRequest{Set: "s", DeadlineMS: 500}
-	for _, one := range definitions(b) {
-		if !podPolicies[one.name] {
-			continue
+	for _, one := range benchTasks(b, e) {
+		if podPolicies[one.Policy] {
+			asked.Tasks = append(asked.Tasks, registeredTask{task: one, Kinds: []string{"/Pod"}, Before: true, Enough: 1000})
 		}
-		if _, err := e.compile(compileRequest{Policy: one.name, Modules: one.modules}); err != nil {
-			b.Fatal(err)
-		}
-		parameters := resolved(b, filepath.Join("../definitions", one.name), given[one.name])
-		asked.Tasks = append(asked.Tasks, registeredTask{
-			task:  task{Policy: one.name, Parameters: json.RawMessage(parameters)},
-			Kinds: []string{"/Pod"}, Before: true, Enough: 1000,
-		})
 	}
 	if _, err := e.register(asked); err != nil {
 		b.Fatal(err)

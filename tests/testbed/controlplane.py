@@ -210,7 +210,7 @@ class ControlPlane:
         self._api_server.start()
         certificate = self.folder / "certificates" / "apiserver.crt"
         self._api_server.wait_until(lambda: certificate.is_file() and certificate.stat().st_size > 0, READY_SECONDS)
-        self._api_server.wait_until(lambda: _accepts(api_port) or not self._etcd_alive(), READY_SECONDS)
+        self._api_server.wait_until(lambda: accepts(api_port) or not self._etcd_alive(), READY_SECONDS)
         self.ca = certificate.read_bytes()
         self._write_kubeconfig(
             self.kubeconfig, name="testbed", token=self.admin_token, server=self.server, ca=self.ca, namespace=None
@@ -299,7 +299,8 @@ class ControlPlane:
         return self.client.serves("/api/v1/namespaces/default/serviceaccounts/default")
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Whether a process of this machine takes connections."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

@@ -115,13 +115,15 @@ class StartedEngine:
                     pipe.close()
 
 
+#: The one that was started ahead, until a client has it.
 _ahead: list[StartedEngine] = []
 
 
 def start_ahead() -> StartedEngine:
     """Start an engine for the first client that wants one such as this. Raises EngineError."""
-    _ahead.append(StartedEngine(engine_binary(), environment_of()))
-    return _ahead[0]
+    engine = StartedEngine(engine_binary(), environment_of())
+    _ahead.append(engine)
+    return engine
 
 
 def obtain(binary: Path, environment: Mapping[str, str]) -> StartedEngine:

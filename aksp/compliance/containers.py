@@ -73,7 +73,14 @@ class Findings:
         if known is None:
             if len(self._decoded) >= _DECODED:
                 self._decoded.clear()
-            known = self._decoded[text] = _said(text)
+            value = decode(text)
+            details: Mapping[str, Any] = value if isinstance(value, dict) else {}
+            named = details.get("container")
+            if isinstance(named, dict):
+                named = (named.get("name"), named.get("type"))
+            elif not isinstance(named, str):
+                named = None
+            known = self._decoded[text] = details, "path" in details, named
         return known
 
     def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
@@ -87,8 +94,7 @@ class Findings:
         name, kind = named
         found = None
         if isinstance(name, str) and (kind is None or isinstance(kind, str)):
-            last, names = self._last
-            found = (names if last is containers else self._names(containers)).get((name, kind))
+            found = self._names(containers).get((name, kind))
         return found or (Container(name=str(name), type=str(kind or "containers")) if name else None)
 
     def _names(self, containers: Sequence[Container]) -> _Names:
@@ -101,17 +107,6 @@ class Findings:
                 names.setdefault((one.name, None), one)
             self._last = containers, names
         return names
-
-
-def _said(text: str) -> _Said:
-    value = decode(text)
-    details: Mapping[str, Any] = value if isinstance(value, dict) else {}
-    named = details.get("container")
-    if isinstance(named, dict):
-        named = (named.get("name"), named.get("type"))
-    elif not isinstance(named, str):
-        named = None
-    return details, "path" in details, named
 
 
 def _make(message: str, details: Mapping[str, Any], template: str, container: Container | None) -> Finding:
@@ -139,15 +134,6 @@ def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
     return {f"{template}.{path}" if template else path: value for path, value in given.items()}
 
 
-class FindingsOfOne(Findings):
-    """Those of one object: hardly one is met again, so none is kept to be found."""
-
-    _said = staticmethod(_said)
-
-    def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
-        return _make(record["msg"], said[0], template, container)
-
-
 class Attribution:
     """Findings by (task, document) of one judgement, each with the container that it is about.
 
@@ -168,19 +154,14 @@ class Attribution:
         numbered: dict[int, int] = {}
         for (task, at), numbers in self._hits.items():
             document = documents[at]
-            key = found = None
-            if len(documents) > 1:
-                if at not in numbered:
-                    numbered[at] = alike.setdefault(document.containers, len(alike))
-                key = (tuple(numbers), numbered[at], document.template)
-                found = shared.get(key)
-            found = found or self._located(numbers, document)
+            if at not in numbered:
+                numbered[at] = alike.setdefault(document.containers, len(alike))
+            key = (tuple(numbers), numbered[at], document.template)
+            found = shared.get(key) or self._located(numbers, document)
             if found is None:
                 self._unclear.setdefault(task, []).append(at)
             else:
-                self.found[task, at] = found
-                if key is not None:
-                    shared[key] = found
+                self.found[task, at] = shared[key] = found
 
     def _located(self, numbers: Sequence[int], document: Document) -> list[Finding] | None:
         """The findings of one hit; None when one of them does not say which container it is about, if there are any."""

@@ -32,14 +32,16 @@ class SharedResults:
         finding: Finding,
         exemption: Exemption | None = None,
     ) -> SharedResult:
-        """For one finding, as `shared_result` makes it."""
+        """For one finding. What is found in the Pod of a template is about its workload."""
         owner = None if document.parent else document.owner
         key = id(ready.key), id(finding), state, owner, id(exemption)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = shared_result(ready, document, state, finding, exemption)
+            known = self._known[key] = SharedResult(
+                assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption
+            )
         return known
 
 
@@ -55,7 +57,7 @@ def results_of(
     resource = document.parent or document.resource
     return [
         one.of(resource, source.at(one.finding.path) if source is not None else None)
-        for one in shared_of(ready, document, findings, problems, shared or SharedResults())
+        for one in shared_of(ready, document, findings, problems, shared)
     ]
 
 
@@ -66,8 +68,8 @@ def shared_of(
     problems: Sequence[Problem] = (),
     shared: SharedResults | None = None,
 ) -> list[SharedResult]:
-    """The same without the resource. Without ``shared`` none of them is in common, as in a review of one object."""
-    of = shared_result if shared is None else shared.of
+    """The same without the resource."""
+    of = (shared or SharedResults()).of
     made = []
     for finding in findings:
         exemption, state = None, _NON_COMPLIANT
@@ -76,18 +78,6 @@ def shared_of(
         made.append(of(ready, document, state, finding, exemption))
     made += [of(ready, document, ComplianceState.ERROR, _error(problem)) for problem in problems]
     return made
-
-
-def shared_result(
-    ready: Ready,
-    document: Document,
-    state: ComplianceState,
-    finding: Finding,
-    exemption: Exemption | None = None,
-) -> SharedResult:
-    """For one finding. What is found in the Pod of a template is about its workload."""
-    owner = None if document.parent else document.owner
-    return SharedResult(assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption)
 
 
 def _error(problem: Problem) -> Finding:

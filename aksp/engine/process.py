@@ -432,8 +432,7 @@ class Process:
             if body:
                 admitted = decoded(payload, _ADMITTED)
                 number, error, kind = admitted.id, None, EngineError
-                result = admitted.result
-                structs.force_setattr(result, "body", body)
+                result = structs.replace(admitted.result, body=body)
             else:
                 answer = decoded(payload, _ANYTHING)
                 number, error = answer["id"], answer.get("error")

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from time import time
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -68,17 +67,16 @@ class Lines(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonLines())
-        self._second, self._time = -1, ""
 
     def tell(self, logger: str, shared: str, own: Mapping[str, Any]) -> None:
         """Write an info line without a record, which would cost as much as all else in a review that was decided before.
 
         ``shared`` is what many lines have in common, as JSON.
         """
-        now = time()
-        if (second := int(now)) != self._second:
-            self._second, self._time = second, rfc3339(datetime.fromtimestamp(second, UTC))[:-1]
-        line = f'{{"time":"{self._time}.{int(now % 1 * 1000):03}Z","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
+        now = rfc3339(datetime.now(UTC), "milliseconds")
+        line = (
+            f'{{"time":"{now}","level":"info","logger":"{logger}",{shared[1:-1]},{_encoded(own)[1:]}{self.terminator}'
+        )
         try:
             with self.lock or contextlib.nullcontext():
                 self.stream.write(line)

@@ -103,10 +103,8 @@ def asks(ready: Ready, subject: Subject, at: int) -> bool:
 
     Of what was there before those that refuse: their violations would refuse the new object.
     """
-    if (
-        subject.before
-        and at in subject.before
-        and not (ready.refuses and (ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template))
+    if at in subject.before and not (
+        ready.refuses and (ready.source is not MatchSource.ORIGINAL or not subject.documents[at].template)
     ):
         return False
     return _judges(ready, subject, at)
@@ -147,14 +145,9 @@ def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iter
         ]
     own = [fault for fault in faults if fault.document == at]
     made: list[SharedResult] = []
-    if tasks or own:
-        for (number, _), findings, problems in counted(plan, subject.documents, tasks, mine, own):
-            made += results.shared_of(plan.ready[number], document, findings, problems)
-    else:
-        for (number, _), findings in mine.items():
-            made += results.shared_of(plan.ready[number], document, findings)
-    made.sort(key=results.order_within)
-    return made
+    for (number, _), findings, problems in counted(plan, subject.documents, tasks, mine, own):
+        made += results.shared_of(plan.ready[number], document, findings, problems)
+    return sorted(made, key=results.order_within)
 
 
 def identity(assignment: str, finding: Finding) -> tuple[Any, ...]:
@@ -190,11 +183,8 @@ def decide(
         template = [r for r in template if by_name[r.assignment.name].source is MatchSource.ORIGINAL]
         own, of_pods = [*own, *generated], {id(r) for r in generated}
     violations = [r for r in own if r.state is _NON_COMPLIANT]
-    errors: list[tuple[str, str]] = []
-    if len(violations) < len(own):
-        errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
-    if unready:
-        errors += unready.items()
+    errors = [(r.assignment.name, r.finding.message) for r in own if r.state is ComplianceState.ERROR]
+    errors += (unready or {}).items()
     new = [r for r in violations if by_name[r.assignment.name].refuses]
     if before:
         new = [r for r in new if identity(r.assignment.name, r.finding) not in before]
@@ -213,15 +203,12 @@ def decide(
 
     for at, r in enumerate(new):
         name = r.assignment.name
-        told = by_assignment.get(name)
         # The words for thousands of violations would take longer than to find them, and most would be left out.
-        if at < wording.ENOUGH or told is None:
+        if at < wording.ENOUGH or name not in by_assignment:
             own_words = wording.violation(r, by_name[name])
-            if told is None:
-                told = by_assignment[name] = []
-            told.append(wording.unnamed(name, own_words))
+            by_assignment.setdefault(name, []).append(wording.unnamed(name, own_words))
             if at < wording.ENOUGH:
-                lines.append(line(r, own_words) if of_pods else own_words)
+                lines.append(line(r, own_words))
     notes: list[str] = []
     for name, message in errors:
         words = wording.unjudged(name, message)
@@ -242,10 +229,8 @@ def decide(
         for r in noted[: wording.ENOUGH]:
             ready = by_name[r.assignment.name]
             notes.append(_warning(line(r, wording.violation(r, ready)), ready))
-    of_template: Sequence[SharedResult] = ()
-    if template:
-        of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
-        notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
+    of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
+    notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
     more = max(0, len(noted) - wording.ENOUGH) + max(0, len(of_template) - wording.ENOUGH)
     if doubt and (lines or notes):
         (lines or notes).append(wording.doubt(doubt))

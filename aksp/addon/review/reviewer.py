@@ -29,7 +29,7 @@ from aksp.addon.review.decision import Decision, Disagreement, Outcome, ReviewRe
 from aksp.addon.review.decision_cache import DecisionCache, ending, response
 from aksp.addon.review.owners import Owners, Unconfirmed
 from aksp.addon.review.policies import PoliciesInForce, registered
-from aksp.compliance.containers import Attribution, FindingsOfOne
+from aksp.compliance.containers import Attribution, Findings
 from aksp.compliance.judgement import Judgement, Task
 from aksp.compliance.plan import Plan
 from aksp.engine import (
@@ -248,7 +248,7 @@ class Reviewer:
         if not judgement.hits and not judgement.faults and regular and subject.fit:
             return _made(request, _ALLOWED), True
         judgement = _selected(judgement, force.plan, subject, request, admission.skipped)
-        attribution = Attribution(FindingsOfOne(), subject.documents, judgement)
+        attribution = Attribution(Findings(), subject.documents, judgement)
         unclear = not attribution.complete
         if unclear:
             if not aside:
@@ -306,7 +306,7 @@ class Reviewer:
 
         batch, tasks, judgement = self._engine.recover(body, choose)
         subject, request, written = self._known(loaded(batch), force)
-        attribution = Attribution(FindingsOfOne(), subject.documents, judgement)
+        attribution = Attribution(Findings(), subject.documents, judgement)
         attribution.settle(tasks, partial(self._engine.isolate, batch))
         self._engine.release(batch)
         doubt = ""

@@ -82,8 +82,7 @@ def warnings(lines: Sequence[str], more: int = 0, *, cut: bool = False) -> tuple
 def _bounded(lines: Sequence[str], total: int, each: int, more: int, cut: bool) -> list[str]:
     kept: list[str] = []
     for at, line in enumerate(lines):
-        if len(line) > each:
-            line = shortened(line, each)
+        line = shortened(line, each)
         total -= len(line) + 1
         if total < 0:
             more += len(lines) - at
@@ -108,4 +107,4 @@ def _value(value: Any) -> str:
     else:
         # The encoder takes ten times as long for a number alone.
         text = str(value) if type(value) is int else encode(value)
-    return text if len(text) <= _LONGEST_VALUE else shortened(text, _LONGEST_VALUE)
+    return shortened(text, _LONGEST_VALUE)

@@ -174,11 +174,16 @@ def apply_to_gatekeeper(
     templates: Sequence[Mapping[str, Any]],
     constraints: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Templates, and constraints once their kinds are served."""
+    """Templates, and constraints once their kinds are served; returns once Gatekeeper says that both are in force."""
     plane.apply(templates)
     kinds = {each["spec"]["crd"]["spec"]["names"]["kind"] for each in templates}
     _until(lambda: all(_served(plane, kind) for kind in kinds), webhook.process)
     plane.apply(constraints)
+    written = [f"/apis/templates.gatekeeper.sh/v1/constrainttemplates/{each['metadata']['name']}" for each in templates]
+    _until(lambda: all(_status(plane, path).get("created") for path in written), webhook.process)
+    root = "/apis/constraints.gatekeeper.sh/v1beta1"
+    enforced = [f"{root}/{each['kind'].lower()}/{each['metadata']['name']}" for each in constraints]
+    _until(lambda: all(_enforced(_status(plane, path)) for path in enforced), webhook.process)
 
 
 @contextmanager
@@ -218,6 +223,17 @@ def gatekeeper_process(plane: ControlPlane, scratch: Path, *more: str) -> Iterat
         yield Webhook(name="Gatekeeper", url=url, ca=certificates / "ca.crt", process=process)
     finally:
         process.stop()
+
+
+def _status(plane: ControlPlane, path: str) -> Mapping[str, Any]:
+    status = plane.request("GET", path).get("status") or {}
+    assert isinstance(status, dict)
+    return status
+
+
+def _enforced(status: Mapping[str, Any]) -> bool:
+    pods = status.get("byPod") or []
+    return bool(pods) and all(pod.get("enforced") for pod in pods)
 
 
 def _served(plane: ControlPlane, kind: str) -> bool:

@@ -133,9 +133,11 @@ def test_a_deployment_comes_grows_is_put_right_and_goes(own: ControlPlane, aksp:
         own.apply([workload("apps/v1", "Deployment", "web", place, OURS, **web | {"replicas": 3})])
         gone = [lines.event() for _ in range(3)]
         assert [named(each) for each in gone] == [("RESOLVED", "web")] * 3 and all(each["gone"] for each in gone)
-        own.request("DELETE", f"/apis/apps/v1/namespaces/{place}/deployments/web")
-        # The last of them goes before `first` does: then nothing is left to judge.
+        # Its new Pods come after the old ones are gone, and the last of them goes before `first` does: then nothing is
+        # left to judge.
         pods = f"/api/v1/namespaces/{place}/pods"
+        own.wait_for(pods, lambda found: len(found["items"]) == 4)
+        own.request("DELETE", f"/apis/apps/v1/namespaces/{place}/deployments/web")
         own.wait_for(pods, lambda found: [one["metadata"]["name"] for one in found["items"]] == ["first"])
         own.request("DELETE", f"{pods}/first")
         last = lines.event()

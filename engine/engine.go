@@ -61,7 +61,7 @@ func (e *Engine) handle(op string, frame Frame) (result any, err error) {
 	case "hello":
 		return map[string]any{
 			"protocol": protocolVersion, "opa": version.Version,
-			"go": runtime.Version(), "procs": runtime.GOMAXPROCS(0),
+			"go": runtime.Version(), "procs": cap(e.slots),
 		}, nil
 	case "compile":
 		return decode(frame, e.compile)

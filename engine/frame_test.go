@@ -52,7 +52,7 @@ func TestAFrameCutShortIsNoOrderlyEnd(t *testing.T) {
 		if err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("after %d bytes: %v", length, err)
 		}
-		if err := serve(bytes.NewReader(whole[:length]), io.Discard); err == nil {
+		if err := serve(newEngine(), bytes.NewReader(whole[:length]), io.Discard); err == nil {
 			t.Errorf("serve ends quietly after %d bytes", length)
 		}
 	}
@@ -84,7 +84,7 @@ func conversation(t *testing.T, requests ...string) map[string]map[string]any {
 	for i := 0; i < len(requests); i += 2 {
 		in.Write(frameOf(requests[i], requests[i+1]))
 	}
-	if err := serve(&in, &out); err != nil {
+	if err := serve(newEngine(), &in, &out); err != nil {
 		t.Fatal(err)
 	}
 	answers := map[string]map[string]any{}
@@ -127,7 +127,7 @@ func TestEveryRequestIsAnsweredUnderItsOwnID(t *testing.T) {
 }
 
 func TestAHeaderThatIsNoJSONEndsTheConversation(t *testing.T) {
-	err := serve(bytes.NewReader(frameOf("hello", "")), io.Discard)
+	err := serve(newEngine(), bytes.NewReader(frameOf("hello", "")), io.Discard)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -138,7 +138,7 @@ func TestAWholeConversationLoadsJudgesAndReleases(t *testing.T) {
 	reader, writer := io.Pipe()
 	answers, out := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- serve(reader, out) }()
+	go func() { done <- serve(newEngine(), reader, out) }()
 	ask := func(header, body string) map[string]any {
 		go func() { _, _ = writer.Write(frameOf(header, body)) }()
 		frame, err := readFrame(answers)

@@ -33,7 +33,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
 		os.Exit(2)
 	}
-	if err := serve(os.Stdin, os.Stdout); err != nil {
+	engine := newEngine()
+	// Who reads the next request waits in the system, and keeps one of Go's processors until the runtime notices, up to
+	// 10 ms later. With one more of them none that evaluates is kept.
+	runtime.GOMAXPROCS(cap(engine.slots) + 1)
+	if err := serve(engine, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
 		os.Exit(1)
 	}
@@ -79,8 +83,7 @@ const hugeReview = 512 << 10
 // serve answers frames until the parent closes the pipe. Each request has a
 // goroutine for itself, so answers may come in another order than requests; the
 // id ties them together.
-func serve(in io.Reader, out io.Writer) error {
-	engine := newEngine()
+func serve(engine *Engine, in io.Reader, out io.Writer) error {
 	var (
 		writing sync.Mutex
 		workers = newWorkers()

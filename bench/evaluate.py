@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ _CHUNK = 500
 
 def main() -> int:
     workspace, path = sys.argv[1:]
+    if cores := int(os.environ.get("AKSP_ENGINE_PROCS") or 0):
+        # Also what the engine does beside evaluating shares them: reading requests, collecting garbage.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     plan = Workspace.open(workspace).plan(None, datetime.now(UTC))
     whole = sorted({f"{kind.group}/{kind.kind}" for one in plan.ready for kind in one.definition.requires_inventory})
     loading = judging = 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aksp.cli import completion
 from tests.cli.conftest import Aksp, kubeconfig
 from tests.examples import scripts
 
@@ -19,11 +20,12 @@ EKS = "arn:aws:eks:eu-west-1:1234:cluster/shop"
 HOSTILE = ("my $(touch ran) `touch ran`", "\\$(touch ran) \\`touch ran\\`", '\\";touch ran;"', "it's;touch ran")
 
 Complete = Callable[..., list[str]]
+Shell = Callable[[str, str], str]
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
 @pytest.fixture
-def shell(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
+def shell(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """Runs a script of a shell that finds aksp; what it prints."""
     monkeypatch.setenv("PATH", scripts.path(scripts.put(aksp.folder / "bin")))
 
@@ -45,7 +47,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def complete(script: str, shell: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch) -> Complete:
+def bash(script: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Complete:
     """What bash offers for the last of its words, through the script that aksp gives it."""
 
     def ask(*words: str) -> list[str]:
@@ -55,6 +57,37 @@ def complete(script: str, shell: Callable[[str, str], str], monkeypatch: pytest.
             f'{script}\nmapfile -t COMP_WORDS <<< "$WORDS"; '
             "COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); _aksp_completion aksp; printf '%s\\n' \"${COMPREPLY[@]}\"",
         ).splitlines()
+
+    return ask
+
+
+#: An `aksp` that has one answer, to one question: to start the real one takes most of the time.
+ANSWERING = """#!/bin/sh
+[ "$_AKSP_COMPLETE $COMP_CWORD $COMP_WORDS" = "complete_bash $ASKED_CWORD $ASKED_WORDS" ] || exit 1
+printf %s "$ANSWER"
+"""
+
+
+@pytest.fixture
+def complete(
+    aksp: Aksp, bash: Complete, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Complete:
+    """The same; aksp answers in this process."""
+    program = aksp.folder / "bin" / "aksp"
+    program.write_text(ANSWERING)
+
+    def ask(*words: str) -> list[str]:
+        asked, at = "\n".join(words), str(len(words) - 1)
+        with monkeypatch.context() as patch:
+            # It sets these itself as well, and hides rich.
+            for name, value in (("_AKSP_COMPLETE", "complete_bash"), ("COMP_WORDS", asked), ("COMP_CWORD", at)):
+                patch.setenv(name, value)
+            patch.setitem(sys.modules, "rich", None)
+            capsys.readouterr()
+            assert completion.entry() == 0
+        for name, value in (("ASKED_WORDS", asked), ("ASKED_CWORD", at), ("ANSWER", capsys.readouterr().out)):
+            monkeypatch.setenv(name, value)
+        return bash(*words)
 
     return ask
 
@@ -80,6 +113,12 @@ def clusters(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_contexts_complete_wherever_a_cluster_is_named(words: tuple[str, ...], complete: Complete) -> None:
     assert complete(*words) == ["prod", "test", EKS]
+
+
+@needs_bash
+@pytest.mark.usefixtures("clusters")
+def test_a_process_of_aksp_answers_bash(bash: Complete) -> None:
+    assert bash("aksp", "compliance", "--context", "=", "arn", ":") == ["aws:eks:eu-west-1:1234:cluster/shop"]
 
 
 @needs_bash
@@ -193,7 +232,7 @@ source <(_AKSP_COMPLETE=source_zsh aksp)
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
 def test_zsh_shows_names_with_what_they_are_and_runs_nothing(
-    aksp: Aksp, shell: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+    aksp: Aksp, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", aksp.put("kubeconfig", kubeconfig("prod", *HOSTILE, current="prod")))
     offered = shell("zsh", f'{ZSH} words=(aksp compliance --context ""); CURRENT=4; _aksp_completion').splitlines()
@@ -214,7 +253,7 @@ def test_no_backslash_of_a_name_reaches_the_script_of_zsh(aksp: Aksp, monkeypatc
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
-def test_fish_shows_names_with_what_they_are(aksp: Aksp, shell: Callable[[str, str], str]) -> None:
+def test_fish_shows_names_with_what_they_are(aksp: Aksp, shell: Shell) -> None:
     source = "_AKSP_COMPLETE=source_fish aksp | source; "
 
     assert shell("fish", f"{source} complete -C 'aksp assign no-'").startswith("no-privileged\tDo not allow privileged")

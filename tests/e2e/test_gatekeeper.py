@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from bench.peers.build import GATOR, gatekeeper
-from tests.cli.conftest import Aksp, aksp
+from tests.cli.conftest import Aksp, aksp, compiler
 from tests.e2e.conftest import REQUIRED
 from tests.testbed.build import BuildError, cache_folder
 
-__all__ = ["aksp"]
+__all__ = ["aksp", "compiler"]
 
 POD = {
     "apiVersion": "v1",

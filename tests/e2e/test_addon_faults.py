@@ -134,8 +134,9 @@ def test_a_leader_that_dies_is_followed_within_the_lease_and_one_that_ends_at_on
 
     addon.start()
     assert second.terminate() == 0
-    # A lease that was not released would bind for as long as the last one did.
-    until(lambda: addon.leader == "aksp-2", LEASE_SECONDS - 3, "the lease was not released")
+    # It was released: nobody holds it, or the next one already. tests/kube has that nobody waits for a free one to run out.
+    assert addon.leader in ("", "aksp-2")
+    until(lambda: addon.leader == "aksp-2", what="nobody takes the free lease")
     checked_in = addon.status("allowed-images")["lastCheckIn"]
     until(lambda: addon.status("allowed-images")["lastCheckIn"] > checked_in, what="the new leader does not check in")
 

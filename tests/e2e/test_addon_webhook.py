@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +18,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.e2e
 
 PLACE = "addon-guarded"
-REPAIRED_SECONDS = 10.0
 Change = Callable[[Object], object]
 
 
@@ -35,9 +33,12 @@ def addon() -> Iterator[AddOn]:
 
 
 def start(addon: AddOn) -> None:
-    """A replica with the rights of the generated RBAC and no others."""
+    """A replica with the rights of the generated RBAC and no others.
+
+    No check-in comes by itself while anything is waited for: what happens is what a change that is heard of brings about.
+    """
     token = addon.plane.service_account_token("kube-system", "aksp")
-    addon.start(kubeconfig=addon.plane.kubeconfig_for(token=token), interval="1m")
+    addon.start(kubeconfig=addon.plane.kubeconfig_for(token=token), interval="1h")
     until(lambda: addon.leader)
 
 
@@ -100,17 +101,15 @@ def told(plane: ControlPlane) -> int:
 
 
 @pytest.mark.parametrize("part", [*CHANGES, "object"])
-def test_what_is_changed_is_put_back_within_ten_seconds_with_an_event_and_a_metric(addon: AddOn, part: str) -> None:
+def test_what_is_changed_is_put_back_once_it_is_heard_of_with_an_event_and_a_metric(addon: AddOn, part: str) -> None:
     plane = addon.plane
     before, counted, events = comparable(plane), repairs(addon, part), told(plane)
-    began = time.monotonic()
     if part == "object":
         plane.request("DELETE", WEBHOOK)
     else:
         change(plane, CHANGES[part])
-    until(lambda: repairs(addon, part) == counted + 1, REPAIRED_SECONDS, f"{part} is not counted")
+    until(lambda: repairs(addon, part) == counted + 1, what=f"{part} is not counted")
     assert comparable(plane) == before
-    assert time.monotonic() - began < REPAIRED_SECONDS
     until(lambda: told(plane) == events + 1, what=f"no Event about {part}")
 
 
@@ -213,4 +212,4 @@ def test_status_sees_each_deviation_without_a_leader(addon: AddOn) -> None:
     ended = addon.aksp.run("addon", "status", "-o", "json")
     assert ended.code == 4 and json.loads(ended.stdout)["addon"]["missing"] == ["validatingwebhookconfiguration/aksp"]
     start(addon)
-    until(lambda: comparable(plane) is not None, REPAIRED_SECONDS)
+    until(lambda: comparable(plane) is not None)

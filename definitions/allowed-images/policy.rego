@@ -25,9 +25,14 @@ violation contains {"msg": message(image), "details": details} if {
 # Most images are spelled like their registry, and plainly: these tests of the JSON text settle them. Its quotation mark
 # makes them safe for values that are no strings, the slash for hosts that only begin alike.
 plainly_allowed(image) if {
+	registries_given
 	text := json.marshal(image)
-	count(text) < 128
 	strings.any_prefix_match(text, plain_prefixes)
+	plain(text)
+}
+
+plain(text) if {
+	count(text) < 128
 	regex.match(`^"[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[0-9]+)?(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)+(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?(?:@sha256:[a-f0-9]{64})?"$`, text)
 }
 
@@ -63,6 +68,7 @@ allowed(image) if {
 }
 
 allowed(image) if {
+	registries_given
 	is_string(image)
 	repository := images.canonical(image)
 	some registry in registries
@@ -74,6 +80,8 @@ observed(image) := shortened(image) if images.long(image)
 else := image
 
 shortened(image) := sprintf("%s… (%d characters)", [substring(image, 0, 80), count(image)])
+
+registries_given if input.parameters.allowedRegistries != []
 
 registries := images.prefixes(input.parameters.allowedRegistries)
 
@@ -107,6 +115,7 @@ message(image) := sprintf("image %s is too long for an image reference", [shorte
 } else := sprintf("image %s is no image reference", [image]) if {
 	is_string(image)
 	image != ""
+	not plain(json.marshal(image))
 	not images.canonical(image)
 } else := sprintf("image %s %s", [image, fault]) if {
 	is_string(image)

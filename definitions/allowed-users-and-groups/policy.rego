@@ -9,16 +9,17 @@ import data.lib.types
 violation contains {"msg": msg, "details": details} if {
 	not pods.windows
 	some setting in ["runAsUser", "runAsGroup"]
+	not any_allowed(setting)
 	some field in ["containers", "initContainers", "ephemeralContainers"]
 	some i
 	container := input.review.object.spec[field][i]
-	[value, place] := effective(container, setting, sprintf("spec.%s[%v]", [field, i]))
+	value := effective(container, setting)
 	not complies(setting, value, container)
 	not containers.excluded(container)
 	msg := message(setting, value)
 	details := {
 		"container": containers.identity(container, field),
-		"path": sprintf("%s.securityContext.%s", [place, setting]),
+		"path": sprintf("%s.securityContext.%s", [place(container, setting, field, i), setting]),
 		"observed": value,
 		"expected": expected(setting),
 	}
@@ -27,6 +28,7 @@ violation contains {"msg": msg, "details": details} if {
 # Of the Pod: supplementalGroups and fsGroup.
 violation contains {"msg": msg, "details": details} if {
 	not pods.windows
+	not any_allowed("fsGroup")
 	value := object.get(input.review.object.spec, ["securityContext", "fsGroup"], null)
 	not complies("fsGroup", value, {})
 	containers.judged
@@ -47,16 +49,20 @@ violation contains {"msg": msg, "details": details} if {
 	}
 }
 
-# effective is what holds for a container, and where that stands.
-effective(container, setting, place) := [value, place] if {
-	value := object.get(container, ["securityContext", setting], null)
+# effective is what holds for a container: its own, or the Pod's.
+effective(container, setting) := value if {
+	value := container.securityContext[setting]
 	value != null
-} else := [value, "spec"] if {
-	value := object.get(input.review.object.spec, ["securityContext", setting], null)
-	value != null
-} else := [null, place]
+} else := object.get(input.review.object.spec, ["securityContext", setting], null)
 
-complies(setting, _, _) if rules[setting] == "RunAsAny"
+# place is where that stands, or should.
+place(container, setting, field, i) := sprintf("spec.%s[%v]", [field, i]) if {
+	object.get(container, ["securityContext", setting], null) != null
+} else := "spec" if {
+	object.get(input.review.object.spec, ["securityContext", setting], null) != null
+} else := sprintf("spec.%s[%v]", [field, i])
+
+any_allowed(setting) if rules[setting] == "RunAsAny"
 
 complies(setting, null, _) if rules[setting] == "MayRunAs"
 

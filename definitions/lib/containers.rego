@@ -1,10 +1,19 @@
 # Which containers an assignment leaves out, and how findings name the others. Rules ask only about
-# containers that violate, so the usual empty lists cost nothing.
+# containers that violate, and the usual empty lists are settled once for all of them.
 package lib.containers
 
-excluded(container) if container.name in input.parameters.excludedContainers
+excluded(container) if {
+	some_excluded
+	listed(container)
+}
 
-excluded(container) if excluded_image(container.image)
+some_excluded if input.parameters.excludedContainers != []
+
+some_excluded if input.parameters.excludedImages != []
+
+listed(container) if container.name in input.parameters.excludedContainers
+
+listed(container) if excluded_image(container.image)
 
 excluded_image(image) if image in input.parameters.excludedImages
 

@@ -7,7 +7,7 @@ import data.lib.quantity
 violation contains {"msg": msg, "details": details} if {
 	some field in ["containers", "initContainers"]
 	some i
-	some resource, ratio in {"cpu": input.parameters.maxCpuRatio, "memory": input.parameters.maxMemoryRatio}
+	some resource, ratio in ratios
 	limit := input.review.object.spec[field][i].resources.limits[resource]
 	request := input.review.object.spec[field][i].resources.requests[resource]
 	quantity.nano(limit) > ratio * quantity.nano(request)
@@ -21,3 +21,5 @@ violation contains {"msg": msg, "details": details} if {
 		"expected": sprintf("at most %v times %v", [ratio, request]),
 	}
 }
+
+ratios := {"cpu": input.parameters.maxCpuRatio, "memory": input.parameters.maxMemoryRatio}

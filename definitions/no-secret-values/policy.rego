@@ -7,8 +7,7 @@ violation contains {"msg": msg, "details": details} if {
 	some field in ["containers", "initContainers", "ephemeralContainers"]
 	some i, j
 	name := input.review.object.spec[field][i].env[j].name
-	regex.match(input.parameters.namePattern, name)
-	not regex.match("(?i)(file|path)$", name)
+	secret(name)
 	value := input.review.object.spec[field][i].env[j].value
 	not regex.match(`^(\$\([^)]*\))?$`, value)
 	container := input.review.object.spec[field][i]
@@ -20,4 +19,9 @@ violation contains {"msg": msg, "details": details} if {
 		"observed": "a value",
 		"expected": "a Secret",
 	}
+}
+
+secret(name) if {
+	regex.match(input.parameters.namePattern, name)
+	not regex.match("(?i)(file|path)$", name)
 }

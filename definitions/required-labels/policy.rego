@@ -5,9 +5,8 @@ import data.lib.fixes
 import data.lib.types
 
 violation contains {"msg": msg, "details": details} if {
-	some entry in input.parameters.labels
-	not satisfied(entry)
-	[key, pattern] := requirement(entry)
+	some [entry, key, pattern, whole] in requirements
+	not satisfied(entry, key, whole)
 	msg := message(key, pattern)
 	details := fixes.offered({
 		"path": path(key),
@@ -17,23 +16,19 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 # The whole entry being a label that is there settles an entry without a pattern.
-satisfied(entry) if is_string(input.review.object.metadata.labels[entry])
+satisfied(entry, _, _) if is_string(input.review.object.metadata.labels[entry])
 
-satisfied(entry) if {
-	[key, pattern] := split(entry, "=")
-	is_string(input.review.object.metadata.labels[key])
-	regex.match(concat("", ["^(?:", pattern, ")$"]), input.review.object.metadata.labels[key])
-}
+satisfied(_, key, whole) if regex.match(whole, value(key))
 
-# Blanks around keys and patterns, "=" in patterns, null for an empty value.
-satisfied(entry) if {
+# requirements are the entries with what they say: blanks around keys and patterns do not count, and neither do entries
+# without a key. Values must match as a whole; null stands for an empty one.
+requirements := [[entry, key, pattern, anchored(pattern)] |
+	some entry in input.parameters.labels
 	[key, pattern] := requirement(entry)
-	regex.match(concat("", ["^(?:", pattern, ")$"]), value(key))
-}
+	key != ""
+]
 
-satisfied(entry) if trim_space(entry) == ""
-
-satisfied(entry) if requirement(entry)[0] == ""
+anchored(pattern) := concat("", ["^(?:", pattern, ")$"])
 
 # requirement is the key and the pattern of an entry; (?s).* is any value.
 requirement(entry) := [trim_space(entry), "(?s).*"] if not contains(entry, "=")
@@ -55,20 +50,19 @@ only_value(key, pattern) := literal if {
 
 agrees(entry, key, _) if requirement(entry)[0] != key
 
-agrees(entry, _, literal) if regex.match(concat("", ["^(?:", requirement(entry)[1], ")$"]), literal)
+agrees(entry, _, literal) if regex.match(anchored(requirement(entry)[1]), literal)
 
 # value is undefined unless a string; the API server stores null as an empty one.
-value(key) := input.review.object.metadata.labels[key] if is_string(input.review.object.metadata.labels[key])
+value(key) := text if {
+	text := input.review.object.metadata.labels[key]
+	is_string(text)
+} else := "" if input.review.object.metadata.labels[key] == null
 
-value(key) := "" if input.review.object.metadata.labels[key] == null
+observed(key) := found if {
+	found := input.review.object.metadata.labels[key]
+} else := null
 
-observed(key) := input.review.object.metadata.labels[key]
-
-observed(key) := null if not present(key)
-
-present(key) if input.review.object.metadata.labels[key] == false
-
-present(key) if input.review.object.metadata.labels[key] != false
+present(key) if type_name(input.review.object.metadata.labels[key])
 
 path(key) := "metadata.labels" if not present(key)
 

@@ -20,8 +20,9 @@ violation contains {"msg": msg, "details": details} if {
 }
 
 probed(i, probe) if {
+	given := input.review.object.spec.containers[i][probe]
 	some handler in array.concat(handlers, ["exec"])
-	input.review.object.spec.containers[i][probe][handler] != null
+	given[handler] != null
 }
 
 # Azure knows none by gRPC.

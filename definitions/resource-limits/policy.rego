@@ -111,11 +111,11 @@ title := {"cpu": "CPU", "memory": "memory"}
 
 # lowered is the fix for a container: the maximum, which without one would be a guess. A request must not be above the
 # limit, nor a limit above the Pod's.
-lowered(field, i, resource) := object.union_n([
-	{sprintf("spec.%s[%v].resources.%s.%s", [field, i, sort, resource]): maximum(resource)} |
-		some sort in ["limits", "requests"]
-		above(field, i, resource, sort)
-]) if {
+lowered(field, i, resource) := {path: maximum(resource) |
+	some sort in ["limits", "requests"]
+	above(field, i, resource, sort)
+	path := sprintf("spec.%s[%v].resources.%s.%s", [field, i, sort, resource])
+} if {
 	maxima[resource] > 0
 	not less_than_maximum(resource, object.get(input.review.object.spec, ["resources", "limits", resource], null))
 }

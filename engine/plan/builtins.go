@@ -93,7 +93,7 @@ func init() {
 		"trim_space":  text1(func(a string) any { return strings.TrimSpace(a) }),
 		"lower":       text1(func(a string) any { return strings.ToLower(a) }),
 		"upper":       text1(func(a string) any { return strings.ToUpper(a) }),
-		"regex.match": regexMatch, "re_match": regexMatch, "regex.find_all_string_submatch_n": regexSubmatches,
+		"regex.match": regexMatch, "re_match": regexMatch, "regex.find_all_string_submatch_n": regexSubmatches, "regex.replace": regexReplace,
 		"strings.any_prefix_match": anyAffix(strings.HasPrefix), "strings.any_suffix_match": anyAffix(strings.HasSuffix),
 		"units.parse": unitsParse,
 	}
@@ -720,6 +720,22 @@ func regexMatch(m *machine, args []any) (any, bool) {
 		return nil, false
 	}
 	return compiled.MatchString(text), true
+}
+
+func regexReplace(m *machine, args []any) (any, bool) {
+	text, pattern, ok := two[string](args)
+	if !ok {
+		return nil, false
+	}
+	by, ok := args[2].(string)
+	if !ok || strings.Contains(by, "$") || (len(text)+1)*(len(by)+1) > maxText {
+		return nil, false
+	}
+	compiled := m.program.patterns.get(pattern)
+	if compiled == nil {
+		return nil, false
+	}
+	return compiled.ReplaceAllLiteralString(text, by), true
 }
 
 func regexSubmatches(m *machine, args []any) (any, bool) {

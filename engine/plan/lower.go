@@ -117,10 +117,8 @@ type lowering struct {
 	watched ir.Local          // the set that the query is about, or -1
 	base    map[ir.Local]bool // locals that hold parts of the base documents
 
-	once      ir.Local // what the bodies of a complete rule assign a value to
-	exits     bool     // all bodies assign the same constant: the first is enough
-	bodyLabel int32    // the end of the body under way
-	bodyDepth int      // in blocks
+	once  ir.Local // what the bodies of a complete rule assign a value to
+	exits bool     // all bodies assign the same constant: the first is enough
 }
 
 // enclosing is a block that statements stand in: the label of its end, and
@@ -241,11 +239,11 @@ func (l *lowering) function(name string, params []ir.Local, result ir.Local, blo
 	return l.fn, nil
 }
 
-// findEarlyExit looks whether all bodies of a complete rule assign one and the
-// same constant. Then what comes after the first time in a body changes nothing.
-// OPA leaves such rules early, too, so that no error of a built-in is missed here.
+// findEarlyExit looks whether all bodies of a complete rule or function assign one
+// and the same constant. Then what comes after the first time, in this body and in
+// the others, changes nothing. OPA leaves such rules early, too, and takes their
+// bodies in this order, so that no error of a built-in is missed here.
 func (l *lowering) findEarlyExit(result ir.Local, blocks []*ir.Block) {
-	l.exits, l.bodyDepth = false, -1
 	var value ir.Val
 	l.exits = true
 	found := false
@@ -336,18 +334,6 @@ func (l *lowering) block(block *ir.Block) error {
 func (l *lowering) within(place enclosing, block *ir.Block) error {
 	l.blocks = append(l.blocks, place)
 	defer func() { l.blocks = l.blocks[:len(l.blocks)-1] }()
-	if l.exits && len(block.Stmts) > 0 {
-		switch first := block.Stmts[0].(type) {
-		case *ir.ResetLocalStmt:
-			if first.Target == l.once {
-				l.bodyLabel, l.bodyDepth = place.end, len(l.blocks)
-			}
-		case *ir.IsUndefinedStmt:
-			if first.Source == l.once {
-				l.bodyLabel, l.bodyDepth = place.end, len(l.blocks)
-			}
-		}
-	}
 	for _, stmt := range block.Stmts {
 		if err := l.statement(stmt); err != nil {
 			return err
@@ -420,10 +406,11 @@ func (l *lowering) statement(stmt ir.Stmt) error {
 	case *ir.AssignVarStmt:
 		l.emit(instruction{op: opAssign, a: l.operand(stmt.Source), c: l.local(stmt.Target), fail: -1})
 	case *ir.AssignVarOnceStmt:
-		l.emit(instruction{op: opAssignOnce, a: l.operand(stmt.Source), c: l.local(stmt.Target), fail: -1})
-		if l.exits && stmt.Target == l.once && l.bodyDepth >= 0 && l.withDepth == 0 {
-			l.emit(instruction{op: opJump, fail: l.bodyLabel})
+		if l.exits && stmt.Target == l.once && l.withDepth == 0 {
+			l.emit(instruction{op: opReturn, a: l.operand(stmt.Source), fail: -1})
+			break
 		}
+		l.emit(instruction{op: opAssignOnce, a: l.operand(stmt.Source), c: l.local(stmt.Target), fail: -1})
 	case *ir.ResetLocalStmt:
 		l.emit(instruction{op: opReset, c: l.local(stmt.Target), fail: -1})
 	case *ir.MakeNullStmt:

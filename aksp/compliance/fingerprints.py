@@ -12,6 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from aksp.model.compliance import Result, SharedResult
+from aksp.model.resource import Resource
 
 # Where workloads keep the Pod that they make. Without it a finding is the same in a Deployment's manifest and in its
 # Pods.
@@ -36,25 +37,25 @@ def fingerprints(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
 
 def identified(results: Iterable[Result]) -> Iterator[tuple[Result, str, tuple[str, ...]]]:
     """Each result with its fingerprint, and with the identity that it is made of."""
-    before: tuple[object, ...] = ()
+    last: Resource | None = None
+    before: tuple[str, ...] = ()
     number = 0
-    replicas: dict[tuple[SharedResult, str, str], tuple[tuple[str, ...], str]] = {}
+    #: What replicas share: their namespace and cluster, their identity and its fingerprint.
+    replicas: dict[SharedResult, tuple[str, str, tuple[str, ...], str]] = {}
     for result in results:
-        alike, shared = None, result.shared
-        if shared.owner is not None and shared.finding.path is not None:
-            alike = shared, result.resource.namespace, result.resource.cluster
-        known = replicas.get(alike) if alike else None
-        if known is None:
+        resource, shared = result.resource, result.shared
+        known = replicas.get(shared)
+        if known is not None and known[0] == resource.namespace and known[1] == resource.cluster:
+            _, _, key, text = known
+        else:
             key = identity(result)
-            known = key, _digest(key)
-            if alike:
+            text = _digest(key)
+            if shared.owner is not None and shared.finding.path is not None:
                 if len(replicas) >= _REMEMBERED:
                     replicas.clear()
-                replicas[alike] = known
-        key, text = known
-        here = (result.resource, key)
-        number = number + 1 if here == before else 0
-        before = here
+                replicas[shared] = resource.namespace, resource.cluster, key, text
+        number = number + 1 if key == before and resource == last else 0
+        last, before = resource, key
         yield result, _digest((*key, str(number))) if number else text, key
 
 

@@ -320,6 +320,8 @@ def _verdict(
             whole.append(state)
     for state in set(whole):
         containers = [None if own is None else _worse(own, state) for own in containers]
+    if len(waived) < len(findings):
+        return _Verdict(state=_NON_COMPLIANT, containers=containers)
     # A verdict on the whole resource takes the place of "Compliant"; containers have their own.
     states = [*whole, *[state for state in containers if state is not None]]
     return _Verdict(state=_rolled(states), containers=containers)
@@ -342,6 +344,8 @@ def _worse(one: ComplianceState | None, other: ComplianceState) -> ComplianceSta
 
 def _states(ready: Ready, document: Document) -> list[ComplianceState | None]:
     """The states of a Pod's containers before anything is found; None for those left out."""
+    if not ready.has_exclusions:
+        return [_COMPLIANT] * len(document.containers)
     return [None if ready.excludes(container) else _COMPLIANT for container in document.containers]
 
 

@@ -20,6 +20,7 @@ from aksp.history_tables import (
     VERSION,
     WITH_LEFT_OUT,
     WITH_VALUES,
+    assignments_of,
     columns,
     decoded,
     encoded,
@@ -28,7 +29,7 @@ from aksp.history_tables import (
     left_out_of,
     reach_of,
     row_of,
-    texts_of,
+    text_of,
 )
 from aksp.model.compliance import ComplianceState, Report, Snapshot, StoredFinding, TargetKind
 
@@ -212,7 +213,6 @@ class History:
         now: dict[str, list[StoredFinding]] = {}
         for one in findings:
             now.setdefault(one.assignment, []).append(one)
-        texts = {name: encoded(those) for name, those in now.items()}
         with self._writing() as database:
             cursor = database.execute(
                 "INSERT INTO scans (target, evaluated_at, aksp, state, percent, non_compliant, tracked, left_out)"
@@ -236,56 +236,29 @@ class History:
             )
             if report.state is ComplianceState.NOT_STARTED:
                 return
-            before = texts_of(database, subject.key)
-            # Nearly all are as they were: to write them again would take as long as to judge.
-            others = [name for name in {**before, **texts} if before.get(name) != texts.get(name)]
-            self._keep_changes(
-                database,
-                subject,
-                cursor.lastrowid,
-                [before[name] for name in others if name in before],
-                [texts[name] for name in others if name in texts],
-            )
-            target = subject.key
-            database.executemany(
-                "DELETE FROM last_findings WHERE target = ? AND assignment = ?",
-                [(target, name) for name in others if name not in texts],
-            )
-            database.executemany(
-                "INSERT OR REPLACE INTO last_findings VALUES (?, ?, ?)",
-                [(target, name, texts[name]) for name in others if name in texts],
-            )
-
-    def _keep_changes(
-        self,
-        database: sqlite3.Connection,
-        subject: ScanTarget,
-        number: int | None,
-        before: Iterable[bytes | str],
-        now: Iterable[bytes | str],
-    ) -> None:
-        """Keep what a scan changes, unless it is the first that judged something: there is none to go back to.
-
-        ``before`` and ``now`` are the texts of the assignments of which any finding is another than before.
-        """
-        earlier = database.execute(
-            "SELECT 1 FROM scans WHERE target = ? AND id < ? AND state != ?",
-            (subject.key, number, ComplianceState.NOT_STARTED.value),
-        ).fetchone()
-        if not earlier:
-            return
-        were, are = ({one.fingerprint: one for text in texts for one in decoded(text)} for texts in (before, now))
-        changed = [
-            (known and known.state.value, known or are[key])
-            for key in {**were, **are}
-            if (known := were.get(key)) is None
-            or (found := are.get(key)) is None
-            or (known.state, known.observed) != (found.state, found.observed)
-        ]
-        database.executemany(
-            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, one.fingerprint, state, *row_of(one)[2:]) for state, one in changed),
-        )
+            # The scan that judged something before this one can be gone back to, if there is one.
+            earlier = database.execute(
+                "SELECT 1 FROM scans WHERE target = ? AND id < ? AND state != ?",
+                (subject.key, cursor.lastrowid, ComplianceState.NOT_STARTED.value),
+            ).fetchone()
+            # One assignment after the other: the texts of all, and what they say, would take more memory than the scan.
+            for name in dict.fromkeys((*assignments_of(database, subject.key), *now)):
+                before, those = text_of(database, subject.key, name), now.get(name, ())
+                text = encoded(those) if those else None
+                if text == before:
+                    continue  # Nearly all are as they were: to write them again would take as long as to judge.
+                if earlier:
+                    changes = _changes(decoded(before) if before is not None else (), those)
+                    database.executemany(
+                        "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        ((cursor.lastrowid, one.fingerprint, state, *row_of(one)[2:]) for state, one in changes),
+                    )
+                if text is None:
+                    database.execute(
+                        "DELETE FROM last_findings WHERE target = ? AND assignment = ?", (subject.key, name)
+                    )
+                else:
+                    database.execute("INSERT OR REPLACE INTO last_findings VALUES (?, ?, ?)", (subject.key, name, text))
 
     def forget(self, before: datetime) -> int:
         """Delete the records of scans older than a moment; how many they were. Every target keeps its last one."""
@@ -390,6 +363,19 @@ class History:
                 f"the damaged history cannot be put aside: {error.strerror}", where=str(self.file)
             ) from error
         return aside
+
+
+def _changes(
+    before: Iterable[StoredFinding], now: Iterable[StoredFinding]
+) -> Iterator[tuple[str | None, StoredFinding]]:
+    """What a scan changes of an assignment's findings: the state before, None for one that was not there, and the finding."""
+    were, are = ({one.fingerprint: one for one in those} for those in (before, now))
+    for key in {**were, **are}:
+        known, found = were.get(key), are.get(key)
+        if known is None:
+            yield None, are[key]
+        elif found is None or (known.state, known.observed) != (found.state, found.observed):
+            yield known.state.value, known
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -106,15 +106,25 @@ def columns(version: int) -> str:
     return f"assignment, namespace, kind, name, container, path, message, {values}"
 
 
-def texts_of(database: sqlite3.Connection, target: str) -> dict[str, bytes | str]:
-    """The findings of a target's last scan by assignment, each as a text, in tables of this version."""
-    return dict(database.execute("SELECT assignment, findings FROM last_findings WHERE target = ?", (target,)))
+def assignments_of(database: sqlite3.Connection, target: str) -> list[str]:
+    """The assignments of which the findings of a target's last scan are known, in tables of this version."""
+    rows = database.execute("SELECT assignment FROM last_findings WHERE target = ?", (target,))
+    return [name for (name,) in rows]
+
+
+def text_of(database: sqlite3.Connection, target: str, assignment: str) -> bytes | str | None:
+    """The findings of one assignment in a target's last scan as a text; None where there are none."""
+    row = database.execute(
+        "SELECT findings FROM last_findings WHERE target = ? AND assignment = ?", (target, assignment)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def findings_of(database: sqlite3.Connection, target: str, version: int) -> dict[str, StoredFinding]:
     """The findings of a target's last scan by fingerprint. Raises ValueError for what no scan wrote."""
     if version >= _TOGETHER:
-        return {one.fingerprint: one for text in texts_of(database, target).values() for one in decoded(text)}
+        texts = database.execute("SELECT findings FROM last_findings WHERE target = ?", (target,))
+        return {one.fingerprint: one for (text,) in texts for one in decoded(text)}
     rows = database.execute(
         f"SELECT fingerprint, state, {columns(version)}"  # noqa: S608
         " FROM findings WHERE target = ?",

@@ -61,6 +61,24 @@ func (l listing) named() bool { return strings.HasSuffix(l.kind, "List") }
 // listItems reads a JSON value as a Kubernetes list, which an object may be. For kubectl any object with
 // "items" is one, whatever its kind; a server's answer has a kind that says so.
 func listItems(raw []byte) (found listing, err error) {
+	if found, err = readListing(raw, (*listing).readItems); err != nil {
+		return found, err
+	}
+	// Items of a typed list (PodList) carry no kind of their own, those of
+	// kind List do.
+	if kind := found.itemKind(); kind != "" {
+		for i := range found.spans {
+			found.spans[i].Kind, found.spans[i].API = kind, found.apiVersion
+		}
+	}
+	return found, nil
+}
+
+// itemKind is the kind of a typed list's items; empty where the list does not say it.
+func (l listing) itemKind() string { return strings.TrimSuffix(l.kind, "List") }
+
+// readListing reads a JSON value as a Kubernetes list, its items by a function of the caller.
+func readListing(raw []byte, readItems func(*listing, *jsontext.Decoder) error) (found listing, err error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), trusted...)
 	if dec.PeekKind() != '{' {
 		_, err := dec.ReadValue()
@@ -87,7 +105,7 @@ func listItems(raw []byte) (found listing, err error) {
 			}
 			seen[name] = true
 			if name == "items" {
-				if err := found.readItems(dec); err != nil {
+				if err := readItems(&found, dec); err != nil {
 					return found, err
 				}
 				continue
@@ -113,13 +131,6 @@ func listItems(raw []byte) (found listing, err error) {
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return found, err
-	}
-	// Items of a typed list (PodList) carry no kind of their own, those of
-	// kind List do.
-	if itemKind := strings.TrimSuffix(found.kind, "List"); itemKind != "" {
-		for i := range found.spans {
-			found.spans[i].Kind, found.spans[i].API = itemKind, found.apiVersion
-		}
 	}
 	return found, nil
 }

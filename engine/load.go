@@ -70,7 +70,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 	var documents []*Document
 	switch r.Format {
 	case "list":
-		found, err := listItems(body)
+		found, read, problems, err := e.readPage(reader, body)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s", errNoList, jsonMessage(err))
 		}
@@ -78,12 +78,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 			return nil, errNoList
 		}
 		answer.Continue, answer.ResourceVersion = found.metadata.Continue, found.metadata.ResourceVersion
-		sources := make([]source, len(found.spans))
-		for i, span := range found.spans {
-			sources[i] = source{span: span, text: body[span.Offset : span.Offset+span.Length]}
-		}
-		var problems []Problem
-		documents, problems = e.readAll(reader, sources)
+		documents = read
 		answer.Problems = append(answer.Problems, problems...)
 	case "files":
 		sources, problems, err := partSources(r.Parts, body)

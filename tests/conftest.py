@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from aksp.engine import Engine
-from aksp.kube import config
 
 #: An example takes as long as a busy machine may take.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,11 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_sessionstart() -> None:
     """Import the Kubernetes client before all tests.
 
-    A command does so in a thread, which may outlive its test: the import sets a filter of warnings that pytest takes back
-    meanwhile, and a warning about SOCKS then ends another test.
+    A command for several clusters does so in a thread, which may outlive its test: the import sets a filter of warnings that
+    pytest takes back meanwhile, and a warning about SOCKS then ends another test.
     """
+    import kubernetes.client.rest
+    import kubernetes.config  # noqa: F401
+
     gc.disable()
-    config.warm()
 
 
 def pytest_collection_finish() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -231,11 +230,6 @@ def _manifests(
 def _cluster(
     request: ComplianceRequest, workspace: Workspace, engine: Engine, now: datetime, notes: Notes, compliant: bool
 ) -> ScanResult:
-    from aksp.kube.config import warm
-
-    # The client library takes longer to import than the plan to make.
-    warming = threading.Thread(target=warm, daemon=True)
-    warming.start()
     with request.where.connected(notes.note) as connection:
         target = replace(request.where.target(connection), filters=request.words)
         audits = None

@@ -23,7 +23,6 @@ from aksp.compliance.nothing import NOTHING_ASSIGNED
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ClusterError, ExitCode, Forbidden, InvalidInput
-from aksp.kube import config
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import get_json
 from aksp.kube.kubeconfig import Kubeconfig, not_found, read
@@ -286,7 +285,6 @@ def _judge_all(
 
     # Daemons, so that an end by Ctrl-C does not wait for servers.
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(groups)))]
-    config.warm()
     try:
         for thread in threads:
             thread.start()

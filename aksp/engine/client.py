@@ -63,7 +63,7 @@ _ADMITTED = msgspec.json.Decoder(AdmittedRecord)
 class Engine:
     """A running engine. Use as a context manager; any thread may call any method.
 
-    A batch belongs to one thread at a time. ``begin_review``, ``begin`` and ``release`` never wait
+    A batch belongs to one thread at a time. ``begin_review``, ``begin_list``, ``begin`` and ``release`` never wait
     for the engine; all else does, and none of it may be called where answers complete.
     """
 
@@ -245,7 +245,11 @@ class Engine:
 
         Raises EngineError when the page is no Kubernetes list.
         """
-        return self.loaded(self._begin_load({"format": "list", "wholeKinds": list(whole_kinds)}, body))
+        return self.loaded(self.begin_list(body, whole_kinds=whole_kinds))
+
+    def begin_list(self, body: bytes, *, whole_kinds: Sequence[str] = ()) -> Loading:
+        """Start to parse one page of an API server's list; loaded() waits for the batch."""
+        return self._begin_load({"format": "list", "wholeKinds": list(whole_kinds)}, body)
 
     def load_files(
         self,

@@ -1,7 +1,8 @@
-"""Credentials by the official `kubernetes` package: a kubeconfig's context, or the Pod we run in, as a Connection.
+"""Credentials: a kubeconfig's context, or the Pod we run in, as a Connection.
 
-The package is imported inside functions: with urllib3 it costs 0.3 to 0.4 s of CPU. `warm` does it ahead, in a thread
-while other work goes on. Modules of the standard library that only some runs need are imported where they are needed.
+What is more than a token or a certificate (`plain.py`) is left to the official `kubernetes` package. It is imported inside
+functions: with urllib3 it costs 0.3 to 0.4 s of CPU. Modules of the standard library that only some runs need are imported
+where they are needed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from aksp.errors import ClusterError, KubeconfigError
 from aksp.kube import kubeconfig as files
 from aksp.kube.connection import Connection, Session
 from aksp.kube.credentials import ContextCredentials, target
+from aksp.kube.plain import plain_session
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -42,13 +44,6 @@ def current_context(kubeconfig: str | None) -> str | None:
     """The current context's name, which need not exist. Raises KubeconfigError for a broken kubeconfig."""
     config = files.read(kubeconfig)
     return config.current if config else None
-
-
-def warm() -> None:
-    """Import what `connect` needs. Safe in a thread; an import error shows in `connect`."""
-    with contextlib.suppress(ImportError):
-        import kubernetes.client.rest
-        import kubernetes.config  # noqa: F401
 
 
 def connect(
@@ -103,6 +98,10 @@ def connect(
 
 
 def _kubeconfig_session(chosen: ContextCredentials) -> Session:
+    return plain_session(chosen) or _package_session(chosen)
+
+
+def _package_session(chosen: ContextCredentials) -> Session:
     from kubernetes import config
     from kubernetes.client import Configuration
 
@@ -159,14 +158,7 @@ def _session(configuration: Configuration, impersonation: tuple[tuple[str, str],
         except Exception as error:  # the package's refreshing raises whatever files and identity providers lead to
             reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
             raise ClusterError(f"the token cannot be refreshed: {reason}", hint="log in again") from error
-        # Files of tokens often end in a line end, which no header may hold.
-        value = str(setting["value"] or "").strip() if setting else ""
-        if not (value.isascii() and value.isprintable()):
-            raise KubeconfigError(
-                "the token holds characters that no token has (line ends, other than ASCII)",
-                hint="check token or tokenFile of the user in the kubeconfig, or log in again",
-            )
-        return value or None
+        return str(setting["value"] or "") if setting else None
 
     return Session(pool=pool, url=str(configuration.host), credential=credential, impersonation=impersonation)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from aksp.errors import ClusterError
+from aksp.errors import ClusterError, KubeconfigError
 from aksp.kube import errors
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Session:
         """The headers that say who asks."""
         with self._lock:
             if time.monotonic() >= self._known_until:
-                self._known = self._credential()
+                self._known = _as_header(self._credential())
                 self._known_until = time.monotonic() + CREDENTIAL_SECONDS
             bearer = [("Authorization", self._known)] if self._known else []
         return [*bearer, *self._impersonation]
@@ -337,6 +337,17 @@ class _Call(Struct, frozen=True, kw_only=True):
     content_type: str = "application/json"
     timeout: float | None = None
     plain: bool = False
+
+
+def _as_header(credential: str | None) -> str | None:
+    """A credential without the white space that files of tokens often end in. Raises KubeconfigError where no header can hold it."""
+    value = (credential or "").strip()
+    if not (value.isascii() and value.isprintable()):
+        raise KubeconfigError(
+            "the token holds characters that no token has (line ends, other than ASCII)",
+            hint="check token or tokenFile of the user in the kubeconfig, or log in again",
+        )
+    return value or None
 
 
 def _long_lived(response: BaseHTTPResponse, silence: float) -> None:

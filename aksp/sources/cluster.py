@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -112,7 +113,13 @@ class Cluster:
 
     def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
         pages = list_pages(
-            self._connection, path, limit=self._chunk_size, label_selector=selector, on_retry=self._on_retry
+            self._connection,
+            path,
+            limit=self._chunk_size,
+            label_selector=selector,
+            on_retry=self._on_retry,
+            # The engine parses a page while what was found in the one before is counted.
+            begin=partial(self._engine.begin_list, whole_kinds=wanted.whole_names),
         )
         with closing(pages):
             for page in pages:
@@ -120,7 +127,7 @@ class Cluster:
                 if page.restart:
                     yield Page(listing=listing, restart=True)
                 try:
-                    batch = self._engine.load_list(page.body, whole_kinds=wanted.whole_names)
+                    batch = self._engine.loaded(page.begun)
                 except EngineError as error:
                     raise ServerError(f"the answer cannot be read: {error.what}", where=path) from error
                 gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]

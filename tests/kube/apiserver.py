@@ -174,8 +174,9 @@ class _Server(ThreadingHTTPServer):
 class ApiServer:
     """Serves until the `with` block ends; then all its threads have ended."""
 
-    def __init__(self, answer: Answer, *, authority: Authority | None = None) -> None:
-        self._server = _Server(answer, authority.server_context() if authority else None)
+    def __init__(self, answer: Answer, *, authority: Authority | None = None, certificates: bool = False) -> None:
+        """With ``certificates`` clients must show one of the authority."""
+        self._server = _Server(answer, authority.server_context(clients=certificates) if authority else None)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         scheme = "https" if authority else "http"
         self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
@@ -210,21 +211,24 @@ class Authority:
         address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         server = self._built(server_name, server_key, subject, key, address)
         self.pem = ca.public_bytes(serialization.Encoding.PEM)
-        self.chain = folder / f"{name}.pem"
-        self.chain.write_bytes(
-            server.public_bytes(serialization.Encoding.PEM)
-            + server_key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+        self.certificate = server.public_bytes(serialization.Encoding.PEM)
+        self.key = server_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        self.chain = folder / f"{name}.pem"
+        self.chain.write_bytes(self.certificate + self.key)
 
     @property
     def base64(self) -> str:
         return base64.b64encode(self.pem).decode()
 
-    def server_context(self) -> ssl.SSLContext:
+    def server_context(self, *, clients: bool = False) -> ssl.SSLContext:
+        """TLS of a server; with ``clients`` they must show a certificate of this authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.chain)
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.pem.decode())
         return context
 
     @staticmethod

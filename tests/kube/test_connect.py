@@ -8,12 +8,14 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from aksp.errors import ClusterError, ExitCode
 from aksp.kube import config
@@ -68,6 +70,58 @@ def test_another_authority_is_refused_at_once(tmp_path: Path, authority: Authori
         assert raised.value.hint and "certificate-authority" in raised.value.hint
         assert raised.value.exit_code == ExitCode.CLUSTER
         assert server.requests == []
+
+
+@pytest.mark.parametrize("named", [(), ("certificate",), ("key",), ("certificate", "key")])
+def test_a_client_certificate_is_shown_by_data_or_by_file(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    user = {}
+    for name, pem in (("certificate", authority.certificate), ("key", authority.key)):
+        if name in named:
+            (tmp_path / f"{name}.pem").write_bytes(pem)
+            user[f"client-{name}"] = f"{name}.pem"
+        else:
+            user[f"client-{name}-data"] = base64.b64encode(pem).decode()
+    with ApiServer(lambda _: Reply(), authority=authority, certificates=True) as server:
+        cluster = {"certificate-authority-data": authority.base64}
+        with connect(None, kubeconfig(tmp_path, server.url, user=user, cluster=cluster)) as connection:
+            get_json(connection, "/version")
+        assert "Authorization" not in server.requests[0].headers
+        with (
+            connect(None, kubeconfig(tmp_path, server.url, user=user)) as connection,
+            pytest.raises(Unreachable, match="cannot be trusted"),
+        ):
+            get_json(connection, "/version")
+    # The private key does not stay on disk.
+    assert list(folder.iterdir()) == []
+
+
+def test_what_is_wrong_with_a_client_certificate_is_told_without_asking_for_a_password(
+    tmp_path: Path, authority: Authority
+) -> None:
+    key = serialization.load_pem_private_key(authority.key, None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    user = {"client-certificate-data": base64.b64encode(authority.certificate).decode()}
+    user["client-key-data"] = base64.b64encode(locked).decode()
+    with ApiServer(lambda _: Reply(), authority=authority, certificates=True) as server:
+        path = kubeconfig(tmp_path, server.url, user=user, cluster={"certificate-authority-data": authority.base64})
+        with connect(None, path) as connection, pytest.raises(Unreachable, match="encrypted"):
+            get_json(connection, "/version")
+
+
+def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    path = kubeconfig(tmp_path, "https://cluster.invalid")
+    with connect(None, path) as connection, pytest.raises(Unreachable, match=r"the proxy for .* cannot be reached"):
+        get_json(connection, "/version", backoff=SOON)
 
 
 def test_an_unverified_certificate_works_and_python_warns_of_nothing(tmp_path: Path, authority: Authority) -> None:
@@ -320,16 +374,14 @@ def test_a_proxy_that_is_not_there_is_told(tmp_path: Path) -> None:
         get_json(connection, "/version", backoff=SOON)
 
 
-def test_warm_can_run_beside_other_work() -> None:
+def test_a_token_needs_no_kubernetes_package(tmp_path: Path, authority: Authority) -> None:
     # In a process of its own: the one of the tests has imported all of it.
+    path = kubeconfig(tmp_path, "https://127.0.0.1:1", cluster={"certificate-authority-data": authority.base64})
     code = (
-        "import sys, threading\n"
-        "from aksp.kube.config import warm\n"
-        "assert 'kubernetes.config' not in sys.modules\n"
-        "thread = threading.Thread(target=warm)\n"
-        "thread.start()\n"
-        "thread.join()\n"
-        "assert 'kubernetes.config' in sys.modules"
+        "import sys\n"
+        "from aksp.kube.config import connect\n"
+        f"with connect(None, {path!r}):\n"
+        "    assert 'urllib3' in sys.modules and 'kubernetes' not in sys.modules"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

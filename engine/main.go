@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/version"
@@ -33,7 +34,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
 		os.Exit(2)
 	}
-	if err := serve(os.Stdin, os.Stdout); err != nil {
+	// A read that waits in the kernel takes a thread and keeps Go's monitor awake, which looks every 20 µs whether it has
+	// come back: a seventh of the time of a review.
+	_ = syscall.SetNonblock(syscall.Stdin, true)
+	if err := serve(os.NewFile(uintptr(syscall.Stdin), "stdin"), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "aksp-engine:", err)
 		os.Exit(1)
 	}

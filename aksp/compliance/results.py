@@ -32,17 +32,23 @@ class SharedResults:
         finding: Finding,
         exemption: Exemption | None = None,
     ) -> SharedResult:
-        """For one finding. What is found in the Pod of a template is about its workload."""
+        """For one finding, as below."""
         owner = None if document.parent else document.owner
         key = id(ready.key), id(finding), state, owner, id(exemption)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = SharedResult(
-                assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption
-            )
+            known = self._known[key] = _made(ready, document, state, finding, exemption)
         return known
+
+
+def _made(
+    ready: Ready, document: Document, state: ComplianceState, finding: Finding, exemption: Exemption | None = None
+) -> SharedResult:
+    """For one finding. What is found in the Pod of a template is about its workload."""
+    owner = None if document.parent else document.owner
+    return SharedResult(assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption)
 
 
 def results_of(
@@ -69,7 +75,7 @@ def shared_of(
     shared: SharedResults | None = None,
 ) -> list[SharedResult]:
     """The same without the resource."""
-    of = (shared or SharedResults()).of
+    of = _made if shared is None else shared.of
     made = []
     for finding in findings:
         exemption, state = None, _NON_COMPLIANT

@@ -179,16 +179,14 @@ class Reviewer:
         """One request to the engine for all of it."""
         large = len(body) > _MOMENT
         answered: asyncio.Future[AdmissionRecord] = asyncio.get_running_loop().create_future()
-        begin = partial(
-            self._engine.begin_admission,
-            force.name,
-            body,
-            answered,
-            seconds=_left(until - _CONCLUDING if large else until),
-            compare=next(self._asked) % SAMPLED == 0,
-        )
-        # Sending a large review takes long, so another thread does it.
-        admission = await self._aside(begin) if large else begin()
+        begin, wanted = self._engine.begin_admission, (force.name, body, answered)
+        seconds = _left(until - _CONCLUDING if large else until)
+        compare = next(self._asked) % SAMPLED == 0
+        if large:
+            # Sending it takes long, so another thread does it.
+            admission = await self._aside(begin, *wanted, seconds=seconds, compare=compare)
+        else:
+            admission = begin(*wanted, seconds=seconds, compare=compare)
         if admission is None:
             raise EngineDied("the engine is not running")
         try:
@@ -196,7 +194,7 @@ class Reviewer:
         except BaseException:
             # The exception's traceback holds this frame, and the answer the exception: without this a cycle would keep the review
             # in memory.
-            del answered, begin
+            del answered, wanted
             raise
         made = await self._made(force, admission, answer, until)
         for one in answer.disagreements:

@@ -328,8 +328,12 @@ class Webhook:
             return self._without(body, Unjudged.TOO_MANY, failure(503, "aksp: too many reviews at once"))
         self._inside += 1
         try:
-            async with self._turns:
+            # Not with `async with`, which takes two more coroutines.
+            await self._turns.acquire()
+            try:
                 return await self._review(body, until)
+            finally:
+                self._turns.release()
         except Exception:  # noqa: BLE001 - whatever it is, the API server gets an answer and the process lives on
             _LOG.exception("a review has failed")
             return self._without(

@@ -209,8 +209,9 @@ func TestOfDocumentsThatAllDifferNothingIsRememberedUntilSomeAreAlikeAgain(t *te
 		}
 	}
 	outcomes := func() int { return len(e.policies["p"].sets[""].memo.outcomes) }
-	judgedNow(trial, func(i int) int { return i })
-	equal(t, "while it is tried", outcomes(), trial)
+	// Half of them: on a busy machine a document may be looked up again.
+	judgedNow(trial/2, func(i int) int { return i })
+	equal(t, "while it is tried", outcomes(), trial/2)
 	judgedNow(pause/2, func(i int) int { return trial + i })
 	equal(t, "of those that differ", outcomes(), 0)
 	equal(t, "bytes", e.remembered.Load(), int64(0))

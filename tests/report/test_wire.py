@@ -10,6 +10,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from aksp.model.json_text import encode
+from aksp.report import wire
 from aksp.report.figures import one_decimal
 from aksp.report.interface import Show
 from tests.replacing import replace
@@ -51,6 +53,15 @@ def test_keys_have_the_order_of_the_contract() -> None:
     assert list(report["assignments"][0]) == list(SCHEMA["$defs"]["assignment"]["properties"])
     assert list(report["results"][0]) == list(SCHEMA["$defs"]["result"]["properties"])
     assert list(report["counts"]["resources"]) == SCHEMA["$defs"]["state"]["enum"]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_json_writes_each_result_as_the_table_of_the_fields_says(scenario: str) -> None:
+    report = SCENARIOS[scenario]()
+    written = json.loads(render(report, "json", show=Show.ALL))["results"]
+    # By way of text, since numbers keep theirs.
+    assert written == [json.loads(encode(one)) for one in wire.results(report, Show.ALL)]
+    assert [list(one) for one in written] == [list(one) for one in wire.results(report, Show.ALL)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

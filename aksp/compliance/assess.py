@@ -17,7 +17,7 @@ from aksp.compliance.evaluation import counted
 from aksp.compliance.judgement import Fault, Task
 from aksp.compliance.nothing import idle
 from aksp.compliance.plan import Plan, Ready
-from aksp.compliance.results import SharedResults, order, results_of
+from aksp.compliance.results import SharedResults, order, owner_of, results_of
 from aksp.compliance.rollup import percentage, roll_up, state_of
 from aksp.compliance.summaries import StateCount, broken_summary, initiative_summary, members_of, ready_summary
 from aksp.model.assignment import Exemption, full_name
@@ -225,7 +225,7 @@ class Tally:
             self._comply(ready, document, _NOTHING)
 
     def _comply(self, ready: Ready, document: Document, finding: Finding) -> None:
-        shared = self._shared.of(ready, document, _COMPLIANT, finding)
+        shared = self._shared.of(ready, owner_of(document), _COMPLIANT, finding)
         self._own.append(shared.of(document.parent or document.resource))
 
     # What has been added up

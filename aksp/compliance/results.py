@@ -27,27 +27,33 @@ class SharedResults:
     def of(
         self,
         ready: Ready,
-        document: Document,
+        owner: Owner | None,
         state: ComplianceState,
         finding: Finding,
         exemption: Exemption | None = None,
     ) -> SharedResult:
-        """For one finding, as below."""
-        owner = None if document.parent else document.owner
+        """For one finding."""
         key = id(ready.key), id(finding), state, owner, id(exemption)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = _made(ready, document, state, finding, exemption)
+            known = self._known[key] = _made(ready, owner, state, finding, exemption)
         return known
 
 
+def owner_of(document: Document) -> Owner | None:
+    """The workload behind a document; none for the Pod of a template, since what is found in it is about its workload."""
+    return None if document.parent else document.owner
+
+
 def _made(
-    ready: Ready, document: Document, state: ComplianceState, finding: Finding, exemption: Exemption | None = None
+    ready: Ready,
+    owner: Owner | None,
+    state: ComplianceState,
+    finding: Finding,
+    exemption: Exemption | None = None,
 ) -> SharedResult:
-    """For one finding. What is found in the Pod of a template is about its workload."""
-    owner = None if document.parent else document.owner
     return SharedResult(assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption)
 
 
@@ -75,14 +81,15 @@ def shared_of(
     shared: SharedResults | None = None,
 ) -> list[SharedResult]:
     """The same without the resource."""
-    of = _made if shared is None else shared.of
+    # Only a scan meets replicas that share them.
+    of, owner = _made if shared is None else shared.of, owner_of(document)
     made = []
     for finding in findings:
         exemption, state = None, _NON_COMPLIANT
         if ready.exemptions and (exemption := ready.waivers.of(document, finding.container)):
             state = ComplianceState.EXEMPT
-        made.append(of(ready, document, state, finding, exemption))
-    made += [of(ready, document, ComplianceState.ERROR, _error(problem)) for problem in problems]
+        made.append(of(ready, owner, state, finding, exemption))
+    made += [of(ready, owner, ComplianceState.ERROR, _error(problem)) for problem in problems]
     return made
 
 

@@ -63,7 +63,7 @@ _ADMITTED = msgspec.json.Decoder(AdmittedRecord)
 class Engine:
     """A running engine. Use as a context manager; any thread may call any method.
 
-    A batch belongs to one thread at a time. ``begin_review``, ``begin_list``, ``begin`` and ``release`` never wait
+    A batch belongs to one thread at a time. ``begin_review``, ``begin_list``, ``begin``, ``release`` and ``abandon`` never wait
     for the engine; all else does, and none of it may be called where answers complete.
     """
 
@@ -325,12 +325,20 @@ class Engine:
 
     def release(self, batch: Batch) -> None:
         """Let a batch's documents go."""
-        process = self._process
-        if process is not None and batch.generation == process.generation:
-            with contextlib.suppress(EngineDied):
-                process.send(next(self._ids), "release", {"batch": batch.id})
+        self._let_go(batch.id, batch.generation)
         if not batch.inventory_kinds:
             batch.body = b""
+
+    def abandon(self, loading: Loading) -> None:
+        """Let the documents of a load go, once they are there, which nobody waits for."""
+        if loading.answer is not None:
+            loading.answer.add_done_callback(lambda _: self._let_go(loading.header["batch"], loading.generation))
+
+    def _let_go(self, batch: str, generation: int) -> None:
+        process = self._process
+        if process is not None and generation == process.generation:
+            with contextlib.suppress(EngineDied):
+                process.send(next(self._ids), "release", {"batch": batch})
 
     def locate(self, documents: Sequence[Mapping[str, Any]], body: bytes) -> list[list[dict[str, int]]]:
         """Line and column of paths within documents (engine/README.md, locate)."""

@@ -39,8 +39,7 @@ class ListPage(Struct, frozen=True, kw_only=True):
 
     `body`: the answer, raw JSON. `number` counts from 1. `restart`: the list began anew, whatever was taken from its
     earlier pages must be dropped. `continue_token`: None on the last page. `remaining`: how many objects follow this
-    page, None when the server does not say (it does not with selectors). `resource_version`: of the snapshot. `begun`:
-    what was begun with it when it came.
+    page, None when the server does not say (it does not with selectors). `resource_version`: of the snapshot.
     """
 
     body: bytes
@@ -49,7 +48,6 @@ class ListPage(Struct, frozen=True, kw_only=True):
     continue_token: str | None
     remaining: int | None
     resource_version: str | None
-    begun: Any = None
 
     def objects(self, where: str) -> list[dict[str, Any]]:
         """Its objects, each with apiVersion and kind. Raises ServerError, which names ``where``."""
@@ -69,12 +67,12 @@ def list_pages(
     backoff: Backoff = PATIENT,
     on_retry: OnRetry | None = None,
     cancellation: Cancellation | None = None,
-    begin: Callable[[bytes], object] | None = None,
+    begin: Callable[[bytes], None] | None = None,
 ) -> Generator[ListPage, None, None]:
     """The pages of the list at `path` (see `kinds.list_path`). `limit` None asks for everything at once.
 
-    `begin` is called with each page's body as soon as it is there, in the thread that fetches it; what it began with the
-    last one may be in vain when the list ends early.
+    `begin` is called with each page's body as soon as it is there, in the thread that fetches it: with one page more than
+    is taken where the list ends early.
 
     At most one page is fetched ahead, in a daemon thread, which also calls `on_retry`. The thread ends with the
     generator: use `contextlib.closing` where the loop may be left early. `cancellation` lets another thread end the
@@ -96,7 +94,9 @@ def list_pages(
             page = _read(body, number=number, restart=restart, where=connection.server + path)
             # Without a limit the list is whole, whatever it says.
             page = page if size else replace(page, continue_token=None)
-            return replace(page, begun=begin(body)) if begin else page
+            if begin is not None:
+                begin(body)
+            return page
 
         return _Ahead(work)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 
 from msgspec.structs import replace
 
 from aksp.compliance.nothing import no_namespace
-from aksp.engine import Engine
+from aksp.engine import Engine, Loading
 from aksp.errors import ClusterError, EngineError, Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
@@ -112,32 +112,38 @@ class Cluster:
             yield Page(listing=name, gaps=[gap], failed=None if partly else kind)
 
     def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
+        # The engine parses a page while what was found in the one before is counted.
+        begun: deque[Loading] = deque()
         pages = list_pages(
             self._connection,
             path,
             limit=self._chunk_size,
             label_selector=selector,
             on_retry=self._on_retry,
-            # The engine parses a page while what was found in the one before is counted.
-            begin=partial(self._engine.begin_list, whole_kinds=wanted.whole_names),
+            begin=lambda body: begun.append(self._engine.begin_list(body, whole_kinds=wanted.whole_names)),
         )
-        with closing(pages):
-            for page in pages:
-                self._answered = True
-                if page.restart:
-                    yield Page(listing=listing, restart=True)
-                try:
-                    batch = self._engine.loaded(page.begun)
-                except EngineError as error:
-                    raise ServerError(f"the answer cannot be read: {error.what}", where=path) from error
-                gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
-                yield Page(
-                    listing=listing,
-                    batch=batch,
-                    documents=documents_of(batch.documents),
-                    gaps=gaps,
-                    remaining=page.remaining,
-                )
+        try:
+            with closing(pages):
+                for page in pages:
+                    self._answered = True
+                    if page.restart:
+                        yield Page(listing=listing, restart=True)
+                    try:
+                        batch = self._engine.loaded(begun.popleft())
+                    except EngineError as error:
+                        raise ServerError(f"the answer cannot be read: {error.what}", where=path) from error
+                    gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
+                    yield Page(
+                        listing=listing,
+                        batch=batch,
+                        documents=documents_of(batch.documents),
+                        gaps=gaps,
+                        remaining=page.remaining,
+                    )
+        finally:
+            # What was begun ahead of a list that ends early.
+            for loading in begun:
+                self._engine.abandon(loading)
 
     def _of_all_namespaces(self, error: Forbidden, kind: Kind) -> Forbidden:
         if not kind.namespaced or self._hint is None:

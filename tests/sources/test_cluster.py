@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from aksp.engine import Engine
+from aksp.engine import Engine, Loading
+from aksp.errors import EngineError
 from aksp.kube.config import connect
 from aksp.model.definition import ResourceKind
 from aksp.sources.cluster import Cluster
@@ -15,6 +16,7 @@ from aksp.sources.interface import NAMESPACE, Page, Wanted
 from tests.compliance.builders import POD, SERVICE
 from tests.kube.apiserver import ApiServer, Reply, Request, document, kubeconfig, status
 from tests.live.test_source import listed, thing
+from tests.waiting import PATIENCE, until
 
 ANY_SERVICE = ResourceKind(group="*", kind="Service")
 KNATIVE = ResourceKind(group="serving.example", kind="Service")
@@ -222,3 +224,39 @@ def test_of_every_kind_a_group_that_does_not_answer_is_a_gap_and_the_others_are_
     assert [str(d.resource) for page in found for d in page.documents] == ["Pod shop/p"]
     (gap,) = [gap for page in found for gap in page.gaps]
     assert "*.serving.example could not be listed" in gap.message
+
+
+def test_a_page_that_is_begun_ahead_of_a_list_that_ends_early_does_not_stay_in_the_engine(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Loading] = []
+    begin = engine.begin_list
+
+    def noted(body: bytes, *, whole_kinds: Sequence[str] = ()) -> Loading:
+        begun.append(begin(body, whole_kinds=whole_kinds))
+        return begun[-1]
+
+    monkeypatch.setattr(engine, "begin_list", noted)
+    # Each page says that there is one more.
+    more = listed(thing("p"), **{"continue": "x"})
+    with ApiServer(lambda _: more) as api, connect(None, kubeconfig(tmp_path, api.url)) as connection:
+        following = Cluster(engine, connection).pages(Wanted(kinds=[POD], whole=[]))
+        assert isinstance(following, Generator)
+        first = next(following)
+        assert first.batch is not None
+        until(lambda: len(begun) == 2)
+        following.close()
+
+    def judged(loading: Loading) -> str:
+        assert loading.answer is not None
+        batch = engine.load_answer(loading, loading.answer.result(PATIENCE))
+        try:
+            engine.judge(batch, [])
+        except EngineError as error:
+            return error.what
+        return ""
+
+    until(lambda: "unknown batch" in judged(begun[1]), what="the page stays")
+    # The one that was taken is its taker's to release.
+    assert judged(begun[0]) == ""
+    engine.release(first.batch)

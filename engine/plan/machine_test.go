@@ -210,12 +210,15 @@ func TestARuleOfOneConstantIsLeftWithItsFirstMatch(t *testing.T) {
 		return m.watch.steps
 	}
 	for rules, early := range map[string]bool{
-		"answer if { some x in input.list; x == 3 }":                                                        true,
-		"answer := \"found\" if { some x in input.list; x == 3 } else := \"found\" if { input.none }":       true,
-		"answer := \"one\" if { some x in input.list; x == 3 }\nanswer := \"other\" if { input.none }":      false,
-		"answer := x if { some x in input.list; x == 3 }":                                                   false,
-		"answer contains \"found\" if { some x in input.list; x == 3 }":                                     false,
-		"default answer := false\nanswer if { some x in input.list; x == 3; some y in input.list; y == 1 }": true,
+		"answer if { some x in input.list; x == 3 }":                                                          true,
+		"answer := \"found\" if { some x in input.list; x == 3 } else := \"found\" if { input.none }":         true,
+		"answer := \"one\" if { some x in input.list; x == 3 }\nanswer := \"other\" if { input.none }":        false,
+		"answer := x if { some x in input.list; x == 3 }":                                                     false,
+		"answer contains \"found\" if { some x in input.list; x == 3 }":                                       false,
+		"default answer := false\nanswer if { some x in input.list; x == 3; some y in input.list; y == 1 }":   true,
+		"answer if { 1 in input.list }\nanswer if { some x in input.list; x == 9 }":                           true,
+		"answer := f(1)\nf(x) if { x in input.list }\nf(x) if { some y in input.list; y == x + 9 }":           true,
+		"answer := f(1)\nf(x) := 1 if { x in input.list }\nf(x) := x if { some y in input.list; y == x + 9 }": false,
 	} {
 		if n := steps(rules); (n < 1000) != early {
 			t.Errorf("%d steps for\n%s", n, rules)

@@ -377,6 +377,15 @@ def test_a_closed_engine_is_not_started_again() -> None:
         judge(engine, batch, ["honest"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_engine_that_waits_for_a_request_keeps_no_thread_that_could_evaluate() -> None:
+    with Engine() as engine:
+        compile_rule(engine, "honest", HONEST)
+        said = Path(f"/proc/{pid(engine)}/fdinfo/0").read_text().split()
+    # It is read through Go's poller: else one of the threads waits in the kernel, and work waits with it.
+    assert int(said[said.index("flags:") + 1], 8) & os.O_NONBLOCK
+
+
 def test_an_engine_ends_with_its_block_whatever_happens_in_it() -> None:
     numbers: list[int] = []
 

@@ -29,7 +29,7 @@ def render_json(report: Report, out: TextIO, style: Style) -> None:
 
 
 def _results(report: Report, style: Style) -> Iterator[str]:
-    """The lines of results, some at a time, each as ``_encode(wire.result(result))`` in a tenth of the time."""
+    """The lines of results, some at a time, each as ``_encode(wire.result(result))`` in a quarter of the time."""
     line_of = _lines()
     rest = iter(wire.shown(report, style.show))
     while some := list(islice(rest, _TOGETHER)):

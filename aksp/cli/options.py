@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What ``--cluster`` without a value stands for.
 CURRENT = "@current"
+#: Seconds. Sockets take no time of many years, and kubectl's 0, for ever, would hang where nobody looks.
+_SHORTEST_TIMEOUT, _LONGEST_TIMEOUT = 0.1, 86_400
 
 
 class ListFormat(StrEnum):
@@ -212,9 +214,32 @@ FollowOption = Annotated[
 ]
 ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
 AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")]
+
+
+def _request_timeout(given: str | float) -> float:
+    """Seconds, from a number of them or from a duration, as kubectl takes both. Raises typer.BadParameter."""
+    try:
+        seconds = float(given)
+    except ValueError:
+        try:
+            seconds = times.duration(str(given)).total_seconds()
+        except ValueError:
+            raise typer.BadParameter(
+                f"{given!r} is neither a number of seconds nor a duration such as 30s or 2m"
+            ) from None
+    if not _SHORTEST_TIMEOUT <= seconds <= _LONGEST_TIMEOUT:
+        raise typer.BadParameter(f"{given!r} is not between {_SHORTEST_TIMEOUT} s and {_LONGEST_TIMEOUT} s")
+    return seconds
+
+
 TimeoutOption = Annotated[
     float,
-    typer.Option("--request-timeout", min=0.1, metavar="SECONDS", help="How long to wait for the API server."),
+    typer.Option(
+        "--request-timeout",
+        parser=_request_timeout,
+        metavar="DURATION",
+        help="How long to wait for the API server: seconds, or as in 30s or 2m.",
+    ),
 ]
 TestOutputOption = Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]

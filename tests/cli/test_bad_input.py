@@ -55,14 +55,25 @@ def test_an_unknown_context_is_exit_2_with_those_that_there_are(aksp: Aksp, monk
         assert "prud" in one_error(run.err) and "prod" in run.err
 
 
-def test_a_cluster_that_is_not_there_is_exit_3(aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("timeout", ["5", "5.0", "5s", "1m"])
+def test_a_cluster_that_is_not_there_is_exit_3(timeout: str, aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
     aksp.done("assign", "no-privileged")
     aksp.put("config", kubeconfig("dev", current="dev"))
     monkeypatch.setenv("KUBECONFIG", "config")
-    run = aksp("compliance", "--request-timeout", "5")
+    run = aksp("compliance", "--request-timeout", timeout)
 
     assert (run.code, run.out) == (3, "")
     assert "127.0.0.1:1" in run.err
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"), [("0", "between 0.1 s"), ("nan", "between"), ("1e9", "between"), ("2 s", "number of seconds")]
+)
+def test_a_request_timeout_that_is_none_is_exit_2(given: str, wrong: str, aksp: Aksp) -> None:
+    run = aksp("compliance", "--request-timeout", given)
+
+    assert (run.code, run.out) == (2, "")
+    assert "--request-timeout" in run.err and wrong in run.err
 
 
 def test_no_current_context_is_exit_2(assigned: Aksp) -> None:

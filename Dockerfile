@@ -16,6 +16,8 @@ WORKDIR /source
 COPY pyproject.toml setup.py README.md MANIFEST.in ./
 COPY aksp/ aksp/
 COPY definitions/ definitions/
+# aksp/crds is a link to it.
+COPY charts/aksp/files/crds/ charts/aksp/files/crds/
 # aksp/model/kinds.json is a link to it.
 COPY engine/kinds.json engine/kinds.json
 # Without Go in this stage setup.py takes the engine that is there.

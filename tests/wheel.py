@@ -130,11 +130,13 @@ def check_contents(wheel: Path) -> None:
         for pattern in ("*.j2", "*.css", "*.js")
         for path in (ROOT / "aksp" / "report" / "html").glob(pattern)
     }
+    resources = {f"aksp/crds/{path.name}" for path in (ROOT / "charts" / "aksp" / "files" / "crds").glob("*.yaml")}
     manual = f"aksp-{wheel.name.split('-')[1]}.data/data/share/man/man1/aksp.1"
     wanted = {
         *package,
         *definitions,
         *page,
+        *resources,
         ENGINE,
         manual,
         "aksp/py.typed",

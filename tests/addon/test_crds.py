@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from aksp.addon import names
 from aksp.addon.install.crds import crds
+from aksp.model.assignment import EnforcementMode, ExemptionCategory
+from aksp.model.compliance import ComplianceState
 from aksp.store import documents
 
 BY_KIND = {one["spec"]["names"]["kind"]: one for one in crds()}
@@ -89,3 +92,51 @@ def test_columns_name_fields_that_there_are() -> None:
                 if part == "metadata":
                     break
                 assert schema is not None, f"{kind}: {column['jsonPath']}"
+
+
+def test_words_are_those_of_the_program() -> None:
+    assignment, exemption = (schema_of(kind)["properties"] for kind in ("PolicyAssignment", "PolicyExemption"))
+    mode = assignment["spec"]["properties"]["enforcementMode"]
+    assert (mode["enum"], mode["default"]) == ([*EnforcementMode, ""], EnforcementMode.DEFAULT)
+    assert exemption["spec"]["properties"]["exemptionCategory"]["enum"] == list(ExemptionCategory)
+    status = assignment["status"]["properties"]
+    assert status["state"]["enum"] == list(ComplianceState)
+    assert status["members"]["items"]["properties"]["state"]["enum"] == list(ComplianceState)
+    columns = [
+        one["jsonPath"] for one in BY_KIND["PolicyAssignment"]["spec"]["versions"][0]["additionalPrinterColumns"]
+    ]
+    counted = [one.rpartition(".")[2] for one in columns if one.startswith(".status.counts.")]
+    assert counted == [ComplianceState.NON_COMPLIANT] * 2
+    for one in BY_KIND.values():
+        assert one["spec"]["group"] == names.GROUP
+        assert [version["name"] for version in one["spec"]["versions"]] == [names.VERSION]
+        assert one["metadata"]["name"] == f"{one['spec']['names']['plural']}.{names.GROUP}"
+        assert one["metadata"]["labels"] == names.MANAGED_BY
+
+
+def test_what_several_have_is_the_same_in_each() -> None:
+    def alike(named: dict[str, Any]) -> bool:
+        """But for the words about it."""
+        words = ({key: value for key, value in one.items() if key != "description"} for one in named.values())
+        return len({json.dumps(one, sort_keys=True) for one in words}) == 1
+
+    statuses = {kind: schema_of(kind)["properties"].get("status") for kind in BY_KIND}
+    conditions = {kind: one["properties"]["conditions"]["items"] for kind, one in statuses.items() if one}
+    assert len(conditions) == 4
+    for field in conditions["PolicyAssignment"]["properties"]:
+        assert alike({kind: one["properties"][field] for kind, one in conditions.items()}), field
+    in_force = ("PolicyDefinition", "PolicySetDefinition", "PolicyAssignment")
+    for field in ("appliedGeneration", "appliedSpec", "message", "lastCheckIn", "observedGeneration"):
+        assert alike({kind: statuses[kind]["properties"][field] for kind in in_force}), field
+    scopes = {
+        path: one
+        for kind in BY_KIND
+        for path, one in schemas(schema_of(kind), kind)
+        if "/namespaces" in str(one.get("x-kubernetes-validations"))
+    }
+    assert list(scopes) == [
+        "PolicyAssignment.spec.scope",
+        "PolicyAssignment.spec.notScopes[]",
+        "PolicyExemption.spec.scope",
+    ]
+    assert alike({path: {**one, "nullable": True} for path, one in scopes.items()})

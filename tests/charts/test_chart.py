@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from aksp import __version__
-from aksp.addon.install.crds import crds
 from aksp.addon.install.installation import label, listed_kinds
 from aksp.addon.install.manifests import everything
 from aksp.addon.names import EngineName
@@ -20,7 +19,6 @@ from aksp.addon.settings import Settings
 from aksp.addon.webhook import certificates
 from aksp.catalog.folder import bundled
 from aksp.gatekeeper.names import kind_of
-from aksp.yaml_writer import to_yaml
 from tests.charts.helm import CHART, Helm, helm
 from tests.testbed.build import BuildError
 
@@ -124,18 +122,6 @@ def test_the_chart_refuses_an_unknown_failure_policy(chart: Helm) -> None:
 
 def test_helm_finds_nothing_wrong_with_the_chart(chart: Helm) -> None:
     assert "0 chart(s) failed" in chart.run("lint", "--strict", CHART)
-
-
-def test_the_chart_has_the_resource_definitions_of_the_package(request: pytest.FixtureRequest) -> None:
-    folder = CHART / "files" / "crds"
-    wanted = {f"{at}-{one['spec']['names']['plural']}.yaml": one for at, one in enumerate(crds())}
-    if request.config.getoption("--update-golden"):
-        for path in folder.glob("*.yaml"):
-            path.unlink()
-        for name, one in wanted.items():
-            (folder / name).write_text(to_yaml(json.loads(json.dumps(one))), encoding="utf-8")
-    found = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in folder.iterdir()}
-    assert found == wanted, "run `pytest --update-golden tests/charts`"
 
 
 def test_the_chart_may_write_the_constraints_of_the_definitions_of_the_package(request: pytest.FixtureRequest) -> None:

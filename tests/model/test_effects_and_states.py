@@ -20,7 +20,6 @@ _NAMES = re.compile(rf"(?<![A-Za-z])(?:{'|'.join([*Effect, *ComplianceState])})(
 ELSEWHERE = {
     # The status of a condition (metav1.Condition) is True, False or Unknown.
     ("addon/checkins/checkin.py", "Unknown"),
-    ("addon/install/crd.py", "Unknown"),
     ("addon/checkins/status.py", "Unknown"),
     ("addon/gatekeeper/conditions.py", "Unknown"),
     # The field `warn` of a definition, and titles.

@@ -206,7 +206,8 @@ def uninstall(connection: Connection, namespace: str, *, keep_data: bool, tell: 
     if keep_data:
         return
     _delete_reports(connection, discovery, tell)
-    for document in crds():
+    definitions = crds()
+    for document in definitions:
         path = f"{_CRDS}/{document['metadata']['name']}"
         plural = document["spec"]["names"]["plural"]
         count = _count(connection, plural)
@@ -214,7 +215,7 @@ def uninstall(connection: Connection, namespace: str, *, keep_data: bool, tell: 
             tell(f"{label(document)} deleted" + (f", with {count} {plural}" if count else ""))
     # One that is on its way out would refuse whatever is applied to it.
     deadline = time.monotonic() + GONE_SECONDS
-    for document in crds():
+    for document in definitions:
         path = f"{_CRDS}/{document['metadata']['name']}"
         while objects.get(connection, path) is not None:
             if time.monotonic() > deadline:

@@ -28,7 +28,7 @@ class EventWire(TypedDict):
     at: str
     result: wire.Wire | None
     before: wire.Wire | None
-    gap: wire.GapWire | None
+    gap: wire.Wire | None
     gone: bool
     state: str
     compliancePercent: float | None

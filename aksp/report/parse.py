@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -40,9 +40,9 @@ from aksp.model.json_text import Number, decode
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
 from aksp.report.fields import NAMED, OBJECTS, ResultField
+from aksp.report.wire import WireField, WireKind
 from aksp.yaml_reader import open_regular
 
-KIND: Final = "ComplianceReport"
 #: Bytes of the longest file, some two million results.
 _LONGEST: Final = 1 << 30
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -63,28 +63,22 @@ def report_from(document: Mapping[str, Any]) -> Report:
     """
     head = _Fields(document, "")
     version, kind = document.get("apiVersion"), document.get("kind")
-    if (version, kind) != (wire.API_VERSION, KIND):
+    if (version, kind) != (wire.API_VERSION, wire.KIND):
         raise InvalidInput(
-            f"this is no {KIND} of {wire.API_VERSION}: apiVersion {version!r}, kind {kind!r}",
+            f"this is no {wire.KIND} of {wire.API_VERSION}: apiVersion {version!r}, kind {kind!r}",
             hint="it may be from another version of aksp, or not a report",
         )
     reader = _Results()
     results = tuple(reader.result(each) for each in head.items("results"))
     return Report(
-        version=head.text("aksp"),
-        evaluated_at=_moment(head),
-        target=_target(head.fields("target")),
-        state=head.word("state", ComplianceState),
-        compliance_percent=head.optional_number("compliancePercent"),
-        counts=_counts(head.fields("counts")),
+        **_values(head, wire.HEAD),
+        target=Target(**_values(head.fields("target"), wire.TARGET)),
         assignments=tuple(_summary(each, reader.severities) for each in head.items("assignments")),
         results=results,
         gaps=tuple(_gap(each) for each in head.items("gaps")),
         # Reports from before there were several clusters have neither.
-        clusters=tuple(_cluster(each, reader.severities) for each in head.items("clusters"))
-        if head.has("clusters")
-        else (),
-        scopes=tuple(_scope(each) for each in head.items("scopes")) if head.has("scopes") else (),
+        clusters=tuple(_cluster(each, reader.severities) for each in head.optional_items("clusters")),
+        scopes=tuple(ScopeSummary(**_values(each, wire.SCOPE)) for each in head.optional_items("scopes")),
     )
 
 
@@ -180,6 +174,9 @@ class _Fields:
             raise self._not(name, "a list")
         return (_Fields(each, f"{self._path(name)}[{at}]") for at, each in enumerate(listed))
 
+    def optional_items(self, name: str) -> Iterator[_Fields]:
+        return self.items(name) if self.has(name) else iter(())
+
     def texts(self, name: str) -> tuple[str, ...]:
         listed = self.any(name)
         if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
@@ -260,87 +257,53 @@ def _value(within: _Fields, field: ResultField) -> Any:
             return within.text(field.key) if "$ref" in field.schema else within.any(field.key)
 
 
-def _moment(head: _Fields) -> datetime:
-    text = head.text("evaluatedAt")
+def _values(fields: _Fields, of: Mapping[str, WireField]) -> dict[str, Any]:
+    """The values of an object's fields by what the model calls them, but for objects within it."""
+    return {
+        one.attribute: _READ[one.kind](fields, key)
+        for key, one in of.items()
+        if one.kind in _READ and (not one.added or fields.has(key))
+    }
+
+
+def _moment(head: _Fields, name: str) -> datetime:
+    text = head.text(name)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidInput(f"evaluatedAt: expected a time such as 2026-09-01T10:00:00Z, found {_shown(text)}")
+        raise InvalidInput(f"{name}: expected a time such as 2026-09-01T10:00:00Z, found {_shown(text)}")
     return moment
 
 
-def _target(fields: _Fields) -> Target:
-    return Target(
-        kind=fields.word("kind", TargetKind),
-        name=fields.text("name"),
-        scope=fields.text("scope"),
-        server=fields.optional_text("server"),
-        # Reports from before there were filters have none.
-        filters=fields.texts("filters") if fields.has("filters") else (),
-    )
-
-
 def _summary(fields: _Fields, severities: Mapping[str, str]) -> AssignmentSummary:
-    line = _line(fields, fields.text("name"), fields.text("enforcementMode"), fields.text("scope"), severities)
-    # Reports from before there were initiatives have none.
-    members = fields.items("members") if fields.has("members") else ()
-    groups = fields.items("groups") if fields.has("groups") else ()
+    values = _values(fields, wire.ASSIGNMENT)
+    line = AssignmentSummary(**values, severity=severities.get(values["name"], ""))
     return replace(
         line,
-        members=tuple(_member(one, line, severities) for one in members),
-        groups=tuple(_group(one) for one in groups),
+        members=tuple(_member(one, line, severities) for one in fields.optional_items("members")),
+        groups=tuple(GroupSummary(**_values(one, wire.GROUP)) for one in fields.optional_items("groups")),
     )
 
 
 def _member(fields: _Fields, of: AssignmentSummary, severities: Mapping[str, str]) -> AssignmentSummary:
-    reference = fields.text("referenceId")
-    line = _line(fields, full_name(of.name, reference), of.enforcement_mode, of.scope, severities)
-    return replace(
-        line,
+    values = _values(fields, wire.MEMBER)
+    name = full_name(of.name, values["reference"])
+    return AssignmentSummary(
+        **values,
+        name=name,
+        enforcement_mode=of.enforcement_mode,
+        scope=of.scope,
+        severity=severities.get(name, ""),
         initiative=of.definition,
-        reference=reference,
-        group_names=tuple(fields.texts("groupNames")),
         azure_id=of.azure_id,
         azure_initiative_id=of.azure_definition_id,
     )
 
 
-def _group(fields: _Fields) -> GroupSummary:
-    return GroupSummary(
-        name=fields.text("name"),
-        display_name=fields.text("displayName"),
-        state=fields.word("state", ComplianceState),
-        compliance_percent=fields.optional_number("compliancePercent"),
-        counts=_counts(fields.fields("counts")),
-    )
-
-
-def _line(fields: _Fields, name: str, mode: str, scope: str, severities: Mapping[str, str]) -> AssignmentSummary:
-    return AssignmentSummary(
-        name=name,
-        display_name=fields.text("displayName"),
-        definition=fields.text("definition"),
-        definition_id=fields.text("definitionId"),
-        effect=fields.text("effect"),
-        enforcement_mode=mode,
-        scope=scope,
-        severity=severities.get(name, ""),
-        state=fields.word("state", ComplianceState),
-        compliance_percent=fields.optional_number("compliancePercent"),
-        # Reports from before there were reasons have none.
-        message=fields.text("message") if fields.has("message") else "",
-        counts=_counts(fields.fields("counts")),
-        # Reports from before they were known have none.
-        azure_id=(fields.optional_text("azureId") or "") if fields.has("azureId") else "",
-        azure_definition_id=(fields.optional_text("azureDefinitionId") or "")
-        if fields.has("azureDefinitionId")
-        else "",
-    )
-
-
-def _counts(fields: _Fields) -> Counts:
+def _counts(within: _Fields, name: str) -> Counts:
+    fields = within.fields(name)
     resources, containers = fields.fields("resources"), fields.fields("containers")
     return Counts(
         resources={state: resources.whole(state) for state in ComplianceState},
@@ -361,35 +324,13 @@ def _gap(fields: _Fields) -> Gap:
 
 
 def _cluster(fields: _Fields, severities: Mapping[str, str]) -> ClusterSummary:
-    labels = fields.fields("labels")
-    return ClusterSummary(
-        name=fields.text("name"),
-        scope=fields.text("scope"),
-        id=fields.text("id"),
-        location=fields.text("location"),
-        labels={key: labels.text(key) for key in labels.names()},
-        server=fields.optional_text("server"),
-        state=fields.word("state", ComplianceState),
-        compliance_percent=fields.optional_number("compliancePercent"),
-        message=fields.text("message"),
-        gaps=fields.whole("gaps"),
-        counts=_counts(fields.fields("counts")),
-        assignments=tuple(_summary(one, severities) for one in fields.items("assignments")),
-    )
+    assignments = tuple(_summary(one, severities) for one in fields.items("assignments"))
+    return ClusterSummary(**_values(fields, wire.CLUSTER), assignments=assignments)
 
 
-def _scope(fields: _Fields) -> ScopeSummary:
-    return ScopeSummary(
-        scope=fields.text("scope"),
-        name=fields.text("name"),
-        kind=fields.text("kind"),
-        parent=fields.optional_text("parent"),
-        clusters=fields.texts("clusters"),
-        state=fields.word("state", ComplianceState),
-        compliance_percent=fields.optional_number("compliancePercent"),
-        gaps=fields.whole("gaps"),
-        counts=_counts(fields.fields("counts")),
-    )
+def _labels(within: _Fields, name: str) -> dict[str, str]:
+    labels = within.fields(name)
+    return {key: labels.text(key) for key in labels.names()}
 
 
 def _resource(fields: _Fields, cluster: str = "") -> Resource:
@@ -400,3 +341,18 @@ def _shown(value: Any) -> str:
     """A value as a message quotes it."""
     text = json.dumps(value, default=repr)
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+_READ: Final[Mapping[WireKind, Callable[[_Fields, str], Any]]] = {
+    WireKind.TEXT: _Fields.text,
+    WireKind.OPTIONAL: _Fields.optional_text,
+    WireKind.ID: lambda fields, name: fields.optional_text(name) or "",
+    WireKind.TEXTS: _Fields.texts,
+    WireKind.LABELS: _labels,
+    WireKind.NUMBER: _Fields.whole,
+    WireKind.PERCENT: _Fields.optional_number,
+    WireKind.WORD: lambda fields, name: fields.word(name, TargetKind),
+    WireKind.STATE: lambda fields, name: fields.word(name, ComplianceState),
+    WireKind.COUNTS: _counts,
+    WireKind.TIME: _moment,
+}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final
 
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, Gap, Report, Result, SourceLocation
+from msgspec import Struct
+
+from aksp.model.compliance import ComplianceState, Counts, Gap, Report, Result, SourceLocation
 from aksp.model.resource import Resource
 from aksp.model.times import rfc3339
 from aksp.report.fields import NAMED, OBJECTS
@@ -14,175 +18,15 @@ from aksp.report.figures import one_decimal
 from aksp.report.interface import Show
 
 API_VERSION: Final = "policy.aksp.io/v1"
+KIND: Final = "ComplianceReport"
 
 #: A JSON object.
 Wire = dict[str, Any]
 
 
-class TargetWire(TypedDict):
-    kind: str
-    name: str
-    scope: str
-    server: str | None
-    filters: list[str]
-
-
-class CountsWire(TypedDict):
-    """Counts by state; every state is present."""
-
-    resources: dict[str, int]
-    containers: dict[str, int]
-
-
-class AssignmentWire(TypedDict):
-    name: str
-    displayName: str
-    definition: str
-    definitionId: str
-    azureId: str | None
-    azureDefinitionId: str | None
-    effect: str
-    enforcementMode: str
-    scope: str
-    state: str
-    compliancePercent: float | None
-    message: str
-    counts: CountsWire
-    members: list[MemberWire]
-    groups: list[GroupWire]
-
-
-class MemberWire(TypedDict):
-    """One member of an assigned initiative; the mode and the scope are the assignment's."""
-
-    referenceId: str
-    displayName: str
-    definition: str
-    definitionId: str
-    azureDefinitionId: str | None
-    groupNames: list[str]
-    effect: str
-    state: str
-    compliancePercent: float | None
-    message: str
-    counts: CountsWire
-
-
-class GroupWire(TypedDict):
-    """The members of one group together."""
-
-    name: str
-    displayName: str
-    state: str
-    compliancePercent: float | None
-    counts: CountsWire
-
-
-class ClusterWire(TypedDict):
-    """One of several clusters, with its own lines of the assignments."""
-
-    name: str
-    scope: str
-    id: str
-    location: str
-    labels: dict[str, str]
-    server: str | None
-    state: str
-    compliancePercent: float | None
-    message: str
-    gaps: int
-    counts: CountsWire
-    assignments: list[AssignmentWire]
-
-
-class ScopeWire(TypedDict):
-    """The clusters below a scope together."""
-
-    scope: str
-    name: str
-    kind: str
-    parent: str | None
-    clusters: list[str]
-    state: str
-    compliancePercent: float | None
-    gaps: int
-    counts: CountsWire
-
-
-class GapWire(TypedDict):
-    reason: str
-    message: str
-    resource: Wire | None
-    cluster: str
-
-
-class HeadWire(TypedDict):
-    """The report but for its two long lists, results and gaps, which follow it in this order."""
-
-    apiVersion: Literal["policy.aksp.io/v1"]
-    kind: Literal["ComplianceReport"]
-    aksp: str
-    evaluatedAt: str
-    target: TargetWire
-    state: str
-    compliancePercent: float | None
-    counts: CountsWire
-    assignments: list[AssignmentWire]
-    clusters: list[ClusterWire]
-    scopes: list[ScopeWire]
-
-
-def head(report: Report) -> HeadWire:
+def head(report: Report) -> Wire:
     """Everything before the results."""
-    target = report.target
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "ComplianceReport",
-        "aksp": report.version,
-        "evaluatedAt": rfc3339(report.evaluated_at),
-        "target": {
-            "kind": target.kind.value,
-            "name": target.name,
-            "scope": target.scope,
-            "server": target.server,
-            "filters": list(target.filters),
-        },
-        "state": report.state.value,
-        "compliancePercent": one_decimal(report.compliance_percent),
-        "counts": counts(report.counts),
-        "assignments": [_assignment(summary) for summary in report.assignments],
-        "clusters": [
-            {
-                "name": one.name,
-                "scope": one.scope,
-                "id": one.id,
-                "location": one.location,
-                "labels": dict(one.labels),
-                "server": one.server,
-                "state": one.state.value,
-                "compliancePercent": one_decimal(one.compliance_percent),
-                "message": one.message,
-                "gaps": one.gaps,
-                "counts": counts(one.counts),
-                "assignments": [_assignment(summary) for summary in one.assignments],
-            }
-            for one in report.clusters
-        ],
-        "scopes": [
-            {
-                "scope": one.scope,
-                "name": one.name,
-                "kind": one.kind,
-                "parent": one.parent,
-                "clusters": list(one.clusters),
-                "state": one.state.value,
-                "compliancePercent": one_decimal(one.compliance_percent),
-                "gaps": one.gaps,
-                "counts": counts(one.counts),
-            }
-            for one in report.scopes
-        ],
-    }
+    return {"apiVersion": API_VERSION, "kind": KIND, **_written(report, HEAD)}
 
 
 def results(report: Report, show: Show) -> Iterator[Wire]:
@@ -190,7 +34,7 @@ def results(report: Report, show: Show) -> Iterator[Wire]:
     return (result(each) for each in shown(report, show))
 
 
-def gaps(report: Report) -> Iterator[GapWire]:
+def gaps(report: Report) -> Iterator[Wire]:
     """The gaps one at a time."""
     return (gap(each) for each in report.gaps)
 
@@ -206,52 +50,7 @@ def result(result: Result) -> Wire:
     return {name: read(result) for name, read in _SHAPE}
 
 
-def _assignment(summary: AssignmentSummary) -> AssignmentWire:
-    return {
-        "name": summary.name,
-        "displayName": summary.display_name,
-        "definition": summary.definition,
-        "definitionId": summary.definition_id,
-        "azureId": summary.azure_id or None,
-        "azureDefinitionId": summary.azure_definition_id or None,
-        "effect": summary.effect,
-        "enforcementMode": summary.enforcement_mode,
-        "scope": summary.scope,
-        "state": summary.state.value,
-        "compliancePercent": one_decimal(summary.compliance_percent),
-        "message": summary.message,
-        "counts": counts(summary.counts),
-        "members": [_member(member) for member in summary.members],
-        "groups": [
-            {
-                "name": group.name,
-                "displayName": group.display_name,
-                "state": group.state.value,
-                "compliancePercent": one_decimal(group.compliance_percent),
-                "counts": counts(group.counts),
-            }
-            for group in summary.groups
-        ],
-    }
-
-
-def _member(summary: AssignmentSummary) -> MemberWire:
-    return {
-        "referenceId": summary.reference,
-        "displayName": summary.display_name,
-        "definition": summary.definition,
-        "definitionId": summary.definition_id,
-        "azureDefinitionId": summary.azure_definition_id or None,
-        "groupNames": list(summary.group_names),
-        "effect": summary.effect,
-        "state": summary.state.value,
-        "compliancePercent": one_decimal(summary.compliance_percent),
-        "message": summary.message,
-        "counts": counts(summary.counts),
-    }
-
-
-def gap(gap: Gap) -> GapWire:
+def gap(gap: Gap) -> Wire:
     """One gap."""
     return {
         "reason": gap.reason,
@@ -292,9 +91,113 @@ _SHAPE: Final = tuple(
 )
 
 
-def counts(counts: Counts) -> CountsWire:
+def counts(counts: Counts) -> Wire:
+    """Counts by state; every state is present."""
     return {"resources": _by_state(counts.resources), "containers": _by_state(counts.containers)}
 
 
 def _by_state(counts: Mapping[ComplianceState, int]) -> dict[str, int]:
     return {state.value: counts.get(state, 0) for state in ComplianceState}
+
+
+class WireKind(StrEnum):
+    """What a field beside the results holds: `_WRITTEN` writes it, and `aksp.report.parse` reads it."""
+
+    TEXT = "text"
+    OPTIONAL = "text, or null"
+    ID = "text, null where it is empty"
+    TEXTS = "list of texts"
+    LABELS = "texts by name"
+    NUMBER = "whole number"
+    PERCENT = "number from 0 to 100, or null"
+    WORD = "kind of target"
+    STATE = "state"
+    COUNTS = "numbers of resources and containers by state"
+    TIME = "time"
+    OBJECT = "object"
+    OBJECTS = "list of objects"
+
+
+class WireField(Struct, frozen=True, kw_only=True):
+    """A field beside the results: where the model has it, and what it holds. Reports from before it was ``added`` lack it."""
+
+    attribute: str
+    kind: WireKind
+    write: Callable[[Any], Any] | None
+    added: bool
+
+
+def _fields(
+    *, added: Sequence[str] = (), **kinds: WireKind | tuple[WireKind, Mapping[str, WireField]]
+) -> Mapping[str, WireField]:
+    """The fields of an object by their keys, in the order of JSON."""
+    found = {}
+    for key, given in kinds.items():
+        kind, write = (given[0], _writer(*given)) if isinstance(given, tuple) else (given, _WRITTEN.get(given))
+        attribute = _CALLED.get(key) or re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
+        found[key] = WireField(attribute=attribute, kind=kind, write=write, added=key in added)
+    return found
+
+
+def _writer(kind: WireKind, fields: Mapping[str, WireField]) -> Callable[[Any], Any]:
+    """A function that writes an object with these fields, or a list of some."""
+    if kind is WireKind.OBJECT:
+        return lambda of: _written(of, fields)
+    return lambda many: [_written(one, fields) for one in many]
+
+
+def _written(of: Any, fields: Mapping[str, WireField]) -> Wire:
+    found = {}
+    for key, field in fields.items():
+        value = getattr(of, field.attribute)
+        found[key] = field.write(value) if field.write else value
+    return found
+
+
+#: How a value of a kind is written; those of other kinds are as they are.
+_WRITTEN: Final[Mapping[WireKind, Callable[[Any], Any]]] = {
+    WireKind.ID: lambda text: text or None,
+    WireKind.TEXTS: list,
+    WireKind.LABELS: dict,
+    WireKind.PERCENT: one_decimal,
+    WireKind.WORD: attrgetter("value"),
+    WireKind.STATE: attrgetter("value"),
+    WireKind.COUNTS: counts,
+    WireKind.TIME: rfc3339,
+}
+#: What the model calls otherwise.
+_CALLED: Final = {"aksp": "version", "referenceId": "reference"}
+_TEXT, _MEASURED = WireKind.TEXT, {"state": WireKind.STATE, "compliancePercent": WireKind.PERCENT}
+TARGET: Final = _fields(
+    kind=WireKind.WORD, name=_TEXT, scope=_TEXT, server=WireKind.OPTIONAL, filters=WireKind.TEXTS, added=["filters"]
+)
+#: The members of one group together.
+GROUP: Final = _fields(name=_TEXT, displayName=_TEXT, **_MEASURED, counts=WireKind.COUNTS)
+#: One member of an assigned initiative; the mode and the scope are the assignment's.
+MEMBER: Final = _fields(
+    referenceId=_TEXT, displayName=_TEXT, definition=_TEXT, definitionId=_TEXT, azureDefinitionId=WireKind.ID,
+    groupNames=WireKind.TEXTS, effect=_TEXT, **_MEASURED, message=_TEXT, counts=WireKind.COUNTS,
+    added=["azureDefinitionId", "message"],
+)  # fmt: skip
+ASSIGNMENT: Final = _fields(
+    name=_TEXT, displayName=_TEXT, definition=_TEXT, definitionId=_TEXT, azureId=WireKind.ID,
+    azureDefinitionId=WireKind.ID, effect=_TEXT, enforcementMode=_TEXT, scope=_TEXT, **_MEASURED, message=_TEXT,
+    counts=WireKind.COUNTS, members=(WireKind.OBJECTS, MEMBER), groups=(WireKind.OBJECTS, GROUP),
+    added=["azureId", "azureDefinitionId", "message", "members", "groups"],
+)  # fmt: skip
+#: One of several clusters, with its own lines of the assignments.
+CLUSTER: Final = _fields(
+    name=_TEXT, scope=_TEXT, id=_TEXT, location=_TEXT, labels=WireKind.LABELS, server=WireKind.OPTIONAL, **_MEASURED,
+    message=_TEXT, gaps=WireKind.NUMBER, counts=WireKind.COUNTS, assignments=(WireKind.OBJECTS, ASSIGNMENT),
+)  # fmt: skip
+#: The clusters below a scope together.
+SCOPE: Final = _fields(
+    scope=_TEXT, name=_TEXT, kind=_TEXT, parent=WireKind.OPTIONAL, clusters=WireKind.TEXTS, **_MEASURED,
+    gaps=WireKind.NUMBER, counts=WireKind.COUNTS,
+)  # fmt: skip
+#: The report but for its two long lists, results and gaps, which follow it in this order.
+HEAD: Final = _fields(
+    aksp=_TEXT, evaluatedAt=WireKind.TIME, target=(WireKind.OBJECT, TARGET), **_MEASURED, counts=WireKind.COUNTS,
+    assignments=(WireKind.OBJECTS, ASSIGNMENT), clusters=(WireKind.OBJECTS, CLUSTER), scopes=(WireKind.OBJECTS, SCOPE),
+    added=["clusters", "scopes"],
+)  # fmt: skip

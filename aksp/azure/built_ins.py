@@ -13,7 +13,6 @@ from msgspec import Struct
 class AzureBuiltIn(Struct, frozen=True, kw_only=True):
     """One of them: its effects, the names of its parameters, and those of them that have no default."""
 
-    name: str
     effects: tuple[str, ...]
     parameters: tuple[str, ...]
     required: tuple[str, ...]
@@ -25,7 +24,7 @@ def built_ins() -> Mapping[str, AzureBuiltIn]:
     written = json.loads(resources.files(__package__).joinpath("built_ins.json").read_text(encoding="utf-8"))
     return {
         guid: AzureBuiltIn(
-            name=one["name"], effects=tuple(one["effects"]), parameters=tuple(one["parameters"]),
+            effects=tuple(one["effects"]), parameters=tuple(one["parameters"]),
             required=tuple(one["required"]),
         )
         for guid, one in written.items()

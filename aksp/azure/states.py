@@ -32,7 +32,6 @@ class StateRecord(Struct, frozen=True, kw_only=True):
     at: datetime | None
     kind: str = ""
     component: str = ""
-    reason: str = ""
 
 
 class StateRecords(Struct, kw_only=True):
@@ -81,7 +80,7 @@ def _records(entry: Any, where: str) -> list[StateRecord]:
     }
     own = StateRecord(
         **shared, state=_state(entry, where), at=_time(entry, where), kind=_text(entry, "componentType", where).lower(),
-        component=_text(entry, "componentId", where), reason=_reason(entry),
+        component=_text(entry, "componentId", where),
     )  # fmt: skip
     components = entry.get("components") or []
     if not isinstance(components, list):
@@ -96,7 +95,7 @@ def _records(entry: Any, where: str) -> list[StateRecord]:
         found.append(
             StateRecord(
                 **shared, state=_state(one, place), at=_time(one, place) or own.at,
-                kind=_text(one, "type", place).lower(), component=_text(one, "id", place), reason=_reason(one),
+                kind=_text(one, "type", place).lower(), component=_text(one, "id", place),
             )
         )  # fmt: skip
     return found
@@ -127,9 +126,3 @@ def _time(entry: Mapping[str, Any], where: str) -> datetime | None:
         return in_utc(datetime.fromisoformat(f"{head.rstrip('Zz')}{point}{digits}+00:00" if point else text.upper()))
     except ValueError as error:
         raise InvalidInput(f"{text!r} is no time", where=f"{where}.timestamp") from error
-
-
-def _reason(entry: Mapping[str, Any]) -> str:
-    details = entry.get("policyEvaluationDetails")
-    reason = details.get("reason") if isinstance(details, Mapping) else None
-    return reason if isinstance(reason, str) else str(entry.get("complianceReasonCode") or "")

@@ -35,7 +35,6 @@ class Mutation(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     version: str
-    display_name: str
     group: str
     api_version: str
     kind: str
@@ -52,7 +51,7 @@ def mutations() -> tuple[Mutation, ...]:
     written = decode_held(read_file(BUNDLED / "lib" / "mutations.json"))
     return tuple(
         Mutation(
-            id=one["id"], name=one["name"], version=one["version"], display_name=one["displayName"], group=one["group"],
+            id=one["id"], name=one["name"], version=one["version"], group=one["group"],
             api_version=one["apiVersion"], kind=one["kind"], location=one["location"],
             operation=MutationOperation(one["operation"]), value=one["value"],
             only_absent=one.get("onlyAbsent", False), label_selector=one.get("labelSelector", {}),

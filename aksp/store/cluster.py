@@ -219,11 +219,6 @@ def without_server_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def names(documents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of objects."""
-    return [_name(document) for document in documents]
-
-
 def _name(document: Mapping[str, Any]) -> str:
     return str(document["metadata"]["name"])
 

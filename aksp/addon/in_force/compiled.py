@@ -7,7 +7,6 @@ fit the new version stay with the old one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from itertools import count
 
 from msgspec import Struct
@@ -36,11 +35,6 @@ class Compiled:
         # Reviews may still be judged by the last standing, or by the one before it.
         self._busy: frozenset[str] = frozenset(before._used | before._last) if before else frozenset()
         self._last: frozenset[str] = frozenset(before._used) if before else frozenset()
-
-    @property
-    def modules(self) -> Mapping[str, Sequence[RegoModule]]:
-        """The Rego in use, by id."""
-        return {policy: self._held[policy].modules for policy in sorted(self._used)}
 
     def compared(self, policy: str) -> tuple[ResourceKind, ...]:
         """The kinds that the Rego of an id compares with."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from aksp.addon import names
@@ -131,7 +131,7 @@ class AddonStatus(Struct, frozen=True, kw_only=True):
                 "leader": self.leader,
                 "leaderRenewed": self.renewed,
                 "lastCheckIn": self.last_check_in,
-                "failedCheckIn": self.failed_check_in.to_json() if self.failed_check_in else None,
+                "failedCheckIn": structs.asdict(self.failed_check_in) if self.failed_check_in else None,
                 "failurePolicy": self.failure_policy,
                 "webhook": self.webhook,
                 "excludedNamespaces": list(self.excluded_namespaces),

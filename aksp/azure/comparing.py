@@ -163,7 +163,7 @@ def _line(side: _Side, made: StateComparison) -> None:
                 told = "notJudged", f"here it was not judged: {side.line.message}"
                 made.one_sided.append(_difference(side, ("", ""), one, side.line.state, told))
             else:
-                _add(made, side, ("", ""), one, side.line.state, _of_cluster(side, one))
+                made.differences.append(_difference(side, ("", ""), one, side.line.state, _of_cluster(side, one)))
     if not azure:
         if any(worst(one) is _FAILED for one in side.results.values()):
             made.left_out.append(
@@ -181,9 +181,13 @@ def _line(side: _Side, made: StateComparison) -> None:
             unjudged = why is not None and why[0] == "notJudged"
             (made.one_sided if unjudged else made.differences).append(_difference(side, key, theirs, ours, why))
         elif ours is _FAILED:
-            _add(made, side, key, theirs, ours, _only_here(side, key, theirs, len(azure)))
+            made.differences.append(_difference(side, key, theirs, ours, _only_here(side, key, theirs, len(azure))))
         elif theirs is not None and ours is not None:
-            _add(made, side, key, theirs, ours, _exempt(side, key) or _stale(side, theirs) or _version(side, theirs))
+            made.differences.append(
+                _difference(
+                    side, key, theirs, ours, _exempt(side, key) or _stale(side, theirs) or _version(side, theirs)
+                )
+            )
         else:
             cause = _absent(side, key) if theirs else _unlisted(side, key, ours, azure)
             made.one_sided.append(_difference(side, key, theirs, ours, cause))
@@ -191,17 +195,6 @@ def _line(side: _Side, made: StateComparison) -> None:
 
 #: Why a difference is there: a word and a sentence.
 _Cause = tuple[str, str] | None
-
-
-def _add(
-    made: StateComparison,
-    side: _Side,
-    key: Key,
-    theirs: StateRecord | None,
-    ours: ComplianceState | None,
-    cause: _Cause,
-) -> None:
-    made.differences.append(_difference(side, key, theirs, ours, cause))
 
 
 def _difference(

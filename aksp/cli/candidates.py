@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from aksp.catalog.interface import Assignable
     from aksp.model.definition import Definition
+    from aksp.store.interface import Store
 
 #: Set by the scripts of ``aksp completion``; typer makes the name from the command's.
 VARIABLE = "_AKSP_COMPLETE"
@@ -96,36 +97,29 @@ def standards(ctx: typer.Context, incomplete: str) -> Candidates:
 
 
 def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The assignments of the workspace. A cluster is not asked: a key press must not wait for a server."""
-    from aksp.errors import AkspError
-    from aksp.workspace import Workspace
-
-    if str(ctx.params.get("store") or "files") != "files":
-        return []
-    with contextlib.suppress(AkspError, OSError):
-        return [(one.name, one.definition_id) for one in Workspace.open(_workspace(ctx)).store.assignments()]
-    return []
+    """The assignments of the workspace."""
+    return _stored(ctx, lambda store: [(one.name, one.definition_id) for one in store.assignments()])
 
 
 def exemptions(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The exemptions of the workspace. A cluster is not asked, as for assignments."""
-    from aksp.errors import AkspError
-    from aksp.workspace import Workspace
-
-    if str(ctx.params.get("store") or "files") != "files":
-        return []
-    with contextlib.suppress(AkspError, OSError):
-        return [(one.name, one.assignment) for one in Workspace.open(_workspace(ctx)).store.exemptions()]
-    return []
+    """The exemptions of the workspace."""
+    return _stored(ctx, lambda store: [(one.name, one.assignment) for one in store.exemptions()])
 
 
 def scopes(ctx: typer.Context, incomplete: str) -> Candidates:
     """The entries of the workspace's scope tree."""
+    return _stored(ctx, lambda store: [(one.name, str(one.scope)) for one in store.scopes()])
+
+
+def _stored(ctx: typer.Context, read: Callable[[Store], Candidates]) -> Candidates:
+    """What the workspace keeps. A cluster is not asked: a key press must not wait for a server."""
     from aksp.errors import AkspError
     from aksp.workspace import Workspace
 
+    if str(ctx.params.get("store") or "files") != "files":
+        return []
     with contextlib.suppress(AkspError, OSError):
-        return [(one.name, str(one.scope)) for one in Workspace.open(_workspace(ctx)).store.scopes()]
+        return read(Workspace.open(_workspace(ctx)).store)
     return []
 
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from aksp.compliance.plan import BrokenAssignment, Plan, make_ready
 from aksp.engine import Engine
-from aksp.gatekeeper.documents import Documents, Written, mappings
+from aksp.gatekeeper.documents import Documents, Written
 from aksp.gatekeeper.importing import read_import
 from aksp.model.assignment import Assignment
 from aksp.model.azure_ids import ADDON_DEFINITION
 from aksp.model.compliance import ComplianceState, Gap, Report
+from aksp.model.fields import mappings
 from aksp.model.kinds import api_version
 from aksp.model.resource import Resource
 from aksp.model.scope import Scope

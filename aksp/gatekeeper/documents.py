@@ -14,6 +14,7 @@ from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import get_json
+from aksp.model.fields import mapping
 from aksp.sources.folders import Folders
 from aksp.yaml_reader import read_file, read_yaml
 
@@ -31,16 +32,6 @@ _OTHERS: Final = (
     ("externaldata.gatekeeper.sh", "providers"),
 )  # fmt: skip
 _VERSIONS: Final = ("v1", "v1beta1", "v1alpha1")
-
-
-def mapping(value: Any) -> Object:
-    """A value that should be a mapping; an empty one if it is something else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def mappings(value: Any) -> list[Object]:
-    """The mappings in a value that should be a list of mappings."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 class Written(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from aksp.gatekeeper.documents import Written, mapping, mappings
+from aksp.gatekeeper.documents import Written
+from aksp.model.fields import mapping, mappings
 from aksp.model.kinds import WORKLOADS
 
 

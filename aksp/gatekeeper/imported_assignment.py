@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.defaults import defaulted
-from aksp.gatekeeper.documents import Written, mappings
+from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.imported_definition import MATCH, WHOLE, ImportedDefinition
 from aksp.gatekeeper.names import OURS
 from aksp.model.assignment import Assignment
 from aksp.model.azure_ids import ADDON_ASSIGNMENT
 from aksp.model.effect import Effect
+from aksp.model.fields import mappings
 from aksp.model.scope import Scope
 from aksp.store.fields import NAME
 

@@ -12,10 +12,11 @@ from aksp.catalog.rego_files import LIBRARIES
 from aksp.catalog.template import template_from
 from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted
-from aksp.gatekeeper.documents import Written, mappings
+from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
 from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import Effect
+from aksp.model.fields import mappings
 from aksp.store.fields import NAME
 from aksp.yaml_writer import to_yaml
 

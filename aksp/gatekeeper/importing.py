@@ -15,12 +15,13 @@ from aksp.catalog.folder import is_bundled
 from aksp.catalog.interface import Catalogs
 from aksp.engine import Engine
 from aksp.errors import InvalidInput, InvalidPolicy
-from aksp.gatekeeper.documents import Documents, Written, mapping, mappings
+from aksp.gatekeeper.documents import Documents, Written
 from aksp.gatekeeper.expansions import expanded
 from aksp.gatekeeper.imported_assignment import imported_assignment
 from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
 from aksp.gatekeeper.names import shortened
 from aksp.model.assignment import Assignment
+from aksp.model.fields import mapping, mappings
 from aksp.model.scope import Scope
 from aksp.workspace import compile_definition
 

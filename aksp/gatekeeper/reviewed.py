@@ -13,7 +13,8 @@ from aksp.compliance.judgement import Task
 from aksp.compliance.plan import MatchSource, Ready
 from aksp.engine import Batch, Engine
 from aksp.errors import EngineError, InvalidInput
-from aksp.gatekeeper.documents import Object, mapping, mappings
+from aksp.gatekeeper.documents import Object
+from aksp.model.fields import mapping, mappings
 from aksp.model.kinds import api_version
 from aksp.sources.interface import documents_of
 

@@ -18,12 +18,13 @@ from aksp.compliance.plan import make_ready
 from aksp.compliance.template_values import values_problem
 from aksp.engine import Engine
 from aksp.errors import EngineError, InvalidInput
-from aksp.gatekeeper.documents import Written, mapping, mappings
+from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.imported_assignment import imported_assignment
 from aksp.gatekeeper.imported_definition import ImportedDefinition, imported_definition
 from aksp.gatekeeper.importing import why_not
 from aksp.gatekeeper.reviewed import ConstraintJudge
 from aksp.gatekeeper.suites import Assertion, Suite, SuiteCase, SuiteTest
+from aksp.model.fields import mapping, mappings
 from aksp.model.kinds import BUILT_IN
 from aksp.model.scope import EVERYWHERE
 from aksp.workspace import compile_definition

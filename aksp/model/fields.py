@@ -13,6 +13,11 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else _NOTHING
 
 
+def mappings(value: object) -> list[Mapping[str, Any]]:
+    """The objects in a list; none in place of anything else."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 def text(value: object) -> str:
     """A text; an empty one in place of anything else."""
     return value if isinstance(value, str) else ""

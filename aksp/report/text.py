@@ -32,6 +32,11 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def clipped(text: str, longest: int) -> str:
+    """The text in at most ``longest`` characters, ended by an ellipsis if it is longer."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def width_of(text: str) -> int:
     """How many terminal columns a safe text takes."""
     if text.isascii():

@@ -89,31 +89,32 @@ def assignment_from(document: Any, origin: str) -> Assignment:
 
 def assignment_document(assignment: Assignment) -> dict[str, Any]:
     """An assignment as the document that assignment_from reads."""
-    spec: dict[str, Any] = {"policyDefinitionId": assignment.definition_id}
-    if assignment.display_name:
-        spec["displayName"] = assignment.display_name
-    if assignment.description:
-        spec["description"] = assignment.description
-    spec["scope"] = str(assignment.scope)
-    if assignment.not_scopes:
-        spec["notScopes"] = [str(scope) for scope in assignment.not_scopes]
-    spec["enforcementMode"] = assignment.enforcement_mode.value
-    if assignment.parameters:
-        spec["parameters"] = {name: {"value": value} for name, value in assignment.parameters.items()}
     messages = [{"message": assignment.non_compliance_message}] if assignment.non_compliance_message else []
     messages += [
         {"message": text, "policyDefinitionReferenceId": reference}
         for reference, text in assignment.member_messages.items()
     ]
-    if messages:
-        spec["nonComplianceMessages"] = messages
-    if assignment.overrides:
-        spec["overrides"] = [_override_document(one) for one in assignment.overrides]
-    if assignment.resource_selectors:
-        spec["resourceSelectors"] = _selector_documents(assignment.resource_selectors)
-    if assignment.metadata:
-        spec["metadata"] = dict(assignment.metadata)
-    return {"apiVersion": API_VERSION, "kind": "PolicyAssignment", "metadata": {"name": assignment.name}, "spec": spec}
+    return _document(
+        "PolicyAssignment",
+        assignment.name,
+        policyDefinitionId=assignment.definition_id,
+        displayName=assignment.display_name,
+        description=assignment.description,
+        scope=str(assignment.scope),
+        notScopes=[str(scope) for scope in assignment.not_scopes],
+        enforcementMode=assignment.enforcement_mode.value,
+        parameters={name: {"value": value} for name, value in assignment.parameters.items()},
+        nonComplianceMessages=messages,
+        overrides=[_override_document(one) for one in assignment.overrides],
+        resourceSelectors=_selector_documents(assignment.resource_selectors),
+        metadata=dict(assignment.metadata),
+    )
+
+
+def _document(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    """A document without the fields that are empty."""
+    given = {key: value for key, value in spec.items() if value}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": given}
 
 
 def document_of(one: Assignment | Exemption | PlacedScope) -> dict[str, Any]:
@@ -129,15 +130,16 @@ def document_of(one: Assignment | Exemption | PlacedScope) -> dict[str, Any]:
 
 def scope_document(one: PlacedScope) -> dict[str, Any]:
     """An entry of the scope tree as the document that it is read from."""
-    spec: dict[str, Any] = {"scope": str(one.scope)}
-    if one.parent is not None:
-        spec["parent"] = str(one.parent)
-    for key, text in (("displayName", one.display_name), ("context", one.context), ("location", one.location)):
-        if text:
-            spec[key] = text
-    if one.labels:
-        spec["labels"] = dict(one.labels)
-    return {"apiVersion": API_VERSION, "kind": "PolicyScope", "metadata": {"name": one.name}, "spec": spec}
+    return _document(
+        "PolicyScope",
+        one.name,
+        scope=str(one.scope),
+        parent=one.parent and str(one.parent),
+        displayName=one.display_name,
+        context=one.context,
+        location=one.location,
+        labels=dict(one.labels),
+    )
 
 
 def overrides_from(value: Any, origin: str) -> tuple[EffectOverride, ...]:
@@ -280,29 +282,23 @@ def exemption_from(document: Any, origin: str) -> Exemption:
 
 def exemption_document(exemption: Exemption) -> dict[str, Any]:
     """An exemption as the document that exemption_from reads."""
-    spec: dict[str, Any] = {
-        "policyAssignmentId": exemption.assignment,
-        "exemptionCategory": exemption.category.value,
-    }
-    if exemption.references:
-        spec["policyDefinitionReferenceIds"] = list(exemption.references)
-    if exemption.expires_on is not None:
-        spec["expiresOn"] = rfc3339(exemption.expires_on, "auto")
-    if exemption.display_name:
-        spec["displayName"] = exemption.display_name
-    if exemption.description:
-        spec["description"] = exemption.description
-    spec["scope"] = str(exemption.scope)
-    if exemption.resource_selectors:
-        spec["resourceSelectors"] = _selector_documents(exemption.resource_selectors)
-    if exemption.resources:
-        spec["resources"] = [
+    return _document(
+        "PolicyExemption",
+        exemption.name,
+        policyAssignmentId=exemption.assignment,
+        exemptionCategory=exemption.category.value,
+        policyDefinitionReferenceIds=list(exemption.references),
+        expiresOn=exemption.expires_on and rfc3339(exemption.expires_on, "auto"),
+        displayName=exemption.display_name,
+        description=exemption.description,
+        scope=str(exemption.scope),
+        resourceSelectors=_selector_documents(exemption.resource_selectors),
+        resources=[
             {key: value for key in RESOURCE_FIELDS if (value := getattr(entry, key)) is not None}
             for entry in exemption.resources
-        ]
-    if exemption.metadata:
-        spec["metadata"] = dict(exemption.metadata)
-    return {"apiVersion": API_VERSION, "kind": "PolicyExemption", "metadata": {"name": exemption.name}, "spec": spec}
+        ],
+        metadata=dict(exemption.metadata),
+    )
 
 
 def _resource(entry: Any, path: str, origin: str) -> ExemptedResource:

@@ -29,6 +29,7 @@ from aksp.kube.kinds import plural_of
 from aksp.model.compliance import ComplianceState, Finding, Target, TargetKind
 from aksp.model.kinds import WORKLOADS
 from aksp.model.scope import Scope
+from aksp.report.text import clipped
 from aksp.scan import Scan
 from aksp.sources.cluster import Cluster
 from tests.addon.custom import Memory, assigned, defined, exempted
@@ -451,7 +452,7 @@ def worded(kind: str, words: str) -> str:
     audited = words[1:].partition("]")[0] in AUDITS
     begin = f"this {kind}'s {'Pods do not comply' if audited else 'Pods will be refused'}: "
     words = re.sub(r"\((spec|metadata)\.", rf"({TEMPLATES[kind]}.\1.", words, count=1)
-    return wording.shortened(begin + words, wording.LONGEST_WARNING).removeprefix(begin)
+    return clipped(begin + words, wording.LONGEST_WARNING).removeprefix(begin)
 
 
 def pod_of(one: Object) -> Object:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from aksp.addon.names import GROUP, LEASE
 from aksp.errors import ClusterError
@@ -19,6 +19,7 @@ from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
 from aksp.model.times import rfc3339
+from aksp.report.text import clipped
 
 LAST = f"{GROUP}/last-check-in"
 """When the last one ended that could judge and write everything."""
@@ -30,16 +31,12 @@ _log = logging.getLogger("aksp.addon.checkins.leader")
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """Check-ins that failed one after the other: the first one's time, the last one's, how many, and the last cause."""
+    """Check-ins that failed one after the other: the first one's time, the last one's, how many, and the last cause. JSON has it so."""
 
     since: str
     last: str
     times: int
     cause: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As in `aksp addon status -o json`."""
-        return {"since": self.since, "last": self.last, "times": self.times, "cause": self.cause}
 
 
 class CheckInRecord:
@@ -61,7 +58,7 @@ class CheckInRecord:
             self._failure = Failure(
                 since=before.since if before else time, last=time, times=before.times + 1 if before else 1, cause=cause
             )
-            told: dict[str, str | None] = {FAILED: json.dumps(self._failure.to_json(), ensure_ascii=False)}
+            told: dict[str, str | None] = {FAILED: json.dumps(structs.asdict(self._failure), ensure_ascii=False)}
         else:
             self._failure = None
             told = {LAST: time, FAILED: None}
@@ -81,7 +78,7 @@ def cause_of(summary: Mapping[str, Any]) -> str:
     if not cause and problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         cause = f"not everything could be written: {problems[0]}{more}"
-    return cause if len(cause) <= LONGEST else cause[: LONGEST - 1] + "…"
+    return clipped(cause, LONGEST)
 
 
 def read(lease: Mapping[str, Any] | None) -> tuple[str | None, Failure | None]:

@@ -19,11 +19,13 @@ from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import ExemptionInForce, InForce
 from aksp.compliance.nothing import disabled
 from aksp.model.assignment import EnforcementMode
-from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts
+from aksp.model.compliance import AssignmentSummary, ComplianceState
 from aksp.model.effect import Effect
 from aksp.model.fields import status_of
 from aksp.model.times import rfc3339
+from aksp.report import wire
 from aksp.report.figures import one_decimal, plural
+from aksp.report.text import clipped
 
 #: Characters of the longest message; a condition may have 32,768 (metav1.Condition).
 LONGEST = 1024
@@ -168,7 +170,7 @@ def _state(one: InForce, before: Mapping[str, Any], evaluation: Evaluation | Non
     return {
         "state": summary.state.value,
         **({} if percent is None else {"compliancePercent": percent}),
-        "counts": counts_of(summary.counts),
+        "counts": wire.counts(summary.counts),
         **({"members": list(map(_member, summary.members))} if summary.members else {}),
         "lastEvaluated": rfc3339(evaluation.at),
     }
@@ -189,14 +191,6 @@ def _member(line: AssignmentSummary) -> Status:
         "state": line.state.value,
         **({} if percent is None else {"compliancePercent": percent}),
         **({"message": _bounded(line.message)} if line.message else {}),
-    }
-
-
-def counts_of(counts: Counts) -> dict[str, dict[str, int]]:
-    """Counts as in a report: every state is there."""
-    return {
-        "resources": {state.value: counts.resources.get(state, 0) for state in ComplianceState},
-        "containers": {state.value: counts.containers.get(state, 0) for state in ComplianceState},
     }
 
 
@@ -309,14 +303,14 @@ def _listed(sentences: Sequence[str]) -> str:
         if len(longer) > room:
             if not text:
                 rest = f"; and {plural(left, 'more error')}" if left else ""
-                return _bounded(sentence, LONGEST - len(rest)) + rest
+                return clipped(sentence, LONGEST - len(rest)) + rest
             return f"{text}; and {plural(left + 1, 'more error')}"
         text = longer
     return text
 
 
-def _bounded(text: str, longest: int = LONGEST) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def _bounded(text: str) -> str:
+    return clipped(text, LONGEST)
 
 
 def _has_no_null(value: Any) -> bool:

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from aksp.model.times import rfc3339
 
 
-class AssignmentOutcome(Struct, frozen=True, kw_only=True):
-    """One PolicyAssignment in a summary. ``state`` is that of its status; ``violations`` are its NonCompliant results."""
+class AssignmentOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One PolicyAssignment in a summary, as JSON has it.
+
+    ``state`` is that of its status; ``violations`` are its NonCompliant results.
+    """
 
     name: str
     state: str
@@ -24,21 +27,6 @@ class AssignmentOutcome(Struct, frozen=True, kw_only=True):
     counts: Mapping[str, Any] | None
     violations: int
     errors: Sequence[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; lists are never null."""
-        return {
-            "name": self.name,
-            "state": self.state,
-            "effect": self.effect,
-            "generation": self.generation,
-            "appliedGeneration": self.applied_generation,
-            "applied": self.applied,
-            "compliancePercent": self.compliance_percent,
-            "counts": self.counts,
-            "violations": self.violations,
-            "errors": list(self.errors),
-        }
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -67,7 +55,7 @@ class Summary(Struct, frozen=True, kw_only=True):
             "seconds": round(self.seconds, 3),
             "failed": bool(self.failure),
             "failure": self.failure,
-            "assignments": [one.to_json() for one in self.assignments],
+            "assignments": to_builtins(self.assignments),
             "violations": self.violations,
             "gaps": self.gaps,
             "policyErrors": dict(sorted(self.policy_errors.items())),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aksp.addon.names import WEBHOOK, WRITTEN
+from aksp.report.text import clipped
 
 #: cert-manager's injector writes the CA bundle where an annotation of this prefix says so.
 INJECTOR = "cert-manager.io/"
@@ -120,4 +121,4 @@ def _differs(what: str, found: Any, wanted: Any) -> str:
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+    return clipped(text, LONGEST_VALUE)

@@ -14,7 +14,7 @@ from typing import Any
 from aksp.compliance.plan import Ready
 from aksp.model.compliance import SharedResult
 from aksp.model.json_text import encode
-from aksp.report.text import safe
+from aksp.report.text import clipped, safe
 
 #: Characters of a whole refusal. Events about refused Pods hold 1,024 bytes, so what matters comes first.
 LONGEST_MESSAGE = 4000
@@ -42,12 +42,12 @@ def violation(result: SharedResult, ready: Ready) -> str:
         text = f"{text} (expected {_value(expected)})"
     if own := ready.assignment.non_compliance_message:
         text = f"{text} {own}"
-    return shortened(_head(result.assignment.name) + safe(text), LONGEST_LINE)
+    return clipped(_head(result.assignment.name) + safe(text), LONGEST_LINE)
 
 
 def unjudged(assignment: str, message: str) -> str:
     """An assignment that could not be judged."""
-    return shortened(safe(f"[{assignment}] could not be judged: {message}"), LONGEST_LINE)
+    return clipped(safe(f"[{assignment}] could not be judged: {message}"), LONGEST_LINE)
 
 
 def unnamed(assignment: str, line: str) -> str:
@@ -63,7 +63,7 @@ def _head(assignment: str) -> str:
 
 def doubt(why: str) -> str:
     """Why an exemption by workload does not apply."""
-    return shortened(safe(f"its owner does not count for exemptions: {why}"), LONGEST_LINE)
+    return clipped(safe(f"its owner does not count for exemptions: {why}"), LONGEST_LINE)
 
 
 def refusal(lines: Sequence[str], more: int = 0, *, cut: bool = False) -> str:
@@ -82,7 +82,7 @@ def warnings(lines: Sequence[str], more: int = 0, *, cut: bool = False) -> tuple
 def _bounded(lines: Sequence[str], total: int, each: int, more: int, cut: bool) -> list[str]:
     kept: list[str] = []
     for at, line in enumerate(lines):
-        line = shortened(line, each)
+        line = clipped(line, each)
         total -= len(line) + 1
         if total < 0:
             more += len(lines) - at
@@ -91,11 +91,6 @@ def _bounded(lines: Sequence[str], total: int, each: int, more: int, cut: bool) 
     if cut:
         return [*kept, f"and at least {more} more" if more else "and perhaps more"]
     return [*kept, f"and {more} more"] if more else kept
-
-
-def shortened(text: str, longest: int) -> str:
-    """The text, cut with an ellipsis when it is longer."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _value(value: Any) -> str:
@@ -107,4 +102,4 @@ def _value(value: Any) -> str:
     else:
         # The encoder takes ten times as long for a number alone.
         text = str(value) if type(value) is int else encode(value)
-    return shortened(text, _LONGEST_VALUE)
+    return clipped(text, _LONGEST_VALUE)

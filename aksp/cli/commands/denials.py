@@ -111,7 +111,7 @@ def _nothing(since: str | None, namespace: str | None, assignment: str | None) -
 
 def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]:
     from aksp.addon.record.denials import first_time, last_time
-    from aksp.report.text import safe
+    from aksp.report.text import clipped, safe
 
     spec = spec_of(document)
     count = spec.get("count")
@@ -130,9 +130,7 @@ def _row(document: Mapping[str, Any], now: datetime, *, wide: bool) -> list[str]
         *more,
     ]
     line = safe(message)
-    if not wide and len(line) > _LONGEST_CELL:
-        line = line[: _LONGEST_CELL - 1] + "…"
-    return [*(safe(cell) for cell in cells), line]
+    return [*(safe(cell) for cell in cells), line if wide else clipped(line, _LONGEST_CELL)]
 
 
 def _workload(spec: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from aksp.errors import InvalidInput
+from aksp.model.fields import mapping
 from aksp.sources.rendering.application_sets import Unknown, applications
 from aksp.sources.rendering.helm import CHART, Chart, ChartOptions
 from aksp.sources.rendering.kustomize import Overlay, kustomization_file
@@ -229,8 +230,7 @@ def _parameter(one: Mapping[str, Any]) -> str:
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
+    return mapping(value.get(key))
 
 
 def _list(value: Mapping[str, Any], key: str) -> Sequence[Any]:

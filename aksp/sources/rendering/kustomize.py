@@ -14,6 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from aksp.errors import InvalidInput
+from aksp.model.fields import mappings
 from aksp.sources.rendering.rendered import Rendered
 from aksp.sources.rendering.tool import NotRendered, find, run, version_of
 from aksp.yaml_reader import read_file, read_yaml
@@ -116,16 +117,16 @@ def names_of(file: Path) -> Iterator[str]:
 
 
 def _names_in(documents: Sequence[Any]) -> Iterator[str]:
-    for document in _mappings(documents):
+    for document in mappings(documents):
         for key in _PATHS:
             yield from _texts(document.get(key))
         for key in _WITH_PATH:
-            yield from _texts(one.get("path") for one in _mappings(document.get(key)))
+            yield from _texts(one.get("path") for one in mappings(document.get(key)))
         for key in _GENERATORS:
-            for one in _mappings(document.get(key)):
+            for one in mappings(document.get(key)):
                 named = [*_texts(one.get("files")), *_texts(one.get("envs")), *_texts([one.get("env")])]
                 yield from (name.partition("=")[2] or name for name in named)
-        for one in _mappings(document.get("helmCharts")):
+        for one in mappings(document.get("helmCharts")):
             yield from _texts([one.get("valuesFile"), *_texts(one.get("additionalValuesFiles"))])
         if isinstance(openapi := document.get("openapi"), Mapping):
             yield from _texts([openapi.get("path")])
@@ -153,7 +154,7 @@ def remotes(folder: Path) -> Iterator[tuple[Path, str]]:
         documents = _documents(file)
         for name in _urls(documents):
             yield file, name
-        settings = {name for one in _mappings(documents) for key in _PLUGINS for name in _texts(one.get(key))}
+        settings = {name for one in mappings(documents) for key in _PLUGINS for name in _texts(one.get(key))}
         for name in _names_in(documents) if path.is_dir() else ():
             below = path / name
             if not os.path.exists(below):
@@ -205,13 +206,9 @@ def _documents(file: Path) -> list[Any]:
 
 def _read(file: Path) -> list[Mapping[str, Any]]:
     try:
-        return _mappings(_documents(file))
+        return mappings(_documents(file))
     except NotRendered:
         return []  # told when it is rendered
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _texts(values: Any) -> Iterator[str]:

@@ -61,14 +61,8 @@ def joined(document: Any, origin: str) -> Any:
     )
     parameters = dict(own)
     for name in asked.texts("parameters"):
-        if name not in shared["parameters"]:
-            raise InvalidPolicy(
-                f"{asked.path}.parameters names {name!r}, which is no common parameter",
-                where=origin,
-                hint=nearest(name, list(shared["parameters"])),
-            )
         default = {"defaultValue": defaults[name]} if name in defaults else {}
-        parameters.setdefault(name, {**_about(kinds, shared["parameters"][name]), **default})
+        parameters.setdefault(name, {**_about(kinds, name, asked), **default})
     for name in defaults:
         if name not in asked.texts("parameters"):
             raise InvalidPolicy(f"{asked.path}.defaults names {name!r}, which is not in its parameters", where=origin)
@@ -104,16 +98,11 @@ def joined_initiative(document: Any, origin: str) -> Any:
     properties = Reader(document, origin).object("properties")
     if not properties.has("common"):
         return document
-    names = properties.object("common").only(("parameters",)).texts("parameters")
+    asked = properties.object("common").only(("parameters",))
+    names = asked.texts("parameters")
     parameters = dict(properties.mapping("parameters"))
     for name in names:
-        if name not in _common()["parameters"]:
-            raise InvalidPolicy(
-                f"{properties.path}.common.parameters names {name!r}, which is no common parameter",
-                where=origin,
-                hint=nearest(name, list(_common()["parameters"])),
-            )
-        parameters.setdefault(name, _about(["object"], _common()["parameters"][name]))
+        parameters.setdefault(name, _about(["object"], name, asked))
     members = []
     for at, member in enumerate(properties.objects("policyDefinitions")):
         without = member.texts("without")
@@ -124,9 +113,16 @@ def joined_initiative(document: Any, origin: str) -> Any:
     return {**document, "properties": {**rest, "parameters": parameters, "policyDefinitions": members}}
 
 
-def _about(kinds: Any, parameter: Any) -> Any:
-    """The parameter with the kinds that it is about in its description."""
-    metadata = parameter["metadata"]
+def _about(kinds: Any, name: str, asked: Reader) -> Any:
+    """The common parameter of a name with the kinds that it is about in its description. Raises InvalidPolicy for none."""
+    known = _common()["parameters"]
+    if name not in known:
+        raise InvalidPolicy(
+            f"{asked.path}.parameters names {name!r}, which is no common parameter",
+            where=asked.origin,
+            hint=nearest(name, list(known)),
+        )
+    parameter, metadata = known[name], known[name]["metadata"]
     named = "objects" if len(kinds) > 4 or any(map(is_expression, kinds)) else " and ".join(map(_plural, kinds))
     told = metadata["description"].replace("{kinds}", named)
     return {**parameter, "metadata": {**metadata, "description": told}}

@@ -102,11 +102,7 @@ def covers_words(exemption: Exemption) -> str:
     if not exemption.resources:
         return f"everything in its scope{where}"
     first, *more = exemption.resources
-    return _entry_words(first) + (f" and {len(more)} more" if more else "") + where
-
-
-def _entry_words(entry: ExemptedResource) -> str:
-    return " ".join(_words(entry))
+    return " ".join(_words(first)) + (f" and {len(more)} more" if more else "") + where
 
 
 def _words(entry: ExemptedResource) -> Iterator[str]:

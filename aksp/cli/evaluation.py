@@ -68,11 +68,6 @@ class ComplianceRequest(Struct, frozen=True, kw_only=True):
         return (*self.filters.words, *([f"--what-if {self.what_if.name}"] if self.what_if else []))
 
 
-def evaluate(request: ComplianceRequest) -> ExitCode:
-    """Judge, write the outputs, and give the exit code."""
-    return judge(request)[0]
-
-
 def judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
     """Judge, write the outputs, and give the exit code and the report."""
     try:

@@ -167,11 +167,8 @@ def _tell(found: Fixed, request: FixRequest) -> None:
     fixed_count = sum(map(len, found.done.values()))
     files = plural(len(found.texts), "file")
     verb = "can be fixed" if dry else "fixed"
-    out(f"{plural(fixed_count, 'violation')} {verb} in {files}, {len(found.left)} left" + _gaps(found))
-
-
-def _gaps(found: Fixed) -> str:
-    return f", {plural(len(found.gaps), 'gap')}" if found.gaps else ""
+    gaps = f", {plural(len(found.gaps), 'gap')}" if found.gaps else ""
+    out(f"{plural(fixed_count, 'violation')} {verb} in {files}, {len(found.left)} left{gaps}")
 
 
 def _subject(one: Result) -> str:

@@ -13,7 +13,7 @@ from aksp.compliance.assess import Tally
 from aksp.compliance.fingerprints import fingerprints
 from aksp.compliance.nothing import NOTHING_ASSIGNED, idle
 from aksp.compliance.plan import Plan
-from aksp.compliance.rollup import percentage, state_of
+from aksp.compliance.rollup import together
 from aksp.compliance.summaries import StateCount
 from aksp.model.compliance import (
     AssignmentSummary,
@@ -227,11 +227,9 @@ _Line = ClusterSummary | AssignmentSummary | GroupSummary
 
 def _together(counts: Counts, lines: Iterable[_Line]) -> tuple[ComplianceState, float | None]:
     """State and percentage of lines of which the counts are added up."""
-    state = state_of(counts.resources)
     # What has a state and no percentage was not judged, in whole or in part.
-    if not any(one.compliance_percent is None and one.state is not _NOT_STARTED for one in lines):
-        return state, percentage(counts.resources)
-    return (state if state is _NON_COMPLIANT else _ERROR), None
+    lost = any(one.compliance_percent is None and one.state is not _NOT_STARTED for one in lines)
+    return together(counts.resources, whole=not lost)
 
 
 _Named = TypeVar("_Named", AssignmentSummary, GroupSummary)

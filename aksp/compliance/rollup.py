@@ -31,3 +31,11 @@ def percentage(counts: Mapping[ComplianceState, int]) -> float | None:
 def state_of(counts: Mapping[ComplianceState, int]) -> ComplianceState:
     """The state that counts roll up to; NotStarted when nothing was judged."""
     return roll_up(state for state in PRECEDENCE if counts.get(state)) or ComplianceState.NOT_STARTED
+
+
+def together(counts: Mapping[ComplianceState, int], *, whole: bool) -> tuple[ComplianceState, float | None]:
+    """State and percentage of several lines as one. Unless all was judged, it is not Compliant, and has no percentage."""
+    state = state_of(counts)
+    if whole:
+        return state, percentage(counts)
+    return (state if state is ComplianceState.NON_COMPLIANT else ComplianceState.ERROR), None

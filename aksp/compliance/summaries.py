@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from aksp.compliance.members import is_azure_id, last_segment
 from aksp.compliance.nothing import disabled
 from aksp.compliance.plan import AssignedInitiative, BrokenAssignment, Plan, Ready
-from aksp.compliance.rollup import percentage, state_of
+from aksp.compliance.rollup import percentage, state_of, together
 from aksp.model.assignment import Assignment
 from aksp.model.azure_ids import addon_member, arm_id, assigned_at_azure, assignment_at_azure
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Counts, GroupSummary
@@ -131,7 +131,7 @@ def initiative_summary(
         _member(lines[member.reference], member, own) for member in initiative.members if member.reference in lines
     ]
     unjudged = [one for one in members if one.state is ComplianceState.ERROR or one.name in unreached]
-    state, percent = _rolled(counts[""], unjudged)
+    state, percent = together(counts[""].resources, whole=not unjudged)
     effects = {member.effect for member in members}
     return AssignmentSummary(
         name=assignment.name,
@@ -184,18 +184,10 @@ def _member(line: AssignmentSummary, member: Member, initiative_id: str) -> Assi
 
 
 def _group(name: str, display_name: str, count: StateCount, unjudged: Sequence[AssignmentSummary]) -> GroupSummary:
-    state, percent = _rolled(count, unjudged)
+    state, percent = together(count.resources, whole=not unjudged)
     return GroupSummary(
         name=name, display_name=display_name or name, state=state, compliance_percent=percent, counts=count.counts()
     )
-
-
-def _rolled(count: StateCount, unjudged: Sequence[AssignmentSummary]) -> tuple[ComplianceState, float | None]:
-    """State and percentage of several members together."""
-    state = state_of(count.resources)
-    if not unjudged:
-        return state, percentage(count.resources)
-    return (state if state is ComplianceState.NON_COMPLIANT else ComplianceState.ERROR), None
 
 
 def _message(

@@ -94,9 +94,8 @@ def assignment_status(
     # What Gatekeeper has not is told of every assignment, also of one that refuses nothing.
     in_gatekeeper = exported.message if exported is not None else ""
     idle = evaluation.summary.message if one.judged and evaluation and evaluation.summary and not errors else ""
-    status["message"] = _message(
-        applied[2], [waiting, in_gatekeeper, idle, *errors], evaluation.failure if evaluation else ""
-    )
+    failure = evaluation.failure if evaluation else ""
+    status["message"] = _listed([part for part in (applied[2], failure, waiting, in_gatekeeper, idle, *errors) if part])
     kept_evaluated = _kept(one, before) if evaluation is None else None
     status["conditions"] = _conditions(
         document,
@@ -287,10 +286,6 @@ def _conditions(document: Mapping[str, Any], now: datetime, **conditions: _Condi
             }
         )
     return made
-
-
-def _message(applied: str, errors: Sequence[str], failure: str) -> str:
-    return _listed([part for part in (applied, failure, *errors) if part])
 
 
 def _listed(sentences: Sequence[str]) -> str:

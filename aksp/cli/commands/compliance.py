@@ -173,7 +173,7 @@ def compliance(
     Example: `aksp compliance -n shop --severity high,critical -o table -o html=report.html`
     """
     from aksp.cli.comparison import BaselineOptions
-    from aksp.cli.evaluation import ComplianceRequest, evaluate
+    from aksp.cli.evaluation import ComplianceRequest, judge
     from aksp.cli.filters import Filters
     from aksp.cli.manifests import ManifestOptions
 
@@ -214,4 +214,4 @@ def compliance(
         from aksp.cli import watch as watching
 
         raise typer.Exit(watching.follow(request))
-    raise typer.Exit(evaluate(request))
+    raise typer.Exit(judge(request)[0])

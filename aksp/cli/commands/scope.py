@@ -79,7 +79,8 @@ def add(
 
     Example: `aksp scope add /clusters/prod --parent /subscriptions/1111 --location westeurope -l tier=prod`
     """
-    from aksp.model.scope_tree import PlacedScope, ScopeTree
+    from aksp.model.scope import Scope
+    from aksp.model.scope_tree import PlacedScope, ScopeTree, resource_type
     from aksp.store.cluster import label as labelled
     from aksp.store.documents import document_of
     from aksp.store.scope_documents import check_tree, scope_from
@@ -93,7 +94,7 @@ def add(
         name=name or re.sub(r"[^a-z0-9.]+", "-", last.lower()).strip("-.") or "scope",
         scope=at,
         parent=_parent(parent, tree),
-        context=context or (last if _is_arm_cluster(at) else ""),
+        context=context or (last if resource_type(at) is not None else ""),
         location=location,
         labels=_labels(label or ()),
         display_name=display_name,
@@ -101,7 +102,7 @@ def add(
     document = document_of(given)
     one = scope_from(document, "aksp scope add")
     check_tree([*(each for each in tree.entries if each.name != one.name), one])
-    if one.cluster and (warning := unknown_cluster(_cluster(one.cluster), None)):
+    if one.cluster and (warning := unknown_cluster(Scope.cluster(one.cluster), None)):
         tell(f"aksp: warning: {'; '.join(warning)}: --context names the one that connects to it")
     if dry_run:
         print_documents(output or ListFormat.YAML, [document])
@@ -232,18 +233,6 @@ def _parsed(what: str, text: str) -> Scope:
         return Scope.parse(text)
     except ValueError as error:
         raise InvalidInput(f"{what} {text!r}: {error}", hint=f"expected {EXPECTED}") from error
-
-
-def _is_arm_cluster(at: Scope) -> bool:
-    from aksp.model.scope_tree import resource_type
-
-    return resource_type(at) is not None
-
-
-def _cluster(name: str) -> Scope:
-    from aksp.model.scope import Scope
-
-    return Scope.cluster(name)
 
 
 def _labels(given: Sequence[str]) -> dict[str, str]:

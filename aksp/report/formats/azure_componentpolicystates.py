@@ -16,12 +16,8 @@ from aksp.report.text import safe
 
 def render_azure_componentpolicystates(report: Report, out: TextIO, style: Style) -> None:
     """Write a record for each object that is listed. Azure stops at 500 of them, and this does not."""
-    write(report, out, "componentPolicyStates/$metadata#latest", _records(report, style))
-
-
-def _records(report: Report, style: Style) -> Iterator[dict[str, Any]]:
-    for each, location in clusters(report):
-        yield from _of_cluster(each, location, style)
+    found = (one for each, location in clusters(report) for one in _of_cluster(each, location, style))
+    write(report, out, "componentPolicyStates/$metadata#latest", found)
 
 
 def _of_cluster(report: Report, location: str | None, style: Style) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from aksp.catalog.document import Reader
 from aksp.compliance.plan import Plan, make_ready
 from aksp.engine import Engine
 from aksp.errors import InvalidPolicy
-from aksp.model.assignment import Assignment
+from aksp.model.assignment import API_VERSION, Assignment
 from aksp.model.compliance import ComplianceState, Report, Target, TargetKind
 from aksp.model.definition import Definition
 from aksp.model.effect import Effect
@@ -58,8 +58,8 @@ def _read(definition: Definition, path: Path) -> Sample:
     except ValueError:
         raise InvalidPolicy("a sample has a PolicySample before its objects", where=str(path)) from None
     top = Reader(head, str(path))
-    if (top.text("apiVersion", ""), top.text("kind", "")) != ("policy.aksp.io/v1alpha1", "PolicySample"):
-        raise InvalidPolicy("its first document is no PolicySample of policy.aksp.io/v1alpha1", where=str(path))
+    if (top.text("apiVersion", ""), top.text("kind", "")) != (API_VERSION, "PolicySample"):
+        raise InvalidPolicy(f"its first document is no PolicySample of {API_VERSION}", where=str(path))
     spec = top.object("spec").only(("title", "parameters", "expect"))
     rows = [
         (one.any("kind"), one.text("name"), one.any("container"), one.text("path"))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from aksp.model.assignment import API_GROUP, API_VERSION
+
 
 class EngineName(StrEnum):
     """Who refuses by what is assigned: the add-on's own webhook, or the cluster's Gatekeeper."""
@@ -14,8 +16,8 @@ class EngineName(StrEnum):
     GATEKEEPER = "gatekeeper"
 
 
-GROUP: Final = "policy.aksp.io"
-VERSION: Final = "v1alpha1"
+GROUP: Final = API_GROUP
+VERSION: Final = API_VERSION.rpartition("/")[2]
 
 NAME: Final = "aksp"
 """Service, Deployment, ServiceAccount, PodDisruptionBudget and ValidatingWebhookConfiguration."""

@@ -23,12 +23,12 @@ from aksp.errors import Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import ComplianceState
 from aksp.model.effect import Effect
 from aksp.model.times import moment
 from aksp.report.figures import plural
 
-API_VERSION = "policy.aksp.io/v1"
 KIND = "AddonStatus"
 #: How many durations of the Lease its holder may be late before nobody leads; clocks differ a little.
 STALE_AFTER = 2
@@ -119,7 +119,7 @@ class AddonStatus(Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """The document that `aksp addon status -o json` prints; its fields stay, more may come."""
         return {
-            "apiVersion": API_VERSION,
+            "apiVersion": PRINTED_VERSION,
             "kind": KIND,
             "addon": {
                 "enabled": self.enabled,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 from aksp.catalog.document import PROPERTIES, Reader, definition_of
 from aksp.catalog.template import template_from_base64, template_of
 from aksp.errors import InvalidPolicy
-from aksp.model.assignment import API_VERSION
+from aksp.model.assignment import API_VERSION, NAME
 from aksp.model.definition import Definition
 
 KIND = "PolicyDefinition"
-#: An RFC 1123 subdomain, as Kubernetes wants a custom resource to be called.
-NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def slug_and_spec(

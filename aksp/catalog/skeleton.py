@@ -13,6 +13,7 @@ from typing import Any
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
+from aksp.model.assignment import API_VERSION
 from aksp.model.definition import ResourceKind
 from aksp.model.effect import Effect
 from aksp.model.kinds import BUILT_IN, BuiltIn, api_version
@@ -199,7 +200,7 @@ def _object_samples(kind: BuiltIn) -> dict[str, str]:
 
 def _sample(title: str, expect: list[dict[str, str]], document: Mapping[str, Any]) -> str:
     head = {
-        "apiVersion": "policy.aksp.io/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "PolicySample",
         "spec": {"title": title, "parameters": {}, "expect": expect},
     }

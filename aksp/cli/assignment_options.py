@@ -11,13 +11,12 @@ from aksp.cli.clusters import ClusterChoice, scope_of
 from aksp.compliance.reach import check_namespaces
 from aksp.compliance.selection import Selector
 from aksp.errors import InvalidInput
-from aksp.model.assignment import Assignment, EffectOverride, EnforcementMode, ResourceSelector
+from aksp.model.assignment import NAME, Assignment, EffectOverride, EnforcementMode, ResourceSelector
 from aksp.model.definition import Parameter, ParameterType
 from aksp.model.effect import Effect
 from aksp.model.json_text import decode_held
 from aksp.model.scope import Scope
 from aksp.store.documents import overrides_from, selectors_from
-from aksp.store.fields import NAME
 from aksp.yaml_reader import read_file, read_yaml
 
 

@@ -19,7 +19,7 @@ from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.names import legal
 from aksp.model import times
-from aksp.model.assignment import Assignment, ExemptedResource, Exemption, ExemptionCategory, ResourceSelector
+from aksp.model.assignment import NAME, Assignment, ExemptedResource, Exemption, ExemptionCategory, ResourceSelector
 from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.report.parse import read_report
@@ -27,7 +27,6 @@ from aksp.report.selecting import entries, selection
 from aksp.report.text import safe
 from aksp.store.cluster import label
 from aksp.store.documents import document_of
-from aksp.store.fields import NAME
 from aksp.workspace import Workspace
 
 #: The most entries of one exemption: with more the object would be too large for an API server.

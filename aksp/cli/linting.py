@@ -24,7 +24,7 @@ from aksp.lint.reading import misread
 from aksp.lint.scanned import matched_nothing
 from aksp.lint.selecting import judges_system_namespaces, selects_nothing, unknown_kinds
 from aksp.lint.values import doubtful_values
-from aksp.model.assignment import Assignment
+from aksp.model.assignment import PRINTED_VERSION, Assignment
 from aksp.model.compliance import Report
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
@@ -137,7 +137,7 @@ def _print(found: Sequence[LintFinding], *, as_json: bool) -> None:
             }
             for one, line in places
         ]  # fmt: skip
-        document = {"apiVersion": "policy.aksp.io/v1", "kind": "LintReport", "findings": findings}
+        document = {"apiVersion": PRINTED_VERSION, "kind": "LintReport", "findings": findings}
         say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
         return
     for one, line in places:

@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from aksp.compliance.globs import matches_glob
 from aksp.compliance.kinds import judges_pods
+from aksp.model.assignment import API_GROUP
 from aksp.model.definition import ResourceKind
 from aksp.model.resource import Document
 from aksp.model.scope import Scope
 
 #: The head of a sample: what its objects are to show.
-_SAMPLE = ("policy.aksp.io", "PolicySample")
+_SAMPLE = (API_GROUP, "PolicySample")
 
 _KEY = r"\s*(?P<key>[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?)\s*"
 _EQUAL = re.compile(_KEY + r"(?P<operator>==?|!=)\s*(?P<value>[-A-Za-z0-9_.]*)\s*")

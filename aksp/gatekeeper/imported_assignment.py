@@ -12,12 +12,11 @@ from aksp.gatekeeper.defaults import defaulted
 from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.imported_definition import MATCH, WHOLE, ImportedDefinition
 from aksp.gatekeeper.names import OURS
-from aksp.model.assignment import Assignment
+from aksp.model.assignment import NAME, Assignment
 from aksp.model.azure_ids import ADDON_ASSIGNMENT
 from aksp.model.effect import Effect
 from aksp.model.fields import mappings
 from aksp.model.scope import Scope
-from aksp.store.fields import NAME
 
 _SPEC: Final = ("enforcementAction", "scopedEnforcementActions", "match", "parameters")
 #: Where Gatekeeper enforces: its webhook, its audit, and ValidatingAdmissionPolicies.

@@ -14,10 +14,10 @@ from aksp.errors import InvalidPolicy
 from aksp.gatekeeper.defaults import defaulted
 from aksp.gatekeeper.documents import Written
 from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
+from aksp.model.assignment import NAME
 from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import Effect
 from aksp.model.fields import mappings
-from aksp.store.fields import NAME
 from aksp.yaml_writer import to_yaml
 
 #: The fields of match that differ from constraint to constraint, by Azure's types: the default is what Gatekeeper takes.

@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import Final
 
+from aksp.model.assignment import API_GROUP
+
 TEMPLATES: Final = "templates.gatekeeper.sh/v1"
 CONSTRAINTS: Final = "constraints.gatekeeper.sh/v1beta1"
 SYNC_SETS: Final = "syncset.gatekeeper.sh/v1alpha1"
@@ -18,7 +20,7 @@ DESCRIPTION: Final = "description"
 #: On every object that is exported. Only objects with it are ever removed.
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp-export"}
 #: The prefix of annotations that tell where an object comes from.
-OURS: Final = "policy.aksp.io/"
+OURS: Final = f"{API_GROUP}/"
 
 #: The name of the one SyncSet.
 SYNC_SET: Final = "aksp"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from xml.sax.saxutils import quoteattr
 
 from aksp.gatekeeper.verifying import SuiteResult, TestOutcome, TestResult
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.report.figures import plural
 from aksp.report.text import safe
 
@@ -58,7 +59,7 @@ def as_json(results: Sequence[SuiteResult]) -> str:
     """One document: suites, their tests and the cases of these."""
     counts = counted(results)
     document = {
-        "apiVersion": "policy.aksp.io/v1",
+        "apiVersion": PRINTED_VERSION,
         "kind": "TestReport",
         "counts": {outcome.value: counts[outcome] for outcome in TestOutcome},
         "suites": [

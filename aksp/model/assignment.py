@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +12,12 @@ from msgspec import Struct
 
 from aksp.model.scope import EVERYWHERE, Scope
 
-API_VERSION = "policy.aksp.io/v1alpha1"
+API_GROUP = "policy.aksp.io"
+API_VERSION = f"{API_GROUP}/v1alpha1"
+#: Of what commands print and read back: reports, baselines, statuses.
+PRINTED_VERSION = f"{API_GROUP}/v1"
+#: What a custom resource, or its document in a file, may be called: an RFC 1123 subdomain.
+NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 class EnforcementMode(StrEnum):

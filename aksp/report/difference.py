@@ -9,12 +9,12 @@ from typing import Any
 from msgspec import Struct, structs
 from msgspec.structs import replace
 
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import PRECEDENCE, Changes, ComplianceState, FindingChange
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, one_decimal
 from aksp.report.table.blocks import STATE_TONES, Block, Line, Paragraph, Span, Tone, span
 from aksp.report.table.changes import changes, gist
-from aksp.report.wire import API_VERSION
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ def document(difference: Difference) -> dict[str, Any]:
     """The difference as JSON has it."""
     kinds = [_change(one) for one in difference.changes.findings]
     return {
-        "apiVersion": API_VERSION,
+        "apiVersion": PRINTED_VERSION,
         "kind": "ComplianceDifference",
         "before": _moment(difference.before),
         "after": _moment(difference.after),

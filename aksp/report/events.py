@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypedDict
 
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import ComplianceState
 from aksp.model.event import Event
 from aksp.model.json_text import encode
@@ -22,7 +23,7 @@ KIND: Final = "ComplianceEvent"
 class EventWire(TypedDict):
     """One change as JSON. result and before are as in a report's results, gap as in its gaps."""
 
-    apiVersion: Literal["policy.aksp.io/v1"]
+    apiVersion: str
     kind: Literal["ComplianceEvent"]
     type: str
     at: str
@@ -62,7 +63,7 @@ def line(event: Event) -> str:
 def json_line(event: Event, state: ComplianceState, percent: float | None) -> str:
     """One change as one line of JSON; state and percentage are those of the whole after it."""
     document: EventWire = {
-        "apiVersion": wire.API_VERSION,
+        "apiVersion": PRINTED_VERSION,
         "kind": KIND,
         "type": event.type.value,
         "at": rfc3339(event.at),

@@ -18,7 +18,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from aksp.errors import InvalidInput
-from aksp.model.assignment import Exemption, ExemptionCategory, full_name
+from aksp.model.assignment import PRINTED_VERSION, Exemption, ExemptionCategory, full_name
 from aksp.model.compliance import (
     AssignmentKey,
     AssignmentSummary,
@@ -63,9 +63,9 @@ def report_from(document: Mapping[str, Any]) -> Report:
     """
     head = _Fields(document, "")
     version, kind = document.get("apiVersion"), document.get("kind")
-    if (version, kind) != (wire.API_VERSION, wire.KIND):
+    if (version, kind) != (PRINTED_VERSION, wire.KIND):
         raise InvalidInput(
-            f"this is no {wire.KIND} of {wire.API_VERSION}: apiVersion {version!r}, kind {kind!r}",
+            f"this is no {wire.KIND} of {PRINTED_VERSION}: apiVersion {version!r}, kind {kind!r}",
             hint="it may be from another version of aksp, or not a report",
         )
     reader = _Results()

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import ComplianceState, Counts, Gap, Report, Result, SourceLocation
 from aksp.model.resource import Resource
 from aksp.model.times import rfc3339
@@ -17,7 +18,6 @@ from aksp.report.fields import NAMED, OBJECTS
 from aksp.report.figures import one_decimal
 from aksp.report.interface import Show
 
-API_VERSION: Final = "policy.aksp.io/v1"
 KIND: Final = "ComplianceReport"
 
 #: A JSON object.
@@ -26,7 +26,7 @@ Wire = dict[str, Any]
 
 def head(report: Report) -> Wire:
     """Everything before the results."""
-    return {"apiVersion": API_VERSION, "kind": KIND, **_written(report, HEAD)}
+    return {"apiVersion": PRINTED_VERSION, "kind": KIND, **_written(report, HEAD)}
 
 
 def results(report: Report, show: Show) -> Iterator[Wire]:

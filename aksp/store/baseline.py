@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from aksp.errors import InvalidInput
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import ComplianceState, Report, StoredFinding
 from aksp.store.files import write_beside
 
-API_VERSION: Final = "policy.aksp.io/v1"
 KIND: Final = "ComplianceBaseline"
 #: The file's usual name, in the workspace.
 FILE: Final = "baseline.json"
@@ -22,7 +22,7 @@ _FIELDS: Final = ("fingerprint", "assignment", "namespace", "kind", "name", "con
 def write_baseline(path: Path, report: Report, findings: Iterable[StoredFinding]) -> int:
     """Write the violations among these, a line each in the order given; how many they are. Raises InvalidInput."""
     head = {
-        "apiVersion": API_VERSION,
+        "apiVersion": PRINTED_VERSION,
         "kind": KIND,
         "aksp": report.version,
         "target": {"kind": report.target.kind.value, "name": report.target.name},
@@ -59,9 +59,9 @@ def read_baseline(path: Path) -> dict[str, StoredFinding]:
         raise InvalidInput(f"the baseline is no JSON: {error}", where=str(path)) from error
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise InvalidInput(f"this is no {KIND}", where=str(path), hint="--write-baseline writes one")
-    if document.get("apiVersion") != API_VERSION:
+    if document.get("apiVersion") != PRINTED_VERSION:
         raise InvalidInput(
-            f"the baseline's apiVersion is {document.get('apiVersion')!r}, and this aksp reads {API_VERSION}",
+            f"the baseline's apiVersion is {document.get('apiVersion')!r}, and this aksp reads {PRINTED_VERSION}",
             where=str(path),
         )
     entries = document.get("findings")

@@ -10,12 +10,9 @@ from typing import Any
 
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
-from aksp.model.assignment import API_VERSION
+from aksp.model.assignment import API_VERSION, NAME
 from aksp.model.scope import Scope
 from aksp.model.times import in_utc
-
-#: An RFC 1123 subdomain, since the same documents are custom resources.
-NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 #: RFC 3339, where the time and its offset may be left out.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII)

@@ -7,6 +7,7 @@ from typing import Any
 from aksp.compliance import fixes
 from aksp.compliance.explanation import ContainerVerdict, LeftOut, Setting, Waiver, lineage
 from aksp.compliance.plan import MatchSource, Ready
+from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import Target
 from aksp.model.times import rfc3339
 from aksp.report import wire
@@ -108,7 +109,7 @@ def _match(ready: Ready) -> Wire:
 
 def _head(explanation: Explanation, kind: str) -> Wire:
     return {
-        "apiVersion": wire.API_VERSION,
+        "apiVersion": PRINTED_VERSION,
         "kind": kind,
         "aksp": explanation.version,
         "evaluatedAt": rfc3339(explanation.evaluated_at),

@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 from msgspec import Struct
 
 from aksp import runners
+from aksp.model.assignment import API_GROUP
 from aksp.model.compliance import (
     AssignmentSummary,
     ComplianceState,
@@ -39,7 +40,7 @@ NAME: Final = "aksp"
 SOURCE: Final = "aksp"
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
 #: The annotation with the options that left something out.
-FILTERS: Final = "policy.aksp.io/filters"
+FILTERS: Final = f"{API_GROUP}/filters"
 
 LIMIT_BYTES: Final = 1_000_000
 """Longest JSON of one object; etcd takes requests of 1.5 MiB, and the API server adds its own fields."""

@@ -1,4 +1,8 @@
-"""Manifests: files, folders and standard input, in pages of about a quarter of a megabyte."""
+"""Manifests: files, folders and standard input, in pages of about a quarter of a megabyte.
+
+Longer than other modules: what was read of a file, what of it was given to the engine, and what it was not able to read are
+known together while its pages come.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """HTTP/1.1 on one connection, read by httptools' parser, with limits.
 
+Longer than other modules: nearly all of it is one class, since each state of a connection leads to the others.
+
 A connection always waits for something that ends in time::
 
     the head of a request   from the connection or its first byte on   head_seconds    408

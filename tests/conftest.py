@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -47,3 +48,12 @@ def engine() -> Iterator[Engine]:
     """One engine for tests that neither break it nor fill its inventory."""
     with Engine() as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[Path]:
+    """A folder for PATH with an ``aksp`` for tests that need a process of its own, and do not test how it starts."""
+    from tests.forked import forked
+
+    with forked() as folder:
+        yield folder

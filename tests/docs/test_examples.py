@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docs.examples import Shell, compare, compare_golden, run_all
+from tests.docs.examples import Shell, compare, compare_golden, environment, run_all
 from tests.docs.pages import PAGES, README, ROOT, Block, blocks, named, write_files
 
 pytestmark = pytest.mark.slow
@@ -117,20 +118,24 @@ SETTINGS: dict[Path, Callable[[Shell], None] | None] = {
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the examples are for a POSIX shell")
 @pytest.mark.parametrize("page", SETTINGS, ids=named)
-def test_examples_print_what_they_did_when_they_were_read(page: Path, request: pytest.FixtureRequest) -> None:
+def test_examples_print_what_they_did_when_they_were_read(
+    page: Path, request: pytest.FixtureRequest, forking: Path
+) -> None:
     setting = SETTINGS[page]
     # Texts wrap by what is in them: a folder's name must not be longer in one place than in another.
     with tempfile.TemporaryDirectory(prefix="aksp", dir="/tmp") as name:
         folder = Path(name)
+        variables = {"PATH": os.pathsep.join([str(forking), environment(folder)["PATH"]])}
         if setting is None:
             workspace = folder / "workspace"
             workspace.mkdir()
             write_files(page, workspace)
-            with Shell(folder=folder, cwd=ROOT, variables={"AKSP_WORKSPACE": str(workspace)}) as shell:
+            variables["AKSP_WORKSPACE"] = str(workspace)
+            with Shell(folder=folder, cwd=ROOT, variables=variables) as shell:
                 compare(page, shell, request)
         else:
             (folder / "shop").mkdir()
-            with Shell(folder=folder, cwd=folder / "shop", variables={}) as shell:
+            with Shell(folder=folder, cwd=folder / "shop", variables=variables) as shell:
                 setting(shell)
                 compare(page, shell, request)
 

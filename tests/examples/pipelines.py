@@ -106,9 +106,10 @@ ALL = (GITHUB, GITLAB, AZURE, JENKINS)
 class Repository:
     """A repository as the examples describe it: a workspace in .aksp, and manifests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path) -> None:
+        """``programs``: a folder with aksp."""
         self.folder = folder / "repository"
-        self._bin = scripts.put(folder / "bin")
+        self._bin = programs
         self._home = folder / "home"
         self._home.mkdir()
         shutil.copytree(scripts.ROOT / "examples" / "quickstart", self.folder / "manifests")

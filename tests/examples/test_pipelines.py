@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("bash") is None,
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path, forking: Path) -> Repository:
+    return Repository(tmp_path, forking)
 
 
 @pytest.mark.parametrize("pipeline", [one for one in ALL if one.schema], ids=lambda one: one.file)

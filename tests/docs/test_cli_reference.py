@@ -19,26 +19,37 @@ from tests.docs.pages import ROOT, anchors, links, prose, table
 AGAIN = "run `make docs`, or docs/reference.py"
 
 
-def test_the_page_is_what_the_commands_say() -> None:
-    assert reference.PAGE.read_text(encoding="utf-8") == reference.markdown(), AGAIN
+@pytest.fixture(scope="module")
+def page() -> str:
+    return reference.markdown()
 
 
-def test_the_manual_is_what_the_commands_say() -> None:
-    assert reference.MANUAL.read_text(encoding="utf-8") == reference.manual(), AGAIN
+@pytest.fixture(scope="module")
+def manual() -> str:
+    return reference.manual()
+
+
+def test_the_page_is_what_the_commands_say(page: str) -> None:
+    assert reference.PAGE.read_text(encoding="utf-8") == page, AGAIN
+
+
+def test_the_manual_is_what_the_commands_say(manual: str) -> None:
+    assert reference.MANUAL.read_text(encoding="utf-8") == manual, AGAIN
 
 
 def test_the_schema_of_a_result_is_what_the_table_of_fields_says() -> None:
     assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema(), AGAIN
 
 
-def test_a_workspace_of_whoever_makes_them_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_of_whoever_makes_them_does_not_show(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = tmp_path / "definitions" / "mine"
     own.mkdir(parents=True)
     (own / "definition.json").write_text("{", encoding="utf-8")
-    before = reference.markdown()
     monkeypatch.setenv("AKSP_WORKSPACE", str(tmp_path))
 
-    assert reference.markdown() == before
+    assert reference.markdown() == page
 
 
 def visible(command: Any, path: str) -> set[str]:
@@ -47,18 +58,17 @@ def visible(command: Any, path: str) -> set[str]:
     return {path}.union(*(visible(one, f"{path} {name}") for name, one in below.items() if not one.hidden))
 
 
-def test_every_command_has_its_section_and_no_other_is_there() -> None:
-    written = set(re.findall(r"^## (aksp.*)$", reference.markdown(), re.MULTILINE))
+def test_every_command_has_its_section_and_no_other_is_there(page: str) -> None:
+    written = set(re.findall(r"^## (aksp.*)$", page, re.MULTILINE))
 
     assert written == visible(root.command(), "aksp")
-    assert set(re.findall(r"^### aksp assign (.+)$", reference.markdown(), re.MULTILINE)) == {
+    assert set(re.findall(r"^### aksp assign (.+)$", page, re.MULTILINE)) == {
         *(one.slug for one in bundled()),
         *(one.slug for one in bundled_initiatives()),
     }
 
 
-def test_every_option_is_written_where_it_belongs() -> None:
-    page = reference.markdown()
+def test_every_option_is_written_where_it_belongs(page: str) -> None:
     for path in sorted(visible(root.command(), "aksp")):
         command: Any = root.command()
         for name in path.split()[1:]:
@@ -104,9 +114,9 @@ def test_text_is_printed_as_it_is(text: str, markdown: str, roff: str) -> None:
     assert reference.inline(text) == roff
 
 
-def test_no_line_of_the_manual_is_a_request_by_accident() -> None:
+def test_no_line_of_the_manual_is_a_request_by_accident(manual: str) -> None:
     known = {"TH", "SH", "SS", "TP", "PP", "BR", "nh", "ad"}
-    for line in reference.manual().splitlines():
+    for line in manual.splitlines():
         assert not line.startswith("'")
         if line.startswith(".") and not line.startswith('.\\"'):
             assert line[1:].split()[0] in known, line

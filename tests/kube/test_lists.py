@@ -17,6 +17,7 @@ from aksp.kube.connection import Connection
 from aksp.kube.errors import ServerError
 from aksp.kube.fetch import Backoff
 from aksp.kube.lists import MAX_RESTARTS, ListPage, list_pages
+from tests import waiting
 from tests.kube.apiserver import Answer, ApiServer, Reply, Request, kubeconfig, page, status, three_pages
 from tests.waiting import PATIENCE
 
@@ -71,7 +72,8 @@ def test_the_next_page_is_fetched_while_one_is_held_and_only_that(tmp_path: Path
     with cluster(tmp_path, answer) as (connection, server), closing(list_pages(connection, PODS)) as pages:
         next(pages)
         until(second)
-        time.sleep(0.05)
+        # With the page held, it is its thread that would go on.
+        waiting.until(lambda: listing_threads() == 0)
         assert len(server.requests) == 2
 
 

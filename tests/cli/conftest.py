@@ -7,18 +7,22 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aksp.catalog.folder import is_bundled
+from aksp.catalog.interface import Assignable
 from aksp.cli import assigning
 from aksp.cli.app import main
+from aksp.cli.commands import assign
 from aksp.engine import Engine, PolicyFault
 from aksp.kube import config
 from aksp.kube.fetch import Backoff
@@ -70,6 +74,27 @@ class Compiler(Engine):
 def compiler() -> Iterator[Engine]:
     with Compiler() as shared:
         yield shared
+
+
+class Commands:
+    """The commands of ``aksp assign`` for what comes with aksp, each made once: typer takes longer than most of them run."""
+
+    def __init__(self) -> None:
+        self._make = assign.command_of
+        #: With each what it was made of, which so keeps its id.
+        self._made: dict[int, tuple[Assignable, Any]] = {}
+
+    def of(self, definition: Assignable) -> Any:
+        if not is_bundled(definition):
+            return self._make(definition)
+        if id(definition) not in self._made:
+            self._made[id(definition)] = definition, self._make(definition)
+        return self._made[id(definition)][1]
+
+
+@pytest.fixture(scope="session")
+def commands() -> Commands:
+    return Commands()
 
 
 class _Stdin:
@@ -131,8 +156,26 @@ def collector() -> Iterator[None]:
     gc.enable()
 
 
+def unsynced(*given: Any, **more: Any) -> sqlite3.Connection:
+    """A database that waits for no disk: no test cuts the power, and a first scan would wait nine times."""
+    database: sqlite3.Connection = _connect(*given, **more)
+    # Whoever uses one that is damaged or locked finds that out.
+    with suppress(sqlite3.Error):
+        database.execute("PRAGMA synchronous = OFF")
+    return database
+
+
+_connect = sqlite3.connect
+
+
 @pytest.fixture
-def aksp(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, compiler: Engine) -> Aksp:
+def aksp(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    compiler: Engine,
+    commands: Commands,
+) -> Aksp:
     home = tmp_path / "home"
     home.mkdir()
     for name in ("HOME", "USERPROFILE", "XDG_DATA_HOME"):
@@ -145,6 +188,8 @@ def aksp(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.setattr(Backoff, "pause", lambda *_: 0.0)
     # `aksp assign`, by which most tests begin, judges nothing: an engine for each took a fifth of their processor time.
     monkeypatch.setattr(assigning, "Engine", lambda: nullcontext(compiler))
+    monkeypatch.setattr(assign, "command_of", commands.of)
+    monkeypatch.setattr(sqlite3, "connect", unsynced)
     monkeypatch.chdir(tmp_path)
     return Aksp(tmp_path, capsys, monkeypatch)
 

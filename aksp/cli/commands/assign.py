@@ -67,8 +67,8 @@ class AssignGroup(TyperGroup):
         except InvalidInput:
             if not ctx.resilient_parsing:
                 raise
-            return next((_command(one) for one in candidates.assignable(ctx) if one.slug == cmd_name), None)
-        return _command(found)
+            return next((command_of(one) for one in candidates.assignable(ctx) if one.slug == cmd_name), None)
+        return command_of(found)
 
 
 def _workspace(ctx: Any) -> Workspace:
@@ -100,7 +100,7 @@ def assign(workspace: WorkspaceOption = None) -> None:
     """
 
 
-def _command(definition: Assignable) -> Any:
+def command_of(definition: Assignable) -> Any:
     """The command of one definition or initiative. typer makes it from a function whose signature is made here."""
     from aksp.model.initiative import Initiative
 

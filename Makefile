@@ -6,6 +6,8 @@ ENGINE := aksp/_bin/aksp-engine
 # Of today: every day other policies are tried.
 SEED := $(or $(AKSP_ENGINE_SEED),$(shell date -u +%Y%m%d))
 TESTBED := $(or $(AKSP_TESTBED_DIR),$(HOME)/.cache/aksp/testbed)
+# Built once for a machine, and not within a test, where one process would wait for what the other needs the processors for.
+TOOLS = $(BIN)/python -c "from tests.charts.helm import helm, kustomize; print(helm(), kustomize())"
 PEERS := $(or $(AKSP_PEERS_DIR),$(HOME)/.cache/aksp/peers)
 
 .PHONY: demo test unit quick fuzz pages e2e lint engine golden bench wheel docs clean
@@ -41,11 +43,13 @@ unit: $(VENV)/.installed $(ENGINE)
 	@echo "AKSP_ENGINE_SEED=$(SEED): the seed of the random policies"
 	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test -race -timeout 30m ./...
 	cd engine && AKSP_ENGINE_SEED="$(SEED)" go test ./...
+	$(TOOLS)
 	AKSP_ENGINE_EVALUATOR=both $(BIN)/pytest -n 2 tests/compliance tests/catalog
 	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/pages
 
 # The tests of Python without those that are marked slow.
 quick: $(VENV)/.installed $(ENGINE)
+	$(TOOLS)
 	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/pages -m "not slow"
 
 # Random inputs, a minute for each kind, with a seed that is printed; an hour in all with AKSP_FUZZ_SECONDS=1200.
@@ -60,7 +64,7 @@ pages: $(VENV)/.installed $(ENGINE)
 e2e: $(VENV)/.installed $(ENGINE)
 	$(BIN)/python tests/testbed/build.py --into "$(TESTBED)"
 	$(BIN)/python bench/peers/build.py --gatekeeper --into "$(PEERS)"
-	$(BIN)/python -c "from tests.charts.helm import helm; print(helm())"
+	$(TOOLS)
 	AKSP_TESTBED_DIR="$(TESTBED)" AKSP_PEERS_DIR="$(PEERS)" AKSP_GATOR="$(PEERS)/gator" \
 		$(BIN)/pytest -n 2 --dist loadfile tests/e2e
 

@@ -278,7 +278,7 @@ func (y *blockYAML) entry(column int, body []byte, node *wanted, reads *Reads, n
 			y.value(column, rest, nil, nil, true)
 			return
 		}
-		at := y.made.member(plain)
+		at := y.made.member(plain, child)
 		value := y.value(column, rest, nil, child, true)
 		y.made.entries[at].value = value
 	default:
@@ -297,7 +297,7 @@ func unquoted(name []byte) []byte {
 
 // mark tells where a wanted key or item stands.
 func (y *blockYAML) mark(node *wanted, key []byte, indent int) *wanted {
-	child := node.children[string(key)]
+	child := node.child(key)
 	if child != nil {
 		y.found(child, y.line+1, indent+1)
 	}
@@ -371,7 +371,8 @@ func (y *blockYAML) item(indent int, body []byte, node *wanted, reads *Reads, in
 	column := indent + len(body) - len(content)
 	var child *wanted
 	if node != nil {
-		child = y.mark(node, strconv.AppendInt(nil, int64(index), 10), column)
+		var digits [20]byte
+		child = y.mark(node, strconv.AppendInt(digits[:0], int64(index), 10), column)
 	}
 	if y.passes(child) {
 		y.pass(indent, false)

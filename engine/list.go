@@ -124,7 +124,7 @@ func readListing(raw []byte, readItems func(*listing, *jsontext.Decoder) error) 
 				_ = json.Unmarshal(value, &found.metadata)
 			}
 		default:
-			if err := dec.SkipValue(); err != nil {
+			if err := skip(dec); err != nil {
 				return found, err
 			}
 		}
@@ -137,7 +137,7 @@ func readListing(raw []byte, readItems func(*listing, *jsontext.Decoder) error) 
 
 func (l *listing) readItems(dec *jsontext.Decoder) error {
 	if l.items = dec.PeekKind(); l.items != '[' {
-		return dec.SkipValue()
+		return skip(dec)
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return err

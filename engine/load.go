@@ -627,7 +627,7 @@ func identify(raw []byte) (apiVersion, kind string, isObject bool, err error) {
 			}
 			continue
 		}
-		if err := dec.SkipValue(); err != nil {
+		if err := skip(dec); err != nil {
 			return "", "", true, err
 		}
 	}

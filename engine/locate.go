@@ -91,10 +91,18 @@ func setEnds(text []byte, places []Position) {
 		}
 		if measured != line {
 			row, _, _ := bytes.Cut(rest, []byte("\n"))
-			measured, end = line, 1+utf8.RuneCount(bytes.TrimRight(row, " \t\r"))
+			measured, end = line, 1+characters(bytes.TrimRight(row, " \t\r"))
 		}
 		place.End = max(place.Column, end)
 	}
+}
+
+// characters is utf8.RuneCount, quicker where all is plain: JSON is often one long line.
+func characters(text []byte) int {
+	if printable(text) {
+		return len(text)
+	}
+	return utf8.RuneCount(text)
 }
 
 // splitPath divides spec.containers[0].image and metadata.labels['a.b/c'] into
@@ -177,15 +185,15 @@ func locateNodes(node *yaml.Node, tree *wanted, found func(at *yaml.Node, child 
 		seen := map[string]bool{}
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			key := node.Content[i]
-			if child := tree.children[key.Value]; child != nil && !seen[key.Value] {
+			if child := tree.child([]byte(key.Value)); child != nil && !seen[key.Value] {
 				seen[key.Value] = true
 				found(key, child)
 				locateNodes(node.Content[i+1], child, found)
 			}
 		}
 	case yaml.SequenceNode:
-		for key, child := range tree.children {
-			if n, err := strconv.Atoi(key); err == nil && n >= 0 && n < len(node.Content) {
+		for _, child := range tree.children {
+			if n, err := strconv.Atoi(child.key); err == nil && n >= 0 && n < len(node.Content) {
 				found(node.Content[n], child)
 				locateNodes(node.Content[n], child, found)
 			}
@@ -199,8 +207,43 @@ const maxAliasChain = 16
 
 // wanted is the tree of the paths to find in a text.
 type wanted struct {
-	children map[string]*wanted
-	ends     []int // the paths that end here
+	key      string
+	children []*wanted
+	byKey    map[string]*wanted // the same, where they are many
+	ends     []int              // the paths that end here
+}
+
+// fewWanted are found by looking at all.
+const fewWanted = 8
+
+func (w *wanted) child(key []byte) *wanted {
+	if w.byKey != nil {
+		return w.byKey[string(key)]
+	}
+	for _, child := range w.children {
+		if child.key == string(key) {
+			return child
+		}
+	}
+	return nil
+}
+
+func (w *wanted) step(key string) *wanted {
+	if known := w.child([]byte(key)); known != nil {
+		return known
+	}
+	made := &wanted{key: key}
+	w.children = append(w.children, made)
+	switch {
+	case w.byKey != nil:
+		w.byKey[key] = made
+	case len(w.children) > fewWanted:
+		w.byKey = make(map[string]*wanted, 2*fewWanted)
+		for _, child := range w.children {
+			w.byKey[child.key] = child
+		}
+	}
+	return made
 }
 
 func wantedOf(paths [][]string) *wanted {
@@ -208,15 +251,7 @@ func wantedOf(paths [][]string) *wanted {
 	for i, keys := range paths {
 		node := root
 		for _, key := range keys {
-			if node.children == nil {
-				node.children = map[string]*wanted{}
-			}
-			next := node.children[key]
-			if next == nil {
-				next = &wanted{}
-				node.children[key] = next
-			}
-			node = next
+			node = node.step(key)
 		}
 		node.ends = append(node.ends, i)
 	}
@@ -254,7 +289,7 @@ func locateJSON(text []byte, paths [][]string) []Position {
 		if last := bytes.LastIndexByte(passed, '\n'); last >= 0 {
 			passed, column = passed[last+1:], 1
 		}
-		column += utf8.RuneCount(passed)
+		column += characters(passed)
 		at = offsets[i]
 		out[i] = Position{Line: line, Column: column}
 	}
@@ -263,28 +298,31 @@ func locateJSON(text []byte, paths [][]string) []Position {
 
 func findOffsets(dec *jsontext.Decoder, text []byte, node *wanted, offsets []int) error {
 	if len(node.children) == 0 {
-		return dec.SkipValue()
+		return skip(dec)
 	}
 	kind := dec.PeekKind()
 	if kind != '{' && kind != '[' {
-		return dec.SkipValue()
+		return skip(dec)
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
 	for index := 0; dec.PeekKind() != '}' && dec.PeekKind() != ']'; index++ {
-		key := strconv.Itoa(index)
+		var digits [20]byte
 		at := start(text, int(dec.InputOffset()))
+		key := strconv.AppendInt(digits[:0], int64(index), 10)
 		if kind == '{' {
-			name, err := dec.ReadToken()
+			quoted, err := dec.ReadValue()
 			if err != nil {
 				return err
 			}
-			key = name.String()
+			if key, err = memberName(quoted); err != nil {
+				return err
+			}
 		}
-		child := node.children[key]
+		child := node.child(key)
 		if child == nil {
-			if err := dec.SkipValue(); err != nil {
+			if err := skip(dec); err != nil {
 				return err
 			}
 			continue

@@ -202,3 +202,26 @@ func TestPatternsAreThoseThatRulesCanUse(t *testing.T) {
 		"error parsing regexp: invalid repeat count: `{1001}`", "error parsing regexp: invalid UTF-8: `\xff`",
 	})
 }
+
+// Fields are found the same way where many are wanted, in a mapping or in a list.
+func TestPlacesOfManyFields(t *testing.T) {
+	var block, flow strings.Builder
+	var paths, want []string
+	block.WriteString("list:\n")
+	flow.WriteString("{\"list\": [\n")
+	for i := range 3 * fewWanted {
+		fmt.Fprintf(&block, "- f%d: x\n", i)
+		fmt.Fprintf(&flow, "{\"f%d\": 1},\n", i)
+		paths = append(paths, fmt.Sprintf("list[%d]", i), fmt.Sprintf("list[%d].f%d", i, i))
+		want = append(want, fmt.Sprintf("%d:1", i+2))
+	}
+	flow.WriteString("0]}\n")
+	for i, place := range placesIn(t, true, 1, flow.String(), paths...) {
+		line, _, _ := strings.Cut(want[i/2], ":")
+		equal(t, paths[i], place, fmt.Sprintf("%s:%d", line, 1+i%2))
+	}
+	for i, place := range placesIn(t, false, 1, block.String(), paths...) {
+		line, _, _ := strings.Cut(want[i/2], ":")
+		equal(t, paths[i], place, line+":3")
+	}
+}

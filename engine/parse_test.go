@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"aksp.dev/engine/plan"
 )
@@ -170,5 +173,28 @@ violation contains {"msg": "x"} if { input.review.object.spec; input.review.opti
 	loadedAs(t, e, loadRequest{Batch: "b", Format: "review"}, request)
 	if document := e.batches["b"].documents[0]; !document.review(document.object).unusual {
 		t.Error("a number of the request passed")
+	}
+}
+
+// What is passed over is refused in the words, and at the place, of the decoder's own SkipValue.
+func TestWhatIsPassedOverIsRefusedAsIfItWereRead(t *testing.T) {
+	text := `{"a": {"b": [1, -2.5e3, {"c": "d\u00e9", "": "ü"}, [], {}], "e": null, "f": {"g": true}}, "h": [false, "i"]}`
+	pass := func(text string, skip func(*jsontext.Decoder) error, options ...jsontext.Options) string {
+		dec := jsontext.NewDecoder(bytes.NewBuffer([]byte(text)), options...)
+		err := skip(dec)
+		if err != nil {
+			return jsonMessage(err) + fmt.Sprint(" in line ", jsonLine([]byte(text), err))
+		}
+		return fmt.Sprint(dec.InputOffset())
+	}
+	for at := range text {
+		for _, by := range []string{"", "\"", "{", "}", "[", "]", ",", ":", "\\", "\n", "0", "a", "x", "\xff", `"a": 1, `} {
+			broken := text[:at] + by + text[at+1:]
+			for _, options := range [][]jsontext.Options{nil, trusted} {
+				got, want := pass(broken, skip, options...), pass(broken, (*jsontext.Decoder).SkipValue, options...)
+				equal(t, broken, got, want)
+			}
+		}
+		equal(t, text[:at], pass(text[:at], skip), pass(text[:at], (*jsontext.Decoder).SkipValue))
 	}
 }

@@ -13,6 +13,7 @@ type Reads struct {
 	whole bool
 	keys  map[string]*Reads
 	any   *Reads // elements of an array, or keys not known before the run
+	name  string // the key that it lies under, once the tree is settled
 }
 
 func newReads() *Reads { return &Reads{} }
@@ -199,10 +200,11 @@ func (r *Reads) covers(other *Reads) bool {
 // settle adds to every named key what is read of any key, so that parsing finds
 // all of it in one place.
 func (r *Reads) settle() *Reads {
-	for _, child := range r.keys {
+	for name, child := range r.keys {
 		if r.any != nil {
 			child.merge(r.any)
 		}
+		child.name = name
 		child.settle()
 	}
 	if r.any != nil {

@@ -85,11 +85,11 @@ func (r documentReader) readReview(body []byte) (*review, error) {
 		case "request":
 			out.hasRequest = in.dec.PeekKind() != 'n'
 			if !out.hasRequest {
-				return in.dec.SkipValue()
+				return skip(in.dec)
 			}
 			return in.request(out)
 		}
-		return in.dec.SkipValue()
+		return skip(in.dec)
 	})
 	if err == nil {
 		if _, end := in.dec.ReadToken(); end != io.EOF {
@@ -172,7 +172,7 @@ func (in *reviewReader) object(what string, member func(name string) error) erro
 func (in *reviewReader) text(what, name string, into *string) error {
 	switch in.dec.PeekKind() {
 	case 'n':
-		return in.dec.SkipValue()
+		return skip(in.dec)
 	case '"':
 		text, err := in.string()
 		*into = text
@@ -204,7 +204,7 @@ type textField struct {
 // textsOf reads some string fields of an object that may be null.
 func (in *reviewReader) textsOf(what string, fields ...textField) error {
 	if in.dec.PeekKind() == 'n' {
-		return in.dec.SkipValue()
+		return skip(in.dec)
 	}
 	return in.object(what, func(name string) error {
 		for _, one := range fields {
@@ -212,7 +212,7 @@ func (in *reviewReader) textsOf(what string, fields ...textField) error {
 				return in.text(what, name, one.into)
 			}
 		}
-		return in.dec.SkipValue()
+		return skip(in.dec)
 	})
 }
 
@@ -314,7 +314,7 @@ func (in *reviewReader) field(out *review, name string) (err error) {
 		out.HasOldObject = out.old.Length > 0
 		return err
 	}
-	return in.dec.SkipValue()
+	return skip(in.dec)
 }
 
 func kindName(value jsontext.Value) string {

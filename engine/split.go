@@ -172,6 +172,9 @@ func glued(text []byte) []byte {
 // and its own markers.
 func blank(doc []byte) bool {
 	for len(doc) > 0 {
+		if c := doc[0]; isLetter(c) || c == '{' {
+			return false // without a look for the end of its line: JSON is often one
+		}
 		line := doc[:afterBreak(doc)]
 		doc = doc[len(line):]
 		text := bytes.TrimSpace(line)

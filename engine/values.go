@@ -88,9 +88,13 @@ func (v *values) begin() int {
 	return len(v.entries)
 }
 
-// member begins a member of an object, whose value is to be put at the entry's place.
-func (v *values) member(key []byte) (at int) {
-	name, _ := v.text(key).(string)
+// member begins a member of an object, of which something is read. Its value is to be
+// put at the entry's place. What is read by name has that name at hand.
+func (v *values) member(key []byte, reads *Reads) (at int) {
+	name := reads.name
+	if name != string(key) {
+		name, _ = v.text(key).(string)
+	}
 	v.entries = append(v.entries, entry{key: name})
 	return len(v.entries) - 1
 }

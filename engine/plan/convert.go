@@ -2,6 +2,8 @@ package plan
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -219,27 +221,41 @@ func AppendJSON(into []byte, v any, depth int) ([]byte, bool) {
 			}
 		}
 		return append(into, ']'), true
-	case map[string]any, *Object:
+	case map[string]any:
 		into = append(into, '{')
-		for i, key := range sortedKeys(&watch{}, v) {
-			if i > 0 {
-				into = append(into, ',')
+		for i, name := range slices.Sorted(maps.Keys(v)) {
+			if into, ok = appendMember(into, i, name, v[name], depth-1); !ok {
+				return into, false
 			}
-			name, isText := key.(string)
+		}
+		return append(into, '}'), true
+	case *Object:
+		into = append(into, '{')
+		for i, at := range v.sorted(&watch{}) {
+			one := &v.entries[at]
+			name, isText := one.key.(string)
 			if !isText {
 				return into, false
 			}
-			if into, ok = appendPlain(into, name); !ok {
-				return into, false
-			}
-			value, _ := member(&watch{}, v, key)
-			if into, ok = AppendJSON(append(into, ':'), value, depth-1); !ok {
+			if into, ok = appendMember(into, i, name, one.value, depth-1); !ok {
 				return into, false
 			}
 		}
 		return append(into, '}'), true
 	}
 	return into, false
+}
+
+// appendMember writes a member of an object, the first with the number 0.
+func appendMember(into []byte, number int, name string, value any, depth int) ([]byte, bool) {
+	if number > 0 {
+		into = append(into, ',')
+	}
+	into, ok := appendPlain(into, name)
+	if !ok {
+		return into, false
+	}
+	return AppendJSON(append(into, ':'), value, depth)
 }
 
 // appendPlain writes a text in which nothing has to be escaped.

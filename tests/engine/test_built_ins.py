@@ -142,7 +142,7 @@ CULPRITS = {
     ),
     "strings.render_template, loud": (
         'made := strings.render_template("{{range .x}}{{range $.x}}{{range $.x}}aksp{{end}}{{end}}{{end}}", {"x": numbers_})',
-        "more than 64|took longer",
+        "more than 64",
     ),
     "strings.render_template, doubling": (
         'made := strings.render_template("{{$y := .y}}{{range .x}}{{$y = print $y $y}}{{end}}", {"x": numbers_, "y": text})',
@@ -170,9 +170,11 @@ CULPRITS = {
 @pytest.mark.parametrize("name", CULPRITS)
 def test_what_no_deadline_stops_is_refused_or_ends_soon_and_small(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     body, why = CULPRITS[name]
-    if not why or "does not end" in why:
+    sized = "more than" in why
+    if not sized:
         monkeypatch.setenv("AKSP_ENGINE_EVALUATION_GRACE", SHORT)
-    with Engine(evaluation_deadline_ms=1000) as engine, memory(engine) as most:
+    # What is refused for its size is refused in a second, on a machine that has more to do in several.
+    with Engine(evaluation_deadline_ms=10_000 if sized else 1000) as engine, memory(engine) as most:
         compile_rule(engine, "honest", HONEST)
         compile_rule(
             engine, "hostile", f'{MATERIAL}violation contains {{"msg": "made"}} if {{ {body}; count([made]) == 7 }}'

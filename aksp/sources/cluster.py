@@ -14,7 +14,7 @@ from aksp.errors import ClusterError, EngineError, Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
-from aksp.kube.fetch import OnRetry
+from aksp.kube.fetch import OnRetry, fetch
 from aksp.kube.kinds import Kind
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
@@ -49,6 +49,8 @@ class Cluster:
         self._chunk_size = chunk_size
         self._on_retry = on_retry
         self._answered = False
+        #: Whether there was a list at all: a wrong path answers 404, as a kind that is not installed does.
+        self._served = False
         self._first: ClusterError | None = None
         #: Namespaces that were asked for, and in which nothing has been seen.
         self._unseen = set(self._namespaces)
@@ -67,6 +69,8 @@ class Cluster:
                 yield from self._listing(listings, listing, wanted, finished)
         if self._first is not None and not self._answered:
             raise self._first
+        if self._answered and not self._served:
+            self._refuse_other_servers()
         unseen = [name for name in self._namespaces if name in self._unseen]
         if gaps := absent_namespaces(self._connection, unseen):
             yield Page(listing="namespaces", gaps=gaps)
@@ -87,6 +91,7 @@ class Cluster:
                 return
             path, located = listing.path(listings.discovery), True
             for page in self._list(path, name, self._selector if listing.judged else None, wanted):
+                self._served = True
                 if page.batch is not None and page.documents and listing.judged:
                     self._unseen.discard(listing.namespace or "")
                 # Rules compare with objects that are not themselves to be judged, whatever -n and -l say.
@@ -110,6 +115,19 @@ class Cluster:
             # In the namespaces given rules still compare.
             gap = gap_of(kind, PARTLY if partly else "could not be listed", error)
             yield Page(listing=name, gaps=[gap], failed=None if partly else kind)
+
+    def _refuse_other_servers(self) -> None:
+        """Raise ClusterError where no API server answers, which has ``/api`` whatever kinds it serves."""
+        try:
+            fetch(self._connection, "/api", on_retry=self._on_retry)
+        except NotServed as error:
+            raise ClusterError(
+                "this is no Kubernetes API server: it has neither /api nor a list of what is asked for (404)",
+                where=self._connection.server,
+                hint="check `server` of the cluster in the kubeconfig, its path above all",
+            ) from error
+        except (Forbidden, ServerError):
+            pass  # Discovery may be refused; that something is refused tells that there is an API server.
 
     def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
         # The engine parses a page while what was found in the one before is counted.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aksp.engine import Engine, Loading
-from aksp.errors import EngineError
+from aksp.errors import ClusterError, EngineError
 from aksp.kube.config import connect
 from aksp.model.definition import ResourceKind
 from aksp.sources.cluster import Cluster
@@ -70,6 +70,17 @@ def test_a_group_that_may_not_be_listed_is_told_by_its_own_name(engine: Engine, 
 
     assert [page.failed for page in found] == [None, KNATIVE]
     assert "Service.serving.example could not be listed" in found[1].gaps[0].message
+
+
+def test_a_server_that_has_nothing_of_kubernetes_is_refused(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no Kubernetes API server"):
+        pages(engine, tmp_path, {}, [POD, KNATIVE], [])
+
+
+@pytest.mark.parametrize("api", [document({"kind": "APIVersions", "versions": ["v1"]}), status(403, "forbidden")])
+def test_an_api_server_without_a_kind_is_no_other_server(engine: Engine, tmp_path: Path, api: Reply) -> None:
+    found = pages(engine, tmp_path, {"/api": api}, [POD], [])
+    assert [page.unserved for page in found] == [POD]
 
 
 def test_a_namespace_that_is_not_there_is_a_gap_and_one_that_may_not_be_read_is_none(

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
@@ -100,6 +101,10 @@ def _cluster(entry: Entry | None, context: Entry) -> dict[str, Any]:
     server = field.value.get("server", "")
     if not server.lower().startswith(("https://", "http://")):
         raise field.wrong("server", "expected a URL, https://…")
+    try:
+        urlsplit(server)
+    except ValueError as error:
+        raise field.wrong("server", f"this is no URL: {error}") from None
     field.file("certificate-authority")
     return field.value
 
@@ -113,6 +118,9 @@ def _user(entry: Entry) -> dict[str, Any]:
     field.must_be("auth-provider", dict, "a mapping")
     field.must_be("as-groups", list, "a list")
     field.must_be("as-user-extra", dict, "a mapping")
+    for header, value in _impersonation(field.value):
+        if not (value.isascii() and value.isprintable()):
+            raise field.wrong("as", f"{header} holds characters that no header has (line ends, other than ASCII)")
     for key in ("client-certificate", "client-key"):
         field.file(key)
     halves = [any(key + end in field.value for end in ("", "-data")) for key in ("client-certificate", "client-key")]
@@ -203,7 +211,9 @@ def _impersonation(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     headers += [("Impersonate-Uid", user["as-uid"])] if "as-uid" in user else []
     headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups", [])]
     for key, values in user.get("as-user-extra", {}).items():
-        headers += [(f"Impersonate-Extra-{key}", str(value)) for value in values or []]
+        # client-go escapes what no header's name may hold, such as the slash of example.com/project.
+        name = quote(str(key), safe="!#$&'*+^`|")
+        headers += [(f"Impersonate-Extra-{name}", str(value)) for value in values or []]
     return tuple(headers)
 
 

@@ -80,8 +80,8 @@ class Kubeconfig(Struct, frozen=True, kw_only=True):
         if cluster is None or not isinstance(cluster.value.get("server"), str):
             return None
         value = cluster.value
-        parts = urlsplit(value["server"].strip())
         try:
+            parts = urlsplit(value["server"].strip())
             port = parts.port or (443 if parts.scheme == "https" else 80)
             data = value.get("certificate-authority-data")
             file = value.get("certificate-authority")

@@ -293,13 +293,15 @@ def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(tmp_path:
 
 
 def test_basic_authentication_and_impersonation_are_sent_as_the_kubeconfig_says(tmp_path: Path) -> None:
-    user = {"username": "me", "password": "pass", "as": "auditor", "as-groups": ["one", "two"]}
+    extra = {"example.com/project": ["blue"]}
+    user = {"username": "me", "password": "pass", "as": "auditor", "as-groups": ["one", "two"], "as-user-extra": extra}
     with ApiServer(lambda _: Reply()) as server:
         with connect(None, kubeconfig(tmp_path, server.url, user=user)) as connection:
             get_json(connection, "/version")
         sent = server.requests[0].headers
     assert sent["Authorization"] == "Basic " + base64.b64encode(b"me:pass").decode()
     assert (sent["Impersonate-User"], sent["Impersonate-Group"]) == ("auditor", "one, two")
+    assert sent["Impersonate-Extra-example.com%2Fproject"] == "blue"
 
 
 def test_an_oidc_token_that_is_valid_is_used(tmp_path: Path) -> None:

@@ -155,6 +155,8 @@ def test_broken_yaml_is_told_with_line_and_without_its_text(tmp_path: Path) -> N
         ({"exec": {"apiVersion": "v1", "command": "x", "args": [1]}}, "exec.args: expected a list of strings"),
         ({"exec": {"apiVersion": "v1", "command": "x", "env": ["A=b"]}}, "exec.env: expected a list of"),
         ({"exec": "kubelogin"}, "exec: expected a mapping"),
+        ({"as": "me\r\nX: y"}, "as: Impersonate-User holds characters that no header has"),
+        ({"as": "me", "as-user-extra": {"team": ["é"]}}, "as: Impersonate-Extra-team holds characters"),
         ({"auth-provider": {"name": "azure"}}, "auth-provider.name: 'azure' is not supported any more"),
     ],
 )
@@ -169,6 +171,7 @@ def test_a_wrong_field_of_the_user_is_named(tmp_path: Path, user: dict[str, Any]
     ("cluster", "said"),
     [
         ({"server": "127.0.0.1:6443"}, "server: expected a URL"),
+        ({"server": "https://[::1"}, "server: this is no URL: Invalid IPv6 URL"),
         ({"certificate-authority": "/nowhere/ca"}, "certificate-authority: cannot read /nowhere/ca"),
         ({"certificate-authority-data": "not base64!"}, "certificate-authority-data: this is not base64"),
         ({"insecure-skip-tls-verify": "false"}, "insecure-skip-tls-verify: expected true or false"),

@@ -45,6 +45,8 @@ from aksp.yaml_reader import open_regular
 
 #: Bytes of the longest file, some two million results.
 _LONGEST: Final = 1 << 30
+#: The largest whole number that every reader of JSON takes as it is.
+_MOST: Final = (1 << 53) - 1
 _Word = TypeVar("_Word", bound=StrEnum)
 _Part = TypeVar("_Part")
 #: Fields that reports from before there were initiatives do not have.
@@ -70,7 +72,7 @@ def report_from(document: Mapping[str, Any]) -> Report:
         )
     reader = _Results()
     results = tuple(reader.result(each) for each in head.items("results"))
-    return Report(
+    report = Report(
         **_values(head, wire.HEAD),
         target=Target(**_values(head.fields("target"), wire.TARGET)),
         assignments=tuple(_summary(each, reader.severities) for each in head.items("assignments")),
@@ -80,6 +82,12 @@ def report_from(document: Mapping[str, Any]) -> Report:
         clusters=tuple(_cluster(each, reader.severities) for each in head.optional_items("clusters")),
         scopes=tuple(ScopeSummary(**_values(each, wire.SCOPE)) for each in head.optional_items("scopes")),
     )
+    lines = {line.name for line in report.judged}
+    for at, one in enumerate(results):
+        if one.assignment.name not in lines:
+            name = _shown(one.assignment.name)
+            raise InvalidInput(f"results[{at}].assignment: {name} is not among the report's assignments")
+    return report
 
 
 def read_report(path: str, *, of_many: bool = False) -> Report:
@@ -135,9 +143,9 @@ class _Fields:
 
     def whole(self, name: str) -> int:
         value = self.any(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
             return value
-        raise self._not(name, "a whole number")
+        raise self._not(name, f"a whole number from 0 to {_MOST}")
 
     def number(self, name: str) -> float:
         value = self.any(name)
@@ -270,9 +278,11 @@ def _moment(head: _Fields, name: str) -> datetime:
     text = head.text(name)
     try:
         moment = datetime.fromisoformat(text)
+        # In the first and in the last year another zone may have no such time.
+        known = moment.tzinfo is not None and 1 < moment.year < 9999
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        known = False
+    if not known:
         raise InvalidInput(f"{name}: expected a time such as 2026-09-01T10:00:00Z, found {_shown(text)}")
     return moment
 

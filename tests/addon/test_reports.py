@@ -164,6 +164,23 @@ def test_a_report_that_cannot_be_read_says_why_and_where(
     assert caught.value.where == "https://cluster" + FIRST
 
 
+def test_a_field_that_is_wrong_is_told_with_what_to_do_next() -> None:
+    cluster = Stored(REPORTS)
+    written(cluster, SCENARIOS["gaps"]())
+    text = render(SCENARIOS["gaps"](), "json").replace('"state": "', '"state": "Not', 1)
+    cluster.objects[FIRST]["spec"]["data"] = _data(text.encode())
+    with pytest.raises(InvalidInput, match="state: expected one of") as caught:
+        read_report(cluster.connection, sleep=never)
+    assert "next check-in" in str(caught.value.hint)
+
+
+def test_violations_that_are_counted_and_not_listed_are_not_lost() -> None:
+    cluster = Stored(REPORTS)
+    written(cluster, replace(SCENARIOS["violations"](), results=()))
+    with pytest.raises(ClusterError, match="counts 302 resources that do not comply, and lists none"):
+        read_report(cluster.connection, sleep=never)
+
+
 def test_a_few_bytes_cannot_fill_the_memory_of_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     assert LARGEST_REPORT_BYTES < 2 << 30
     monkeypatch.setattr("aksp.addon.checkins.reports.LARGEST_REPORT_BYTES", 1 << 20)

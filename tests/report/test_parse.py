@@ -82,6 +82,17 @@ def test_replicas_share_their_finding_again() -> None:
         ({"state": "Splendid"}, "state: expected one of NonCompliant"),
         ({"evaluatedAt": "yesterday"}, "evaluatedAt: expected a time"),
         ({"evaluatedAt": "2026-09-01T10:00:00"}, "evaluatedAt: expected a time"),
+        ({"evaluatedAt": "9999-12-31T23:59:59-23:00"}, "evaluatedAt: expected a time"),
+        ({"evaluatedAt": "0001-01-01T00:00:00+23:00"}, "evaluatedAt: expected a time"),
+        ({"assignments": []}, "results[0].assignment: "),
+        (
+            {"counts": {"resources": {"NonCompliant": -1}, "containers": {}}},
+            "NonCompliant: expected a whole number from 0",
+        ),
+        (
+            {"counts": {"resources": {"NonCompliant": 10**30}, "containers": {}}},
+            "NonCompliant: expected a whole number",
+        ),
         ({"compliancePercent": "5"}, "compliancePercent: expected a number"),
         ({"compliancePercent": 101}, "compliancePercent: expected a number"),
         ({"counts": {"resources": {}, "containers": {}}}, "counts.resources.NonCompliant is missing"),

@@ -25,10 +25,11 @@ from aksp.errors import AkspError, ClusterError, InvalidInput
 from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import Kind, list_path
-from aksp.model.compliance import Report
+from aksp.model.compliance import ComplianceState, Report
 from aksp.model.json_text import decode
 from aksp.model.times import rfc3339
 from aksp.report import wire
+from aksp.report.figures import plural
 from aksp.report.formats.json import render_json
 from aksp.report.formats.policyreport import OPEN_REPORTS, POLICY_REPORTS, Kinds, policy_reports
 from aksp.report.interface import Show, Style
@@ -44,6 +45,7 @@ MOST_PARTS: Final = 1000
 TRIES: Final = 5
 """How often a reader looks for parts that belong together, while the add-on may be writing them."""
 PAUSE_SECONDS: Final = 1.0
+DAMAGED: Final = "it is written anew at the next check-in; without --from addon the cluster is scanned now"
 WRITTEN_BY: Final = f"{names.GROUP}/written-by"
 """The annotation that tells, as namespace/name, which add-on wrote a report."""
 
@@ -83,13 +85,23 @@ def read_report(connection: Connection, *, sleep: Callable[[float], None] = time
         report = report_from(_unpacked(data))
     except InvalidInput as error:
         error.where = connection.server + _path(0)
+        error.hint = error.hint or DAMAGED
         raise
     except (binascii.Error, OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise ClusterError(
             f"the add-on's report is damaged: {error}",
             where=connection.server + _path(0),
-            hint="it is written anew at the next check-in; without --from addon the cluster is scanned now",
+            hint=DAMAGED,
         ) from error
+    bad = ComplianceState.NON_COMPLIANT
+    if report.counts.resources[bad] and not any(one.state is bad for one in report.results):
+        # Exit codes go by what is listed: violations must not be lost with it.
+        raise ClusterError(
+            f"the add-on's report is damaged: it counts {plural(report.counts.resources[bad], 'resource')} that"
+            " do not comply, and lists none",
+            where=connection.server + _path(0),
+            hint=DAMAGED,
+        )
     return report, report.evaluated_at
 
 

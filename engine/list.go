@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -132,6 +133,10 @@ func readListing(raw []byte, readItems func(*listing, *jsontext.Decoder) error) 
 	if _, err := dec.ReadToken(); err != nil {
 		return found, err
 	}
+	// What follows may be objects that nobody would judge.
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return found, errMore
+	}
 	return found, nil
 }
 
@@ -164,4 +169,7 @@ func memberName(quoted []byte) ([]byte, error) {
 	return jsontext.AppendUnquote(nil, quoted)
 }
 
-var errNoList = errors.New("the answer is no Kubernetes list")
+var (
+	errNoList = errors.New("the answer is no Kubernetes list")
+	errMore   = errors.New("something follows the list")
+)

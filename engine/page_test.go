@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -84,4 +86,21 @@ func TestWhatIsWrongWithAPageIsToldAsByAThoroughReading(t *testing.T) {
 	}
 	page := `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"a"}},1]}`
 	equal(t, "beside a Pod", problemsOf(loadedAs(t, e, loadRequest{Batch: "b", Format: "list"}, page)), []string{"0:0: not a Kubernetes object: it is no mapping"})
+}
+
+func TestNothingFollowsAList(t *testing.T) {
+	e := newEngine()
+	page := `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"a"}}]}`
+	mapped := `{"items":[{"metadata":{"name":"a"}}],"kind":"PodList","apiVersion":"v1","metadata":{}}`
+	for at, list := range []string{page, mapped} {
+		for number, more := range []string{page, "{}", "1", ",", "]", "x", "\n\n" + page} {
+			batch := loadRequest{Batch: fmt.Sprint(at, number), Format: "list"}
+			if _, err := e.load(batch, []byte(list+more)); !errors.Is(err, errNoList) {
+				t.Errorf("%s is read as a list, and what follows is lost", list+more)
+			}
+		}
+		if _, err := e.load(loadRequest{Batch: fmt.Sprint("plain", at), Format: "list"}, []byte(list+" \r\n\t ")); err != nil {
+			t.Errorf("a list and blanks: %v", err)
+		}
+	}
 }

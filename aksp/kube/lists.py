@@ -94,6 +94,11 @@ def list_pages(
             page = _read(body, number=number, restart=restart, where=connection.server + path)
             # Without a limit the list is whole, whatever it says.
             page = page if size else replace(page, continue_token=None)
+            if page.continue_token is not None and page.continue_token == token:
+                raise errors.ServerError(
+                    "the answer asks for itself again: its continue token is the one it was asked with",
+                    where=connection.server + path,
+                )
             if begin is not None:
                 begin(body)
             return page
@@ -169,14 +174,22 @@ class _Ahead:
 
 
 def _read(body: bytes, *, number: int, restart: bool, where: str) -> ListPage:
+    """Raises ServerError for a page after which more follows that cannot be asked for."""
     metadata = _metadata(body, where)
     remaining = metadata.get("remainingItemCount")
     version = metadata.get("resourceVersion")
+    token = metadata.get("continue") or None
+    if token is None and isinstance(remaining, int) and remaining > 0:
+        raise errors.ServerError(
+            f"the list is a part: {remaining} more objects follow, and no continue token asks for them", where=where
+        )
+    if not isinstance(token, str | None):
+        raise errors.ServerError("the list's continue token is no text", where=where)
     return ListPage(
         body=body,
         number=number,
         restart=restart,
-        continue_token=metadata.get("continue") or None,
+        continue_token=token,
         remaining=remaining if isinstance(remaining, int) else None,
         resource_version=version if isinstance(version, str) else None,
     )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from aksp.engine import Batch, Engine
+from aksp.engine import Engine
 from aksp.errors import ClusterError, EngineError, Forbidden, InvalidInput
 from aksp.kube import lists
 from aksp.kube.connection import Connection
@@ -18,9 +18,8 @@ from aksp.kube.kinds import Discovery
 from aksp.kube.watch import RESUMING, Watch
 from aksp.live.inbox import Inbox
 from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
-from aksp.model.compliance import Gap
 from aksp.sources.interface import NOTHING, Wanted, documents_of
-from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, unreadable
 from aksp.sources.texts import list_of
 
 #: Bytes that may wait to be taken before the threads of the watches have to wait.
@@ -184,7 +183,7 @@ class LiveSource:
             listing=listing,
             batch=batch,
             documents=documents_of(batch.documents),
-            gaps=_unreadable(listing, batch),
+            gaps=unreadable(str(listing), listing.kind, batch),
             begins=begins,
             ends=ends,
         )
@@ -205,7 +204,7 @@ class LiveSource:
             batch=batch,
             documents=documents,
             gone=gone,
-            gaps=_unreadable(listing, batch),
+            gaps=unreadable(str(listing), listing.kind, batch),
         )
 
     def _trouble(self, listing: WantedList, error: ClusterError, *, synced: bool) -> Update:
@@ -245,7 +244,3 @@ def unnamed(listings: Listings) -> list[Update]:
             gap = gap_of(listing.kind, "could not be listed", error)
             updates.append(Lost(listing=listing, gap=gap, why=error.what))
     return updates
-
-
-def _unreadable(listing: WantedList, batch: Batch) -> list[Gap]:
-    return [Gap(reason="UnreadableDocument", message=f"{listing}: {each['message']}") for each in batch.problems]

@@ -20,7 +20,7 @@ from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.sources.interface import Page, Wanted, documents_of
-from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of, unreadable
 
 
 class Cluster:
@@ -90,7 +90,7 @@ class Cluster:
                 yield Page(listing=name, gaps=[every_kind(kind)], failed=kind)
                 return
             path, located = listing.path(listings.discovery), True
-            for page in self._list(path, name, self._selector if listing.judged else None, wanted):
+            for page in self._list(path, kind, name, self._selector if listing.judged else None, wanted):
                 self._served = True
                 if page.batch is not None and page.documents and listing.judged:
                     self._unseen.discard(listing.namespace or "")
@@ -129,7 +129,9 @@ class Cluster:
         except (Forbidden, ServerError):
             pass  # Discovery may be refused; that something is refused tells that there is an API server.
 
-    def _list(self, path: str, listing: str, selector: str | None, wanted: Wanted) -> Iterator[Page]:
+    def _list(
+        self, path: str, kind: ResourceKind, listing: str, selector: str | None, wanted: Wanted
+    ) -> Iterator[Page]:
         # The engine parses a page while what was found in the one before is counted.
         begun: deque[Loading] = deque()
         pages = list_pages(
@@ -150,12 +152,11 @@ class Cluster:
                         batch = self._engine.loaded(begun.popleft())
                     except EngineError as error:
                         raise ServerError(f"the answer cannot be read: {error.what}", where=path) from error
-                    gaps = [Gap(reason="UnreadableDocument", message=f"{path}: {p['message']}") for p in batch.problems]
                     yield Page(
                         listing=listing,
                         batch=batch,
                         documents=documents_of(batch.documents),
-                        gaps=gaps,
+                        gaps=unreadable(path, kind, batch),
                         remaining=page.remaining,
                     )
         finally:

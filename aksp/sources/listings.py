@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from aksp.engine import Batch
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
@@ -158,3 +159,20 @@ def gap_of(kind: ResourceKind, what: str, error: ClusterError) -> Gap:
     reason = "Forbidden" if isinstance(error, Forbidden) else "ListFailed"
     hint = f" ({error.hint})" if error.hint else ""
     return Gap(reason=reason, message=f"{name_of(kind)} {what}: {error.what}{hint}")
+
+
+def unreadable(where: str, kind: ResourceKind, batch: Batch) -> list[Gap]:
+    """Gaps of a list's page: objects that cannot be read, and objects of another kind than was asked for.
+
+    A server or a proxy at fault may answer with those; what was asked for is not known then.
+    """
+    gaps = [Gap(reason="UnreadableDocument", message=f"{where}: {each['message']}") for each in batch.problems]
+    others = [
+        f"{one['kind']} {one['name']} ({one['apiVersion']})"
+        for one in batch.documents
+        if "parent" not in one and not kind.covers(one["apiVersion"].rpartition("/")[0], one["kind"])
+    ]
+    if others:
+        message = f"{where}: {name_of(kind)} was asked for, and {len(others)} of the answer's objects are others, the first {others[0]}"
+        gaps.append(Gap(reason="UnreadableDocument", message=message))
+    return gaps

@@ -92,6 +92,25 @@ def test_a_selector_that_the_server_does_not_understand_is_the_users(tmp_path: P
         list(list_pages(connection, PODS, label_selector="a in"))
 
 
+@pytest.mark.parametrize("metadata", [{"remainingItemCount": 5}, {"continue": 5}, {"continue": ["x"]}])
+def test_a_part_of_a_list_of_which_the_rest_cannot_be_had_is_an_error(metadata: object, tmp_path: Path) -> None:
+    document = {"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": []}
+    with (
+        cluster(tmp_path, lambda _: Reply(body=json.dumps(document).encode())) as (connection, _),
+        pytest.raises(ServerError, match="the list"),
+    ):
+        list(list_pages(connection, PODS))
+
+
+def test_a_list_that_asks_for_itself_again_ends(tmp_path: Path) -> None:
+    with (
+        cluster(tmp_path, lambda _: page(["a"], token="same")) as (connection, server),
+        pytest.raises(ServerError, match="asks for itself again"),
+    ):
+        list(list_pages(connection, PODS))
+    assert len(server.requests) == 2
+
+
 def test_a_list_of_custom_resources_has_its_metadata_last(tmp_path: Path) -> None:
     def answer(request: Request) -> Reply:
         token = "" if "continue" in request.query else "more"

@@ -72,6 +72,22 @@ def test_a_group_that_may_not_be_listed_is_told_by_its_own_name(engine: Engine, 
     assert "Service.serving.example could not be listed" in found[1].gaps[0].message
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        listed(thing("s"), kind="Service"),
+        document({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [thing("p"), thing("s") | {"kind": "Secret", "apiVersion": "v1"}]}),
+        document({"kind": "PodList", "apiVersion": "other/v1", "metadata": {}, "items": [thing("p")]}),
+    ],
+)  # fmt: skip
+def test_objects_that_were_not_asked_for_are_a_gap(answer: Reply, engine: Engine, tmp_path: Path) -> None:
+    (page,) = pages(engine, tmp_path, {"/api/v1/pods": answer}, [POD], [])
+    (gap,) = page.gaps
+
+    assert gap.reason == "UnreadableDocument"
+    assert "/api/v1/pods: Pod was asked for, and 1 of the answer's objects are others, the first" in gap.message
+
+
 def test_a_server_that_has_nothing_of_kubernetes_is_refused(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no Kubernetes API server"):
         pages(engine, tmp_path, {}, [POD, KNATIVE], [])
@@ -248,9 +264,12 @@ def test_a_page_that_is_begun_ahead_of_a_list_that_ends_early_does_not_stay_in_t
         return begun[-1]
 
     monkeypatch.setattr(engine, "begin_list", noted)
+
     # Each page says that there is one more.
-    more = listed(thing("p"), **{"continue": "x"})
-    with ApiServer(lambda _: more) as api, connect(None, kubeconfig(tmp_path, api.url)) as connection:
+    def more(request: Request) -> Reply:
+        return listed(thing("p"), **{"continue": request.query.get("continue", "") + "x"})
+
+    with ApiServer(more) as api, connect(None, kubeconfig(tmp_path, api.url)) as connection:
         following = Cluster(engine, connection).pages(Wanted(kinds=[POD], whole=[]))
         assert isinstance(following, Generator)
         first = next(following)

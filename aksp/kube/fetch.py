@@ -145,6 +145,13 @@ def decoded(body: bytes, *, where: str) -> dict[str, Any]:
 
 def _whole(connection: Connection, path: str, query: Mapping[str, str] | None, watch: Cancellation) -> bytes:
     body = connection.get(path, query=query, cancellation=watch).body
+    if body[:64].lstrip()[:1] not in (b"{", b""):
+        raise errors.ServerError(
+            "the answer is not a JSON object",
+            where=connection.server + path,
+            hint="what answers may be a proxy or a login page before the API server",
+            tries=1,
+        )
     # HTTP cannot tell when a proxy cuts a body and ends the connection properly; a JSON object's last byte can.
     if not body[-64:].rstrip().endswith(b"}"):
         raise errors.truncated(where=connection.server + path, size=len(body))

@@ -132,6 +132,15 @@ def test_other_refusals_have_their_own_kinds(tmp_path: Path) -> None:
         fetch(connection, "/x")
 
 
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"\n\tnothing here", b"[1]"])
+def test_what_is_no_json_object_is_not_taken_for_half_of_one(tmp_path: Path, body: bytes) -> None:
+    with answering(tmp_path, [Reply(body=body)]) as (connection, server):
+        with pytest.raises(ServerError, match="not a JSON object") as raised:
+            fetch(connection, "/x", backoff=Clock().backoff)
+        assert len(server.requests) == 1
+        assert "proxy" in (raised.value.hint or "")
+
+
 def test_a_body_that_only_looks_like_json_is_no_document(tmp_path: Path) -> None:
     with (
         answering(tmp_path, [Reply(body=b"{nothing}")]) as (connection, _),

@@ -19,7 +19,7 @@ from aksp.kube.watch import RESUMING, Watch
 from aksp.live.inbox import Inbox
 from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.sources.interface import NOTHING, Wanted, documents_of
-from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, unreadable
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, refuse_other_servers, unreadable
 from aksp.sources.texts import list_of
 
 #: Bytes that may wait to be taken before the threads of the watches have to wait.
@@ -82,6 +82,9 @@ class LiveSource:
         self._answered = patient
         self._first: ClusterError | None = None
         self._failed: set[WantedList] = set()
+        #: Whether it is known for an API server: a wrong path answers 404, as a kind that is not installed does.
+        self._known = patient
+        self._unserved: set[WantedList] = set()
         listings = Listings(connection, wanted, namespaces=self._namespaces, selected=bool(selector))
         self.listings = listings.all
         self._unnamed = unnamed(listings)
@@ -133,7 +136,7 @@ class LiveSource:
                 updates += self._changes(listing, events.pop(listing))
             match one:
                 case _Page(page):
-                    self._answered = True
+                    self._answered = self._known = True
                     updates.append(self._page(listing, page))
                 case _Trouble(error, synced):
                     updates.append(self._trouble(listing, error, synced=synced))
@@ -212,6 +215,10 @@ class LiveSource:
             raise error.__cause__
         if isinstance(error, NotServed):
             self._answered = True
+            self._unserved.add(listing)
+            if not self._known and self._unserved >= self._watches.keys():
+                refuse_other_servers(self._connection)
+                self._known = True
             return KindNotServed(listing=listing)
         if not self._answered:
             if not isinstance(error, Forbidden | ServerError):

@@ -14,13 +14,22 @@ from aksp.errors import ClusterError, EngineError, Forbidden
 from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
-from aksp.kube.fetch import OnRetry, fetch
+from aksp.kube.fetch import OnRetry
 from aksp.kube.kinds import Kind
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.sources.interface import Page, Wanted, documents_of
-from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of, unreadable
+from aksp.sources.listings import (
+    PARTLY,
+    Listings,
+    WantedList,
+    every_kind,
+    gap_of,
+    name_of,
+    refuse_other_servers,
+    unreadable,
+)
 
 
 class Cluster:
@@ -70,7 +79,7 @@ class Cluster:
         if self._first is not None and not self._answered:
             raise self._first
         if self._answered and not self._served:
-            self._refuse_other_servers()
+            refuse_other_servers(self._connection, self._on_retry)
         unseen = [name for name in self._namespaces if name in self._unseen]
         if gaps := absent_namespaces(self._connection, unseen):
             yield Page(listing="namespaces", gaps=gaps)
@@ -115,19 +124,6 @@ class Cluster:
             # In the namespaces given rules still compare.
             gap = gap_of(kind, PARTLY if partly else "could not be listed", error)
             yield Page(listing=name, gaps=[gap], failed=None if partly else kind)
-
-    def _refuse_other_servers(self) -> None:
-        """Raise ClusterError where no API server answers, which has ``/api`` whatever kinds it serves."""
-        try:
-            fetch(self._connection, "/api", on_retry=self._on_retry)
-        except NotServed as error:
-            raise ClusterError(
-                "this is no Kubernetes API server: it has neither /api nor a list of what is asked for (404)",
-                where=self._connection.server,
-                hint="check `server` of the cluster in the kubeconfig, its path above all",
-            ) from error
-        except (Forbidden, ServerError):
-            pass  # Discovery may be refused; that something is refused tells that there is an API server.
 
     def _list(
         self, path: str, kind: ResourceKind, listing: str, selector: str | None, wanted: Wanted

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aksp.engine import Engine
-from aksp.errors import Forbidden, InvalidInput
+from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube import errors
 from aksp.kube.config import connect
 from aksp.kube.fetch import Backoff
@@ -248,6 +248,19 @@ def test_nothing_but_refusals_is_no_cluster_to_watch(engine: Engine, tmp_path: P
         taken.until(lambda seen: False)
 
 
+def test_a_server_that_has_nothing_of_kubernetes_ends_the_watch(engine: Engine, tmp_path: Path) -> None:
+    with (
+        following(engine, tmp_path, Server({}), (POD, WIDGET)) as taken,
+        pytest.raises(ClusterError, match="no Kubernetes API server"),
+    ):
+        taken.until(lambda seen: False)
+
+
+def test_a_reader_that_is_patient_waits_for_the_kinds_of_any_server(engine: Engine, tmp_path: Path) -> None:
+    with following(engine, tmp_path, Server({}), patient=True) as taken:
+        assert isinstance(taken.until(bool)[0], KindNotServed)
+
+
 def test_a_cluster_that_does_not_let_us_in_ends_the_watch(engine: Engine, tmp_path: Path) -> None:
     server = Server({"/api/v1/pods": status(401, "who?")})
     with following(engine, tmp_path, server) as taken, pytest.raises(errors.Unauthorized):
@@ -312,6 +325,7 @@ def test_a_kind_that_is_not_served_is_missing_until_it_is(engine: Engine, tmp_pa
     asked = iter([document({"groups": []})])
     widget = {"apiVersion": "test.aksp.io/v1", "kind": "Widget", **thing("w")}
     lists: dict[str, Answer | Reply] = {
+        "/api": document({"kind": "APIVersions", "versions": ["v1"]}),
         "/apis": lambda request: next(asked, document(groups)),
         "/apis/test.aksp.io/v1": document(kinds),
         "/apis/test.aksp.io/v1/widgets": document({"kind": "WidgetList", "apiVersion": "test.aksp.io/v1", "metadata": {}, "items": [widget]}),

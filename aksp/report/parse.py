@@ -39,6 +39,7 @@ from aksp.model.compliance import (
 from aksp.model.json_text import Number, decode
 from aksp.model.resource import Container, Owner, Resource
 from aksp.report import wire
+from aksp.report.contradictions import refuse_contradictions
 from aksp.report.fields import NAMED, OBJECTS, ResultField
 from aksp.report.wire import WireField, WireKind
 from aksp.yaml_reader import open_regular
@@ -61,7 +62,7 @@ class NamedExemption(Exemption, frozen=True, kw_only=True):
 def report_from(document: Mapping[str, Any]) -> Report:
     """The report that a JSON document tells. Fields that are not known are passed over.
 
-    Raises InvalidInput naming the field for a document that is no report, or of another version.
+    Raises InvalidInput naming the field for a document that is no report, of another version, or contradicts itself.
     """
     head = _Fields(document, "")
     version, kind = document.get("apiVersion"), document.get("kind")
@@ -87,6 +88,7 @@ def report_from(document: Mapping[str, Any]) -> Report:
         if one.assignment.name not in lines:
             name = _shown(one.assignment.name)
             raise InvalidInput(f"results[{at}].assignment: {name} is not among the report's assignments")
+    refuse_contradictions(report)
     return report
 
 

@@ -69,6 +69,8 @@ def test_the_same_is_the_same(aksp: Aksp) -> None:
     reported_again = json.loads((aksp.folder / "report.json").read_text())
     reported_again["assignments"] = [one for one in reported_again["assignments"] if one["name"] == "shop-privileged"]
     reported_again["results"] = [one for one in reported_again["results"] if one["assignment"] == "shop-privileged"]
+    (line,) = reported_again["assignments"]
+    reported_again |= {key: line[key] for key in ("state", "compliancePercent", "counts")}
     aksp.put("report.json", reported_again)
     run = compared(aksp, [record(), record("", "", "NonCompliant"), record("shop/good", state="Compliant")])
     assert (run.code, run.json) == (0, {"same": 3, "differences": [], "oneSided": [], "notCompared": []})
@@ -332,8 +334,12 @@ def test_an_assignment_that_is_broken_here_agrees_with_nothing(aksp: Aksp) -> No
     reported(aksp, pod("bad"))
     aksp.done("assignments", "delete", "no-latest-tag")
     report = aksp("compliance", "-f", "pods", "--show", "all", "-o", "json").json
-    report["assignments"][0] |= {"state": "Error", "message": "its rule does not compile", "compliancePercent": None}
-    aksp.put("report.json", report | {"results": [], "evaluatedAt": "2026-09-01T10:30:00Z"})
+    (line,) = report["assignments"]
+    for states in line["counts"].values():
+        states.update(dict.fromkeys(states, 0))
+    line |= {"state": "Error", "message": "its rule does not compile", "compliancePercent": None}
+    head = {key: line[key] for key in ("state", "compliancePercent", "counts")}
+    aksp.put("report.json", report | head | {"results": [], "evaluatedAt": "2026-09-01T10:30:00Z"})
     run = compared(aksp, [record("", "", "Compliant"), record("shop/good", state="Compliant"), record()])
     assert (run.code, run.json["same"], run.json["differences"]) == (4, 0, [])
     assert {(one["component"], one["cause"]) for one in run.json["oneSided"]} == {

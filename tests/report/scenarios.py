@@ -332,7 +332,7 @@ def gaps() -> Report:
         containers={S.COMPLIANT: 9, S.ERROR: 2},
         assignments=(
             summary(PRIVILEGED, S.COMPLIANT, 100.0, {S.COMPLIANT: 10}, {S.COMPLIANT: 11}),
-            summary(LIMITS, S.ERROR, 0.0, {S.ERROR: 2, S.COMPLIANT: 8}, {S.ERROR: 2, S.COMPLIANT: 9}),
+            summary(LIMITS, S.ERROR, 0.0, {S.ERROR: 2}, {S.ERROR: 2}),
             summary(INGRESS, S.NOT_STARTED, None, {}, {}, effect="Disabled", message="its effect is Disabled"),
         ),
         results=[
@@ -456,12 +456,10 @@ def hostile() -> Report:
     key = replace(IMAGES, assignment="[bold red]images[/] | `x`")
     return report(
         state=S.NON_COMPLIANT,
-        percent=0.04,
-        resources={S.NON_COMPLIANT: 3, S.COMPLIANT: 1},
-        containers={S.NON_COMPLIANT: 3, S.COMPLIANT: 1},
-        assignments=(
-            summary(key, S.NON_COMPLIANT, 99.96, {S.NON_COMPLIANT: 3}, {S.NON_COMPLIANT: 3}, display_name="Größe 画像"),
-        ),
+        percent=99.96,
+        resources=(judged := {S.NON_COMPLIANT: 2, S.CONFLICTING: 1, S.COMPLIANT: 7497}),
+        containers=judged,
+        assignments=(summary(key, S.NON_COMPLIANT, 99.96, judged, judged, display_name="Größe 画像"),),
         results=(
             a_result(
                 assignment=key,

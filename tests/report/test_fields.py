@@ -9,8 +9,10 @@ import json
 import pytest
 import yaml
 
+from aksp.model.assignment import full_name
 from aksp.report.fields import FOUND, NAMED, ResultField
 from aksp.report.parse import report_from
+from tests.replacing import replace
 
 from .render import render
 from .scenarios import SCENARIOS
@@ -26,7 +28,9 @@ def test_what_is_in_a_field_is_told_where_its_row_says(field: ResultField) -> No
     result = next(one for one in document["results"] if one["container"] and one["state"] == "NonCompliant")
     result["owner"] = {"kind": "Deployment", "name": "web"}
     (result[field.within] if field.within else result)[field.key] = MARK
-    report = report_from({**document, "results": [result], "gaps": [], "assignments": []})
+    (line,) = document["assignments"]
+    line["name"] = full_name(result["assignment"], result["referenceId"] or "")
+    report = replace(report_from({**document, "results": [result], "gaps": []}), assignments=())
 
     assert json.loads(render(report, "json"))["results"] == [result]
     (row,) = csv.DictReader(io.StringIO(render(report, "csv"), newline=""))

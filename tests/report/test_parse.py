@@ -20,6 +20,7 @@ from aksp.report.parse import read_report, report_from
 from tests.places import places
 from tests.replacing import replace
 
+from .clusters import MIXES, fleet_of
 from .render import render
 from .scenarios import SCENARIOS
 
@@ -101,6 +102,73 @@ def test_replicas_share_their_finding_again() -> None:
 def test_what_is_wrong_is_named(change: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         report_from({**document("gaps"), **change})
+    assert said in str(caught.value)
+
+
+def _put(document: Any, *path: Any, value: Any) -> dict[str, Any]:
+    """The document with another value there."""
+    wrong = inner = copy.deepcopy(document)
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return dict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "path", "value", "said"),
+    [
+        ("violations", ("state",), "Compliant", "state: Compliant contradicts counts.resources, which makes it NonC"),
+        ("violations", ("compliancePercent",), 100.0, "compliancePercent: 100.0 contradicts counts.resources, which m"),
+        ("violations", ("assignments", 1, "compliancePercent"), 100.0, "assignments[1].compliancePercent: 100.0"),
+        ("violations", ("assignments", 1, "state"), "Compliant", "assignments[1].state: Compliant contradicts"),
+        ("violations", ("counts", "resources", "NonCompliant"), 299, "compliancePercent: 5.6 contradicts"),
+        ("gaps", ("assignments", 1, "state"), "Compliant", "assignments[1].state: Compliant contradicts"),
+        ("empty", ("state",), "Compliant", "state: Compliant contradicts counts.resources, which makes it Error where"),
+        ("empty", ("compliancePercent",), 100.0, "which has nothing that was judged"),
+        ("initiatives", ("assignments", 2, "state"), "Compliant", "assignments[2].state: Compliant contradicts"),
+        ("initiatives", ("assignments", 2, "groups", 1, "state"), "Compliant", "assignments[2].groups[1].state: Comp"),
+        ("initiatives", ("assignments", 2, "members", 2, "state"), "Compliant", "assignments[2].members[2].state: C"),
+    ],
+)
+def test_what_contradicts_its_counts_is_refused(scenario: str, path: tuple[Any, ...], value: Any, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        report_from(_put(document(scenario), *path, value=value))
+    assert said in str(caught.value)
+
+
+def test_violations_are_not_lost_with_the_line_of_their_assignment() -> None:
+    read = document("violations", Show.NEW)
+    for name in ("contoso-images", "resource-limits"):
+        read["assignments"] = [one for one in read["assignments"] if one["name"] != name]
+        read["results"] = [one for one in read["results"] if one["assignment"] != name]
+    with pytest.raises(InvalidInput, match="302 that do not comply contradict those of assignments"):
+        report_from(read)
+    with pytest.raises(InvalidInput, match=r"12 that were judged contradict .* 0 at least and 0 at most"):
+        report_from({**document("clean"), "assignments": [], "results": []})
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_reports_of_several_clusters_do_not_contradict_themselves(mix: str) -> None:
+    text = render(fleet_of(MIXES[mix]), "json")
+    assert render(report_from(json.loads(text)), "json") == text
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("clusters", 0, "state"), "Compliant", "clusters[0].state: Compliant contradicts"),
+        (("clusters", 1, "assignments", 0, "state"), "Compliant", "clusters[1].assignments[0].state: Compliant"),
+        (("clusters", 1, "assignments"), [], "contradict those of clusters[1].assignments"),
+        (("scopes", 0, "state"), "Compliant", "scopes[0].state: Compliant contradicts"),
+        (("clusters", 2, "counts", "resources", "Compliant"), 0, "clusters[2].compliancePercent: 100.0 contradicts"),
+    ],
+)
+def test_clusters_and_scopes_that_contradict_their_counts_are_refused(
+    path: tuple[Any, ...], value: Any, said: str
+) -> None:
+    read = json.loads(render(fleet_of(MIXES["one dead"]), "json"))
+    with pytest.raises(InvalidInput) as caught:
+        report_from(_put(read, *path, value=value))
     assert said in str(caught.value)
 
 

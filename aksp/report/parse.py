@@ -83,11 +83,13 @@ def report_from(document: Mapping[str, Any]) -> Report:
         clusters=tuple(_cluster(each, reader.severities) for each in head.optional_items("clusters")),
         scopes=tuple(ScopeSummary(**_values(each, wire.SCOPE)) for each in head.optional_items("scopes")),
     )
-    lines = {line.name for line in report.judged}
+    clusters = {one.name: one.assignments for one in report.clusters} or {"": report.assignments}
+    lines = {(cluster, line.name) for cluster, own in clusters.items() for one in own for line in one.judged}
     for at, one in enumerate(results):
-        if one.assignment.name not in lines:
+        if (one.resource.cluster, one.assignment.name) not in lines:
+            where = f"cluster {_shown(one.resource.cluster)}" if one.resource.cluster else "the report"
             name = _shown(one.assignment.name)
-            raise InvalidInput(f"results[{at}].assignment: {name} is not among the report's assignments")
+            raise InvalidInput(f"results[{at}].assignment: {name} is not among the assignments of {where}")
     refuse_contradictions(report)
     return report
 

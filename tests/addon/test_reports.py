@@ -17,7 +17,8 @@ from aksp.model.compliance import Finding, Report
 from tests.addon.stored import API, OPEN_REPORTS, POLICY_REPORTS, REPORTS, Stored
 from tests.replacing import replace
 from tests.report.render import render
-from tests.report.scenarios import IMAGES, SCENARIOS, S, pod
+from tests.report.scenarios import IMAGES, SCENARIOS, S, pod, summary
+from tests.report.scenarios import report as one_report
 from tests.results import a_result
 
 FIRST = f"{API}/compliancereports/latest-0"
@@ -40,7 +41,9 @@ def large(seed: int = 0) -> Report:
         )
         for at in range(2000)
     )
-    return replace(SCENARIOS["violations"](), results=results)
+    bad = {S.NON_COMPLIANT: len(results)}
+    line = summary(IMAGES, S.NON_COMPLIANT, 0.0, bad, bad)
+    return one_report(state=S.NON_COMPLIANT, percent=0.0, resources=bad, assignments=(line,), results=results)
 
 
 def never(seconds: float) -> None:
@@ -174,10 +177,20 @@ def test_a_field_that_is_wrong_is_told_with_what_to_do_next() -> None:
     assert "next check-in" in str(caught.value.hint)
 
 
-def test_violations_that_are_counted_and_not_listed_are_not_lost() -> None:
+@pytest.mark.parametrize("lost", ["contoso-images", "no-privileged", "allowed-service-ports"])
+def test_violations_that_are_counted_and_not_listed_are_not_lost(lost: str) -> None:
     cluster = Stored(REPORTS)
-    written(cluster, replace(SCENARIOS["violations"](), results=()))
-    with pytest.raises(ClusterError, match="counts 302 resources that do not comply, and lists none"):
+    whole = SCENARIOS["violations"]()
+    written(cluster, replace(whole, results=[one for one in whole.results if one.assignment.name != lost]))
+    with pytest.raises(ClusterError, match=r"counts \d+ resources? that do not comply, and does not list them"):
+        read_report(cluster.connection, sleep=never)
+
+
+@pytest.mark.parametrize("scenario", ["gaps", "initiatives"])
+def test_what_could_not_be_judged_is_not_lost_with_its_gaps(scenario: str) -> None:
+    cluster = Stored(REPORTS)
+    written(cluster, replace(SCENARIOS[scenario](), gaps=()))
+    with pytest.raises(ClusterError, match="has assignments in error, and no gap"):
         read_report(cluster.connection, sleep=never)
 
 

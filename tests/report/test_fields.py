@@ -30,7 +30,20 @@ def test_what_is_in_a_field_is_told_where_its_row_says(field: ResultField) -> No
     (result[field.within] if field.within else result)[field.key] = MARK
     (line,) = document["assignments"]
     line["name"] = full_name(result["assignment"], result["referenceId"] or "")
-    report = replace(report_from({**document, "results": [result], "gaps": []}), assignments=())
+    if result["cluster"]:
+        alone: dict[str, object] = {
+            "name": MARK,
+            "scope": "/",
+            "id": "",
+            "location": "",
+            "labels": {},
+            "server": None,
+            "message": "",
+        }
+        measured = {key: document[key] for key in ("state", "compliancePercent", "counts", "assignments")}
+        document["clusters"] = [{**alone, **measured, "gaps": 0}]
+    report = report_from({**document, "results": [result], "gaps": []})
+    report = replace(report, assignments=(), clusters=())
 
     assert json.loads(render(report, "json"))["results"] == [result]
     (row,) = csv.DictReader(io.StringIO(render(report, "csv"), newline=""))

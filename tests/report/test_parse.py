@@ -158,8 +158,10 @@ def test_reports_of_several_clusters_do_not_contradict_themselves(mix: str) -> N
     [
         (("clusters", 0, "state"), "Compliant", "clusters[0].state: Compliant contradicts"),
         (("clusters", 1, "assignments", 0, "state"), "Compliant", "clusters[1].assignments[0].state: Compliant"),
-        (("clusters", 1, "assignments"), [], "contradict those of clusters[1].assignments"),
+        (("clusters", 1, "assignments"), [], 'is not among the assignments of cluster "one"'),
         (("scopes", 0, "state"), "Compliant", "scopes[0].state: Compliant contradicts"),
+        (("results", 0, "cluster"), "gone", 'is not among the assignments of cluster "gone"'),
+        (("results", 0, "cluster"), "", "is not among the assignments of the report"),
         (("clusters", 2, "counts", "resources", "Compliant"), 0, "clusters[2].compliancePercent: 100.0 contradicts"),
     ],
 )

@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from aksp.addon import names
+from aksp.compliance.changes import unlisted
 from aksp.errors import AkspError, ClusterError, InvalidInput
 from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
@@ -45,6 +46,7 @@ MOST_PARTS: Final = 1000
 TRIES: Final = 5
 """How often a reader looks for parts that belong together, while the add-on may be writing them."""
 PAUSE_SECONDS: Final = 1.0
+_ERROR: Final = ComplianceState.ERROR
 DAMAGED: Final = "it is written anew at the next check-in; without --from addon the cluster is scanned now"
 WRITTEN_BY: Final = f"{names.GROUP}/written-by"
 """The annotation that tells, as namespace/name, which add-on wrote a report."""
@@ -93,14 +95,15 @@ def read_report(connection: Connection, *, sleep: Callable[[float], None] = time
             where=connection.server + _path(0),
             hint=DAMAGED,
         ) from error
-    bad = ComplianceState.NON_COMPLIANT
-    if report.counts.resources[bad] and not any(one.state is bad for one in report.results):
-        # Exit codes go by what is listed: violations must not be lost with it.
+    # Exit codes go by what is listed: violations, and what could not be judged, must not be lost with it.
+    lost = None
+    if missing := unlisted(report):
+        lost = f"counts {plural(missing, 'resource')} that do not comply, and does not list them"
+    elif not report.gaps and any(one.state is _ERROR or one.counts.resources[_ERROR] for one in report.lines):
+        lost = "has assignments in error, and no gap"
+    if lost is not None:
         raise ClusterError(
-            f"the add-on's report is damaged: it counts {plural(report.counts.resources[bad], 'resource')} that"
-            " do not comply, and lists none",
-            where=connection.server + _path(0),
-            hint=DAMAGED,
+            f"the add-on's report is damaged: it {lost}", where=connection.server + _path(0), hint=DAMAGED
         )
     return report, report.evaluated_at
 

@@ -25,7 +25,7 @@ from aksp.report.fields import place
 from aksp.report.figures import plural
 from aksp.report.text import safe
 from aksp.scan import Scan
-from aksp.sources.encoding import as_utf8
+from aksp.sources.encoding import LONGEST_TEXT, as_utf8
 from aksp.sources.paths import STDIN
 from aksp.store.atomic_file import AtomicFile
 from aksp.workspace import Workspace, prepare
@@ -105,6 +105,8 @@ def _read(file: str, originals: dict[str, bytes]) -> bytes | str:
             return "it has another name (a hard link), which would keep what it was"
         if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
             return "it is read-only"
+        if status.st_size > LONGEST_TEXT:
+            return f"it is longer than {LONGEST_TEXT >> 20:,} MiB"
         data = Path(file).read_bytes()
     except OSError as error:
         return f"it cannot be read: {error.strerror}"

@@ -24,7 +24,7 @@ from aksp.engine import Batch, DocumentRecord, Engine, Loading
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Gap, KnownLocation, SourceLocation
 from aksp.model.resource import Document
-from aksp.sources.encoding import as_utf8, open_utf8
+from aksp.sources.encoding import LONGEST_TEXT, as_utf8, open_utf8, too_long
 from aksp.sources.folders import FOREIGN_NAMES, some
 from aksp.sources.interface import Page, Wanted, documents_of
 from aksp.sources.lines import DocumentText, FileSource, LineIndex
@@ -277,6 +277,7 @@ class Manifests:
         """
         with self._stream(file) as stream:
             rest, before = b"", _version(stream)
+            _refuse_long(stream)
             # A file up to this size is one part, of which can be told that it is another program's.
             asked = 2 * PAGE_BYTES
             while True:
@@ -290,8 +291,10 @@ class Manifests:
                 if (end := rest.rfind(_MARKER, max(0, known - len(_MARKER)))) >= 0:
                     yield rest[: end + 1], False
                     rest = rest[end + 1 :]
+                elif len(rest) >= LONGEST_TEXT + len(_MARKER):
+                    raise too_long(stream.seek(0, os.SEEK_END))
                 # Of a document that is longer as much again is read each time, since what was read is copied.
-                asked = max(PAGE_BYTES, len(rest))
+                asked = min(max(PAGE_BYTES, len(rest)), LONGEST_TEXT + len(_MARKER) - len(rest))
 
     def _stream(self, file: str) -> IO[bytes]:
         """The text of a file in UTF-8. Raises OSError, NotRendered."""
@@ -416,6 +419,24 @@ def _version(stream: IO[bytes]) -> tuple[int, int]:
         return 0, 0
     now = os.fstat(stream.fileno())
     return now.st_size, now.st_mtime_ns
+
+
+def _refuse_long(stream: IO[bytes]) -> None:
+    """Raise OSError for a file with a text that is longer than LONGEST_TEXT, before any of it is held."""
+    size, _ = _version(stream)
+    if size <= LONGEST_TEXT:
+        return
+    start = at = 0
+    text = b""
+    while chunk := stream.read(PAGE_BYTES):
+        # A marker may begin in the piece before.
+        text = text[1 - len(_MARKER) :] + chunk
+        at += len(chunk)
+        if (end := text.rfind(_MARKER)) >= 0:
+            start = at - len(text) + end
+        if at - start > LONGEST_TEXT + len(_MARKER):
+            raise too_long(size)
+    stream.seek(0)
 
 
 def _text_of(part: _FilePart, record: DocumentRecord) -> DocumentText:

@@ -147,6 +147,67 @@ def test_a_stream_without_an_end_is_one_gap_and_nothing_of_it_is_judged(
     )
 
 
+def test_a_text_longer_than_the_engine_takes_is_a_gap_of_its_file_and_none_of_it_is_held(
+    engine: Engine, tmp_path: Path
+) -> None:
+    put(tmp_path, "a.yaml", json.dumps(pod("a")))
+    put(tmp_path, "b.yaml", "")
+    put(tmp_path, "c.yaml", b"\xff\xfe")
+    for name in ("b.yaml", "c.yaml"):
+        os.truncate(tmp_path / name, 3 << 30)  # It has nothing on the disk.
+
+    tracemalloc.start()
+    pages = list(Manifests(engine, [str(tmp_path)]).pages(EVERYTHING))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert [document.resource.name for page in pages for document in page.documents] == ["a"]
+    assert [(gap.reason, gap.message) for page in pages for gap in page.gaps] == [
+        (
+            "UnreadableFile",
+            f"{tmp_path}/{name}: has 3,072 MiB, and of what no line of --- divides 1,023 MiB are read at most:"
+            " write its objects into several files",
+        )
+        for name in ("b.yaml", "c.yaml")
+    ]
+    assert peak < 20 << 20
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("before", [0, 1, 150_000, 400_000])
+@pytest.mark.parametrize("file", ["long.yaml", "-"])
+def test_the_longest_text_is_read_and_a_longer_one_is_not(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, before: int, more: int
+) -> None:
+    longest = 3 * PAGE_BYTES
+    monkeypatch.setattr("aksp.sources.manifests.LONGEST_TEXT", longest)
+    first = json.dumps(pod("first", annotations={"a": "x" * before})) + "\n" if before else ""
+    # What no marker divides begins with one.
+    long = f"---\n{json.dumps(pod('long'))}\n# ".ljust(longest - 1 + 5 * more, "x") + "\n"
+    text = (first + long + "---\n" + json.dumps(pod("last"))).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    path = file if file == "-" else put(tmp_path, file, text)
+
+    sent: list[int] = []
+    split = engine.split
+
+    def noted(body: bytes, target: int) -> Any:
+        sent.append(len(body))
+        return split(body, target)
+
+    monkeypatch.setattr(engine, "split", noted)
+    pages = list(Manifests(engine, [path]).pages(EVERYTHING))
+    found = [document.resource.name for page in pages for document in page.documents]
+    told = [gap.message for page in pages for gap in page.gaps]
+
+    assert max(sent, default=0) <= longest
+    if more:
+        assert "last" not in found and "long" not in found
+        assert len(told) == 1 and told[0].startswith(f"{path}: has {len(text) >> 20} MiB, ")
+    else:
+        assert (found[-2:], told) == (["long", "last"], [])
+
+
 def test_a_folder_that_cannot_be_opened_is_a_gap(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -39,10 +40,26 @@ def build_engine() -> None:
     )
 
 
+def check_links(root: Path) -> None:
+    """Refuse a copy in which the symbolic links of the package are texts: the wheel would have nothing of what they lead to."""
+    package = root / "aksp"
+    lost = [name for name in ("definitions", "crds") if not (package / name).is_dir()]
+    try:
+        json.loads((package / "model" / "kinds.json").read_bytes())
+    except (OSError, ValueError):
+        lost.append("model/kinds.json")
+    if lost:
+        raise SystemExit(
+            f"aksp: this copy of the repository has lost symbolic links: aksp/{', aksp/'.join(lost)}."
+            " Clone it with git config core.symlinks=true (on Windows in developer mode), or unpack it with a program that keeps links"
+        )
+
+
 class BuildPy(build_py):
     """Packages with the engine in them."""
 
     def run(self) -> None:
+        check_links(ROOT)
         build_engine()
         super().run()
 

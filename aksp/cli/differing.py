@@ -64,6 +64,8 @@ def _of_reports(request: DiffRequest) -> Difference:
         )
     if len(request.reports) != 2:
         raise InvalidInput("two reports are compared, the earlier one first", hint="aksp diff BEFORE.json AFTER.json")
+    if list(request.reports) == ["-", "-"]:
+        raise InvalidInput("- is given twice, and standard input can be read once", hint="write one of them to a file")
     before, after = (read_report(path, of_many=True) for path in request.reports)
     _refuse_other_clusters(before, after)
     means = "what it could not judge may pass for new", "what it could not judge is not called resolved"

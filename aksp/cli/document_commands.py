@@ -41,7 +41,7 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         store: StoreOption = StoreKind.FILES,
         context: StoreContextOption = None,
         kubeconfig: KubeconfigOption = None,
-        request_timeout: TimeoutOption = 60.0,
+        request_timeout: TimeoutOption = 60,
         workspace: WorkspaceOption = None,
     ) -> None:
         refuse_cluster_options(store, context, kubeconfig)
@@ -63,7 +63,7 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
         store: StoreOption = StoreKind.FILES,
         context: StoreContextOption = None,
         kubeconfig: KubeconfigOption = None,
-        request_timeout: TimeoutOption = 60.0,
+        request_timeout: TimeoutOption = 60,
         workspace: WorkspaceOption = None,
     ) -> None:
         refuse_cluster_options(store, context, kubeconfig)

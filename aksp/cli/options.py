@@ -219,7 +219,8 @@ AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", hel
 def _request_timeout(given: str | float) -> float:
     """Seconds, from a number of them or from a duration, as kubectl takes both. Raises typer.BadParameter."""
     try:
-        seconds = float(given)
+        # Python also reads 1_0, and digits of other scripts.
+        seconds = float(given if re.fullmatch("[-+.0-9a-z]+", str(given)) else "")
     except ValueError:
         try:
             seconds = times.duration(str(given)).total_seconds()

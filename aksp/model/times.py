@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9}(?=s))?)([dhms])")
+_UNITS: Final = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]{1,9}(?=m?s))?)(ms|[dhms])")
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 
@@ -37,7 +37,7 @@ def moment(text: object) -> datetime | None:
 
 
 def duration(text: str) -> timedelta:
-    """Read 30s, 1.5s, 15m, 2h, 7d or 1h30m; a hundred years at most. Raises ValueError."""
+    """Read 500ms, 30s, 1.5s, 15m, 2h, 7d or 1h30m; a hundred years at most. Raises ValueError."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text}: this is no duration")
     longest = timedelta(days=36500)

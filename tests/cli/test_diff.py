@@ -310,3 +310,10 @@ def test_a_page_of_what_changed_has_all_changes_and_no_markup_of_names(assigned:
     html5lib.HTMLParser(strict=True).parse(page)
     scan(assigned, pod("<b>a</b>", privileged=True))
     assert "No finding has changed since" in assigned.done("diff", "-o", "html").out
+
+
+def test_standard_input_cannot_be_both_reports(aksp: Aksp) -> None:
+    run = aksp("diff", "-", "-")
+
+    assert (run.code, run.out) == (2, "")
+    assert "standard input can be read once" in run.err

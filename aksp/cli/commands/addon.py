@@ -70,7 +70,7 @@ def enable(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where it runs.")
     ] = "kube-system",
@@ -154,7 +154,7 @@ def disable(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     namespace: NamespaceOption = None,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Keep assignments, exemptions, definitions, denials and reports.")
@@ -178,7 +178,7 @@ def status(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     namespace: NamespaceOption = None,
     output: OutputOption = ListFormat.TABLE,
 ) -> None:

@@ -237,7 +237,7 @@ def _common(
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     workspace: WorkspaceOption = None,
 ) -> None:
     """The options that every definition's command has; never called."""

@@ -53,7 +53,7 @@ def list_assignments(
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the assignments; with --cluster those that reach it, from where, and what leaves it out of them.

@@ -104,7 +104,7 @@ def compare_azure(
     definition: OnlyDefinitionsOption = None,
     severity: OnlySeveritiesOption = None,
     chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     resource: Annotated[
         str | None,
         typer.Option("--resource", metavar="ARMID", help="The cluster at Azure, where the records are of several."),

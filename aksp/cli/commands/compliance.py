@@ -156,7 +156,7 @@ def compliance(
     ] = False,
     color: ColorOption = ColorWhen.AUTO,
     chunk_size: Annotated[int, typer.Option(min=1, metavar="N", help="Objects per page of a cluster's lists.")] = 500,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     summary: Annotated[bool, typer.Option("--summary", help="One line instead of the table: -o summary.")] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no notes, and no table where no -o is given.")

@@ -40,7 +40,7 @@ def denials(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace.")
     ] = None,

@@ -105,7 +105,7 @@ def exempt(
     store: StoreOption = StoreKind.FILES,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Waive findings of an assignment: for a workload, a namespace, a container, an image or a scope.

@@ -46,7 +46,7 @@ def list_exemptions(
     store: StoreOption = StoreKind.FILES,
     context: StoreContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the exemptions, and whether they are in force.

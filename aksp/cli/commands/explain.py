@@ -77,7 +77,7 @@ def explain(
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     color: ColorOption = ColorWhen.AUTO,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Say why a resource is in its state, or how an assignment stands.

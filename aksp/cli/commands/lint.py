@@ -43,7 +43,7 @@ def lint(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 30.0,
+    request_timeout: TimeoutOption = 30,
     output: Annotated[LintFormat, typer.Option("--output", "-o", help="Output format.")] = LintFormat.TEXT,
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -30,7 +30,7 @@ def sync(
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60.0,
+    request_timeout: TimeoutOption = 60,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete what an earlier sync wrote and the workspace no longer has.")
     ] = False,

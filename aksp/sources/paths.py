@@ -65,6 +65,7 @@ class Paths:
         self._folders.leave_out(file)
 
     def _expand(self, paths: Sequence[str]) -> Iterator[str]:
+        refuse_empty(paths)
         seen_stdin = False
         for name in paths:
             if name == STDIN:
@@ -122,6 +123,7 @@ class Paths:
         return found
 
     def _overlay(self, name: str) -> str:
+        refuse_empty([name], "-k")
         if not Path(name).is_dir():
             raise InvalidInput("there is no such folder", where=f"-k {name}")
         if kustomization_file(Path(name)) is None:
@@ -145,6 +147,15 @@ class Paths:
             )
 
 
+def refuse_empty(paths: Sequence[str], option: str = "") -> None:
+    """Raise InvalidInput for a path without a character, as a shell makes it of a variable that is not set: it would be the working folder."""
+    if "" in paths:
+        raise InvalidInput(
+            f"{option} the path is empty".strip(),
+            hint="is a variable of the shell not set? The working folder is named by a dot",
+        )
+
+
 def _several(name: str) -> list[str]:
     """The paths of a pattern that no shell has resolved, or of a list with commas. Raises InvalidInput for neither."""
     if re.match("[A-Za-z]+://", name):
@@ -154,6 +165,6 @@ def _several(name: str) -> list[str]:
         if found := sorted(glob(name, recursive=True)):
             return found
         raise InvalidInput("no file or folder has a name like this", where=name)
-    if "," in name:
-        return [one for one in name.split(",") if one]
+    if named := [one for one in name.split(",") if one and "," in name]:
+        return named
     raise InvalidInput("there is no such file or folder", where=name)

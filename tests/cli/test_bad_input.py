@@ -55,7 +55,7 @@ def test_an_unknown_context_is_exit_2_with_those_that_there_are(aksp: Aksp, monk
         assert "prud" in one_error(run.err) and "prod" in run.err
 
 
-@pytest.mark.parametrize("timeout", ["5", "5.0", "5s", "1m"])
+@pytest.mark.parametrize("timeout", ["5", "5.0", "5s", "1m", "500ms", "1s500ms"])
 def test_a_cluster_that_is_not_there_is_exit_3(timeout: str, aksp: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
     aksp.done("assign", "no-privileged")
     aksp.put("config", kubeconfig("dev", current="dev"))
@@ -67,13 +67,45 @@ def test_a_cluster_that_is_not_there_is_exit_3(timeout: str, aksp: Aksp, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("given", "wrong"), [("0", "between 0.1 s"), ("nan", "between"), ("1e9", "between"), ("2 s", "number of seconds")]
+    ("given", "wrong"),
+    [
+        ("0", "between 0.1 s"),
+        ("nan", "between"),
+        ("1e9", "between"),
+        ("2 s", "number of seconds"),
+        ("25h", "between"),
+        ("99999999999s", "between"),
+        ("50ms", "between"),
+        ("٣", "number of seconds"),
+        ("٣s", "number of seconds"),
+        ("1_0", "number of seconds"),
+    ],
 )
 def test_a_request_timeout_that_is_none_is_exit_2(given: str, wrong: str, aksp: Aksp) -> None:
     run = aksp("compliance", "--request-timeout", given)
 
     assert (run.code, run.out) == (2, "")
     assert "--request-timeout" in run.err and wrong in run.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compliance", "-f", ""], ["compliance", "-k", ""], ["compliance", "-f", ","], ["explain", "pod/bad", "-f", ""],
+        ["lint", "-f", ""], ["fix", ""], ["mutate", "--mutation", "MutateReadOnlyRootFilesystem", "-f", ""], ["test", ""],
+        ["assign", "no-privileged", "--what-if", "-f", ""], ["import", "gatekeeper", ""], ["import", "azure", ""],
+        ["diff", "-f", ""], ["history", "-f", ""],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_empty_path_is_not_the_working_folder(command: list[str], assigned: Aksp) -> None:
+    assigned.put("pod.json", BAD)
+    run = assigned(*command)
+
+    assert (run.code, run.out) == (2, "")
+    one_error(run.err)
+    if command[-1] == "" and command[0] not in ("diff", "history"):  # these name what is remembered
+        assert "the path is empty" in run.err and "variable" in run.err
 
 
 def test_no_current_context_is_exit_2(assigned: Aksp) -> None:

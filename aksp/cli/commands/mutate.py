@@ -189,8 +189,10 @@ def _documents(paths: list[str]) -> Iterator[tuple[dict[str, Any], str]]:
 
     from aksp.errors import InvalidInput
     from aksp.sources.folders import Folders
+    from aksp.sources.paths import refuse_empty
     from aksp.yaml_reader import read_file, read_yaml
 
+    refuse_empty(paths)
     for path in paths:
         if path == "-":
             texts = [("-", sys.stdin.buffer.read().decode("utf-8-sig", "replace"))]

@@ -38,7 +38,9 @@ def test(
     from aksp.errors import NothingToJudge
     from aksp.gatekeeper.suites import GROUP, KIND, suites_of
     from aksp.gatekeeper.verifying import verify
+    from aksp.sources.paths import refuse_empty
 
+    refuse_empty(paths)
     others, samples = without_samples(paths)
     suites = suites_of(others)
     if not suites and not samples:

@@ -408,7 +408,7 @@ def test_ctrl_c_while_a_class_is_made_is_no_bug(aksp: Aksp, monkeypatch: pytest.
     def interrupted(request: object) -> None:
         raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
 
-    monkeypatch.setattr("aksp.cli.evaluation.evaluate", interrupted)
+    monkeypatch.setattr("aksp.cli.evaluation.judge", interrupted)
     run = aksp("compliance", "-f", "pod.json")
     assert (run.code, run.err) == (130, "aksp: interrupted\n")
 

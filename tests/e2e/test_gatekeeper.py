@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from bench.peers.build import GATOR, gatekeeper
-from tests.cli.conftest import Aksp, aksp, compiler
+from tests.cli.conftest import Aksp, aksp, commands, compiler
 from tests.e2e.conftest import REQUIRED
 from tests.testbed.build import BuildError, cache_folder
 
-__all__ = ["aksp", "compiler"]
+__all__ = ["aksp", "commands", "compiler"]
 
 POD = {
     "apiVersion": "v1",

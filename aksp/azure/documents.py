@@ -15,6 +15,7 @@ from aksp.azure.expressions import Expressions, NotKnown
 from aksp.azure.terraform import is_terraform, not_yet, resources
 from aksp.errors import InvalidInput
 from aksp.model.json_text import decode_held
+from aksp.sources.paths import refuse_empty
 from aksp.yaml_reader import read_file
 
 STANDARD_INPUT: Final = "standard input"
@@ -85,6 +86,7 @@ class AzureDocuments(Struct, kw_only=True):
 
 def from_paths(paths: Sequence[str]) -> AzureDocuments:
     """The documents of files, of folders' ``*.json``, and of ``-``. Raises InvalidInput for what is none of Azure's."""
+    refuse_empty(paths)
     documents = AzureDocuments()
     for path in paths:
         if path == "-":

@@ -16,6 +16,7 @@ from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import get_json
 from aksp.model.fields import mapping
 from aksp.sources.folders import Folders
+from aksp.sources.paths import refuse_empty
 from aksp.yaml_reader import read_file, read_yaml
 
 Object = Mapping[str, Any]
@@ -95,6 +96,7 @@ def from_paths(paths: Sequence[str]) -> Documents:
 
     Raises InvalidInput for a path that is named and cannot be read; what cannot be read in a folder is told.
     """
+    refuse_empty(paths)
     found = Documents()
     for path in paths:
         if path == "-":

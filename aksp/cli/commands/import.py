@@ -146,13 +146,11 @@ def import_azure(
     from aksp.catalog.interface import Catalogs
     from aksp.engine import Engine
     from aksp.errors import InvalidInput, NothingToJudge
-    from aksp.sources.paths import refuse_empty
     from aksp.workspace import Workspace
 
     scopes = read_map(scope_map or [], cluster)
     if templates is not None and not templates.is_dir():
         raise InvalidInput(f"--templates {templates} is no folder")
-    refuse_empty(paths)
     found = from_paths(paths)
     opened = Workspace.open(workspace, new=True)
     own = bundled_folder()
@@ -192,10 +190,8 @@ def _json(document: Mapping[str, Any]) -> str:
 def _found(paths: list[str] | None, choice: ClusterChoice) -> tuple[Documents, Scope | None]:
     from aksp.gatekeeper.documents import from_cluster, from_paths
     from aksp.model.scope import Scope
-    from aksp.sources.paths import refuse_empty
 
     if paths:
-        refuse_empty(paths)
         return from_paths(paths), None
     with choice.connected() as connection:
         return from_cluster(connection, others=True), Scope.cluster(choice.name_of(connection))

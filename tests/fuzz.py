@@ -27,18 +27,8 @@ GENERATED = (
     "TestRandomPoliciesFindTheSameInWhatTheyReadAndRememberAsInWholeDocuments|TestATextThatIsCutMeansTheSame"
     "|TestWhatKubectlWouldApplyIsJudgedOrTold|TestQuantitiesCompareAsKubernetesComparesThem|TestImagesAreReadAsContainerRuntimesReadThem"
 )
-#: Properties in Python: names and values in every format, read back by its own parser; documents of workspaces and
-#: custom resources; what comes to the webhook over TLS.
-PROPERTIES = (
-    "tests/addon/test_any_custom_resource.py",
-    "tests/addon/test_fuzzed_requests.py",
-    "tests/azure/test_hostile.py",
-    "tests/report/test_names.py",
-    "tests/catalog/test_any_text.py",
-    "tests/test_yaml_readers.py",
-    "tests/test_yaml_writer.py",
-    "tests/model/test_json_text.py",
-)
+#: Properties in Python: the tests by hypothesis, and those that take their inputs from AKSP_FUZZ_SEED.
+PROPERTIES = ("--ignore=tests/e2e", "--ignore=tests/pages", "-m", "hypothesis or fuzz", "tests")
 
 
 def main() -> int:
@@ -82,7 +72,7 @@ def generated(binary: Path) -> Callable[[int], tuple[list[str], Mapping[str, str
 
 def properties(seed: int) -> tuple[list[str], Mapping[str, str], str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *PROPERTIES]
-    return command, {}, r"^\d+ passed"
+    return command, {"AKSP_FUZZ_SEED": str(seed)}, r"^\d+ passed"
 
 
 def rounds(

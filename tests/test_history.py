@@ -216,7 +216,7 @@ def stored(states: Mapping[str, S]) -> dict[str, StoredFinding]:
     }  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.none() | FINDINGS, min_size=1, max_size=8), st.integers(0, 7))
 def test_every_earlier_scan_has_the_findings_that_it_had(scans: list[dict[str, S] | None], since: int) -> None:
     report = SCENARIOS["violations"]()

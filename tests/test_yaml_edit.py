@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aksp.yaml_edit import CannotEdit, assigned, edited
@@ -220,7 +220,6 @@ def ways(draw: st.DrawFn, data: Any) -> tuple[str | int, ...]:
     return tuple(found)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_of_any_document_the_field_alone_changes_or_nothing_does(data: st.DataObject) -> None:
     text = data.draw(texts())

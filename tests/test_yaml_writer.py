@@ -22,7 +22,7 @@ VALUES = st.recursive(
 TRICKY = st.text(alphabet="ab:,. -/()#=+@_0'\"{}[]&*!|>%yntrue~?1e\n\t", max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(TRICKY | st.text(), VALUES | TRICKY, min_size=1))
 def test_what_is_written_is_read_again(value: dict[str, Any]) -> None:
     text = to_yaml(value)
@@ -33,7 +33,7 @@ def test_what_is_written_is_read_again(value: dict[str, Any]) -> None:
     assert text.replace("\n", "").isprintable()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     TRICKY.filter(str.isprintable).filter(lambda text: text == "::" or not (commands(text) or text.startswith("::")))
 )
@@ -60,7 +60,7 @@ def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
 LINES = st.lists(st.text(alphabet="ab \t#:-|'\"%é☃\x07\\", max_size=6), max_size=5).map("\n".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(LINES | TRICKY, min_size=1), LINES)
 def test_texts_of_several_lines_stand_as_they_are_and_are_read_again(texts: list[str], one: str) -> None:
     value = {"libs": texts, "rule": {"rego": one}, "again": [{"rego": one}]}

@@ -26,7 +26,7 @@ from tests.cli.test_custom_mutations import assigned as mutation_assigned
 from tests.cli.test_custom_mutations import definition as mutating
 from tests.cli.test_written_constraints import INSIDE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fuzz]
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 VALUES: list[Any] = [

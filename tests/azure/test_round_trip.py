@@ -50,7 +50,7 @@ def plain(one: Resource) -> Resource:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     phases=set(Phase) - {Phase.shrink, Phase.explain},
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

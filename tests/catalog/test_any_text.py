@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.catalog.document import definition_from
@@ -73,7 +73,6 @@ def test_without_a_change_each_is_read() -> None:
 
 
 @given(st.data(), st.sampled_from(sorted(READ)), ODD)
-@settings(max_examples=200, deadline=None)
 def test_a_value_of_any_kind_anywhere_is_read_or_refused(data: st.DataObject, kind: str, put: Any) -> None:
     made = copy.deepcopy(READ[kind][0])
     path = data.draw(st.sampled_from(list(places(made))))
@@ -85,7 +84,6 @@ def test_a_value_of_any_kind_anywhere_is_read_or_refused(data: st.DataObject, ki
 
 
 @given(st.data(), st.sampled_from(sorted(READ)), st.lists(PIECES, min_size=1, max_size=3))
-@settings(max_examples=200, deadline=None)
 def test_a_text_with_anything_in_it_is_read_or_refused(data: st.DataObject, kind: str, pieces: list[str]) -> None:
     text = yaml.safe_dump(READ[kind][0])
     at = data.draw(st.integers(0, len(text)))

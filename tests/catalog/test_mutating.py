@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.azure.mutating import MutationInForce
@@ -56,7 +56,6 @@ def odd(draw: st.DrawFn, documents: list[Any]) -> Any:
     return made
 
 
-@settings(max_examples=300, deadline=None)
 @given(odd(DOCUMENTS), st.sampled_from(OBJECTS))
 def test_a_mutator_that_is_wrong_is_told_and_nothing_else_happens(document: Any, one: Any) -> None:
     try:
@@ -71,7 +70,6 @@ def test_a_mutator_that_is_wrong_is_told_and_nothing_else_happens(document: Any,
     difference(one, made)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(DOCUMENTS), odd(OBJECTS))
 def test_an_object_that_is_wrong_is_told_or_left_as_it_is(document: Any, one: Any) -> None:
     before = copy.deepcopy(one)

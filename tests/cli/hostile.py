@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from bench.measure import Command, Sample, measure
 from tests.catalog.documents import DETAILS, V1_RULE, document, template, write
+from tests.forked import USAGE
 from tests.replacing import replace
 
 CASES: Final = Path(__file__).parent / "cases"
@@ -269,16 +270,23 @@ SAVED: Final = {
 HOSTILE: Final = _hostile()
 
 
-def tried(one: Hostile, folder: Path) -> tuple[Sample, str, str]:
-    """What a real process takes to refuse one: the figures, and what it prints. Raises CommandFailed unless it exits 2."""
+def tried(one: Hostile, folder: Path, program: str = f"{sys.executable} -m aksp") -> tuple[Sample, str, str]:
+    """What a real process takes to refuse one: the figures, and what it prints. Raises CommandFailed unless it exits 2.
+
+    Of `forked`'s program the figures are those of the command and the engine that it starts, the larger one's memory.
+    """
     one.write(folder)
     # In the folder, so that no message is long because of where the tests run.
-    run = f'cd {folder}; exec timeout -k 5 {_PATIENCE} {sys.executable} -m aksp "$@"'
+    run = f'cd {folder}; exec timeout -k 5 {_PATIENCE} {program} "$@"'
     command = Command(
         label="hostile", argv=("/bin/sh", "-c", run, "aksp", *one.arguments), output=folder / "out", expected=(2,),
-        environment={"AKSP_WORKSPACE": "ws", "HOME": str(folder), "PYTHONPATH": str(Path(__file__).parents[2])},
+        environment={"AKSP_WORKSPACE": "ws", "HOME": str(folder), "PYTHONPATH": str(Path(__file__).parents[2]),
+                     USAGE: str(folder / "usage")},
     )  # fmt: skip
     sample = measure(command)
+    if (folder / "usage").exists():
+        taken = json.loads((folder / "usage").read_text())
+        sample = replace(sample, cpu_seconds=taken["seconds"], peak_bytes=taken["bytes"])
     return sample, (folder / "out").read_text(), (folder / "out.stderr").read_text()
 
 

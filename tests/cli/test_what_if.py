@@ -48,7 +48,7 @@ def comparable(run: Run) -> tuple[int, Any]:
     return run.code, report
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(COMMANDS, PODS, st.booleans(), st.booleans())
 def test_it_is_the_scan_after_assigning(
     aksp: Aksp, command: tuple[str, ...], pods: list[dict[str, Any]], exempt: bool, others: bool

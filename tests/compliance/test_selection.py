@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.compliance.selection import ObjectScope, Selection, Selector
@@ -320,7 +320,6 @@ _SELECTIONS = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(selection=_SELECTIONS, documents=st.lists(_DOCUMENTS, min_size=12, max_size=24))
 def test_of_a_page_those_are_chosen_that_are_selected_each_by_itself(
     selection: Selection, documents: Sequence[Document]

@@ -6,9 +6,9 @@ import pytest
 
 from aksp.catalog.folder import bundled
 from aksp.compliance.kinds import judges_pods
-from aksp.engine import Engine
 from aksp.model.definition import Definition
 from aksp.workspace import compile_definition
+from tests.definitions.samples import engine_for
 
 #: What tells one replica from the next, and what is long and needless: reading it would make every Pod unlike the others.
 OWN = ("metadata.name", "metadata.uid", "metadata.managedFields", "spec.volumes.*.name", "spec.nodeName", "status")
@@ -18,7 +18,7 @@ NEEDED = {("allowed-host-paths", "spec.volumes.*.name")}
 
 @pytest.mark.parametrize("definition", [one for one in bundled() if judges_pods(one.kinds)], ids=lambda one: one.slug)
 def test_no_definition_about_pods_reads_what_differs_between_replicas(definition: Definition) -> None:
-    with Engine() as engine:
+    with engine_for(definition) as engine:
         compile_definition(engine, definition)
         reads = [path.replace("[*]", ".*").replace("[", ".").strip(".") for path in engine.reads(definition.slug) or []]
     # The namespace of an object is no part of it.
@@ -30,7 +30,7 @@ def test_no_definition_about_pods_reads_what_differs_between_replicas(definition
 
 @pytest.mark.parametrize("definition", bundled(), ids=lambda one: one.slug)
 def test_a_rule_and_its_libraries_read_no_parameter_that_the_definition_has_not(definition: Definition) -> None:
-    with Engine() as engine:
+    with engine_for(definition) as engine:
         compile_definition(engine, definition)
 
         assert set(engine.parameters(definition.slug)) <= set(definition.parameters)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.assigned import check_parameters
@@ -36,7 +36,6 @@ def ready(document: Mapping[str, Any], of: Any = LABELS_TEMPLATE, **more: Any) -
     return make_ready(made, of.definition, (), None, NOW)
 
 
-@settings(max_examples=400, deadline=None)
 @given(MATCHES, st.lists(OBJECTS, min_size=1, max_size=6), LABELS)
 def test_an_assignment_selects_what_its_constraint_matched(match: Any, objects: Any, labels: Any) -> None:
     one = ready(constraint(match=match))

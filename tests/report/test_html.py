@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.model.compliance import ComplianceState, Finding, Report, Result
@@ -408,7 +408,6 @@ JSON = st.recursive(
 TRICKY = st.text(alphabet="ab:,. -/#=[]{}'\"*&!|>%~1e\n", max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(TRICKY, JSON | TRICKY, min_size=1))
 def test_commented_yaml_reads_back_as_the_value(value: dict[str, Any]) -> None:
     noted = {key: CommentedValue([CommentedValue(inner, ("b",))], ("a: #",)) for key, inner in value.items()}
@@ -417,7 +416,6 @@ def test_commented_yaml_reads_back_as_the_value(value: dict[str, Any]) -> None:
     assert text.replace("\n", "").isprintable()
 
 
-@settings(max_examples=300, deadline=None)
 @given(JSON | st.lists(TRICKY) | st.dictionaries(TRICKY, TRICKY))
 def test_a_value_on_one_line_reads_back_too(value: Any) -> None:
     text = commented.flow(value)

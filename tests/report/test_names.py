@@ -111,14 +111,14 @@ SHAPES: Final[Mapping[str, Callable[[str], Any]]] = {
 
 
 @given(NAMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_name_changes_nothing_but_texts(name: str) -> None:
     for kind, read in SHAPES.items():
         assert read(render(named(name), kind)) == read(render(named(PLAIN), kind)), kind
 
 
 @given(NAMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_name_is_read_back(name: str) -> None:
     report = named(name)
     document = json.loads(render(report, "json"))

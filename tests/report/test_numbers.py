@@ -37,7 +37,7 @@ def _report(number: str) -> Report:
 
 @given(NUMBERS)
 @example("1e-05")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_number_keeps_its_text_and_every_format_its_parser(number: str) -> None:
     report = _report(number)
     for name in FORMATS:

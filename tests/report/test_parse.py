@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.compliance.changes import remembered
@@ -184,7 +184,6 @@ MANGLED = document("manifests")
 PLACES = list(places(MANGLED))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(PLACES), st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.just([]), st.just({})))
 def test_a_document_that_is_wrong_somewhere_is_refused_or_read_but_never_breaks(
     path: tuple[Any, ...], put: Any

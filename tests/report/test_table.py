@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding
@@ -258,7 +258,6 @@ def test_a_short_word_alone_takes_part_of_a_long_one_if_that_saves_a_line(
     assert [text[start:end] for start, end in wrap(text, width)] == lines
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(), st.integers(min_value=2, max_value=30))
 def test_wrapping_loses_nothing_but_blanks_and_keeps_the_width(text: str, width: int) -> None:
     clean = safe(text)
@@ -267,7 +266,6 @@ def test_wrapping_loses_nothing_but_blanks_and_keeps_the_width(text: str, width:
     assert all(width_of(line) <= width for line in lines)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text())
 def test_safe_text_prints_and_stays_as_it_is_when_it_did(text: str) -> None:
     assert safe(text).isprintable()

@@ -504,7 +504,7 @@ _PIECES = (
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.lists(st.sampled_from(_PIECES), max_size=14).map("".join), window=st.integers(1, 200), mark=st.booleans()
 )

@@ -232,7 +232,7 @@ def place(result: Result) -> tuple[object, ...]:
     return result.assignment.name, str(result.resource), container and container.name, result.finding.path
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(THINGS, max_size=8), STEPS)
 def test_after_whatever_has_happened_the_report_is_that_of_a_scan_and_the_events_lead_to_it(
     first: list[Thing], steps: list[Step]

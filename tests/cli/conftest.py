@@ -184,6 +184,8 @@ def aksp(
         if name.startswith(("KUBE", "AKSP_", "CLICOLOR")) or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AKSP_WORKSPACE", str(tmp_path / "ws"))
+    # Summaries for Azure DevOps stay there.
+    monkeypatch.setenv("AGENT_TEMPDIRECTORY", str(home))
     # A cluster that is not there is asked again at once; tests/kube has when.
     monkeypatch.setattr(Backoff, "pause", lambda *_: 0.0)
     # `aksp assign`, by which most tests begin, judges nothing: an engine for each took a fifth of their processor time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -12,14 +12,16 @@ from msgspec import Struct
 from aksp.compliance.fingerprints import identity
 from aksp.compliance.fixes import steps, unsafe
 from aksp.model.compliance import ComplianceState, Gap, Report, Result
+from aksp.model.resource import Resource
 from aksp.sources.lines import DocumentText, FileSource
 from aksp.yaml_edit import CannotEdit, edited
 
 #: Judges with the texts of files in place of what they hold.
 Judge = Callable[[Mapping[str, bytes]], Report]
 
-#: Rounds: a change may leave another finding to change the same field, which is known once it is judged again.
-_ROUNDS: Final = 20
+#: Rounds: a change may leave another finding to change the same field, which is known once it is judged again, and of
+#: n changes one that must not be made is found in about 2 log2(n).
+_ROUNDS: Final = 60
 
 #: Bytes of a document times its findings: each change reads it whole, 1 MB of them in a second.
 MOST_WORK: Final = 20_000_000
@@ -28,8 +30,10 @@ NO_FIX: Final = "no single right fix"
 _UNSAFE: Final = "the change might break what refers to it"
 _USELESS: Final = "the change of the rule would not make it comply"
 _CONFLICT: Final = "other findings ask for other values there"
+_LATE: Final = f"not reached in {_ROUNDS} rounds of changes: run it again"
 
 _Key = tuple[str, ...]
+_Object = tuple[Resource, str]
 
 
 class Left(Struct, frozen=True, kw_only=True):
@@ -56,20 +60,37 @@ def fixed(judge: Judge, read: Callable[[str], bytes | str]) -> Fixed:
     texts: dict[str, bytes] = {}
     done: dict[str, list[Result]] = {}
     skipped: dict[_Key, str] = {}
+    #: Suspects that wait while fewer of them are tried, and the object whose suspects they are: None of all.
+    held: dict[_Key, _Object | None] = {}
+    changed = False
     report = judge(texts)
     for _ in range(_ROUNDS):
-        attempt = _Attempt(report, texts, read, skipped)
+        attempt = _Attempt(report, texts, read, skipped, held)
         if not attempt.done:
-            break
-        after = judge(attempt.texts)
-        if blamed := _blamed(report, after, attempt.done):
-            skipped |= blamed
+            if not held and not changed:
+                why = _CONFLICT
+                break
+            if not held:
+                # What could not be changed before the other changes may be possible now.
+                skipped, changed = {}, False
+            held = {}
             continue
-        texts, report = attempt.texts, after
-        for one in attempt.done:
-            assert one.source is not None  # it was changed there
-            done.setdefault(one.source.file, []).append(one)
-    left = [Left(result=one, why=skipped.get(_key(one), _CONFLICT)) for one in _violations(report)]
+        after = judge(attempt.texts)
+        blamed = _blamed(report, after, attempt.done)
+        for about, suspects in blamed:
+            if len(suspects) == 1:
+                skipped |= suspects
+                held = {key: each for key, each in held.items() if each != about}
+            else:
+                held |= dict.fromkeys(list(suspects)[len(suspects) // 2 :], about)
+        if not blamed:
+            texts, report, held, changed = attempt.texts, after, {}, True
+            for one in attempt.done:
+                assert one.source is not None  # it was changed there
+                done.setdefault(one.source.file, []).append(one)
+    else:
+        why = _LATE
+    left = [Left(result=one, why=skipped.get(_key(one), why)) for one in _violations(report)]
     return Fixed(texts=texts, done=done, left=left, gaps=report.gaps)
 
 
@@ -77,7 +98,12 @@ class _Attempt:
     """One round: what can be changed at once, in new texts. What cannot is noted in ``skipped``."""
 
     def __init__(
-        self, report: Report, texts: Mapping[str, bytes], read: Callable[[str], bytes | str], skipped: dict[_Key, str]
+        self,
+        report: Report,
+        texts: Mapping[str, bytes],
+        read: Callable[[str], bytes | str],
+        skipped: dict[_Key, str],
+        held: Collection[_Key],
     ) -> None:
         self.texts = dict(texts)
         self.done: list[Result] = []
@@ -85,7 +111,7 @@ class _Attempt:
         unreadable = {gap.source.file: gap.message for gap in report.gaps if gap.source is not None}
         documents: dict[DocumentText, list[Result]] = {}
         for one in _violations(report):
-            if _key(one) in skipped:
+            if _key(one) in skipped or _key(one) in held:
                 continue
             why = _obstacle(one) or (
                 f"the file cannot be read whole: {unreadable[one.source.file]}"
@@ -159,21 +185,29 @@ def _obstacle(one: Result) -> str | None:
     return None if all(steps(path) for path in one.finding.fix) else NO_FIX
 
 
-def _blamed(before: Report, after: Report, done: Sequence[Result]) -> dict[_Key, str]:
-    """The changes that must not be made, and why: a finding stays, or another one comes."""
+def _blamed(before: Report, after: Report, done: Sequence[Result]) -> list[tuple[_Object | None, Mapping[_Key, str]]]:
+    """Suspects, one of which at least must not be made, with why, and the object that they change, None for several: a
+    finding stays, or another one comes, or a gap."""
     was, now = _counted(before), _counted(after)
     expected = Counter(map(_key, done))
-    blamed = {key: _USELESS for key, number in expected.items() if now[key] > was[key] - number}
-    came = [one for one in _findings(after) if now[_key(one)] > was[_key(one)]]
+    useless = {key for key, number in expected.items() if now[key] > was[key] - number}
+    if useless:
+        return [(_object(one), {_key(one): _USELESS}) for one in done if _key(one) in useless]
+    blamed: dict[_Object | None, dict[_Key, str]] = {}
+    for one in _findings(after):
+        if now[_key(one)] > was[_key(one)]:
+            why = f"the change would bring another finding: {one.assignment.name}: {one.finding.message}"
+            near = [each for each in done if _object(each) == _object(one)]
+            blamed.setdefault(_object(one) if near else None, {}).update({_key(each): why for each in near or done})
     # Their messages may count what they are about.
     gaps = Counter(gap.reason for gap in after.gaps) - Counter(gap.reason for gap in before.gaps)
-    for one in came:
-        why = f"the change would bring another finding: {one.assignment.name}: {one.finding.message}"
-        near = [each for each in done if each.resource == one.resource]
-        blamed |= {_key(each): why for each in near or done}
-    if gaps:
-        blamed |= {_key(each): f"the change would bring a gap: {next(iter(gaps))}" for each in done}
-    return blamed
+    if gaps and not blamed:
+        blamed[None] = {_key(each): f"the change would bring a gap: {next(iter(gaps))}" for each in done}
+    return list(blamed.items())
+
+
+def _object(one: Result) -> _Object:
+    return one.resource, one.source.file if one.source else ""
 
 
 def _counted(report: Report) -> Counter[_Key]:

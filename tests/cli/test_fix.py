@@ -23,6 +23,7 @@ RULES = (
     ("seccomp-profiles",),
     ("allowed-capabilities", "--drop", "ALL"),
     ("resource-limits", "--cpu", "1", "--memory", "512Mi"),
+    ("allowed-images", "--registry", "contoso.azurecr.io"),
 )
 BAD = """\
 # Kept.
@@ -70,7 +71,9 @@ def test_a_repository_is_fixed_by_many_rules_and_judged_by_the_scan(aksp: Aksp) 
     left = [line for line in run.out.splitlines() if ": left: " in line]
     scanned = aksp("compliance", "deploy", "-o", "json")
     assert len(left) == sum(state == "NonCompliant" for _, state in scanned.states)
-    assert run.code == scanned.code and ", 1 left" in run.out and "no single right fix" in run.out
+    assert run.code == scanned.code == 1 and "no single right fix" in run.out
+    # What is possible only once something else has changed is done in the same run.
+    assert "0 violations fixed" in aksp("fix", "deploy").out
     for name, old in before.items():
         new = text(aksp, f"deploy/{name}")
         # Every comment is there, in its order.
@@ -148,14 +151,15 @@ def test_two_rules_that_want_the_same_field_are_fixed_one_after_the_other(aksp: 
     assert "add: []" in text(aksp)
 
 
-def test_changes_that_undo_one_another_end_and_are_left(aksp: Aksp) -> None:
-    for name, value in (("on", "true"), ("off", "false")):
+def assign_host_network(aksp: Aksp, *wanted: str) -> None:
+    """Rules that ask for a value of spec.hostNetwork, and are called by it."""
+    for value in wanted:
         aksp.put(
-            f"ws/definitions/{name}/definition.json",
+            f"ws/definitions/{value}/definition.json",
             {
-                "name": name,
+                "name": value,
                 "properties": {
-                    "displayName": name, "mode": "Microsoft.Kubernetes.Data", "policyType": "Custom",
+                    "displayName": value, "mode": "Microsoft.Kubernetes.Data", "policyType": "Custom",
                     "policyRule": {
                         "if": {"field": "type", "in": ["Microsoft.ContainerService/managedClusters"]},
                         "then": {
@@ -170,15 +174,31 @@ def test_changes_that_undo_one_another_end_and_are_left(aksp: Aksp) -> None:
             },
         )  # fmt: skip
         aksp.put(
-            f"ws/definitions/{name}/policy.rego",
-            f'package {name}\n\nviolation contains {{"msg": "wrong", "details": {{"path": "spec.hostNetwork",'
+            f"ws/definitions/{value}/policy.rego",
+            f'package {value}\n\nviolation contains {{"msg": "wrong", "details": {{"path": "spec.hostNetwork",'
             f' "fix": {{"spec.hostNetwork": {value}}}}}}} if input.review.object.spec.hostNetwork != {value}\n',
         )
-        aksp.done("assign", name)
+        aksp.done("assign", value)
+
+
+def test_changes_that_undo_one_another_end_and_are_left(aksp: Aksp) -> None:
+    assign_host_network(aksp, "true", "false")
     content = BAD.replace("spec:", "spec:\n  hostNetwork: true")
     aksp.put("pod.yaml", content)
     run = aksp("fix", "pod.yaml")
-    assert run.code == 1 and text(aksp) == content and "the change would bring another finding: on: wrong" in run.out
+    assert run.code == 1 and text(aksp) == content and "the change would bring another finding: true: wrong" in run.out
+
+
+@pytest.mark.parametrize("pods", [1, 9])
+def test_a_change_that_must_not_be_made_keeps_no_other_from_being_made(pods: int, assigned: Aksp) -> None:
+    assign_host_network(assigned, "true", "false")
+    content = BAD.replace("spec:", "spec:\n  hostNetwork: true")
+    for number in range(pods):
+        assigned.put(f"deploy/{number}.yaml", content)
+    run = assigned("fix", "deploy")
+    assert run.code == 1 and f"{pods} violation" in run.out and f", {pods} left" in run.out
+    for number in range(pods):
+        assert text(assigned, f"deploy/{number}.yaml") == content.replace("privileged: true", "privileged: false")
 
 
 def test_links_and_permissions_stay(assigned: Aksp) -> None:

@@ -32,6 +32,7 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 """The longest silence of the server within one answer."""
 LOOPBACK = ("127.", "localhost", "::1")
+PROXY = "check proxy-url in the kubeconfig and HTTPS_PROXY"
 
 
 def contexts(kubeconfig: str | None) -> list[str]:
@@ -144,12 +145,12 @@ def _session(configuration: Configuration, impersonation: tuple[tuple[str, str],
         # Said once by Connection.warnings instead of at every request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     rest: Any = RESTClientObject
+    if fault := _proxy_fault(configuration.proxy):
+        raise KubeconfigError(f"no connection can be set up: {fault}", hint=PROXY)
     try:
         pool: urllib3.PoolManager = rest(configuration).pool_manager
     except (urllib3.exceptions.HTTPError, ValueError, ImportError) as error:
-        raise KubeconfigError(
-            "no connection can be set up", hint="check proxy-url in the kubeconfig and HTTPS_PROXY"
-        ) from error
+        raise KubeconfigError("no connection can be set up", hint=PROXY) from error
 
     def credential() -> str | None:
         try:
@@ -161,6 +162,24 @@ def _session(configuration: Configuration, impersonation: tuple[tuple[str, str],
         return str(setting["value"] or "") if setting else None
 
     return Session(pool=pool, url=str(configuration.host), credential=credential, impersonation=impersonation)
+
+
+def _proxy_fault(proxy: str | None) -> str | None:
+    """What is wrong with a proxy's URL, without the URL, which may hold a password; None for a good one and for none."""
+    if not proxy:
+        return None
+    try:
+        parts = urlsplit(proxy)
+        _ = parts.port  # raises for one that is no number, or none of TCP
+    except ValueError:
+        return "the proxy's URL cannot be read: it takes a form such as http://proxy.example.com:8080"
+    if parts.scheme.startswith("socks"):
+        from importlib.util import find_spec
+
+        return None if find_spec("socks") else "a SOCKS proxy needs the package PySocks: pip install pysocks"
+    if parts.scheme not in ("http", "https"):
+        return "the proxy's URL begins neither with http:// nor with https://"
+    return None if parts.hostname else "the proxy's URL has no host"
 
 
 @contextlib.contextmanager

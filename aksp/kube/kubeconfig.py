@@ -176,8 +176,11 @@ def _document(path: Path) -> Mapping[str, Any] | None:
 
 
 def _entries(document: Mapping[str, Any], section: str, path: Path) -> list[Entry]:
-    """The entries of `contexts`, `clusters` or `users`: a list of {name, context|cluster|user}."""
-    found = []
+    """The entries of `contexts`, `clusters` or `users`: a list of {name, context|cluster|user}.
+
+    A name that stands twice in one file is refused, as client-go refuses it (tools/clientcmd/api/v1, conversion.go).
+    """
+    found: dict[str, Entry] = {}
     listed = document.get(section) or []
     if not isinstance(listed, list):
         raise KubeconfigError(f"{section}: expected a list", where=str(path), hint=CORRECT)
@@ -188,8 +191,12 @@ def _entries(document: Mapping[str, Any], section: str, path: Path) -> list[Entr
         if not isinstance(value, dict):
             key = section.removesuffix("s")
             raise KubeconfigError(f"{section}[{at}].{key}: expected a mapping", where=str(path), hint=CORRECT)
-        found.append(Entry(name=str(item["name"]), value=value, file=path))
-    return found
+        name = str(item["name"])
+        if name in found:
+            what = f"{section}[{at}]: the name {name!r} stands twice in the list"
+            raise KubeconfigError(what, where=str(path), hint=CORRECT)
+        found[name] = Entry(name=name, value=value, file=path)
+    return list(found.values())
 
 
 def _listed(names: list[str]) -> str:

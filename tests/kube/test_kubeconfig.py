@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from aksp.errors import ClusterError, ExitCode
 from aksp.kube.config import connect, contexts, current_context
@@ -179,6 +180,37 @@ def test_a_wrong_field_of_the_user_is_named(tmp_path: Path, user: dict[str, Any]
 )
 def test_a_wrong_field_of_the_cluster_is_named(tmp_path: Path, cluster: dict[str, Any], said: str) -> None:
     assert said in str(refused(kubeconfig(tmp_path, SERVER, cluster=cluster)))
+
+
+@pytest.mark.parametrize("section", ["contexts", "clusters", "users"])
+def test_a_name_that_stands_twice_in_one_file_is_refused(tmp_path: Path, section: str) -> None:
+    path = kubeconfig(tmp_path, SERVER)
+    document = yaml.safe_load(Path(path).read_text())
+    (one, *_) = document[section]
+    document[section].append(one)
+    Path(path).write_text(yaml.safe_dump(document))
+    assert f"{section}[{len(document[section]) - 1}]: the name {one['name']!r} stands twice in the list" in str(
+        refused(path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ftp://proxy:1", "neither with http:// nor with https://"),
+        ("proxy:8080", "neither with http:// nor with https://"),
+        ("http://", "has no host"),
+        ("http://eve:hidden@[::1", "cannot be read"),
+        ("http://eve:hidden@proxy:99999", "cannot be read"),
+        ("socks5://eve:hidden@proxy:1", "needs the package PySocks"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_with_the_reason_and_without_its_password(
+    tmp_path: Path, url: str, said: str
+) -> None:
+    error = refused(kubeconfig(tmp_path, SERVER, cluster={"proxy-url": url}))
+    assert said in str(error) and "hidden" not in str(error)
+    assert "proxy-url" in (error.hint or "")
 
 
 def test_a_context_whose_user_or_cluster_is_missing_is_refused(tmp_path: Path) -> None:

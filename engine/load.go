@@ -54,7 +54,8 @@ type source struct {
 	span  Span
 	part  int
 	text  []byte
-	depth int // of the lists that it is an item of
+	depth int     // of the lists that it is an item of
+	whole *source // what was read, of which it may be an item
 }
 
 func (e *Engine) load(r loadRequest, body []byte) (any, error) {
@@ -109,6 +110,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 		batch.documents = reader.withTemplates(documents)
 	}
 	answer.Documents = append(answer.Documents, batch.documents...)
+	answer.Problems = foldProblems(answer.Problems)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, taken := e.batches[r.Batch]; taken {
@@ -339,6 +341,7 @@ func (r documentReader) read(s source) loadedSource {
 		problem.Part = s.part
 		return loadedSource{problems: []Problem{*problem}}
 	}
+	s.whole = &s
 	out := r.readJSON(s, raw, "", s.depth)
 	for _, document := range out.documents {
 		document.block = block
@@ -420,11 +423,11 @@ const maxListDepth = 8
 
 func (r documentReader) readJSON(s source, raw []byte, item string, depth int) loadedSource {
 	fail := func(message string) loadedSource {
-		line := s.span.Line
+		problem := Problem{Part: s.part, Line: s.span.Line, Message: message}
 		if item != "" && !s.span.JSON {
-			line += locateYAML(s.text, [][]string{splitPath(item)}, false)[0].Line - 1
+			problem.of, problem.item = s.whole, item
 		}
-		return loadedSource{problems: []Problem{{Part: s.part, Line: line, Message: message}}}
+		return loadedSource{problems: []Problem{problem}}
 	}
 	invalid := func(err error) loadedSource {
 		out := fail(jsonMessage(err))

@@ -44,6 +44,9 @@ func (r documentReader) readTyped(body []byte) (found listing, documents []*Docu
 		kind := l.itemKind()
 		reads := r.reads(l.apiVersion, kind)
 		for dec.PeekKind() != ']' {
+			if len(documents) == maxItems {
+				return errItems
+			}
 			before := int(dec.InputOffset())
 			begin := before + max(0, bytes.IndexByte(body[before:], '{'))
 			made := newValues()

@@ -150,8 +150,12 @@ func (r documentReader) withTemplates(documents []*Document) []*Document {
 			pod.Parent = &index
 			applyDefaults(pod.APIVersion, pod.Kind, pod.object, r.trees.policies)
 			pod.admit(r.trees.policies, r.around)
-			if r.manifests && len(document.custom) == 0 {
+			switch {
+			case len(document.custom) > 0:
+			case r.manifests:
 				pod.needContainers()
+			default:
+				pod.needMain()
 			}
 			out = append(out, pod)
 		}
@@ -543,6 +547,9 @@ func (r documentReader) document(s source, object map[string]any, made *values, 
 	}
 	if r.request != nil {
 		document.settleReviewed(r.request)
+	}
+	if !r.manifests && kind == "Pod" && apiVersion == "v1" {
+		document.needMain()
 	}
 	if document.Name == "" && document.GenerateName == "" && len(document.Problems) == 0 {
 		document.Problems = append(document.Problems, Wrong{Path: "metadata.name", Message: "metadata.name is missing"})

@@ -17,7 +17,7 @@ func (e *Engine) readPage(reader documentReader, body []byte) (found listing, do
 	}
 	sources := make([]source, len(found.spans))
 	for i, span := range found.spans {
-		sources[i] = source{span: span, text: body[span.Offset : span.Offset+span.Length]}
+		sources[i] = source{span: span, text: body[span.Offset : span.Offset+span.Length], depth: 1}
 	}
 	documents, problems = e.readAll(reader, sources)
 	return found, documents, problems, nil

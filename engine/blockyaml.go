@@ -279,6 +279,7 @@ func (y *blockYAML) entry(column int, body []byte, node *wanted, reads *Reads, n
 			return
 		}
 		at := y.made.member(plain, child)
+		y.ok = y.ok && y.made.made <= maxKept
 		value := y.value(column, rest, nil, child, true)
 		y.made.entries[at].value = value
 	default:
@@ -355,6 +356,7 @@ func (y *blockYAML) list(indent int, node *wanted, reads *Reads) any {
 		}
 		if value := y.item(indent, line.body, node, child, index); child != nil {
 			y.made.item(value)
+			y.ok = y.ok && y.made.made <= maxKept
 		}
 	}
 	y.write("]")

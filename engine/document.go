@@ -260,9 +260,7 @@ func (d *Document) needContainers() {
 		return
 	}
 	named := map[string]bool{}
-	main := false
 	for _, container := range d.Containers {
-		main = main || container.Type == "containers"
 		path := fmt.Sprintf("spec.%s[%d]", container.Type, container.index)
 		switch {
 		case container.Name == "":
@@ -283,7 +281,13 @@ func (d *Document) needContainers() {
 			d.wrong(path+".image", "a string", image)
 		}
 	}
-	if !main {
+	d.needMain()
+}
+
+// needMain notes a Pod without a container, of which no rule about containers finds anything. No API server stores
+// one: what gives it has left something out.
+func (d *Document) needMain() {
+	if len(d.Problems) == 0 && !slices.ContainsFunc(d.Containers, func(one Container) bool { return one.Type == "containers" }) {
 		d.problem("spec.containers", "%s is missing: a Pod has one container at least")
 	}
 }

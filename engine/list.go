@@ -148,6 +148,9 @@ func (l *listing) readItems(dec *jsontext.Decoder) error {
 		return err
 	}
 	for dec.PeekKind() != ']' {
+		if len(l.spans) == maxItems {
+			return errItems
+		}
 		value, err := dec.ReadValue()
 		if err != nil {
 			return err

@@ -54,7 +54,8 @@ type source struct {
 	span  Span
 	part  int
 	text  []byte
-	depth int // of the lists that it is an item of
+	depth int     // of the lists that it is an item of
+	whole *source // what was read, of which it may be an item
 }
 
 func (e *Engine) load(r loadRequest, body []byte) (any, error) {
@@ -109,6 +110,7 @@ func (e *Engine) load(r loadRequest, body []byte) (any, error) {
 		batch.documents = reader.withTemplates(documents)
 	}
 	answer.Documents = append(answer.Documents, batch.documents...)
+	answer.Problems = foldProblems(answer.Problems)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, taken := e.batches[r.Batch]; taken {
@@ -148,8 +150,12 @@ func (r documentReader) withTemplates(documents []*Document) []*Document {
 			pod.Parent = &index
 			applyDefaults(pod.APIVersion, pod.Kind, pod.object, r.trees.policies)
 			pod.admit(r.trees.policies, r.around)
-			if r.manifests && len(document.custom) == 0 {
+			switch {
+			case len(document.custom) > 0:
+			case r.manifests:
 				pod.needContainers()
+			default:
+				pod.needMain()
 			}
 			out = append(out, pod)
 		}
@@ -339,6 +345,7 @@ func (r documentReader) read(s source) loadedSource {
 		problem.Part = s.part
 		return loadedSource{problems: []Problem{*problem}}
 	}
+	s.whole = &s
 	out := r.readJSON(s, raw, "", s.depth)
 	for _, document := range out.documents {
 		document.block = block
@@ -420,11 +427,11 @@ const maxListDepth = 8
 
 func (r documentReader) readJSON(s source, raw []byte, item string, depth int) loadedSource {
 	fail := func(message string) loadedSource {
-		line := s.span.Line
+		problem := Problem{Part: s.part, Line: s.span.Line, Message: message}
 		if item != "" && !s.span.JSON {
-			line += locateYAML(s.text, [][]string{splitPath(item)}, false)[0].Line - 1
+			problem.of, problem.item = s.whole, item
 		}
-		return loadedSource{problems: []Problem{{Part: s.part, Line: line, Message: message}}}
+		return loadedSource{problems: []Problem{problem}}
 	}
 	invalid := func(err error) loadedSource {
 		out := fail(jsonMessage(err))
@@ -540,6 +547,9 @@ func (r documentReader) document(s source, object map[string]any, made *values, 
 	}
 	if r.request != nil {
 		document.settleReviewed(r.request)
+	}
+	if !r.manifests && kind == "Pod" && apiVersion == "v1" {
+		document.needMain()
 	}
 	if document.Name == "" && document.GenerateName == "" && len(document.Problems) == 0 {
 		document.Problems = append(document.Problems, Wrong{Path: "metadata.name", Message: "metadata.name is missing"})

@@ -620,3 +620,41 @@ func TestWhatStandsForObjectsThatAreNotThereIsAProblem(t *testing.T) {
 		equal(t, text, answer.Problems[0].Message, want)
 	}
 }
+
+// What no API server gives: nothing that was not judged may look compliant.
+func TestALivePodThatLacksContainersIsUnfit(t *testing.T) {
+	for spec, path := range map[string]string{
+		`null`: "spec.containers", `{}`: "spec.containers", `{"containers":null}`: "spec.containers", `{"containers":[]}`: "spec.containers",
+		`{"initContainers":[{"name":"a","image":"b"}]}`: "spec.containers", `{"containers":[null]}`: "spec.containers[0]", `"x"`: "spec", `[]`: "spec",
+		`{"containers":{}}`: "spec.containers", `{"containers":"x"}`: "spec.containers", `{"containers":[{"name":"a"}],"initContainers":{}}`: "spec.initContainers",
+		`{"containers":[{"name":"a"}],"initContainers":"x"}`: "spec.initContainers", `{"containers":[{"name":"a"}],"ephemeralContainers":1}`: "spec.ephemeralContainers",
+	} {
+		metadata := `"metadata":{"name":"a","namespace":"b"},`
+		pod := `{"apiVersion":"v1","kind":"Pod",` + metadata + `"spec":` + spec + `}`
+		deployment := `{"apiVersion":"apps/v1","kind":"Deployment",` + metadata + `"spec":{"template":{"spec":` + spec + `}}}`
+		for name, one := range map[string]struct{ format, text, path string }{
+			"a typed list":        {"list", `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[{` + metadata + `"spec":` + spec + `}]}`, path},
+			"a list":              {"list", `{"apiVersion":"v1","kind":"List","metadata":{},"items":[` + pod + `]}`, path},
+			"a review":            {"review", reviewOf("", "v1", "Pod", pod), path},
+			"a review's template": {"review", reviewOf("apps", "v1", "Deployment", deployment), "spec.template." + path},
+		} {
+			answer := loadedAs(t, newEngine(), loadRequest{Batch: "b", Format: one.format}, one.text)
+			unfit := answer.Documents[len(answer.Documents)-1].Problems
+			if spec == "null" && one.path != path {
+				one.path = "spec.template.spec"
+			}
+			if len(unfit) != 1 || unfit[0].Path != one.path {
+				t.Errorf("%s, spec %s: %+v", name, spec, unfit)
+			}
+		}
+	}
+	answer := loadedAs(t, newEngine(), loadRequest{Batch: "b", Format: "list"}, `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[null,{"metadata":{"name":"a"}}]}`)
+	if len(answer.Problems) != 1 || len(answer.Documents) != 1 {
+		t.Errorf("%+v", answer)
+	}
+}
+
+func reviewOf(group, version, kind, object string) string {
+	return fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE","name":"a","namespace":"b",`+
+		`"kind":{"group":%q,"version":%q,"kind":%q},"object":%s}}`, group, version, kind, object)
+}

@@ -17,7 +17,7 @@ func (e *Engine) readPage(reader documentReader, body []byte) (found listing, do
 	}
 	sources := make([]source, len(found.spans))
 	for i, span := range found.spans {
-		sources[i] = source{span: span, text: body[span.Offset : span.Offset+span.Length]}
+		sources[i] = source{span: span, text: body[span.Offset : span.Offset+span.Length], depth: 1}
 	}
 	documents, problems = e.readAll(reader, sources)
 	return found, documents, problems, nil
@@ -44,6 +44,9 @@ func (r documentReader) readTyped(body []byte) (found listing, documents []*Docu
 		kind := l.itemKind()
 		reads := r.reads(l.apiVersion, kind)
 		for dec.PeekKind() != ']' {
+			if len(documents) == maxItems {
+				return errItems
+			}
 			before := int(dec.InputOffset())
 			begin := before + max(0, bytes.IndexByte(body[before:], '{'))
 			made := newValues()

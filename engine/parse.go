@@ -33,6 +33,9 @@ func (v *values) decode(raw []byte, reads *Reads, once bool, options ...jsontext
 }
 
 func (v *values) decodeNext(dec *jsontext.Decoder, reads *Reads, once bool) (any, error) {
+	if v.made > maxKept {
+		return nil, errKept
+	}
 	switch dec.PeekKind() {
 	case '{':
 		if reads.empty() {

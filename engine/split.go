@@ -21,10 +21,12 @@ type Span struct {
 
 // Problem is text that could not be read: it becomes a gap in the report.
 type Problem struct {
-	Part    int    `json:"part"`
-	Line    int    `json:"line"`
-	Message string `json:"message"`
-	Object  string `json:"object,omitempty"` // partialObject, foreignObject; empty: it cannot be told
+	Part    int     `json:"part"`
+	Line    int     `json:"line"`
+	Message string  `json:"message"`
+	Object  string  `json:"object,omitempty"` // partialObject, foreignObject; empty: it cannot be told
+	of      *source // what holds the item that it is about, and the item's path there
+	item    string
 }
 
 // What a document is that is read and is no Kubernetes object.
@@ -92,6 +94,9 @@ func jsonLine(text []byte, err error) int {
 }
 
 func jsonMessage(err error) string {
+	if errors.Is(err, errKept) || errors.Is(err, errItems) {
+		return err.Error()
+	}
 	message := strings.TrimPrefix(err.Error(), "jsontext: ")
 	return "invalid JSON: " + message
 }

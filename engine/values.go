@@ -16,6 +16,7 @@ type values struct {
 	texts   [1 << 10]any
 	numbers [1 << 7]any
 	entries []entry // of the objects and lists under way
+	made    int     // how many entries there were
 	nulls   bool    // something that was made is null
 	unusual bool    // something that was made is a number that is left to topdown
 }
@@ -25,8 +26,11 @@ type entry struct {
 	value any
 }
 
-// longestKept is the length of texts that are kept.
-const longestKept = 64
+// longestKept is the length of texts that are kept, mostKept how many entries have room that is.
+const (
+	longestKept = 64
+	mostKept    = 1 << 16
+)
 
 var (
 	makers   = sync.Pool{New: func() any { return &values{} }}
@@ -36,11 +40,15 @@ var (
 func newValues() *values {
 	v := makers.Get().(*values)
 	v.entries, v.nulls, v.unusual = v.entries[:0], false, false
+	v.made = 0
 	return v
 }
 
 // done lets others use it. What was made stays.
 func (v *values) done() {
+	if cap(v.entries) > mostKept {
+		v.entries = nil
+	}
 	clear(v.entries[:cap(v.entries)])
 	makers.Put(v)
 }
@@ -95,11 +103,15 @@ func (v *values) member(key []byte, reads *Reads) (at int) {
 	if name != string(key) {
 		name, _ = v.text(key).(string)
 	}
+	v.made++
 	v.entries = append(v.entries, entry{key: name})
 	return len(v.entries) - 1
 }
 
-func (v *values) item(value any) { v.entries = append(v.entries, entry{value: value}) }
+func (v *values) item(value any) {
+	v.made++
+	v.entries = append(v.entries, entry{value: value})
+}
 
 // object is what has been made since its beginning.
 func (v *values) object(begin int) map[string]any {

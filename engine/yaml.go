@@ -36,6 +36,9 @@ func toJSON(text []byte, span Span, refused bool) (converted []byte, block bool,
 	if len(text) > maxFlowYAML && looksLikeJSON(text) {
 		problem = brokenJSON(text, span)
 	}
+	if err := tooMany(text); err != nil && problem == nil {
+		return nil, false, &Problem{Line: span.Line, Message: err.Error()}
+	}
 	if problem == nil {
 		converted, err := yamlToJSON(text)
 		if err == nil {
@@ -101,8 +104,8 @@ func yamlToJSON(text []byte) ([]byte, error) {
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, errors.New("another document follows without a line of --- between")
 	}
-	out, err := appendJSON(make([]byte, 0, len(text)), value)
-	if err != nil {
+	out, err := appendJSON(make([]byte, 0, len(text)), value, aliasFactor*len(text)+aliasSpare)
+	if err != nil && !errors.Is(err, errAlias) {
 		if fault := keyFault(text); fault != nil {
 			return nil, fault
 		}
@@ -112,8 +115,11 @@ func yamlToJSON(text []byte) ([]byte, error) {
 
 // appendJSON writes a value of the YAML library as JSON, numbers and keys as
 // sigs.k8s.io/yaml writes them. Keys that become equal are an error: one of the
-// values would be lost.
-func appendJSON(out []byte, value any) ([]byte, error) {
+// values would be lost; so is more than so many bytes, which only aliases make.
+func appendJSON(out []byte, value any, most int) ([]byte, error) {
+	if len(out) > most {
+		return out, errAlias
+	}
 	switch value := value.(type) {
 	case map[any]any:
 		named := make(map[string]any, len(value))
@@ -133,7 +139,7 @@ func appendJSON(out []byte, value any) ([]byte, error) {
 				out = append(out, ',')
 			}
 			var err error
-			if out, err = appendJSON(append(quoteJSON(out, name), ':'), named[name]); err != nil {
+			if out, err = appendJSON(append(quoteJSON(out, name), ':'), named[name], most); err != nil {
 				return out, err
 			}
 		}
@@ -145,7 +151,7 @@ func appendJSON(out []byte, value any) ([]byte, error) {
 				out = append(out, ',')
 			}
 			var err error
-			if out, err = appendJSON(out, entry); err != nil {
+			if out, err = appendJSON(out, entry, most); err != nil {
 				return out, err
 			}
 		}

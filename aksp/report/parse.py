@@ -1,7 +1,7 @@
 """A report read back from its JSON: what the add-on stored in the cluster, or a file of `-o json`.
 
-Rendered as JSON again it is the same document. Two things are not in it: an exemption is known by its name alone, and
-an assignment's severity only when it has results.
+Rendered as JSON again it is the same document. Not in it are what definitions say of themselves, an exemption but for its
+name, changes that would comply, and columns of files.
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ def _moment(head: _Fields, name: str) -> datetime:
 
 def _summary(fields: _Fields, severities: Mapping[str, str]) -> AssignmentSummary:
     values = _values(fields, wire.ASSIGNMENT)
-    line = AssignmentSummary(**values, severity=severities.get(values["name"], ""))
+    line = AssignmentSummary(**{"severity": severities.get(values["name"], ""), **values})
     return replace(
         line,
         members=tuple(_member(one, line, severities) for one in fields.optional_items("members")),
@@ -305,11 +305,10 @@ def _member(fields: _Fields, of: AssignmentSummary, severities: Mapping[str, str
     values = _values(fields, wire.MEMBER)
     name = full_name(of.name, values["reference"])
     return AssignmentSummary(
-        **values,
+        **{"severity": severities.get(name, ""), **values},
         name=name,
         enforcement_mode=of.enforcement_mode,
         scope=of.scope,
-        severity=severities.get(name, ""),
         initiative=of.definition,
         azure_id=of.azure_id,
         azure_initiative_id=of.azure_definition_id,

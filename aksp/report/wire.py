@@ -176,14 +176,14 @@ GROUP: Final = _fields(name=_TEXT, displayName=_TEXT, **_MEASURED, counts=WireKi
 #: One member of an assigned initiative; the mode and the scope are the assignment's.
 MEMBER: Final = _fields(
     referenceId=_TEXT, displayName=_TEXT, definition=_TEXT, definitionId=_TEXT, azureDefinitionId=WireKind.ID,
-    groupNames=WireKind.TEXTS, effect=_TEXT, **_MEASURED, message=_TEXT, counts=WireKind.COUNTS,
-    added=["azureDefinitionId", "message"],
+    groupNames=WireKind.TEXTS, effect=_TEXT, severity=_TEXT, **_MEASURED, message=_TEXT, counts=WireKind.COUNTS,
+    added=["azureDefinitionId", "severity", "message"],
 )  # fmt: skip
 ASSIGNMENT: Final = _fields(
     name=_TEXT, displayName=_TEXT, definition=_TEXT, definitionId=_TEXT, azureId=WireKind.ID,
-    azureDefinitionId=WireKind.ID, effect=_TEXT, enforcementMode=_TEXT, scope=_TEXT, **_MEASURED, message=_TEXT,
+    azureDefinitionId=WireKind.ID, effect=_TEXT, enforcementMode=_TEXT, scope=_TEXT, severity=_TEXT, **_MEASURED, message=_TEXT,
     counts=WireKind.COUNTS, members=(WireKind.OBJECTS, MEMBER), groups=(WireKind.OBJECTS, GROUP),
-    added=["azureId", "azureDefinitionId", "message", "members", "groups"],
+    added=["azureId", "azureDefinitionId", "severity", "message", "members", "groups"],
 )  # fmt: skip
 #: One of several clusters, with its own lines of the assignments.
 CLUSTER: Final = _fields(

@@ -21,7 +21,7 @@ from aksp.compliance.judgement import Place
 from aksp.compliance.nothing import no_document, no_namespace
 from aksp.compliance.selection import Selector
 from aksp.engine import Batch, DocumentRecord, Engine, Loading
-from aksp.errors import InvalidInput
+from aksp.errors import EngineError, InvalidInput
 from aksp.model.compliance import Gap, KnownLocation, SourceLocation
 from aksp.model.resource import Document
 from aksp.sources.encoding import LONGEST_TEXT, as_utf8, open_utf8, too_long
@@ -184,10 +184,10 @@ class Manifests:
                 self._surroundings += self._gather([file])
             following = (item, self._start(item, wanted))
             if ahead is not None:
-                yield self._page(*ahead)
+                yield from self._loaded(*ahead, wanted)
             ahead = following
         if ahead is not None:
-            yield self._page(*ahead)
+            yield from self._loaded(*ahead, wanted)
         if nothing := self._nothing():
             yield Page(listing="files", gaps=[nothing])
 
@@ -346,8 +346,22 @@ class Manifests:
             following=following,
         )
 
-    def _page(self, parts: Sequence[_FilePart], loading: Loading) -> Page:
-        batch = self._engine.loaded(loading)
+    def _loaded(self, parts: Sequence[_FilePart], loading: Loading, wanted: Wanted) -> Iterator[Page]:
+        """The page of parts. Where the engine fails of one of them, that is a gap, and each other a page of its own."""
+        try:
+            batch = self._engine.loaded(loading)
+        except EngineError as error:
+            self._engine.revive()  # Raises where no engine starts.
+            if len(parts) > 1:
+                for part in parts:
+                    yield from self._loaded([part], self._start([part], wanted), wanted)
+                return
+            self._gaps += 1
+            yield Page(listing="files", gaps=[self._unreadable(parts[0].file, parts[0].cut["line"], error.what)])
+            return
+        yield self._page(parts, batch)
+
+    def _page(self, parts: Sequence[_FilePart], batch: Batch) -> Page:
         foreign = self._foreign(parts, batch)
         for part in foreign:
             self._paths.leave_out(parts[part].file)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from aksp.compliance.selection import Selector
 from aksp.engine import Engine
-from aksp.errors import InvalidInput
+from aksp.errors import EngineError, InvalidInput
 from aksp.model.compliance import KnownLocation, Report, Target, TargetKind
 from aksp.model.kinds import BUILT_IN
 from aksp.model.resource import Document
@@ -171,6 +171,54 @@ def test_a_text_longer_than_the_engine_takes_is_a_gap_of_its_file_and_none_of_it
         for name in ("b.yaml", "c.yaml")
     ]
     assert peak < 20 << 20
+
+
+@pytest.mark.parametrize("file", ["many.yaml", "-"])
+@pytest.mark.parametrize(
+    ("items", "many"),
+    [
+        (b"- a\n" * (5 << 20), "a list of more than 2 million items"),
+        (b"- {a: b}\n" * (3 << 20), "more than 8 million keys, values and items in one document"),
+    ],
+)
+def test_a_document_of_too_many_nodes_is_a_gap_of_its_file(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, items: bytes, many: str, file: str
+) -> None:
+    good = put(tmp_path, "good.yaml", json.dumps(pod("good")))
+    text = b"apiVersion: v1\nkind: List\nmetadata: {}\nitems:\n" + items
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    path = file if file == "-" else put(tmp_path, file, text)
+    generation = engine.pid
+
+    pages = list(Manifests(engine, [path, good]).pages(EVERYTHING))
+
+    assert [document.resource.name for page in pages for document in page.documents] == ["good"]
+    shown = "standard input" if file == "-" else path
+    assert [gap.message for page in pages for gap in page.gaps] == [
+        f"{shown}:1: {many}, which is not read: write its objects into several files"
+    ]
+    assert engine.pid == generation
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_what_the_engine_fails_of_is_a_gap_of_its_file(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    paths = [put(tmp_path, f"{name}.yaml", json.dumps(pod(name))) for name in ("bad", "b", "c")[:files]]
+    loaded = engine.loaded
+
+    def failing(loading: Any) -> Any:
+        if b'"bad"' in loading.body:
+            raise EngineError("the engine failed in load")
+        return loaded(loading)
+
+    monkeypatch.setattr(engine, "loaded", failing)
+    pages = list(Manifests(engine, paths).pages(EVERYTHING))
+
+    assert [document.resource.name for page in pages for document in page.documents] == ["b", "c"][: files - 1]
+    assert [(gap.reason, gap.message) for page in pages for gap in page.gaps] == [
+        ("UnreadableDocument", f"{paths[0]}:1: the engine failed in load")
+    ]
 
 
 @pytest.mark.parametrize("more", [0, 1])

@@ -36,7 +36,10 @@ def enable_in(
     if dry_run and not where.given:
         _print(_filled(settings, cluster_name or _current(), workspace, None), as_json)
         return
+    from aksp.kube.kinds import refuse_other_servers
+
     with where.connected() as connection:
+        refuse_other_servers(connection)
         name = cluster_name or where.name_of(connection)
         settings = _filled(settings, name, workspace, connection)
         if dry_run:
@@ -57,6 +60,7 @@ def disable_in(where: ClusterChoice, namespace: str | None, *, keep_data: bool) 
     """Delete the add-on's objects. Raises AkspError."""
     from aksp.addon.install.installation import installed_in, uninstall
     from aksp.addon.names import NAMESPACE
+    from aksp.kube.kinds import refuse_other_servers
 
     deleted: list[str] = []
 
@@ -65,6 +69,7 @@ def disable_in(where: ClusterChoice, namespace: str | None, *, keep_data: bool) 
         typer.echo(line)
 
     with where.connected() as connection:
+        refuse_other_servers(connection)
         place = namespace or installed_in(connection) or NAMESPACE
         uninstall(connection, place, keep_data=keep_data, tell=tell)
     if not deleted:

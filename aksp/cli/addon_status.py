@@ -21,9 +21,11 @@ def show(where: ClusterChoice, namespace: str | None, output: ListFormat) -> Exi
     """Print, and give the exit code. Raises ClusterError."""
     from aksp.addon.install.installation import installed_in
     from aksp.addon.names import NAMESPACE
+    from aksp.kube.kinds import refuse_other_servers
 
     now = datetime.now(UTC)
     with where.connected() as connection:
+        refuse_other_servers(connection)
         found = look(connection, namespace or installed_in(connection) or NAMESPACE, now)
     if output in (ListFormat.JSON, ListFormat.YAML):
         print_document(output, found.to_json(), "")

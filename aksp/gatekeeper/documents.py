@@ -14,6 +14,7 @@ from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import get_json
+from aksp.kube.kinds import refuse_other_servers
 from aksp.model.fields import mapping
 from aksp.sources.folders import Folders
 from aksp.sources.paths import refuse_empty
@@ -156,6 +157,7 @@ def constraints_of(connection: Connection) -> Iterator[dict[str, Any]]:
             if "/" not in resource["name"]:
                 yield from objects.list_all(connection, f"{path}/{resource['name']}")
         return
+    refuse_other_servers(connection)
 
 
 def _listed(connection: Connection, group: str, plural: str) -> Iterable[dict[str, Any]]:
@@ -165,6 +167,7 @@ def _listed(connection: Connection, group: str, plural: str) -> Iterable[dict[st
             return objects.list_all(connection, f"/apis/{group}/{version}/{plural}")
         except NotServed:
             continue
+    refuse_other_servers(connection)
     return ()
 
 

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from aksp.errors import ClusterError, Forbidden
 from aksp.kube.connection import Connection
-from aksp.kube.errors import NotServed
-from aksp.kube.fetch import PATIENT, Backoff, get_json
+from aksp.kube.errors import NotServed, ServerError
+from aksp.kube.fetch import PATIENT, Backoff, OnRetry, fetch, get_json
 from aksp.model.kinds import BUILT_IN, api_version
 
 
@@ -156,3 +157,17 @@ def _ordered(group: Mapping[str, Any]) -> tuple[str, ...]:
     preferred = (group.get("preferredVersion") or {}).get("version")
     versions = [each["version"] for each in group.get("versions") or []]
     return tuple(sorted(versions, key=lambda version: version != preferred))
+
+
+def refuse_other_servers(connection: Connection, on_retry: OnRetry | None = None) -> None:
+    """Raise ClusterError where no API server answers, which has ``/api`` whatever kinds it serves."""
+    try:
+        fetch(connection, "/api", on_retry=on_retry)
+    except NotServed as error:
+        raise ClusterError(
+            "this is no Kubernetes API server: it has neither /api nor a list of what is asked for (404)",
+            where=connection.server,
+            hint="check `server` of the cluster in the kubeconfig, its path above all",
+        ) from error
+    except (Forbidden, ServerError):
+        pass  # Discovery may be refused; that something is refused tells that there is an API server.

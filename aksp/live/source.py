@@ -14,12 +14,12 @@ from aksp.kube import lists
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import Backoff
-from aksp.kube.kinds import Discovery
+from aksp.kube.kinds import Discovery, refuse_other_servers
 from aksp.kube.watch import RESUMING, Watch
 from aksp.live.inbox import Inbox
 from aksp.live.updates import Key, KindNotServed, Lost, ObjectsChanged, Settled, Update
 from aksp.sources.interface import NOTHING, Wanted, documents_of
-from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, refuse_other_servers, unreadable
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, unreadable
 from aksp.sources.texts import list_of
 
 #: Bytes that may wait to be taken before the threads of the watches have to wait.

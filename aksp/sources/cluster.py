@@ -15,7 +15,7 @@ from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.fetch import OnRetry
-from aksp.kube.kinds import Kind
+from aksp.kube.kinds import Kind, refuse_other_servers
 from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
@@ -27,7 +27,6 @@ from aksp.sources.listings import (
     every_kind,
     gap_of,
     name_of,
-    refuse_other_servers,
     unreadable,
 )
 

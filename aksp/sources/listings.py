@@ -11,7 +11,6 @@ from aksp.engine import Batch
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube.connection import Connection
 from aksp.kube.errors import NotServed, ServerError
-from aksp.kube.fetch import OnRetry, fetch
 from aksp.kube.kinds import KINDS, Discovery, list_path
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
@@ -177,17 +176,3 @@ def unreadable(where: str, kind: ResourceKind, batch: Batch) -> list[Gap]:
         message = f"{where}: {name_of(kind)} was asked for, and {len(others)} of the answer's objects are others, the first {others[0]}"
         gaps.append(Gap(reason="UnreadableDocument", message=message))
     return gaps
-
-
-def refuse_other_servers(connection: Connection, on_retry: OnRetry | None = None) -> None:
-    """Raise ClusterError where no API server answers, which has ``/api`` whatever kinds it serves."""
-    try:
-        fetch(connection, "/api", on_retry=on_retry)
-    except NotServed as error:
-        raise ClusterError(
-            "this is no Kubernetes API server: it has neither /api nor a list of what is asked for (404)",
-            where=connection.server,
-            hint="check `server` of the cluster in the kubeconfig, its path above all",
-        ) from error
-    except (Forbidden, ServerError):
-        pass  # Discovery may be refused; that something is refused tells that there is an API server.

@@ -16,7 +16,7 @@ from aksp.kube import objects
 from aksp.kube.connection import Connection
 from aksp.kube.errors import BadRequest, ServerError
 from aksp.kube.fetch import get_json
-from aksp.kube.kinds import Kind, list_path
+from aksp.kube.kinds import Kind, list_path, refuse_other_servers
 from aksp.kube.names import ResourceName
 from aksp.model.compliance import Gap, SourceLocation
 from aksp.model.kinds import WORKLOADS
@@ -69,6 +69,7 @@ class LiveSubject:
         path = objects.object_path_of(self._kind, self._name, self._namespace or None)
         found = objects.get(self._connection, path)
         if found is None:
+            refuse_other_servers(self._connection)
             where = f" in namespace {self._namespace}" if self._namespace else ""
             raise InvalidInput(f"there is no {self._kind.kind} {self._name!r}{where}", hint=self._near())
         self.itself = {"apiVersion": self._kind.api_version, "kind": self._kind.kind, **found}

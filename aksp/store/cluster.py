@@ -11,6 +11,7 @@ from aksp.compliance.parameters import nearest
 from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
+from aksp.kube.kinds import refuse_other_servers
 from aksp.model.assignment import API_VERSION, Assignment, Exemption
 from aksp.model.scope_tree import PlacedScope
 from aksp.store.documents import (
@@ -167,6 +168,7 @@ class ClusterStore:
         try:
             yield
         except errors.NotServed as error:
+            refuse_other_servers(self._connection)
             raise ClusterError(
                 "the add-on's resources are not in this cluster",
                 where=self._connection.server,

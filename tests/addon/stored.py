@@ -39,6 +39,8 @@ class Stored:
 
     def get(self, path: str, *, query: Mapping[str, str] | None = None, cancellation: object = None) -> Response:
         self._admit(path)
+        if path == "/api":
+            return self._answer({})
         if path in self.served:
             kinds = self.served[path]
             return self._answer({"resources": [{"kind": kind, "name": plural} for kind, plural in kinds]})

@@ -25,7 +25,7 @@ from aksp.compliance.changes import unlisted
 from aksp.errors import AkspError, ClusterError, InvalidInput
 from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
-from aksp.kube.kinds import Kind, list_path
+from aksp.kube.kinds import Kind, list_path, refuse_other_servers
 from aksp.model.compliance import ComplianceState, Report
 from aksp.model.json_text import decode
 from aksp.model.times import rfc3339
@@ -293,6 +293,8 @@ def _spec(connection: Connection, document: Mapping[str, Any], part: int) -> Map
 def _missing(connection: Connection) -> AkspError:
     """Why there is no report: the add-on was never enabled, or has not checked in."""
     listed = objects.get(connection, API) or {}
+    if not listed:
+        refuse_other_servers(connection)
     if names.REPORTS not in [each.get("name") for each in listed.get("resources") or ()]:
         return ClusterError(
             "the add-on is not enabled in this cluster",

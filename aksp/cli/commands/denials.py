@@ -87,11 +87,13 @@ def _list(connection: Connection, namespace: str | None) -> list[dict[str, Any]]
     from aksp.addon.record.denials import collection_path
     from aksp.errors import ClusterError
     from aksp.kube.errors import NotServed
+    from aksp.kube.kinds import refuse_other_servers
     from aksp.kube.objects import list_all
 
     try:
         return list_all(connection, collection_path(namespace))
     except NotServed as error:
+        refuse_other_servers(connection)
         raise ClusterError(
             f"the add-on is not enabled on cluster {connection.name}: nothing is refused, nothing remembered",
             hint="`aksp addon enable` installs it",

@@ -151,8 +151,8 @@ func (r documentReader) withTemplates(documents []*Document) []*Document {
 			applyDefaults(pod.APIVersion, pod.Kind, pod.object, r.trees.policies)
 			pod.admit(r.trees.policies, r.around)
 			switch {
-			case len(document.custom) > 0:
-			case r.manifests:
+			case len(document.custom) > 0 && !at.due:
+			case r.manifests && !at.due:
 				pod.needContainers()
 			default:
 				pod.needMain()
@@ -361,7 +361,7 @@ func (r documentReader) readBlock(s source) (document *Document, refused bool) {
 	}
 	apiVersion, kind := topField(s.text, "apiVersion"), topField(s.text, "kind")
 	if apiVersion == "" || kind == "" || strings.HasSuffix(kind, "List") || kind == "AdmissionReview" || wireKinds[apiVersion+"/"+kind] != "" ||
-		r.custom && isCustom(apiVersion, kind) && bytes.Contains(s.text, []byte("containers")) {
+		r.custom && isCustom(apiVersion, kind) && (bytes.Contains(s.text, []byte("containers")) || hasTemplate(apiVersion, kind)) {
 		return nil, false
 	}
 	made := newValues()
@@ -492,7 +492,7 @@ func (r documentReader) readJSON(s source, raw []byte, item string, depth int) l
 		}
 		return none("it has no " + missing)
 	}
-	reads, custom := r.reads(apiVersion, kind), r.custom && isCustom(apiVersion, kind) && mayHoldTemplate(raw)
+	reads, custom := r.reads(apiVersion, kind), r.custom && isCustom(apiVersion, kind) && (mayHoldTemplate(raw) || hasTemplate(apiVersion, kind))
 	if custom {
 		reads = everything()
 	}
@@ -533,7 +533,7 @@ func (r documentReader) document(s source, object map[string]any, made *values, 
 			searched = cloneShallow(object)
 			delete(searched, "items") // which are documents of their own
 		}
-		document.custom = templatesIn(nil, "", searched)
+		document.custom = customTemplates(searched, apiVersion, kind)
 	}
 	if r.manifests {
 		document.settle(r.namespace)

@@ -130,6 +130,7 @@ func (d *Document) withoutTemplate(path string) Wrong {
 type templateAt struct {
 	path  string
 	value any
+	due   bool // in a custom workload, it is known to be one, whatever it holds
 }
 
 // templates are the Pod templates of a workload.
@@ -151,6 +152,34 @@ func mayHoldTemplate(raw []byte) bool {
 	return bytes.Contains(raw, []byte(`"containers"`)) || bytes.Contains(raw, []byte(`\u`))
 }
 
+// withTemplate are the custom kinds of which each object has a Pod template in spec.template.
+var withTemplate = []string{
+	"apps.kruise.io/CloneSet", "apps.kruise.io/DaemonSet", "apps.kruise.io/StatefulSet", "apps.openshift.io/DeploymentConfig",
+	"argoproj.io/Rollout", "serving.knative.dev/Configuration", "serving.knative.dev/Service",
+}
+
+func hasTemplate(apiVersion, kind string) bool {
+	return slices.Contains(withTemplate, groupOf(apiVersion)+"/"+kind)
+}
+
+// customTemplates are the Pod templates of a custom workload: what is built like one, and what stands where one is due,
+// so that a workload whose template is damaged does not pass for an object of another kind.
+func customTemplates(object map[string]any, apiVersion, kind string) []templateAt {
+	found := templatesIn(nil, "", object)
+	// A Rollout may refer to a Deployment in the place of its template.
+	spec := objectIn(object, "spec")
+	if !hasTemplate(apiVersion, kind) || spec["template"] == nil && spec["workloadRef"] != nil {
+		return found
+	}
+	const path = "spec.template"
+	at := slices.IndexFunc(found, func(one templateAt) bool { return one.path == path })
+	if at < 0 {
+		return append(found, templateAt{path: path, value: spec["template"], due: true})
+	}
+	found[at].due = true
+	return found
+}
+
 // templatesIn adds what is a Pod template by its structure, in a value and all
 // below it: an object whose spec has a list of containers.
 func templatesIn(found []templateAt, path string, value any) []templateAt {
@@ -160,8 +189,10 @@ func templatesIn(found []templateAt, path string, value any) []templateAt {
 			found = templatesIn(found, fmt.Sprintf("%s[%d]", path, i), entry)
 		}
 	case map[string]any:
-		if areContainers(objectIn(value, "spec")["containers"]) {
+		if containers := objectIn(value, "spec")["containers"]; areContainers(containers) {
 			found = append(found, templateAt{path: path, value: value})
+		} else if strings.HasSuffix(strings.ToLower(path), "template") && areNoContainers(containers) {
+			found = append(found, templateAt{path: path, value: value, due: true})
 		}
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			found = templatesIn(found, joinPath(path, key), value[key])
@@ -182,6 +213,12 @@ func areContainers(value any) bool {
 		named = named || container["image"] != nil || container["name"] != nil || container["command"] != nil
 	}
 	return named
+}
+
+// areNoContainers: what stands there cannot be containers. None at all may be left to an operator.
+func areNoContainers(value any) bool {
+	list, isList := value.([]any)
+	return value != nil && !isList || slices.ContainsFunc(list, func(entry any) bool { _, ok := entry.(map[string]any); return !ok })
 }
 
 // joinPath writes a key after a path, in brackets where a dot would not do.

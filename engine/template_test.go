@@ -39,3 +39,49 @@ func TestControllersAddToThePodsOfTheirKinds(t *testing.T) {
 		})
 	}
 }
+
+// A damaged template must not make a custom workload an object that nobody is about.
+func TestACustomWorkloadWithADamagedTemplateIsUnfit(t *testing.T) {
+	for name, one := range map[string]struct{ text, path string }{
+		"missing":             {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {replicas: 1}", "spec.template"},
+		"no spec":             {"kind: Rollout\napiVersion: argoproj.io/v1alpha1", "spec.template"},
+		"a spec that is none": {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: text", "spec"},
+		"null":                {"kind: Service\napiVersion: serving.knative.dev/v1\nspec: {template: null}", "spec.template"},
+		"a text":              {"kind: CloneSet\napiVersion: apps.kruise.io/v1alpha1\nspec: {template: text}", "spec.template"},
+		"a list":              {"kind: CloneSet\napiVersion: apps.kruise.io/v1alpha1\nspec: {template: []}", "spec.template"},
+		"block style":         {"kind: CloneSet\napiVersion: apps.kruise.io/v1alpha1\nspec:\n  template: text", "spec.template"},
+		"without a spec":      {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {template: {metadata: {}}}", "spec.template.spec"},
+		"without containers":  {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {template: {spec: {}}}", "spec.template.spec.containers"},
+		"null containers":     {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {template: {spec: {containers: null}}}", "spec.template.spec.containers"},
+		"empty containers":    {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {template: {spec: {containers: []}}}", "spec.template.spec.containers"},
+		"only others":         {"kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {template: {spec: {initContainers: [{name: a, image: b}]}}}", "spec.template.spec.containers"},
+		"another kind":        {"kind: Fleet\napiVersion: example.com/v1\nspec: {podTemplate: {spec: {containers: text}}}", "spec.podTemplate.spec.containers"},
+		"another kind's":      {"kind: Fleet\napiVersion: example.com/v1\nspec: {tasks: [{template: {spec: {containers: {a: b}}}}]}", "spec.tasks[0].template.spec.containers"},
+		"no container":        {"kind: Fleet\napiVersion: example.com/v1\nspec: {template: {spec: {containers: [{name: a}, text]}}}", "spec.template.spec.containers[1]"},
+	} {
+		answer := loaded(t, newEngine(), "metadata: {name: a}\n"+one.text+"\n")
+		if len(answer.Documents) != 2 || len(answer.Documents[1].Problems) != 1 || answer.Documents[1].Problems[0].Path != one.path {
+			t.Errorf("%s: %d documents", name, len(answer.Documents))
+			for _, document := range answer.Documents {
+				t.Errorf("%+v", document.Problems)
+			}
+		}
+	}
+	for name, text := range map[string]string{
+		"a Rollout of a Deployment": "kind: Rollout\napiVersion: argoproj.io/v1alpha1\nspec: {workloadRef: {kind: Deployment, name: a}}",
+		"left to an operator":       "kind: Fleet\napiVersion: example.com/v1\nspec: {podTemplate: {spec: {containers: null}}}",
+		"another template":          "kind: Fleet\napiVersion: example.com/v1\nspec: {template: text}",
+		"a number":                  "kind: Fleet\napiVersion: example.com/v1\nspec: {containers: 3}",
+	} {
+		if answer := loaded(t, newEngine(), "metadata: {name: a}\n"+text+"\n"); len(answer.Documents) != 1 || len(answer.Documents[0].Problems) > 0 {
+			t.Errorf("%s: %d documents", name, len(answer.Documents))
+		}
+	}
+	for name, spec := range map[string]string{"missing": "{}", "null": `{"template":null}`, "a text": `{"template":"text"}`} {
+		rollout := `{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout","metadata":{"name":"a","namespace":"b"},"spec":` + spec + "}"
+		answer := loadedAs(t, newEngine(), loadRequest{Batch: "b", Format: "review"}, reviewOf("argoproj.io", "v1alpha1", "Rollout", rollout))
+		if len(answer.Documents) != 2 || len(answer.Documents[1].Problems) != 1 {
+			t.Errorf("a review, %s: %d documents", name, len(answer.Documents))
+		}
+	}
+}

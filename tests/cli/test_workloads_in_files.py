@@ -192,3 +192,21 @@ def test_a_pipe_that_can_be_read_once_is_read_once(limited: Aksp) -> None:
     run = limited("compliance", "-f", "pipe", "-o", "json")
     writer.join()
     assert (run.code, run.json["counts"]["resources"]["Compliant"]) == (0, 1)
+
+
+@pytest.mark.parametrize("template", [None, "text", [], {}, {"spec": None}, {"spec": {"containers": "text"}}])
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [("apps/v1", "Deployment"), ("argoproj.io/v1alpha1", "Rollout"), ("serving.knative.dev/v1", "Service")],
+)
+def test_a_workload_with_a_damaged_template_is_not_judged_whatever_its_kind(
+    aksp: Aksp, api_version: str, kind: str, template: object
+) -> None:
+    aksp.done("assign", "no-privileged")
+    workload = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "web"}, "spec": {"template": template}}
+    run = aksp.judge(aksp.put("web.json", workload))
+
+    assert run.code == 4
+    assert run.states == [("web", "Error")] and len(run.json["gaps"]) == 1
+    assert "no assignment is about" not in run.err
+    assert aksp("compliance", "web.json", "--no-custom-workloads").code == (4 if kind == "Deployment" else 0)

@@ -16,6 +16,8 @@ from aksp.yaml_writer import to_yaml
 from tests.cli.conftest import Aksp, pod
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
+#: Some samples of all definitions: Pods, workloads and others.
+SAMPLES = sorted((Path(__file__).parents[2] / "definitions").glob("*/samples/*.yaml"))[::5]
 RULES = (
     ("no-privileged",),
     ("no-privilege-escalation",),
@@ -80,6 +82,26 @@ def test_a_repository_is_fixed_by_many_rules_and_judged_by_the_scan(aksp: Aksp) 
         assert [line for line in new.splitlines() if line.strip().startswith("#")] == [
             line for line in old.splitlines() if line.strip().startswith("#")
         ]
+
+
+@pytest.mark.parametrize("initiative", ["pod-security-restricted", "pod-security-baseline"])
+def test_a_second_run_changes_nothing(aksp: Aksp, initiative: str) -> None:
+    aksp.done("assign", initiative)
+    for path in SAMPLES:
+        shutil.copy(path, aksp.folder / f"{path.parent.parent.name}-{path.name}")
+    first = aksp("fix", ".")
+    assert "\n0 violations fixed" not in first.out
+    fixed_once = {path.name: path.read_bytes() for path in aksp.folder.glob("*.yaml")}
+    again = aksp("fix", ".")
+    assert "\n0 violations fixed in 0 files" in again.out and again.code == first.code
+    assert {path.name: path.read_bytes() for path in aksp.folder.glob("*.yaml")} == fixed_once
+
+
+def test_what_one_run_does_not_reach_is_said(assigned: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
+    assigned.put("pod.yaml", BAD)
+    monkeypatch.setattr(fixing, "_ROUNDS", 0)
+    run = assigned("fix", "pod.yaml")
+    assert (run.code, "run it again" in run.out) == (1, True)
 
 
 @pytest.mark.skipif(shutil.which("patch") is None, reason="needs patch")

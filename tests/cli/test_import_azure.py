@@ -400,3 +400,47 @@ def test_built_ins_that_are_here_already_are_counted(aksp: Aksp) -> None:
 
     assert run.code == 0
     assert "built-ins that are here already, under names of aksp: 1" in run.err
+
+
+def test_a_folder_of_azure_s_repositories_has_parts_of_its_policies_beside_them(aksp: Aksp) -> None:
+    one = definition()["properties"]
+    for folder in ("require-team", "require-team-too"):
+        aksp.put(f"policies/{folder}/azurepolicy.json", {"properties": {**one, "displayName": folder}})
+        aksp.put(f"policies/{folder}/azurepolicy.rules.json", one["policyRule"])
+        aksp.put(f"policies/{folder}/azurepolicy.parameters.json", one["parameters"])
+    run = aksp("import", "azure", "policies", "--workspace", "ws")
+
+    assert run.code == 0, run.err
+    assert sorted(files(aksp.folder / "ws")) == [
+        "definitions/require-team-too/definition.json", "definitions/require-team/definition.json",
+    ]  # fmt: skip
+
+
+def test_rules_without_their_policy_beside_them_are_still_refused(aksp: Aksp) -> None:
+    aksp.put("policies/alone.rules.json", definition()["properties"]["policyRule"])
+    run = aksp("import", "azure", "policies")
+
+    assert run.code == 2
+    assert "alone.rules.json: $: is no definition" in run.err
+
+
+@pytest.mark.parametrize(("rest_of_it", "code"), [({}, 0), ({"skip_token": "x"}, 4), ({"total_records": 7}, 4)])
+def test_an_answer_of_the_resource_graph_is_read_and_one_that_is_a_part_is_told(
+    aksp: Aksp, rest_of_it: dict[str, Any], code: int
+) -> None:
+    one = assignment()
+    one |= {
+        "type": one["type"].lower(),
+        "tenantId": "t",
+        "kind": "",
+        "location": "",
+        "resourceGroup": "",
+        "identity": None,
+    }
+    run = imported(aksp, {"count": 1, "total_records": 1, "skip_token": None, "data": [one], **rest_of_it}, *MAPPED)
+
+    assert run.code == code, run.err
+    assert ("the answer is a part" in run.err) == bool(code)
+    assert len(files(aksp.workspace)) == 1
+    (exported,) = aksp.done("export", "azure").json["value"]
+    assert set(exported) == {"id", "type", "name", "properties"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
@@ -88,6 +87,8 @@ class DefinitionsRead:
         self.documents: dict[str, Mapping[str, Any]] = {}
         """By slug, as they are written."""
         self.notes: list[str] = []
+        #: Built-ins among what was read for which something here stands.
+        self.built_ins = 0
         self.mutations: dict[str, CustomMutation] = {}
         """Those that change objects, by slug."""
         self._of_preview: set[str] = set()
@@ -269,8 +270,8 @@ class DefinitionsRead:
                 raise InvalidInput(f"properties.policyDefinitions[{at}].policyDefinitionId is no id", where=one.where)
             reference = member.setdefault("policyDefinitionReferenceId", numbered(last_segment(wanted), taken))
             taken.add(str(reference))
-            if isinstance(reference, str) and re.search(r"[\s/]", reference):
-                raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a blank or a slash")
+            if isinstance(reference, str) and not initiatives.is_reference(reference):
+                raise NotImported(f"its policyDefinitionReferenceId {reference!r} has a slash, or blanks around it")
             try:
                 slug = self.resolved(wanted)
                 if self.mutation(slug) is not None:
@@ -305,12 +306,12 @@ class DefinitionsRead:
         """Whether it is a built-in that a rule here stands for. Raises NotImported for a built-in that none does."""
         if str(one.properties.get("policyType")).lower() not in ("builtin", "static"):
             return False
-        if mutation_named(one.name) is not None:
-            return True
-        try:
-            self._bundled.find(one.name)
-        except InvalidInput as error:
-            raise NotImported(f"no rule here stands for this built-in: {error.what}") from error
+        if mutation_named(one.name) is None:
+            try:
+                self._bundled.find(one.name)
+            except InvalidInput as error:
+                raise NotImported(f"no rule here stands for this built-in: {error.what}") from error
+        self.built_ins += 1
         return True
 
     def _written(
@@ -348,7 +349,10 @@ class DefinitionsRead:
 def _split(body: Any, key: str, name: str, others: dict[str, Any]) -> Any:
     if not isinstance(body, Mapping):
         return body
-    return split(without_nulls(body), _OBJECTS[key], f"/{key}/{escaped(name)}", others)
+    body = without_nulls(body)
+    if isinstance(metadata := body.get("metadata"), Mapping):
+        body["metadata"] = without_nulls(metadata)
+    return split(body, _OBJECTS[key], f"/{key}/{escaped(name)}", others)
 
 
 def _objects(one: AzureDocument, key: str) -> list[Mapping[str, Any]]:

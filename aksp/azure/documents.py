@@ -31,6 +31,8 @@ _NOT_KEPT: Final = (
     "id", "name", "type", "scope", "systemData", "apiVersion", "dependsOn", "condition", "copy", "comments", "resourceGroup",
     "existing", "properties",
 )  # fmt: skip
+#: Columns of the resource graph that no policy document has.
+_COLUMNS: Final = ("tenantId", "subscriptionId", "kind", "managedBy", "sku", "plan", "zones", "extendedLocation")
 
 
 class AzureKind(StrEnum):
@@ -96,7 +98,7 @@ def from_paths(paths: Sequence[str]) -> AzureDocuments:
             except UnicodeDecodeError as error:
                 raise InvalidInput("is no UTF-8", where=STANDARD_INPUT) from error
         elif Path(path).is_dir():
-            files = sorted(Path(path).rglob("*.json"))
+            files = [file for file in sorted(Path(path).rglob("*.json")) if not _is_part(file)]
             if not files:
                 raise InvalidInput("has no file *.json", where=path)
             for file in files:
@@ -104,6 +106,17 @@ def from_paths(paths: Sequence[str]) -> AzureDocuments:
         else:
             _read(read_file(Path(path)), path, documents)
     return documents
+
+
+def _is_part(file: Path) -> bool:
+    """Whether a file repeats a part of the one beside it, as in Azure's repositories, or has values for a deployment of it."""
+    whole, _, part = file.stem.rpartition(".")
+    return part in ("rules", "parameters") and file.with_name(f"{whole}.json").is_file()
+
+
+def _called(file: Path) -> str:
+    """The name of a document that does not say it. In Azure's repositories each has a folder, and the file is always called the same."""
+    return file.absolute().parent.name if file.stem == "azurepolicy" else file.stem
 
 
 def _read(text: str, file: str, documents: AzureDocuments) -> None:
@@ -153,6 +166,12 @@ class _Walk:
             if value.get("nextLink"):
                 self._into.lost.append(f"{self._at(path)}: the list goes on at its nextLink, which is not fetched")
             self.walk(value["value"], f"{path}.value", template, depth + 1)
+        elif isinstance(value.get("data"), list) and "total_records" in value:
+            if value.get("skip_token") or value["total_records"] != len(value["data"]):
+                self._into.lost.append(
+                    f"{self._at(path)}: the answer is a part: {len(value['data'])} of {value['total_records']}"
+                )
+            self.walk([_of_graph(entry) for entry in value["data"]], f"{path}.data", template, depth + 1)
         else:
             self._resource(value, path, template, depth)
 
@@ -210,7 +229,7 @@ class _Walk:
         # The name of a resource within another is the names of both.
         name = name.rpartition("/")[2]
         if not name and path == "$" and self._file != STANDARD_INPUT:
-            name = Path(self._file).stem
+            name = _called(Path(self._file))
         if not name.strip():
             raise InvalidInput("is missing", where=self._at(f"{path}.name"), hint="each document needs name or id")
         self._into.found.append(
@@ -221,6 +240,13 @@ class _Walk:
         name = value.get("name")
         called = name if isinstance(name, str) else path
         self._into.lost.append(f"{kind.removesuffix('s')} {called}: not imported: {why} ({self._file})")
+
+
+def _of_graph(row: Any) -> Any:
+    """A row of the resource graph without the columns that it has for every resource, and those that are empty."""
+    if not isinstance(row, Mapping):
+        return row
+    return {key: entry for key, entry in row.items() if key not in _COLUMNS and entry != ""}
 
 
 def _is_template(value: Any) -> bool:

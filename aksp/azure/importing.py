@@ -89,6 +89,8 @@ def read_import(
                 read.refuse(one, str(error))
                 made.lost.append(f"{one}: not imported: {error}")
     made.notes += read.notes
+    if read.built_ins:
+        made.notes.append(f"built-ins that are here already, under names of aksp: {read.built_ins}")
     sets = {one.slug for one in read.all if isinstance(one, Initiative)}
     made.initiatives = {slug: document for slug, document in read.documents.items() if slug in sets}
     made.definitions = {slug: document for slug, document in read.documents.items() if slug not in sets}

@@ -19,8 +19,8 @@ from aksp.model.initiative import Initiative, Member, MemberGroup
 KIND = "PolicySetDefinition"
 #: Azure writes ``1.*.*`` and ``1.2.*``; previews end in ``-preview``.
 _VERSION = re.compile(r"[0-9]+(?:\.(?:[0-9]+|\*)){0,2}(?:-[a-z]+)?")
-# A reference id stands behind a slash in names of members, and in labels of metrics.
-_REFERENCE = re.compile(r"[^\s/]+")
+# A reference id stands behind a slash in names of members, and in labels of metrics. The portal makes it of a display name, so it has blanks.
+_REFERENCE = re.compile(r"[^\s/]+( +[^\s/]+)*")
 
 #: What an object of the document may have (Azure: "Azure Policy initiative definition structure").
 PROPERTIES = (
@@ -95,12 +95,17 @@ def _group(entry: Reader) -> MemberGroup:
     )
 
 
+def is_reference(text: str) -> bool:
+    """Whether a member may be called so."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
 def _member(entry: Reader, known: Mapping[str, Any], groups: list[str]) -> Member:
     entry.only(MEMBER)
     reference = entry.text("policyDefinitionReferenceId")
-    if not _REFERENCE.fullmatch(reference):
+    if not is_reference(reference):
         raise InvalidPolicy(
-            f"{entry.path}.policyDefinitionReferenceId is {reference!r}, expected a word without blanks and slashes",
+            f"{entry.path}.policyDefinitionReferenceId is {reference!r}, expected words without slashes, and no blanks around them",
             where=entry.origin,
         )
     version = entry.text("definitionVersion", "")

@@ -89,9 +89,13 @@ class Files:
             return
         except OSError as error:
             raise InvalidInput(f"the workspace cannot be read: {error.strerror}", where=str(directory)) from error
-        yield from (
-            path for path in entries if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith(".")
-        )
+        for path in entries:
+            if path.name.startswith("."):
+                continue
+            if _is_document(path):
+                yield path
+            elif path.is_dir():
+                _refuse_within(path)
 
     def save(self, one: Stored, *, replace: bool) -> tuple[ApplyResult, str]:
         """Keep one in its own file; what became of it, and the file's path.
@@ -162,6 +166,21 @@ class Files:
                 hint="edit it by hand",
             )
         return Path(wanted.origin)
+
+
+def _is_document(path: Path) -> bool:
+    """Whether a file is read, by its name alone."""
+    return path.suffix.lower() in (".yaml", ".yml", ".json")
+
+
+def _refuse_within(folder: Path) -> None:
+    """Raise InvalidInput for a folder with documents, since nobody would judge by what they assign."""
+    if (within := next((path for path in sorted(folder.rglob("*")) if _is_document(path)), None)) is not None:
+        raise InvalidInput(
+            f"is in a folder of {folder.parent.name}/, where nothing is read",
+            where=str(within),
+            hint=f"move it into {folder.parent}",
+        )
 
 
 def _documents(path: Path) -> list[tuple[Any, Node]]:

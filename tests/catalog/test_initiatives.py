@@ -103,7 +103,7 @@ MEMBER = "properties.policyDefinitions.0"
         (changed(f"{MEMBER}.policyDefinitionId", None), "policyDefinitions[0].policyDefinitionId is missing"),
         (changed(f"{MEMBER}.policyDefinitionReferenceId", None), "policyDefinitions[0].policyDefinitionReferenceId is missing"),
         (changed(f"{MEMBER}.policyDefinitionReferenceId", "ROOT"), "policyDefinitionReferenceId 'Root' twice"),
-        (changed(f"{MEMBER}.policyDefinitionReferenceId", "a/b"), "expected a word without blanks and slashes"),
+        (changed(f"{MEMBER}.policyDefinitionReferenceId", "a/b"), "expected words without slashes"),
         (changed(f"{MEMBER}.definitionVersion", "newest"), "definitionVersion is 'newest', expected a version such as 1.*.*"),
         (changed(f"{MEMBER}.groupNames", ["pod"]), "groupNames has 'pod', which is not in policyDefinitionGroups"),
         (changed(f"{MEMBER}.parameters.effect", {"values": 1}), "parameters.effect.values is not known"),

@@ -350,3 +350,97 @@ def test_an_exemption_keeps_its_resource_selectors_and_has_them_at_an_export(aks
     (exported,) = (one for one in aksp.done("export", "azure").json["value"] if one["name"] == waived["name"])
     assert exported["properties"]["resourceSelectors"] == kept
     assert exported["properties"]["assignmentScopeValidation"] == "DoNotValidate"
+
+
+def test_a_reference_id_that_the_portal_made_of_a_display_name_is_kept_everywhere(aksp: Aksp) -> None:
+    called = "Kubernetes cluster should not allow privileged containers_1"
+    found = estate()
+    (rules,) = (one for one in found if one["name"] == "Shop Rules")
+    rules["properties"]["policyDefinitions"][1]["policyDefinitionReferenceId"] = called
+    overrides = [{"kind": "policyEffect", "value": "audit",
+                  "selectors": [{"kind": "policyDefinitionReferenceId", "in": [called]}]}]  # fmt: skip
+    found = [
+        *(one for one in found if "policyExemptions" not in one["id"] and one["name"] != "Shop-Set"),
+        assignment(
+            "Shop-Set", policyDefinitionId=rules["id"], definitionVersion=None, parameters={}, overrides=overrides
+        ),
+        exemption("Set", "Shop-Set", policyDefinitionReferenceIds=[called]),
+    ]
+    run = imported(aksp, found, *MAPPED)
+
+    assert run.code == 0, run.err
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+           "spec": {"containers": [{"name": "c", "image": "i", "securityContext": {"privileged": True}}]}}  # fmt: skip
+    judged = aksp("compliance", "-f", aksp.put("pod.json", pod), "--assignment", f"shop-set/{called}", "-o", "json")
+    assert [(one["referenceId"], one["state"]) for one in judged.json["results"]] == [(called, "Exempt")]
+    exported = {one["name"]: one["properties"] for one in aksp.done("export", "azure").json["value"]}
+    members = [one["policyDefinitionReferenceId"] for one in exported["Shop Rules"]["policyDefinitions"]]
+    assert members == ["team", called]
+    assert exported["Shop-Set"]["overrides"] == overrides
+    assert exported["Set"]["policyDefinitionReferenceIds"] == [called]
+
+
+def test_null_within_a_parameter_is_as_good_as_nothing(aksp: Aksp) -> None:
+    one = definition()
+    unset = {"description": None, "displayName": None, "strongType": None, "assignPermissions": None}
+    one["properties"]["parameters"]["label"] |= {"metadata": unset, "defaultValue": None, "schema": None}
+    run = imported(aksp, [one], *MAPPED)
+
+    assert run.code == 0, run.err
+    written = document(aksp, "definitions/require-team/definition.json")
+    assert written["properties"]["parameters"]["label"] == {"type": "String", "metadata": {}}
+
+
+def test_built_ins_that_are_here_already_are_counted(aksp: Aksp) -> None:
+    built_in = definition(
+        NO_PRIVILEGE.rpartition("/")[2], templateInfo={"sourceType": "PublicURL", "url": "https://x/t"}
+    )
+    built_in["properties"]["policyType"] = "BuiltIn"
+    run = imported(aksp, [built_in])
+
+    assert run.code == 0
+    assert "built-ins that are here already, under names of aksp: 1" in run.err
+
+
+def test_a_folder_of_azure_s_repositories_has_parts_of_its_policies_beside_them(aksp: Aksp) -> None:
+    one = definition()["properties"]
+    for folder in ("require-team", "require-team-too"):
+        aksp.put(f"policies/{folder}/azurepolicy.json", {"properties": {**one, "displayName": folder}})
+        aksp.put(f"policies/{folder}/azurepolicy.rules.json", one["policyRule"])
+        aksp.put(f"policies/{folder}/azurepolicy.parameters.json", one["parameters"])
+    run = aksp("import", "azure", "policies", "--workspace", "ws")
+
+    assert run.code == 0, run.err
+    assert sorted(files(aksp.folder / "ws")) == [
+        "definitions/require-team-too/definition.json", "definitions/require-team/definition.json",
+    ]  # fmt: skip
+
+
+def test_rules_without_their_policy_beside_them_are_still_refused(aksp: Aksp) -> None:
+    aksp.put("policies/alone.rules.json", definition()["properties"]["policyRule"])
+    run = aksp("import", "azure", "policies")
+
+    assert run.code == 2
+    assert "alone.rules.json: $: is no definition" in run.err
+
+
+@pytest.mark.parametrize(("rest_of_it", "code"), [({}, 0), ({"skip_token": "x"}, 4), ({"total_records": 7}, 4)])
+def test_an_answer_of_the_resource_graph_is_read_and_one_that_is_a_part_is_told(
+    aksp: Aksp, rest_of_it: dict[str, Any], code: int
+) -> None:
+    one = assignment()
+    one |= {
+        "type": one["type"].lower(),
+        "tenantId": "t",
+        "kind": "",
+        "location": "",
+        "resourceGroup": "",
+        "identity": None,
+    }
+    run = imported(aksp, {"count": 1, "total_records": 1, "skip_token": None, "data": [one], **rest_of_it}, *MAPPED)
+
+    assert run.code == code, run.err
+    assert ("the answer is a part" in run.err) == bool(code)
+    assert len(files(aksp.workspace)) == 1
+    (exported,) = aksp.done("export", "azure").json["value"]
+    assert set(exported) == {"id", "type", "name", "properties"}

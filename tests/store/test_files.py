@@ -148,6 +148,20 @@ def test_an_absent_workspace_is_empty_and_reading_makes_none(store: Files) -> No
     assert not store.root.exists()
 
 
+def test_a_document_in_a_folder_of_a_folder_is_refused_since_nobody_would_judge_by_it(store: Files) -> None:
+    put(store, yaml.safe_dump(assignment("one")), "sub/team/one.YAML")
+    with pytest.raises(InvalidInput, match="nothing is read") as caught:
+        store.assignments()
+    assert caught.value.where == str(store.root / "assignments" / "sub" / "team" / "one.YAML")
+
+
+def test_a_suffix_counts_in_any_case_and_other_folders_are_none_of_ours(store: Files) -> None:
+    put(store, yaml.safe_dump(assignment("one")), "one.YAML")
+    put(store, "what the team agreed on", "notes/README.md")
+    put(store, "not: ours", ".git/one.yaml")
+    assert [one.name for one in store.assignments()] == ["one"]
+
+
 def test_documents_may_share_a_file_and_other_files_are_none_of_ours(store: Files) -> None:
     put(store, "\n---\n".join(to_yaml(assignment(name)) for name in ("b", "a")) + "\n---\n")
     put(store, yaml.safe_dump(assignment("c")), "json-is-yaml.json")

@@ -183,7 +183,8 @@ def _memory(pid: int) -> float:
 
 
 def _serve(port: int, pair: certificates.Pair) -> None:
-    from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
+    from aksp.addon.webhook.protocol import Limits
+    from aksp.addon.webhook.server import Listener, loop_factory, serve
     from aksp.addon.webhook.tls import server_context
 
     context = server_context(pair)

@@ -23,7 +23,7 @@ from aksp.addon.gatekeeper.wanted import (
 )
 from aksp.addon.in_force.policies import Standing
 from aksp.addon.names import FIELD_MANAGER
-from aksp.addon.reconciler import RETRY_SECONDS, Wake, tell
+from aksp.addon.reconciler import RETRY_SECONDS, Reconciler, tell
 from aksp.engine import Engine
 from aksp.errors import ClusterError
 from aksp.kube import objects
@@ -59,12 +59,12 @@ class ByGatekeeper:
         self,
         connection: Connection,
         engine: Engine,
-        wake: Wake,
+        reconciler: Reconciler,
         *,
         left_out: Collection[str] = (),
         published: Callable[[], None],
     ) -> None:
-        self._connection, self._engine, self._wake = connection, engine, wake
+        self._connection, self._engine, self._reconciler = connection, engine, reconciler
         self._left_out = left_out
         self._published = published
         self._standing: Standing | None = None
@@ -121,7 +121,7 @@ class ByGatekeeper:
 
     def _follow(self, path: str) -> None:
         if path not in self._follows:
-            follow = FollowedObjects(self._connection, {path: path}, changed=self._wake.look, troubled=_untold)
+            follow = FollowedObjects(self._connection, {path: path}, changed=self._reconciler.look, troubled=_untold)
             self._follows[path] = follow
             follow.start()
 

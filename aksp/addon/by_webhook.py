@@ -5,32 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
 
 from aksp.addon.in_force.configuration import COLLECTION, Configuration
 from aksp.addon.in_force.policies import Standing
 from aksp.addon.in_force.referenced_objects import ReferencedObjects
 from aksp.addon.in_force.webhook_rules import webhook_rules
-from aksp.addon.names import NAME, NAMESPACE
-from aksp.addon.reconciler import Wake, tell
+from aksp.addon.names import NAME
+from aksp.addon.reconciler import Reconciler, tell
 from aksp.addon.review.reviewer import Reviewer
+from aksp.addon.webhook.tls import Served
 from aksp.engine import Engine
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import Discovery
 from aksp.kube.watch import Watch
 
 _log = logging.getLogger("aksp.addon.reconciler")
-
-
-class Bundle(Protocol):
-    """Whose certificates the API server is to trust."""
-
-    @property
-    def bundle(self) -> bytes:
-        """PEM; empty when that is not ours to say."""
-
-    def published(self, bundle: bytes, now: datetime) -> None:
-        """Told when the API server has it."""
 
 
 class ByWebhook:
@@ -45,27 +34,25 @@ class ByWebhook:
         connection: Connection,
         engine: Engine,
         reviewer: Reviewer,
-        wake: Wake,
+        reconciler: Reconciler,
         *,
-        namespace: str = NAMESPACE,
-        certificates: Bundle,
+        namespace: str,
+        certificates: Served,
         published: Callable[[], None],
-        repaired: Callable[[Mapping[str, str]], None] = lambda parts: None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        repaired: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._connection, self._reviewer = connection, reviewer
         self._certificates = certificates
         self._published, self._repaired = published, repaired
-        self._now = now
         self._missing = False
-        self._referenced = ReferencedObjects(connection, engine, changed=wake.change)
+        self._referenced = ReferencedObjects(connection, engine, changed=reconciler.change)
         self._configuration = Configuration(connection, namespace)
         self._watch = Watch(
             connection,
             COLLECTION,
             field_selector=f"metadata.name={NAME}",
-            replaced=lambda objects: wake.look(),
-            changed=lambda kind, one: wake.look(),
+            replaced=lambda objects: reconciler.look(),
+            changed=lambda kind, one: reconciler.look(),
             troubled=tell,
         )
 
@@ -87,7 +74,7 @@ class ByWebhook:
     def publish(self, standing: Standing) -> float | None:
         """Write the rules that follow from it, and whatever of the webhook configuration is not as enabled."""
         bundle = self._certificates.bundle
-        rules = webhook_rules(standing.plan, Discovery(self._connection))
+        rules = webhook_rules(standing.plan.ready, Discovery(self._connection))
         kept = self._configuration.publish(rules, bundle)
         if not kept.there and not self._missing:
             _log.warning("there is no webhook configuration, so nothing is refused; `aksp addon enable` applies one")
@@ -101,7 +88,7 @@ class ByWebhook:
             )
             self._repaired(kept.repaired)
         if bundle:
-            self._certificates.published(bundle, self._now())
+            self._certificates.published(bundle, datetime.now(UTC))
         if kept.changed:
             self._published()
         return kept.again

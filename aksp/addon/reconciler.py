@@ -29,16 +29,6 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RETRY_SECONDS = 5.0
 
 
-class Wake(Protocol):
-    """Has the reconciler do something soon."""
-
-    def change(self) -> None:
-        """Something has changed: stand anew."""
-
-    def look(self) -> None:
-        """What was published may have been changed by somebody."""
-
-
 class Enforcement(Protocol):
     """Who refuses by what is in force."""
 
@@ -58,7 +48,7 @@ class Enforcement(Protocol):
 class Reconciler:
     """Brings what is in force up to date after each change.
 
-    ``enforcement`` is made with what wakes the reconciler. ``stood`` is told when what is in force, or what is wrong,
+    ``enforcement`` is made with the reconciler, which it has stand anew or look. ``stood`` is told when what is in force, or what is wrong,
     may have changed.
     """
 
@@ -68,14 +58,12 @@ class Reconciler:
         engine: Engine,
         *,
         cluster: Scope,
-        enforcement: Callable[[Wake], Enforcement],
+        enforcement: Callable[[Reconciler], Enforcement],
         stood: Callable[[Standing], None],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connection, self._engine = connection, engine
         self._cluster = cluster
         self._stood = stood
-        self._now = now
         self._wake = threading.Condition()
         self._changed = True
         self._looking = False
@@ -169,7 +157,7 @@ class Reconciler:
     def _outlived(self) -> bool:
         """Whether an exemption has ended since."""
         standing = self._standing
-        return standing is None or (standing.valid_until is not None and self._now() >= standing.valid_until)
+        return standing is None or (standing.valid_until is not None and datetime.now(UTC) >= standing.valid_until)
 
     def _seconds(self) -> float:
         """How long until it is worth a look without a change."""
@@ -178,7 +166,7 @@ class Reconciler:
             longest = min(longest, self._again)
         if self._standing is None or self._standing.valid_until is None:
             return longest
-        left = (self._standing.valid_until - self._now()).total_seconds()
+        left = (self._standing.valid_until - datetime.now(UTC)).total_seconds()
         return min(longest, max(left, 0.05))
 
     def _stand(self) -> None:
@@ -192,7 +180,7 @@ class Reconciler:
             assignments=found[ASSIGNMENTS],
             exemptions=found[EXEMPTIONS],
             cluster=self._cluster,
-            now=self._now(),
+            now=datetime.now(UTC),
             previous=self._standing,
         )
         self._lacking = self._enforcement.use(standing)
@@ -237,7 +225,7 @@ class Reconciler:
             # The version that was seen: a check-in may have written its status meanwhile, which is not to be undone.
             version = {"resourceVersion": document["metadata"].get("resourceVersion")}
             with contextlib.suppress(Conflict, NotServed):
-                patch = {"metadata": version, "status": not_started(document, self._now())}
+                patch = {"metadata": version, "status": not_started(document, datetime.now(UTC))}
                 objects.merge_patch(self._connection, path, patch)
 
 

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aksp.addon.by_webhook import ByWebhook
 from aksp.addon.in_force.configuration import Configuration
-from aksp.addon.reconciler import Wake
+from aksp.addon.reconciler import Reconciler
 from aksp.addon.record import logs
 from aksp.addon.record.denials import Denials
 from aksp.addon.record.events import Events
@@ -20,8 +21,7 @@ from aksp.addon.review.owners import Owners
 from aksp.addon.review.reviewer import Reviewer
 from aksp.addon.webhook.application import Health, Webhook
 from aksp.addon.webhook.certificate_folder import CertificateFolder
-from aksp.addon.webhook.certificate_secret import CertificateSecret, ClusterSecret
-from aksp.addon.webhook.certificates import utc_now
+from aksp.addon.webhook.certificate_secret import CertificateSecret
 from aksp.addon.webhook.tls import Served, Source
 from aksp.engine import Engine
 from aksp.errors import AkspError, InvalidInput
@@ -64,17 +64,17 @@ class Reviews:
         if cert_dir is not None:
             source = CertificateFolder(cert_dir)
         else:
-            store = ClusterSecret(connection, namespace=namespace)
-            source = CertificateSecret(store, names=Configuration(connection, namespace).names)
+            names = Configuration(connection, namespace).names
+            source = CertificateSecret(connection, namespace=namespace, names=names)
         self.served = Served(source, client_ca)
 
-    def enforcement(self, wake: Wake, published: Callable[[], None]) -> ByWebhook:
+    def enforcement(self, reconciler: Reconciler, published: Callable[[], None]) -> ByWebhook:
         """What the reconciler brings up to date."""
         return ByWebhook(
             self._connection,
             self._engine,
             self.reviewer,
-            wake,
+            reconciler,
             namespace=self._namespace,
             certificates=self.served,
             published=published,
@@ -99,7 +99,7 @@ class Reviews:
         """Wait for something to serve with. A cluster that cannot be reached now may be in a moment."""
         while not stopping.is_set():
             try:
-                await asyncio.to_thread(self.served.refresh, utc_now())
+                await asyncio.to_thread(self.served.refresh, datetime.now(UTC))
                 return
             except InvalidInput:
                 raise

@@ -25,13 +25,14 @@ from aksp.addon.checkins.leader import CheckIns
 from aksp.addon.in_force.policies import Standing
 from aksp.addon.in_force.webhook_rules import kinds_in_force
 from aksp.addon.names import EngineName
-from aksp.addon.reconciler import Enforcement, Reconciler, Wake
+from aksp.addon.reconciler import Enforcement, Reconciler
 from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.reviews import Reviews
 from aksp.addon.webhook.application import Health
 from aksp.addon.webhook.operations import Operations
-from aksp.addon.webhook.server import Limits, Listener, loop_factory, serve
+from aksp.addon.webhook.protocol import Limits
+from aksp.addon.webhook.server import Listener, loop_factory, serve
 from aksp.engine import Engine
 from aksp.errors import EngineError, InvalidInput
 from aksp.kube.config import connect
@@ -131,13 +132,13 @@ class AddOn:
             lost=lambda: self._lead(False),
         )
 
-    def _enforcement(self, connection: Connection, wake: Wake) -> Enforcement:
+    def _enforcement(self, connection: Connection, reconciler: Reconciler) -> Enforcement:
         # A check-in that was quicker has found assignments that nobody asks about, or that Gatekeeper has not taken up yet.
         published = self._check_ins.nudge
         if self._reviews is None:
             left_out = names.left_out(self._settings.namespace, self._settings.exclude_namespaces)
-            return ByGatekeeper(connection, self._engine, wake, left_out=left_out, published=published)
-        return self._reviews.enforcement(wake, published)
+            return ByGatekeeper(connection, self._engine, reconciler, left_out=left_out, published=published)
+        return self._reviews.enforcement(reconciler, published)
 
     async def serve(self) -> int:
         """Answer until a signal comes; 0 when all that was asked by then is answered, else 1."""
@@ -239,7 +240,7 @@ class AddOn:
                     _log.error("the engine cannot be started again: %s", error)
 
     def _stood(self, standing: Standing) -> None:
-        self._metrics.name_kinds([kind.kind for kind in kinds_in_force(standing.plan)])
+        self._metrics.name_kinds([kind.kind for kind in kinds_in_force(standing.plan.ready)])
         members = [ready.key.name for ready in standing.plan.ready]
         self._metrics.keep([*(one.name for one in standing.assignments), *members])
         self._check_ins.nudge()

@@ -10,7 +10,7 @@
     ├── Conflict        409, the object has changed since it was read
     │   └── AlreadyExists    it is there already
     ├── Expired         410, a continue token or a watch is too old: the list must start again
-    ├── Invalid         422, the object is not valid: `causes`
+    ├── Invalid         422, the object is not valid
     ├── Unreachable     no connection: refused, no such host, TLS, no answer in time
     └── ServerError     connected, but 429, 5xx, a broken connection or a truncated answer
 
@@ -59,7 +59,7 @@ class NotServed(ClusterError):
 
 
 class Conflict(ClusterError):
-    """The object is no longer what it was when it was read, or another manager owns a field (HTTP 409)."""
+    """The object is no longer what it was when it was read (HTTP 409)."""
 
 
 class AlreadyExists(Conflict):
@@ -67,13 +67,7 @@ class AlreadyExists(Conflict):
 
 
 class Invalid(ClusterError):
-    """The object is understood but not valid (HTTP 422). `causes`: "field: message" each, none when not told."""
-
-    def __init__(
-        self, what: str, *, where: str | None = None, hint: str | None = None, causes: tuple[str, ...] = ()
-    ) -> None:
-        super().__init__(what, where=where, hint=hint)
-        self.causes = causes
+    """The object is understood but not valid (HTTP 422): the message has "field: message" of each cause."""
 
 
 class Expired(ClusterError):
@@ -246,18 +240,8 @@ def silent(*, where: str, seconds: float) -> ServerError:
 
 
 def _conflict(body: bytes, said: str, where: str) -> Conflict:
-    status = _status(body)
-    if status.get("reason") == "AlreadyExists":
+    if _status(body).get("reason") == "AlreadyExists":
         return AlreadyExists(f"it is there already (409){said}", where=where, hint="change it instead of creating it")
-    causes = _details(body).get("causes")
-    if isinstance(causes, list) and any(
-        isinstance(each, dict) and each.get("reason") == "FieldManagerConflict" for each in causes
-    ):
-        return Conflict(
-            f"another field manager has set these fields (409){said}",
-            where=where,
-            hint="force the change, or leave the fields to their manager; see `kubectl get -o yaml --show-managed-fields`",
-        )
     return Conflict(
         f"somebody else has changed it meanwhile (409){said}",
         where=where,
@@ -268,11 +252,11 @@ def _conflict(body: bytes, said: str, where: str) -> Conflict:
 def _invalid(body: bytes, message: str, where: str) -> Invalid:
     details = _details(body)
     listed = details.get("causes")
-    causes = tuple(
+    causes = [
         ": ".join(str(part) for part in (each.get("field"), each.get("message")) if part)
         for each in (listed if isinstance(listed, list) else ())
         if isinstance(each, dict)
-    )
+    ]
     what = message
     if causes:
         shown = [each if len(each) <= MAX_MESSAGE else each[:MAX_MESSAGE] + "…" for each in causes[:MAX_CAUSES]]
@@ -283,7 +267,6 @@ def _invalid(body: bytes, message: str, where: str) -> Invalid:
         f"the API server finds the object not valid (422): {what}",
         where=where,
         hint="correct these fields; `kubectl explain` describes them",
-        causes=causes,
     )
 
 

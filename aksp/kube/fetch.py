@@ -125,11 +125,9 @@ def get_json(
     *,
     query: Mapping[str, str] | None = None,
     backoff: Backoff = PATIENT,
-    on_retry: OnRetry | None = None,
 ) -> dict[str, Any]:
     """A small document (version, discovery), decoded. Raises as `fetch` does."""
-    body = fetch(connection, path, query=query, backoff=backoff, on_retry=on_retry)
-    return decoded(body, where=connection.server + path)
+    return decoded(fetch(connection, path, query=query, backoff=backoff), where=connection.server + path)
 
 
 def decoded(body: bytes, *, where: str) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Lease:
         self._name = name
         inside = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
         self._path = f"{inside}/{quote(name, safe='')}"
+        self._where = connection.server + self._path
         self._duration, self._renew, self._retry = duration, renew, retry
         self._won, self._lost, self._troubled = won, lost, troubled
         self._clock, self._now = clock, now
@@ -202,7 +203,9 @@ class Lease:
             return _Outcome(began=began, holder=None)
         except errors.NotServed:
             # The Lease was deleted: nobody holds it.
-            return _Outcome(began=began, holder="", error=self._missing())
+            hint = f"create the Lease {self._name} in namespace {self._namespace}"
+            missing = errors.NotServed(f"the Lease {self._name} is not there", where=self._where, hint=hint)
+            return _Outcome(began=began, holder="", error=missing)
         except ClusterError as error:
             return _Outcome(began=began, holder=None, error=error)
         except Exception as error:  # noqa: BLE001 - a candidate that ends in silence is worse
@@ -216,9 +219,7 @@ class Lease:
                 return self._put(self._seen, self.identity)
             except errors.Conflict:
                 pass  # somebody has written to it all the same, perhaps an annotation: read it
-        found = self._read()
-        if found is None:
-            raise self._missing()
+        found = self._read(self._renew / 2, self._request)
         if self._seen is None or spec_of(found) != spec_of(self._seen):
             self._seen_at = self._clock()
         self._seen = found
@@ -233,34 +234,19 @@ class Lease:
         known = seconds if isinstance(seconds, int) and seconds > 0 else self._duration
         return now < self._seen_at + known
 
-    def _read(self) -> dict[str, Any] | None:
-        try:
-            answer = self._connection.send("GET", self._path, timeout=self._renew / 2, cancellation=self._request)
-        except errors.NotServed:
-            return None
-        return decoded(answer.body, where=self._connection.server + self._path)
+    def _read(self, timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
+        answer = self._connection.send("GET", self._path, timeout=timeout, cancellation=cancellation)
+        return decoded(answer.body, where=self._where)
 
-    def _missing(self) -> errors.NotServed:
-        return errors.NotServed(
-            f"the Lease {self._name} is not there",
-            where=self._connection.server + self._path,
-            hint=f"create the Lease {self._name} in namespace {self._namespace}",
-        )
-
-    def _put(self, lease: Mapping[str, Any], holder: str, *, releasing: bool = False) -> str:
-        # With its resourceVersion: if it is no longer the one we saw, Conflict.
+    def _put(self, lease: Mapping[str, Any], holder: str) -> str:
+        """Write who holds it, "" to release it. With its resourceVersion: if it is no longer the one we saw, Conflict."""
         document = {**lease, "spec": {**spec_of(lease), **self._record(spec_of(lease), holder)}}
-        if releasing:
-            self._write(document, timeout=RELEASE_SECONDS)
-        else:
-            self._write(document, timeout=self._renew / 2, cancellation=self._request)
-        return holder
-
-    def _write(self, document: Mapping[str, Any], *, timeout: float, cancellation: Cancellation | None = None) -> None:
+        timeout, cancellation = (self._renew / 2, self._request) if holder else (RELEASE_SECONDS, None)
         body = json.dumps(document).encode()
         answer = self._connection.send("PUT", self._path, body=body, timeout=timeout, cancellation=cancellation)
-        self._seen = decoded(answer.body, where=self._connection.server + self._path)
+        self._seen = decoded(answer.body, where=self._where)
         self._seen_at = self._clock()
+        return holder
 
     def _record(self, old: Mapping[str, Any], holder: str) -> dict[str, Any]:
         """The spec to write over `old`; the holder "" releases it."""
@@ -282,10 +268,9 @@ class Lease:
         """If it is ours, let go of it. What an attempt that still hangs does meanwhile meets, or is, a Conflict."""
         for _ in range(RELEASE_TRIES):
             try:
-                answer = self._connection.send("GET", self._path, timeout=RELEASE_SECONDS)
-                lease = decoded(answer.body, where=self._connection.server + self._path)
+                lease = self._read(RELEASE_SECONDS)
                 if _holder(lease) == self.identity:
-                    self._put(lease, "", releasing=True)
+                    self._put(lease, "")
                 return
             except errors.NotServed:
                 return
@@ -304,7 +289,7 @@ class Lease:
     def _failure(self, what: str, error: Exception) -> ClusterError:
         failure = ClusterError(
             f"{what}: {type(error).__name__}: {error}",
-            where=self._connection.server + self._path,
+            where=self._where,
             hint="this is a bug, please report it",
         )
         failure.__cause__ = error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from msgspec import Struct
@@ -85,7 +86,9 @@ def list_pages(
     query = {name: value for name, value in selectors.items() if value}
     ending = cancellation or Cancellation()
 
-    def asked(token: str | None, number: int, size: int | None, restart: bool) -> _Ahead:
+    def asked(
+        token: str | None, number: int, size: int | None, restart: bool
+    ) -> tuple[threading.Thread, Future[ListPage]]:
         chunk = {"limit": str(size)} if size else {}
         chunk |= {"continue": token} if token else {}
 
@@ -103,13 +106,15 @@ def list_pages(
                 begin(body)
             return page
 
-        return _Ahead(work)
+        return _begun(work)
 
     restarts = 0
-    ahead = asked(None, 1, limit, False)
+    thread, ahead = asked(None, 1, limit, False)
     try:
         while True:
             try:
+                while thread.is_alive():
+                    thread.join(POLL_SECONDS)
                 page = ahead.result()
             except errors.Expired as gone:
                 if restarts > MAX_RESTARTS:
@@ -117,7 +122,7 @@ def list_pages(
                         f"the list did not hold still: {restarts} times {gone.what}", where=gone.where, status=410
                     ) from gone
                 restarts += 1
-                ahead = asked(None, 1, limit if restarts <= MAX_RESTARTS else None, True)
+                thread, ahead = asked(None, 1, limit if restarts <= MAX_RESTARTS else None, True)
                 continue
             except errors.BadRequest as error:
                 if not query:
@@ -128,49 +133,31 @@ def list_pages(
             if page.continue_token is None:
                 yield page
                 return
-            ahead = asked(page.continue_token, page.number + 1, limit, False)
+            thread, ahead = asked(page.continue_token, page.number + 1, limit, False)
             yield page
     finally:
-        if ahead.working:
+        if thread.is_alive():
             ending.cancel()
-            ahead.join(CLOSE_SECONDS)
+            thread.join(CLOSE_SECONDS)
 
 
-class _Ahead:
+def _begun(work: Callable[[], ListPage]) -> tuple[threading.Thread, Future[ListPage]]:
     """One page in the making, in a thread of its own.
 
     A daemon: a server that neither answers nor hangs up must not hold the process. One thread a page costs some 50 µs,
     and nothing is left running between pages.
     """
+    page: Future[ListPage] = Future()
 
-    def __init__(self, work: Callable[[], ListPage]) -> None:
-        self._work = work
-        self._page: ListPage | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="aksp-list", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            self._page = self._work()
+            page.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks for the result
-            self._error = error
+            page.set_exception(error)
 
-    @property
-    def working(self) -> bool:
-        return self._thread.is_alive()
-
-    def join(self, seconds: float) -> None:
-        self._thread.join(seconds)
-
-    def result(self) -> ListPage:
-        """Wait for the page. Raises what the work raised."""
-        while self._thread.is_alive():
-            self._thread.join(POLL_SECONDS)
-        if self._error is not None:
-            raise self._error
-        assert self._page is not None
-        return self._page
+    thread = threading.Thread(target=run, name="aksp-list", daemon=True)
+    thread.start()
+    return thread, page
 
 
 def _read(body: bytes, *, number: int, restart: bool, where: str) -> ListPage:

@@ -51,8 +51,8 @@ def collection_path(discovery: Discovery, document: Mapping[str, Any]) -> str:
     return list_path(served, namespace)
 
 
-def object_path(discovery: Discovery, document: Mapping[str, Any], *, subresource: str | None = None) -> str:
-    """Where the object is, or its `subresource` ("status", "scale").
+def object_path(discovery: Discovery, document: Mapping[str, Any]) -> str:
+    """Where the object is.
 
     Raises NotServed when the cluster does not know the kind (a new `Discovery` after its CustomResourceDefinition has
     been installed), InvalidInput for a document without apiVersion, kind, metadata.name or a namespace that it needs.
@@ -60,8 +60,7 @@ def object_path(discovery: Discovery, document: Mapping[str, Any], *, subresourc
     name = metadata_of(document).get("name")
     if not (isinstance(name, str) and name):
         raise InvalidInput(f"a {document.get('kind') or 'document'} needs metadata.name")
-    path = f"{collection_path(discovery, document)}/{quote(name, safe='')}"
-    return f"{path}/{quote(subresource)}" if subresource else path
+    return f"{collection_path(discovery, document)}/{quote(name, safe='')}"
 
 
 def object_path_of(kind: Kind, name: str, namespace: str | None = None) -> str:
@@ -83,17 +82,15 @@ def apply(
     document: Mapping[str, Any],
     *,
     manager: str = "aksp",
-    force: bool = True,
     dry_run: bool = False,
     backoff: Backoff = PATIENT,
 ) -> dict[str, Any]:
     """Server-side apply: the object as it then is. `path` may be that of a subresource, e.g. "…/status".
 
-    The fields of `document` belong to `manager` from then on; fields that it applied before and that are missing now
-    are removed. Without `force` a field of another manager is a Conflict. Unknown fields are refused, not dropped:
-    BadRequest. `dry_run`: everything is checked, nothing stored.
+    The fields of `document` belong to `manager` from then on, whose ever they were; fields that it applied before and
+    that are missing now are removed. Unknown fields are refused, not dropped: BadRequest. `dry_run`: everything is checked, nothing stored.
     """
-    query = {"fieldManager": manager, "force": "true" if force else "false", "fieldValidation": "Strict"}
+    query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
     if dry_run:
         query["dryRun"] = "All"
     # The managed fields of an object that was read are not ours to send; the API server refuses them.
@@ -132,13 +129,11 @@ def merge_patch(
     return _written(connection, "PATCH", path, body=_encoded(patch), content_type=MERGE, backoff=backoff)
 
 
-def set_field(
-    connection: Connection, path: str, field: str, value: Any, *, manager: str = "aksp", backoff: Backoff = PATIENT
-) -> dict[str, Any]:
+def set_field(connection: Connection, path: str, field: str, value: Any, *, manager: str) -> dict[str, Any]:
     """RFC 6902: a field of the top level becomes the value, nulls in it included. The object as it then is."""
     body = json.dumps([{"op": "replace", "path": f"/{field}", "value": value}]).encode()
     query = {"fieldManager": manager, "fieldValidation": "Strict"}
-    return _written(connection, "PATCH", path, body=body, content_type=JSON_PATCH, query=query, backoff=backoff)
+    return _written(connection, "PATCH", path, body=body, content_type=JSON_PATCH, query=query, backoff=PATIENT)
 
 
 def delete(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> bool:
@@ -164,18 +159,10 @@ def delete(connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> 
     return True
 
 
-def list_all(
-    connection: Connection,
-    path: str,
-    *,
-    label_selector: str | None = None,
-    field_selector: str | None = None,
-    backoff: Backoff = PATIENT,
-) -> list[dict[str, Any]]:
+def list_all(connection: Connection, path: str, *, label_selector: str | None = None) -> list[dict[str, Any]]:
     """All objects of the list at `path`, from all its pages, each with apiVersion and kind. Raises as `list_pages`."""
     objects: list[dict[str, Any]] = []
-    pages = list_pages(connection, path, label_selector=label_selector, field_selector=field_selector, backoff=backoff)
-    with contextlib.closing(pages):
+    with contextlib.closing(list_pages(connection, path, label_selector=label_selector)) as pages:
         for page in pages:
             if page.restart:
                 objects.clear()

@@ -87,7 +87,8 @@ class LiveSource:
         self._unserved: set[WantedList] = set()
         listings = Listings(connection, wanted, namespaces=self._namespaces, selected=bool(selector))
         self.listings = listings.all
-        self._unnamed = unnamed(listings)
+        #: The lists that cannot be followed, since it is not known which kinds they are of.
+        self.unnamed = unnamed(listings)
 
     def __enter__(self) -> Self:
         self.follow(self.listings)
@@ -103,10 +104,6 @@ class LiveSource:
             watch.cancel()
         for watch in self._watches.values():
             watch.stop()
-
-    def unnamed(self) -> Sequence[Update]:
-        """The lists that cannot be followed, since it is not known which kinds they are of."""
-        return self._unnamed
 
     def follow(self, listings: Collection[WantedList]) -> None:
         """Follow these lists from now on, and no others."""

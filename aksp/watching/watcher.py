@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import Protocol
 
 from msgspec import structs
 from msgspec.structs import replace
 
 from aksp.compliance.comparing import missing
-from aksp.compliance.evaluation import choose
+from aksp.compliance.containers import Findings
+from aksp.compliance.evaluation import choose, findings_of
+from aksp.compliance.judgement import Task
 from aksp.compliance.plan import Plan
 from aksp.engine import Batch, Engine
+from aksp.live.source import LiveSource
 from aksp.live.state import LiveState
 from aksp.live.updates import Key, ObjectsChanged, Update
-from aksp.model.compliance import ComplianceState, Gap, Report, Result, Target
+from aksp.model.compliance import ComplianceState, Finding, Gap, Report, Result, Target
 from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.model.resource import Document
@@ -25,9 +29,7 @@ from aksp.scan import report_of, unreached
 from aksp.sources.interface import documents_of, within_namespaces
 from aksp.sources.listings import WantedList
 from aksp.sources.texts import list_of, text_of
-from aksp.watching.judge import Judge
 from aksp.watching.ledger import JudgedObject, Ledger, ObjectVerdict, ResultChange, ResultKey
-from aksp.watching.texts import Texts
 
 #: Objects that are judged anew at once when what they are compared with has changed.
 CHUNK = 500
@@ -38,20 +40,9 @@ ObjectKey = tuple[WantedList, Key]
 
 _NO_LABELS: Mapping[str, str] = {}
 _NOT_ASKED = ObjectVerdict()
-
-
-class WatchSource(Protocol):
-    """Where the objects come from: aksp.live.source."""
-
-    @property
-    def listings(self) -> Sequence[WantedList]:
-        """Everything that is followed."""
-
-    def take(self, seconds: float) -> Sequence[Update]:
-        """What has come; waits so long for something to come."""
-
-    def unnamed(self) -> Sequence[Update]:
-        """Lost or KindNotServed, of the listings that can never be followed."""
+# Nearly every object complies: these are shared by all that do.
+_NOTHING: Mapping[int, Sequence[Finding]] = {}
+_NO_FAULTS: Mapping[int, Sequence[str]] = {}
 
 
 class Watcher:
@@ -64,7 +55,7 @@ class Watcher:
         self,
         plan: Plan,
         engine: Engine,
-        source: WatchSource,
+        source: LiveSource,
         target: Target,
         *,
         now: Callable[[], datetime],
@@ -77,7 +68,7 @@ class Watcher:
         self._target = target
         self._now = now
         self._clock = clock
-        self._judge = Judge(engine)
+        self._findings = Findings()
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
         self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
         #: The assignments whose rules, or selection, depend on other objects.
@@ -87,7 +78,8 @@ class Watcher:
             if one.definition.requires_inventory or not one.selection.namespace_selector.empty
         )
         self._state = LiveState(engine, source.listings)
-        self._texts = Texts()
+        #: Objects that may be judged again though they have not changed, as compressed JSON.
+        self._texts: dict[ObjectKey, bytes] = {}
         #: Why the assignments that compare are not asked, by their numbers.
         self._withheld: dict[int, str | None] = {}
         #: Objects that comparing rules judge, those of them that wait to be judged, and those that some rule failed on.
@@ -104,7 +96,7 @@ class Watcher:
         self.revision = 0
         #: When the counts last changed, after the first complete report.
         self.changed_at: datetime | None = None
-        for each in source.unnamed():
+        for each in source.unnamed:
             self._apply(each)
 
     @property
@@ -185,7 +177,7 @@ class Watcher:
             self._ledger.drop((listing, key))
             for those in (self._relative, self._pending, self._faulty):
                 those.discard((listing, key))
-            self._texts.drop((listing, key))
+            self._texts.pop((listing, key), None)
 
     # Judging
 
@@ -197,7 +189,7 @@ class Watcher:
         for number in sorted(self._comparing):
             for at in chosen[number].documents:
                 compares.setdefault(at, []).append(number)
-        verdicts = self._judge.verdicts(batch, documents, own)
+        verdicts = self._verdicts(batch, documents, own)
         for at, document in enumerate(documents):
             key = listing, _key(document)
             before = self._ledger.get(key)
@@ -219,7 +211,32 @@ class Watcher:
                 self._pending.discard(key)
             self._put(key, judged)
             if key in self._relative or key in self._faulty:
-                self._texts.put(key, text_of(batch, at))
+                # Level 1: a fifth of the size, at the speed at which objects arrive.
+                self._texts[key] = zlib.compress(text_of(batch, at), 1)
+
+    def _verdicts(self, batch: Batch, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[int, ObjectVerdict]:
+        """What tasks say of the documents that they are about, as a scan would have it."""
+        asked: dict[int, list[int]] = {}
+        for number, task in enumerate(tasks):
+            for at in task.documents:
+                asked.setdefault(at, []).append(number)
+        if not asked:
+            return {}
+        judgement = self._engine.judge(batch, tasks)
+        self._findings = self._findings.or_new()
+        found = findings_of(self._findings, documents, tasks, judgement, partial(self._engine.isolate, batch))
+        findings_at: dict[int, dict[int, Sequence[Finding]]] = {}
+        for (number, at), findings in found.items():
+            findings_at.setdefault(at, {})[number] = findings
+        faults_at: dict[int, dict[int, list[str]]] = {}
+        for fault in judgement.faults:
+            faults_at.setdefault(fault.document, {}).setdefault(fault.task, []).append(fault.message)
+        return {
+            at: ObjectVerdict(
+                asked=tuple(numbers), found=findings_at.get(at, _NOTHING), faults=faults_at.get(at, _NO_FAULTS)
+            )
+            for at, numbers in asked.items()
+        }
 
     def _put(self, key: ObjectKey, judged: JudgedObject) -> None:
         """Put into the ledger what is known of an object, unless no assignment is about it."""
@@ -235,7 +252,7 @@ class Watcher:
         else:
             self._faulty.discard(key)
             if key not in self._relative:
-                self._texts.drop(key)
+                self._texts.pop(key, None)
 
     def _retry(self) -> None:
         """Let the rules that failed on objects judge these again."""
@@ -284,7 +301,7 @@ class Watcher:
         """Objects whose texts are kept, what is known of them, and what the rules say that are asked."""
         for first in range(0, len(keys), CHUNK):
             some = keys[first : first + CHUNK]
-            batch = self._engine.load_list(list_of([self._texts.get(key) for key in some]))
+            batch = self._engine.load_list(list_of([zlib.decompress(self._texts[key]) for key in some]))
             documents = documents_of(batch.documents)
             if self._by_namespace:
                 documents = within_namespaces(documents, self._state.namespace_labels)
@@ -298,7 +315,7 @@ class Watcher:
                 replace(task, documents=[at for at in task.documents if at in known and number in asked(known[at][1])])
                 for number, task in enumerate(choose(self._plan, documents))
             ]
-            verdicts = self._judge.verdicts(batch, documents, tasks)
+            verdicts = self._verdicts(batch, documents, tasks)
             self._engine.release(batch)
             for at, (key, one) in known.items():
                 document = structs.replace(one.document, namespace_labels=documents[at].namespace_labels)

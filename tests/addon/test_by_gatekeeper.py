@@ -11,6 +11,7 @@ import pytest
 from aksp.addon.by_gatekeeper import ByGatekeeper
 from aksp.addon.gatekeeper.wanted import TEMPLATES_PATH, constraints_path
 from aksp.addon.names import FIELD_MANAGER
+from aksp.addon.reconciler import Reconciler
 from aksp.engine import Engine
 from aksp.errors import ClusterError
 from aksp.kube import errors
@@ -117,7 +118,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 def keeper(server: Server, engine: Engine) -> ByGatekeeper:
-    return ByGatekeeper(cast(Connection, server), engine, Awake(), published=lambda: None)
+    return ByGatekeeper(cast(Connection, server), engine, cast(Reconciler, Awake()), published=lambda: None)
 
 
 def test_what_is_as_wanted_is_not_written_again(server: Server, engine: Engine) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import ssl
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,17 +20,21 @@ from aksp.addon.webhook.certificate_secret import GRACE, SETTLE, CertificateSecr
 from aksp.addon.webhook.certificates import Pair
 from aksp.addon.webhook.tls import Material, Served, server_context
 from aksp.errors import ClusterError, Forbidden, InvalidInput
-from aksp.kube.errors import AlreadyExists, Conflict, ServerError
+from aksp.kube.connection import Connection, Response
+from aksp.kube.errors import AlreadyExists, Conflict, NotServed, ServerError
 from tests.addon.https import trusting
 from tests.waiting import PATIENCE
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = ["aksp.kube-system.svc", "aksp.kube-system.svc.cluster.local", "10.0.0.7", "::1"]
 DAY = timedelta(days=1)
+SECRETS = "/api/v1/namespaces/kube-system/secrets"
 
 
 class FakeSecret:
-    """The Secret as the API server keeps it. ``rival`` acts once, just before a write."""
+    """A Connection to the Secret as the API server keeps it. ``rival`` acts once, just before a write."""
+
+    server = "https://127.0.0.1:6443"
 
     def __init__(self, *, exists: bool = True) -> None:
         self.document: dict[str, Any] | None = None
@@ -40,39 +45,41 @@ class FakeSecret:
         if exists:
             self._keep({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aksp-webhook-cert"}})
 
-    def get(self) -> dict[str, Any] | None:
-        return self.document
+    def get(self, path: str, **_: object) -> Response:
+        assert path == f"{SECRETS}/aksp-webhook-cert"
+        if self.document is None:
+            raise NotServed("not found")
+        return Response(status=200, headers={}, body=json.dumps(self.document).encode())
 
-    def create(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        self._before()
-        if self.document is not None:
-            raise AlreadyExists("exists")
-        return self._keep(document)
-
-    def replace(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        self._before()
-        assert self.document is not None
-        if document["metadata"]["resourceVersion"] != self.document["metadata"]["resourceVersion"]:
-            raise Conflict("changed")
-        return self._keep(document)
-
-    def _before(self) -> None:
+    def send(self, method: str, path: str, *, body: bytes, **_: object) -> Response:
+        document = json.loads(body)
         if self.error:
             raise self.error
         if rival := self.rival:
             self.rival = None
             rival()
+        if method == "POST":
+            assert path == SECRETS and (document["kind"], document["type"]) == ("Secret", "Opaque")
+            if self.document is not None:
+                raise AlreadyExists("exists")
+        else:
+            assert (method, path) == ("PUT", f"{SECRETS}/aksp-webhook-cert") and self.document is not None
+            if document["metadata"]["resourceVersion"] != self.document["metadata"]["resourceVersion"]:
+                raise Conflict("changed")
+        self._keep(document)
+        return self.get(f"{SECRETS}/aksp-webhook-cert")
 
-    def _keep(self, document: Mapping[str, Any]) -> dict[str, Any]:
+    def _keep(self, document: Mapping[str, Any]) -> None:
         self.version += 1
         self.writes += 1
         metadata = {**document.get("metadata", {}), "resourceVersion": str(self.version)}
         self.document = {**document, "metadata": metadata}
-        return self.document
 
 
-def replica(store: FakeSecret, names: list[str] | None = None) -> CertificateSecret:
-    return CertificateSecret(store, names=lambda: NAMES if names is None else names)
+def replica(store: FakeSecret, names: list[str] | None = None, interval: float = 30.0) -> CertificateSecret:
+    connection = cast(Connection, store)
+    asked = NAMES if names is None else names
+    return CertificateSecret(connection, namespace="kube-system", names=lambda: asked, interval=interval)
 
 
 def handshake(serving: Pair, *trusted: bytes, name: str = NAMES[0]) -> None:
@@ -284,7 +291,7 @@ def test_what_was_stolen_from_a_secret_is_worth_nothing_once_it_is_emptied() -> 
 def test_a_store_that_takes_no_writes_does_not_stop_what_works() -> None:
     store = FakeSecret()
     first = replica(store).look(NOW)
-    store.error = ServerError("etcd is full", status=500)
+    store.error = ServerError("etcd is full", status=500, tries=1)
     assert replica(store).look(NOW + 61 * DAY) == first
     with pytest.raises(ServerError):
         replica(store).look(NOW + 91 * DAY)
@@ -351,8 +358,7 @@ def test_a_folder_without_certificate_says_what_it_should_hold(tmp_path: Path) -
 
 def test_the_context_is_kept_up_to_date_and_what_fails_is_tried_again() -> None:
     store = FakeSecret()
-    source = CertificateSecret(store, names=lambda: NAMES, interval=0.01)
-    served = Served(source)
+    served = Served(replica(store, interval=0.01))
     served.refresh(NOW)
     context = served.context()
     clock = iter([NOW, NOW + 61 * DAY])

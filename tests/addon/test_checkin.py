@@ -13,7 +13,7 @@ from aksp.addon.checkins import checkin
 from aksp.addon.checkins.checkin import check_in
 from aksp.addon.checkins.status_writer import StatusWriter
 from aksp.addon.checkins.summary import Summary
-from aksp.addon.in_force.webhook_rules import rules_for
+from aksp.addon.in_force.webhook_rules import webhook_rules
 from aksp.addon.names import NAME
 from aksp.addon.names import WEBHOOK as WEBHOOK_NAME
 from aksp.engine import Engine
@@ -29,7 +29,7 @@ from tests.replacing import replace
 NOW, LATER, LAST = (datetime(2026, 6, 1, 12, minute, tzinfo=UTC) for minute in (0, 5, 10))
 WEBHOOK = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{NAME}"
 ENFORCED = {"effect": "Deny"}
-ABOUT_PODS = rules_for([ready("one", of=definition("rule", kinds=[POD]))], Discovery(cast(Connection, None)))
+ABOUT_PODS = webhook_rules([ready("one", of=definition("rule", kinds=[POD]))], Discovery(cast(Connection, None)))
 
 
 class Published:

@@ -17,7 +17,7 @@ from aksp.kube.errors import Unreachable
 from aksp.kube.kinds import Discovery
 from aksp.model.definition import ResourceKind
 from tests.addon.custom import Memory
-from tests.compliance.builders import POD, SERVICE, definition, plan, ready
+from tests.compliance.builders import POD, SERVICE, definition, ready
 
 
 def about(*kinds: ResourceKind) -> Ready:
@@ -38,7 +38,7 @@ class Configured(Memory):
 
 
 def configured(*judged: Ready) -> Configured:
-    rules = webhook_rules(plan(*judged), Discovery(cast(Connection, None)))
+    rules = webhook_rules(judged, Discovery(cast(Connection, None)))
     return Configured({"name": WEBHOOK, "rules": rules} if judged else {"name": WEBHOOK})
 
 

@@ -41,7 +41,7 @@ def about(name: str, *kinds: ResourceKind) -> Ready:
 
 
 def rules(made: Plan, fault: ClusterError | None = None) -> list[tuple[str, str, str, list[str]]]:
-    found: list[dict[str, Any]] = webhook_rules(made, cast(Discovery, Served(fault)))
+    found: list[dict[str, Any]] = webhook_rules(made.ready, cast(Discovery, Served(fault)))
     assert all(rule["operations"] == ["CREATE", "UPDATE"] for rule in found)
     return [(*rule["apiGroups"], *rule["apiVersions"], rule["scope"], rule["resources"]) for rule in found]
 
@@ -104,8 +104,8 @@ def test_a_kind_of_any_group_goes_by_its_plural() -> None:
 
 
 def test_the_kinds_in_force_are_those_of_the_rules_and_the_workloads_behind_pods() -> None:
-    assert kinds_in_force(plan(about("a", SERVICE))) == (SERVICE,)
-    names = [kind.kind for kind in kinds_in_force(plan(about("a", SERVICE, POD)))]
+    assert kinds_in_force([about("a", SERVICE)]) == (SERVICE,)
+    names = [kind.kind for kind in kinds_in_force([about("a", SERVICE, POD)])]
     assert names == [
         "Pod", "PodTemplate", "ReplicationController", "Service",
         "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "CronJob", "Job",
@@ -115,7 +115,7 @@ def test_the_kinds_in_force_are_those_of_the_rules_and_the_workloads_behind_pods
 def test_what_one_assignment_needs_is_covered_by_the_rules_for_all_and_by_no_less() -> None:
     served = cast(Discovery, Served())
     pods, services = about("pods", POD), about("services", SERVICE)
-    both, first, second = (webhook_rules(plan(*those), served) for those in ((pods, services), (pods,), (services,)))
+    both, first, second = (webhook_rules(those, served) for those in ((pods, services), (pods,), (services,)))
 
     assert covered(first, both) and covered(second, both) and covered([], [])
     assert not covered(both, first) and not covered(first, second) and not covered(first, [])

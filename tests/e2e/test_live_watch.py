@@ -117,8 +117,6 @@ def test_objects_are_applied_read_changed_and_deleted(connection: Connection) ->
     objects.merge_patch(connection, path, {"data": {"b": "2"}})
     with pytest.raises(errors.Conflict, match="somebody else"):
         objects.replace(connection, path, stored)
-    with pytest.raises(errors.Conflict, match="another field manager"):
-        objects.apply(connection, path, a_map("written", a="3"), manager="other", force=False)
     found = objects.get(connection, path)
     assert found and found["data"] == {"a": "1", "b": "2"}
     assert "written" in {each["metadata"]["name"] for each in objects.list_all(connection, MAPS)}
@@ -152,9 +150,8 @@ def test_a_kind_that_is_installed_later_is_found_watched_and_checked(connection:
         path = objects.object_path(Discovery(connection), thing)
         objects.apply(connection, path, thing)
         assert followed.next() == ("ADDED", "a")
-        with pytest.raises(errors.Invalid, match=r"Late\S* a: spec\.size: ") as raised:
+        with pytest.raises(errors.Invalid, match=r"Late\S* a: spec\.size: [^;]*$"):
             objects.apply(connection, path, thing | {"spec": {"size": 10}})
-        assert len(raised.value.causes) == 1
         with pytest.raises(ClusterError, match="sise") as refused:
             objects.apply(connection, path, thing | {"spec": {"sise": 1}}, backoff=Backoff(tries=1))
         assert isinstance(refused.value, errors.BadRequest), refused.value

@@ -342,7 +342,7 @@ def test_a_kind_without_a_name_is_told_and_not_asked_for(engine: Engine, tmp_pat
     server = Server({"/api/v1/pods": listed()})
     with following(engine, tmp_path, server, (every, POD)) as taken:
         taken.until(settled)
-        (lost,) = taken.watched.unnamed()
+        (lost,) = taken.watched.unnamed
 
     assert isinstance(lost, Lost)
     assert lost.gap.reason == "UnknownKind"
@@ -362,7 +362,7 @@ def test_a_kind_of_any_group_that_rules_compare_with_is_followed_in_each(engine:
     with following(engine, tmp_path, Server(lists), (any_pod, gadget), whole=(any_pod, gadget)) as taken:
         taken.until(lambda seen: len([one for one in seen if isinstance(one, ObjectsChanged)]) == 2)
         listings = [str(one) for one in taken.watched.listings]
-        missing = taken.watched.unnamed()
+        missing = taken.watched.unnamed
 
     assert listings == ["Pod", "Pod.test.aksp.io", "Gadget.*"]
     assert [str(one.listing) for one in missing if isinstance(one, KindNotServed)] == ["Gadget.*"]

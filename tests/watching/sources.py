@@ -9,7 +9,7 @@ from typing import Any
 
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
-from aksp.live.updates import Key, Lost, ObjectsChanged, Update
+from aksp.live.updates import Key, ObjectsChanged, Update
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.scan import wanted_of
@@ -38,15 +38,13 @@ class Cluster:
         self.listings = [*self._whole, *besides]
         self.objects: dict[tuple[ResourceKind, Key], Thing] = {}
         self.waiting: list[Update] = []
+        self.unnamed: Sequence[Update] = ()
 
     def listing(self, kind: ResourceKind) -> WantedList:
         (found,) = [one for one in self._whole if one.kind == kind]
         return found
 
     # As a source
-
-    def unnamed(self) -> Sequence[Lost]:
-        return []
 
     def take(self, seconds: float) -> Sequence[Update]:
         taken, self.waiting = self.waiting, []

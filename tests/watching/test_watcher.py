@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +25,6 @@ from aksp.model.definition import ResourceKind
 from aksp.model.event import Event, EventType
 from aksp.scan import Scan
 from aksp.sources.listings import WantedList
-from aksp.watching.judge import Judge
 from aksp.watching.watcher import RETRY_SECONDS, Watcher
 from aksp.workspace import prepare
 from tests.catalog.documents import V0_RULE
@@ -163,7 +162,9 @@ def watching(judged: Plan, *, besides: Sequence[WantedList] = (), **more: Any) -
     with Engine() as engine:
         prepare(engine, judged)
         cluster = Cluster(engine, judged, besides)
-        watcher = Watcher(judged, engine, cluster, TARGET, now=lambda: one.now, clock=lambda: one.seconds, **more)
+        watcher = Watcher(
+            judged, engine, cast(Any, cluster), TARGET, now=lambda: one.now, clock=lambda: one.seconds, **more
+        )
         one = LiveSource(watcher, cluster, judged, engine)
         yield one
 
@@ -478,13 +479,13 @@ def test_nothing_complies_as_long_as_what_to_compare_with_cannot_be_had(served: 
 
 def test_after_much_comparing_other_changes_come_first_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     with watching(comparing()) as one:
-        verdicts, takes = Judge.verdicts, 5.0
+        judge, takes = Engine.judge, 5.0
 
         def slow(*given: Any) -> Any:
             one.seconds += takes
-            return verdicts(*given)
+            return judge(*given)
 
-        monkeypatch.setattr(Judge, "verdicts", slow)
+        monkeypatch.setattr(Engine, "judge", slow)
         one.cluster.put(good(), service("web"))
         one.begin()
         takes = 0.0

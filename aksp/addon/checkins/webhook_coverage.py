@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from aksp.addon.in_force.configuration import read_rules
-from aksp.addon.in_force.webhook_rules import asked_for, covered, rules_for
+from aksp.addon.in_force.webhook_rules import asked_for, covered, webhook_rules
 from aksp.compliance.plan import Ready
 from aksp.errors import ClusterError
 from aksp.kube.connection import Connection
@@ -49,7 +49,7 @@ class CoverageReader:
         if self._rules is None:
             return self._otherwise
         try:
-            wanted = rules_for(judging, self._discovery)
+            wanted = webhook_rules(judging, self._discovery)
         except ClusterError:
             return WebhookCoverage.UNKNOWN
         if not wanted:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aksp.compliance.plan import Plan, Ready
+from aksp.compliance.plan import Ready
 from aksp.errors import Forbidden
 from aksp.kube.errors import NotServed, ServerError
 from aksp.kube.kinds import KINDS, Discovery, plural_of
@@ -27,31 +27,22 @@ OPERATIONS = ("CREATE", "UPDATE")
 _Place = tuple[str, str, str]
 
 
-def kinds_in_force(plan: Plan) -> tuple[ResourceKind, ...]:
-    """The kinds that a plan is about, and the workloads when it judges Pods; in the order of their names."""
-    return _kinds(plan.ready)
-
-
-def _kinds(judging: Sequence[Ready]) -> tuple[ResourceKind, ...]:
+def kinds_in_force(judging: Sequence[Ready]) -> tuple[ResourceKind, ...]:
+    """The kinds that assignments are about, and the workloads when they judge Pods; in the order of their names."""
     kinds = {kind for ready in judging for kind in ready.selection.kinds}
     if _judges_pods(judging):
         kinds |= {ResourceKind(group="", kind="Pod"), *WORKLOADS}
     return tuple(sorted(kinds, key=lambda kind: (kind.group, kind.kind)))
 
 
-def webhook_rules(plan: Plan, discovery: Discovery) -> list[dict[str, Any]]:
-    """The rules for what is in force, in a fixed order; none when nothing is.
+def webhook_rules(judging: Sequence[Ready], discovery: Discovery) -> list[dict[str, Any]]:
+    """The rules that these assignments need, in a fixed order; none when there are none.
 
     A kind that the cluster does not serve has no rule: ask again with a fresh discovery. Raises
     ClusterError when the cluster cannot be reached.
     """
-    return rules_for(plan.ready, discovery)
-
-
-def rules_for(judging: Sequence[Ready], discovery: Discovery) -> list[dict[str, Any]]:
-    """The rules that these assignments need. Raises as webhook_rules."""
     resources: dict[_Place, set[str]] = {}
-    for kind in _kinds(judging):
+    for kind in kinds_in_force(judging):
         for place, names in _resources(kind, discovery):
             resources.setdefault(place, set()).update(names)
     if _judges_pods(judging):

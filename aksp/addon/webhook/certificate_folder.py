@@ -22,12 +22,8 @@ class CertificateFolder:
 
     def __init__(self, folder: Path, *, interval: float = 5.0) -> None:
         self._folder = folder
-        self._interval = interval
+        self.interval = interval
         self._last: tuple[Sequence[bytes], Material] | None = None
-
-    @property
-    def interval(self) -> float:
-        return self._interval
 
     def look(self, now: datetime) -> Material:
         """Raises InvalidInput for files that are missing, broken, expired, or of two different swaps."""

@@ -19,9 +19,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from aksp.addon.names import MANAGED_BY, NAMESPACE, SECRET
+from aksp.addon.names import MANAGED_BY, SECRET
 from aksp.addon.webhook import certificates
 from aksp.addon.webhook.certificates import Pair
 from aksp.addon.webhook.tls import Material
@@ -106,46 +106,27 @@ def due(kept: Contents, *, names: Sequence[str], now: datetime, published: Publi
     return None
 
 
-class SecretStore(Protocol):
-    """The one Secret. `create` and `replace` raise Conflict when another replica was first."""
-
-    def get(self) -> dict[str, Any] | None: ...
-    def create(self, document: Mapping[str, Any]) -> dict[str, Any]: ...
-    def replace(self, document: Mapping[str, Any]) -> dict[str, Any]: ...
-
-
-class ClusterSecret:
-    """The Secret in a cluster. `aksp addon enable` makes it; the add-on may read and write this one only."""
-
-    def __init__(self, connection: Connection, *, namespace: str = NAMESPACE, name: str = SECRET) -> None:
-        self._connection = connection
-        self._collection = f"/api/v1/namespaces/{namespace}/secrets"
-        self._path = f"{self._collection}/{name}"
-        self._metadata = {"name": name, "namespace": namespace, "labels": dict(MANAGED_BY)}
-
-    def get(self) -> dict[str, Any] | None:
-        return objects.get(self._connection, self._path)
-
-    def create(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        whole = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": self._metadata, **document}
-        return objects.create(self._connection, self._collection, whole)
-
-    def replace(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        return objects.replace(self._connection, self._path, document)
-
-
 class CertificateSecret:
-    """A source (`tls.Source`). ``names``: what the API server may call us, DNS names and addresses, asked each time."""
+    """A source (`tls.Source`). ``names``: what the API server may call us, DNS names and addresses, asked each time.
 
-    def __init__(self, store: SecretStore, *, names: Callable[[], Sequence[str]], interval: float = INTERVAL) -> None:
-        self._store = store
+    `aksp addon enable` makes the Secret; the add-on may read and write this one only.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        namespace: str,
+        names: Callable[[], Sequence[str]],
+        interval: float = INTERVAL,
+    ) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._collection = f"/api/v1/namespaces/{namespace}/secrets"
+        self._path = f"{self._collection}/{SECRET}"
         self._names = names
-        self._interval = interval
+        self.interval = interval
         self._published: Published | None = None
-
-    @property
-    def interval(self) -> float:
-        return self._interval
 
     def look(self, now: datetime) -> Material:
         """What the Secret has, after writing what is due.
@@ -153,7 +134,7 @@ class CertificateSecret:
         Raises ClusterError when it cannot be read, or cannot be written and holds nothing to serve with.
         """
         for _ in range(_TRIES):
-            document = self._store.get()
+            document = objects.get(self._connection, self._path)
             kept = usable(_data(document), now)
             names = self._names()
             if not names and kept.serving is None:
@@ -194,9 +175,12 @@ class CertificateSecret:
         }
         data = {name: base64.b64encode(value).decode() for name, value in plain.items()}
         if document is None:
-            self._store.create({"data": data})
+            metadata = {"name": SECRET, "namespace": self._namespace, "labels": dict(MANAGED_BY)}
+            fresh = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data}
+            objects.create(self._connection, self._collection, fresh)
         else:
-            self._store.replace({**document, "data": {**(document.get("data") or {}), **data}})
+            whole = {**document, "data": {**(document.get("data") or {}), **data}}
+            objects.replace(self._connection, self._path, whole)
 
 
 def _material(contents: Contents, now: datetime) -> Material:

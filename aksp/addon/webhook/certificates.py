@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -204,8 +204,3 @@ def _names(leaf: x509.Certificate) -> set[x509.GeneralName]:
         return set(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         return set()
-
-
-def utc_now() -> datetime:
-    """The clock of those who are not given one."""
-    return datetime.now(UTC)

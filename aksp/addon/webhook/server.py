@@ -22,8 +22,6 @@ from aksp.addon.webhook.protocol import Application, Connections, Http, Limits
 from aksp.addon.webhook.tls import client_names
 from aksp.errors import InvalidInput
 
-__all__ = ["Limits", "Listener", "loop_factory", "serve"]
-
 _LOG = logging.getLogger("aksp.addon.webhook.server")
 _BACKLOG = 1024
 _NAMES_LOGGED = 10

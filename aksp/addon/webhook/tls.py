@@ -9,7 +9,7 @@ import ssl
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,8 +34,7 @@ class Material(Struct, frozen=True, kw_only=True):
 class Source(Protocol):
     """Where certificates come from. ``interval``: seconds between two looks."""
 
-    @property
-    def interval(self) -> float: ...
+    interval: float
 
     def look(self, now: datetime) -> Material:
         """What is there now; it may wait for files or the cluster. Raises AkspError when nothing can be served."""
@@ -143,7 +142,7 @@ class Served:
         self._source.published(bundle, now)
 
     async def keep(
-        self, changed: Callable[[], Awaitable[None]], *, clock: Callable[[], datetime] = certificates.utc_now
+        self, changed: Callable[[], Awaitable[None]], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         """Refresh at the source's interval, for ever. ``changed`` is awaited after a change; what fails is logged."""
         while True:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from aksp.azure.documents import AzureDocument, without_nulls
+from aksp.azure.documents import AzureDocument, NotImported, without_nulls
 from aksp.azure.expressions import UNKNOWN_SCOPE
 from aksp.azure.kept import KeptOfAzure, split
-from aksp.azure.not_imported import NotImported
 from aksp.errors import InvalidInput
 from aksp.model.assignment import API_VERSION, Assignment, EnforcementMode, Exemption, SelectorKind
 from aksp.model.scope import Scope

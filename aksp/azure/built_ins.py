@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 
 class AzureBuiltIn(Struct, frozen=True, kw_only=True):
@@ -21,11 +20,5 @@ class AzureBuiltIn(Struct, frozen=True, kw_only=True):
 @cache
 def built_ins() -> Mapping[str, AzureBuiltIn]:
     """All that judge, by their GUIDs."""
-    written = json.loads(resources.files(__package__).joinpath("built_ins.json").read_text(encoding="utf-8"))
-    return {
-        guid: AzureBuiltIn(
-            effects=tuple(one["effects"]), parameters=tuple(one["parameters"]),
-            required=tuple(one["required"]),
-        )
-        for guid, one in written.items()
-    }  # fmt: skip
+    written = resources.files(__package__).joinpath("built_ins.json").read_bytes()
+    return json.decode(written, type=dict[str, AzureBuiltIn])

@@ -9,12 +9,11 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from aksp.azure.custom_mutations import CustomMutation, custom_mutation
-from aksp.azure.documents import AzureDocument, without_nulls
+from aksp.azure.documents import AzureDocument, NotImported, without_nulls
 from aksp.azure.expressions import UNKNOWN_SCOPE
 from aksp.azure.kept import KeptOfAzure, escaped, split
 from aksp.azure.naming import Ids, numbered, valid
-from aksp.azure.not_imported import NotImported
-from aksp.azure.templates import NoTemplate, TemplateUrls, embedded
+from aksp.azure.templates import TemplateUrls, embedded
 from aksp.azure.written_constraints import WRITTEN, generated, kept_details, text_of
 from aksp.catalog import document, initiatives, preview
 from aksp.catalog.common import is_preview
@@ -143,10 +142,7 @@ class DefinitionsRead:
             raise NotForKubernetes(mode)
         if self._stands_for(one):
             return
-        details = (
-            document.Reader({"properties": one.properties}, one.where)
-            .object("properties").object("policyRule").object("then").object("details")
-        )  # fmt: skip
+        details = document.details_of({"properties": one.properties}, one.where)
         slug = numbered(valid(one.name), {*self._taken, *self._read, *self.mutations})
         if details.any("mutationInfo") is not None:
             self._mutation(one, slug, details, lost)
@@ -157,14 +153,7 @@ class DefinitionsRead:
             constraint = generated(came, self._urls, one.where)
             one = _with_details(one, constraint.details)
         written = self._written(one, slug, document.PROPERTIES, {}, lost)
-        info = (
-            document.Reader(written, one.where)
-            .object("properties")
-            .object("policyRule")
-            .object("then")
-            .object("details")
-        )
-        content = self._content(info.object("templateInfo"), written)
+        content = self._content(document.details_of(written, one.where).object("templateInfo"), written)
         made = written["properties"]["policyRule"]["then"]["details"]
         kept = _kept_in(written["properties"])
         if constraint is not None and kept is not None:
@@ -217,8 +206,6 @@ class DefinitionsRead:
         try:
             rego = self._urls.text(preview.address(written, one.where), "Rego")
             made = preview.converted(written, rego, one.where)
-        except NoTemplate as error:
-            raise NotImported(str(error)) from error
         except InvalidPolicy as error:
             raise NotImported(error.what) from error
         properties = deepcopy(made["properties"])
@@ -241,13 +228,9 @@ class DefinitionsRead:
             case "Base64Encoded":
                 return info.text("content")
             case "PublicURL":
-                url = info.text("url")
+                text = self._urls.text(info.text("url"))
             case other:
                 raise NotImported(f"its template is of sourceType {other}, which is not known")
-        try:
-            text = self._urls.text(url)
-        except NoTemplate as error:
-            raise NotImported(str(error)) from error
         properties = written["properties"] = deepcopy(written["properties"])
         details = properties["policyRule"]["then"]["details"]
         details["templateInfo"], kept = embedded(details["templateInfo"], text)

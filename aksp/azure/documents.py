@@ -35,6 +35,10 @@ _NOT_KEPT: Final = (
 _COLUMNS: Final = ("tenantId", "subscriptionId", "kind", "managedBy", "sku", "plan", "zones", "extendedLocation")
 
 
+class NotImported(Exception):
+    """A document is right, and cannot be imported, as where its template cannot be had; the text says why."""
+
+
 class AzureKind(StrEnum):
     """The kinds of policy documents, as the types of Microsoft.Authorization."""
 
@@ -221,11 +225,11 @@ class _Walk:
         properties = without_nulls(properties)
         flat = () if isinstance(inner, Mapping) else properties
         beside = {k: v for k, v in without_nulls(value).items() if k not in _NOT_KEPT and k not in flat}
-        own = _text(value.get("id"), self._at(f"{path}.id"))
-        scope = _scope_of(own) or _text(properties.get("scope"), self._at(f"{path}.scope"))
-        scope = scope or _text(value.get("scope"), self._at(f"{path}.scope"))
+        own = text_at(value.get("id"), self._at(f"{path}.id"))
+        scope = _scope_of(own) or text_at(properties.get("scope"), self._at(f"{path}.scope"))
+        scope = scope or text_at(value.get("scope"), self._at(f"{path}.scope"))
         properties.pop("scope", None)
-        name = _text(value.get("name"), self._at(f"{path}.name")) or own.rstrip("/").rpartition("/")[2]
+        name = text_at(value.get("name"), self._at(f"{path}.name")) or own.rstrip("/").rpartition("/")[2]
         # The name of a resource within another is the names of both.
         name = name.rpartition("/")[2]
         if not name and path == "$" and self._file != STANDARD_INPUT:
@@ -282,7 +286,8 @@ def _scope_of(own: str) -> str:
     return own[:at] if at > 0 else ""
 
 
-def _text(value: Any, where: str) -> str:
+def text_at(value: Any, where: str) -> str:
+    """A text, empty for null. Raises InvalidInput for anything else."""
     if value is None:
         return ""
     if not isinstance(value, str):

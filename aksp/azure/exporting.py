@@ -21,6 +21,7 @@ from aksp.azure.exported_definition import (
     with_azure_effect,
 )
 from aksp.azure.kept import KeptOfAzure, kept_of, restore, without_kept
+from aksp.azure.naming import numbered, valid
 from aksp.azure.scopes import ScopeMap, is_implied
 from aksp.azure.templates import as_it_came
 from aksp.catalog.folder import as_json, initiative_as_json, is_bundled
@@ -40,7 +41,14 @@ from aksp.store.documents import assignment_document, exemption_document
 
 #: The longest name that Azure takes, and at a management group for an assignment ("Resource naming rules").
 _LONGEST, _LONGEST_IN_GROUPS = 64, 24
-_ORDER: Final = (AzureKind.DEFINITION, AzureKind.INITIATIVE, AzureKind.ASSIGNMENT, AzureKind.EXEMPTION)
+#: The folder of each kind in an export, in the order in which Azure takes them.
+_FOLDERS: Final = {
+    AzureKind.DEFINITION: "definitions",
+    AzureKind.INITIATIVE: "initiatives",
+    AzureKind.ASSIGNMENT: "assignments",
+    AzureKind.EXEMPTION: "exemptions",
+}
+_ORDER: Final = tuple(_FOLDERS)
 
 Properties = dict[str, Any]
 
@@ -56,6 +64,15 @@ class AzureExport(Struct, kw_only=True):
     notes: list[str] = []
     whole: bool = True
     """Whether no document is missing that should be there."""
+
+    def by_file(self) -> dict[str, Mapping[str, Any]]:
+        """The documents by path, each kind in a folder of its own."""
+        files: dict[str, Mapping[str, Any]] = {}
+        for kind, document in self.documents:
+            taken = {path.removesuffix(".json") for path in files}
+            name = f"{_FOLDERS[kind]}/{valid(document['name'])}"
+            files[f"{numbered(name, taken)}.json"] = document
+        return files
 
 
 class _Put(Struct, frozen=True, kw_only=True):
@@ -81,13 +98,11 @@ class _Exporting:
     ) -> None:
         self._engine, self._catalog, self._map, self._mutations = engine, catalog, map, mutations
         self._made: dict[tuple[AzureKind, str], dict[str, Any]] = {}
-        self._lost: list[str] = []
-        self._notes: list[str] = []
-        self._whole = not catalog.broken
+        lost = [f"definition {one.slug}: {one.error}" for one in catalog.broken]
+        self._export = AzureExport(lost=lost, whole=not lost)
 
     def all(self, assignments: Sequence[Assignment], exemptions: Sequence[Exemption]) -> AzureExport:
         """The documents."""
-        self._lost += [f"definition {one.slug}: {one.error}" for one in self._catalog.broken]
         for own in (*self._catalog, *self._catalog.initiatives):
             kept = _kept(own)
             if not is_bundled(own) and kept.name:
@@ -103,19 +118,15 @@ class _Exporting:
         for waived in sorted(exemptions, key=lambda each: each.name):
             self._try(f"exemption {waived.name}", lambda one=waived: self._exemption(one, put))
         found = sorted(self._made.items(), key=lambda item: (_ORDER.index(item[0][0]), item[0][1]))
-        return AzureExport(
-            documents=[(kind, document) for (kind, _), document in found],
-            lost=self._lost,
-            notes=self._notes,
-            whole=self._whole,
-        )
+        self._export.documents = [(kind, document) for (kind, _), document in found]
+        return self._export
 
     def _try(self, what: str, make: Any) -> Any:
         try:
             return make()
         except (NotExported, InvalidPolicy) as error:
-            self._lost.append(f"{what}: not exported: {error}")
-            self._whole = False
+            self._export.lost.append(f"{what}: not exported: {error}")
+            self._export.whole = False
             return None
 
     def _assignment(self, one: Assignment) -> _Put:
@@ -148,7 +159,7 @@ class _Exporting:
             lost.append("nonComplianceMessages are left out: Azure takes none for Kubernetes")
         properties = {key: value for key, value in properties.items() if value not in (None, "", [], {})}
         put = self._put(AzureKind.ASSIGNMENT, kept.name or one.name, scope, kept, properties, one.origin)
-        self._lost += [f"assignment {one.name}: {text}" for text in lost]
+        self._export.lost += [f"assignment {one.name}: {text}" for text in lost]
         return put
 
     def _assigned(
@@ -183,7 +194,7 @@ class _Exporting:
             preview = "-preview" if rest.endswith("-preview") else ""
             return _built_in(found, one.id), theirs, f"{major}.*.*{preview}"
         if reasons:
-            self._notes.append(f"{found.slug} goes out as a custom definition: {'; '.join(reasons)}")
+            self._export.notes.append(f"{found.slug} goes out as a custom definition: {'; '.join(reasons)}")
         return self._own(found, _home(scope)), _told(values, found), None
 
     def _custom(self, found: Assignable, named: str, scope: str) -> str:
@@ -272,7 +283,7 @@ class _Exporting:
             if not properties["metadata"]:
                 del properties["metadata"]
         nowhere = restore(properties, deepcopy(dict(kept.fields)))
-        self._lost += [f"{where}: {pointer} of Azure's document has no place any more" for pointer in nowhere]
+        self._export.lost += [f"{where}: {pointer} of Azure's document has no place any more" for pointer in nowhere]
         own = arm_id(scope, kind, name)
         document = {
             **({"id": own} if own else {}), "type": f"Microsoft.Authorization/{kind}", "name": name, **kept.beside,

@@ -14,11 +14,10 @@ from aksp.assigned import check_assigned
 from aksp.azure.assignments import arm_scope, assignment_of, exemption_of, left_out
 from aksp.azure.custom_mutations import CustomMutation
 from aksp.azure.definitions import DefinitionsRead, NotForKubernetes, of_azure
-from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind
+from aksp.azure.documents import AzureDocument, AzureDocuments, AzureKind, NotImported
 from aksp.azure.kept import kept_of
 from aksp.azure.mutating import Mutating, check_mutation
 from aksp.azure.naming import Ids, distinct, numbered, valid
-from aksp.azure.not_imported import NotImported
 from aksp.azure.scopes import MappedScope, ScopeMap, implied, within
 from aksp.azure.templates import TemplateUrls
 from aksp.catalog.interface import Catalogs

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from aksp.azure.custom_mutations import CustomMutation, custom_mutations
-from aksp.azure.not_imported import NotImported
+from aksp.azure.documents import NotImported
 from aksp.catalog.mutating import Mutator
 from aksp.catalog.mutations import EXCLUDED, MUTATIONS, PARAMETERS, Mutation, MutationOperation, mutation_named
 from aksp.catalog.mutator_match import concerns
+from aksp.compliance.plan import reaches
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.names import MANAGED_BY, OURS, legal, shortened
 from aksp.model.assignment import Assignment
 from aksp.model.fields import mapping
 from aksp.model.kinds import WORKLOADS
-from aksp.model.scope import Scope
+from aksp.model.scope import EVERYWHERE, Scope
 from aksp.store.files import Files
+
+if TYPE_CHECKING:
+    from aksp.gatekeeper.bundle import ExportedAssignment
 
 _EFFECTS: Final = ("mutate", "disabled")
 _MUTATIONS: Final = "mutations.gatekeeper.sh/v1"
@@ -203,3 +207,25 @@ def in_force(assignments: Sequence[tuple[Mutating, Assignment]]) -> Iterator[Mut
     for mutation, assignment in assignments:
         if (found := MutationInForce.of(mutation, assignment)) is not None:
             yield found
+
+
+def exported_mutators(
+    assigned: Sequence[tuple[Mutating, Assignment]], cluster: Scope | None
+) -> tuple[dict[str, Object], list[ExportedAssignment]]:
+    """The mutators in a cluster, by the file of an export, None being any; and what cannot be one."""
+    from aksp.gatekeeper.bundle import ExportedAssignment
+
+    files: dict[str, Object] = {}
+    lost = []
+    for mutation, one in assigned:
+        found = mutators_of(mutation, one)
+        if not found or (cluster is not None and not reaches(one, cluster)):
+            continue
+        if cluster is None and one.scope != EVERYWHERE:
+            problem = f"{one.scope} is no scope of any cluster: name the cluster with --cluster"
+            lost.append(ExportedAssignment(assignment=one, problem=problem))
+            continue
+        if cluster is not None and left_out_of(one, cluster):
+            continue
+        files |= {f"mutators/{made['kind'].lower()}.{made['metadata']['name']}.yaml": made for made in found}
+    return files, lost

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from aksp.azure.documents import text_at
 from aksp.errors import InvalidInput
 from aksp.model.compliance import ComplianceState
 from aksp.model.json_text import decode_held
@@ -102,12 +103,7 @@ def _records(entry: Any, where: str) -> list[StateRecord]:
 
 
 def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
-    value = entry.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidInput("is no text", where=f"{where}.{key}")
-    return value
+    return text_at(entry.get(key), f"{where}.{key}")
 
 
 def _state(entry: Mapping[str, Any], where: str) -> ComplianceState | None:

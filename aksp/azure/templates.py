@@ -13,16 +13,13 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from msgspec import Struct
 
+from aksp.azure.documents import NotImported
 from aksp.errors import InvalidInput
 from aksp.yaml_reader import read_file
 
 #: The size of the largest definition that Azure takes ("Azure Policy limits": the body of a request).
 LARGEST: Final = 1 << 20
 _SECONDS: Final = 30.0
-
-
-class NoTemplate(Exception):
-    """A template cannot be found or fetched; the text says why."""
 
 
 class TemplateUrls(Struct, frozen=True, kw_only=True):
@@ -32,23 +29,23 @@ class TemplateUrls(Struct, frozen=True, kw_only=True):
     fetch: bool = False
 
     def text(self, url: str, what: str = "template") -> str:
-        """The template of a URL; ``what`` is what an error calls it. Raises NoTemplate."""
+        """The template of a URL; ``what`` is what an error calls it. Raises NotImported."""
         try:
             address = urlsplit(url)
             host = address.hostname
         except ValueError as error:
-            raise NoTemplate(f"{url!r} is no URL: {error}") from error
+            raise NotImported(f"{url!r} is no URL: {error}") from error
         path = self._below(unquote(address.path))
         if path is not None:
             try:
                 return read_file(path)
             except InvalidInput as error:
-                raise NoTemplate(f"{error.where}: {error.what}") from error
+                raise NotImported(f"{error.where}: {error.what}") from error
         if not self.fetch:
             where = f"not in {self.folder} by its path" if self.folder else "not fetched"
-            raise NoTemplate(f"its {what} {url} is {where}: see --templates and --allow-fetch")
+            raise NotImported(f"its {what} {url} is {where}: see --templates and --allow-fetch")
         if address.scheme != "https" or not host or address.username is not None:
-            raise NoTemplate(f"its {what} {url} is not fetched: only https:// without a user is")
+            raise NotImported(f"its {what} {url} is not fetched: only https:// without a user is")
         return _fetched(url, what)
 
     def _below(self, path: str) -> Path | None:
@@ -67,7 +64,7 @@ class _NoRedirect(HTTPRedirectHandler):
     """Redirects are errors: only the URL that the document names is fetched."""
 
     def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str) -> None:
-        raise NoTemplate(f"it leads on to {newurl}, which is not followed")
+        raise NotImported(f"it leads on to {newurl}, which is not followed")
 
 
 def _fetched(url: str, what: str) -> str:
@@ -78,17 +75,17 @@ def _fetched(url: str, what: str) -> str:
             while len(data) <= LARGEST and (more := answer.read1(LARGEST)):
                 data += more
                 if monotonic() > until:
-                    raise NoTemplate(f"it takes more than {_SECONDS:.0f} s")
-    except NoTemplate as error:
-        raise NoTemplate(f"its {what} {url} cannot be fetched: {error}") from error
+                    raise NotImported(f"it takes more than {_SECONDS:.0f} s")
+    except NotImported as error:
+        raise NotImported(f"its {what} {url} cannot be fetched: {error}") from error
     except (OSError, ValueError) as error:  # of the network, of TLS, of HTTP
-        raise NoTemplate(f"its {what} {url} cannot be fetched: {error}") from error
+        raise NotImported(f"its {what} {url} cannot be fetched: {error}") from error
     if len(data) > LARGEST:
-        raise NoTemplate(f"its {what} {url} is larger than {LARGEST} bytes")
+        raise NotImported(f"its {what} {url} is larger than {LARGEST} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NoTemplate(f"its {what} {url} is no UTF-8") from error
+        raise NotImported(f"its {what} {url} is no UTF-8") from error
 
 
 def embedded(info: Mapping[str, Any], text: str) -> tuple[dict[str, Any], dict[str, Any]]:

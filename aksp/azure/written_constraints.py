@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from aksp.azure.not_imported import NotImported
-from aksp.azure.templates import NoTemplate, TemplateUrls
+from aksp.azure.documents import NotImported
+from aksp.azure.templates import TemplateUrls
 from aksp.catalog.document import Reader
 from aksp.catalog.template import Template
 from aksp.compliance.expressions import is_expression
@@ -61,7 +61,7 @@ def generated(details: Mapping[str, Any], urls: TemplateUrls, where: str) -> Gen
         if details.get("constraint") is None:
             raise NotImported("it has constraintTemplate, and no constraint")
         info = {"sourceType": "PublicURL", "url": reader.text("constraintTemplate")}
-        text = _fetched(urls, reader.text("constraint"), "constraint")
+        text = urls.text(reader.text("constraint"), "constraint")
     elif details.get("constraint") is not None:
         raise NotImported("it has a constraint, and no constraintTemplate")
     else:
@@ -85,16 +85,9 @@ def text_of(info: Reader, urls: TemplateUrls, what: str) -> str:
             except ValueError as error:
                 raise NotImported(f"{info.path}.content is no Base64 of a text") from error
         case "PublicURL":
-            return _fetched(urls, info.text("url"), what)
+            return urls.text(info.text("url"), what)
         case other:
             raise NotImported(f"its sourceType {other} is not known")
-
-
-def _fetched(urls: TemplateUrls, url: str, what: str) -> str:
-    try:
-        return urls.text(url, what)
-    except NoTemplate as error:
-        raise NotImported(str(error)) from error
 
 
 def _of_constraint(text: str, values: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:

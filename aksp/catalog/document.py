@@ -116,6 +116,14 @@ class Reader:
         return key in self._value
 
 
+def details_of(document: Any, origin: str) -> Reader:
+    """The details of a definition's rule. Raises InvalidPolicy."""
+    found = Reader(document, origin)
+    for key in ("properties", "policyRule", "then", "details"):
+        found = found.object(key)
+    return found
+
+
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)

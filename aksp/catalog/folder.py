@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aksp.catalog.common import is_preview, joined, joined_initiative
-from aksp.catalog.document import Reader, definition_from
+from aksp.catalog.document import Reader, definition_from, details_of
 from aksp.catalog.initiatives import initiative_from
 from aksp.catalog.interface import BrokenDefinition
 from aksp.catalog.rego_files import BUNDLED, INITIATIVES, LIBRARIES, SLUG, used_libraries
@@ -109,14 +109,7 @@ class Folder:
     def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
         origin = str(path)
         document = as_json(path)
-        info = (
-            Reader(document, origin)
-            .object("properties")
-            .object("policyRule")
-            .object("then")
-            .object("details")
-            .object("templateInfo")
-        )
+        info = details_of(document, origin).object("templateInfo")
         template = self._template(info, path.parent, libraries)
         return definition_from(document, slug=path.parent.name, origin=origin, template=template)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from msgspec import Struct
 
@@ -29,13 +28,6 @@ class NotHad(InvalidInput):
     """A definition of Azure's that cannot be had here, with the reason."""
 
 
-class Catalog(Protocol):
-    """A source of definitions, or of initiatives."""
-
-    def __iter__(self) -> Iterator[Assignable | BrokenDefinition]:
-        """All of them, by slug, and those that cannot be loaded."""
-
-
 class Catalogs:
     """Several catalogues as one, with the initiatives of their definitions.
 
@@ -46,7 +38,7 @@ class Catalogs:
 
     def __init__(
         self,
-        catalogs: Sequence[Catalog],
+        catalogs: Sequence[Iterable[Assignable | BrokenDefinition]],
         initiatives: Iterable[Initiative | BrokenDefinition] = (),
         first: Callable[[str], Assignable | None] = lambda slug: None,
     ) -> None:

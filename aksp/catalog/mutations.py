@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from aksp.catalog.rego_files import BUNDLED
 from aksp.model.json_text import decode_held
@@ -29,7 +29,7 @@ class MutationOperation(StrEnum):
     PRUNE = "prune"
 
 
-class Mutation(Struct, frozen=True, kw_only=True):
+class Mutation(Struct, frozen=True, kw_only=True, rename="camel"):
     """One of them. ``location`` is a path as Gatekeeper writes it; with ``only_absent`` a value that is there is kept."""
 
     id: str
@@ -49,15 +49,7 @@ class Mutation(Struct, frozen=True, kw_only=True):
 def mutations() -> tuple[Mutation, ...]:
     """All of them, by name."""
     written = decode_held(read_file(BUNDLED / "lib" / "mutations.json"))
-    return tuple(
-        Mutation(
-            id=one["id"], name=one["name"], version=one["version"], group=one["group"],
-            api_version=one["apiVersion"], kind=one["kind"], location=one["location"],
-            operation=MutationOperation(one["operation"]), value=one["value"],
-            only_absent=one.get("onlyAbsent", False), label_selector=one.get("labelSelector", {}),
-        )
-        for one in written
-    )  # fmt: skip
+    return convert(written, tuple[Mutation, ...])
 
 
 def mutation_named(identifier: str) -> Mutation | None:

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.azure.mutating import MutationInForce
-from aksp.azure.mutators import exported_mutators
+from aksp.azure.mutating import MutationInForce, exported_mutators
 from aksp.catalog.mutations import Mutation, mutations
 from aksp.model.assignment import Assignment
 from tests.e2e.test_gatekeeper_match import GATOR

@@ -67,8 +67,7 @@ def export_gatekeeper(
 
     from msgspec.structs import replace
 
-    from aksp.azure.mutating import mutations_of
-    from aksp.azure.mutators import exported_mutators
+    from aksp.azure.mutating import exported_mutators, mutations_of
     from aksp.engine import Engine
     from aksp.errors import NothingToJudge
     from aksp.gatekeeper.bundle import bundle
@@ -146,10 +145,9 @@ def export_azure(
 
         say(_as_json({"value": [document for _, document in made.documents]}), in_json)
     else:
-        from aksp.azure.files import by_file
         from aksp.cli.exported_folder import write_folder
 
-        files = {name: _as_json(one) + "\n" for name, one in by_file(made.documents).items()}
+        files = {name: _as_json(one) + "\n" for name, one in made.by_file().items()}
         write_folder(files, Path(output), whole=made.whole)
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
 

@@ -21,7 +21,7 @@ Judge = Callable[[Mapping[str, bytes]], Report]
 
 #: Rounds: a change may leave another finding to change the same field, which is known once it is judged again, and of
 #: n changes one that must not be made is found in about 2 log2(n).
-_ROUNDS: Final = 60
+ROUNDS: Final = 60
 
 #: Bytes of a document times its findings: each change reads it whole, 1 MB of them in a second.
 MOST_WORK: Final = 20_000_000
@@ -30,7 +30,7 @@ NO_FIX: Final = "no single right fix"
 _UNSAFE: Final = "the change might break what refers to it"
 _USELESS: Final = "the change of the rule would not make it comply"
 _CONFLICT: Final = "other findings ask for other values there"
-_LATE: Final = f"not reached in {_ROUNDS} rounds of changes: run it again"
+_LATE: Final = f"not reached in {ROUNDS} rounds of changes: run it again"
 
 _Key = tuple[str, ...]
 _Object = tuple[Resource, str]
@@ -64,7 +64,7 @@ def fixed(judge: Judge, read: Callable[[str], bytes | str]) -> Fixed:
     held: dict[_Key, _Object | None] = {}
     changed = False
     report = judge(texts)
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         attempt = _Attempt(report, texts, read, skipped, held)
         if not attempt.done:
             if not held and not changed:

@@ -99,7 +99,7 @@ def test_a_second_run_changes_nothing(aksp: Aksp, initiative: str) -> None:
 
 def test_what_one_run_does_not_reach_is_said(assigned: Aksp, monkeypatch: pytest.MonkeyPatch) -> None:
     assigned.put("pod.yaml", BAD)
-    monkeypatch.setattr(fixing, "_ROUNDS", 0)
+    monkeypatch.setattr(fixing, "ROUNDS", 0)
     run = assigned("fix", "pod.yaml")
     assert (run.code, "run it again" in run.out) == (1, True)
 

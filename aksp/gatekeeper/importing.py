@@ -25,6 +25,9 @@ from aksp.model.fields import mapping, mappings
 from aksp.model.scope import Scope
 from aksp.workspace import compile_definition
 
+#: The name of the Config that Gatekeeper reads, whatever others there are.
+_CONFIG = "config"
+
 
 class Import(Struct, frozen=True, kw_only=True):
     """What is to be written, and what of the documents is not in it.
@@ -46,7 +49,8 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
     lost = list(found.unread)
     expansions = expanded(_distinct(found.expansions, "ExpansionTemplate", lost))
     lost += expansions.lost
-    excluded = _excluded(found.configs, lost)
+    configs = _in_force(found.configs, lost)
+    excluded = _excluded(configs, lost)
     definitions: dict[str, ImportedDefinition] = {}
     refused: dict[str, str] = {}
     comparing: list[str] = []
@@ -63,7 +67,7 @@ def read_import(engine: Engine, found: Documents, known: Catalogs | None, scope:
             continue
         definitions[one.slug] = one
         lost += one.lost
-    lost += _unsynced(found.configs, comparing)
+    lost += _unsynced(configs, comparing)
     constraints = _distinct(found.constraints, "", lost)
     names = Counter(one.name for one in constraints)
     assignments: list[tuple[Assignment, Written]] = []
@@ -139,6 +143,16 @@ def _distinct(found: Sequence[Written], kind: str, lost: list[str]) -> list[Writ
 
 def _json(document: Mapping[str, object]) -> str:
     return json.dumps(document, sort_keys=True, default=str)
+
+
+def _in_force(configs: Sequence[Written], lost: list[str]) -> list[Written]:
+    """The Configs that Gatekeeper reads. By another it would leave out nothing, and neither is anything left out here."""
+    lost += [
+        f"Config {one.name}: Gatekeeper reads only the one that is called {_CONFIG}, so this leaves out nothing"
+        for one in configs
+        if one.name != _CONFIG
+    ]
+    return [one for one in configs if one.name == _CONFIG]
 
 
 def _excluded(configs: Sequence[Written], lost: list[str]) -> list[str]:

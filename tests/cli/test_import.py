@@ -164,6 +164,20 @@ def test_namespaces_that_a_config_leaves_out_stay_out(aksp: Aksp) -> None:
     assert shown["spec"]["parameters"]["excludedNamespaces"]["value"] == ["legacy-*"]
 
 
+def test_a_config_that_gatekeeper_does_not_read_leaves_out_nothing(aksp: Aksp) -> None:
+    config = {
+        "apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config", "metadata": {"name": "other"},
+        "spec": {"match": [{"excludedNamespaces": ["legacy-*"], "processes": ["*"]}]},
+    }  # fmt: skip
+    aksp.put("all.yaml", documents(template(), constraint(), config))
+    run = aksp("import", "gatekeeper", "all.yaml")
+
+    assert run.code == 4
+    assert "Config other: Gatekeeper reads only the one that is called config" in run.err
+    shown = yaml.safe_load(aksp.done("assignments", "show", "ns-must-have-gk", "-o", "yaml").out)
+    assert "excludedNamespaces" not in shown["spec"]["parameters"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

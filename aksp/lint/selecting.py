@@ -21,6 +21,8 @@ SELECTS_NOTHING = "selects-nothing"
 UNKNOWN_KIND = "unknown-kind"
 SYSTEM_NAMESPACES = "system-namespaces"
 _EXCLUDED = "excludedNamespaces"
+#: API groups without a dot that are not in the table: none of custom resources is without one.
+_OTHERS = ("*", "extensions")
 
 
 def selects_nothing(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterator[LintFinding]:
@@ -65,11 +67,18 @@ def unknown_kinds(ready: Ready, assignments: Mapping[str, Assignment]) -> Iterat
 def unknown_kind(kind: ResourceKind) -> str | None:
     """What may be meant in place of a kind that there is not; None for one that there is, or may be."""
     own = [one.kind for one in BUILT_IN if one.group == kind.group]
-    if not own or kind.kind in ("*", *own):
+    if kind.kind in ("*", *own):
+        return None
+    if not own and (kind.group in _OTHERS or "." in kind.group):
         return None
     groups = [one.group for one in BUILT_IN if one.kind == kind.kind]
     if groups:
         return f"{kind.kind} is of the API group {groups[0]!r}"
+    if not own:
+        return "the API group of Pods is ''"
+    for one in own:
+        if kind.kind.lower() in (one.lower(), f"{one}s".lower()):
+            return f"did you mean {one!r}?"
     # A few kinds that no list has, such as Binding, are not in the table: only what is almost a name of it is told.
     hint = nearest(kind.kind, own)
     return hint if hint.startswith("did") else None

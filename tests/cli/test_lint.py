@@ -256,8 +256,18 @@ def test_a_parameter_that_nothing_takes_is_found_where_it_is_declared(aksp: Aksp
 
 def test_a_kind_of_another_group_is_unknown_and_one_of_others_is_not() -> None:
     assert unknown_kind(ResourceKind(group="", kind="Deployment")) == "Deployment is of the API group 'apps'"
-    assert unknown_kind(ResourceKind(group="", kind="Pods")) == "did you mean 'Pod'?"
-    for group, kind in (("apps", "Deployment"), ("", "*"), ("argoproj.io", "Rollout"), ("*", "Pods"), ("", "Binding")):
+    assert unknown_kind(ResourceKind(group="core", kind="Pod")) == "Pod is of the API group ''"
+    assert unknown_kind(ResourceKind(group="v1", kind="pods")) == "the API group of Pods is ''"
+    for kind in ("Pods", "pods", "pod", "Podd"):
+        assert unknown_kind(ResourceKind(group="", kind=kind)) == "did you mean 'Pod'?"
+    for group, kind in (
+        ("extensions", "Ingress"),
+        ("apps", "Deployment"),
+        ("", "*"),
+        ("argoproj.io", "Rollout"),
+        ("*", "Pods"),
+        ("", "Binding"),
+    ):
         assert unknown_kind(ResourceKind(group=group, kind=kind)) is None
 
 

@@ -203,6 +203,8 @@ class _Walk:
                 return
             if isinstance(found := value.get("type"), str) and found:
                 self._into.others[found] = self._into.others.get(found, 0) + 1
+                if template is not None and isinstance(children := value.get("resources"), list):
+                    self.walk(children, f"{path}.resources", template, depth + 1)
                 return
             raise InvalidInput(
                 "is no definition, initiative, assignment or exemption of Azure's", where=self._at(path),

@@ -444,3 +444,14 @@ def test_an_answer_of_the_resource_graph_is_read_and_one_that_is_a_part_is_told(
     assert len(files(aksp.workspace)) == 1
     (exported,) = aksp.done("export", "azure").json["value"]
     assert set(exported) == {"id", "type", "name", "properties"}
+
+
+def test_an_assignment_within_another_resource_of_a_template_is_read(aksp: Aksp) -> None:
+    made = template([assignment()])
+    (one,) = made["resources"]
+    one |= {"type": "providers/policyAssignments", "name": "Microsoft.Authorization/Shop-Privileged"}
+    cluster = {"type": "Microsoft.ContainerService/managedClusters", "name": "prod", "resources": [one]}
+    run = imported(aksp, {**made, "resources": [cluster]}, *MAPPED)
+
+    assert run.code == 0, run.err
+    assert list(files(aksp.workspace)) == ["assignments/shop-privileged.yaml"]

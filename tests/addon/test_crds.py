@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aksp.addon import names
-from aksp.addon.install.crds import crds
+from aksp.addon.install.manifests import crds
 from aksp.model.assignment import EnforcementMode, ExemptionCategory
 from aksp.model.compliance import ComplianceState
 from aksp.store import documents

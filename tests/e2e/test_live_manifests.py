@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from aksp.addon import names
-from aksp.addon.install.crds import crds
 from aksp.addon.install.installation import label, listed_kinds
-from aksp.addon.install.manifests import manifests
+from aksp.addon.install.manifests import crds, manifests
 from aksp.addon.install.workload import pod_spec
 from aksp.addon.settings import Settings
 from aksp.catalog.custom import resource_of

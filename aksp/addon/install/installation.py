@@ -9,8 +9,7 @@ from typing import Any
 
 from aksp.addon import names
 from aksp.addon.install import gatekeeper_objects
-from aksp.addon.install.crds import crds
-from aksp.addon.install.manifests import Document, manifests, removable
+from aksp.addon.install.manifests import Document, crds, manifests, removable
 from aksp.addon.settings import Listed, Settings
 from aksp.catalog.folder import is_bundled
 from aksp.compliance.expressions import is_expression

@@ -191,7 +191,7 @@ def others_of(key: DenialKey) -> DenialKey:
 def collection_path(namespace: str | None = None) -> str:
     """The path of the PolicyDenials of one namespace, or of all."""
     inside = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"/apis/{names.GROUP}/{names.VERSION}{inside}/{names.DENIALS}"
+    return f"{names.API}{inside}/{names.DENIALS}"
 
 
 def denial_name(key: DenialKey) -> str:

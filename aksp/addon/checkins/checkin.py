@@ -27,7 +27,7 @@ from aksp.addon.checkins.status import (
     definition_status,
     exemption_status,
 )
-from aksp.addon.checkins.status_writer import StatusWriter, collection
+from aksp.addon.checkins.status_writer import StatusWriter
 from aksp.addon.checkins.summary import AssignmentOutcome, Summary
 from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.addon.gatekeeper.conditions import ExportCondition, GatekeeperReader
@@ -35,7 +35,7 @@ from aksp.addon.gatekeeper.wanted import WantedObjects, wanted_objects
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, left_out
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, collection, left_out
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from aksp.addon.gatekeeper.live_objects import Uptake, has_foreign_fields, is_ours, marked
+from aksp.addon.gatekeeper.live_objects import Uptake, by_path, has_foreign_fields, is_ours, marked
 from aksp.addon.gatekeeper.wanted import (
     SYNC_SETS_PATH,
     TEMPLATES_PATH,
@@ -126,10 +126,7 @@ class ByGatekeeper:
             follow.start()
 
     def _live(self, collection: str) -> dict[str, dict[str, Any]]:
-        """The objects of a list by path."""
-        return {
-            f"{collection}/{one['metadata']['name']}": one for one in self._follows[collection].snapshot()[collection]
-        }
+        return by_path(collection, self._follows[collection].snapshot()[collection])
 
     def _attempt(self, path: str, work: Callable[[], None]) -> None:
         """Do one thing; what goes wrong with it stops no other, unless the API server itself does not answer."""

@@ -17,7 +17,7 @@ class EngineName(StrEnum):
 
 
 GROUP: Final = API_GROUP
-VERSION: Final = API_VERSION.rpartition("/")[2]
+API: Final = f"/apis/{API_VERSION}"
 
 NAME: Final = "aksp"
 """Service, Deployment, ServiceAccount, PodDisruptionBudget and ValidatingWebhookConfiguration."""
@@ -38,6 +38,8 @@ ADMIT_PATH: Final = "/v1/admit"
 FIELD_MANAGER: Final = "aksp-addon"
 """Owns what the running add-on writes: the webhook's rules and CA bundle. `aksp` owns what commands apply."""
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "aksp"}
+OURS: Final = "app.kubernetes.io/managed-by=aksp"
+"""The label selector of what has that label."""
 
 
 def left_out(namespace: str, given: Iterable[str] = ()) -> list[str]:
@@ -52,3 +54,8 @@ ASSIGNMENTS: Final = "policyassignments"
 EXEMPTIONS: Final = "policyexemptions"
 DENIALS: Final = "policydenials"
 REPORTS: Final = "compliancereports"
+
+
+def collection(plural: str) -> str:
+    """The path of all custom resources of a kind."""
+    return f"{API}/{plural}"

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from aksp.addon.checkins.status import not_started
 from aksp.addon.in_force.policies import Standing, stand
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, INITIATIVES, VERSION
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, GROUP, INITIATIVES, collection
 from aksp.engine import Engine
 from aksp.errors import AkspError, Forbidden
 from aksp.kube import objects
@@ -77,10 +77,7 @@ class Reconciler:
         self._again: float | None = None
         """Seconds until another look at what was published, when it may not wait."""
         self._lacking = False
-        paths = {
-            plural: f"/apis/{GROUP}/{VERSION}/{plural}"
-            for plural in (DEFINITIONS, INITIATIVES, ASSIGNMENTS, EXEMPTIONS)
-        }
+        paths = {plural: collection(plural) for plural in (DEFINITIONS, INITIATIVES, ASSIGNMENTS, EXEMPTIONS)}
         self.resources = FollowedObjects(connection, paths, changed=self.change, troubled=tell)
         self._enforcement = enforcement(self)
         self._thread = threading.Thread(target=self._run, name="aksp-reconciler", daemon=True)
@@ -220,8 +217,7 @@ class Reconciler:
         for document in assignments:
             if (document.get("status") or {}).get("state"):
                 continue
-            name = document["metadata"]["name"]
-            path = f"/apis/{GROUP}/{VERSION}/{ASSIGNMENTS}/{name}/status"
+            path = f"{collection(ASSIGNMENTS)}/{document['metadata']['name']}/status"
             # The version that was seen: a check-in may have written its status meanwhile, which is not to be undone.
             version = {"resourceVersion": document["metadata"].get("resourceVersion")}
             with contextlib.suppress(Conflict, NotServed):

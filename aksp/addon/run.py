@@ -249,10 +249,7 @@ class AddOn:
         _log.info("leading" if leading else "leading no more", extra={"identity": self._settings.identity})
         self._metrics.observe_leader(leading)
         self._reconciler.lead(leading)
-        if leading:
-            self._check_ins.begin()
-        else:
-            self._check_ins.end()
+        self._check_ins.lead(leading)
 
     def _checked_in(self, summary: Mapping[str, Any]) -> None:
         self._metrics.observe_check_in(summary)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aksp.addon import names
@@ -90,57 +91,45 @@ class AssignmentLine(Struct, frozen=True, kw_only=True):
         }
 
 
-class AddonStatus(Struct, frozen=True, kw_only=True):
-    """The add-on and the assignments. ``replicas`` is None when it runs outside the cluster.
+class AddonStatus(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The add-on and the assignments, as the JSON document has them. ``replicas`` is None when it runs outside the cluster.
 
-    ``last_check_in`` is when the last one ended well, ``failed_check_in`` what has failed since. ``missing`` are objects that are not there, ``deviations`` what of the webhook configuration is not as it was
+    ``last_check_in`` is when the last one ended well, ``failed_check_in`` what has failed since. ``missing`` are objects that are not there, ``webhook_deviations`` what of the webhook configuration is not as it was
     enabled, by part. ``problems`` are the reasons for which not all is well, a sentence each.
     """
 
-    namespace: str
     enabled: bool
+    namespace: str
     engine: EngineName
     image: str | None
     replicas: int | None
     ready_replicas: int | None
     leader: str | None
-    renewed: str | None
+    leader_renewed: str | None
     last_check_in: str | None
     failed_check_in: Failure | None
     failure_policy: str | None
     webhook: str | None
     excluded_namespaces: tuple[str, ...]
-    rules: tuple[str, ...]
+    webhook_rules: tuple[str, ...]
+    webhook_deviations: Mapping[str, str]
     missing: tuple[str, ...]
-    deviations: Mapping[str, str]
     assignments: tuple[AssignmentLine, ...]
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document that `aksp addon status -o json` prints; its fields stay, more may come."""
+        addon = msgspec.json.decode(msgspec.json.encode(self))
+        addon["webhookDeviations"] = [{"part": part, "message": text} for part, text in self.webhook_deviations.items()]
+        del addon["assignments"]
+        problems = addon.pop("problems")
+        assignments = [line.to_json() for line in self.assignments]
         return {
             "apiVersion": PRINTED_VERSION,
             "kind": KIND,
-            "addon": {
-                "enabled": self.enabled,
-                "namespace": self.namespace,
-                "engine": self.engine.value,
-                "image": self.image,
-                "replicas": self.replicas,
-                "readyReplicas": self.ready_replicas,
-                "leader": self.leader,
-                "leaderRenewed": self.renewed,
-                "lastCheckIn": self.last_check_in,
-                "failedCheckIn": structs.asdict(self.failed_check_in) if self.failed_check_in else None,
-                "failurePolicy": self.failure_policy,
-                "webhook": self.webhook,
-                "excludedNamespaces": list(self.excluded_namespaces),
-                "webhookRules": list(self.rules),
-                "webhookDeviations": [{"part": part, "message": text} for part, text in self.deviations.items()],
-                "missing": list(self.missing),
-            },
-            "assignments": [line.to_json() for line in self.assignments],
-            "problems": list(self.problems),
+            "addon": addon,
+            "assignments": assignments,
+            "problems": problems,
         }
 
 
@@ -158,7 +147,7 @@ def look(connection: Connection, namespace: str, now: datetime) -> AddonStatus:
     if found.engine is EngineName.GATEKEEPER:
         found = replace(found, gatekeeper=is_installed(connection))
     try:
-        assignments = objects.list_all(connection, f"/apis/{names.GROUP}/{names.VERSION}/{names.ASSIGNMENTS}")
+        assignments = objects.list_all(connection, names.collection(names.ASSIGNMENTS))
     except NotServed:
         assignments = []
     return overview(namespace, found, assignments, now)
@@ -232,16 +221,16 @@ def overview(namespace: str, found: InstalledObjects, assignments: list[dict[str
         replicas=replicas,
         ready_replicas=ready,
         leader=spec.get("holderIdentity") or None,
-        renewed=spec.get("renewTime"),
+        leader_renewed=spec.get("renewTime"),
         last_check_in=last_check_in,
         failed_check_in=failed,
         failure_policy=hook.get("failurePolicy"),
         webhook=client.get("url")
         or ("{namespace}/{name}".format(**client["service"]) if "service" in client else None),
         excluded_namespaces=_excluded(hook),
-        rules=tuple(_rules(hook)),
+        webhook_rules=tuple(_rules(hook)),
         missing=missing,
-        deviations=differing,
+        webhook_deviations=differing,
         assignments=lines,
         problems=tuple(problems),
     )
@@ -277,7 +266,7 @@ def _deviations(found: InstalledObjects, lines: Sequence[AssignmentLine]) -> dic
 
 def _served(connection: Connection) -> frozenset[str]:
     """The custom resources that the API server serves; one on its way out takes no new objects."""
-    group = objects.get(connection, f"/apis/{names.GROUP}/{names.VERSION}")
+    group = objects.get(connection, names.API)
     resources = (group or {}).get("resources") or []
     return frozenset(one["name"] for one in resources if "create" in (one.get("verbs") or []))
 

@@ -57,11 +57,11 @@ def _head(found: AddonStatus, now: datetime) -> list[str]:
         if found.replicas is not None
         else f"outside the cluster, at {found.webhook}"
     )
-    leader = f"{found.leader}, renewed {age(now, moment(found.renewed))} ago" if found.leader else "none"
+    leader = f"{found.leader}, renewed {age(now, moment(found.leader_renewed))} ago" if found.leader else "none"
     excluded = ", ".join(found.excluded_namespaces) or "none"
     asked = [
         f"Webhook:   failure policy {found.failure_policy}; namespaces left out: {excluded}",
-        f"Asked for: {_asked_for(found.rules)}",
+        f"Asked for: {_asked_for(found.webhook_rules)}",
     ]
     if found.engine is EngineName.GATEKEEPER:
         asked = ["Refusing:  Gatekeeper, by the templates and constraints that the add-on keeps in step"]

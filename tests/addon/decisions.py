@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -14,14 +14,11 @@ from aksp.addon.review.decision import Decision, Outcome, ReviewRequest, Violati
 from aksp.addon.review.refusals import refusals
 from aksp.errors import ClusterError
 from aksp.kube import errors
-from aksp.kube.connection import Connection
-from aksp.kube.fetch import PATIENT, Backoff
+from aksp.kube.connection import Connection, Response
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
 from tests.results import a_result
 
-#: No test of these sends anything.
-NO_CONNECTION = cast(Connection, None)
 START = datetime(2026, 9, 1, 10, tzinfo=UTC)
 REPLICA_SET = Resource(api_version="apps/v1", kind="ReplicaSet", namespace="shop", name="web-5d9", uid="u-1")
 DEPLOYMENT = Owner(kind="Deployment", name="web")
@@ -45,7 +42,9 @@ class Clock:
 
 
 class Cluster:
-    """Objects by their paths, with resource versions; ``failure`` is raised instead of any answer."""
+    """A Connection to objects by their paths, with resource versions; ``failure`` is raised instead of any answer."""
+
+    server = "https://127.0.0.1:6443"
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
@@ -55,45 +54,41 @@ class Cluster:
         self.meanwhile: list[Any] = []
         self._version = 0
 
-    def get(self, connection: Connection, path: str, *, backoff: Backoff = PATIENT) -> dict[str, Any] | None:
+    @property
+    def connection(self) -> Connection:
+        return cast(Connection, self)
+
+    def get(self, path: str, **_: object) -> Response:
+        if path.endswith("/policydenials"):
+            self._begin("LIST", path)
+            within = path.rpartition("/")[0] if "/namespaces/" in path else ""
+            return _answer(
+                {"metadata": {}, "items": [one for at, one in self.objects.items() if at.startswith(within)]}
+            )
         self._begin("GET", path)
-        return copy.deepcopy(self.objects.get(path))
-
-    def create(
-        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
-    ) -> dict[str, Any]:
-        path = f"{collection}/{document['metadata']['name']}"
-        self._begin("POST", collection)
-        if path in self.objects:
-            raise errors.AlreadyExists("it is there already")
-        return self._store(path, document)
-
-    def replace(
-        self, connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = PATIENT
-    ) -> dict[str, Any]:
-        self._begin("PUT", path)
         if path not in self.objects:
             raise errors.NotServed("not found")
-        if self.objects[path]["metadata"]["resourceVersion"] != document["metadata"]["resourceVersion"]:
+        return _answer(self.objects[path])
+
+    def send(self, method: str, path: str, *, body: bytes = b"null", **_: object) -> Response:
+        self._begin(method, path)
+        document = json.loads(body)
+        if method == "POST":
+            path = f"{path}/{document['metadata']['name']}"
+            if path in self.objects:
+                raise errors.AlreadyExists("it is there already")
+        elif path not in self.objects:
+            raise errors.NotServed("not found")
+        elif method == "DELETE":
+            return _answer(self.objects.pop(path))
+        elif method == "PATCH":
+            document = {**self.objects[path], **document}
+        elif self.objects[path]["metadata"]["resourceVersion"] != document["metadata"]["resourceVersion"]:
             raise errors.Conflict("it has changed")
-        return self._store(path, document)
-
-    def merge_patch(
-        self, connection: Connection, path: str, patch: Mapping[str, Any], *, backoff: Backoff = PATIENT
-    ) -> dict[str, Any]:
-        self._begin("PATCH", path)
-        if path not in self.objects:
-            raise errors.NotServed("not found")
-        return self._store(path, {**self.objects[path], **patch})
-
-    def delete(self, connection: Connection, path: str) -> bool:
-        self._begin("DELETE", path)
-        return self.objects.pop(path, None) is not None
-
-    def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
-        self._begin("LIST", path)
-        within = path.rpartition("/")[0] if "/namespaces/" in path else ""
-        return [copy.deepcopy(each) for at, each in self.objects.items() if at.startswith(within)]
+        self._version += 1
+        document["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[path] = document
+        return _answer(document)
 
     @property
     def only(self) -> dict[str, Any]:
@@ -114,12 +109,9 @@ class Cluster:
         if verb in ("POST", "PUT") and self.meanwhile:
             self.meanwhile.pop(0)()
 
-    def _store(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
-        self._version += 1
-        stored = copy.deepcopy(dict(document))
-        stored["metadata"]["resourceVersion"] = str(self._version)
-        self.objects[path] = stored
-        return stored
+
+def _answer(document: dict[str, Any]) -> Response:
+    return Response(status=200, headers={}, body=json.dumps(document).encode())
 
 
 def result(

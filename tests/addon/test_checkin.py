@@ -40,7 +40,8 @@ class Published:
         self.evaluations: list[str] = []
         self._problems = problems
 
-    def __call__(self, report: Report, evaluation: str) -> Sequence[str]:
+    def __call__(self, connection: Connection, report: Report, *, namespace: str, evaluation: str) -> Sequence[str]:
+        assert namespace == "kube-system"
         self.reports.append(report)
         self.evaluations.append(evaluation)
         return self._problems

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aksp.addon import names
-from aksp.addon.install.crds import crds
-from aksp.model.assignment import EnforcementMode, ExemptionCategory
+from aksp.addon.install.manifests import crds
+from aksp.model.assignment import API_VERSION, EnforcementMode, ExemptionCategory
 from aksp.model.compliance import ComplianceState
 from aksp.store import documents
 
@@ -109,7 +109,7 @@ def test_words_are_those_of_the_program() -> None:
     assert counted == [ComplianceState.NON_COMPLIANT] * 2
     for one in BY_KIND.values():
         assert one["spec"]["group"] == names.GROUP
-        assert [version["name"] for version in one["spec"]["versions"]] == [names.VERSION]
+        assert [version["name"] for version in one["spec"]["versions"]] == [API_VERSION.rpartition("/")[2]]
         assert one["metadata"]["name"] == f"{one['spec']['names']['plural']}.{names.GROUP}"
         assert one["metadata"]["labels"] == names.MANAGED_BY
 

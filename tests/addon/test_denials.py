@@ -16,7 +16,7 @@ from aksp.addon.review.refusals import cut
 from aksp.errors import Forbidden
 from aksp.kube import errors
 from aksp.model.resource import Container, Owner, Resource
-from tests.addon.decisions import NO_CONNECTION, START, Clock, Cluster, refused, refused_by, request, result
+from tests.addon.decisions import START, Clock, Cluster, refused, refused_by, request, result
 from tests.addon.decisions import allowed as let_in
 
 #: A name as DNS subdomains are written (RFC 1123), which names of objects must be.
@@ -34,7 +34,7 @@ def cluster() -> Cluster:
 
 
 def denials_of(cluster: Cluster, clock: Clock, **more: Any) -> Denials:
-    return Denials(NO_CONNECTION, api=cluster, now=clock.now, clock=clock.monotonic, **more)
+    return Denials(cluster.connection, now=clock.now, clock=clock.monotonic, **more)
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_a_bug_in_writing_one_does_not_end_the_thread(denials: Denials, cluster:
 
 
 def test_close_writes_what_waits(cluster: Cluster) -> None:
-    denials = Denials(NO_CONNECTION, api=cluster, interval=3600.0)
+    denials = Denials(cluster.connection, interval=3600.0)
     denials.start()
     denials.record(refused())
     denials.close()
@@ -299,11 +299,11 @@ def test_prune_deletes_what_is_older_than_seven_days(
     caplog.set_level(logging.INFO)
     stored(cluster, 3, timedelta(days=6, hours=23))
     stored(cluster, 2, timedelta(days=7, seconds=1))
-    assert denials.prune(START) == 2
+    assert denials.prune() == 2
 
     assert [each["metadata"]["name"] for each in cluster.objects.values()] == ["d0", "d1", "d2"]
     assert caplog.messages == ["2 denials older than 7 days deleted"]
-    assert denials.prune(START) == 0
+    assert denials.prune() == 0
     assert len(caplog.messages) == 1
 
 
@@ -311,7 +311,7 @@ def test_a_denial_without_any_time_goes_first(denials: Denials, cluster: Cluster
     stored(cluster, 1)
     cluster.only["spec"] = None
 
-    assert denials.prune(START) == 1
+    assert denials.prune() == 1
 
 
 def test_prune_says_when_the_cluster_refuses(
@@ -319,7 +319,7 @@ def test_prune_says_when_the_cluster_refuses(
 ) -> None:
     cluster.failure = Forbidden("may not list")
 
-    assert denials.prune(START) == 0
+    assert denials.prune() == 0
     assert caplog.messages == ["old denials cannot be deleted now: may not list"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from aksp.addon.record.events import BURST, NAMESPACE_BURST, Bucket, Events, Recent
 from aksp.kube import errors
 from aksp.model.resource import Resource
-from tests.addon.decisions import NO_CONNECTION, REPLICA_SET, START, Clock, Cluster, allowed, refused, result
+from tests.addon.decisions import REPLICA_SET, START, Clock, Cluster, allowed, refused, result
 from tests.replacing import replace
 
 
@@ -26,7 +26,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def events(cluster: Cluster, clock: Clock) -> Events:
-    return Events(NO_CONNECTION, api=cluster, now=clock.now, clock=clock.monotonic, instance="aksp-0")
+    return Events(cluster.connection, now=clock.now, clock=clock.monotonic, instance="aksp-0")
 
 
 def test_a_refused_pod_is_told_on_its_replica_set(events: Events, cluster: Cluster) -> None:
@@ -188,7 +188,7 @@ def test_tokens_do_not_come_from_a_clock_that_goes_backwards() -> None:
 
 
 def test_owners_without_end_make_no_events_without_end(cluster: Cluster, clock: Clock) -> None:
-    events = Events(NO_CONNECTION, api=cluster, now=clock.now, clock=clock.monotonic)
+    events = Events(cluster.connection, now=clock.now, clock=clock.monotonic)
     for at in range(3 * NAMESPACE_BURST):
         events.record(refused(owner=replace(REPLICA_SET, name=f"web-{at}")))
     elsewhere = replace(REPLICA_SET, namespace="other")

@@ -39,23 +39,23 @@ def test_nothing_is_run_by_one_that_does_not_lead(made: Any) -> None:
     one, _ = made()
     one.nudge()
     assert one.due_in() is None
-    one.begin()
+    one.lead(True)
     assert one.due_in() is not None
-    one.end()
+    one.lead(False)
     one.nudge()
     assert one.due_in() is None
 
 
 def test_a_leader_checks_in_at_once_and_at_every_interval(made: Any) -> None:
     one, found = made(interval=0.2)
-    one.begin()
+    one.lead(True)
     until(lambda: len(found) >= 3)
     assert found[0]["evaluation"] == "1" and found[0]["exitCode"] == 0
 
 
 def test_a_change_is_followed_by_a_check_in(made: Any) -> None:
     one, found = made()
-    one.begin()
+    one.lead(True)
     until(lambda: len(found) == 1)
     one.nudge()
     until(lambda: len(found) == 2)
@@ -64,7 +64,7 @@ def test_a_change_is_followed_by_a_check_in(made: Any) -> None:
 def test_one_that_ends_without_a_summary_is_told_and_tried_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader, "RETRY_SECONDS", 0.1)
     one, found = made("import sys; sys.exit('broken')")
-    one.begin()
+    one.lead(True)
     until(lambda: len(found) >= 2)
     assert found[0]["failed"] is True
 
@@ -74,10 +74,10 @@ def test_one_that_is_under_way_is_stopped_when_another_replica_leads(made: Any, 
     one, found = made(
         f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(f'{{os.getpid()}}.'); time.sleep(60)"
     )
-    one.begin()
+    one.lead(True)
     until(lambda: told.exists() and told.read_text().endswith("."))
     began = time.monotonic()
-    one.end()
+    one.lead(False)
     assert time.monotonic() - began < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.read_text().rstrip(".")), 0)

@@ -103,7 +103,7 @@ def test_a_cluster_without_the_add_on_is_told() -> None:
 def test_the_webhooks_rules_are_told_in_words() -> None:
     found = seen(webhook=whole(WEBHOOK, None, RULES, "Q0E="))
     assert found.problems == ()
-    assert found.rules == ("CREATE,UPDATE deployments.apps",)
+    assert found.webhook_rules == ("CREATE,UPDATE deployments.apps",)
     assert found.webhook == "kube-system/aksp"
 
 
@@ -167,10 +167,10 @@ def test_rules_and_bundle_that_the_add_on_did_not_write_are_told(change: dict[st
     (hook,) = written["webhooks"]
     client = {**hook["clientConfig"], **change.get("clientConfig", {})}
     found = seen(webhook={**written, "webhooks": [{**hook, **change, "clientConfig": client}]})
-    assert found.deviations == {"rules": "its rules or its CA bundle are not those that the add-on wrote"}
+    assert found.webhook_deviations == {"rules": "its rules or its CA bundle are not those that the add-on wrote"}
     assert "its rules or its CA bundle" in found.problems[0]
 
 
 def test_rules_that_are_gone_with_their_mark_are_told() -> None:
     enforced = assignment(conditions=[{"type": "Enforced", "status": "True", "reason": "Enforced"}])
-    assert seen(enforced).deviations == {"rules": "the add-on has not written its rules"}
+    assert seen(enforced).webhook_deviations == {"rules": "the add-on has not written its rules"}

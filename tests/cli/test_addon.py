@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksp.addon.install.crds import crds
 from aksp.addon.install.installation import label
+from aksp.addon.install.manifests import crds
 from tests.cli.conftest import Aksp
 
 KUBECONFIG = {

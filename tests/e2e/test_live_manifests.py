@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from aksp.addon import names
-from aksp.addon.install.crds import crds
 from aksp.addon.install.installation import label, listed_kinds
-from aksp.addon.install.manifests import manifests
+from aksp.addon.install.manifests import crds, manifests
 from aksp.addon.install.workload import pod_spec
 from aksp.addon.settings import Settings
 from aksp.catalog.custom import resource_of
 from aksp.catalog.folder import as_json, bundled
+from aksp.model.assignment import API_VERSION
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.e2e.command import Aksp, Ended
 from tests.e2e.objects import Object, Place, made, namespace
@@ -31,7 +31,6 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
-API = f"/apis/{names.GROUP}/{names.VERSION}"
 WEBHOOK = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{names.NAME}"
 DEPLOYMENT = "/apis/apps/v1/namespaces/kube-system/deployments/aksp"
 KINDS = listed_kinds(bundled(), None, lambda note: None)
@@ -61,7 +60,7 @@ def resources(plane: ControlPlane) -> ControlPlane:
     plane.apply(crds())
     for document in crds():
         plural = document["spec"]["names"]["plural"]
-        until(partial(plane.client.serves, f"{API}/{plural}"))
+        until(partial(plane.client.serves, f"{names.API}/{plural}"))
     return plane
 
 
@@ -89,8 +88,8 @@ def tried(plane: ControlPlane, document: Mapping[str, Any], path: str | None = N
 
 def custom(plane: ControlPlane, kind: str, spec: Any) -> tuple[int, Object]:
     """The answer to a custom resource with this spec."""
-    document = made(f"{names.GROUP}/{names.VERSION}", kind, "tried", spec=spec)
-    return tried(plane, document, f"{API}/{kind.lower()}s")
+    document = made(API_VERSION, kind, "tried", spec=spec)
+    return tried(plane, document, f"{names.API}/{kind.lower()}s")
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
@@ -125,7 +124,7 @@ def test_documents_of_examples_and_pages_are_accepted(resources: ControlPlane) -
     assert {one["kind"] for one in found} >= {"PolicyAssignment", "PolicyExemption"}
     # Where clusters lie only a workspace knows.
     for document in (one for one in found if one["kind"] != "PolicyScope"):
-        status, answer = tried(resources, document, f"{API}/{document['kind'].lower()}s")
+        status, answer = tried(resources, document, f"{names.API}/{document['kind'].lower()}s")
         wanted = (422,) if "resourceSelectors" in document["spec"] else (200, 201)
         assert status in wanted, f"{document}: {answer.get('message')}"
 
@@ -133,7 +132,7 @@ def test_documents_of_examples_and_pages_are_accepted(resources: ControlPlane) -
 def test_definitions_are_accepted(resources: ControlPlane) -> None:
     for definition in bundled():
         document = resource_of(definition, as_json(Path(definition.origin)))
-        status, answer = tried(resources, document, f"{API}/policydefinitions")
+        status, answer = tried(resources, document, f"{names.API}/policydefinitions")
         assert status == 201, f"{definition.slug}: {answer['message']}"
 
 
@@ -245,8 +244,8 @@ def test_a_namespace_that_is_not_there_is_told(clean: Aksp) -> None:
 
 def test_disabling_removes_the_webhook_first_and_says_what_goes(clean: Aksp, plane: ControlPlane) -> None:
     assert clean.run("addon", "enable").code == 0
-    document = made(f"{names.GROUP}/{names.VERSION}", "PolicyAssignment", "x", spec={"policyDefinitionId": "x"})
-    plane.request("POST", f"{API}/policyassignments", document)
+    document = made(API_VERSION, "PolicyAssignment", "x", spec={"policyDefinitionId": "x"})
+    plane.request("POST", f"{names.API}/policyassignments", document)
     kept = clean.run("addon", "disable", "--keep-data")
     assert kept.code == 0
     lines = kept.stdout.splitlines()
@@ -256,7 +255,7 @@ def test_disabling_removes_the_webhook_first_and_says_what_goes(clean: Aksp, pla
         "validatingwebhookconfiguration.admissionregistration.k8s.io/aksp deleted",
     ]
     assert len(lines) == len(manifests(Settings())) and not any("customresource" in line for line in lines)
-    assert plane.request("GET", f"{API}/policyassignments/x")["spec"]["enforcementMode"] == "Default"
+    assert plane.request("GET", f"{names.API}/policyassignments/x")["spec"]["enforcementMode"] == "Default"
     gone = clean.run("addon", "disable")
     assert "policyassignments.policy.aksp.io deleted, with 1 policyassignments" in gone.stdout
     again = clean.run("addon", "disable")
@@ -293,8 +292,8 @@ def test_status_says_what_is_missing(clean: Aksp, plane: ControlPlane, tmp_path:
     before = clean.run("addon", "status")
     assert before.code == 4 and "not enabled" in before.stdout and "aksp addon enable" in before.stderr
     assert clean.run("addon", "enable").code == 0
-    document = made(f"{names.GROUP}/{names.VERSION}", "PolicyAssignment", "x", spec={"policyDefinitionId": "x"})
-    plane.request("POST", f"{API}/policyassignments", document)
+    document = made(API_VERSION, "PolicyAssignment", "x", spec={"policyDefinitionId": "x"})
+    plane.request("POST", f"{names.API}/policyassignments", document)
     ended = clean.run("addon", "status")
     assert ended.code == 4 and "0 of 2 replicas ready in kube-system" in ended.stdout
     assert "NotStarted" in ended.stdout and "nobody leads" in ended.stderr and "not yet judged: x" in ended.stderr
@@ -313,7 +312,7 @@ def test_the_service_account_may_do_what_it_must_and_no_more(clean: Aksp, plane:
         "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
     )
     allowed = ["/api/v1/pods", "/api/v1/services", "/apis/networking.k8s.io/v1/ingresses", WEBHOOK,
-               f"{API}/policyassignments", f"{API}/policydenials", f"{secrets}/aksp-webhook-cert",
+               f"{names.API}/policyassignments", f"{names.API}/policydenials", f"{secrets}/aksp-webhook-cert",
                f"{leases}/aksp-leader"]  # fmt: skip
     # Leases and webhook configurations may be listed: no-removed-apis is about them.
     refused = [secrets, f"{secrets}/another", "/api/v1/secrets", "/api/v1/configmaps",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.addon.install.crds import crds
+from aksp.addon.install.manifests import crds
 from aksp.catalog.custom import definition_from_resource
 from aksp.store.documents import assignment_from
 from tests.catalog.documents import write

@@ -19,6 +19,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from aksp.addon.checkins import reports
 from aksp.addon.checkins.status import (
     Evaluation,
     Status,
@@ -26,7 +27,7 @@ from aksp.addon.checkins.status import (
     definition_status,
     exemption_status,
 )
-from aksp.addon.checkins.status_writer import StatusWriter, collection
+from aksp.addon.checkins.status_writer import StatusWriter
 from aksp.addon.checkins.summary import AssignmentOutcome, Summary
 from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.addon.gatekeeper.conditions import ExportCondition, GatekeeperReader
@@ -34,7 +35,7 @@ from aksp.addon.gatekeeper.wanted import WantedObjects, wanted_objects
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
-from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, left_out
+from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, collection, left_out
 from aksp.compliance.plan import Ready
 from aksp.engine import Engine
 from aksp.errors import AkspError, ClusterError, ExitCode
@@ -51,9 +52,6 @@ from aksp.sources.cluster import Cluster
 from aksp.sources.interface import NAMESPACE, ObjectSource
 from aksp.store.cluster import PLURALS
 
-#: Writes a report, and gives what could not be written.
-Publish = Callable[[Report, str], Sequence[str]]
-
 
 def check_in(
     connection: Connection,
@@ -65,7 +63,7 @@ def check_in(
     gatekeeper: bool = False,
     exclude_namespaces: Sequence[str] = (),
     source: ObjectSource | None = None,
-    publish: Publish | None = None,
+    publish: Callable[..., Sequence[str]] = reports.publish,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
     """Read, scan, write. ``namespace`` is where the add-on runs, ``now`` when the evaluation is said to be made.
@@ -111,7 +109,7 @@ def check_in(
     outcomes = writing.after_the_scan(standing, found)
     problems = writing.problems
     if report is not None:
-        problems += (publish or _publisher(connection, namespace))(report, evaluation)
+        problems += publish(connection, report, namespace=namespace, evaluation=evaluation)
     results = _result_counts(report)
     return Summary(
         evaluation=evaluation,
@@ -120,7 +118,9 @@ def check_in(
         assignments=[replace(one, violations=results[one.name, ComplianceState.NON_COMPLIANT]) for one in outcomes],
         violations=sum(count for (_, state), count in results.items() if state is ComplianceState.NON_COMPLIANT),
         gaps=len(report.gaps) if report else 0,
-        policy_errors={name: count for (name, state), count in results.items() if state is ComplianceState.ERROR},
+        policy_errors={
+            name: count for (name, state), count in sorted(results.items()) if state is ComplianceState.ERROR
+        },
         problems=problems,
         notes=notes,
         failure=failure,
@@ -263,12 +263,6 @@ def _asked(questions: CoverageReader, one: InForce) -> WebhookCoverage:
     """Whether the API server asks about all that it refuses; YES for one that refuses nothing."""
     refusing = [ready for ready in one.ready if ready.refuses]
     return questions.about(refusing) if refusing else WebhookCoverage.YES
-
-
-def _publisher(connection: Connection, namespace: str) -> Publish:
-    from aksp.addon.checkins.reports import publish
-
-    return lambda report, evaluation: publish(connection, report, namespace=namespace, evaluation=evaluation)
 
 
 def _policy_gaps(standing: Standing) -> list[Gap]:

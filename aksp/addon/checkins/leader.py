@@ -30,7 +30,7 @@ Summary = Mapping[str, Any]
 class CheckIns:
     """Runs check-ins, one after the other, in processes of their own.
 
-    ``command`` is what to run; it prints its summary as one line of JSON. ``begin`` and ``end`` are
+    ``command`` is what to run; it prints its summary as one line of JSON. ``lead`` is
     called as leadership comes and goes, ``nudge`` when something changed.
     """
 
@@ -46,20 +46,16 @@ class CheckIns:
         self._thread = threading.Thread(target=self._run, name="aksp-check-in", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; nothing is run before ``begin``."""
+        """Start the thread; nothing is run before ``lead``."""
         self._thread.start()
 
-    def begin(self) -> None:
-        """Lead: check in at once, then at every interval."""
+    def lead(self, leading: bool) -> None:
+        """Lead: check in at once, then at every interval. Or lead no more: another replica makes the check-in under way."""
         with self._wake:
-            self._leading, self._due = True, time.monotonic()
+            self._leading, self._due = leading, time.monotonic()
             self._wake.notify()
-
-    def end(self) -> None:
-        """Lead no more. A check-in under way is stopped: another replica makes its own."""
-        with self._wake:
-            self._leading = False
-        self._stop_child()
+        if not leading:
+            self._stop_child()
 
     def nudge(self) -> None:
         """Check in soon: something changed."""

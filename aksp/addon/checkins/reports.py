@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 from aksp.addon import names
 from aksp.compliance.changes import unlisted
@@ -26,6 +25,7 @@ from aksp.errors import AkspError, ClusterError, InvalidInput
 from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import Kind, list_path, refuse_other_servers
+from aksp.model.assignment import API_VERSION
 from aksp.model.compliance import ComplianceState, Report
 from aksp.model.json_text import decode
 from aksp.model.times import rfc3339
@@ -36,7 +36,6 @@ from aksp.report.formats.policyreport import OPEN_REPORTS, POLICY_REPORTS, Kinds
 from aksp.report.interface import Show, Style
 from aksp.report.parse import report_from
 
-API: Final = f"/apis/{names.GROUP}/{names.VERSION}"
 ENCODING: Final = "gzip+base64"
 PART_BYTES: Final = 675_000
 """Of one part, before base64 makes 900,000 of it: etcd takes 1.5 MiB in all."""
@@ -50,8 +49,6 @@ _ERROR: Final = ComplianceState.ERROR
 DAMAGED: Final = "it is written anew at the next check-in; without --from addon the cluster is scanned now"
 WRITTEN_BY: Final = f"{names.GROUP}/written-by"
 """The annotation that tells, as namespace/name, which add-on wrote a report."""
-
-_MANAGED: Final = ",".join(f"{name}={value}" for name, value in names.MANAGED_BY.items())
 
 
 def publish(connection: Connection, report: Report, *, evaluation: str, namespace: str) -> list[str]:
@@ -114,7 +111,7 @@ def _store(connection: Connection, report: Report, evaluation: str, namespace: s
     slices = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
     for part in reversed(range(len(slices))):
         document = {
-            "apiVersion": f"{names.GROUP}/{names.VERSION}",
+            "apiVersion": API_VERSION,
             "kind": "ComplianceReport",
             "metadata": {
                 "name": f"latest-{part}",
@@ -180,17 +177,17 @@ def _write(connection: Connection, report: Report, kinds: Kinds, namespaced: Kin
     there: dict[str, Mapping[str, Any]] = {}
     for kind in (namespaced, cluster):
         try:
-            found = objects.list_all(connection, list_path(kind), label_selector=_MANAGED)
+            found = objects.list_all(connection, list_path(kind), label_selector=names.OURS)
         except errors.Unreachable:
             raise
         except ClusterError as error:
             yield f"the {kind.kind}s that are there could not be listed, so old ones stay: {error}"
             continue
-        there |= {_place(kind, each["metadata"]): each for each in found}
+        there |= {_place(kind, each): each for each in found}
     wanted: set[str] = set()
     for document in policy_reports(report, wire.shown(report, Show.NON_COMPLIANT), kinds):
         kind = namespaced if document["kind"] == namespaced.kind else cluster
-        place = _place(kind, document["metadata"])
+        place = _place(kind, document)
         wanted.add(place)
         if place in there and _without_times(there[place]) == _without_times(document):
             continue
@@ -217,8 +214,8 @@ def _without_times(document: Mapping[str, Any]) -> list[Any]:
     return [document.get("source"), document.get("scope"), document.get("summary"), found]
 
 
-def _place(kind: Kind, metadata: Mapping[str, Any]) -> str:
-    return f"{list_path(kind, metadata.get('namespace'))}/{quote(metadata['name'], safe='')}"
+def _place(kind: Kind, document: Mapping[str, Any]) -> str:
+    return objects.object_path_of(kind, document["metadata"]["name"], document["metadata"].get("namespace"))
 
 
 def _called(document: Mapping[str, Any]) -> str:
@@ -227,7 +224,7 @@ def _called(document: Mapping[str, Any]) -> str:
 
 
 def _path(part: int) -> str:
-    return f"{API}/{names.REPORTS}/latest-{part}"
+    return f"{names.collection(names.REPORTS)}/latest-{part}"
 
 
 def _pack(report: Report) -> bytes:
@@ -292,7 +289,7 @@ def _spec(connection: Connection, document: Mapping[str, Any], part: int) -> Map
 
 def _missing(connection: Connection) -> AkspError:
     """Why there is no report: the add-on was never enabled, or has not checked in."""
-    listed = objects.get(connection, API) or {}
+    listed = objects.get(connection, names.API) or {}
     if not listed:
         refuse_other_servers(connection)
     if names.REPORTS not in [each.get("name") for each in listed.get("resources") or ()]:

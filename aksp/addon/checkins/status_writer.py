@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aksp.addon.checkins.status import Status, patch_of
 from aksp.addon.in_force.documents import Seen
 from aksp.addon.in_force.problems import sentence
-from aksp.addon.names import GROUP, VERSION
+from aksp.addon.names import collection
 from aksp.errors import ClusterError
 from aksp.kube import objects
 from aksp.kube.connection import Connection
@@ -20,11 +20,6 @@ from aksp.model.fields import status_of
 PATIENCE = 3
 #: Times that a status is written while others change the object.
 TRIES = 3
-
-
-def collection(plural: str) -> str:
-    """The path of all custom resources of a kind."""
-    return f"/apis/{GROUP}/{VERSION}/{plural}"
 
 
 class StatusWriter:

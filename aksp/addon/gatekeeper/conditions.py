@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from aksp.addon.gatekeeper.live_objects import Uptake, as_wanted, is_ours
+from aksp.addon.gatekeeper.live_objects import Uptake, as_wanted, by_path, is_ours
 from aksp.addon.gatekeeper.wanted import (
     SYNC_SETS_PATH,
     TEMPLATES_PATH,
@@ -70,8 +70,7 @@ class GatekeeperReader:
                 self._unread[path] = _cannot("read", f"objects at {path}", error)
 
     def _read(self, collection: str) -> None:
-        for one in objects.list_all(self._connection, collection):
-            self._live[f"{collection}/{one['metadata']['name']}"] = one
+        self._live |= by_path(collection, objects.list_all(self._connection, collection))
 
     def about(self, assignment: str) -> ExportCondition:
         """What Gatekeeper has of an assignment; of an initiative what is wrong first of its members."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,6 +11,11 @@ from aksp.addon.names import FIELD_MANAGER, MANAGED_BY
 from aksp.model.fields import mapping, metadata_of, status_of, whole
 
 Object = Mapping[str, Any]
+
+
+def by_path(collection: str, live: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The objects of a list by their paths."""
+    return {f"{collection}/{one['metadata']['name']}": one for one in live}
 
 
 def is_ours(live: Object) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from aksp.addon.gatekeeper.live_objects import Object, is_ours
+from aksp.addon.gatekeeper.live_objects import Object, by_path, is_ours
 from aksp.addon.gatekeeper.wanted import SYNC_SETS_PATH, TEMPLATES_PATH, constraints_path
 from aksp.errors import Forbidden
 from aksp.kube import objects
@@ -46,9 +46,9 @@ def _ours(connection: Connection, collection: str) -> dict[str, Object]:
     return {path: one for path, one in _all(connection, collection).items() if is_ours(one)}
 
 
-def _all(connection: Connection, collection: str) -> dict[str, Object]:
+def _all(connection: Connection, collection: str) -> Mapping[str, Object]:
     """The objects of a list by path; none where the kind is not served."""
     try:
-        return {f"{collection}/{one['metadata']['name']}": one for one in objects.list_all(connection, collection)}
+        return by_path(collection, objects.list_all(connection, collection))
     except NotServed:
         return {}

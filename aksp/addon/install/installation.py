@@ -9,8 +9,7 @@ from typing import Any
 
 from aksp.addon import names
 from aksp.addon.install import gatekeeper_objects
-from aksp.addon.install.crds import crds
-from aksp.addon.install.manifests import Document, manifests, removable
+from aksp.addon.install.manifests import Document, crds, manifests, removable
 from aksp.addon.settings import Listed, Settings
 from aksp.catalog.folder import is_bundled
 from aksp.compliance.expressions import is_expression
@@ -83,7 +82,7 @@ def listed_kinds(
     expected -= {kind for kind in assigned if "*" in (kind.group, kind.kind)}
     found: dict[tuple[str, str], Listed] = {}
     for kind in sorted(wanted, key=lambda kind: (kind.group, kind.kind)):
-        for plural in _plurals(kind, discovery, _silent if kind in expected else note):
+        for plural in _plurals(kind, discovery, (lambda text: None) if kind in expected else note):
             key = kind.group, plural
             watched = kind in compared or (key in found and found[key].watched)
             found[key] = Listed(group=kind.group, plural=plural, watched=watched)
@@ -92,10 +91,6 @@ def listed_kinds(
 
 def _usual(kind: ResourceKind) -> bool:
     return kind.group in _USUAL_GROUPS or (kind.group == "" and kind.kind in _USUAL_KINDS)
-
-
-def _silent(_: str) -> None:
-    """Tell nothing."""
 
 
 def _each_group(kind: ResourceKind, discovery: Discovery | None) -> list[ResourceKind]:
@@ -136,12 +131,8 @@ def cluster_definitions(connection: Connection, note: Tell) -> list[Definition]:
     """The cluster's own definitions; those that are wrong are told and left out."""
     from aksp.catalog.custom import definition_from_resource
 
-    try:
-        documents = objects.list_all(connection, f"/apis/{names.GROUP}/{names.VERSION}/{names.DEFINITIONS}")
-    except NotServed:
-        return []
     found = []
-    for document in documents:
+    for document in _custom_resources(connection, names.DEFINITIONS):
         try:
             found.append(definition_from_resource(document, label(document)))
         except InvalidInput as error:
@@ -153,12 +144,8 @@ def cluster_initiatives(connection: Connection) -> list[Initiative]:
     """The cluster's own initiatives; those that are wrong are left out, and the add-on tells of them."""
     from aksp.catalog.initiatives import initiative_from_resource
 
-    try:
-        documents = objects.list_all(connection, f"/apis/{names.GROUP}/{names.VERSION}/{names.INITIATIVES}")
-    except NotServed:
-        return []
     found = []
-    for document in documents:
+    for document in _custom_resources(connection, names.INITIATIVES):
         with contextlib.suppress(InvalidInput):
             found.append(initiative_from_resource(document, label(document)))
     return found
@@ -210,7 +197,7 @@ def uninstall(connection: Connection, namespace: str, *, keep_data: bool, tell: 
     for document in definitions:
         path = f"{_CRDS}/{document['metadata']['name']}"
         plural = document["spec"]["names"]["plural"]
-        count = _count(connection, plural)
+        count = len(_custom_resources(connection, plural))
         if objects.delete(connection, path):
             tell(f"{label(document)} deleted" + (f", with {count} {plural}" if count else ""))
     # One that is on its way out would refuse whatever is applied to it.
@@ -254,12 +241,11 @@ def _delete(connection: Connection, discovery: Discovery, document: Document, te
 
 def _delete_reports(connection: Connection, discovery: Discovery, tell: Tell) -> None:
     """Delete the reports that the add-on wrote for others to read; they would stay as they were for ever."""
-    ours = ",".join(f"{name}={value}" for name, value in names.MANAGED_BY.items())
     known = (POLICY_REPORTS, OPEN_REPORTS)
     for group, kind in ((one.group, kind) for one in known for kind in (one.namespaced, one.cluster)):
         try:
             served = discovery.find(group, kind)
-            found = objects.list_all(connection, list_path(served), label_selector=ours)
+            found = objects.list_all(connection, list_path(served), label_selector=names.OURS)
         except NotServed:
             continue
         for document in found:
@@ -285,8 +271,9 @@ def _wait_established(connection: Connection, name: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _count(connection: Connection, plural: str) -> int:
+def _custom_resources(connection: Connection, plural: str) -> list[dict[str, Any]]:
+    """Those of a kind that there are; none where it is not served."""
     try:
-        return len(objects.list_all(connection, f"/apis/{names.GROUP}/{names.VERSION}/{plural}"))
+        return objects.list_all(connection, names.collection(plural))
     except NotServed:
-        return 0
+        return []

@@ -1,16 +1,28 @@
-"""The objects that `aksp addon enable` applies; the chart under ``charts/aksp`` makes the same."""
+"""The objects that `aksp addon enable` applies; the chart under ``charts/aksp`` makes the same.
+
+The custom resources' definitions are the chart's own files: ``aksp/crds`` is a link to them. They take every document that
+aksp.store.documents and aksp.catalog.custom read, and refuse what can be told from a field by itself. What needs the
+definition (parameters) or the engine (Rego) shows in the status.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from aksp.addon import names
 from aksp.addon.install import rbac, workload
-from aksp.addon.install.crds import crds
 from aksp.addon.settings import Settings, made
+from aksp.yaml_reader import read_file, read_yaml
 
 Document = dict[str, Any]
+
+
+def crds() -> list[Document]:
+    """All CustomResourceDefinitions, in the order to be applied."""
+    paths = sorted((Path(__file__).parents[2] / "crds").glob("*.yaml"))
+    return [document for path in paths for document, _ in read_yaml(read_file(path), path.name)]
 
 
 def everything(settings: Settings) -> list[Document]:

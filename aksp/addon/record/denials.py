@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from aksp.addon import names
-from aksp.addon.record.outbox import PENDING, ObjectsApi, Outbox
+from aksp.addon.record.outbox import PENDING, Outbox
 from aksp.addon.review.decision import Decision, Refusal
 from aksp.addon.review.refusals import cut
 from aksp.errors import ClusterError
@@ -78,7 +78,7 @@ class Denial(Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-class Denials:
+class Denials(Outbox[DenialKey, Denial]):
     """Writes PolicyDenials; `record` only takes note, a thread writes once a second.
 
     Denials of objects without a namespace are in ``namespace``, the add-on's own. ``more`` goes to the `Outbox`.
@@ -89,30 +89,22 @@ class Denials:
         connection: Connection,
         *,
         namespace: str = names.NAMESPACE,
-        api: ObjectsApi = objects,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **more: Any,
     ) -> None:
         self._connection = connection
         self._namespace = namespace
-        self._api = api
         self._now = now
         self._counts: dict[str, tuple[int, datetime]] = {}
         """How many denials of their own namespaces have, and when they were counted."""
-        self._outbox: Outbox[DenialKey, Denial] = Outbox(
+        super().__init__(
             "denials",
-            write=self._write,
+            write=self._deliver,
             merge=Denial.and_then,
             share=lambda key: key.namespace,
             folded=others_of,
             **more,
         )
-        self.turn, self.start, self.close = self._outbox.turn, self._outbox.start, self._outbox.close
-
-    @property
-    def lost(self) -> int:
-        """How many refusals will never be written; the log says why."""
-        return self._outbox.lost
 
     def record(self, decision: Decision) -> None:
         """Take note of a refusal. A dry run refused nothing, and leaves nothing behind in the cluster."""
@@ -130,47 +122,41 @@ class Denials:
                 kind=subject.kind if subject else f"{request.resource.kind}.{request.resource.group}",
                 name=subject.name if subject else denial.resource.name,
             )
-            self._outbox.put(key, denial)
+            self.put(key, denial)
 
-    def prune(self, now: datetime | None = None) -> int:
+    def prune(self) -> int:
         """Delete denials that are older than 7 days; how many. The leader's work.
 
         A cluster that refuses is told in the log: nothing else depends on it.
         """
+        limit = self._now() - RETENTION
         try:
-            return self._prune(now or self._now())
+            old = [each for each in objects.list_all(self._connection, collection_path()) if last_time(each) < limit]
+            removed = sum(objects.delete(self._connection, _path(each)) for each in old)
         except ClusterError as error:
             _log.warning("old denials cannot be deleted now: %s", error)
             return 0
-
-    def _prune(self, now: datetime) -> int:
-        found = self._api.list_all(self._connection, collection_path())
-        limit = now - RETENTION
-        removed = self._delete([each for each in found if last_time(each) < limit])
         if removed:
             _log.info("%s older than %d days deleted", plural(removed, "denial"), RETENTION.days)
         return removed
 
-    def _delete(self, found: Sequence[Mapping[str, Any]]) -> int:
-        return sum(self._api.delete(self._connection, _path(each)) for each in found)
-
-    def _write(self, key: DenialKey, denial: Denial) -> None:
+    def _deliver(self, key: DenialKey, denial: Denial) -> None:
         if key.name == OTHERS:
             denial = structs.replace(denial, workload=None, resource=structs.replace(denial.resource, name=OTHERS))
         name = denial_name(key)
         collection = collection_path(key.namespace)
         path = f"{collection}/{name}"
         for attempt in range(1, TRIES + 1):
-            known = self._api.get(self._connection, path, backoff=ONCE)
+            known = objects.get(self._connection, path, backoff=ONCE)
             if known is None and key.name != OTHERS and not self._room(key.namespace):
-                self._write(others_of(key), denial)
+                self._deliver(others_of(key), denial)
                 return
             try:
                 if known is None:
                     new = document(name, key.namespace, denial)
-                    self._api.create(self._connection, collection, new, backoff=ONCE)
+                    objects.create(self._connection, collection, new, backoff=ONCE)
                 else:
-                    self._api.replace(self._connection, path, merged(known, denial), backoff=ONCE)
+                    objects.replace(self._connection, path, merged(known, denial), backoff=ONCE)
             except errors.Conflict:
                 if attempt == TRIES:
                     raise
@@ -186,7 +172,7 @@ class Denials:
         now = self._now()
         counted = self._counts.get(namespace)
         if counted is None or not timedelta() <= now - counted[1] < timedelta(seconds=COUNTED_SECONDS):
-            found = self._api.list_all(self._connection, collection_path(namespace))
+            found = objects.list_all(self._connection, collection_path(namespace))
             own = sum((each.get("spec") or {}).get("resource", {}).get("name") != OTHERS for each in found)
             if len(self._counts) >= PENDING:
                 self._counts.clear()
@@ -205,7 +191,7 @@ def others_of(key: DenialKey) -> DenialKey:
 def collection_path(namespace: str | None = None) -> str:
     """The path of the PolicyDenials of one namespace, or of all."""
     inside = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"/apis/{names.GROUP}/{names.VERSION}{inside}/{names.DENIALS}"
+    return f"{names.API}{inside}/{names.DENIALS}"
 
 
 def denial_name(key: DenialKey) -> str:

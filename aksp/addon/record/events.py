@@ -19,7 +19,7 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from aksp.addon import names
-from aksp.addon.record.outbox import ObjectsApi, Outbox
+from aksp.addon.record.outbox import Outbox
 from aksp.addon.review.decision import Decision
 from aksp.addon.review.refusals import cut
 from aksp.kube import errors, objects
@@ -94,7 +94,7 @@ class Bucket(Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-class Events:
+class Events(Outbox[EventKey, Occurrences]):
     """Writes Events; `record` only takes note, a thread writes once a second. ``more`` goes to the `Outbox`."""
 
     def __init__(
@@ -102,27 +102,17 @@ class Events:
         connection: Connection,
         *,
         instance: str = "",
-        api: ObjectsApi = objects,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **more: Any,
     ) -> None:
         self._connection = connection
         self._instance = instance
-        self._api = api
         self._now = now
         self._made = 0
         self._known: Recent[EventKey, _Known] = Recent()
         self._buckets: Recent[Resource, Bucket] = Recent()
         self._places: Recent[str, Bucket] = Recent()
-        self._outbox: Outbox[EventKey, Occurrences] = Outbox(
-            "events", write=self._write, merge=Occurrences.and_then, **more
-        )
-        self.turn, self.start, self.close = self._outbox.turn, self._outbox.start, self._outbox.close
-
-    @property
-    def lost(self) -> int:
-        """How many refusals will never be told in an Event; the log says why."""
-        return self._outbox.lost
+        super().__init__("events", write=self._deliver, merge=Occurrences.and_then, **more)
 
     def record(self, decision: Decision) -> None:
         """Take note of a refusal of an object that has an owner. Without an owner there is no object to show the Event at."""
@@ -134,17 +124,17 @@ class Events:
         for refusal in decision.outcome.refusals:
             # Without the object's own name, which is another one at every attempt: the same Event would never come again.
             message = cut(f"assignment {refusal.assignment} refuses the {what}: {refusal.message}")
-            self._outbox.put(EventKey(owner=owner, message=message), Occurrences(first=moment, last=moment))
+            self.put(EventKey(owner=owner, message=message), Occurrences(first=moment, last=moment))
 
     def tell_repair(self, parts: Mapping[str, str]) -> None:
         """Take note of what was put back in the webhook configuration, by part, a sentence each."""
         moment = self._now().replace(microsecond=0)
         message = cut(f"put back as enabled; somebody had changed it: {'; '.join(parts.values())}")
-        self._outbox.put(
+        self.put(
             EventKey(owner=CONFIGURATION, message=message, reason=REPAIRED), Occurrences(first=moment, last=moment)
         )
 
-    def _write(self, key: EventKey, new: Occurrences) -> None:
+    def _deliver(self, key: EventKey, new: Occurrences) -> None:
         known = self._known.get(key)
         all_of_it = known.occurrences.and_then(new) if known else new
         now = self._now()
@@ -171,7 +161,7 @@ class Events:
         patch = {"count": occurrences.count, "lastTimestamp": rfc3339(occurrences.last)}
         try:
             path = f"{_collection_path(_namespace(key.owner))}/{name}"
-            self._api.merge_patch(self._connection, path, patch, backoff=ONCE)
+            objects.merge_patch(self._connection, path, patch, backoff=ONCE)
         except errors.NotServed:
             return False
         return True
@@ -180,7 +170,7 @@ class Events:
         self._made += 1
         # Several in one tick of the clock are told apart; a name that is taken all the same is another in the next turn.
         document = event(key, occurrences, name=_name(key.owner, now, self._made), instance=self._instance)
-        self._api.create(self._connection, _collection_path(_namespace(key.owner)), document, backoff=ONCE)
+        objects.create(self._connection, _collection_path(_namespace(key.owner)), document, backoff=ONCE)
         return str(document["metadata"]["name"])
 
 

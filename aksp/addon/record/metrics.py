@@ -97,33 +97,30 @@ class Metrics:
         self._leader = Gauge("aksp_leader", "1 in the replica that checks in.", registry=registry)
         info = Gauge("aksp_build_info", "1.", ("version", "python_version"), registry=registry)
         info.labels(__version__, platform.python_version()).set(1)
-        # Registered with the first check-in: 0 would be a lie before, above all in a time.
+        # Told from the first check-in on: 0 would be a lie before, above all in a time.
+        found = self._found = CollectorRegistry(auto_describe=False)
+        self._published = False
         self._last_success = Gauge(
-            "aksp_scan_last_success_timestamp_seconds", "When the last complete scan ended.", registry=None
+            "aksp_scan_last_success_timestamp_seconds", "When the last complete scan ended.", registry=found
         )
         self._violations = Gauge(
-            "aksp_violations", "What does not comply, by the last scan.", ("assignment", "effect"), registry=None
+            "aksp_violations", "What does not comply, by the last scan.", ("assignment", "effect"), registry=found
         )
         self._resources = Gauge(
-            "aksp_resources", "Resources by compliance state, by the last scan.", ("assignment", "state"), registry=None
+            "aksp_resources",
+            "Resources by compliance state, by the last scan.",
+            ("assignment", "state"),
+            registry=found,
         )
         self._containers = Gauge(
             "aksp_containers",
             "Containers by compliance state, by the last scan.",
             ("assignment", "state"),
-            registry=None,
+            registry=found,
         )
         self._assignments = Gauge(
-            "aksp_assignments", "Assignments by compliance state, by the last scan.", ("state",), registry=None
+            "aksp_assignments", "Assignments by compliance state, by the last scan.", ("state",), registry=found
         )
-        self._of_check_ins = (
-            self._last_success,
-            self._violations,
-            self._resources,
-            self._containers,
-            self._assignments,
-        )
-        self._published = False
         #: Children by labels: `labels` builds and checks a tuple each time.
         self._request: dict[tuple[str, str, str], Counter] = {}
         self._error: dict[str, Counter] = {}
@@ -166,8 +163,13 @@ class Metrics:
     def observe_leader(self, leading: bool) -> None:
         """Take note of the lease won or lost."""
         self._leader.set(int(leading))
-        if not leading:
-            self._withdraw()
+        if leading:
+            return
+        with self._lock:
+            self._published = False
+            for metric in (self._violations, self._resources, self._containers, self._assignments):
+                metric.clear()
+            self._effects.clear()
 
     def observe_repair(self, parts: Collection[str]) -> None:
         """Count what somebody had changed in the webhook configuration, and was put back."""
@@ -195,8 +197,8 @@ class Metrics:
         if seconds is not None:
             self._scan_seconds.observe(seconds)
         with self._lock:
-            self._publish()
             self._last_success.set(self._now())
+            self._published = True
             if not isinstance(found, list):
                 return
             for name in [known for known in self._effects if known not in by_name]:
@@ -219,7 +221,8 @@ class Metrics:
 
     def expose(self) -> tuple[str, bytes]:
         """Content type and body of an answer to Prometheus."""
-        return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+        found = generate_latest(self._found) if self._published else b""
+        return CONTENT_TYPE_LATEST, generate_latest(self._registry) + found
 
     def _count(self, operation: str, kind: str, decision: str) -> None:
         labels = operation, kind, decision
@@ -259,22 +262,6 @@ class Metrics:
         for state in _STATES:
             _quietly(self._resources.remove, name, state)
             _quietly(self._containers.remove, name, state)
-
-    def _publish(self) -> None:
-        if not self._published:
-            self._published = True
-            for metric in self._of_check_ins:
-                self._registry.register(metric)
-
-    def _withdraw(self) -> None:
-        with self._lock:
-            if self._published:
-                self._published = False
-                for metric in self._of_check_ins:
-                    self._registry.unregister(metric)
-            for metric in self._of_check_ins[1:]:
-                metric.clear()
-            self._effects.clear()
 
 
 def _word(decision: Decision) -> str:

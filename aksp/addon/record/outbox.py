@@ -6,12 +6,11 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 from aksp.errors import ClusterError, Forbidden
 from aksp.kube import errors
-from aksp.kube.connection import Connection
 from aksp.kube.fetch import Backoff
 
 _log = logging.getLogger(__name__)
@@ -27,34 +26,6 @@ BACKOFF = Backoff(first=1.0, longest=60.0)
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
-
-
-class ObjectsApi(Protocol):
-    """What denials and Events need of `aksp.kube.objects`."""
-
-    def get(self, connection: Connection, path: str, *, backoff: Backoff = ...) -> dict[str, Any] | None:
-        """The object, None when there is none."""
-
-    def create(
-        self, connection: Connection, collection: str, document: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """POST. Conflict when there is one of the name."""
-
-    def replace(
-        self, connection: Connection, path: str, document: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """PUT. Conflict when it has changed since it was read, NotServed when it is gone."""
-
-    def merge_patch(
-        self, connection: Connection, path: str, patch: Mapping[str, Any], *, backoff: Backoff = ...
-    ) -> dict[str, Any]:
-        """PATCH. NotServed when it is gone."""
-
-    def delete(self, connection: Connection, path: str) -> bool:
-        """False when there was none."""
-
-    def list_all(self, connection: Connection, path: str) -> list[dict[str, Any]]:
-        """All objects of a list."""
 
 
 class Outbox(Generic[K, E]):
@@ -87,7 +58,7 @@ class Outbox(Generic[K, E]):
         backoff: Backoff = BACKOFF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.noun = noun
+        self._noun = noun
         self._write = write
         self._merge = merge
         self._share, self._folded, self._per_share = share, folded, per_share
@@ -100,7 +71,8 @@ class Outbox(Generic[K, E]):
         self._lock = threading.Lock()
         # With each entry, how many were put into it.
         self._pending: OrderedDict[K, tuple[E, int]] = OrderedDict()
-        self._lost = 0
+        self.lost = 0
+        """How many were put and will never be written."""
         self._lost_told = 0
         self._why = ""
         self._failures = 0
@@ -110,11 +82,6 @@ class Outbox(Generic[K, E]):
         self._deadline: float | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def lost(self) -> int:
-        """How many were put and will never be written."""
-        return self._lost
 
     @property
     def waiting(self) -> int:
@@ -134,12 +101,12 @@ class Outbox(Generic[K, E]):
                 self._pending[key] = (entry, 1)
                 self._count(key, 1)
             else:
-                self._lost += 1
+                self.lost += 1
                 self._why = f"more than {self._limit:,} wait to be written"
 
     def start(self) -> None:
         """Begin to write, once every interval."""
-        self._thread = threading.Thread(target=self._run, name=f"aksp-{self.noun.replace(' ', '-')}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"aksp-{self._noun.replace(' ', '-')}", daemon=True)
         self._thread.start()
 
     def close(self, seconds: float = 3.0) -> None:
@@ -153,7 +120,7 @@ class Outbox(Generic[K, E]):
         # The one that is being written is taken out meanwhile.
         left = self.waiting + (self._thread is not None and self._thread.is_alive())
         if left:
-            _log.warning("%d %s are lost: the process ends before they could be written", left, self.noun)
+            _log.warning("%d %s are lost: the process ends before they could be written", left, self._noun)
 
     def turn(self) -> None:
         """Write what waits, unless the API server failed a moment ago. The thread does this once every interval."""
@@ -188,10 +155,10 @@ class Outbox(Generic[K, E]):
                 return
             except Exception as error:  # noqa: BLE001 - and the log has it whole
                 # One entry that cannot be written may not end the thread.
-                _log.exception("a bug in aksp: one of the %s cannot be written", self.noun)
+                _log.exception("a bug in aksp: one of the %s cannot be written", self._noun)
                 self._lose(times, f"{type(error).__name__}: {error}")
             if self._failures:
-                _log.info("%s are written again", self.noun)
+                _log.info("%s are written again", self._noun)
                 self._failures = 0
 
     def _put_back(self, key: K, entry: E, times: int) -> None:
@@ -211,7 +178,7 @@ class Outbox(Generic[K, E]):
 
     def _lose(self, times: int, why: str) -> None:
         with self._lock:
-            self._lost += times
+            self.lost += times
             self._why = why
 
     def _fail(self, error: ClusterError) -> None:
@@ -221,11 +188,11 @@ class Outbox(Generic[K, E]):
         self._not_before = self._clock() + self._backoff.pause(min(self._failures, 16), wish)
         if self._failures == 1 or self._clock() >= self._next_tell_of_failure:
             self._next_tell_of_failure = self._clock() + TELL_SECONDS
-            _log.warning("%s cannot be written now, %d wait: %s", self.noun, self.waiting, error)
+            _log.warning("%s cannot be written now, %d wait: %s", self._noun, self.waiting, error)
 
     def _tell(self) -> None:
-        new = self._lost - self._lost_told
+        new = self.lost - self._lost_told
         if new and (self._closing.is_set() or self._clock() >= self._next_tell_of_loss):
             self._next_tell_of_loss = self._clock() + TELL_SECONDS
             self._lost_told += new
-            _log.warning("%d %s are lost: %s", new, self.noun, self._why)
+            _log.warning("%d %s are lost: %s", new, self._noun, self._why)

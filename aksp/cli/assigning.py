@@ -14,7 +14,7 @@ from aksp.cli.assignment_options import assignment_of, choice_of
 from aksp.cli.ci import note, say, tell
 from aksp.cli.clusters import unreached
 from aksp.cli.options import ListFormat, StoreKind
-from aksp.cli.stores import cluster_store, own_resource, print_documents, refuse_cluster_options
+from aksp.cli.stores import StoreChoice, cluster_store, own_resource, print_documents
 from aksp.cli.what_if import what_if
 from aksp.compliance.parameters import advice
 from aksp.compliance.plan import Ready, reaches
@@ -33,7 +33,7 @@ def assign_found(
 ) -> None:
     """Assign what was found, by the options given. Raises InvalidInput, and typer.Exit with --what-if."""
     if not options["what_if"]:
-        refuse_cluster_options(options["store"], options["context"], options["kubeconfig"])
+        StoreChoice(kind=options["store"], where=choice_of(options)).check()
     _refuse_mixed(options)
     opened = Workspace.open(options["workspace"] or outer_workspace, new=True)
     assignment = assignment_of(found, given, options)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Struct
 
 from aksp.cli.ci import note
-from aksp.cli.options import CURRENT
+from aksp.cli.options import CURRENT, ClusterOption, ContextOption, KubeconfigOption, TimeoutOption
 
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection
@@ -71,6 +71,19 @@ class ClusterChoice(Struct, frozen=True, kw_only=True):
 
         name = self.name_of(connection)
         return Target(kind=TargetKind.CLUSTER, name=name, scope=str(Scope.cluster(name)), server=connection.server)
+
+
+def _cluster(
+    cluster: ClusterOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60,
+) -> ClusterChoice:
+    return ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
+
+
+#: The options of the commands that connect to one cluster.
+ClusterOptions = Annotated[ClusterChoice, _cluster]
 
 
 def named_clusters(clusters: Sequence[str] | None, kubeconfig: str | None) -> list[str]:

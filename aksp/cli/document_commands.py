@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
-from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import (
-    KubeconfigOption,
-    ListFormat,
-    OutputOption,
-    StoreContextOption,
-    StoreKind,
-    StoreOption,
-    TimeoutOption,
-    WorkspaceOption,
-)
-from aksp.cli.stores import delete, refuse_cluster_options, show
+from aksp.cli.groups import with_shared_options
+from aksp.cli.options import ListFormat, OutputOption
+from aksp.cli.stores import StoreOptions, delete, show
 
 #: Names that begin with what was typed, each with a word about it.
 Completion = Callable[[typer.Context, str], Iterable[tuple[str, str]]]
@@ -35,37 +26,23 @@ def add_document_commands(app: typer.Typer, kind: str, word: str, names_of: Comp
     typed = f"Names may be as `aksp {word}s -o name` prints them."
 
     @app.command("show", help=f"Show the documents of {word}s.\n\n{typed}\n\nExample: `aksp {word}s show NAME -o json`")
+    @with_shared_options
     def show_some(
+        *,
         names: Annotated[list[str], shown],
         output: OutputOption = ListFormat.YAML,
-        store: StoreOption = StoreKind.FILES,
-        context: StoreContextOption = None,
-        kubeconfig: KubeconfigOption = None,
-        request_timeout: TimeoutOption = 60,
-        workspace: WorkspaceOption = None,
+        chosen: StoreOptions,
     ) -> None:
-        refuse_cluster_options(store, context, kubeconfig)
-        show(
-            kind,
-            names,
-            output,
-            store,
-            ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
-            workspace,
-        )
+        show(kind, names, output, chosen)
 
     told = "A name that is not there is told before any is deleted."
 
     @app.command("delete", help=f"Delete {word}s.\n\n{told} {typed}\n\nExample: `aksp {word}s delete NAME`")
+    @with_shared_options
     def delete_some(
+        *,
         names: Annotated[list[str] | None, several] = None,
         every: Annotated[bool, every_one] = False,
-        store: StoreOption = StoreKind.FILES,
-        context: StoreContextOption = None,
-        kubeconfig: KubeconfigOption = None,
-        request_timeout: TimeoutOption = 60,
-        workspace: WorkspaceOption = None,
+        chosen: StoreOptions,
     ) -> None:
-        refuse_cluster_options(store, context, kubeconfig)
-        choice = ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
-        delete(kind, names or (), store, choice, workspace, every=every)
+        delete(kind, names or (), chosen, every=every)

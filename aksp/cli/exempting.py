@@ -11,10 +11,9 @@ from msgspec import Struct
 
 from aksp.assigned import references_of
 from aksp.cli.ci import say
-from aksp.cli.clusters import ClusterChoice
 from aksp.cli.covered import Covered, covers_words
-from aksp.cli.options import ListFormat, StoreKind
-from aksp.cli.stores import print_documents, store_of
+from aksp.cli.options import ListFormat
+from aksp.cli.stores import StoreChoice, print_documents
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.names import legal
@@ -46,15 +45,13 @@ class ExemptRequest(Struct, frozen=True, kw_only=True):
     replace: bool
     dry_run: bool
     output: ListFormat | None
-    store: StoreKind
-    where: ClusterChoice
-    workspace: str | None
+    chosen: StoreChoice
 
 
 def exempt(request: ExemptRequest) -> None:
     """Make the exemptions and keep them, or print them. Raises InvalidInput when one would cover nothing."""
-    opened = Workspace.open(request.workspace)
-    with store_of(request.store, request.where, request.workspace) as kept:
+    opened = Workspace.open(request.chosen.workspace)
+    with request.chosen.opened() as kept:
         assigned = {one.name: one for one in kept.assignments()}
         if request.report is None:
             made = [_from_options(request, assigned, opened)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +15,8 @@ from aksp.errors import InvalidInput
 from aksp.model import times
 
 if TYPE_CHECKING:
+    from aksp.cli.manifests import ManifestOptions
     from aksp.model.definition import Parameter
-    from aksp.sources.rendering.options import Rendering
 
 #: What ``--cluster`` without a value stands for.
 CURRENT = "@current"
@@ -192,26 +192,6 @@ ExcludeOption = Annotated[
         help="Leave out what matches in folders of -f, as .gitignore would; repeatable. .akspignore has more patterns.",
     ),
 ]
-KustomizeOption = Annotated[
-    list[str] | None,
-    typer.Option("--kustomize", "-k", metavar="DIR", help="Judge what kustomize makes of an overlay; repeatable."),
-]
-ValuesOption = Annotated[
-    list[str] | None,
-    typer.Option("--values", metavar="FILE", help="Values for the chart that is judged; repeatable."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A value for the chart that is judged, as for helm; repeatable."),
-]
-ReleaseNameOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="The release that the chart is judged as. Default: the chart's name."),
-]
-FollowOption = Annotated[
-    bool,
-    typer.Option("--follow", help="Also judge what Argo CD and Flux resources name, where it is in the repository."),
-]
 ColorOption = Annotated[ColorWhen, typer.Option(help="Colour; auto minds NO_COLOR and the terminal.")]
 AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces (the default).")]
 
@@ -246,23 +226,58 @@ TestOutputOption = Annotated[TestFormat, typer.Option("--output", "-o", help="te
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 
 
-def rendering(
-    *,
-    kustomize: Sequence[str] | None = None,
-    values: Sequence[str] | None = None,
-    set_values: Sequence[str] | None = None,
-    release_name: str | None = None,
-    namespace: str | None = None,
-    follow: bool = False,
-) -> Rendering:
-    """How charts and overlays are rendered, by the options that say so."""
-    from aksp.sources.rendering.helm import ChartOptions
-    from aksp.sources.rendering.options import Rendering
+_ManifestsOf = Callable[[Sequence[str], str | None], "ManifestOptions"]
 
-    chart = ChartOptions(
-        values=tuple(values or ()), set=tuple(set_values or ()), release_name=release_name, namespace=namespace
-    )
-    return Rendering(chart=chart, overlays=tuple(kustomize or ()), follow=follow)
+
+def _reading(
+    kustomize: Annotated[
+        list[str] | None,
+        typer.Option("--kustomize", "-k", metavar="DIR", help="Judge what kustomize makes of an overlay; repeatable."),
+    ] = None,
+    recursive: RecursiveOption = False,
+    exclude: ExcludeOption = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--values", metavar="FILE", help="Values for the chart that is judged; repeatable."),
+    ] = None,
+    set_values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A value for the chart that is judged, as for helm; repeatable."
+        ),
+    ] = None,
+    release_name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The release that the chart is judged as. Default: the chart's name."),
+    ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Also judge what Argo CD and Flux resources name, where it is in the repository."
+        ),
+    ] = False,
+    custom_workloads: CustomWorkloadsOption = True,
+) -> _ManifestsOf:
+    """Of the paths, and of the namespace in which charts are rendered: the manifests, and how they are read."""
+
+    def of(files: Sequence[str], namespace: str | None) -> ManifestOptions:
+        from aksp.cli.manifests import ManifestOptions
+        from aksp.sources.rendering.helm import ChartOptions
+        from aksp.sources.rendering.options import Rendering
+
+        chart = ChartOptions(
+            values=tuple(values or ()), set=tuple(set_values or ()), release_name=release_name, namespace=namespace
+        )
+        return ManifestOptions(
+            files=files, recursive=recursive, exclude=tuple(exclude or ()), custom_workloads=custom_workloads,
+            rendering=Rendering(chart=chart, overlays=tuple(kustomize or ()), follow=follow),
+        )  # fmt: skip
+
+    return of
+
+
+#: How manifests are read: the options of all commands that judge them.
+ReadingOptions = Annotated[_ManifestsOf, _reading]
 
 
 #: The commands that take --cluster several times.

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Struct
 
 from aksp.cli.ci import say
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.listing import print_document
-from aksp.cli.options import ListFormat, StoreKind
+from aksp.cli.options import (
+    KubeconfigOption,
+    ListFormat,
+    StoreContextOption,
+    StoreKind,
+    StoreOption,
+    TimeoutOption,
+    WorkspaceOption,
+)
 
 if TYPE_CHECKING:
     from aksp.catalog.interface import Assignable
@@ -26,32 +36,55 @@ def cluster_store(choice: ClusterChoice) -> Iterator[ClusterStore]:
         yield ClusterStore(connection)
 
 
-def refuse_cluster_options(store: StoreKind, context: str | None, kubeconfig: str | None) -> None:
-    """Raise InvalidInput for options that name a cluster where files are meant."""
-    from aksp.errors import InvalidInput
+class StoreChoice(Struct, frozen=True, kw_only=True):
+    """The options of a command that name a store, as they were given."""
 
-    if store is StoreKind.FILES and (context or kubeconfig):
-        raise InvalidInput(
-            f"{'--context' if context else '--kubeconfig'} names a cluster, and the store is the workspace's files",
-            hint="add --store cluster",
-        )
+    kind: StoreKind = StoreKind.FILES
+    where: ClusterChoice = ClusterChoice()
+    workspace: str | None = None
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether it is a cluster's, and not the workspace's files."""
+        return self.kind is StoreKind.CLUSTER
+
+    def check(self) -> None:
+        """Raise InvalidInput for options that name a cluster where files are meant."""
+        from aksp.errors import InvalidInput
+
+        named = "--context" if self.where.context else "--kubeconfig" if self.where.kubeconfig else None
+        if named and not self.in_cluster:
+            raise InvalidInput(
+                f"{named} names a cluster, and the store is the workspace's files", hint="add --store cluster"
+            )
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """The store. Raises InvalidInput for a workspace that is named and not there, or ClusterError."""
+        from aksp.workspace import Workspace
+
+        with (
+            cluster_store(self.where) if self.in_cluster else nullcontext(Workspace.open(self.workspace).store) as store
+        ):
+            yield store
 
 
-@contextmanager
-def store_of(kind: StoreKind, choice: ClusterChoice, workspace: str | None) -> Iterator[Store]:
-    """The store that is meant. Raises InvalidInput for a workspace that is named and not there, or ClusterError."""
-    from aksp.workspace import Workspace
+def _stored(
+    store: StoreOption = StoreKind.FILES,
+    context: StoreContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    request_timeout: TimeoutOption = 60,
+    workspace: WorkspaceOption = None,
+) -> StoreChoice:
+    where = ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
+    return StoreChoice(kind=store, where=where, workspace=workspace)
 
-    with ExitStack() as stack:
-        if kind is StoreKind.CLUSTER:
-            yield stack.enter_context(cluster_store(choice))
-        else:
-            yield Workspace.open(workspace).store
+
+#: The options of the commands about what a store keeps.
+StoreOptions = Annotated[StoreChoice, _stored]
 
 
-def show(
-    kind: str, names: Sequence[str], output: ListFormat, store: StoreKind, choice: ClusterChoice, workspace: str | None
-) -> None:
+def show(kind: str, names: Sequence[str], output: ListFormat, chosen: StoreChoice) -> None:
     """Print the documents of a kind by their names, which may be as -o name prints them. Raises InvalidInput when one is not there."""
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput
@@ -60,13 +93,14 @@ def show(
     from aksp.store.interface import listed
     from aksp.workspace import Workspace
 
+    chosen.check()
     found: dict[str, Any]
-    if store is StoreKind.CLUSTER:
-        with cluster_store(choice) as cluster:
+    if chosen.in_cluster:
+        with cluster_store(chosen.where) as cluster:
             found = {d["metadata"]["name"]: without_server_fields(d) for d in cluster.documents(kind)}
             place = f"cluster {cluster.name}"
     else:
-        opened = Workspace.open(workspace)
+        opened = Workspace.open(chosen.workspace)
         found = {one.name: document_of(one) for one in listed(opened.store, kind)}
         place = str(opened.root)
     wanted = _untyped(kind, names)
@@ -76,37 +110,26 @@ def show(
     print_documents(output, [found[name] for name in wanted])
 
 
-def _type_of(kind: str) -> str:
-    """A kind as -o name and kubectl write it."""
-    from aksp.model.assignment import API_VERSION
-
-    return f"{kind.lower()}.{API_VERSION.partition('/')[0]}"
-
-
 def _untyped(kind: str, names: Sequence[str]) -> list[str]:
     """Names that may be as -o name prints them, each once."""
-    return list(dict.fromkeys(name.removeprefix(f"{_type_of(kind)}/") for name in names))
+    from aksp.store.cluster import type_of
+
+    return list(dict.fromkeys(name.removeprefix(f"{type_of(kind)}/") for name in names))
 
 
-def delete(
-    kind: str,
-    names: Sequence[str],
-    store: StoreKind,
-    choice: ClusterChoice,
-    workspace: str | None,
-    *,
-    every: bool,
-) -> None:
+def delete(kind: str, names: Sequence[str], chosen: StoreChoice, *, every: bool) -> None:
     """Delete those of a kind that are named, or every one; a name that is not there is told before any is deleted."""
     from aksp.compliance.parameters import nearest
     from aksp.errors import InvalidInput
+    from aksp.store.cluster import type_of
     from aksp.store.documents import WORDS
     from aksp.store.interface import listed
 
-    word, typed = WORDS[kind], _type_of(kind)
+    chosen.check()
+    word, typed = WORDS[kind], type_of(kind)
     if bool(names) == every:
         raise InvalidInput(f"give the names of {word}s, or --all" if not names else "--all needs no names")
-    with store_of(store, choice, workspace) as kept:
+    with chosen.opened() as kept:
         wanted = _untyped(kind, names)
         # For a single name the store itself tells if it is missing, and the right to list is not needed.
         if len(wanted) != 1:

@@ -12,7 +12,7 @@ from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import refuse_other_servers
-from aksp.model.assignment import API_VERSION, Assignment, Exemption
+from aksp.model.assignment import API_GROUP, API_VERSION, Assignment, Exemption
 from aksp.model.scope_tree import PlacedScope
 from aksp.store.documents import (
     WORDS,
@@ -164,7 +164,7 @@ class ClusterStore:
     @contextmanager
     def _refusals(self, kind: str, name: str | None, verb: str) -> Iterator[None]:
         """What the API server says no with, in our words."""
-        place = f"{kind.lower()}.{API_VERSION.partition('/')[0]}" + (f"/{name}" if name else "")
+        place = type_of(kind) + (f"/{name}" if name else "")
         try:
             yield
         except errors.NotServed as error:
@@ -180,13 +180,18 @@ class ClusterStore:
             raise Forbidden(
                 error.what,
                 where=place,
-                hint=f"ask for the right to {verb} {PLURALS[kind]}.{API_VERSION.partition('/')[0]}",
+                hint=f"ask for the right to {verb} {PLURALS[kind]}.{API_GROUP}",
             ) from error
+
+
+def type_of(kind: str) -> str:
+    """A kind as -o name and kubectl write it."""
+    return f"{kind.lower()}.{API_GROUP}"
 
 
 def label(document: Mapping[str, Any]) -> str:
     """An object as kubectl names it: ``policyassignment.policy.aksp.io/x``."""
-    return f"{document['kind'].lower()}.{API_VERSION.partition('/')[0]}/{_name(document)}"
+    return f"{type_of(document['kind'])}/{_name(document)}"
 
 
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

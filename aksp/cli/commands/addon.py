@@ -18,16 +18,9 @@ from aksp.cli.addon_process import (
     ExcludeNamespaceOption,
     SyncIntervalOption,
 )
-from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import (
-    ClusterOption,
-    ContextOption,
-    KubeconfigOption,
-    ListFormat,
-    OutputOption,
-    TimeoutOption,
-    WorkspaceOption,
-)
+from aksp.cli.clusters import ClusterOptions
+from aksp.cli.groups import with_shared_options
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
 from aksp.model.effect import Effect
 
 PLACE = 52
@@ -66,11 +59,10 @@ NamespaceOption = Annotated[
 
 
 @app.command("enable")
+@with_shared_options
 def enable(
-    cluster: ClusterOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
+    *,
+    where: ClusterOptions,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where it runs.")
     ] = "kube-system",
@@ -143,18 +135,16 @@ def enable(
     )  # fmt: skip
     if image:
         settings = replace(settings, image=image)
-    where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
     enable_in(
         settings, where, cluster_name, dry_run=dry_run, as_json=output is DocumentFormat.JSON, workspace=workspace
     )
 
 
 @app.command("disable")
+@with_shared_options
 def disable(
-    cluster: ClusterOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
+    *,
+    where: ClusterOptions,
     namespace: NamespaceOption = None,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Keep assignments, exemptions, definitions, denials and reports.")
@@ -166,19 +156,14 @@ def disable(
     """
     from aksp.cli.addon_install import disable_in
 
-    disable_in(
-        ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
-        namespace,
-        keep_data=keep_data,
-    )
+    disable_in(where, namespace, keep_data=keep_data)
 
 
 @app.command("status")
+@with_shared_options
 def status(
-    cluster: ClusterOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
+    *,
+    where: ClusterOptions,
     namespace: NamespaceOption = None,
     output: OutputOption = ListFormat.TABLE,
 ) -> None:
@@ -190,13 +175,7 @@ def status(
     """
     from aksp.cli.addon_status import show
 
-    raise typer.Exit(
-        show(
-            ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
-            namespace,
-            output,
-        )
-    )
+    raise typer.Exit(show(where, namespace, output))
 
 
 app.command("run")(addon_process.run)

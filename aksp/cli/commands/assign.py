@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from aksp.cli import candidates
+from aksp.cli.groups import sign
 from aksp.cli.options import (
     COMMON_PARAMETERS,
     ClusterOption,
@@ -131,8 +132,7 @@ def command_of(definition: Assignable) -> Any:
         p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotations[p.name])
         for p in common.parameters.values()
     ]
-    run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in [context, *own, *shared]}
+    sign(run, [context, *own, *shared])
     run.__doc__ = _help(definition)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(definition.slug)(run)

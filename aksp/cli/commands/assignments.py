@@ -6,24 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from aksp.cli import candidates
 from aksp.cli.ci import note
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
-from aksp.cli.groups import list_command
+from aksp.cli.groups import list_command, with_shared_options
 from aksp.cli.listing import print_list
-from aksp.cli.options import (
-    KubeconfigOption,
-    ListFormat,
-    OutputOption,
-    StoreContextOption,
-    StoreKind,
-    StoreOption,
-    TimeoutOption,
-    WorkspaceOption,
-)
-from aksp.cli.stores import cluster_store, refuse_cluster_options
+from aksp.cli.options import ListFormat, OutputOption
+from aksp.cli.stores import StoreOptions, cluster_store
 
 if TYPE_CHECKING:
     from aksp.model.assignment import Assignment
@@ -47,14 +39,12 @@ _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS")
 
 
 @list_command(app, "The assignments of the workspace, or of a cluster.\n\nExample: `aksp assignments --cluster prod`")
+@with_shared_options
 def list_assignments(
+    *,
     cluster: ReachedOption = None,
     output: OutputOption = ListFormat.TABLE,
-    store: StoreOption = StoreKind.FILES,
-    context: StoreContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
-    workspace: WorkspaceOption = None,
+    chosen: StoreOptions,
 ) -> None:
     """List the assignments; with --cluster those that reach it, from where, and what leaves it out of them.
 
@@ -68,23 +58,21 @@ def list_assignments(
     from aksp.workspace import Workspace
 
     if cluster is not None:
-        if store is StoreKind.CLUSTER:
+        if chosen.in_cluster:
             raise InvalidInput(
                 "--cluster asks what of the workspace reaches a cluster", hint="leave out --store cluster"
             )
-        if context:
+        if chosen.where.context:
             raise InvalidInput("--cluster and --context are two ways to name a cluster", hint="leave out --context")
         from aksp.cli.reaching import print_reaching
 
-        name = ClusterChoice(cluster=cluster, kubeconfig=kubeconfig).name()
-        print_reaching(Workspace.open(workspace), name, output)
+        name = replace(chosen.where, cluster=cluster).name()
+        print_reaching(Workspace.open(chosen.workspace), name, output)
         return
-    refuse_cluster_options(store, context, kubeconfig)
-    opened = Workspace.open(workspace)
-    if store is StoreKind.CLUSTER:
-        _list_cluster(
-            opened, output, ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
-        )
+    chosen.check()
+    opened = Workspace.open(chosen.workspace)
+    if chosen.in_cluster:
+        _list_cluster(opened, output, chosen.where)
         return
     found = opened.store.assignments()
     documents = [assignment_document(a) for a in found]

@@ -9,30 +9,23 @@ import typer
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.groups import with_shared_options
 from aksp.cli.options import (
     AllNamespacesOption,
     ClusterOption,
     ColorOption,
     ColorWhen,
     ContextOption,
-    CustomWorkloadsOption,
-    ExcludeOption,
     FailOn,
-    FollowOption,
     KubeconfigOption,
-    KustomizeOption,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
     OnlyNamespacesOption,
     OnlySeveritiesOption,
-    RecursiveOption,
-    ReleaseNameOption,
+    ReadingOptions,
     ReportSource,
-    SetOption,
     TimeoutOption,
-    ValuesOption,
     WorkspaceOption,
-    rendering,
 )
 from aksp.errors import ExitCode
 from aksp.report.interface import GroupBy, Show
@@ -64,7 +57,9 @@ def compare() -> None:
 
 
 @app.command("azure")
+@with_shared_options
 def compare_azure(
+    *,
     states: Annotated[
         list[str], typer.Option("--states", metavar="FILE", help="Azure's records as JSON; may be given again.")
     ],
@@ -92,14 +87,7 @@ def compare_azure(
     selector: Annotated[
         str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only objects with these labels.")
     ] = None,
-    kustomize: KustomizeOption = None,
-    recursive: RecursiveOption = False,
-    exclude: ExcludeOption = None,
-    values: ValuesOption = None,
-    set_values: SetOption = None,
-    release_name: ReleaseNameOption = None,
-    follow: FollowOption = False,
-    custom_workloads: CustomWorkloadsOption = True,
+    manifests: ReadingOptions,
     assignment: OnlyAssignmentsOption = None,
     definition: OnlyDefinitionsOption = None,
     severity: OnlySeveritiesOption = None,
@@ -123,17 +111,11 @@ def compare_azure(
     from aksp.cli.comparison import BaselineOptions
     from aksp.cli.evaluation import ComplianceRequest
     from aksp.cli.filters import Filters
-    from aksp.cli.manifests import ManifestOptions
 
     request = ComplianceRequest(
         where=ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
-        manifests=ManifestOptions(
-            files=(*(filename or ()), *(path or ())), recursive=recursive, custom_workloads=custom_workloads,
-            exclude=tuple(exclude or ()),
-            rendering=rendering(
-                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                namespace=None if all_namespaces else next(iter(namespace or ()), None),
-            ),
+        manifests=manifests(
+            (*(filename or ()), *(path or ())), None if all_namespaces else next(iter(namespace or ()), None)
         ),
         outputs=(), source=source,
         filters=Filters(

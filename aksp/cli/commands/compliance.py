@@ -8,30 +8,23 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.groups import with_shared_options
 from aksp.cli.options import (
     AllNamespacesOption,
     ClustersOption,
     ColorOption,
     ColorWhen,
     ContextOption,
-    CustomWorkloadsOption,
-    ExcludeOption,
     FailOn,
-    FollowOption,
     KubeconfigOption,
-    KustomizeOption,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
     OnlyNamespacesOption,
     OnlySeveritiesOption,
-    RecursiveOption,
-    ReleaseNameOption,
+    ReadingOptions,
     ReportSource,
-    SetOption,
     TimeoutOption,
-    ValuesOption,
     WorkspaceOption,
-    rendering,
 )
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
@@ -44,7 +37,9 @@ def _formats() -> str:
     return f"{default} (default), {', '.join(others)} or {last}"
 
 
+@with_shared_options
 def compliance(
+    *,
     path: Annotated[
         list[str] | None,
         typer.Argument(metavar="[PATH]...", help="Manifests to judge, as with -f.", show_default=False),
@@ -77,14 +72,7 @@ def compliance(
             help="Judge manifests: a file, a folder or - for standard input; repeatable.",
         ),
     ] = None,
-    kustomize: KustomizeOption = None,
-    recursive: RecursiveOption = False,
-    exclude: ExcludeOption = None,
-    values: ValuesOption = None,
-    set_values: SetOption = None,
-    release_name: ReleaseNameOption = None,
-    follow: FollowOption = False,
-    custom_workloads: CustomWorkloadsOption = True,
+    manifests: ReadingOptions,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -175,19 +163,13 @@ def compliance(
     from aksp.cli.comparison import BaselineOptions
     from aksp.cli.evaluation import ComplianceRequest, judge
     from aksp.cli.filters import Filters
-    from aksp.cli.manifests import ManifestOptions
 
     request = ComplianceRequest(
         where=ClusterChoice(
             cluster=cluster[0] if cluster else None, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
         ),
-        manifests=ManifestOptions(
-            files=(*(filename or ()), *(path or ())), recursive=recursive, custom_workloads=custom_workloads,
-            exclude=tuple(exclude or ()),
-            rendering=rendering(
-                kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                namespace=None if all_namespaces else next(iter(namespace or ()), None),
-            ),
+        manifests=manifests(
+            (*(filename or ()), *(path or ())), None if all_namespaces else next(iter(namespace or ()), None)
         ),
         outputs=tuple(output or (["summary"] if summary else [] if quiet and not watch else ["table"])),
         source=source,

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aksp.cli.clusters import ClusterChoice
+from aksp.cli.clusters import ClusterOptions
+from aksp.cli.groups import with_shared_options
 from aksp.cli.listing import print_list
-from aksp.cli.options import (
-    AllNamespacesOption,
-    ClusterOption,
-    ContextOption,
-    KubeconfigOption,
-    ListFormat,
-    OutputOption,
-    TimeoutOption,
-    duration,
-)
+from aksp.cli.options import AllNamespacesOption, ListFormat, OutputOption, duration
 from aksp.model.fields import mapping, spec_of
 from aksp.model.times import age
 
@@ -32,15 +24,14 @@ PLACE = 54
 _LONGEST_CELL = 100
 
 
+@with_shared_options
 def denials(
+    *,
     since: Annotated[
         str | None,
         typer.Option(metavar="DURATION", help="Only those of the last 30s, 15m, 2h, 7d, 1h30m. Default: all."),
     ] = None,
-    cluster: ClusterOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
+    where: ClusterOptions,
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only this namespace.")
     ] = None,
@@ -57,9 +48,7 @@ def denials(
     from aksp.addon.record.denials import last_time
 
     limit = datetime.now(UTC) - duration("--since", since) if since is not None else None
-    with ClusterChoice(
-        cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
-    ).connected() as connection:
+    with where.connected() as connection:
         found = _list(connection, None if all_namespaces else namespace)
     kept = sorted(
         (

@@ -121,11 +121,12 @@ def exempt(
     from aksp.cli.covered import Covered
     from aksp.cli.exempting import ExemptRequest, Grounds, end_of
     from aksp.cli.exempting import exempt as run
-    from aksp.cli.stores import refuse_cluster_options
+    from aksp.cli.stores import StoreChoice
     from aksp.errors import InvalidInput
 
-    refuse_cluster_options(store, context, kubeconfig)
     where = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
+    chosen = StoreChoice(kind=store, where=where, workspace=workspace)
+    chosen.check()
     if category is None:
         raise InvalidInput("--category is missing", hint=f"{' or '.join(ExemptionCategory)}")
     now = datetime.now(UTC).replace(microsecond=0)
@@ -146,7 +147,7 @@ def exempt(
                 containers=container or (), images=image or (),
             ),
             assignment=assignment, name=name, anywhere=bool(scope or cluster or some), report=from_report, select=select or (),
-            replace=replace, dry_run=dry_run, output=output, store=store, where=where, workspace=workspace,
+            replace=replace, dry_run=dry_run, output=output, chosen=chosen,
         )
     )  # fmt: skip
     if until is None:

@@ -8,22 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aksp.cli import candidates
-from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
-from aksp.cli.groups import list_command
+from aksp.cli.groups import list_command, with_shared_options
 from aksp.cli.listing import print_list
-from aksp.cli.options import (
-    KubeconfigOption,
-    ListFormat,
-    OutputOption,
-    StoreContextOption,
-    StoreKind,
-    StoreOption,
-    TimeoutOption,
-    WorkspaceOption,
-    duration,
-)
-from aksp.cli.stores import refuse_cluster_options, store_of
+from aksp.cli.options import ListFormat, OutputOption, duration
+from aksp.cli.stores import StoreOptions
 
 if TYPE_CHECKING:
     from aksp.model.assignment import Exemption
@@ -40,14 +29,12 @@ _HEADERS = ("NAME", "ASSIGNMENT", "CATEGORY", "ENDS", "STATUS", "COVERS")
 
 
 @list_command(app, "The exemptions of the workspace, or of a cluster.\n\nExample: `aksp exemptions --expiring 30d`")
+@with_shared_options
 def list_exemptions(
+    *,
     expiring: ExpiringOption = None,
     output: OutputOption = ListFormat.TABLE,
-    store: StoreOption = StoreKind.FILES,
-    context: StoreContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
-    workspace: WorkspaceOption = None,
+    chosen: StoreOptions,
 ) -> None:
     """List the exemptions, and whether they are in force.
 
@@ -59,12 +46,10 @@ def list_exemptions(
     from aksp.store.cluster import label
     from aksp.store.documents import document_of
 
-    refuse_cluster_options(store, context, kubeconfig)
+    chosen.check()
     within = duration("--expiring", expiring) if expiring else None
     now = datetime.now(UTC)
-    with store_of(
-        store, ClusterChoice(context=context, kubeconfig=kubeconfig, request_timeout=request_timeout), workspace
-    ) as kept:
+    with chosen.opened() as kept:
         assigned = {one.name for one in kept.assignments()}
         found = [one for one in kept.exemptions() if within is None or ends_within(one, within, now)]
     wide = output is ListFormat.WIDE

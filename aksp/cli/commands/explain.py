@@ -8,30 +8,25 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.groups import with_shared_options
 from aksp.cli.options import (
     ClusterOption,
     ColorOption,
     ColorWhen,
     ContextOption,
-    CustomWorkloadsOption,
-    ExcludeOption,
     ExplainFormat,
-    FollowOption,
     KubeconfigOption,
-    KustomizeOption,
-    RecursiveOption,
-    ReleaseNameOption,
-    SetOption,
+    ReadingOptions,
     TimeoutOption,
-    ValuesOption,
     WorkspaceOption,
-    rendering,
 )
 
 PLACE = 32
 
 
+@with_shared_options
 def explain(
+    *,
     subject: Annotated[
         str,
         typer.Argument(
@@ -50,14 +45,7 @@ def explain(
             help="In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable.",
         ),
     ] = None,
-    kustomize: KustomizeOption = None,
-    recursive: RecursiveOption = False,
-    exclude: ExcludeOption = None,
-    values: ValuesOption = None,
-    set_values: SetOption = None,
-    release_name: ReleaseNameOption = None,
-    follow: FollowOption = False,
-    custom_workloads: CustomWorkloadsOption = True,
+    manifests: ReadingOptions,
     namespace: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +79,6 @@ def explain(
     """
     from aksp.cli.explain_context import ExplainRequest
     from aksp.cli.explaining import answer
-    from aksp.cli.manifests import ManifestOptions
 
     answer(
         ExplainRequest(
@@ -99,13 +86,7 @@ def explain(
             where=ClusterChoice(
                 cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
             ),
-            manifests=ManifestOptions(
-                files=tuple(filename or ()), recursive=recursive, custom_workloads=custom_workloads, exclude=tuple(exclude or ()),
-                rendering=rendering(
-                    kustomize=kustomize, values=values, set_values=set_values, release_name=release_name, follow=follow,
-                    namespace=None if all_namespaces else namespace,
-                ),
-            ),
+            manifests=manifests(filename or (), None if all_namespaces else namespace),
             namespace=None if all_namespaces else namespace, every_namespace=all_namespaces, container=container, output=output, color=color, workspace=workspace,
         )
     )  # fmt: skip

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aksp.cli.ci import note, say
-from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, TimeoutOption, WorkspaceOption
+from aksp.cli.clusters import ClusterChoice, ClusterOptions
+from aksp.cli.groups import with_shared_options
+from aksp.cli.options import WorkspaceOption
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -35,17 +36,16 @@ def import_() -> None:
 
 
 @app.command("gatekeeper")
+@with_shared_options
 def import_gatekeeper(
+    *,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[PATH]...", help="Files and folders with templates and constraints; - is standard input."
         ),
     ] = None,
-    cluster: ClusterOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
+    where: ClusterOptions,
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite definitions and assignments that are there with other content.")
     ] = False,
@@ -67,13 +67,12 @@ def import_gatekeeper(
     from aksp.model.scope import EVERYWHERE
     from aksp.workspace import Workspace
 
-    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
-    if bool(paths) == choice.given:
+    if bool(paths) == where.given:
         raise InvalidInput(
             "give paths, or --cluster, not both" if paths else "nothing is named to import",
             hint="e.g. aksp import gatekeeper library/, or aksp import gatekeeper --cluster",
         )
-    found, scope = _found(paths, choice)
+    found, scope = _found(paths, where)
     opened = Workspace.open(workspace, new=True)
     with Engine() as engine:
         made = read_import(engine, found, opened.catalog, scope or EVERYWHERE, datetime.now(UTC))

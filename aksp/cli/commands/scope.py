@@ -9,11 +9,11 @@ import typer
 
 from aksp.cli import candidates
 from aksp.cli.ci import say, tell
-from aksp.cli.clusters import ClusterChoice, unknown_cluster
+from aksp.cli.clusters import unknown_cluster
 from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list
-from aksp.cli.options import ListFormat, OutputOption, StoreKind, WorkspaceOption
-from aksp.cli.stores import delete, print_documents, show
+from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
+from aksp.cli.stores import StoreChoice, delete, print_documents, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,7 +165,7 @@ def show_scope(
 
     Example: `aksp scope show prod`
     """
-    show("PolicyScope", names, output, StoreKind.FILES, ClusterChoice(), workspace)
+    show("PolicyScope", names, output, StoreChoice(workspace=workspace))
 
 
 @app.command("remove")
@@ -192,7 +192,7 @@ def remove(
                 where=one.origin,
                 hint=f"name {one.name} as well, or give it another parent",
             )
-    delete("PolicyScope", names or (), StoreKind.FILES, ClusterChoice(), workspace, every=every)
+    delete("PolicyScope", names or (), StoreChoice(workspace=workspace), every=every)
 
 
 def _ordered(tree: ScopeTree) -> list[tuple[int, PlacedScope]]:

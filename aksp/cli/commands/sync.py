@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aksp.cli.ci import note, say
-from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import ClusterOption, ContextOption, KubeconfigOption, ListFormat, TimeoutOption, WorkspaceOption
+from aksp.cli.clusters import ClusterOptions
+from aksp.cli.groups import with_shared_options
+from aksp.cli.options import ListFormat, WorkspaceOption
 from aksp.cli.stores import cluster_store, own_resource, print_documents
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "aksp-sync"}
 Document = Mapping[str, Any]
 
 
+@with_shared_options
 def sync(
-    cluster: ClusterOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-    request_timeout: TimeoutOption = 60,
+    *,
+    where: ClusterOptions,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete what an earlier sync wrote and the workspace no longer has.")
     ] = False,
@@ -60,9 +60,8 @@ def sync(
             f"there is no workspace {opened.root}, so --prune would delete everything",
             hint="give --workspace, or leave --prune out",
         )
-    choice = ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout)
-    with cluster_store(choice) as store:
-        scope = Scope.cluster(choice.named or store.name)
+    with cluster_store(where) as store:
+        scope = Scope.cluster(where.named or store.name)
         documents = wanted(opened, scope)
         if not documents:
             note(f"nothing is assigned in {opened.root} that reaches {scope}")

@@ -80,7 +80,7 @@ def test_what_is_known_of_one_cluster_is_new_in_another(tmp_path: Path, name: st
         assert {suite.get("hostname") for suite in suites if suite.get("failures") != "0"} == {"two"}
     else:
         told = annotate(report)
-        findings = [one.finding.first for one in (*told.errors, *told.warnings) if one.finding]
+        findings = [one.finding.first for one in (*told["error"], *told["warning"]) if one.finding]
         assert {one.resource.cluster for one in findings if one.state is BAD} == {"two"}
 
 

@@ -309,10 +309,8 @@ def test_issues_of_azure_pipelines_are_the_findings_and_gaps_of_json_each_with_i
 @pytest.mark.parametrize("mix", MIXES)
 def test_annotations_are_those_of_each_cluster_alone_by_its_name(mix: str) -> None:
     def told(report: Report, name: str = "") -> Counter[tuple[str, str, str]]:
-        found = annotate(report)
-        levels = {"error": found.errors, "warning": found.warnings}
         texts = Counter[tuple[str, str, str]]()
-        for level, some in levels.items():
+        for level, some in annotate(report).items():
             for one in some:
                 message = one.message
                 if name:
@@ -352,8 +350,8 @@ def test_a_violation_is_an_error_where_its_own_cluster_would_refuse_it() -> None
     )  # fmt: skip
     found = annotate(report)
 
-    assert {one.finding.first.resource.cluster for one in found.errors if one.finding} == {"one"}
-    assert {one.finding.first.resource.cluster for one in found.warnings if one.finding} == {"two"}
+    assert {one.finding.first.resource.cluster for one in found["error"] if one.finding} == {"one"}
+    assert {one.finding.first.resource.cluster for one in found["warning"] if one.finding} == {"two"}
     assert exit_code(REQUEST, report) is ExitCode.NON_COMPLIANT
     only_two = replace(report, results=[one for one in report.results if one.resource.cluster == "two"])
     assert exit_code(REQUEST, only_two) is ExitCode.OK

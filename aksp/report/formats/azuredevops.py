@@ -11,19 +11,17 @@ from typing import Final, TextIO
 from aksp import runners
 from aksp.model.compliance import Report
 from aksp.report.interface import Format, Style
-from aksp.report.pipeline.annotations import Annotation, annotate, escape, gist
+from aksp.report.pipeline.annotations import Annotation, annotate, gist
 from aksp.report.pipeline.repository import PlaceKind
 from aksp.report.text import safe
 
-# The percent sign comes first.
-_MESSAGE: Final = (("%", "%AZP25"), ("\r", "%0D"), ("\n", "%0A"))
-_PROPERTY: Final = (*_MESSAGE, ("]", "%5D"), (";", "%3B"))
+_MESSAGE: Final = str.maketrans({"%": "%AZP25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY: Final = _MESSAGE | str.maketrans({"]": "%5D", ";": "%3B"})
 
 
 def render_azure_devops(report: Report, out: TextIO, style: Style) -> None:
     """Write a line per issue, the most severe first, and the gist."""
-    found = annotate(report)
-    for level, some in (("error", found.errors), ("warning", found.warnings)):
+    for level, some in annotate(report).items():
         for annotation in some:
             out.write(_issue(level, annotation, style))
     out.write(f"{gist(report)}\n")
@@ -31,7 +29,7 @@ def render_azure_devops(report: Report, out: TextIO, style: Style) -> None:
 
 def upload_summary(path: str) -> str:
     """The command that shows a Markdown file on the run's page. The path must be absolute."""
-    return f"##vso[task.uploadsummary]{escape(path, _MESSAGE)}\n"
+    return f"##vso[task.uploadsummary]{path.translate(_MESSAGE)}\n"
 
 
 def _issue(level: str, annotation: Annotation, style: Style) -> str:
@@ -45,8 +43,8 @@ def _issue(level: str, annotation: Annotation, style: Style) -> str:
         if place.columns:
             properties["columnnumber"] = str(place.columns[0])
     properties["code"] = annotation.code
-    given = "".join(f"{key}={escape(value, _PROPERTY)};" for key, value in properties.items())
-    return f"##vso[task.logissue {given}]{escape(f'{annotation.title}: {message}', _MESSAGE)}\n"
+    given = "".join(f"{key}={value.translate(_PROPERTY)};" for key, value in properties.items())
+    return f"##vso[task.logissue {given}]{f'{annotation.title}: {message}'.translate(_MESSAGE)}\n"
 
 
 FORMAT = Format(

@@ -13,16 +13,16 @@ from aksp import runners
 from aksp.model.compliance import Report
 from aksp.report.figures import plural
 from aksp.report.interface import Format, Style
-from aksp.report.pipeline.annotations import Annotation, annotate, escape, gist
+from aksp.report.pipeline.annotations import Annotation, annotate, gist
 from aksp.report.pipeline.repository import PlaceKind
 from aksp.report.text import safe
 
 #: Annotations of one kind that GitHub shows of a step.
 MOST_SHOWN: Final = 10
 
-# As the runner takes them back (actions/runner: ActionCommand). The percent sign comes first.
-_MESSAGE: Final = (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"))
-_PROPERTY: Final = (*_MESSAGE, (":", "%3A"), (",", "%2C"))
+# As the runner takes them back (actions/runner: ActionCommand).
+_MESSAGE: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY: Final = _MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 def render_github(report: Report, out: TextIO, style: Style) -> None:
@@ -31,18 +31,18 @@ def render_github(report: Report, out: TextIO, style: Style) -> None:
     if report.target.filters:
         only = f"only {' '.join(report.target.filters)}: what this leaves out has no state"
         out.write(command("notice", safe(only), {"title": "aksp"}))
-    for level, some in (("error", found.errors), ("warning", found.warnings)):
+    for level, some in found.items():
         for annotation in some[:MOST_SHOWN]:
             out.write(_command(level, annotation, style))
-    if more := _more(found.errors, found.warnings):
+    if more := _more(found):
         out.write(command("notice", more, {"title": "aksp"}))
     out.write(f"{gist(report)}\n")
 
 
 def command(name: str, message: str, properties: Mapping[str, str]) -> str:
     """One workflow command, as a line."""
-    given = ",".join(f"{key}={escape(value, _PROPERTY)}" for key, value in properties.items())
-    return f"::{name} {given}::{escape(message, _MESSAGE)}\n"
+    given = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in properties.items())
+    return f"::{name} {given}::{message.translate(_MESSAGE)}\n"
 
 
 def _command(level: str, annotation: Annotation, style: Style) -> str:
@@ -59,10 +59,10 @@ def _command(level: str, annotation: Annotation, style: Style) -> str:
     return command(level, annotation.told(style), found | title)
 
 
-def _more(errors: Sequence[Annotation], warnings: Sequence[Annotation]) -> str:
+def _more(found: Mapping[str, Sequence[Annotation]]) -> str:
     """How many are left out, of what is more than GitHub shows."""
-    counts = ((len(errors) - MOST_SHOWN, "error"), (len(warnings) - MOST_SHOWN, "warning"))
-    left_out = " and ".join(plural(count, f"more {noun}") for count, noun in counts if count > 0)
+    counts = {level: len(some) - MOST_SHOWN for level, some in found.items()}
+    left_out = " and ".join(plural(count, f"more {level}") for level, count in counts.items() if count > 0)
     if not left_out:
         return ""
     return (

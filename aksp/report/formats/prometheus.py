@@ -9,7 +9,7 @@ options that left something out, so that a part is not taken for the whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TextIO
 
 from aksp.compliance.fleet import separate
@@ -18,108 +18,87 @@ from aksp.report.figures import one_decimal
 from aksp.report.interface import Format, Style
 from aksp.report.text import safe
 
-# The backslash comes first.
-_ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"))
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _Labels = Mapping[str, str]
-#: The lines of each metric, with what it means.
-_Metrics = dict[str, tuple[str, list[str]]]
+#: The labels of each series of a metric, and its value.
+_Series = Iterable[tuple[_Labels, float]]
 
 
 def render_prometheus(report: Report, out: TextIO, style: Style) -> None:
     """Write one gauge after the other; the file's name must end in .prom for node_exporter to read it.
 
-    Several clusters are targets side by side.
+    Several clusters are targets side by side. A metric without a series is left out.
     """
-    metrics: _Metrics = {}
+    metrics: dict[str, tuple[str, list[str]]] = {}
     for each in separate(report):
-        _measure(each, metrics)
+        target = {"target": each.target.name}
+        if each.target.filters:
+            target["filters"] = " ".join(each.target.filters)
+        for name, meaning, series in _metrics(each):
+            lines = [f"{name}{{{_labels({**labels, **target})}}} {_number(value)}\n" for labels, value in series]
+            if lines:
+                metrics.setdefault(name, (meaning, []))[1].extend(lines)
     for name, (meaning, lines) in metrics.items():
         out.write(f"# HELP {name} {meaning}\n# TYPE {name} gauge\n")
         out.writelines(lines)
 
 
-def _measure(report: Report, metrics: _Metrics) -> None:
-    """Add the series of one target."""
-    target = {"target": report.target.name}
-    if report.target.filters:
-        target["filters"] = " ".join(report.target.filters)
-    names = [_named(line.assignment, line.reference) for line in report.lines]
-    _add(metrics, "aksp_violations", "What does not comply, by the last scan.", _violations(report), target)
-    for unit in ("resources", "containers"):
-        _add(
-            metrics,
-            f"aksp_{unit}",
-            f"{unit.capitalize()} by compliance state, by the last scan.",
-            [
-                ({**name, "state": state.value}, counts.get(state, 0))
-                for name, line in zip(names, report.lines, strict=True)
-                for counts in (line.counts.resources if unit == "resources" else line.counts.containers,)
-                for state in ComplianceState
-            ],
-            target,
-        )
-    states = Counter(line.state for line in report.assignments)
-    _add(
-        metrics,
+def _metrics(report: Report) -> Iterator[tuple[str, str, _Series]]:
+    """The name, the meaning and the series of each metric of one target."""
+    lines = [(_named(line.assignment, line.reference), line) for line in report.lines]
+    groups = [({"assignment": line.name, "group": one.name}, one) for line in report.assignments for one in line.groups]
+    yield "aksp_violations", "What does not comply, by the last scan.", _violations(report)
+    yield (
+        "aksp_resources",
+        "Resources by compliance state, by the last scan.",
+        _by_state((name, line.counts.resources) for name, line in lines),
+    )
+    yield (
+        "aksp_containers",
+        "Containers by compliance state, by the last scan.",
+        _by_state((name, line.counts.containers) for name, line in lines),
+    )
+    yield (
         "aksp_assignments",
         "Assignments by compliance state, by the last scan.",
-        [({"state": state.value}, states[state]) for state in ComplianceState],
-        target,
+        _by_state([({}, Counter(line.state for line in report.assignments))]),
     )
-    _add(
-        metrics,
+    yield (
         "aksp_assignment_compliance_percent",
         "Compliance of what an assignment judged, by the last scan; missing where it judged nothing.",
-        [
-            (name, one_decimal(line.compliance_percent))
-            for name, line in zip(names, report.lines, strict=True)
-            if line.compliance_percent is not None
-        ],
-        target,
+        _percentages((name, line.compliance_percent) for name, line in lines),
     )
-    groups = [({"assignment": line.name, "group": one.name}, one) for line in report.assignments for one in line.groups]
-    _add(
-        metrics,
+    yield (
         "aksp_group_resources",
         "Resources by compliance state, by a group of an initiative's members, by the last scan.",
-        [
-            ({**name, "state": state.value}, group.counts.resources.get(state, 0))
-            for name, group in groups
-            for state in ComplianceState
-        ],
-        target,
+        _by_state((name, group.counts.resources) for name, group in groups),
     )
-    _add(
-        metrics,
+    yield (
         "aksp_group_compliance_percent",
         "Compliance of what a group of an initiative's members judged, by the last scan; missing while one was not judged.",
-        [
-            (name, one_decimal(group.compliance_percent))
-            for name, group in groups
-            if group.compliance_percent is not None
-        ],
-        target,
+        _percentages((name, group.compliance_percent) for name, group in groups),
     )
-    _add(
-        metrics,
+    yield (
         "aksp_compliance_percent",
         "Compliance of all resources, by the last scan; missing where it judged nothing.",
-        [({}, one_decimal(report.compliance_percent))] if report.compliance_percent is not None else [],
-        target,
+        _percentages([({}, report.compliance_percent)]),
     )
-    _add(metrics, "aksp_gaps", "What the last scan could not judge.", [({}, len(report.gaps))], target)
+    yield "aksp_gaps", "What the last scan could not judge.", [({}, len(report.gaps))]
     # An interrupted scan is not complete; one with gaps is, and they have a metric of their own.
     if all(gap.reason != "Interrupted" for gap in report.gaps):
-        _add(
-            metrics,
-            "aksp_scan_last_success_timestamp_seconds",
-            "When the last complete scan began.",
-            [({}, report.evaluated_at.timestamp())],
-            target,
-        )
+        name, meaning = "aksp_scan_last_success_timestamp_seconds", "When the last complete scan began."
+        yield name, meaning, [({}, report.evaluated_at.timestamp())]
 
 
-def _violations(report: Report) -> Iterable[tuple[_Labels, int]]:
+def _by_state(counted: Iterable[tuple[_Labels, Mapping[ComplianceState, int]]]) -> _Series:
+    return [({**of, "state": state.value}, counts.get(state, 0)) for of, counts in counted for state in ComplianceState]
+
+
+def _percentages(measured: Iterable[tuple[_Labels, float | None]]) -> _Series:
+    return [(labels, one_decimal(percent)) for labels, percent in measured if percent is not None]
+
+
+def _violations(report: Report) -> _Series:
     """How many results do not comply; 0 without a namespace for assignments that judged something and found nothing."""
     found: Counter[tuple[str, str, str, str, str]] = Counter()
     for result in report.results:
@@ -143,22 +122,8 @@ def _named(assignment: str, reference: str) -> _Labels:
     return {"assignment": assignment, "reference": reference} if reference else {"assignment": assignment}
 
 
-def _add(metrics: _Metrics, name: str, help: str, series: Iterable[tuple[_Labels, float]], more: _Labels) -> None:
-    """Add the series of one metric; nothing if there are none."""
-    lines = [f"{name}{{{_labels({**labels, **more})}}} {_number(value)}\n" for labels, value in series]
-    if lines:
-        metrics.setdefault(name, (help, []))[1].extend(lines)
-
-
 def _labels(labels: _Labels) -> str:
-    return ",".join(f'{name}="{_value(value)}"' for name, value in labels.items())
-
-
-def _value(text: str) -> str:
-    text = safe(text)
-    for char, escaped in _ESCAPES:
-        text = text.replace(char, escaped)
-    return text
+    return ",".join(f'{name}="{safe(value).translate(_ESCAPES)}"' for name, value in labels.items())
 
 
 def _number(value: float) -> str:

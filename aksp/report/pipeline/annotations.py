@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aksp.model.compliance import ComplianceState, Report, Result, SourceLocation
+from aksp.model.compliance import ComplianceState, Report, SourceLocation
 from aksp.report.interface import Style
 from aksp.report.pipeline.repository import Place, PlaceKind, in_file
 from aksp.report.pipeline.unique_findings import (
@@ -51,17 +51,11 @@ class Annotation(Struct, frozen=True, kw_only=True):
         return f"{file}, line {place.line}: {self.told(style)}"
 
 
-class Annotations(Struct, frozen=True, kw_only=True):
-    """Errors are what would be refused at admission; warnings are the gaps, and what is audited or warned of."""
+def annotate(report: Report) -> dict[str, list[Annotation]]:
+    """Everything in a report that no baseline knows, by level, the worst first, then in the report's order.
 
-    errors: Sequence[Annotation]
-    warnings: Sequence[Annotation]
-
-
-def annotate(report: Report) -> Annotations:
-    """Everything in a report that no baseline knows, the worst first, then in the report's order.
-
-    Gaps are the first warnings: nothing hides them.
+    An ``error`` is what would be refused at admission; a ``warning`` is a gap, or what is audited or warned of. Gaps are the
+    first warnings: nothing hides them.
     """
     found = [
         one
@@ -73,13 +67,13 @@ def annotate(report: Report) -> Annotations:
         Annotation(title=safe(gap.reason), code=safe(gap.reason), message=gap_text(gap), source=gap.source)
         for gap in other_gaps(report)
     )
-    describe, enforced = _describer(report), report.enforced
+    enforced = report.enforced
     errors: list[Annotation] = []
     warnings: list[Annotation] = []
     for one in found:
         line = one.first.resource.cluster, one.first.assignment.name
-        (errors if line in enforced else warnings).append(describe(one))
-    return Annotations(errors=_once(errors), warnings=[*gaps, *_once(warnings)])
+        (errors if line in enforced else warnings).append(_described(report, one))
+    return {"error": _once(errors), "warning": [*gaps, *_once(warnings)]}
 
 
 def _once(annotations: Iterable[Annotation]) -> list[Annotation]:
@@ -98,30 +92,16 @@ def gist(report: Report) -> str:
     return text_of(summary.closing(report).lines[0])
 
 
-def _describer(report: Report) -> Callable[[UniqueFinding], Annotation]:
-    def describe(finding: UniqueFinding) -> Annotation:
-        first = finding.first
-        return Annotation(
-            title=safe(first.assignment.name),
-            code=safe(first.assignment.definition),
-            message=_sentences(finding.text, _field(first), advice_on(report, first)),
-            source=first.source,
-            finding=finding,
-        )
-
-    return describe
-
-
-def escape(text: str, escapes: Sequence[tuple[str, str]]) -> str:
-    """Replace some characters, one after the other in the order given."""
-    for char, escaped in escapes:
-        text = text.replace(char, escaped)
-    return text
-
-
-def _field(result: Result) -> str:
-    path = result.finding.path
-    return safe(f"Field: {path}") if path else ""
+def _described(report: Report, finding: UniqueFinding) -> Annotation:
+    first = finding.first
+    field = safe(f"Field: {first.finding.path}") if first.finding.path else ""
+    return Annotation(
+        title=safe(first.assignment.name),
+        code=safe(first.assignment.definition),
+        message=_sentences(finding.text, field, advice_on(report, first)),
+        source=first.source,
+        finding=finding,
+    )
 
 
 def _sentences(*texts: str) -> str:

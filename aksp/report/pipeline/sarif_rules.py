@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from aksp.model.compliance import Report, RuleDescriptor
 from aksp.report.pipeline.markdown import escape
-from aksp.report.text import safe
+from aksp.report.text import clipped, safe
 
-#: The most characters that GitHub takes of a rule's description.
+#: The most characters that GitHub takes of a rule's description. The help has all of it.
 LONGEST_DESCRIPTION: Final = 1024
 
 # GitHub's bands: above 9.0 critical, from 7.0 high, from 4.0 medium, below low. It wants text, not a number.
@@ -43,7 +43,7 @@ def _rule(slug: str, rule: RuleDescriptor | None, level: str) -> dict[str, Any]:
         "id": safe(slug) or "unnamed",
         "name": "".join(word.capitalize() for word in safe(slug).split("-")) or "Unnamed",
         "shortDescription": {"text": title},
-        "fullDescription": {"text": _cut(description)},
+        "fullDescription": {"text": clipped(description, LONGEST_DESCRIPTION)},
         "help": {
             "text": f"{description}\n\n{remediation}",
             "markdown": f"{escape(description)}\n\n**What to do:** {_code(remediation)}",
@@ -59,8 +59,3 @@ def _code(text: str) -> str:
     if len(parts) % 2 == 0:
         return escape(text)
     return "".join(f"`{part}`" if at % 2 else escape(part) for at, part in enumerate(parts))
-
-
-def _cut(text: str) -> str:
-    """The text, cut to what GitHub takes. The help has all of it."""
-    return text if len(text) <= LONGEST_DESCRIPTION else f"{text[: LONGEST_DESCRIPTION - 1]}…"

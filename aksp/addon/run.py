@@ -156,7 +156,7 @@ class AddOn:
                 return 0
             work = [self._keep_engine(), self._resign(stopping)]
             if self._reviews is not None:
-                work.append(self._reviews.served.keep(self._renewed))
+                work.append(self._reviews.served.keep(self._reconciler.change))
             tasks = [asyncio.create_task(one) for one in work]
             answered = await serve(
                 self._listeners(stopping),
@@ -225,9 +225,6 @@ class AddOn:
         """Let another one lead as soon as this one is to end; reviews are answered for a while yet."""
         await stopping.wait()
         await asyncio.to_thread(self._lease.stop)
-
-    async def _renewed(self) -> None:
-        self._reconciler.change()
 
     async def _keep_engine(self) -> None:
         """Restart an engine that has died. Reviews cannot trigger this: a replica that is not ready gets none."""

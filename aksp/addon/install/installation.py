@@ -74,7 +74,10 @@ def listed_kinds(
         kind
         for definition in definitions
         for kind in definition.kinds
-        if _usual(kind) or definition.slug in used or not is_bundled(definition)
+        if kind.group in _USUAL_GROUPS
+        or (kind.group == "" and kind.kind in _USUAL_KINDS)
+        or definition.slug in used
+        or not is_bundled(definition)
     }
     wanted |= compared | set(assigned)
     # What comes with aksp is also about kinds that clusters no longer have, or not all have.
@@ -87,10 +90,6 @@ def listed_kinds(
             watched = kind in compared or (key in found and found[key].watched)
             found[key] = Listed(group=kind.group, plural=plural, watched=watched)
     return tuple(found[key] for key in sorted(found))
-
-
-def _usual(kind: ResourceKind) -> bool:
-    return kind.group in _USUAL_GROUPS or (kind.group == "" and kind.kind in _USUAL_KINDS)
 
 
 def _each_group(kind: ResourceKind, discovery: Discovery | None) -> list[ResourceKind]:

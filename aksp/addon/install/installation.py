@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from aksp.addon import names
+from aksp.addon.in_force.documents import conditions_of
 from aksp.addon.install import gatekeeper_objects
 from aksp.addon.install.manifests import Document, crds, manifests, removable
 from aksp.addon.settings import Listed, Settings
@@ -257,7 +258,7 @@ def _wait_established(connection: Connection, name: str) -> None:
     deadline = time.monotonic() + ESTABLISHED_SECONDS
     while True:
         found = objects.get(connection, f"{_CRDS}/{name}") or {}
-        conditions = {one["type"]: one for one in (found.get("status") or {}).get("conditions") or []}
+        conditions = conditions_of(found)
         if conditions.get("Established", {}).get("status") == "True":
             return
         if time.monotonic() > deadline:

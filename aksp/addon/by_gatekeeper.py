@@ -99,7 +99,8 @@ class ByGatekeeper:
         self._again, self._silent = None, 0
         self._follow(TEMPLATES_PATH)
         if not self._follows[TEMPLATES_PATH].synced:
-            return self._not_installed()
+            self._say(TEMPLATES_PATH, "Gatekeeper is not installed in this cluster, so nothing is refused: install it")
+            return RETRY_SECONDS
         live = self._live(TEMPLATES_PATH)
         ours = {path for path, one in live.items() if is_ours(one)}
         lists = {constraints_path(path.rpartition("/")[2]) for path in {*wanted.templates, *ours}}
@@ -114,10 +115,6 @@ class ByGatekeeper:
         self._prune(wanted, live)
         self._take_note({path: live.get(path) for path in (*wanted.templates, *wanted.constraints)})
         return self._again
-
-    def _not_installed(self) -> float:
-        self._say(TEMPLATES_PATH, "Gatekeeper is not installed in this cluster, so nothing is refused: install it")
-        return RETRY_SECONDS
 
     def _follow(self, path: str) -> None:
         if path not in self._follows:

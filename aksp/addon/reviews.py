@@ -7,7 +7,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from aksp.addon.by_webhook import ByWebhook
 from aksp.addon.in_force.configuration import Configuration
@@ -19,6 +18,7 @@ from aksp.addon.record.metrics import Metrics
 from aksp.addon.review.decision import Decision, Disagreement
 from aksp.addon.review.owners import Owners
 from aksp.addon.review.reviewer import Reviewer
+from aksp.addon.settings import RunSettings
 from aksp.addon.webhook.application import Health, Webhook
 from aksp.addon.webhook.certificate_folder import CertificateFolder
 from aksp.addon.webhook.certificate_secret import CertificateSecret
@@ -41,32 +41,26 @@ class Reviews:
         connection: Connection,
         engine: Engine,
         metrics: Metrics,
-        *,
-        namespace: str,
-        identity: str,
-        fail_closed: bool,
-        controller_accounts: tuple[str, ...],
-        cert_dir: Path | None,
-        client_ca: Path | None,
+        settings: RunSettings,
     ) -> None:
         self._connection, self._engine, self._metrics = connection, engine, metrics
-        self._namespace = namespace
+        self._namespace = namespace = settings.namespace
         self.denials = Denials(connection, namespace=namespace)
-        self._events = Events(connection, instance=identity)
+        self._events = Events(connection, instance=settings.identity)
         self.reviewer = Reviewer(
             engine,
-            owners=Owners(connection, controller_accounts),
-            fail_closed=fail_closed,
+            owners=Owners(connection, settings.controller_accounts),
+            fail_closed=settings.unjudged == "refuse",
             decided=self._decided,
             disagreed=self._disagreed,
         )
         source: Source
-        if cert_dir is not None:
-            source = CertificateFolder(cert_dir)
+        if settings.cert_dir is not None:
+            source = CertificateFolder(settings.cert_dir)
         else:
             names = Configuration(connection, namespace).names
             source = CertificateSecret(connection, namespace=namespace, names=names)
-        self.served = Served(source, client_ca)
+        self.served = Served(source, settings.client_ca)
 
     def enforcement(self, reconciler: Reconciler, published: Callable[[], None]) -> ByWebhook:
         """What the reconciler brings up to date."""

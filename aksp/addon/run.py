@@ -12,10 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
-
-from msgspec import Struct
 
 from aksp.addon import names
 from aksp.addon.by_gatekeeper import ByGatekeeper
@@ -29,6 +26,7 @@ from aksp.addon.reconciler import Enforcement, Reconciler
 from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.reviews import Reviews
+from aksp.addon.settings import RunSettings
 from aksp.addon.webhook.application import Health
 from aksp.addon.webhook.operations import Operations
 from aksp.addon.webhook.protocol import Limits
@@ -57,29 +55,6 @@ _M_MMAP_THRESHOLD = -3
 _GIVEN_BACK_BYTES = 1 << 20
 
 
-class RunSettings(Struct, frozen=True, kw_only=True):
-    """The command line of `aksp addon run`. Times in seconds."""
-
-    cluster_name: str
-    kubeconfig: str | None = None
-    context: str | None = None
-    namespace: str = names.NAMESPACE
-    engine: EngineName = EngineName.AKSP
-    exclude_namespaces: tuple[str, ...] = ()
-    sync_interval: float = 300.0
-    unjudged: str = "warn"
-    listen: str = "0.0.0.0:8443"
-    plain_listen: str | None = "0.0.0.0:8080"
-    cert_dir: Path | None = None
-    client_ca: Path | None = None
-    client_names: tuple[str, ...] = ()
-    open_metrics: bool = False
-    controller_accounts: tuple[str, ...] = ()
-    shutdown_delay: float = 5.0
-    identity: str = ""
-    log_level: str = "info"
-
-
 class AddOn:
     """One replica: what answers, what keeps it up to date, and what it does when it leads.
 
@@ -92,30 +67,9 @@ class AddOn:
         self._metrics = Metrics()
         self._reviews: Reviews | None = None
         if settings.engine is EngineName.AKSP:
-            self._reviews = Reviews(
-                connection,
-                engine,
-                self._metrics,
-                namespace=settings.namespace,
-                identity=settings.identity,
-                fail_closed=settings.unjudged == "refuse",
-                controller_accounts=settings.controller_accounts,
-                cert_dir=settings.cert_dir,
-                client_ca=settings.client_ca,
-            )
+            self._reviews = Reviews(connection, engine, self._metrics, settings)
         self._record = CheckInRecord(connection, settings.namespace)
-        self._check_ins = CheckIns(
-            leader.command(
-                kubeconfig=settings.kubeconfig,
-                context=settings.context,
-                cluster_name=settings.cluster_name,
-                namespace=settings.namespace,
-                engine=settings.engine,
-                exclude_namespaces=settings.exclude_namespaces,
-            ),
-            interval=settings.sync_interval,
-            ended=self._checked_in,
-        )
+        self._check_ins = CheckIns(leader.command(settings), interval=settings.sync_interval, ended=self._checked_in)
         self._reconciler = Reconciler(
             connection,
             engine,
@@ -156,7 +110,7 @@ class AddOn:
                 return 0
             work = [self._keep_engine(), self._resign(stopping)]
             if self._reviews is not None:
-                work.append(self._reviews.served.keep(self._renewed))
+                work.append(self._reviews.served.keep(self._reconciler.change))
             tasks = [asyncio.create_task(one) for one in work]
             answered = await serve(
                 self._listeners(stopping),
@@ -225,9 +179,6 @@ class AddOn:
         """Let another one lead as soon as this one is to end; reviews are answered for a while yet."""
         await stopping.wait()
         await asyncio.to_thread(self._lease.stop)
-
-    async def _renewed(self) -> None:
-        self._reconciler.change()
 
     async def _keep_engine(self) -> None:
         """Restart an engine that has died. Reviews cannot trigger this: a replica that is not ready gets none."""

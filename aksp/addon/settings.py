@@ -1,4 +1,4 @@
-"""What can be chosen about the add-on in a cluster."""
+"""What can be chosen about the add-on: in a cluster, and for one replica."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -39,6 +40,29 @@ def check_client_names(names: Collection[str], authority: object) -> None:
             "--client-name needs --client-ca: without its CAs nobody vouches for a name",
             hint="give the CA of the API server's client certificate too",
         )
+
+
+class RunSettings(Struct, frozen=True, kw_only=True):
+    """The command line of `aksp addon run`. Times in seconds."""
+
+    cluster_name: str
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str = names.NAMESPACE
+    engine: EngineName = EngineName.AKSP
+    exclude_namespaces: tuple[str, ...] = ()
+    sync_interval: float = 300.0
+    unjudged: str = "warn"
+    listen: str = "0.0.0.0:8443"
+    plain_listen: str | None = "0.0.0.0:8080"
+    cert_dir: Path | None = None
+    client_ca: Path | None = None
+    client_names: tuple[str, ...] = ()
+    open_metrics: bool = False
+    controller_accounts: tuple[str, ...] = ()
+    shutdown_delay: float = 5.0
+    identity: str = ""
+    log_level: str = "info"
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from aksp.addon.checkins.status import RULES_PENDING
 from aksp.addon.gatekeeper.conditions import INSTALL
 from aksp.addon.in_force.configuration import PATH, read_intention
 from aksp.addon.in_force.deviations import deviations, digest, webhook_of, written
+from aksp.addon.in_force.documents import conditions_of
 from aksp.addon.in_force.problems import Reason
 from aksp.addon.install.gatekeeper_objects import is_installed
 from aksp.addon.names import EngineName
@@ -286,8 +287,8 @@ def _has_secret(connection: Connection, namespace: str) -> bool | None:
 def line_of(document: Mapping[str, Any]) -> AssignmentLine:
     """A PolicyAssignment as a line; one that nobody has looked at yet is NotStarted."""
     spec, status = document.get("spec") or {}, document.get("status") or {}
-    reasons = {one.get("type"): one.get("reason") for one in status.get("conditions") or []}
-    statuses = {one.get("type"): one.get("status") for one in status.get("conditions") or []}
+    conditions = conditions_of(document)
+    applied, enforced, exported = (conditions.get(kind, {}) for kind in ("Applied", "Enforced", "Exported"))
     return AssignmentLine(
         name=document["metadata"]["name"],
         definition=str(spec.get("policyDefinitionId", "")),
@@ -300,9 +301,9 @@ def line_of(document: Mapping[str, Any]) -> AssignmentLine:
         last_check_in=status.get("lastCheckIn"),
         last_evaluated=status.get("lastEvaluated"),
         message=status.get("message") or "",
-        elsewhere=reasons.get("Applied") == Reason.NOT_IN_SCOPE,
-        unasked=reasons.get("Enforced") == RULES_PENDING or statuses.get("Exported", "True") != "True",
-        enforced=reasons.get("Enforced") == "Enforced",
+        elsewhere=applied.get("reason") == Reason.NOT_IN_SCOPE,
+        unasked=enforced.get("reason") == RULES_PENDING or exported.get("status", "True") != "True",
+        enforced=enforced.get("reason") == "Enforced",
     )
 
 

@@ -95,7 +95,7 @@ def run(
 
     Example: `aksp addon run --context prod --cluster-name prod`
     """
-    from aksp.addon.settings import UNJUDGED, check_client_names, seconds
+    from aksp.addon.settings import UNJUDGED, RunSettings, check_client_names, seconds
 
     if unjudged not in UNJUDGED:
         raise InvalidInput(f"--unjudged {unjudged}: expected {' or '.join(UNJUDGED)}")
@@ -103,7 +103,6 @@ def run(
     interval = seconds(sync_interval, "--sync-interval", least=1)
     delay = seconds(shutdown_delay, "--shutdown-delay")
     _check_installed()
-    from aksp.addon.run import RunSettings
     from aksp.addon.run import run as run_addon
 
     if cluster_name is None:

@@ -249,7 +249,7 @@ class Connection:
                 return
             if response is not None and isinstance(error, urllib3.exceptions.ReadTimeoutError):
                 raise errors.silent(where=where, seconds=silence) from error
-            raise self._broken(error, path, self._connect_timeout, self._read_timeout) from error
+            raise self._broken(error, call) from error
         finally:
             if response is not None:
                 # Closed, not given back: no other request waits behind what may still come.
@@ -295,8 +295,7 @@ class Connection:
                 raise
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            connect, read = call.timeout or self._connect_timeout, call.timeout or self._read_timeout
-            raise self._broken(error, call.path, connect, read) from error
+            raise self._broken(error, call) from error
         return Response(status=response.status, headers=response.headers, body=body)
 
     def _open(self, session: Session, call: _Call) -> BaseHTTPResponse:
@@ -310,7 +309,7 @@ class Connection:
             headers["Content-Type"] = call.content_type
         for name, value in session.headers():
             headers.add(name, value)
-        connect, read = call.timeout or self._connect_timeout, call.timeout or self._read_timeout
+        connect, read = self._timeouts(call)
         return session.pool.request(
             call.method,
             session.url + call.path + ("?" + urlencode(call.query) if call.query else ""),
@@ -322,8 +321,11 @@ class Connection:
             timeout=urllib3.Timeout(connect=connect, read=read),
         )
 
-    def _broken(self, error: Exception, path: str, connect: float, read: float) -> ClusterError:
-        where = self.server + path
+    def _timeouts(self, call: _Call) -> tuple[float, float]:
+        return call.timeout or self._connect_timeout, call.timeout or self._read_timeout
+
+    def _broken(self, error: Exception, call: _Call) -> ClusterError:
+        where, (connect, read) = self.server + call.path, self._timeouts(call)
         return errors.broken(error, server=self.server, where=where, connect_seconds=connect, read_seconds=read)
 
 

@@ -110,6 +110,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str,
 
     `method`: see VERBS.
     """
+    told = _status(body)
     message = status_message(body)
     said = f": {message}" if message else ""
     if status == 500 and NOT_IN_SCHEMA in message:
@@ -135,7 +136,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str,
             hint=f"ask for the right to {VERBS.get(method, 'change')} it;"
             " `kubectl auth can-i --list` shows those you have",
         )
-    if status == 404 and _details(body).get("name"):
+    if status == 404 and mapping(told.get("details")).get("name"):
         # An object of a kind that is served: the one asked for, or the namespace to be written into.
         return NotServed(
             f"there is no such object (404){said}", where=where, hint="is the name right, and the namespace?"
@@ -146,10 +147,16 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, where: str,
             where=where,
             hint="is the kind installed? see `kubectl api-resources`",
         )
+    if status == 409 and told.get("reason") == "AlreadyExists":
+        return AlreadyExists(f"it is there already (409){said}", where=where, hint="change it instead of creating it")
     if status == 409:
-        return _conflict(body, said, where)
+        return Conflict(
+            f"somebody else has changed it meanwhile (409){said}",
+            where=where,
+            hint="read it again and make the change anew",
+        )
     if status == 422:
-        return _invalid(body, message, where)
+        return _invalid(mapping(told.get("details")), message, where)
     if status == 410:
         return Expired(f"the list has changed too much to go on (410){said}", where=where, hint="start it again")
     if status == 429 or status >= 500:
@@ -239,18 +246,7 @@ def silent(*, where: str, seconds: float) -> ServerError:
     )
 
 
-def _conflict(body: bytes, said: str, where: str) -> Conflict:
-    if _status(body).get("reason") == "AlreadyExists":
-        return AlreadyExists(f"it is there already (409){said}", where=where, hint="change it instead of creating it")
-    return Conflict(
-        f"somebody else has changed it meanwhile (409){said}",
-        where=where,
-        hint="read it again and make the change anew",
-    )
-
-
-def _invalid(body: bytes, message: str, where: str) -> Invalid:
-    details = _details(body)
+def _invalid(details: Mapping[str, object], message: str, where: str) -> Invalid:
     listed = details.get("causes")
     causes = [
         ": ".join(str(part) for part in (each.get("field"), each.get("message")) if part)
@@ -277,10 +273,6 @@ def _status(body: bytes) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         return {}
     return mapping(document)
-
-
-def _details(body: bytes) -> Mapping[str, object]:
-    return mapping(_status(body).get("details"))
 
 
 def status_message(body: bytes) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from aksp.errors import ClusterError
 from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
 
@@ -29,11 +30,13 @@ class Backoff(Struct, frozen=True, kw_only=True):
     longest: float = LONGEST_PAUSE_SECONDS
     sleep: Callable[[float], None] | None = None
 
-    def pause(self, attempt: int, wish: float | None) -> float:
-        """Seconds before the attempt after number `attempt` (from 1). `wish`: the server's Retry-After."""
+    def pause(self, attempt: int, error: ClusterError | None) -> float:
+        """Seconds before the attempt after number `attempt` (from 1), which met `error`: it may hold a Retry-After."""
         import random
 
-        usual = self.first * self.factor ** (attempt - 1) * random.uniform(0.5, 1.0)
+        wish = error.retry_after if isinstance(error, errors.ServerError) else None
+        # The exponent is bounded: after weeks without an API server it would be no number any more.
+        usual = self.first * self.factor ** min(attempt - 1, 15) * random.uniform(0.5, 1.0)
         return min(max(usual, wish or 0.0), self.longest)
 
 
@@ -105,7 +108,7 @@ def repeated(
                 if number > 1:
                     error.what = f"{error.what} ({number} attempts)"
                 raise
-            seconds = backoff.pause(number, error.retry_after if isinstance(error, errors.ServerError) else None)
+            seconds = backoff.pause(number, error)
             if on_retry is not None:
                 on_retry(Retry(path=path, attempt=number, seconds=seconds, reason=error.what))
             (backoff.sleep or watch.pause)(seconds)

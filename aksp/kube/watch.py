@@ -227,9 +227,7 @@ class Watch:
         if self._failures % DOUBTFUL == 0:
             self._version = None
         self._tell(error)
-        wish = error.retry_after if isinstance(error, errors.ServerError) else None
-        seconds = self._backoff.pause(min(self._failures, 10), wish)
-        (self._backoff.sleep or self._ending.pause)(seconds)
+        (self._backoff.sleep or self._ending.pause)(self._backoff.pause(self._failures, error))
 
     def _tell(self, trouble: ClusterError) -> None:
         try:

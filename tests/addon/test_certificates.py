@@ -367,7 +367,7 @@ def test_the_context_is_kept_up_to_date_and_what_fails_is_tried_again() -> None:
     async def main() -> None:
         again = asyncio.Event()
 
-        async def changed() -> None:
+        def changed() -> None:
             changes.append(served.bundle)
 
         def now() -> datetime:

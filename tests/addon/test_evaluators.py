@@ -18,6 +18,7 @@ from aksp.addon.record import logs
 from aksp.addon.record.metrics import Metrics
 from aksp.addon.review import reviewer
 from aksp.addon.reviews import Reviews
+from aksp.addon.settings import RunSettings
 from aksp.engine import Admission, AdmissionRecord, Engine
 from aksp.engine.records import DisagreementRecord
 from aksp.kube.connection import Connection
@@ -73,10 +74,7 @@ def test_a_disagreement_is_counted_and_logged_with_policy_and_object(
 ) -> None:
     monkeypatch.setattr(reviewer, "SAMPLED", 2)
     metrics = Metrics()
-    reviews = Reviews(
-        cast(Connection, Memory()), engine, metrics, namespace="kube-system", identity="a", fail_closed=False,
-        controller_accounts=(), cert_dir=None, client_ca=None,
-    )  # fmt: skip
+    reviews = Reviews(cast(Connection, Memory()), engine, metrics, RunSettings(cluster_name="prod", identity="a"))
     reviews.reviewer.use(Asked(engine, assigned("np")).standing.plan)
     logs.configure("error", stream)
 

@@ -13,6 +13,7 @@ import pytest
 
 from aksp.addon.checkins import leader
 from aksp.addon.checkins.leader import CheckIns
+from aksp.addon.settings import RunSettings
 from tests.waiting import until
 
 DONE = 'print(\'{"evaluation": "1"}\')'
@@ -85,6 +86,6 @@ def test_one_that_is_under_way_is_stopped_when_another_replica_leads(made: Any, 
 
 
 def test_the_command_is_that_of_this_interpreter() -> None:
-    line = leader.command(kubeconfig="k", context=None, cluster_name="c", namespace="n")
+    line = leader.command(RunSettings(kubeconfig="k", cluster_name="c", namespace="n"))
     assert line[:5] == [sys.executable, "-m", "aksp", "addon", "check-in"]
     assert "--kubeconfig=k" in line and "--cluster-name=c" in line and not any("context" in each for each in line)

@@ -22,7 +22,6 @@ from msgspec.structs import replace
 from aksp.addon.checkins import reports
 from aksp.addon.checkins.status import (
     Evaluation,
-    Status,
     assignment_status,
     definition_status,
     exemption_status,
@@ -32,7 +31,7 @@ from aksp.addon.checkins.summary import AssignmentOutcome, Summary
 from aksp.addon.checkins.webhook_coverage import CoverageReader, WebhookCoverage
 from aksp.addon.gatekeeper.conditions import ExportCondition, GatekeeperReader
 from aksp.addon.gatekeeper.wanted import WantedObjects, wanted_objects
-from aksp.addon.in_force.documents import Seen
+from aksp.addon.in_force.documents import Seen, conditions_of
 from aksp.addon.in_force.policies import InForce, Standing, stand
 from aksp.addon.in_force.problems import Reason, sentence
 from aksp.addon.names import ASSIGNMENTS, DEFINITIONS, EXEMPTIONS, INITIATIVES, collection, left_out
@@ -107,7 +106,7 @@ def check_in(
 
     found = _evaluations(standing, report, failed, now, failure)
     outcomes = writing.after_the_scan(standing, found)
-    problems = writing.problems
+    problems = writing.statuses.problems
     if report is not None:
         problems += publish(connection, report, namespace=namespace, evaluation=evaluation)
     results = _result_counts(report)
@@ -172,38 +171,27 @@ class _Writing:
     ) -> None:
         self._connection = connection
         self._wanted = wanted
-        self._statuses = StatusWriter(connection)
+        self.statuses = StatusWriter(connection)
         self._documents = documents
         self._now = now
-
-    @property
-    def problems(self) -> list[str]:
-        return self._statuses.problems
 
     def before_the_scan(self, standing: Standing) -> None:
         """Write the statuses that need no scan first: errors, and that a change was applied."""
         for one in standing.definitions:
-            self._write(PLURALS[one.kind], one, definition_status)
+            document = self._documents[PLURALS[one.kind]][one.name]
+            self.statuses.write(PLURALS[one.kind], document, definition_status(one, document, self._now))
         for other in standing.exemptions:
-            self._write(EXEMPTIONS, other, exemption_status)
+            document = self._documents[EXEMPTIONS][other.name]
+            self.statuses.write(EXEMPTIONS, document, exemption_status(other, document, self._now))
         seen = self._look()
         for assignment in standing.assignments:
             document = self._documents[ASSIGNMENTS][assignment.name]
-            if status_of(document).get("observedGeneration") != assignment.generation or not _has_been_applied(
-                document
-            ):
+            # Unknown: only the watch that first saw it has looked at it, and no check-in.
+            looked_at = conditions_of(document).get("Applied", {"status": "Unknown"}).get("status") != "Unknown"
+            if status_of(document).get("observedGeneration") != assignment.generation or not looked_at:
                 asked, exported = seen(assignment)
                 status = assignment_status(assignment, document, self._now, asked=asked, exported=exported)
-                self._documents[ASSIGNMENTS][assignment.name] = self._statuses.write(ASSIGNMENTS, document, status)
-
-    def _write(
-        self,
-        plural: str,
-        one: Any,
-        make: Callable[[Any, Mapping[str, Any], datetime], Status],
-    ) -> None:
-        document = self._documents[plural][one.name]
-        self._statuses.write(plural, document, make(one, document, self._now))
+                self._documents[ASSIGNMENTS][assignment.name] = self.statuses.write(ASSIGNMENTS, document, status)
 
     def after_the_scan(self, standing: Standing, found: Mapping[str, Evaluation]) -> list[AssignmentOutcome]:
         """What became of each assignment. The webhook's rules may have been written during the scan."""
@@ -223,7 +211,7 @@ class _Writing:
     ) -> AssignmentOutcome:
         document = self._documents[ASSIGNMENTS][one.name]
         status = assignment_status(one, document, self._now, evaluation=evaluation, asked=asked, exported=exported)
-        self._statuses.write(ASSIGNMENTS, document, status)
+        self.statuses.write(ASSIGNMENTS, document, status)
         return AssignmentOutcome(
             name=one.name,
             state=status["state"],
@@ -236,14 +224,6 @@ class _Writing:
             violations=0,
             errors=[*([one.problem] if one.problem else []), *evaluation.errors],
         )
-
-
-def _has_been_applied(document: Mapping[str, Any]) -> bool:
-    """Whether a check-in has looked at it, and not just the watch that first saw it."""
-    return any(
-        isinstance(condition, Mapping) and condition.get("type") == "Applied" and condition.get("status") != "Unknown"
-        for condition in status_of(document).get("conditions") or ()
-    )
 
 
 def _listed(connection: Connection, plural: str) -> dict[str, Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct, structs
 
 from aksp.addon.names import GROUP, LEASE
@@ -85,10 +86,7 @@ def read(lease: Mapping[str, Any] | None) -> tuple[str | None, Failure | None]:
     """When the last good one ended, and the failure since; None where there was none."""
     annotations = ((lease or {}).get("metadata") or {}).get("annotations") or {}
     try:
-        found = json.loads(annotations.get(FAILED) or "null")
-        failure = Failure(
-            since=str(found["since"]), last=str(found["last"]), times=int(found["times"]), cause=str(found["cause"])
-        )
-    except (ValueError, TypeError, KeyError):
+        failure = msgspec.json.decode(annotations.get(FAILED) or "null", type=Failure | None)
+    except (msgspec.DecodeError, TypeError, ValueError):
         failure = None
     return annotations.get(LAST), failure

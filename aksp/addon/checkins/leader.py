@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aksp.addon.names import EngineName
+from aksp.addon.settings import RunSettings
 
 _log = logging.getLogger("aksp.addon.checkins.leader")
 
@@ -140,15 +140,7 @@ def _summary(out: bytes) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) else None
 
 
-def command(
-    *,
-    kubeconfig: str | None,
-    context: str | None,
-    cluster_name: str,
-    namespace: str,
-    engine: EngineName = EngineName.AKSP,
-    exclude_namespaces: Sequence[str] = (),
-) -> list[str]:
+def command(settings: RunSettings) -> list[str]:
     """The command line of a check-in, by the interpreter that runs now."""
     line = [
         sys.executable,
@@ -156,11 +148,11 @@ def command(
         "aksp",
         "addon",
         "check-in",
-        f"--cluster-name={cluster_name}",
-        f"--namespace={namespace}",
-        f"--engine={engine}",
+        f"--cluster-name={settings.cluster_name}",
+        f"--namespace={settings.namespace}",
+        f"--engine={settings.engine}",
     ]
-    line += [f"--exclude-namespace={name}" for name in exclude_namespaces]
-    line += [f"--kubeconfig={kubeconfig}"] if kubeconfig else []
-    line += [f"--context={context}"] if context else []
+    line += [f"--exclude-namespace={name}" for name in settings.exclude_namespaces]
+    line += [f"--kubeconfig={settings.kubeconfig}"] if settings.kubeconfig else []
+    line += [f"--context={settings.context}"] if settings.context else []
     return line

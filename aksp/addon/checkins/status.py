@@ -15,7 +15,7 @@ from msgspec import Struct
 from aksp.addon.checkins.webhook_coverage import WebhookCoverage
 from aksp.addon.gatekeeper.conditions import ExportCondition
 from aksp.addon.in_force.definitions import DefinitionInForce
-from aksp.addon.in_force.documents import Seen
+from aksp.addon.in_force.documents import Seen, conditions_of
 from aksp.addon.in_force.policies import ExemptionInForce, InForce
 from aksp.compliance.nothing import disabled
 from aksp.model.assignment import EnforcementMode
@@ -89,19 +89,24 @@ def assignment_status(
     status |= _state(one, before, evaluation)
     errors = list(evaluation.errors) if evaluation else []
     applied = _applied(one)
-    enforced = _enforced(one, asked, exported)
+    idle = _idle(one)
+    enforced = idle or _enforced(one, asked, exported)
     waiting = enforced[2] if enforced[1] == RULES_PENDING else ""
     # What Gatekeeper has not is told of every assignment, also of one that refuses nothing.
     in_gatekeeper = exported.message if exported is not None else ""
-    idle = evaluation.summary.message if one.judged and evaluation and evaluation.summary and not errors else ""
+    nothing = evaluation.summary.message if one.judged and evaluation and evaluation.summary and not errors else ""
     failure = evaluation.failure if evaluation else ""
-    status["message"] = _listed([part for part in (applied[2], failure, waiting, in_gatekeeper, idle, *errors) if part])
-    kept_evaluated = _kept(one, before) if evaluation is None else None
+    status["message"] = _listed(
+        [part for part in (applied[2], failure, waiting, in_gatekeeper, nothing, *errors) if part]
+    )
+    # The condition of the last scan, for as long as the next one lasts.
+    goes_on = evaluation is None and one.judges and before.get("lastEvaluated")
+    kept_evaluated = conditions_of(document).get("Evaluated") if goes_on else None
     status["conditions"] = _conditions(
         document,
         now,
         Applied=applied,
-        Evaluated=_evaluated(one, kept_evaluated, evaluation),
+        Evaluated=idle or _evaluated(kept_evaluated, evaluation),
         Enforced=enforced,
         **({} if exported is None else {"Exported": (exported.status, exported.reason, _bounded(exported.message))}),
     )
@@ -212,19 +217,14 @@ def _stays(generation: int | None, good: object) -> str:
     return f"Its last good version{version} stays in force"
 
 
-def _kept(one: InForce, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The condition of the last scan, for as long as the next one lasts; None when there is none to keep."""
-    if not one.judges or not before.get("lastEvaluated"):
-        return None
-    known = (c for c in before.get("conditions") or () if isinstance(c, Mapping) and c.get("type") == "Evaluated")
-    return next(known, None)
-
-
-def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluation | None) -> _Condition:
+def _idle(one: InForce) -> _Condition | None:
+    """Why there is nothing to judge and to refuse; None where there is something."""
     if one.judged is None:
         return "False", "NotApplied", "nothing of it is in force"
-    if not one.judges:
-        return "False", Effect.DISABLED.value, disabled(Effect.DISABLED)
+    return None if one.judges else ("False", Effect.DISABLED.value, disabled(Effect.DISABLED))
+
+
+def _evaluated(kept: Mapping[str, Any] | None, evaluation: Evaluation | None) -> _Condition:
     if evaluation is None:
         if kept is not None:
             return str(kept.get("status")), str(kept.get("reason")), str(kept.get("message"))
@@ -241,10 +241,6 @@ def _evaluated(one: InForce, kept: Mapping[str, Any] | None, evaluation: Evaluat
 
 
 def _enforced(one: InForce, asked: WebhookCoverage, exported: ExportCondition | None) -> _Condition:
-    if one.judged is None:
-        return "False", "NotApplied", "nothing of it is in force"
-    if not one.judges:
-        return "False", Effect.DISABLED.value, disabled(Effect.DISABLED)
     if not any(ready.effect.refuses for ready in one.ready):
         return "False", f"Effect{one.effect}", f"its effect {one.effect} refuses nothing"
     if one.enforcement_mode is not EnforcementMode.DEFAULT:
@@ -270,7 +266,7 @@ def _enforced(one: InForce, asked: WebhookCoverage, exported: ExportCondition | 
 
 def _conditions(document: Mapping[str, Any], now: datetime, **conditions: _Condition) -> list[dict[str, Any]]:
     """metav1.Conditions. lastTransitionTime changes only with the status."""
-    known = {c.get("type"): c for c in status_of(document).get("conditions") or () if isinstance(c, Mapping)}
+    known = conditions_of(document)
     made = []
     for kind, (status, reason, message) in conditions.items():
         old = known.get(kind, {})

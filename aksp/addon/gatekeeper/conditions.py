@@ -59,7 +59,8 @@ class GatekeeperReader:
                 " and the add-on writes its objects",
             )
         except ClusterError as error:
-            self._otherwise = _unknown(error)
+            text = f"Gatekeeper's objects cannot be read: {sentence(error)}"
+            self._otherwise = ExportCondition("Unknown", "GatekeeperUnknown", text)
         for path in [SYNC_SETS_PATH, *(constraints_path(one.rpartition("/")[2]) for one in wanted.templates)]:
             try:
                 if self._otherwise is None:
@@ -179,7 +180,3 @@ def _cannot(what: str, called: str, error: ClusterError) -> ExportCondition:
     else:
         text = sentence(error)
     return ExportCondition("False", "NotWritten", f"{called} cannot be {what}: {text}")
-
-
-def _unknown(error: ClusterError) -> ExportCondition:
-    return ExportCondition("Unknown", "GatekeeperUnknown", f"Gatekeeper's objects cannot be read: {sentence(error)}")

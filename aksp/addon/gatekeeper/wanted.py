@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from aksp.addon.in_force.policies import Standing
 from aksp.addon.in_force.problems import Reason
 from aksp.addon.names import MANAGED_BY
-from aksp.compliance.plan import MatchSource, Ready
+from aksp.compliance.plan import MatchSource
 from aksp.engine import Engine
 from aksp.gatekeeper.bundle import ExportedAssignment, bundle
 from aksp.gatekeeper.names import CONSTRAINTS, OURS, SYNC_SETS, TEMPLATES
@@ -72,7 +72,8 @@ def wanted_objects(engine: Engine, standing: Standing, left_out: Collection[str]
     older = [one for one in plan.ready if one.key.definition in own and one.definition.slug not in newest]
     made = bundle(engine, replace(plan, ready=[one for one in plan.ready if one not in older]), plan.target, kept=True)
     exported: dict[str, list[ExportedAssignment]] = {}
-    for one in [*made.assignments, *map(_as_it_is, older)]:
+    stale = [ExportedAssignment(assignment=one.assignment, problem=_OLDER) for one in older]
+    for one in [*made.assignments, *stale]:
         exported.setdefault(one.assignment.name, []).append(_without_expansions(one))
     held = {one.name for one in standing.assignments if one.judged is None and one.reason is not Reason.NOT_IN_SCOPE}
     held |= {one.assignment.full_name for each in exported.values() for one in each if one.problem}
@@ -89,10 +90,6 @@ def wanted_objects(engine: Engine, standing: Standing, left_out: Collection[str]
         untold=made.untold,
         held=frozenset(held),
     )
-
-
-def _as_it_is(older: Ready) -> ExportedAssignment:
-    return ExportedAssignment(assignment=older.assignment, problem=_OLDER)
 
 
 def _without_expansions(one: ExportedAssignment) -> ExportedAssignment:

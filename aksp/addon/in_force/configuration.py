@@ -112,7 +112,12 @@ class Configuration:
                 found["caBundle"] = "its CA bundle is not the one that was written"
         document = whole(intended, current, rules, wanted.bundle)
         if found or written(current) != digest(document):
-            self._write(document, new=current is None)
+            if current is None:
+                # Not a POST: the right to create just the one of this name counts only where the name is asked for.
+                objects.apply(self._connection, PATH, document, manager=FIELD_MANAGER)
+            else:
+                # Not server-side apply, which leaves alone what others have added. The resource version is what was read.
+                objects.replace(self._connection, PATH, document)
         repaired = {part: text for part, text in found.items() if self._meddled(part, wanted, current)}
         self._last = wanted
         return Kept(
@@ -135,14 +140,6 @@ class Configuration:
             mark = written(current)
             return mark is not None and mark != digest(current)
         return last.rules == wanted.rules if part == "rules" else last.bundle == wanted.bundle
-
-    def _write(self, document: Mapping[str, Any], *, new: bool) -> None:
-        if new:
-            # Not a POST: the right to create just the one of this name counts only where the name is asked for.
-            objects.apply(self._connection, PATH, document, manager=FIELD_MANAGER)
-        else:
-            # Not server-side apply, which leaves alone what others have added. The resource version is what was read.
-            objects.replace(self._connection, PATH, document)
 
 
 def intention_path(namespace: str) -> str:

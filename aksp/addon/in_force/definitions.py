@@ -180,12 +180,9 @@ class Definitions:
     def rule(self, definition: Definition) -> Rule:
         """A definition of the catalogue, compiled. Raises Wrong."""
         record = next((one for one in self.records if one.definition is definition), None)
-        if record is None:
-            with as_wrong(Reason.INVALID_DEFINITION):
-                return self._rule(definition, self._compiled.id_of(definition))
-        return self._rule(definition, record.policy, self.note(definition))
-
-    def _rule(self, definition: Definition, policy: str, note: str = "") -> Rule:
+        with as_wrong(Reason.INVALID_DEFINITION):
+            policy = self._compiled.id_of(definition) if record is None else record.policy
+        note = self.note(definition)
         return Rule(definition=definition, policy=policy, compared=self._compiled.compared(policy), note=note)
 
     def _missing(self, identifier: str, error: InvalidInput) -> Wrong:

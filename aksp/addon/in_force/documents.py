@@ -51,6 +51,12 @@ class Seen(Struct, frozen=True, kw_only=True):
         }
 
 
+def conditions_of(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The conditions of its status by their types."""
+    listed = status_of(document).get("conditions") or ()
+    return {str(one.get("type")): one for one in listed if isinstance(one, Mapping)}
+
+
 def by_name(documents: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The documents in the order of their names."""
     return sorted(documents, key=lambda document: str(metadata_of(document).get("name") or ""))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from aksp.addon import names
+from aksp.addon.in_force.documents import conditions_of
 from aksp.addon.install import gatekeeper_objects
 from aksp.addon.install.manifests import Document, crds, manifests, removable
 from aksp.addon.settings import Listed, Settings
@@ -74,7 +75,10 @@ def listed_kinds(
         kind
         for definition in definitions
         for kind in definition.kinds
-        if _usual(kind) or definition.slug in used or not is_bundled(definition)
+        if kind.group in _USUAL_GROUPS
+        or (kind.group == "" and kind.kind in _USUAL_KINDS)
+        or definition.slug in used
+        or not is_bundled(definition)
     }
     wanted |= compared | set(assigned)
     # What comes with aksp is also about kinds that clusters no longer have, or not all have.
@@ -87,10 +91,6 @@ def listed_kinds(
             watched = kind in compared or (key in found and found[key].watched)
             found[key] = Listed(group=kind.group, plural=plural, watched=watched)
     return tuple(found[key] for key in sorted(found))
-
-
-def _usual(kind: ResourceKind) -> bool:
-    return kind.group in _USUAL_GROUPS or (kind.group == "" and kind.kind in _USUAL_KINDS)
 
 
 def _each_group(kind: ResourceKind, discovery: Discovery | None) -> list[ResourceKind]:
@@ -258,7 +258,7 @@ def _wait_established(connection: Connection, name: str) -> None:
     deadline = time.monotonic() + ESTABLISHED_SECONDS
     while True:
         found = objects.get(connection, f"{_CRDS}/{name}") or {}
-        conditions = {one["type"]: one for one in (found.get("status") or {}).get("conditions") or []}
+        conditions = conditions_of(found)
         if conditions.get("Established", {}).get("status") == "True":
             return
         if time.monotonic() > deadline:

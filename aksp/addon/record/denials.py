@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from aksp.addon import names
 from aksp.addon.record.outbox import PENDING, Outbox
-from aksp.addon.review.decision import Decision, Refusal
+from aksp.addon.review.decision import Decision, Refusal, ReviewRequest
 from aksp.addon.review.refusals import cut
 from aksp.errors import ClusterError
 from aksp.kube import errors, objects
@@ -25,7 +25,6 @@ from aksp.kube.connection import Connection
 from aksp.kube.fetch import ONCE
 from aksp.model.assignment import API_VERSION
 from aksp.model.fields import metadata_of, spec_of
-from aksp.model.resource import Container, Owner, Resource
 from aksp.model.times import moment, rfc3339
 from aksp.report.figures import plural
 
@@ -57,16 +56,10 @@ class DenialKey(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Denial(Struct, frozen=True, kw_only=True, gc=False):
-    """Refusals with one key: how many and when, and everything else of the last one."""
+    """Refusals with one key: how many and when, and the last one with its request."""
 
-    assignment: str
-    definition: str
-    operation: str
-    user: str
-    resource: Resource
-    workload: Owner | None
-    containers: tuple[Container, ...]
-    message: str
+    refusal: Refusal
+    request: ReviewRequest
     first: datetime
     last: datetime
     count: int = 1
@@ -113,16 +106,15 @@ class Denials(Outbox[DenialKey, Denial]):
             return
         moment = self._now().replace(microsecond=0)
         for refusal in decision.outcome.refusals:
-            denial = _denial(refusal, decision, moment)
-            subject = denial.workload
+            subject = request.workload
             key = DenialKey(
                 assignment=refusal.assignment,
                 namespace=request.resource.namespace or self._namespace,
                 # Kinds of other groups may have the same name (Service: Knative's).
                 kind=subject.kind if subject else f"{request.resource.kind}.{request.resource.group}",
-                name=subject.name if subject else denial.resource.name,
+                name=subject.name if subject else request.resource.name,
             )
-            self.put(key, denial)
+            self.put(key, Denial(refusal=refusal, request=request, first=moment, last=moment))
 
     def prune(self) -> int:
         """Delete denials that are older than 7 days; how many. The leader's work.
@@ -142,7 +134,8 @@ class Denials(Outbox[DenialKey, Denial]):
 
     def _deliver(self, key: DenialKey, denial: Denial) -> None:
         if key.name == OTHERS:
-            denial = structs.replace(denial, workload=None, resource=structs.replace(denial.resource, name=OTHERS))
+            nobody = structs.replace(denial.request.resource, name=OTHERS)
+            denial = structs.replace(denial, request=structs.replace(denial.request, workload=None, resource=nobody))
         name = denial_name(key)
         collection = collection_path(key.namespace)
         path = f"{collection}/{name}"
@@ -207,7 +200,7 @@ def _own(assignment: str) -> str:
 
 def document(name: str, namespace: str, denial: Denial) -> dict[str, Any]:
     """The custom resource of a denial."""
-    labels = {**names.MANAGED_BY, ASSIGNMENT_LABEL: _own(denial.assignment)[:63].rstrip("-_.")}
+    labels = {**names.MANAGED_BY, ASSIGNMENT_LABEL: _own(denial.refusal.assignment)[:63].rstrip("-_.")}
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -243,44 +236,27 @@ def _time(found: Mapping[str, Any], field: str) -> datetime:
     return moment(spec_of(found).get(field)) or moment(created) or datetime.fromtimestamp(0, UTC)
 
 
-def _denial(refusal: Refusal, decision: Decision, moment: datetime) -> Denial:
-    request = decision.request
-    return Denial(
-        assignment=refusal.assignment,
-        definition=refusal.definition,
-        operation=request.operation,
-        user=request.user,
-        resource=request.resource,
-        workload=request.workload,
-        containers=refusal.containers,
-        message=refusal.message,
-        first=moment,
-        last=moment,
-    )
-
-
 def _spec(denial: Denial) -> dict[str, Any]:
-    resource = denial.resource
-    shown = denial.containers if len(denial.containers) <= MOST_CONTAINERS else denial.containers[: MOST_CONTAINERS - 1]
+    refusal, request = denial.refusal, denial.request
+    resource, workload, all_of_them = request.resource, request.workload, refusal.containers
+    shown = all_of_them if len(all_of_them) <= MOST_CONTAINERS else all_of_them[: MOST_CONTAINERS - 1]
     containers = [{"name": _name(c.name), "image": _name(c.image)} for c in shown]
-    if len(shown) < len(denial.containers):
-        containers.append({"name": f"… and {len(denial.containers) - len(shown)} more", "image": ""})
+    if len(shown) < len(all_of_them):
+        containers.append({"name": f"… and {len(all_of_them) - len(shown)} more", "image": ""})
     return {
-        "assignment": denial.assignment,
-        "definition": denial.definition,
-        "operation": denial.operation,
-        "user": _name(denial.user),
+        "assignment": refusal.assignment,
+        "definition": refusal.definition,
+        "operation": request.operation,
+        "user": _name(request.user),
         "resource": {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
             "namespace": resource.namespace,
             "name": _name(resource.name),
         },
-        **(
-            {"workload": {"kind": denial.workload.kind, "name": _name(denial.workload.name)}} if denial.workload else {}
-        ),
+        **({"workload": {"kind": workload.kind, "name": _name(workload.name)}} if workload else {}),
         "containers": containers,
-        "message": cut(denial.message),
+        "message": cut(refusal.message),
         "count": denial.count,
         "firstTime": rfc3339(denial.first),
         "lastTime": rfc3339(denial.last),

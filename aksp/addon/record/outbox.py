@@ -183,9 +183,7 @@ class Outbox(Generic[K, E]):
 
     def _fail(self, error: ClusterError) -> None:
         self._failures += 1
-        wish = error.retry_after if isinstance(error, errors.ServerError) else None
-        # The exponent is bounded: after weeks without an API server it would be no number any more.
-        self._not_before = self._clock() + self._backoff.pause(min(self._failures, 16), wish)
+        self._not_before = self._clock() + self._backoff.pause(self._failures, error)
         if self._failures == 1 or self._clock() >= self._next_tell_of_failure:
             self._next_tell_of_failure = self._clock() + TELL_SECONDS
             _log.warning("%s cannot be written now, %d wait: %s", self._noun, self.waiting, error)

@@ -115,7 +115,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_connection", "_expecting", "_more", "_parts", "answered", "complete", "gone", "headers", "keeps", "method", "path",
+        "_connection", "_expecting", "_more", "_parts", "answered", "client", "complete", "gone", "headers", "keeps", "method", "path",
         "query", "size",
     )  # fmt: skip
 
@@ -130,13 +130,9 @@ class Exchange:
         #: Bytes of the body that were not taken yet.
         self.size = 0
         self._parts: list[bytes] = []
-        self._connection = connection
+        self._connection, self.client = connection, connection.client
         self._expecting = b"expect" in headers and headers[b"expect"].lower() == b"100-continue"
         self._more: asyncio.Future[None] | None = None
-
-    @property
-    def client(self) -> str | None:
-        return self._connection.client
 
     def take(self) -> bytes:
         """What has come of the body since it was taken last."""
@@ -405,11 +401,6 @@ class Http(asyncio.Protocol):
             self._transport.pause_reading()
 
     # the end
-
-    def shutdown(self) -> None:
-        """Close it when it is idle."""
-        if not self.busy:
-            self.close()
 
     def close(self) -> None:
         """Close it; the client has time to read what was said, and all of it ends in time whatever it does."""

@@ -182,8 +182,8 @@ class _Acceptor:
                     task.cancel()
             # Again and again: one may have become idle by an answer that was begun before.
             for connection in self.connections.taken():
-                if late or not connection.new:
-                    connection.shutdown()
+                if not connection.busy and (late or not connection.new):
+                    connection.close()
             await asyncio.sleep(0.02)
         left = self.connections.taken()
         answered = not any(connection.busy for connection in left)

@@ -7,7 +7,7 @@ import logging
 import os
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,14 +142,14 @@ class Served:
         self._source.published(bundle, now)
 
     async def keep(
-        self, changed: Callable[[], Awaitable[None]], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, changed: Callable[[], object], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """Refresh at the source's interval, for ever. ``changed`` is awaited after a change; what fails is logged."""
+        """Refresh at the source's interval, for ever. ``changed`` is called after a change; what fails is logged."""
         while True:
             await asyncio.sleep(self._source.interval)
             try:
                 if await asyncio.to_thread(self.refresh, clock()):
-                    await changed()
+                    changed()
             except AkspError as error:
                 _LOG.warning("the certificate could not be renewed: %s", error)
 

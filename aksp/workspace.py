@@ -81,7 +81,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
             try:
                 assignment = at_place(written, place, tree) if place is not None else located(written, None)
             except Undecided as doubt:
-                broken.append(undecided(written, doubt))
+                broken.append(_broken(written, str(doubt), unplaced=True))
                 continue
             if assignment is None:
                 continue
@@ -92,7 +92,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
                 broken += one.broken
                 initiatives += [one.initiative] if one.initiative else []
             except InvalidPolicy as error:
-                broken.append(_broken(assignment, error))
+                broken.append(_broken(assignment, problem_of(error)))
         told = {each.problem for each in broken}
         # Those that come with aksp can all be loaded.
         unloaded = self.catalog.broken if (self.root / _DEFINITIONS).is_dir() else ()
@@ -176,22 +176,17 @@ def waiving(exemptions: Sequence[Exemption], place: ClusterPlace | None) -> tupl
     return found, doubts
 
 
-def undecided(assignment: Assignment, doubt: Undecided) -> BrokenAssignment:
-    """An assignment of which the scope tree cannot tell whether it reaches a cluster."""
+def _broken(assignment: Assignment, problem: str, *, unplaced: bool = False) -> BrokenAssignment:
+    """An assignment whose definition cannot be loaded, or cannot be understood with its parameters.
+
+    ``unplaced``: the scope tree cannot tell whether it reaches a cluster.
+    """
     return BrokenAssignment(
         assignment=assignment,
         definition=assignment.definition_id,
-        problem=str(doubt),
+        problem=problem,
         effect=Effect.named(assignment.parameters.get("effect")),
-        unplaced=True,
-    )
-
-
-def _broken(assignment: Assignment, error: InvalidPolicy) -> BrokenAssignment:
-    """An assignment whose definition cannot be loaded, or cannot be understood with its parameters."""
-    effect = Effect.named(assignment.parameters.get("effect"))
-    return BrokenAssignment(
-        assignment=assignment, definition=assignment.definition_id, problem=problem_of(error), effect=effect
+        unplaced=unplaced,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,12 +170,17 @@ def _documents(path: Path) -> list[tuple[Any, Node]]:
     return [(document, node) for document, node in read_yaml(read_file(path), str(path)) if document is not None]
 
 
-def write_beside(path: Path, text: str, *, new: bool = False) -> None:
-    """Write a file whole or not at all; ``new`` only where none is. Raises InvalidInput."""
+def write_beside(path: Path, text: str, *, new: bool = False, as_open: bool = False) -> None:
+    """Write a file whole or not at all; ``new`` only where none is, ``as_open`` with the mode of the one there is.
+
+    Raises InvalidInput.
+    """
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = AtomicFile(path)
+        if as_open and hasattr(os, "fchmod"):
+            os.fchmod(beside.stream.fileno(), stat.S_IMODE(os.stat(path).st_mode))
         beside.stream.write(text)
         beside.put_in_place(new=new)
     except OSError as error:

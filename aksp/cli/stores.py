@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aksp.cli.ci import say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.listing import print_document
+from aksp.cli.listing import print_document, print_shown
 from aksp.cli.options import (
     KubeconfigOption,
     ListFormat,
@@ -167,10 +167,7 @@ def print_documents(output: ListFormat, documents: Sequence[Mapping[str, Any]]) 
     """Print documents so that ``kubectl apply -f -`` takes them, or their names."""
     from aksp.store.cluster import label
 
-    if output is ListFormat.NAME:
-        for document in documents:
-            say(label(document))
-    elif len(documents) == 1:
-        print_document(output, documents[0], label(documents[0]))
+    if len(documents) == 1 or output is ListFormat.NAME:
+        print_shown(output, documents, [label(document) for document in documents])
     else:
-        print_document(output, {"apiVersion": "v1", "kind": "List", "items": list(documents)}, "")
+        print_document(output, {"apiVersion": "v1", "kind": "List", "items": list(documents)})

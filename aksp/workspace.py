@@ -30,7 +30,6 @@ from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.store.files import Files
-from aksp.store.interface import Store
 from aksp.workspace_folder import workspace_root
 
 _DEFINITIONS = "definitions"
@@ -48,7 +47,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """One workspace: its documents, and the definitions that they may name."""
 
     root: Path
-    store: Store
+    store: Files
     catalog: Catalogs
     assumed: Assignment | None = None
     """An assignment that is taken for all that there is."""

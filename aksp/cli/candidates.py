@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from aksp.catalog.interface import Assignable
     from aksp.model.definition import Definition
-    from aksp.store.interface import Store
+    from aksp.store.files import Files
 
 #: Set by the scripts of ``aksp completion``; typer makes the name from the command's.
 VARIABLE = "_AKSP_COMPLETE"
@@ -104,7 +104,7 @@ def scopes(ctx: typer.Context, incomplete: str) -> Candidates:
     return _stored(ctx, lambda store: [(one.name, str(one.scope)) for one in store.scopes()])
 
 
-def _stored(ctx: typer.Context, read: Callable[[Store], Candidates]) -> Candidates:
+def _stored(ctx: typer.Context, read: Callable[[Files], Candidates]) -> Candidates:
     """What the workspace keeps. A cluster is not asked: a key press must not wait for a server."""
     from aksp.errors import AkspError
     from aksp.workspace import Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from aksp.model.scope_tree import PlacedScope
 from aksp.store.atomic_file import AtomicFile
 from aksp.store.documents import WORDS, assignment_from, document_of, exemption_from
 from aksp.store.fields import WrongField
-from aksp.store.interface import ApplyResult, Stored, listed
+from aksp.store.interface import ApplyResult, Stored
 from aksp.store.scope_documents import check_tree, scope_from
 from aksp.yaml_reader import line_of, read_file, read_yaml
 from aksp.yaml_writer import to_yaml
@@ -60,6 +60,15 @@ class Files:
         found = self._all("scopes", scope_from)
         check_tree(found)
         return found
+
+    def listed(self, kind: str) -> Sequence[Stored]:
+        """All of a kind, by name."""
+        readers: dict[str, Callable[[], Sequence[Stored]]] = {
+            "PolicyAssignment": self.assignments,
+            "PolicyExemption": self.exemptions,
+            "PolicyScope": self.scopes,
+        }
+        return readers[kind]()
 
     def _all(self, folder: str, read: Callable[[Any, str], T]) -> list[T]:
         found: dict[str, T] = {}
@@ -150,7 +159,7 @@ class Files:
 
     def _known(self, kind: str) -> dict[str, Stored]:
         """All of a kind by name."""
-        return {one.name: one for one in listed(self, kind)}
+        return {one.name: one for one in self.listed(kind)}
 
     def _own_file(self, wanted: Stored, kind: str) -> Path:
         """The file of one, in which it must be alone."""

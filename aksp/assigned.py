@@ -84,7 +84,7 @@ def judged_for(
     if not isinstance(found, Initiative):
         return Judged(ready=[ready_for(assignment, found, exemptions, target, now)])
     check_parameters(assignment, found)
-    check_references(assignment, [one.reference for one in found.members])
+    check_references(assignment, references_of(found))
     ready: list[Ready] = []
     broken: list[BrokenAssignment] = []
     for member in found.members:
@@ -181,7 +181,7 @@ def check_assigned(
     check_parameters(assignment, found)
     if not isinstance(found, Initiative):
         return [check_resolves(assignment, found, now)], []
-    check_references(assignment, [one.reference for one in found.members])
+    check_references(assignment, references_of(found))
     ready: list[Ready] = []
     unavailable: list[BrokenAssignment] = []
     for member in found.members:

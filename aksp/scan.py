@@ -195,16 +195,12 @@ class Scan:
             else:
                 self._engine.release(page.batch)
             return
-        if any(one.selection.about(document) for one in self._comparing for document in page.documents):
+        if any(one.selection.about(each) for one in self._comparing for each in page.documents) or any(
+            map(self._waits, page.documents)
+        ):
             self._held.append(page)
-            return
-        if any(self._waits(document) for document in page.documents):
-            self._held.append(page)
-            return
-        self._start(page)
-        # One page is judged while the next is loaded. More pages at once would take memory and save no time.
-        while len(self._waiting) > 1:
-            self._finish(self._waiting.pop(0))
+        else:
+            self._start(page)
 
     def _note_versions(self, batch: Batch) -> None:
         for one in batch.documents:
@@ -220,6 +216,10 @@ class Scan:
         )
 
     def _start(self, page: Page) -> None:
+        """Begin to judge a page, and finish the one before.
+
+        One page is judged while the next is loaded. More pages at once would take memory and save no time.
+        """
         batch = page.batch
         assert batch is not None
         if self._by_namespace:
@@ -227,6 +227,8 @@ class Scan:
         self._pass_by(page.documents)
         tasks = choose(self._plan, page.documents)
         self._waiting.append(_Waiting(page=page, tasks=tasks, started=self._engine.begin(batch, tasks)))
+        while len(self._waiting) > 1:
+            self._finish(self._waiting.pop(0))
 
     def _pass_by(self, documents: Sequence[Document]) -> None:
         """Count objects of kinds that no assignment is about, as a folder of manifests has them.
@@ -297,8 +299,6 @@ class Scan:
         held, self._held = self._held, []
         for page in interrupts.between(held):
             self._start(page)
-            while len(self._waiting) > 1:
-                self._finish(self._waiting.pop(0))
         self._end_of_list()
 
     def _unmatched(self, unreached: Collection[str]) -> list[str]:

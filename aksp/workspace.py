@@ -30,7 +30,6 @@ from aksp.model.initiative import Initiative
 from aksp.model.scope import Scope
 from aksp.model.scope_tree import ClusterPlace, ScopeTree
 from aksp.store.files import Files
-from aksp.store.interface import Store
 from aksp.workspace_folder import workspace_root
 
 _DEFINITIONS = "definitions"
@@ -48,7 +47,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """One workspace: its documents, and the definitions that they may name."""
 
     root: Path
-    store: Store
+    store: Files
     catalog: Catalogs
     assumed: Assignment | None = None
     """An assignment that is taken for all that there is."""
@@ -81,7 +80,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
             try:
                 assignment = at_place(written, place, tree) if place is not None else located(written, None)
             except Undecided as doubt:
-                broken.append(undecided(written, doubt))
+                broken.append(_broken(written, str(doubt), unplaced=True))
                 continue
             if assignment is None:
                 continue
@@ -92,7 +91,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
                 broken += one.broken
                 initiatives += [one.initiative] if one.initiative else []
             except InvalidPolicy as error:
-                broken.append(_broken(assignment, error))
+                broken.append(_broken(assignment, problem_of(error)))
         told = {each.problem for each in broken}
         # Those that come with aksp can all be loaded.
         unloaded = self.catalog.broken if (self.root / _DEFINITIONS).is_dir() else ()
@@ -176,22 +175,17 @@ def waiving(exemptions: Sequence[Exemption], place: ClusterPlace | None) -> tupl
     return found, doubts
 
 
-def undecided(assignment: Assignment, doubt: Undecided) -> BrokenAssignment:
-    """An assignment of which the scope tree cannot tell whether it reaches a cluster."""
+def _broken(assignment: Assignment, problem: str, *, unplaced: bool = False) -> BrokenAssignment:
+    """An assignment whose definition cannot be loaded, or cannot be understood with its parameters.
+
+    ``unplaced``: the scope tree cannot tell whether it reaches a cluster.
+    """
     return BrokenAssignment(
         assignment=assignment,
         definition=assignment.definition_id,
-        problem=str(doubt),
+        problem=problem,
         effect=Effect.named(assignment.parameters.get("effect")),
-        unplaced=True,
-    )
-
-
-def _broken(assignment: Assignment, error: InvalidPolicy) -> BrokenAssignment:
-    """An assignment whose definition cannot be loaded, or cannot be understood with its parameters."""
-    effect = Effect.named(assignment.parameters.get("effect"))
-    return BrokenAssignment(
-        assignment=assignment, definition=assignment.definition_id, problem=problem_of(error), effect=effect
+        unplaced=unplaced,
     )
 
 

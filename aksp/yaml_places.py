@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,10 +22,7 @@ def composed(text: str) -> Node:
     """The nodes of a text's one document. Raises CannotEdit."""
     import yaml
 
-    try:
-        found: Node | None = yaml.compose(text, _loader())
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CannotEdit("it is read otherwise by a second parser of YAML") from error
+    found: Node | None = _read(yaml.compose, text)
     if found is None:
         raise CannotEdit("the document is empty")
     return found
@@ -36,17 +32,16 @@ def constructed(text: str) -> Any:
     """The data of a text's one document. Raises CannotEdit."""
     import yaml
 
-    try:
-        return yaml.load(text, _loader())
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise CannotEdit("it is read otherwise by a second parser of YAML") from error
+    return _read(yaml.load, text)
 
 
-@cache
-def _loader() -> Any:
+def _read(read: Callable[[str, Any], Any], text: str) -> Any:
     import yaml
 
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return read(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise CannotEdit("it is read otherwise by a second parser of YAML") from error
 
 
 class Places:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from aksp.azure.kept import kept_of
+from aksp.azure.scopes import NEVER
 from aksp.azure.states import StateRecord
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result
@@ -23,7 +24,6 @@ CAP: Final = 500
 FRESH: Final = timedelta(minutes=45)
 #: The cause where a side lists nothing that complies.
 NOT_LISTED: Final = "notListed"
-_NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
 _FAILED: Final = ComplianceState.NON_COMPLIANT
 #: The suffix that a controller adds to the name of a workload.
 _OF_WORKLOAD: Final = re.compile(r"(-[a-z0-9]{1,10})?-[a-z0-9]{1,5}")
@@ -160,8 +160,7 @@ def _line(side: _Side, made: StateComparison) -> None:
             if one.state is side.line.state:
                 made.same += 1
             elif side.line.message:
-                told = "notJudged", f"here it was not judged: {side.line.message}"
-                made.one_sided.append(_difference(side, ("", ""), one, side.line.state, told))
+                made.one_sided.append(_difference(side, ("", ""), one, side.line.state, _absent(side, ("", ""))))
             else:
                 made.differences.append(_difference(side, ("", ""), one, side.line.state, _of_cluster(side, one)))
     if not azure:
@@ -171,7 +170,7 @@ def _line(side: _Side, made: StateComparison) -> None:
             )
         return
     for key in sorted({*azure, *side.results}):
-        theirs, ours = azure.get(key), _here(side, key)
+        theirs, ours = azure.get(key), worst(side.results[key]) if key in side.results else None
         if theirs is not None and ours is not None and theirs.state is ours:
             made.same += 1
         elif (why := _unjudged(side, key, ours)) is not None:
@@ -208,10 +207,6 @@ def _difference(
     )  # fmt: skip
 
 
-def _here(side: _Side, key: Key) -> ComplianceState | None:
-    return worst(side.results[key]) if key in side.results else None
-
-
 def _of_cluster(side: _Side, theirs: StateRecord) -> _Cause:
     waived = any(one.exemption for found in side.results.values() for one in found)
     if theirs.state is _FAILED and waived:
@@ -225,8 +220,7 @@ def _of_cluster(side: _Side, theirs: StateRecord) -> _Cause:
     )
 
 
-def _only_there(side: _Side, key: Key, theirs: StateRecord | None) -> _Cause:
-    assert theirs is not None
+def _only_there(side: _Side, key: Key, theirs: StateRecord) -> _Cause:
     if waived := _exempt(side, key):
         return waived
     if other := _wrapped(key, (one for one, found in side.results.items() if worst(found) is _FAILED), side):
@@ -243,7 +237,7 @@ def _absent(side: _Side, key: Key) -> _Cause:
     of_it = [one for one in side.report.gaps if one.resource and _key(one.resource) == key]
     if of_it:
         return "notJudged", f"here it could not be judged: {of_it[0].message}"
-    if _space(key) in _NEVER:
+    if _space(key) in NEVER:
         return "excluded", f"nothing in {_space(key)} is judged here, as Azure says of itself"
     if side.complete and key in side.everywhere:
         return "excluded", "this assignment leaves it out here: see its scopes, namespaces and selectors"
@@ -268,7 +262,7 @@ def _unlisted(side: _Side, key: Key, ours: ComplianceState | None, azure: Mappin
     """Why Azure has no record of an object in which nothing violates here."""
     if ours is ComplianceState.EXEMPT:
         return _exempt(side, key)
-    if _space(key) in _NEVER:
+    if _space(key) in NEVER:
         return "excluded", f"Azure judges nothing in {_space(key)}"
     if other := _wrapped(key, azure, side):
         return "wrapped", f"at Azure it is told of {other}"
@@ -279,7 +273,7 @@ def _unlisted(side: _Side, key: Key, ours: ComplianceState | None, azure: Mappin
 
 
 def _only_here(side: _Side, key: Key, theirs: StateRecord | None, count: int) -> _Cause:
-    if _space(key) in _NEVER:
+    if _space(key) in NEVER:
         return "excluded", f"Azure judges nothing in {_space(key)}"
     there = {(one.kind, one.component) for one in side.records if one.component and one.state is _FAILED}
     if other := _wrapped(key, there, side):

@@ -18,7 +18,7 @@ from aksp.compliance.plan import reaches
 from aksp.errors import InvalidInput
 from aksp.gatekeeper.names import MANAGED_BY, OURS, legal, shortened
 from aksp.model.assignment import Assignment
-from aksp.model.fields import mapping
+from aksp.model.fields import mapping, within
 from aksp.model.kinds import WORKLOADS
 from aksp.model.scope import EVERYWHERE, Scope
 from aksp.store.files import Files
@@ -152,9 +152,7 @@ def _in_template(one: Object, mutator: Mutator, document: Object, spaces: Mappin
     if workload is None or str(document.get("apiVersion")).rpartition("/")[0] != workload.group:
         return document
     path = workload.template.split(".")
-    template: Any = document
-    for part in path:
-        template = mapping(template).get(part)
+    template = within(document, *path)
     if not isinstance(template, Mapping):
         return document
     metadata = mapping(document.get("metadata"))

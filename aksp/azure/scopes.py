@@ -14,19 +14,19 @@ from aksp.model.scope import Scope
 from aksp.model.scope_tree import ScopeTree
 
 #: Namespaces that Azure's add-on never judges, whatever an assignment says ("Policy for Kubernetes").
-_NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
+NEVER: Final = ("kube-system", "gatekeeper-system", "azure-arc")
 
 
 def implied(here: Scope, left_out: Sequence[Scope] = ()) -> list[Scope]:
     """The namespaces of a cluster that Azure leaves out unasked, but for those that are left out already."""
     if len(here.key) != 2 or here.key[0] != "clusters":
         return []
-    return [one for one in map(here.namespace, _NEVER) if not any(out.covers(one) for out in left_out)]
+    return [one for one in map(here.namespace, NEVER) if not any(out.covers(one) for out in left_out)]
 
 
 def is_implied(scope: Scope) -> bool:
     """Whether Azure leaves a namespace of a cluster out unasked."""
-    return len(scope.key) == 4 and scope.key[0] == "clusters" and scope.key[3] in _NEVER
+    return len(scope.key) == 4 and scope.key[0] == "clusters" and scope.key[3] in NEVER
 
 
 def of_tree(tree: ScopeTree) -> list[MappedScope]:

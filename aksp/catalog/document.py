@@ -55,14 +55,16 @@ class Reader:
         self._value = value
 
     def wrong(self, expected: str, got: Any, key: str = "") -> InvalidPolicy:
-        field = ".".join(part for part in (self.path, key) if part) or "the document"
+        field = self._field(key) or "the document"
         return InvalidPolicy(f"{field} is {_kind(got)}, expected {expected}", where=self.origin)
 
+    def _field(self, key: str) -> str:
+        return ".".join(part for part in (self.path, key) if part)
+
     def object(self, key: str) -> Reader:
-        field = ".".join(part for part in (self.path, key) if part)
         if key not in self._value:
-            raise InvalidPolicy(f"{field} is missing", where=self.origin)
-        return Reader(self._value[key], self.origin, field)
+            raise InvalidPolicy(f"{self._field(key)} is missing", where=self.origin)
+        return Reader(self._value[key], self.origin, self._field(key))
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         value = self._value.get(key)
@@ -74,10 +76,9 @@ class Reader:
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self._value.get(key, default)
+        if value is None:
+            raise InvalidPolicy(f"{self._field(key)} is missing", where=self.origin)
         if not isinstance(value, str):
-            if value is None:
-                field = ".".join(part for part in (self.path, key) if part)
-                raise InvalidPolicy(f"{field} is missing", where=self.origin)
             raise self.wrong("a string", value, key)
         return value
 
@@ -96,13 +97,13 @@ class Reader:
         return value
 
     def objects(self, key: str) -> Sequence[Reader]:
-        field = ".".join(part for part in (self.path, key) if part)
+        field = self._field(key)
         return [Reader(entry, self.origin, f"{field}[{at}]") for at, entry in enumerate(self.array(key))]
 
     def only(self, known: Sequence[str], refused: Mapping[str, str] | None = None) -> Reader:
         """This reader. Raises InvalidPolicy for a key that is not known, since it would have no effect."""
         for key in map(str, self._value):
-            field = ".".join(part for part in (self.path, key) if part)
+            field = self._field(key)
             if refused and key in refused:
                 raise InvalidPolicy(f"{field} is not supported", where=self.origin, hint=refused[key])
             if key not in known:

@@ -38,13 +38,12 @@ class Folder:
         """The definitions."""
         if not self._root.is_dir():
             return
-        libraries = self._libraries()
         for folder in sorted(self._root.iterdir()):
             path = folder / "definition.json"
             if folder.name in (LIBRARIES, INITIATIVES) or not folder.is_dir():
                 continue
             if path.exists() or path.is_symlink():
-                yield self._read_or_broken(path, libraries)
+                yield self._read_or_broken(path)
             elif written := sorted(
                 one.name for one in folder.iterdir() if one.suffix in (".rego", ".json", ".yaml", ".yml")
             ):
@@ -60,7 +59,7 @@ class Folder:
         if slug in (LIBRARIES, INITIATIVES) or not SLUG.fullmatch(slug):
             return None
         if (path := self._root / slug / "definition.json").is_file():
-            return self._read(path, self._shared)
+            return self._read(path)
         if (path := self._root / INITIATIVES / f"{slug}.json").is_file():
             return initiative_from(initiative_as_json(path), slug=slug, origin=str(path))
         return None
@@ -74,17 +73,11 @@ class Folder:
             except InvalidPolicy as error:
                 yield BrokenDefinition(slug=path.stem, error=error)
 
-    def _read_or_broken(
-        self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]
-    ) -> Definition | BrokenDefinition:
+    def _read_or_broken(self, path: Path) -> Definition | BrokenDefinition:
         try:
-            return self._read(path, libraries)
+            return self._read(path)
         except InvalidPolicy as error:
             return BrokenDefinition(slug=path.parent.name, error=error)
-
-    @cached_property
-    def _shared(self) -> Mapping[str, RegoModule | InvalidPolicy]:
-        return self._libraries()
 
     def _name(self, path: Path) -> str:
         """The name of a file in messages: the path by which an editor finds it. Nobody edits a file that comes with aksp."""
@@ -93,6 +86,7 @@ class Folder:
         whole, here = path.absolute(), Path.cwd()
         return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
+    @cached_property
     def _libraries(self) -> dict[str, RegoModule | InvalidPolicy]:
         """Libraries by their names; one that cannot be read concerns only the rules that import it."""
         found: dict[str, RegoModule | InvalidPolicy] = {}
@@ -106,14 +100,14 @@ class Folder:
                 found[match[1]] = RegoModule(name=self._name(path), source=source)
         return found
 
-    def _read(self, path: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Definition:
+    def _read(self, path: Path) -> Definition:
         origin = str(path)
         document = as_json(path)
         info = details_of(document, origin).object("templateInfo")
-        template = self._template(info, path.parent, libraries)
+        template = self._template(info, path.parent)
         return definition_from(document, slug=path.parent.name, origin=origin, template=template)
 
-    def _template(self, info: Reader, beside: Path, libraries: Mapping[str, RegoModule | InvalidPolicy]) -> Template:
+    def _template(self, info: Reader, beside: Path) -> Template:
         kind = info.text("sourceType")
         if kind == "File":
             path = beside / info.text("path")
@@ -133,7 +127,7 @@ class Folder:
                 return template_from(_text(path), str(path))
             source = _text(path)
             own = RegoModule(name=self._name(path), source=source)
-            return Template(modules=(own, *_imported(source, libraries, str(path))))
+            return Template(modules=(own, *_imported(source, self._libraries, str(path))))
         if kind == "Base64Encoded":
             return template_from_base64(info.text("content"), info.origin)
         if kind == "PublicURL":

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from aksp.catalog.template import SYNC_DATA
 from aksp.errors import InvalidPolicy
 from aksp.kube.kinds import KINDS, Kind
-from aksp.model.fields import mapping
+from aksp.model.fields import within
 from aksp.yaml_writer import to_yaml
 
 #: How the names of templates begin that are made of definitions of the preview.
@@ -172,9 +172,7 @@ def converted(document: Mapping[str, Any], rego: str, origin: str) -> dict[str, 
 
 
 def _details(document: Mapping[str, Any], origin: str) -> Mapping[str, Any]:
-    found: Any = document
-    for key in ("properties", "policyRule", "then", "details"):
-        found = mapping(found).get(key)
+    found = within(document, "properties", "policyRule", "then", "details")
     if not isinstance(found, Mapping):
         raise InvalidPolicy("properties.policyRule.then.details is missing", where=origin)
     return found

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from aksp.errors import InvalidInput, InvalidPolicy
 from aksp.model.definition import RegoModule, ResourceKind
+from aksp.model.fields import within
 from aksp.yaml_reader import read_yaml
 
 TARGET = "admission.k8s.gatekeeper.sh"
@@ -52,20 +53,13 @@ def template_from(text: str, origin: str, name: str = "") -> Template:
     places = _places(node, text.splitlines())
     if not isinstance(document, Mapping) or document.get("kind") != "ConstraintTemplate":
         raise InvalidPolicy("not a ConstraintTemplate", where=origin)
-    kind = _at(document, "spec", "crd", "spec", "names", "kind")
+    kind = within(document, "spec", "crd", "spec", "names", "kind")
     return Template(
         modules=_modules_of(document, origin, places, name or origin),
         requires_inventory=_sync_data(document, origin),
         values_schema=_values_schema(document, origin),
         kind=kind if isinstance(kind, str) else "",
     )
-
-
-def _at(document: Mapping[str, Any], *keys: str) -> Any:
-    found: Any = document
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
 
 
 def _places(root: Any, lines: Sequence[str]) -> _Places:
@@ -94,7 +88,7 @@ def _places(root: Any, lines: Sequence[str]) -> _Places:
 
 def _values_schema(document: Mapping[str, Any], origin: str) -> Mapping[str, Any] | None:
     """What a template says of its parameters; None where it says nothing, or takes any (``legacySchema``)."""
-    found = _at(document, "spec", "crd", "spec", "validation")
+    found = within(document, "spec", "crd", "spec", "validation")
     if not isinstance(found, Mapping):
         return None
     legacy = found.get("legacySchema", not str(document.get("apiVersion")).endswith("/v1"))
@@ -107,8 +101,7 @@ def _values_schema(document: Mapping[str, Any], origin: str) -> Mapping[str, Any
 
 
 def _modules_of(document: Mapping[str, Any], origin: str, places: _Places, name: str) -> tuple[RegoModule, ...]:
-    spec = document.get("spec")
-    targets = spec.get("targets") if isinstance(spec, Mapping) else None
+    targets = within(document, "spec", "targets")
     if not isinstance(targets, list) or len(targets) != 1 or not isinstance(targets[0], Mapping):
         raise InvalidPolicy("spec.targets must have exactly one target", where=origin)
     target: Mapping[str, Any] = targets[0]
@@ -139,9 +132,7 @@ def template_from_base64(content: str, origin: str) -> Template:
 
 def _sync_data(document: Mapping[str, Any], origin: str) -> tuple[ResourceKind, ...]:
     """The kinds of the annotation: a JSON list of requirements, each a list of alternatives, in quotes or not."""
-    metadata = document.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    written = annotations.get(SYNC_DATA) if isinstance(annotations, Mapping) else None
+    written = within(document, "metadata", "annotations", SYNC_DATA)
     if written is None:
         return ()
     field = f"metadata.annotations[{SYNC_DATA!r}]"

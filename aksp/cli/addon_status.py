@@ -28,7 +28,7 @@ def show(where: ClusterChoice, namespace: str | None, output: ListFormat) -> Exi
         refuse_other_servers(connection)
         found = look(connection, namespace or installed_in(connection) or NAMESPACE, now)
     if output in (ListFormat.JSON, ListFormat.YAML):
-        print_document(output, found.to_json(), "")
+        print_document(output, found.to_json())
     else:
         if output is not ListFormat.NAME:
             for line in _head(found, now):
@@ -40,7 +40,6 @@ def show(where: ClusterChoice, namespace: str | None, output: ListFormat) -> Exi
             headers=["NAME", "STATE", "COMPLIANCE", "EFFECT", "WANTED", "APPLIED", "CHECKED IN",
                      *(["DEFINITION", "MODE"] if wide else []), "MESSAGE"],
             rows=[_row(line, now, wide) for line in found.assignments],
-            documents=[],
             names=[f"policyassignment.policy.aksp.io/{line.name}" for line in found.assignments],
             empty="Nothing is assigned in this cluster. `aksp assign --store cluster` or `aksp sync` assign.",
         )  # fmt: skip

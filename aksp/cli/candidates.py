@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from aksp.catalog.interface import Assignable
     from aksp.model.definition import Definition
-    from aksp.store.interface import Store
+    from aksp.store.files import Files
 
 #: Set by the scripts of ``aksp completion``; typer makes the name from the command's.
 VARIABLE = "_AKSP_COMPLETE"
@@ -39,8 +39,16 @@ def contexts(ctx: typer.Context, incomplete: str) -> Candidates:
     return []
 
 
-def catalog(ctx: typer.Context) -> list[Definition]:
-    """The catalogue; where the workspace cannot be read, what comes with aksp."""
+def _of_catalog(values: Callable[[Definition], Iterable[str]]) -> Callable[[typer.Context, str], Candidates]:
+    """What the definitions of the catalogue have; where the workspace cannot be read, those that come with aksp."""
+
+    def found(ctx: typer.Context, incomplete: str) -> Candidates:
+        return [(name, "") for name in sorted({text for one in _catalog(ctx) for text in values(one)})]
+
+    return found
+
+
+def _catalog(ctx: typer.Context) -> list[Definition]:
     from aksp.catalog.folder import bundled
     from aksp.errors import AkspError
     from aksp.workspace import Workspace
@@ -49,6 +57,13 @@ def catalog(ctx: typer.Context) -> list[Definition]:
         return list(Workspace.open(_workspace(ctx)).catalog)
     except (AkspError, OSError):
         return bundled()
+
+
+categories = _of_catalog(lambda one: [one.category])
+severities = _of_catalog(lambda one: [one.severity])
+standards = _of_catalog(lambda one: one.standards)
+# A kind that a parameter sets is not known here.
+kinds = _of_catalog(lambda one: [kind.kind for kind in one.kinds if kind.kind.isalnum()])
 
 
 def assignable(ctx: typer.Context) -> list[Assignable]:
@@ -61,7 +76,7 @@ def assignable(ctx: typer.Context) -> list[Assignable]:
         initiatives = list(Workspace.open(_workspace(ctx)).catalog.initiatives)
     except (AkspError, OSError):
         initiatives = bundled_initiatives()
-    return [*catalog(ctx), *initiatives]
+    return [*_catalog(ctx), *initiatives]
 
 
 def definitions(ctx: typer.Context, incomplete: str) -> Candidates:
@@ -72,28 +87,6 @@ def definitions(ctx: typer.Context, incomplete: str) -> Candidates:
 def initiatives(ctx: typer.Context, incomplete: str) -> Candidates:
     """The initiatives of the catalogue."""
     return [(one.slug, one.display_name) for one in assignable(ctx) if hasattr(one, "members")]
-
-
-def categories(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The categories of the catalogue."""
-    return [(name, "") for name in sorted({one.category for one in catalog(ctx)})]
-
-
-def kinds(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The kinds that the catalogue's definitions judge."""
-    kinds = {kind.kind for one in catalog(ctx) for kind in one.kinds}
-    # A kind that a parameter sets is not known here.
-    return [(name, "") for name in sorted(kinds) if name.isalnum()]
-
-
-def severities(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The severities of the catalogue."""
-    return [(name, "") for name in sorted({one.severity for one in catalog(ctx)})]
-
-
-def standards(ctx: typer.Context, incomplete: str) -> Candidates:
-    """The standards that ask for the catalogue's definitions."""
-    return [(name, "") for name in sorted({text for one in catalog(ctx) for text in one.standards})]
 
 
 def assignments(ctx: typer.Context, incomplete: str) -> Candidates:
@@ -111,7 +104,7 @@ def scopes(ctx: typer.Context, incomplete: str) -> Candidates:
     return _stored(ctx, lambda store: [(one.name, str(one.scope)) for one in store.scopes()])
 
 
-def _stored(ctx: typer.Context, read: Callable[[Store], Candidates]) -> Candidates:
+def _stored(ctx: typer.Context, read: Callable[[Files], Candidates]) -> Candidates:
     """What the workspace keeps. A cluster is not asked: a key press must not wait for a server."""
     from aksp.errors import AkspError
     from aksp.workspace import Workspace

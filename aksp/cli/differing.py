@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import named_clusters
-from aksp.cli.options import ColorWhen
+from aksp.cli.listing import print_document
+from aksp.cli.options import ColorWhen, ListFormat
 from aksp.cli.outputs import on_stdout
 from aksp.cli.remembered import chosen, clusters_of, refuse_two_ways, title
 from aksp.compliance.changes import compare, hides, judged_by, left_out, narrowed, remembered, unlisted
@@ -18,7 +19,6 @@ from aksp.errors import ExitCode, InvalidInput
 from aksp.history import History, PastScan, ScanTarget
 from aksp.model import times
 from aksp.model.compliance import Report, TargetKind
-from aksp.model.json_text import encode
 from aksp.report.difference import Difference, Moment, blocks, document, together
 from aksp.report.figures import plural
 from aksp.report.formats.markdown import LIMIT
@@ -26,9 +26,8 @@ from aksp.report.formats.table import draw
 from aksp.report.interface import Style
 from aksp.report.parse import read_report
 from aksp.report.pipeline.shortened import shortened_difference
-from aksp.runners import as_it_is, in_json
+from aksp.runners import as_it_is
 from aksp.workspace_folder import workspace_root
-from aksp.yaml_writer import to_yaml
 
 
 class DiffRequest(Struct, frozen=True, kw_only=True):
@@ -219,11 +218,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 def _write(difference: Difference, request: DiffRequest) -> None:
     if request.output in ("json", "yaml"):
-        found = document(difference)
-        if request.output == "json":
-            say(encode(found, indent=2), in_json)
-        else:
-            say(to_yaml(found).removesuffix("\n"), as_it_is)
+        print_document(ListFormat(request.output), document(difference))
         return
     out = io.StringIO()
     if request.output == "html":

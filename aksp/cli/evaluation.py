@@ -19,6 +19,7 @@ from aksp.cli.manifests import ManifestOptions
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
 from aksp.cli.outputs import Outputs
 from aksp.cli.progress import Notes, progress_bar
+from aksp.cli.remembered import shortened
 from aksp.compliance.exemptions import unneeded
 from aksp.compliance.plan import Plan
 from aksp.compliance.selection import Selector
@@ -27,7 +28,7 @@ from aksp.errors import ExitCode, InvalidInput, KubeconfigError
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report, StoredFinding, Target
 from aksp.model.scope import Scope
-from aksp.report.interface import GroupBy, Show
+from aksp.report.interface import GroupBy, Show, Style
 from aksp.scan import Scan, ScanResult
 from aksp.workspace import Workspace, prepare
 from aksp.workspace_folder import workspace_root
@@ -35,8 +36,6 @@ from aksp.workspace_folder import workspace_root
 if TYPE_CHECKING:
     from aksp.kube.connection import Connection
 
-#: Exemptions that a note names.
-_NAMED = 10
 #: Kubernetes' names of namespaces: RFC 1123 labels.
 NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -61,6 +60,11 @@ class ComplianceRequest(Struct, frozen=True, kw_only=True):
     limit: int | None = None
     what_if: Assignment | None = None
     """An assignment to judge by in place of all that there are."""
+
+    @property
+    def shown(self) -> Style:
+        """What the outputs show of the report."""
+        return Style(show=self.show, group_by=self.group_by, limit=self.limit)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -103,7 +107,7 @@ def _judge(request: ComplianceRequest) -> tuple[ExitCode, Report]:
         # Findings that an interrupted scan did not reach would be taken for resolved.
         if not outcome.interrupted:
             report = comparison.begin(report)
-        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by, limit=request.limit)
+        outputs.write(report, request.color, request.shown)
     for note in outcome.notes:
         notes.note(note)
     if request.source is ReportSource.GATEKEEPER:
@@ -146,13 +150,7 @@ def _last(request: ComplianceRequest, outputs: Outputs, notes: Notes) -> tuple[E
     )
     with outputs:
         report = last_report(request.where, notes)
-        outputs.write(
-            comparison.begin(report),
-            color=request.color,
-            show=request.show,
-            group_by=request.group_by,
-            limit=request.limit,
-        )
+        outputs.write(comparison.begin(report), request.color, request.shown)
     comparison.end()
     return _judged_code(request, comparison), report
 
@@ -284,9 +282,7 @@ def _tell_unneeded(request: ComplianceRequest, plan: Plan, result: ScanResult, n
     here = (each for one in plan.ready if not one.not_started for each in one.exemptions)
     idle = unneeded((one for one in here if one.scope.meets(plan.target)), result.report.results)
     if idle:
-        names = ", ".join(one.name for one in idle[:_NAMED]) + (
-            f" and {len(idle) - _NAMED} more" * (len(idle) > _NAMED)
-        )
+        names = shortened([one.name for one in idle])
         many = len(idle) > 1
         notes.note(
             f"exemption{'s' * many} {names} waive{'s' * (not many)} nothing here: what {'they cover' if many else 'it covers'}"

@@ -109,7 +109,6 @@ class ExplainContext(Struct, frozen=True, kw_only=True):
             raise KeyboardInterrupt
         return outcome
 
-
-def manifests_of(context: ExplainContext, namespace: str | None) -> Manifests:
-    """The manifests that are asked about, in one namespace or in all."""
-    return context.request.manifests.read(context.engine, context.workspace.root, namespace=namespace)
+    def manifests(self, namespace: str | None) -> Manifests:
+        """The manifests that are asked about, in one namespace or in all."""
+        return self.request.manifests.read(self.engine, self.workspace.root, namespace=namespace)

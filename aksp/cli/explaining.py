@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from aksp import __version__
 from aksp.cli.ci import note, say
-from aksp.cli.explain_context import ExplainContext, ExplainRequest, manifests_of
+from aksp.cli.explain_context import ExplainContext, ExplainRequest
 from aksp.cli.explaining_assignment import explain_assignment
-from aksp.cli.options import ExplainFormat
+from aksp.cli.listing import print_document
+from aksp.cli.options import ExplainFormat, ListFormat
 from aksp.cli.outputs import on_stdout
 from aksp.cli.sources import Excerpts
 from aksp.compliance.explanation import elsewhere, standing
@@ -30,12 +31,10 @@ from aksp.kube.connection import Connection
 from aksp.kube.kinds import KINDS, Discovery, Kind
 from aksp.kube.names import SHORT_NAMES, ResourceName
 from aksp.model.compliance import ComplianceState, Gap, Result, Target
-from aksp.model.json_text import encode
 from aksp.model.resource import Document, Resource
 from aksp.model.scope import Scope
 from aksp.report.explain.explanation import Case, Explanation, ResourceExplanation, distinct
 from aksp.report.interface import Style
-from aksp.runners import as_it_is, in_json
 from aksp.sources.interface import Wanted, within_namespaces
 from aksp.sources.subject import LiveSubject, SubjectSource, WrittenSubject
 from aksp.workspace import Workspace, plan_of
@@ -108,8 +107,7 @@ def _written(context: ExplainContext, named: ResourceName) -> ResourceExplanatio
     asked = context.request
     ready = context.ready(asked.written_scope)
     # Objects outside -n are not judged, but rules still compare with them.
-    manifests = manifests_of(context, None)
-    subject = WrittenSubject(manifests, named, asked.namespace)
+    subject = WrittenSubject(context.manifests(None), named, asked.namespace)
     kinds = [kind for kind in _known_kinds(ready) if named.is_kind(*kind)]
     results, gaps, labels = _judged(context, ready, subject, asked.written, [*kinds, ("", "Pod")])
     if not subject.resources:
@@ -230,10 +228,5 @@ def _write(explanation: Explanation, request: ExplainRequest) -> None:
         say(out.getvalue().removesuffix("\n"))
         return
     from aksp.report.explain.wire import explanation_wire
-    from aksp.yaml_writer import to_yaml
 
-    document = explanation_wire(explanation)
-    if request.output is ExplainFormat.JSON:
-        say(encode(document, indent=2), in_json)
-    else:
-        say(to_yaml(document).removesuffix("\n"), as_it_is)
+    print_document(ListFormat(request.output), explanation_wire(explanation))

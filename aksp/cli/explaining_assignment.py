@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from aksp import __version__
 from aksp.assigned import Judged
-from aksp.cli.explain_context import ExplainContext, manifests_of
+from aksp.cli.explain_context import ExplainContext
 from aksp.compliance.explanation import LeftOut, elsewhere, settings_of, waivers
 from aksp.compliance.parameters import nearest
 from aksp.compliance.placing import Undecided
@@ -38,7 +38,7 @@ def explain_assignment(context: ExplainContext) -> AssignmentExplanation:
         )
     assignment = by_name[name]
     if asked.manifests.names:
-        manifests = manifests_of(context, asked.namespace)
+        manifests = context.manifests(asked.namespace)
         return _stands(context, assignment, reference, asked.written_scope, manifests, asked.written)
     where = asked.where
     if not where.cluster and not where.context and current_context(where.kubeconfig) is None:

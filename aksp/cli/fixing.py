@@ -27,7 +27,7 @@ from aksp.report.text import safe
 from aksp.scan import Scan
 from aksp.sources.encoding import LONGEST_TEXT, as_utf8
 from aksp.sources.paths import STDIN
-from aksp.store.atomic_file import AtomicFile
+from aksp.store.files import write_beside
 from aksp.workspace import Workspace, prepare
 
 
@@ -122,18 +122,7 @@ def _write(texts: Mapping[str, bytes], originals: Mapping[str, bytes]) -> None:
         if _read(file, {}) != originals[file]:
             raise InvalidInput("was changed meanwhile, so nothing was written", where=file, hint="run it again")
     for file, text in texts.items():
-        beside = None
-        try:
-            beside = AtomicFile(Path(file))
-            if hasattr(os, "fchmod"):
-                os.fchmod(beside.stream.fileno(), stat.S_IMODE(os.stat(file).st_mode))
-            beside.stream.write(text.decode())
-            beside.put_in_place()
-        except OSError as error:
-            raise InvalidInput(f"cannot be written: {error.strerror}", where=file) from error
-        finally:
-            if beside is not None:
-                beside.discard()
+        write_beside(Path(file), text.decode(), as_open=True)
 
 
 def _difference(file: str, before: bytes, after: bytes) -> Iterator[str]:

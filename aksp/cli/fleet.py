@@ -138,7 +138,7 @@ def judge_clusters(request: ComplianceRequest, choice: FleetChoice) -> ExitCode:
         # What an interrupted scan did not reach would be taken for gone.
         if not interrupted:
             report = whole.begin(report)
-        outputs.write(report, color=request.color, show=request.show, group_by=request.group_by, limit=request.limit)
+        outputs.write(report, request.color, request.shown)
     for work in works:
         _OneOfMany(notes, work.name).all(work.result.notes if work.result else ())
     if interrupted:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-
-from msgspec import Struct
 
 from aksp.assigned import references_of
 from aksp.catalog.folder import is_bundled
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
+from aksp.cli.listing import print_document
 from aksp.cli.manifests import ManifestOptions
+from aksp.cli.options import ListFormat
 from aksp.compliance.plan import Plan
 from aksp.engine import Engine
 from aksp.errors import ExitCode, InvalidInput, InvalidPolicy
@@ -29,39 +28,31 @@ from aksp.model.compliance import Report
 from aksp.model.scope import Scope
 from aksp.report.figures import plural
 from aksp.report.text import safe
-from aksp.runners import in_json
 from aksp.scan import Scan
 from aksp.workspace import Workspace, check_regexes, prepare
 
 
-class LintRequest(Struct, frozen=True, kw_only=True):
-    """The command line of one lint."""
-
-    manifests: ManifestOptions
-    where: ClusterChoice
-    json: bool
-    workspace: str | None
-
-
-def lint_workspace(request: LintRequest) -> ExitCode:
+def lint_workspace(
+    manifests: ManifestOptions, where: ClusterChoice, *, as_json: bool, workspace: str | None
+) -> ExitCode:
     """Print the findings; 0 for none, 1 for any, 4 for none where something could not be judged."""
-    if not request.manifests.files and not request.where.cluster and request.where.given:
+    if not manifests.files and not where.cluster and where.given:
         raise InvalidInput(
             "--context and --kubeconfig name a cluster, and none is asked for", hint="add --cluster, or leave them out"
         )
-    opened = Workspace.open(request.workspace)
+    opened = Workspace.open(workspace)
     now = datetime.now(UTC).replace(microsecond=0)
     assignments = {one.name: one for one in opened.store.assignments()}
     with Engine() as engine:
         found = list(_of_workspace(opened, assignments, engine, now))
         gaps: Sequence[str] = ()
-        if request.manifests.files or request.where.cluster:
-            plan, report, notes = _scanned(request, opened, engine, now)
+        if manifests.files or where.cluster:
+            plan, report, notes = _scanned(manifests, where, opened, engine, now)
             gaps = [gap.message for gap in report.gaps]
             found += matched_nothing(plan, report, assignments)
             for told in notes:
                 note(told)
-    _print(found, as_json=request.json)
+    _print(found, as_json=as_json)
     for gap in gaps:
         note(f"not judged: {gap}")
     if gaps:
@@ -104,22 +95,22 @@ def _of_workspace(
 
 
 def _scanned(
-    request: LintRequest, opened: Workspace, engine: Engine, now: datetime
+    manifests: ManifestOptions, where: ClusterChoice, opened: Workspace, engine: Engine, now: datetime
 ) -> tuple[Plan, Report, Sequence[str]]:
     """The plan and the report of the manifests or the cluster, and what their reader tells besides."""
-    if not request.manifests.files:
+    if not manifests.files:
         from aksp.sources.cluster import Cluster
 
-        with request.where.connected() as connection:
-            target = request.where.target(connection)
+        with where.connected() as connection:
+            target = where.target(connection)
             plan = prepare(engine, opened.plan(Scope(target.scope), now))
             outcome = Scan(plan, engine).run(Cluster(engine, connection), target, now)
             notes: Sequence[str] = ()
     else:
-        scope = Scope.cluster(request.where.name()) if request.where.cluster else None
+        scope = Scope.cluster(where.name()) if where.cluster else None
         plan = prepare(engine, opened.plan(scope, now))
-        objects = request.manifests.read(engine, opened.root)
-        target = request.manifests.target(scope)
+        objects = manifests.read(engine, opened.root)
+        target = manifests.target(scope)
         outcome = Scan(plan, engine).run(objects, target, now)
         notes = objects.notes
     if outcome.interrupted:
@@ -138,7 +129,7 @@ def _print(found: Sequence[LintFinding], *, as_json: bool) -> None:
             for one, line in places
         ]  # fmt: skip
         document = {"apiVersion": PRINTED_VERSION, "kind": "LintReport", "findings": findings}
-        say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
+        print_document(ListFormat.JSON, document)
         return
     for one, line in places:
         where = _shown(one.file) if line is None else f"{_shown(one.file)}:{line}"

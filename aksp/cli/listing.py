@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, assert_never
 
@@ -14,11 +13,11 @@ from aksp.runners import as_it_is, in_json
 def print_list(
     output: ListFormat,
     *,
-    headers: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    documents: Iterable[Any],
-    names: Iterable[str],
-    empty: str,
+    headers: Sequence[str] = (),
+    rows: Iterable[Sequence[str]] = (),
+    documents: Iterable[Any] = (),
+    names: Iterable[str] = (),
+    empty: str = "",
 ) -> None:
     """Print rows (tables), documents (JSON and YAML, as a list) or names. Only the iterable that is printed is read."""
     match output:
@@ -28,10 +27,8 @@ def print_list(
                 return
             for line in _lines(headers, shown):
                 say(line.removesuffix("\n"))
-        case ListFormat.JSON:
-            say(json.dumps(list(documents), indent=2, ensure_ascii=False), in_json)
-        case ListFormat.YAML:
-            print_yaml(list(documents))
+        case ListFormat.JSON | ListFormat.YAML:
+            print_document(output, list(documents))
         case ListFormat.NAME:
             for name in names:
                 say(name)
@@ -56,26 +53,21 @@ def _lines(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
         yield from row_lines(cells, fitted, color=False)
 
 
-def print_document(output: ListFormat, document: Any, name: str) -> None:
-    """Print one document; a table of it is YAML."""
+def print_document(output: ListFormat, document: Any) -> None:
+    """Print one document as JSON, else as YAML, keys in their order."""
     if output is ListFormat.JSON:
-        say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
-    elif output is ListFormat.NAME:
-        say(name)
+        from aksp.model.json_text import encode
+
+        say(encode(document, indent=2), in_json)
     else:
-        print_yaml(document)
+        from aksp.yaml_writer import to_yaml
+
+        say(to_yaml(document).removesuffix("\n"), as_it_is)
 
 
 def print_shown(output: ListFormat, documents: Sequence[Any], names: Sequence[str]) -> None:
     """Print the documents that were asked for: one as it is, several as a list."""
-    if len(documents) == 1:
-        print_document(output, documents[0], names[0])
+    if len(documents) == 1 and output is not ListFormat.NAME:
+        print_document(output, documents[0])
     else:
-        print_list(output, headers=(), rows=(), documents=documents, names=names, empty="")
-
-
-def print_yaml(document: Any) -> None:
-    """Print a document as YAML, keys in their order."""
-    from aksp.yaml_writer import to_yaml
-
-    say(to_yaml(document).removesuffix("\n"), as_it_is)
+        print_list(output, documents=documents, names=names)

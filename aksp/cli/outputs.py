@@ -23,7 +23,7 @@ from aksp.cli.summaries import summary_of
 from aksp.compliance.parameters import nearest
 from aksp.errors import InvalidInput
 from aksp.model.compliance import Report
-from aksp.report.interface import Format, GroupBy, Show, Style
+from aksp.report.interface import Format, Style
 from aksp.report.registry import FORMATS
 from aksp.report.text import safe
 from aksp.runners import commands
@@ -136,23 +136,18 @@ class Outputs:
         for file in self._files.values():
             file.discard()
 
-    def write(
-        self, report: Report, *, color: ColorWhen, show: Show, group_by: GroupBy, limit: int | None = None
-    ) -> None:
-        """Write every output. Raises InvalidInput for a file that cannot be written."""
+    def write(self, report: Report, color: ColorWhen, shown: Style) -> None:
+        """Write every output; ``shown`` says what of the report. Raises InvalidInput for a file that cannot be written."""
         here = repository(os.environ, Path.cwd())
-        plain = Style(
-            color=color is ColorWhen.ALWAYS,
-            width=PLAIN_WIDTH,
-            show=show,
-            group_by=group_by,
-            limit=limit,
-            base=here.base,
-            root=here.root,
-        )
+        always = color is ColorWhen.ALWAYS
+        plain = replace(shown, color=always, width=PLAIN_WIDTH, base=here.base, root=here.root)
         for output in self._outputs:
             if output.path is None:
-                self._write_stdout(output.format, report, color, plain)
+                style = on_stdout(color, plain)
+                # When the reader stops early, the other outputs and the exit code stay the same.
+                with suppress(ReaderGone):
+                    self._render_stdout(output.format, report, style)
+                    sys.stdout.flush()
                 continue
             file = self._files[output.path]
             try:
@@ -162,13 +157,6 @@ class Outputs:
                     self._notes.note(f"{output.format.name} written to {safe(str(output.path))}")
             except OSError as error:
                 raise _unwritable(output.path, error) from error
-
-    def _write_stdout(self, form: Format, report: Report, color: ColorWhen, plain: Style) -> None:
-        style = on_stdout(color, plain)
-        # When the reader stops early, the other outputs and the exit code stay the same.
-        with suppress(ReaderGone):
-            self._render_stdout(form, report, style)
-            sys.stdout.flush()
 
     def _render_stdout(self, form: Format, report: Report, style: Style) -> None:
         if not logged(os.environ):

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from aksp.history import ScanTarget
 
 
-#: Clusters that a title names.
+#: Clusters that a title names, and what else a note names; the report has them all.
 _NAMED = 10
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The names of clusters for a title: the first, and how many more."""
+    """Names for a title or a note: the first, and how many more."""
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aksp.cli.ci import say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.listing import print_document
+from aksp.cli.listing import print_document, print_shown
 from aksp.cli.options import (
     KubeconfigOption,
     ListFormat,
@@ -24,7 +24,7 @@ from aksp.cli.options import (
 if TYPE_CHECKING:
     from aksp.catalog.interface import Assignable
     from aksp.store.cluster import ClusterStore
-    from aksp.store.interface import Store
+    from aksp.store.files import Files
 
 
 @contextmanager
@@ -59,7 +59,7 @@ class StoreChoice(Struct, frozen=True, kw_only=True):
             )
 
     @contextmanager
-    def opened(self) -> Iterator[Store]:
+    def opened(self) -> Iterator[Files | ClusterStore]:
         """The store. Raises InvalidInput for a workspace that is named and not there, or ClusterError."""
         from aksp.workspace import Workspace
 
@@ -90,7 +90,6 @@ def show(kind: str, names: Sequence[str], output: ListFormat, chosen: StoreChoic
     from aksp.errors import InvalidInput
     from aksp.store.cluster import without_server_fields
     from aksp.store.documents import WORDS, document_of
-    from aksp.store.interface import listed
     from aksp.workspace import Workspace
 
     chosen.check()
@@ -101,7 +100,7 @@ def show(kind: str, names: Sequence[str], output: ListFormat, chosen: StoreChoic
             place = f"cluster {cluster.name}"
     else:
         opened = Workspace.open(chosen.workspace)
-        found = {one.name: document_of(one) for one in listed(opened.store, kind)}
+        found = {one.name: document_of(one) for one in opened.store.listed(kind)}
         place = str(opened.root)
     wanted = _untyped(kind, names)
     for name in wanted:
@@ -123,7 +122,6 @@ def delete(kind: str, names: Sequence[str], chosen: StoreChoice, *, every: bool)
     from aksp.errors import InvalidInput
     from aksp.store.cluster import type_of
     from aksp.store.documents import WORDS
-    from aksp.store.interface import listed
 
     chosen.check()
     word, typed = WORDS[kind], type_of(kind)
@@ -133,7 +131,7 @@ def delete(kind: str, names: Sequence[str], chosen: StoreChoice, *, every: bool)
         wanted = _untyped(kind, names)
         # For a single name the store itself tells if it is missing, and the right to list is not needed.
         if len(wanted) != 1:
-            known = [one.name for one in listed(kept, kind)]
+            known = [one.name for one in kept.listed(kind)]
             for name in wanted:
                 if name not in known:
                     hint = nearest(name, known)
@@ -167,10 +165,7 @@ def print_documents(output: ListFormat, documents: Sequence[Mapping[str, Any]]) 
     """Print documents so that ``kubectl apply -f -`` takes them, or their names."""
     from aksp.store.cluster import label
 
-    if output is ListFormat.NAME:
-        for document in documents:
-            say(label(document))
-    elif len(documents) == 1:
-        print_document(output, documents[0], label(documents[0]))
+    if len(documents) == 1 or output is ListFormat.NAME:
+        print_shown(output, documents, [label(document) for document in documents])
     else:
-        print_document(output, {"apiVersion": "v1", "kind": "List", "items": list(documents)}, "")
+        print_document(output, {"apiVersion": "v1", "kind": "List", "items": list(documents)})

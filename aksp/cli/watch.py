@@ -94,7 +94,8 @@ def follow(request: ComplianceRequest) -> ExitCode:
         report = watcher.report()
         report = replace(report, gaps=[*report.gaps, *absent_namespaces(connection, request.filters.namespaces)])
     if _on_screen(request):
-        draw_plain([summary.heading(report), summary.closing(report)], sys.stdout, width=_width(), color=False)
+        width = shutil.get_terminal_size().columns
+        draw_plain([summary.heading(report), summary.closing(report)], sys.stdout, width=width, color=False)
     return exit_code(request, report)
 
 
@@ -235,10 +236,6 @@ def _write(watcher: Watcher, changed: list[Event], as_json: bool) -> None:
 def _begun(watcher: Watcher, report: Report) -> str:
     objects = f"{plural(watcher.objects, 'object')} of {plural(len(watcher.kinds), 'kind')}"
     return f"{report.state.value}, {compliance_words(report.compliance_percent)}; watching {objects}"
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns
 
 
 def _now() -> datetime:

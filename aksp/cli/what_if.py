@@ -11,6 +11,7 @@ from aksp.cli.evaluation import ComplianceRequest, judge
 from aksp.cli.filters import Filters
 from aksp.cli.manifests import ManifestOptions
 from aksp.cli.options import ColorWhen, FailOn, ReportSource
+from aksp.cli.remembered import shortened
 from aksp.errors import ExitCode
 from aksp.model.assignment import Assignment
 from aksp.model.compliance import ComplianceState, Report
@@ -18,9 +19,6 @@ from aksp.model.kinds import WORKLOADS
 from aksp.report.figures import plural
 from aksp.report.interface import GroupBy, Show
 from aksp.sources.rendering.options import Rendering
-
-#: Workloads that a note names; the report has them all.
-_NAMED = 10
 
 
 def what_if(
@@ -65,7 +63,6 @@ def _tell_stopped(report: Report) -> None:
     ):
         refused = [text for text, yes in found.items() if yes]
         if refused:
-            more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
-            note(f"{plural(len(refused), noun)} {stopped}: {', '.join(refused[:_NAMED])}{more}")
+            note(f"{plural(len(refused), noun)} {stopped}: {shortened(refused)}")
         if allowed := len(found) - len(refused):
             note(f"its effect refuses nothing; one that does would keep {plural(allowed, noun)} {kept}")

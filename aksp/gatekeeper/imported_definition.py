@@ -17,7 +17,7 @@ from aksp.gatekeeper.names import DESCRIPTION, OURS, TITLE, VERSION
 from aksp.model.assignment import NAME
 from aksp.model.definition import SEVERITIES, Definition
 from aksp.model.effect import Effect
-from aksp.model.fields import mappings
+from aksp.model.fields import mappings, within
 from aksp.yaml_writer import to_yaml
 
 #: The fields of match that differ from constraint to constraint, by Azure's types: the default is what Gatekeeper takes.
@@ -58,7 +58,7 @@ def imported_definition(written: Written) -> ImportedDefinition:
     """Read a template. Raises InvalidPolicy for one that has no Rego, or is wrong."""
     text = to_yaml(written.document, literal=True)
     template = template_from(text, written.origin, f"{written.origin} (its template as aksp writes it)")
-    kind = _at(written.document, "spec", "crd", "spec", "names", "kind")
+    kind = within(written.document, "spec", "crd", "spec", "names", "kind")
     slug = written.name
     if slug != str(kind).lower() or not NAME.fullmatch(slug) or slug == LIBRARIES:
         raise InvalidPolicy(
@@ -178,9 +178,3 @@ def _lost(template: Mapping[str, Any]) -> list[str]:
     elif operations in (["CREATE"], ["UPDATE"]):
         lost.append(f"Gatekeeper judges {operations[0]} alone, aksp CREATE and UPDATE")
     return lost
-
-
-def _at(document: Any, *path: str) -> Any:
-    for key in path:
-        document = document.get(key) if isinstance(document, Mapping) else None
-    return document

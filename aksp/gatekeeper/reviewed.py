@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct, structs
 
@@ -14,7 +13,7 @@ from aksp.compliance.plan import MatchSource, Ready
 from aksp.engine import Batch, Engine
 from aksp.errors import EngineError, InvalidInput
 from aksp.gatekeeper.documents import Object
-from aksp.model.fields import mapping, mappings
+from aksp.model.fields import mapping, mappings, within
 from aksp.model.kinds import api_version
 from aksp.sources.interface import documents_of
 
@@ -96,9 +95,7 @@ def expanded(one: Object, templates: Sequence[Object]) -> Iterator[tuple[str, Ob
         spec = mapping(template.get("spec"))
         if not any(_applies(entry, one) for entry in mappings(spec.get("applyTo"))):
             continue
-        source: Any = one
-        for key in str(spec.get("templateSource") or "").split("."):
-            source = mapping(source).get(key)
+        source = within(one, *str(spec.get("templateSource") or "").split("."))
         generated = mapping(spec.get("generatedGVK"))
         kind = generated.get("kind")
         if not isinstance(source, Mapping) or not isinstance(kind, str):

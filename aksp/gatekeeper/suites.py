@@ -94,16 +94,12 @@ def _read(path: Path) -> Suite | None:
         )
     fields = _SuiteFields(found[0], str(path), "")
     fields.only("apiVersion", "kind", "metadata", "tests", "skip")
-    return Suite(
-        path=path,
-        tests=[_test(one) for one in fields.entries("tests", "tests")],
-        skip=fields.flag("skip"),
-    )
+    return Suite(path=path, tests=[_test(one) for one in fields.entries("tests")], skip=fields.flag("skip"))
 
 
 def _test(fields: _SuiteFields) -> SuiteTest:
     fields.only(*SuiteTest.__struct_fields__)
-    cases = [_case(one) for one in fields.entries("cases", "cases")]
+    cases = [_case(one) for one in fields.entries("cases")]
     invalid = fields.flag("invalid")
     if invalid and cases:
         raise fields.wrong("cases", "nothing beside invalid: true")
@@ -124,7 +120,7 @@ def _case(fields: _SuiteFields) -> SuiteCase:
         name=fields.text("name"),
         object=fields.text("object"),
         inventory=fields.texts("inventory"),
-        assertions=[_assertion(one) for one in fields.entries("assertions", "assertions")],
+        assertions=[_assertion(one) for one in fields.entries("assertions")],
         skip=fields.flag("skip"),
     )
 
@@ -193,9 +189,9 @@ class _SuiteFields:
             raise self.wrong(key, "a list of texts")
         return value
 
-    def entries(self, key: str, path: str) -> list[_SuiteFields]:
+    def entries(self, key: str) -> list[_SuiteFields]:
         value = self._value.get(key) or []
         if not isinstance(value, list):
             raise self.wrong(key, "a list")
-        own = f"{self._path}.{path}" if self._path else path
+        own = f"{self._path}.{key}" if self._path else key
         return [_SuiteFields(one, self._origin, f"{own}[{at}]") for at, one in enumerate(value)]

@@ -18,6 +18,13 @@ def mappings(value: object) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
+def within(document: object, *keys: str) -> Any:
+    """What is at the end of a path of fields; None where it leads nowhere."""
+    for key in keys:
+        document = mapping(document).get(key)
+    return document
+
+
 def text(value: object) -> str:
     """A text; an empty one in place of anything else."""
     return value if isinstance(value, str) else ""

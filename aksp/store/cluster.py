@@ -13,7 +13,6 @@ from aksp.kube import errors, objects
 from aksp.kube.connection import Connection
 from aksp.kube.kinds import refuse_other_servers
 from aksp.model.assignment import API_GROUP, API_VERSION, Assignment, Exemption
-from aksp.model.scope_tree import PlacedScope
 from aksp.store.documents import (
     WORDS,
     assignment_document,
@@ -56,9 +55,9 @@ class ClusterStore:
         """All exemptions, by name. Raises InvalidInput for one that is wrong."""
         return self._read("PolicyExemption", exemption_from)
 
-    def scopes(self) -> Sequence[PlacedScope]:
-        """None: only a workspace says where clusters lie."""
-        return ()
+    def listed(self, kind: str) -> Sequence[Assignment | Exemption]:
+        """All of a kind, by name; only a workspace says where clusters lie."""
+        return self.assignments() if kind == "PolicyAssignment" else self.exemptions()
 
     def _read(self, kind: str, read: Callable[[Any, str], T]) -> list[T]:
         return [read(document, label(document)) for document in self.documents(kind)]

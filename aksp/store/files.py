@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -14,7 +16,7 @@ from aksp.model.scope_tree import PlacedScope
 from aksp.store.atomic_file import AtomicFile
 from aksp.store.documents import WORDS, assignment_from, document_of, exemption_from
 from aksp.store.fields import WrongField
-from aksp.store.interface import ApplyResult, Stored, listed
+from aksp.store.interface import ApplyResult, Stored
 from aksp.store.scope_documents import check_tree, scope_from
 from aksp.yaml_reader import line_of, read_file, read_yaml
 from aksp.yaml_writer import to_yaml
@@ -58,6 +60,15 @@ class Files:
         found = self._all("scopes", scope_from)
         check_tree(found)
         return found
+
+    def listed(self, kind: str) -> Sequence[Stored]:
+        """All of a kind, by name."""
+        readers: dict[str, Callable[[], Sequence[Stored]]] = {
+            "PolicyAssignment": self.assignments,
+            "PolicyExemption": self.exemptions,
+            "PolicyScope": self.scopes,
+        }
+        return readers[kind]()
 
     def _all(self, folder: str, read: Callable[[Any, str], T]) -> list[T]:
         found: dict[str, T] = {}
@@ -152,7 +163,7 @@ class Files:
 
     def _known(self, kind: str) -> dict[str, Stored]:
         """All of a kind by name."""
-        return {one.name: one for one in listed(self, kind)}
+        return {one.name: one for one in self.listed(kind)}
 
     def _own_file(self, wanted: Stored, kind: str) -> Path:
         """The file of one, in which it must be alone."""
@@ -187,12 +198,17 @@ def _documents(path: Path) -> list[tuple[Any, Node]]:
     return [(document, node) for document, node in read_yaml(read_file(path), str(path)) if document is not None]
 
 
-def write_beside(path: Path, text: str, *, new: bool = False) -> None:
-    """Write a file whole or not at all; ``new`` only where none is. Raises InvalidInput."""
+def write_beside(path: Path, text: str, *, new: bool = False, as_open: bool = False) -> None:
+    """Write a file whole or not at all; ``new`` only where none is, ``as_open`` with the mode of the one there is.
+
+    Raises InvalidInput.
+    """
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = AtomicFile(path)
+        if as_open and hasattr(os, "fchmod"):
+            os.fchmod(beside.stream.fileno(), stat.S_IMODE(os.stat(path).st_mode))
         beside.stream.write(text)
         beside.put_in_place(new=new)
     except OSError as error:

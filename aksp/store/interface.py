@@ -1,10 +1,8 @@
-"""What a store is."""
+"""What stores keep, and what becomes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
 
 from aksp.model.assignment import Assignment, Exemption
 from aksp.model.scope_tree import PlacedScope
@@ -19,34 +17,3 @@ class ApplyResult(StrEnum):
     CREATED = "created"
     CONFIGURED = "configured"
     UNCHANGED = "unchanged"
-
-
-class Store(Protocol):
-    """A place that keeps assignments, exemptions and the scope tree by name."""
-
-    def assignments(self) -> Sequence[Assignment]:
-        """All assignments, by name. Raises InvalidInput for one that is wrong."""
-
-    def exemptions(self) -> Sequence[Exemption]:
-        """All exemptions, by name. Raises InvalidInput for one that is wrong."""
-
-    def scopes(self) -> Sequence[PlacedScope]:
-        """The scope tree's entries, by name; a cluster keeps none. Raises InvalidInput for one that is wrong."""
-
-    def save(self, one: Stored, *, replace: bool) -> tuple[ApplyResult, str]:
-        """Keep one; what became of it, and where. Raises InvalidInput when the name is taken by another of its kind."""
-
-    def delete(self, name: str, kind: str = "PolicyAssignment") -> str:
-        """Remove the one of a name and say where it was. Raises InvalidInput when there is none."""
-
-
-def listed(store: Store, kind: str) -> Sequence[Stored]:
-    """All that a store keeps of a kind, by name."""
-    match kind:
-        case "PolicyAssignment":
-            return store.assignments()
-        case "PolicyExemption":
-            return store.exemptions()
-        case "PolicyScope":
-            return store.scopes()
-    raise ValueError(kind)

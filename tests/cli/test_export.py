@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aksp.cli.exported_folder import LISTED
+from aksp.cli.commands.export import LISTED
 from tests.catalog.documents import document as definition
 from tests.catalog.documents import write
 from tests.cli.conftest import Aksp

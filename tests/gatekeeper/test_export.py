@@ -14,8 +14,7 @@ from aksp.catalog.folder import bundled
 from aksp.compliance.template_values import values_problem
 from aksp.gatekeeper.constraints import Exported, InexpressibleError, constraint
 from aksp.gatekeeper.names import kind_of
-from aksp.gatekeeper.schemas import parameters_schema
-from aksp.gatekeeper.templates import constraint_template
+from aksp.gatekeeper.templates import constraint_template, parameters_schema
 from aksp.model.assignment import EnforcementMode, ExemptedResource, Exemption, ExemptionCategory
 from aksp.model.definition import ParameterType, ResourceKind
 from aksp.model.effect import Effect

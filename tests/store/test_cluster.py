@@ -18,7 +18,8 @@ from aksp.model.scope import Scope
 from aksp.store import cluster
 from aksp.store.cluster import ClusterStore, alike, without_server_fields
 from aksp.store.documents import assignment_document, exemption_document
-from aksp.store.interface import ApplyResult, Store
+from aksp.store.files import Files
+from aksp.store.interface import ApplyResult
 from tests.replacing import replace
 from tests.store.objects import Objects
 
@@ -67,7 +68,7 @@ def refused(kind: type[E], act: Callable[[], object]) -> E:
 
 
 def test_a_cluster_is_a_store_like_a_workspace(store: ClusterStore) -> None:
-    one: Store = store
+    one: Files | ClusterStore = store
     assert one.assignments() == []
     assert one.exemptions() == []
 

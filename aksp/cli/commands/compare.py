@@ -10,6 +10,7 @@ import typer
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.groups import with_shared_options
+from aksp.cli.listing import print_document
 from aksp.cli.options import (
     AllNamespacesOption,
     ClusterOption,
@@ -18,6 +19,7 @@ from aksp.cli.options import (
     ContextOption,
     FailOn,
     KubeconfigOption,
+    ListFormat,
     OnlyAssignmentsOption,
     OnlyDefinitionsOption,
     OnlyNamespacesOption,
@@ -191,7 +193,6 @@ def _report(file: str | None, request: ComplianceRequest) -> Report:
 
 def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> None:
     import io
-    import json
 
     from msgspec.structs import asdict
 
@@ -201,7 +202,6 @@ def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> No
     from aksp.report.formats.table import draw
     from aksp.report.interface import Style
     from aksp.report.table.blocks import Column, Grid, Paragraph, Row, Tone, cell, span
-    from aksp.runners import in_json
 
     if output is CompareFormat.JSON:
         document = {
@@ -210,7 +210,7 @@ def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> No
             "oneSided": [asdict(one) for one in made.one_sided],
             "notCompared": made.left_out,
         }
-        say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
+        print_document(ListFormat.JSON, document)
         return
     shown = [one for one in (*made.differences, *made.one_sided) if one.azure or one.cause != NOT_LISTED]
     rows = tuple(

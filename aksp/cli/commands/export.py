@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PLACE = 60
 
+#: The list of the files of an export, in its folder, by which a later export knows them.
+LISTED = ".aksp-export"
+
 app = typer.Typer(no_args_is_help=True)
 
 ExportCluster = Annotated[
@@ -145,10 +148,8 @@ def export_azure(
 
         say(_as_json({"value": [document for _, document in made.documents]}), in_json)
     else:
-        from aksp.cli.exported_folder import write_folder
-
         files = {name: _as_json(one) + "\n" for name, one in made.by_file().items()}
-        write_folder(files, Path(output), whole=made.whole)
+        _write_folder(files, Path(output), whole=made.whole)
     return ExitCode.INCONCLUSIVE if made.lost else ExitCode.OK
 
 
@@ -162,15 +163,51 @@ def _write(made: ExportedBundle, output: str) -> None:
     if output == "yaml":
         say("---\n".join(map(_text, made.files.values())).removesuffix("\n"), as_it_is)
     elif output == "json":
-        document = {"apiVersion": "v1", "kind": "List", "items": list(made.files.values())}
-        say(json.dumps(document, indent=2, ensure_ascii=False), in_json)
+        say(_as_json({"apiVersion": "v1", "kind": "List", "items": list(made.files.values())}), in_json)
     else:
-        from aksp.cli.exported_folder import write_folder
-
-        write_folder({name: _text(one) for name, one in made.files.items()}, Path(output), whole=made.whole)
+        _write_folder({name: _text(one) for name, one in made.files.items()}, Path(output), whole=made.whole)
 
 
 def _text(document: Mapping[str, Any]) -> str:
     from aksp.yaml_writer import to_yaml
 
     return to_yaml(document, literal=True)
+
+
+def _write_folder(files: Mapping[str, str], folder: Path, *, whole: bool) -> None:
+    """Write the texts of files. Files of an earlier export that this one does not have are removed.
+
+    If the export is not ``whole`` they stay, and are told: a policy that is in force elsewhere must not go because its
+    document could not be exported this time. Raises InvalidInput.
+    """
+    from aksp.report.figures import plural
+    from aksp.store.files import write_beside
+
+    earlier = _listed(folder)
+    for name, text in files.items():
+        write_beside(folder / name, text)
+    kept = []
+    for name in sorted(earlier - set(files)):
+        path = folder / name
+        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            continue  # a list or a link must never remove files outside the folder
+        if whole:
+            path.unlink()
+            note(f"removed {path}: it is no longer exported")
+        else:
+            kept.append(name)
+            note(f"kept {path} of an earlier export, since not all that is assigned could be exported now")
+    write_beside(folder / LISTED, "\n".join(sorted({*files, *kept})) + "\n")
+    note(f"{plural(len(files), 'file')} in {folder}")
+
+
+def _listed(folder: Path) -> set[str]:
+    """The files of an earlier export in a folder."""
+    from aksp.errors import InvalidInput
+    from aksp.yaml_reader import read_file
+
+    try:
+        written = read_file(folder / LISTED).splitlines() if (folder / LISTED).is_file() else []
+    except InvalidInput:
+        return set()  # another program's file
+    return {name for name in written if name.endswith((".json", ".yaml"))}

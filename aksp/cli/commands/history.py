@@ -72,10 +72,8 @@ def history(
     subjects = chosen(kept.subjects(), named_clusters(cluster, kubeconfig), filename, every=all_clusters)
     found = [(one, kept.snapshots(one, limit)) for one in subjects]
     if output not in (ListFormat.TABLE, ListFormat.WIDE):
-        print_list(
-            output, headers=(), rows=(), documents=[_document(one, scans) for one, scans in found],
-            names=[title(one) for one, _ in found], empty="",
-        )  # fmt: skip
+        documents = [_document(one, scans) for one, scans in found]
+        print_list(output, documents=documents, names=[title(one) for one, _ in found])
     elif not found:
         typer.echo(f"no scan is remembered in {kept.file}: `aksp compliance` leaves a record of each", err=True)
     elif len(found) == 1 or output is ListFormat.WIDE or cluster or filename or all_clusters:
@@ -89,7 +87,7 @@ def history(
 
 def _overview(found: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]) -> None:
     from aksp.model.times import rfc3339
-    from aksp.report.figures import percent_cell, sparkline
+    from aksp.report.figures import percent_cell
     from aksp.report.text import safe
 
     rows = []
@@ -101,11 +99,11 @@ def _overview(found: Sequence[tuple[ScanTarget, Sequence[Snapshot]]]) -> None:
                 rfc3339(last.evaluated_at),
                 last.state.value,
                 percent_cell(last.compliance_percent),
-                sparkline([each.compliance_percent for each in scans[-_TREND:]]),
+                _line(scans, None),
             ]
         )
     headers = ["TARGET", "LAST SCAN", "STATE", "%", "TREND"]
-    print_list(ListFormat.TABLE, headers=headers, rows=rows, documents=(), names=(), empty="")
+    print_list(ListFormat.TABLE, headers=headers, rows=rows)
 
 
 def _in_full(
@@ -128,24 +126,15 @@ def _in_full(
         never = set(clusters_of(subject)) - {each.name for each, _ in parts}
         rows = sorted([*rows, *([safe(name), "-", "-", "no scan of it is remembered"] for name in never)])
     if rows:
-        print_list(
-            ListFormat.TABLE, headers=["CLUSTER", "STATE", "%", "SCANS"], rows=rows, documents=(), names=(), empty=""
-        )
+        print_list(ListFormat.TABLE, headers=["CLUSTER", "STATE", "%", "SCANS"], rows=rows)
         typer.echo()
     rows = [["(all)", last.state.value, percent_cell(last.compliance_percent), _line(scans, None)]]
     # A member, NAME/REFERENCE, stands below its initiative.
     for name in sorted({name for scan in scans for name in scan.assignments}, key=lambda one: one.split("/")):
         state, percent = last.assignments.get(name, (None, None))
-        rows.append(
-            [
-                safe(name),
-                state.value if state else "-",
-                percent_cell(percent),
-                _line(scans, name),
-            ]
-        )
+        rows.append([safe(name), state.value if state else "-", percent_cell(percent), _line(scans, name)])
     headers = ["ASSIGNMENT", "STATE", "%", plural(min(len(scans), _TREND), "scan").upper()]
-    print_list(ListFormat.TABLE, headers=headers, rows=rows, documents=(), names=(), empty="")
+    print_list(ListFormat.TABLE, headers=headers, rows=rows)
     typer.echo()
     rows = []
     before: float | None = None
@@ -158,7 +147,7 @@ def _in_full(
         # A scan that judged nothing is passed over: the next one is compared with the last that judged something.
         before = before if percent is None else percent
     headers = ["SCANNED", "STATE", "%", "CHANGE", "NON-COMPLIANT"]
-    print_list(ListFormat.TABLE, headers=headers, rows=rows[::-1], documents=(), names=(), empty="")
+    print_list(ListFormat.TABLE, headers=headers, rows=rows[::-1])
 
 
 def _line(scans: Sequence[Snapshot], assignment: str | None) -> str:
@@ -187,11 +176,7 @@ def _document(subject: ScanTarget, scans: Sequence[Snapshot]) -> dict[str, Any]:
                 "compliancePercent": one_decimal(scan.compliance_percent),
                 "nonCompliant": scan.non_compliant,
                 "assignments": [
-                    {
-                        "name": name,
-                        "state": state.value,
-                        "compliancePercent": one_decimal(percent),
-                    }
+                    {"name": name, "state": state.value, "compliancePercent": one_decimal(percent)}
                     for name, (state, percent) in sorted(scan.assignments.items(), key=lambda one: one[0].split("/"))
                 ],
             }

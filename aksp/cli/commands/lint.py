@@ -55,20 +55,17 @@ def lint(
 
     Example: `aksp lint -f deploy`
     """
-    from aksp.cli.linting import LintRequest, lint_workspace
+    from aksp.cli.linting import lint_workspace
     from aksp.cli.manifests import ManifestOptions
     from aksp.sources.rendering.options import Rendering
 
     raise typer.Exit(
         lint_workspace(
-            LintRequest(
-                manifests=ManifestOptions(
-                    files=tuple(filename or ()), recursive=recursive, exclude=tuple(exclude or ()), rendering=Rendering()
-                ),
-                where=ClusterChoice(
-                    cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout
-                ),
-                json=output is LintFormat.JSON, workspace=workspace,
-            )
+            ManifestOptions(
+                files=tuple(filename or ()), recursive=recursive, exclude=tuple(exclude or ()), rendering=Rendering()
+            ),
+            ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
+            as_json=output is LintFormat.JSON,
+            workspace=workspace,
         )
-    )  # fmt: skip
+    )

@@ -19,7 +19,6 @@ import msgspec
 
 from aksp.compliance.comparing import Lookup
 from aksp.compliance.judgement import Audit, IsolatedRecord, Judgement, Task
-from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
 from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, decoded
 from aksp.engine.records import (
@@ -99,15 +98,13 @@ class Engine:
         #: Held while what every new engine gets is changed or given: policies and inventory.
         self._life = threading.RLock()
         self._policies: dict[str, Sequence[RegoModule]] = {}
-        self._reads: dict[str, Sequence[str]] = {}
-        self._parameters: dict[str, Sequence[str]] = {}
-        self._lookups: dict[str, Sequence[Lookup] | None] = {}
-        self._audits: dict[str, Audit] = {}
-        self._unplanned: dict[str, str] = {}
+        #: What the engine says of each.
+        self._compiled: dict[str, Mapping[str, Any]] = {}
         #: Policies that are being compiled before they are asked for: the requests, and the answers to come.
         self._begun: dict[str, tuple[Mapping[str, Any], PendingAnswer]] = {}
         self._inventory: list[Batch] = []
-        self._cached = CachedObjects()
+        #: The watched objects of data.inventory, by what the engine calls them, to be given to the next one.
+        self._cached: dict[tuple[str, str, str, str], bytes] = {}
         self._task_sets: dict[str, Sequence[RegisteredTask]] = {}
         #: Held while a policy that brings the engine down is looked for.
         self._search = threading.RLock()
@@ -156,16 +153,7 @@ class Engine:
                 if list(self._policies.get(policy, ())) != list(modules):
                     self._poisoned.pop(policy, None)
                 self._policies[policy] = modules
-                self._reads[policy] = answer["reads"]
-                self._parameters[policy] = answer["parameters"]
-                found = answer["inventory"]
-                self._lookups[policy] = (
-                    None
-                    if found == "unknown"
-                    else [Lookup(one["groupVersion"], one["kind"], one["below"]) for one in found]
-                )
-                self._audits[policy] = Audit(answer["audit"])
-                self._unplanned[policy] = answer.get("unplanned", "")
+                self._compiled[policy] = answer
                 self.withhold(policy, NAMESPACE_OBJECT if "namespaceObject" in answer["request"] else None)
         return faults
 
@@ -195,23 +183,24 @@ class Engine:
 
     def reads(self, policy: str) -> Sequence[str]:
         """The paths of a document that a compiled policy can see."""
-        return self._reads[policy]
+        return cast("Sequence[str]", self._compiled[policy]["reads"])
 
     def parameters(self, policy: str) -> Sequence[str]:
         """The parameters that a compiled policy reads by name."""
-        return self._parameters[policy]
+        return cast("Sequence[str]", self._compiled[policy]["parameters"])
 
     def lookups(self, policy: str) -> Sequence[Lookup] | None:
         """What a compiled policy looks up in data.inventory; None when that is not known."""
-        return self._lookups[policy]
+        found = self._compiled[policy]["inventory"]
+        return None if found == "unknown" else [Lookup(one["groupVersion"], one["kind"], one["below"]) for one in found]
 
     def audit(self, policy: str) -> Audit:
         """What a compiled policy can find without an admission request."""
-        return self._audits[policy]
+        return Audit(self._compiled[policy]["audit"])
 
     def unplanned(self, policy: str) -> str:
         """Why OPA's topdown evaluates a compiled policy and not its plan; empty when it has one, or topdown evaluates all."""
-        return self._unplanned[policy]
+        return str(self._compiled[policy].get("unplanned", ""))
 
     def withhold(self, policy: str, why: str | None) -> None:
         """Do not ask a policy until it is compiled anew: the reason is a fault of each document. None: ask it again."""
@@ -388,8 +377,11 @@ class Engine:
 
     def _store(self, *, objects: Sequence[bytes] = (), keys: Sequence[Mapping[str, str]] = ()) -> None:
         with self._life:
-            answer, _ = self._call("store", *stored(objects, keys))
-            self._cached.changed(answer, objects, keys)
+            answer, _ = self._call("store", *_stored(objects, keys))
+            for key in keys:
+                self._cached.pop(_named(key), None)
+            for one, raw in zip(answer["stored"], objects, strict=True):
+                self._cached[_named(one)] = raw
 
     # Judging
 
@@ -771,7 +763,7 @@ class Engine:
             other.generation = process.generation
             self._once(process, "inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
         if self._cached:
-            self._once(process, "store", *self._cached.replay())
+            self._once(process, "store", *_stored(list(self._cached.values())))
         for name, tasks in self._task_sets.items():
             self._once(process, "register", self._register_header(name, tasks))
 
@@ -826,6 +818,15 @@ class Engine:
             if isinstance(started, PendingAnswer):
                 started.process.kill(why)
             raise NoAnswer(why) from None
+
+
+def _stored(objects: Sequence[bytes], keys: Sequence[Mapping[str, str]] = ()) -> tuple[dict[str, Any], bytes]:
+    """The header and the body of a request to store (engine/README.md)."""
+    return {"remove": [dict(key) for key in keys], "parts": [len(raw) for raw in objects]}, b"".join(objects)
+
+
+def _named(key: Mapping[str, str]) -> tuple[str, str, str, str]:
+    return key["apiVersion"], key["kind"], key.get("namespace", ""), key["name"]
 
 
 def _milliseconds(seconds: float) -> int:

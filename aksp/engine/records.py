@@ -183,8 +183,6 @@ class Batch(Struct, kw_only=True):
     id: str
     documents: list[DocumentRecord]
     problems: list[ProblemRecord]
-    continue_token: str
-    resource_version: str
     header: dict[str, Any]
     body: bytes | memoryview
     generation: int
@@ -234,8 +232,6 @@ def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Ba
         id=loading.header["batch"],
         documents=answer["documents"],
         problems=answer["problems"],
-        continue_token=answer.get("continue", ""),
-        resource_version=answer.get("resourceVersion", ""),
         header=loading.header,
         body=loading.body,
         generation=generation,

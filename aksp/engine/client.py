@@ -270,22 +270,14 @@ class Engine:
         return self._begin_load(header, body)
 
     def begin_review(self, body: bytes) -> Loading:
-        """Start to parse an AdmissionReview; loaded() waits for the batch.
-
-        Or await ``answer`` and call load_answer(). It is None when the engine could not take it;
-        it fails with BadReview when there is nothing that can be judged, EngineDied when it dies.
-        """
+        """Start to parse an AdmissionReview; loaded() waits for the batch, and raises BadReview where nothing can be judged."""
         return self._begin_load({"format": "review"}, body, within=self._hard_deadline + len(body) / 1e6)
-
-    def load_answer(self, loading: Loading, answer: Mapping[str, Any]) -> Batch:
-        """The batch of a load whose answer has come."""
-        return batch_of(loading, answer, loading.generation)
 
     def loaded(self, loading: Loading) -> Batch:
         """The batch of a load that was started. Raises EngineError when it cannot be parsed."""
         if loading.answer is not None:
             with contextlib.suppress(EngineDied):
-                return self.load_answer(loading, self._wait(loading.answer, self._patience(loading.body)))
+                return batch_of(loading, self._wait(loading.answer, self._patience(loading.body)), loading.generation)
         # The engine died meanwhile, perhaps of another request: once more, in a new one.
         self._revive()
         answer, generation = self._call("load", loading.header, loading.body)
@@ -385,28 +377,23 @@ class Engine:
 
     # Judging
 
-    def begin(self, batch: Batch, tasks: Sequence[Task], release: bool = False) -> Future[Any] | None:
-        """Start to judge a batch; finish() waits for it, or await it and call judge_answer().
+    def begin(self, batch: Batch, tasks: Sequence[Task]) -> Future[Any] | None:
+        """Start to judge a batch; finish() waits for it.
 
-        With release the batch is let go once it is judged. None when its engine died meanwhile, or
-        takes no judgements while a policy that brought one down is looked for. The answer fails
-        with EngineDied when the engine dies of it or beside it, Outdated when the batch must be
-        loaded again.
+        None when its engine died meanwhile, or takes no judgements while a policy that brought one down is looked for. The
+        answer fails with EngineDied when the engine dies of it or beside it, Outdated when the batch must be loaded again.
         """
         process = self._process
         if process is None or batch.generation != process.generation:
             return None
-        batch.passing = release
         try:
-            started = self._ask_to_judge(process, batch, tasks, release=release)
+            return self._ask_to_judge(process, batch, tasks)
         except EngineDied:
             return None
-        if release:
-            batch.generation = 0
-        return started
 
-    def judge_answer(self, batch: Batch, tasks: Sequence[Task], answer: Mapping[str, Any]) -> Judgement:
-        """The judgement of a batch whose answer has come, with the faults of tasks that were not asked."""
+    def _judged(self, batch: Batch, tasks: Sequence[Task], started: Future[Any]) -> Judgement:
+        """The judgement that was started, with the faults of tasks that were not asked."""
+        answer = self._wait(started, self._evaluation_patience(len(tasks)))
         return with_skipped(judgement_of(answer), tasks, batch.skipped)
 
     def register(self, tasks: Sequence[RegisteredTask]) -> str:
@@ -489,12 +476,9 @@ class Engine:
         """
         if started is not None:
             with contextlib.suppress(EngineDied):
-                return self.judge_answer(batch, tasks, self._result(started, len(tasks)))
+                return self._judged(batch, tasks, started)
         with self._alone():
-            judged = self._judge_carefully(batch, tasks, suspected=not self.alive)
-        if batch.passing:
-            self.release(batch)
-        return judged
+            return self._judge_carefully(batch, tasks, suspected=not self.alive)
 
     def judge(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
         """Judge a batch and wait for it."""
@@ -505,7 +489,7 @@ class Engine:
     ) -> tuple[Batch, Sequence[Task], Judgement]:
         """Judge an AdmissionReview after the engine died, perhaps of it: one at a time, beside no other.
 
-        For callers of begin_review() and begin() that met EngineDied or None. A new engine loads
+        For callers of begin_admission() that met EngineDied or None. A new engine loads
         the review, ``choose`` names the tasks, and those that bring it down again are faults, now
         and in all judgements to come, until their policies get other Rego. The batch is the
         caller's to release. Raises EngineError when no engine can load the review.
@@ -558,14 +542,13 @@ class Engine:
         return cast("list[IsolatedRecord]", answer["documents"])
 
     def _ask_to_judge(
-        self, process: Process, batch: Batch, tasks: Sequence[Task], *, release: bool = False, alone: bool = False
+        self, process: Process, batch: Batch, tasks: Sequence[Task], *, alone: bool = False
     ) -> PendingAnswer:
         batch.skipped = skipped(tasks, self._unasked)
         header = {
             "batch": batch.id,
             "deadlineMs": self._deadline_ms,
             "tasks": wire(tasks, batch.skipped),
-            "release": release,
             "places": batch.header["format"] == "files",
         }
         return self._ask(process, "judge", header, self._evaluation_patience(len(tasks)), alone=alone)
@@ -648,7 +631,7 @@ class Engine:
         except EngineDied:
             # It died before it was asked, so not of this.
             started = self._ask_to_judge(self._ready(batch), batch, tasks, alone=True)
-        return self.judge_answer(batch, tasks, self._result(started, len(tasks)))
+        return self._judged(batch, tasks, started)
 
     def _poison(self, policy: str, modules: Sequence[RegoModule] | None, died: EngineDied) -> str:
         """Never ask a policy again, unless it has been compiled anew meanwhile; and how it died."""
@@ -805,9 +788,6 @@ class Engine:
     def _evaluation_patience(self, evaluations: int) -> float:
         # Each task may run into its deadline a few times before it is given up.
         return self._hard_deadline + evaluations * 4 * self._deadline_ms / 1000
-
-    def _result(self, started: Future[Any], evaluations: int) -> Any:
-        return self._wait(started, self._evaluation_patience(evaluations))
 
     @staticmethod
     def _wait(started: Future[Any], seconds: float) -> Any:

@@ -190,8 +190,6 @@ class Batch(Struct, kw_only=True):
     inventory_kinds: tuple[str, ...] = ()
     #: Tasks of the judgement under way that were not asked, since they bring the engine down, and how.
     skipped: Mapping[int, str] = {}
-    #: It is not wanted any more once it has been judged.
-    passing: bool = False
 
 
 class Loading(Struct, frozen=True, kw_only=True):

@@ -57,7 +57,6 @@ def write_page(report: Report, out: TextIO, style: Style) -> None:
 
 def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
     target = report.target
-    described = {each["name"]: each for each in rows.data["assignments"]}
     return {
         "target": safe(target.name),
         "kind": target.kind.value,
@@ -82,7 +81,10 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
         "chart": timeline.overall(report),
         "clusters": [_cluster(report, each, rows) for each in report.clusters],
         "scopes": _scopes(report),
-        "assignments": [_assignment(report, each, described, rows) for each in report.lines],
+        "assignments": [
+            _assignment(report, each, described, rows)
+            for each, described in zip(report.lines, rows.data["assignments"], strict=True)
+        ],
         "groups": _groups(report),
         "trends": any(timeline.of_assignment(report, each.name) for each in report.assignments),
         "exemptions": rows.exemptions(),
@@ -101,12 +103,9 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _assignment(
-    report: Report, each: AssignmentSummary, described: Mapping[str, Mapping[str, str]], rows: Rows
-) -> dict[str, Any]:
-    name = safe(each.name)
+def _assignment(report: Report, each: AssignmentSummary, described: Mapping[str, str], rows: Rows) -> dict[str, Any]:
     return {
-        **described[name],
+        **described,
         **_measured(each),
         "message": safe(each.message),
         "words": _shares(each),

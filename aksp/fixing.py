@@ -10,7 +10,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from aksp.compliance.fingerprints import identity
-from aksp.compliance.fixes import steps, unsafe
+from aksp.compliance.fixes import unsafe
+from aksp.compliance.strategic import steps
 from aksp.model.compliance import ComplianceState, Gap, Report, Result
 from aksp.model.resource import Resource
 from aksp.sources.lines import DocumentText, FileSource

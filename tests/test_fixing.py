@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from aksp.compliance.fingerprints import identity
-from aksp.compliance.fixes import steps
+from aksp.compliance.strategic import steps
 from aksp.engine import Engine
 from aksp.fixing import Fixed, fixed
 from aksp.model.compliance import ComplianceState, Report, Result, Target, TargetKind

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any
 
+from msgspec.structs import replace
+
 from aksp.compliance.judgement import FindingRecord, IsolatedRecord, Judgement, Task
 from aksp.model.compliance import Finding
 from aksp.model.json_text import decode
@@ -37,28 +39,18 @@ class Findings:
         """These, or new ones once they are too many, so that a long scan or watch does not grow by what it knows."""
         return self if len(self) <= MOST_FINDINGS else Findings()
 
-    def clear(self, record: FindingRecord, document: Document) -> bool:
-        """Whether a violation itself says where it is, by its path or its container."""
-        return self.structured(record) or self._named(record, document.containers) is not None
-
-    def structured(self, record: FindingRecord) -> bool:
-        """Whether a violation says its path, as those of aksp's own definitions do."""
-        return self._said(record["details"])[1]
-
     def located(self, record: FindingRecord, document: Document) -> Finding | None:
-        """The finding that a violation is which says itself where it is; None for another one."""
+        """The finding that a violation is which says itself where it is, by its path or its container; None for another one."""
         said = self._said(record["details"])
-        named = said[2]
-        container = None if named is None else self._container(named, document.containers)
+        container = self._named(said, document.containers)
         if container is None and not said[1]:
             return None
         return self._finding(record, said, document.template, container)
 
     def finding(self, record: FindingRecord, document: Document, container: Container | None = None) -> Finding:
         """The finding that a violation is, in the named container or in the one that it names."""
-        if container is None:
-            container = self._named(record, document.containers)
-        return self._finding(record, self._said(record["details"]), document.template, container)
+        said = self._said(record["details"])
+        return self._finding(record, said, document.template, container or self._named(said, document.containers))
 
     def _finding(self, record: FindingRecord, said: _Said, template: str, container: Container | None) -> Finding:
         message = record["msg"]
@@ -83,12 +75,11 @@ class Findings:
             known = self._decoded[text] = details, "path" in details, named
         return known
 
-    def _named(self, record: FindingRecord, containers: Sequence[Container]) -> Container | None:
+    def _named(self, said: _Said, containers: Sequence[Container]) -> Container | None:
         """The container that details name, by ``{name, type}`` or, in older templates, by its name."""
-        named = self._said(record["details"])[2]
-        return None if named is None else self._container(named, containers)
-
-    def _container(self, named: Any, containers: Sequence[Container]) -> Container | None:
+        named = said[2]
+        if named is None:
+            return None
         if isinstance(named, str):
             return self._names(containers).get((named, None))
         name, kind = named
@@ -137,8 +128,7 @@ def _fix(given: Any, template: str) -> Mapping[str, Any] | None:
 class Attribution:
     """Findings by (task, document) of one judgement, each with the container that it is about.
 
-    ``unclear`` are the tasks with documents whose violations name no container: ``settle`` asks the engine's isolate
-    about them.
+    Of those that name no container ``settle`` asks the engine's isolate.
     """
 
     def __init__(self, findings: Findings, documents: Sequence[Document], judgement: Judgement) -> None:
@@ -181,20 +171,13 @@ class Attribution:
         """Whether it is known of all violations what they are about."""
         return not self._unclear
 
-    def unclear(self, tasks: Sequence[Task]) -> list[tuple[int, Task]]:
-        """What to ask the engine's isolate for: the numbers of tasks, and tasks over the unclear documents."""
-        return [
-            (number, Task(policy=tasks[number].policy, parameters=tasks[number].parameters, documents=documents))
-            for number, documents in self._unclear.items()
-        ]
-
     def settle(self, tasks: Sequence[Task], isolate: Callable[[Task], Iterable[IsolatedRecord]]) -> None:
-        """Attribute the unclear violations.
+        """Attribute the violations that name no container.
 
         Errors on a copy are errors of the copy unless the original had them too.
         """
-        for number, task in self.unclear(tasks):
-            for one in isolate(task):
+        for number, documents in self._unclear.items():
+            for one in isolate(replace(tasks[number], documents=documents)):
                 at = one["d"]
                 self.found[number, at] = attribute(
                     [self._records[n] for n in self._hits[number, at]], self._documents[at], one, self._findings
@@ -215,8 +198,9 @@ def attribute(
             owners.setdefault(_identity(record), []).append(container)
     attributed: list[Finding] = []
     for record in records:
-        if findings.clear(record, document) or _identity(record) not in owners:
-            attributed.append(findings.finding(record, document))
+        finding = findings.located(record, document)
+        if finding is not None or _identity(record) not in owners:
+            attributed.append(finding or findings.finding(record, document))
         else:
             attributed += [findings.finding(record, document, one) for one in owners[_identity(record)]]
     return attributed

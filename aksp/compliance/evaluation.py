@@ -16,23 +16,17 @@ Pair = tuple[int, int]
 Isolate = Callable[[Task], Iterable[IsolatedRecord]]
 
 
-def tasks_of(plan: Plan, chosen: Callable[[int, Ready], Sequence[int]]) -> list[Task]:
-    """A task for each assignment in force, by its number, over the documents that are chosen for it."""
-    return [
-        Task(policy=ready.definition.slug, parameters=ready.values, documents=chosen(number, ready))
-        for number, ready in enumerate(plan.ready)
-    ]
-
-
 def choose(plan: Plan, documents: Sequence[Document]) -> list[Task]:
     """The tasks for a page: each assignment over what it selects. What no scan can judge can be judged of AdmissionReviews."""
     groups = DocumentGroups(documents)
 
-    def chosen(_: int, ready: Ready) -> Sequence[int]:
+    def chosen(ready: Ready) -> Sequence[int]:
         selected = ready.selection.choose(documents, groups)
         return [at for at in selected if documents[at].reviewed] if ready.not_started else selected
 
-    return tasks_of(plan, chosen)
+    return [
+        Task(policy=ready.definition.slug, parameters=ready.values, documents=chosen(ready)) for ready in plan.ready
+    ]
 
 
 def findings_of(

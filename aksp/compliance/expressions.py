@@ -19,11 +19,8 @@ _CHOICE = re.compile(
 )
 
 
-class _Absent:
-    """The type of what an optional parameter without a value stands for."""
-
-
-_ABSENT = _Absent()
+#: What an optional parameter without a value stands for.
+_ABSENT = object()
 
 
 def is_expression(text: str) -> bool:

@@ -12,13 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from aksp.compliance.strategic import BUILT_IN, Step, has_entries, merged, patch_of, steps
+from aksp.compliance.strategic import BUILT_IN, has_entries, merged, patch_of
 from aksp.model.compliance import Result
 from aksp.model.json_text import encode
 from aksp.model.kinds import WORKLOADS
 from aksp.model.resource import Resource
-
-__all__ = ["Patch", "Step", "command", "obstacle", "patch", "steps", "subject_of", "together", "unsafe"]
 
 # What the API server lets be changed of a Pod that is there (Kubernetes: "Pod update and replacement").
 _CHANGEABLE = re.compile(r"metadata\.(?:labels|annotations)\b|spec\.(?:containers|initContainers)\[\d+\]\.image$")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aksp.compliance.assess import Tally
@@ -122,9 +122,7 @@ def _in_error(line: AssignmentSummary, reasons: Mapping[str, str]) -> Assignment
 def _gaps(one: ClusterOutcome) -> list[Gap]:
     gaps = one.report.gaps if one.report is not None else [one.problem] if one.problem is not None else []
     return [
-        replace(
-            gap, cluster=one.name, resource=structs.replace(gap.resource, cluster=one.name) if gap.resource else None
-        )
+        replace(gap, cluster=one.name, resource=replace(gap.resource, cluster=one.name) if gap.resource else None)
         for gap in gaps
     ]
 
@@ -136,7 +134,7 @@ def _results(one: ClusterOutcome) -> Iterator[Result]:
     for result in one.report.results if one.report is not None else ():
         if named is None or result.resource is not last:
             last = result.resource
-            named = structs.replace(last, cluster=one.name)
+            named = replace(last, cluster=one.name)
         yield Result(shared=result.shared, resource=named, source=result.source)
 
 
@@ -151,8 +149,8 @@ def separate(report: Report) -> list[Report]:
     for result in report.results:
         if own is None or result.resource is not last:
             last = result.resource
-            own = structs.replace(last, cluster="")
-        results[last.cluster if last else ""].append(structs.replace(result, resource=own))
+            own = replace(last, cluster="")
+        results[last.cluster if last else ""].append(replace(result, resource=own))
         named[last.cluster if last else ""].append(result)
     return [
         replace(
@@ -170,7 +168,7 @@ def separate(report: Report) -> list[Report]:
             assignments=one.assignments,
             results=results[one.name],
             gaps=[
-                replace(gap, cluster="", resource=structs.replace(gap.resource, cluster="") if gap.resource else None)
+                replace(gap, cluster="", resource=replace(gap.resource, cluster="") if gap.resource else None)
                 for gap in report.gaps
                 if gap.cluster == one.name
             ],
@@ -198,15 +196,18 @@ def _known(known: KnownViolations | None, results: Sequence[Result], named: Sequ
 
 def _changes(parts: Sequence[ClusterOutcome]) -> Changes | None:
     """What has changed in each cluster since the scan before of it; None where no cluster is compared with one."""
-    known = [(one.name, one.report.changes) for one in parts if one.report is not None and one.report.changes]
-    if not known:
-        return None
+    known = {one.name: one.report.changes for one in parts if one.report is not None and one.report.changes}
+    return changes_together(known) if known else None
+
+
+def changes_together(parts: Mapping[str, Changes]) -> Changes:
+    """The changes of clusters, by their names, as one. Their percentage together before is not known."""
     return Changes(
-        since=min(changes.since for _, changes in known),
+        since=min(changes.since for changes in parts.values()),
         percent_before=None,
         findings=[
-            replace(each, finding=structs.replace(each.finding, cluster=name))
-            for name, changes in known
+            replace(each, finding=replace(each.finding, cluster=name))
+            for name, changes in parts.items()
             for each in changes.findings
         ],
     )
@@ -216,8 +217,7 @@ def added(counts: Iterable[Counts]) -> Counts:
     """Counts of clusters added up: no resource lies in two."""
     every = StateCount()
     for one in counts:
-        every.resources.update(one.resources)
-        every.containers.update(one.containers)
+        every.add(one)
     return every.counts()
 
 

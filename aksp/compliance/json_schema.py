@@ -52,7 +52,8 @@ def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
 
 #: Levels of a schema that are looked at without the package.
 _PLAIN_DEPTH = 8
-_PLAIN_TYPES: Mapping[str, tuple[type, ...]] = {
+#: Python's types of JSON Schema's; a bool is no number there.
+TYPES: Mapping[str, tuple[type, ...]] = {
     "array": (list,),
     "boolean": (bool,),
     "integer": (int,),
@@ -61,7 +62,7 @@ _PLAIN_TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "string": (str,),
 }
-_KINDS = frozenset(kind for kinds in _PLAIN_TYPES.values() for kind in kinds)
+_KINDS = frozenset(kind for kinds in TYPES.values() for kind in kinds)
 #: What the length of is bounded, and which numbers are compared exactly, whether they are whole or not.
 _SIZED: Mapping[str, type] = {"minLength": str, "minItems": list, "minProperties": dict}
 _EXACT = 2**53
@@ -73,7 +74,7 @@ def _is_plain(schema: Any, depth: int = 0) -> bool:
         return False
     for keyword, said in schema.items():
         if keyword == "type":
-            right = type(said) is str and said in _PLAIN_TYPES
+            right = type(said) is str and said in TYPES
         elif keyword in _SIZED:
             right = type(said) is int and said >= 0
         elif keyword in ("minimum", "maximum"):
@@ -103,7 +104,7 @@ def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
     for keyword, said in schema.items():
         fits = True
         if keyword == "type":
-            fits = kind in _PLAIN_TYPES[said]
+            fits = kind in TYPES[said]
         elif keyword in _SIZED:
             fits = kind is not _SIZED[keyword] or len(value) >= said
         elif keyword == "minimum" and kind in (int, float):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from aksp.compliance.json_schema import schema_problem, shown
+from aksp.compliance.json_schema import TYPES, schema_problem, shown
 from aksp.model.definition import Definition, Parameter, ParameterType
 from aksp.model.initiative import Initiative
 
@@ -41,7 +41,6 @@ _JSON_TYPES: Final[Mapping[ParameterType, str]] = {
     ParameterType.FLOAT: "number",
     ParameterType.OBJECT: "object",
 }
-_PYTHON_TYPES: Final[Mapping[str, type]] = {"string": str, "array": list, "boolean": bool, "object": dict}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -152,12 +151,10 @@ def value_problem(parameter: Parameter, value: Any) -> str | None:
 
 def _is_a(value: Any, kind: str) -> bool:
     """Whether a value has a type of JSON Schema. Here, since its package takes longer to import than a small scan to run."""
-    match kind:
-        case "integer" | "number" if not isinstance(value, bool):
-            whole = kind == "integer"
-            return isinstance(value, int) or (isinstance(value, float) and (value.is_integer() or not whole))
-        case _:
-            return isinstance(value, _PYTHON_TYPES.get(kind, ()))
+    if isinstance(value, bool):
+        return kind == "boolean"
+    whole = kind == "integer" and isinstance(value, float) and value.is_integer()
+    return whole or isinstance(value, TYPES[kind])
 
 
 def _date_problem(value: str) -> str | None:

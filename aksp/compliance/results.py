@@ -38,7 +38,9 @@ class SharedResults:
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = _made(ready, owner, state, finding, exemption)
+            known = self._known[key] = SharedResult(
+                assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption
+            )
         return known
 
 
@@ -47,23 +49,13 @@ def owner_of(document: Document) -> Owner | None:
     return None if document.parent else document.owner
 
 
-def _made(
-    ready: Ready,
-    owner: Owner | None,
-    state: ComplianceState,
-    finding: Finding,
-    exemption: Exemption | None = None,
-) -> SharedResult:
-    return SharedResult(assignment=ready.key, state=state, finding=finding, owner=owner, exemption=exemption)
-
-
 def results_of(
     ready: Ready,
     document: Document,
     findings: Sequence[Finding],
-    problems: Sequence[Problem] = (),
-    source: SourceLocation | None = None,
-    shared: SharedResults | None = None,
+    problems: Sequence[Problem],
+    source: SourceLocation | None,
+    shared: SharedResults,
 ) -> list[Result]:
     """The results: one for each finding, NonCompliant or Exempt, then an Error for each problem."""
     resource = document.parent or document.resource
@@ -77,24 +69,21 @@ def shared_of(
     ready: Ready,
     document: Document,
     findings: Sequence[Finding],
-    problems: Sequence[Problem] = (),
-    shared: SharedResults | None = None,
+    problems: Sequence[Problem],
+    shared: SharedResults,
 ) -> list[SharedResult]:
     """The same without the resource."""
-    # Only a scan meets replicas that share them.
-    of, owner = _made if shared is None else shared.of, owner_of(document)
+    of, owner = shared.of, owner_of(document)
     made = []
     for finding in findings:
         exemption, state = None, _NON_COMPLIANT
         if ready.exemptions and (exemption := ready.waivers.of(document, finding.container)):
             state = ComplianceState.EXEMPT
         made.append(of(ready, owner, state, finding, exemption))
-    made += [of(ready, owner, ComplianceState.ERROR, _error(problem)) for problem in problems]
+    for problem in problems:
+        error = Finding(message=problem.message, path=problem.path or None)
+        made.append(of(ready, owner, ComplianceState.ERROR, error))
     return made
-
-
-def _error(problem: Problem) -> Finding:
-    return Finding(message=problem.message, path=problem.path or None)
 
 
 def order(result: Result) -> tuple[str, str, str, str, str, str, str]:

@@ -26,8 +26,8 @@ class StateCount(Struct):
     resources: Counter[ComplianceState] = field(default_factory=Counter)
     containers: Counter[ComplianceState] = field(default_factory=Counter)
 
-    def add(self, other: StateCount) -> None:
-        """Add those of other documents."""
+    def add(self, other: StateCount | Counts) -> None:
+        """Add those of other documents, or of another cluster."""
         self.resources.update(other.resources)
         self.containers.update(other.containers)
 

@@ -19,7 +19,6 @@ import msgspec
 
 from aksp.compliance.comparing import Lookup
 from aksp.compliance.judgement import Audit, IsolatedRecord, Judgement, Task
-from aksp.engine.cached import CachedObjects, stored
 from aksp.engine.judging import judgement_of, skipped, together, wire, with_skipped
 from aksp.engine.process import EngineDied, NoAnswer, Outdated, PendingAnswer, Process, decoded
 from aksp.engine.records import (
@@ -99,15 +98,13 @@ class Engine:
         #: Held while what every new engine gets is changed or given: policies and inventory.
         self._life = threading.RLock()
         self._policies: dict[str, Sequence[RegoModule]] = {}
-        self._reads: dict[str, Sequence[str]] = {}
-        self._parameters: dict[str, Sequence[str]] = {}
-        self._lookups: dict[str, Sequence[Lookup] | None] = {}
-        self._audits: dict[str, Audit] = {}
-        self._unplanned: dict[str, str] = {}
+        #: What the engine says of each.
+        self._compiled: dict[str, Mapping[str, Any]] = {}
         #: Policies that are being compiled before they are asked for: the requests, and the answers to come.
         self._begun: dict[str, tuple[Mapping[str, Any], PendingAnswer]] = {}
         self._inventory: list[Batch] = []
-        self._cached = CachedObjects()
+        #: The watched objects of data.inventory, by what the engine calls them, to be given to the next one.
+        self._cached: dict[tuple[str, str, str, str], bytes] = {}
         self._task_sets: dict[str, Sequence[RegisteredTask]] = {}
         #: Held while a policy that brings the engine down is looked for.
         self._search = threading.RLock()
@@ -156,16 +153,7 @@ class Engine:
                 if list(self._policies.get(policy, ())) != list(modules):
                     self._poisoned.pop(policy, None)
                 self._policies[policy] = modules
-                self._reads[policy] = answer["reads"]
-                self._parameters[policy] = answer["parameters"]
-                found = answer["inventory"]
-                self._lookups[policy] = (
-                    None
-                    if found == "unknown"
-                    else [Lookup(one["groupVersion"], one["kind"], one["below"]) for one in found]
-                )
-                self._audits[policy] = Audit(answer["audit"])
-                self._unplanned[policy] = answer.get("unplanned", "")
+                self._compiled[policy] = answer
                 self.withhold(policy, NAMESPACE_OBJECT if "namespaceObject" in answer["request"] else None)
         return faults
 
@@ -195,23 +183,24 @@ class Engine:
 
     def reads(self, policy: str) -> Sequence[str]:
         """The paths of a document that a compiled policy can see."""
-        return self._reads[policy]
+        return cast("Sequence[str]", self._compiled[policy]["reads"])
 
     def parameters(self, policy: str) -> Sequence[str]:
         """The parameters that a compiled policy reads by name."""
-        return self._parameters[policy]
+        return cast("Sequence[str]", self._compiled[policy]["parameters"])
 
     def lookups(self, policy: str) -> Sequence[Lookup] | None:
         """What a compiled policy looks up in data.inventory; None when that is not known."""
-        return self._lookups[policy]
+        found = self._compiled[policy]["inventory"]
+        return None if found == "unknown" else [Lookup(one["groupVersion"], one["kind"], one["below"]) for one in found]
 
     def audit(self, policy: str) -> Audit:
         """What a compiled policy can find without an admission request."""
-        return self._audits[policy]
+        return Audit(self._compiled[policy]["audit"])
 
     def unplanned(self, policy: str) -> str:
         """Why OPA's topdown evaluates a compiled policy and not its plan; empty when it has one, or topdown evaluates all."""
-        return self._unplanned[policy]
+        return str(self._compiled[policy].get("unplanned", ""))
 
     def withhold(self, policy: str, why: str | None) -> None:
         """Do not ask a policy until it is compiled anew: the reason is a fault of each document. None: ask it again."""
@@ -281,22 +270,14 @@ class Engine:
         return self._begin_load(header, body)
 
     def begin_review(self, body: bytes) -> Loading:
-        """Start to parse an AdmissionReview; loaded() waits for the batch.
-
-        Or await ``answer`` and call load_answer(). It is None when the engine could not take it;
-        it fails with BadReview when there is nothing that can be judged, EngineDied when it dies.
-        """
+        """Start to parse an AdmissionReview; loaded() waits for the batch, and raises BadReview where nothing can be judged."""
         return self._begin_load({"format": "review"}, body, within=self._hard_deadline + len(body) / 1e6)
-
-    def load_answer(self, loading: Loading, answer: Mapping[str, Any]) -> Batch:
-        """The batch of a load whose answer has come."""
-        return batch_of(loading, answer, loading.generation)
 
     def loaded(self, loading: Loading) -> Batch:
         """The batch of a load that was started. Raises EngineError when it cannot be parsed."""
         if loading.answer is not None:
             with contextlib.suppress(EngineDied):
-                return self.load_answer(loading, self._wait(loading.answer, self._patience(loading.body)))
+                return batch_of(loading, self._wait(loading.answer, self._patience(loading.body)), loading.generation)
         # The engine died meanwhile, perhaps of another request: once more, in a new one.
         self._revive()
         answer, generation = self._call("load", loading.header, loading.body)
@@ -388,33 +369,31 @@ class Engine:
 
     def _store(self, *, objects: Sequence[bytes] = (), keys: Sequence[Mapping[str, str]] = ()) -> None:
         with self._life:
-            answer, _ = self._call("store", *stored(objects, keys))
-            self._cached.changed(answer, objects, keys)
+            answer, _ = self._call("store", *_stored(objects, keys))
+            for key in keys:
+                self._cached.pop(_named(key), None)
+            for one, raw in zip(answer["stored"], objects, strict=True):
+                self._cached[_named(one)] = raw
 
     # Judging
 
-    def begin(self, batch: Batch, tasks: Sequence[Task], release: bool = False) -> Future[Any] | None:
-        """Start to judge a batch; finish() waits for it, or await it and call judge_answer().
+    def begin(self, batch: Batch, tasks: Sequence[Task]) -> Future[Any] | None:
+        """Start to judge a batch; finish() waits for it.
 
-        With release the batch is let go once it is judged. None when its engine died meanwhile, or
-        takes no judgements while a policy that brought one down is looked for. The answer fails
-        with EngineDied when the engine dies of it or beside it, Outdated when the batch must be
-        loaded again.
+        None when its engine died meanwhile, or takes no judgements while a policy that brought one down is looked for. The
+        answer fails with EngineDied when the engine dies of it or beside it, Outdated when the batch must be loaded again.
         """
         process = self._process
         if process is None or batch.generation != process.generation:
             return None
-        batch.passing = release
         try:
-            started = self._ask_to_judge(process, batch, tasks, release=release)
+            return self._ask_to_judge(process, batch, tasks)
         except EngineDied:
             return None
-        if release:
-            batch.generation = 0
-        return started
 
-    def judge_answer(self, batch: Batch, tasks: Sequence[Task], answer: Mapping[str, Any]) -> Judgement:
-        """The judgement of a batch whose answer has come, with the faults of tasks that were not asked."""
+    def _judged(self, batch: Batch, tasks: Sequence[Task], started: Future[Any]) -> Judgement:
+        """The judgement that was started, with the faults of tasks that were not asked."""
+        answer = self._wait(started, self._evaluation_patience(len(tasks)))
         return with_skipped(judgement_of(answer), tasks, batch.skipped)
 
     def register(self, tasks: Sequence[RegisteredTask]) -> str:
@@ -497,12 +476,9 @@ class Engine:
         """
         if started is not None:
             with contextlib.suppress(EngineDied):
-                return self.judge_answer(batch, tasks, self._result(started, len(tasks)))
+                return self._judged(batch, tasks, started)
         with self._alone():
-            judged = self._judge_carefully(batch, tasks, suspected=not self.alive)
-        if batch.passing:
-            self.release(batch)
-        return judged
+            return self._judge_carefully(batch, tasks, suspected=not self.alive)
 
     def judge(self, batch: Batch, tasks: Sequence[Task]) -> Judgement:
         """Judge a batch and wait for it."""
@@ -513,7 +489,7 @@ class Engine:
     ) -> tuple[Batch, Sequence[Task], Judgement]:
         """Judge an AdmissionReview after the engine died, perhaps of it: one at a time, beside no other.
 
-        For callers of begin_review() and begin() that met EngineDied or None. A new engine loads
+        For callers of begin_admission() that met EngineDied or None. A new engine loads
         the review, ``choose`` names the tasks, and those that bring it down again are faults, now
         and in all judgements to come, until their policies get other Rego. The batch is the
         caller's to release. Raises EngineError when no engine can load the review.
@@ -566,14 +542,13 @@ class Engine:
         return cast("list[IsolatedRecord]", answer["documents"])
 
     def _ask_to_judge(
-        self, process: Process, batch: Batch, tasks: Sequence[Task], *, release: bool = False, alone: bool = False
+        self, process: Process, batch: Batch, tasks: Sequence[Task], *, alone: bool = False
     ) -> PendingAnswer:
         batch.skipped = skipped(tasks, self._unasked)
         header = {
             "batch": batch.id,
             "deadlineMs": self._deadline_ms,
             "tasks": wire(tasks, batch.skipped),
-            "release": release,
             "places": batch.header["format"] == "files",
         }
         return self._ask(process, "judge", header, self._evaluation_patience(len(tasks)), alone=alone)
@@ -656,7 +631,7 @@ class Engine:
         except EngineDied:
             # It died before it was asked, so not of this.
             started = self._ask_to_judge(self._ready(batch), batch, tasks, alone=True)
-        return self.judge_answer(batch, tasks, self._result(started, len(tasks)))
+        return self._judged(batch, tasks, started)
 
     def _poison(self, policy: str, modules: Sequence[RegoModule] | None, died: EngineDied) -> str:
         """Never ask a policy again, unless it has been compiled anew meanwhile; and how it died."""
@@ -771,7 +746,7 @@ class Engine:
             other.generation = process.generation
             self._once(process, "inventory", {"batch": other.id, "kinds": list(other.inventory_kinds)})
         if self._cached:
-            self._once(process, "store", *self._cached.replay())
+            self._once(process, "store", *_stored(list(self._cached.values())))
         for name, tasks in self._task_sets.items():
             self._once(process, "register", self._register_header(name, tasks))
 
@@ -814,9 +789,6 @@ class Engine:
         # Each task may run into its deadline a few times before it is given up.
         return self._hard_deadline + evaluations * 4 * self._deadline_ms / 1000
 
-    def _result(self, started: Future[Any], evaluations: int) -> Any:
-        return self._wait(started, self._evaluation_patience(evaluations))
-
     @staticmethod
     def _wait(started: Future[Any], seconds: float) -> Any:
         try:
@@ -826,6 +798,15 @@ class Engine:
             if isinstance(started, PendingAnswer):
                 started.process.kill(why)
             raise NoAnswer(why) from None
+
+
+def _stored(objects: Sequence[bytes], keys: Sequence[Mapping[str, str]] = ()) -> tuple[dict[str, Any], bytes]:
+    """The header and the body of a request to store (engine/README.md)."""
+    return {"remove": [dict(key) for key in keys], "parts": [len(raw) for raw in objects]}, b"".join(objects)
+
+
+def _named(key: Mapping[str, str]) -> tuple[str, str, str, str]:
+    return key["apiVersion"], key["kind"], key.get("namespace", ""), key["name"]
 
 
 def _milliseconds(seconds: float) -> int:

@@ -183,8 +183,6 @@ class Batch(Struct, kw_only=True):
     id: str
     documents: list[DocumentRecord]
     problems: list[ProblemRecord]
-    continue_token: str
-    resource_version: str
     header: dict[str, Any]
     body: bytes | memoryview
     generation: int
@@ -192,8 +190,6 @@ class Batch(Struct, kw_only=True):
     inventory_kinds: tuple[str, ...] = ()
     #: Tasks of the judgement under way that were not asked, since they bring the engine down, and how.
     skipped: Mapping[int, str] = {}
-    #: It is not wanted any more once it has been judged.
-    passing: bool = False
 
 
 class Loading(Struct, frozen=True, kw_only=True):
@@ -234,8 +230,6 @@ def batch_of(loading: Loading, answer: Mapping[str, Any], generation: int) -> Ba
         id=loading.header["batch"],
         documents=answer["documents"],
         problems=answer["problems"],
-        continue_token=answer.get("continue", ""),
-        resource_version=answer.get("resourceVersion", ""),
         header=loading.header,
         body=loading.body,
         generation=generation,

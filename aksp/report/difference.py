@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
+from aksp.compliance.fleet import changes_together
+from aksp.compliance.rollup import roll_up
 from aksp.model.assignment import PRINTED_VERSION
-from aksp.model.compliance import PRECEDENCE, Changes, ComplianceState, FindingChange
+from aksp.model.compliance import Changes, ComplianceState, FindingChange
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, one_decimal
-from aksp.report.table.blocks import STATE_TONES, Block, Line, Paragraph, Span, Tone, span
+from aksp.report.table.blocks import Block, Line, Paragraph, Span, Tone, span, stated
 from aksp.report.table.changes import changes, gist
 
 
@@ -50,26 +52,16 @@ def together(parts: Mapping[str, Difference], target: str, not_compared: Mapping
     """The differences of several clusters, by their names, as one; and the clusters that have none, with the reason."""
 
     def all_of(moments: Sequence[Moment], at: datetime) -> Moment:
-        found = {one.state for one in moments}
-        state = next((one for one in PRECEDENCE if one in found), moments[0].state)
+        state = roll_up(one.state for one in moments) or moments[0].state
         # Their percentage together is not part of the single differences.
         percent = moments[0].compliance_percent if len(moments) == 1 else None
         return Moment(target=target, evaluated_at=at, state=state, compliance_percent=percent)
 
     before, after = [one.before for one in parts.values()], [one.after for one in parts.values()]
-    since = min(one.evaluated_at for one in before)
     return Difference(
-        before=all_of(before, since),
+        before=all_of(before, min(one.evaluated_at for one in before)),
         after=all_of(after, max(one.evaluated_at for one in after)),
-        changes=Changes(
-            since=since,
-            percent_before=None,
-            findings=[
-                replace(each, finding=structs.replace(each.finding, cluster=name))
-                for name, one in parts.items()
-                for each in one.changes.findings
-            ],
-        ),
+        changes=changes_together({name: one.changes for name, one in parts.items()}),
         clusters=[(name, one.before, one.after) for name, one in parts.items()],
         not_compared=not_compared,
     )
@@ -162,6 +154,6 @@ def _most(found: Changes, limit: int | None) -> Changes:
 def _line(word: str, one: Moment) -> Line:
     return (
         span(f"{word}  {rfc3339(one.evaluated_at)}  ", Tone.MUTED),
-        Span(one.state.value, STATE_TONES[one.state]),
+        stated(one.state),
         Span(f"  {compliance_words(one.compliance_percent)}"),
     )

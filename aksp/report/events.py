@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypedDict
+from typing import Final
 
 from aksp.model.assignment import PRINTED_VERSION
 from aksp.model.compliance import ComplianceState
 from aksp.model.event import Event
-from aksp.model.json_text import encode
 from aksp.model.times import rfc3339
 from aksp.report import wire
 from aksp.report.figures import one_decimal
+from aksp.report.formats.json import encode_readable
 from aksp.report.text import safe, width_of
 
 _COLUMNS = ("TIME", "CHANGE", "NAMESPACE", "RESOURCE", "CONTAINER", "ASSIGNMENT", "STATE", "MESSAGE")
@@ -18,21 +18,6 @@ _COLUMNS = ("TIME", "CHANGE", "NAMESPACE", "RESOURCE", "CONTAINER", "ASSIGNMENT"
 _WIDTHS = (20, 8, 14, 36, 16, 22, 12, 0)
 
 KIND: Final = "ComplianceEvent"
-
-
-class EventWire(TypedDict):
-    """One change as JSON. result and before are as in a report's results, gap as in its gaps."""
-
-    apiVersion: str
-    kind: Literal["ComplianceEvent"]
-    type: str
-    at: str
-    result: wire.Wire | None
-    before: wire.Wire | None
-    gap: wire.Wire | None
-    gone: bool
-    state: str
-    compliancePercent: float | None
 
 
 def heading() -> str:
@@ -61,8 +46,8 @@ def line(event: Event) -> str:
 
 
 def json_line(event: Event, state: ComplianceState, percent: float | None) -> str:
-    """One change as one line of JSON; state and percentage are those of the whole after it."""
-    document: EventWire = {
+    """One change as one line of JSON, what it is about as in a report; state and percentage are those of the whole after it."""
+    document = {
         "apiVersion": PRINTED_VERSION,
         "kind": KIND,
         "type": event.type.value,
@@ -74,9 +59,7 @@ def json_line(event: Event, state: ComplianceState, percent: float | None) -> st
         "state": state.value,
         "compliancePercent": one_decimal(percent),
     }
-    text = encode(document)
-    # JSON leaves C1 controls and bidirectional overrides as they are, and this may be read on a terminal.
-    return text if text.isprintable() else encode(document, ascii_only=True).replace("\x7f", "\\u007f")
+    return encode_readable(document)
 
 
 def _message(event: Event) -> str:

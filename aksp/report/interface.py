@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
@@ -55,14 +55,8 @@ class Style(Struct, frozen=True, kw_only=True):
     root: str = ""
 
 
-class Render(Protocol):
-    """Writes a report. Reads no clock, no environment, nothing but the report."""
-
-    def __call__(self, report: Report, out: TextIO, style: Style) -> None: ...
-
-
 class Format(Struct, frozen=True, kw_only=True):
-    """A report format.
+    """A report format. ``render`` writes a report. It reads no clock, no environment, nothing but the report.
 
     ``every_line`` says that it has every result with its line: the others put some together, or leave some out.
     ``every_result`` says that it lists what complies too, whatever else is asked for.
@@ -74,7 +68,7 @@ class Format(Struct, frozen=True, kw_only=True):
 
     name: str
     description: str
-    render: Render
+    render: Callable[[Report, TextIO, Style], None]
     suffixes: tuple[str, ...]
     every_line: bool = True
     every_result: bool = False

@@ -13,8 +13,9 @@ from typing import Any, Final, TextIO
 from msgspec.structs import replace
 
 from aksp.compliance.fleet import separate
+from aksp.compliance.rollup import roll_up
 from aksp.model.azure_ids import NOWHERE
-from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ComplianceState, Report, Result, TargetKind
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result, TargetKind
 from aksp.model.json_text import encode
 from aksp.model.times import rfc3339
 from aksp.report import wire
@@ -50,11 +51,6 @@ def clusters(report: Report) -> Iterator[tuple[Report, str | None]]:
         )
 
 
-def head(report: Report, records: str) -> dict[str, Any]:
-    """The fields before the records."""
-    return {"@odata.context": f"{resource_id(report).rstrip('/')}/providers/Microsoft.PolicyInsights/{records}"}
-
-
 def ids(line: AssignmentSummary) -> dict[str, Any]:
     """The assignment and the definition of a record, by their ids at Azure if they have them."""
     named = line.definition_id.rpartition("/")[2] or line.definition
@@ -75,18 +71,13 @@ def ids(line: AssignmentSummary) -> dict[str, Any]:
 
 
 def _assignment_ids(line: AssignmentSummary) -> dict[str, str]:
-    found = line.azure_id
-    if not found:
-        made = f"{line.scope.rstrip('/')}{NOWHERE}/policyAssignments/{line.assignment}"
-        return {
-            "policyAssignmentId": made,
-            "policyAssignmentName": line.assignment,
-            "policyAssignmentScope": line.scope,
-        }
+    found, name, scope = line.azure_id, line.assignment, line.scope
+    if found:
+        name, scope = found.rpartition("/")[2], found[: max(found.lower().rfind(NOWHERE.lower()), 0)] or "/"
     return {
-        "policyAssignmentId": found,
-        "policyAssignmentName": found.rpartition("/")[2],
-        "policyAssignmentScope": found[: max(found.lower().rfind(NOWHERE.lower()), 0)] or "/",
+        "policyAssignmentId": found or f"{scope.rstrip('/')}{NOWHERE}/policyAssignments/{name}",
+        "policyAssignmentName": name,
+        "policyAssignmentScope": scope,
     }
 
 
@@ -135,15 +126,15 @@ def components(results: Iterable[Result]) -> Iterator[list[Result]]:
 
 def worst(found: Iterable[Result]) -> ComplianceState:
     """The state of an object by the states of its containers."""
-    states = {one.state for one in found}
-    return next((state for state in PRECEDENCE if state in states), ComplianceState.NOT_STARTED)
+    return roll_up(one.state for one in found) or ComplianceState.NOT_STARTED
 
 
 def write(
     report: Report, out: TextIO, records: str, found: Iterable[Mapping[str, Any]], count: int | None = None
 ) -> None:
     """Write a list as the API answers it, record by record, then what was not judged."""
-    out.write(f"{_text(head(report, records)).removesuffix('}')}, ")
+    context = f"{resource_id(report).rstrip('/')}/providers/Microsoft.PolicyInsights/{records}"
+    out.write(f'{{"@odata.context": {_text(context)}, ')
     if count is not None:
         out.write(f'"@odata.count": {count}, ')
     out.write('"value": [')

@@ -20,15 +20,7 @@ from aksp.kube.lists import PAGE_LIMIT, list_pages
 from aksp.model.compliance import Gap
 from aksp.model.definition import ResourceKind
 from aksp.sources.interface import Page, Wanted, documents_of
-from aksp.sources.listings import (
-    PARTLY,
-    Listings,
-    WantedList,
-    every_kind,
-    gap_of,
-    name_of,
-    unreadable,
-)
+from aksp.sources.listings import PARTLY, Listings, WantedList, every_kind, gap_of, name_of, unreadable
 
 
 class Cluster:

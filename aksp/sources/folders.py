@@ -12,8 +12,7 @@ from aksp.errors import InvalidInput
 from aksp.sources.rendering.helm import CHART, PARTS, Chart
 from aksp.sources.rendering.kustomize import NAMES as KUSTOMIZATIONS
 from aksp.sources.rendering.kustomize import Overlay, used_by
-from aksp.sources.rendering.options import Rendering
-from aksp.sources.rendering.rendered import Unit
+from aksp.sources.rendering.options import Rendering, Unit
 from aksp.yaml_reader import read_file
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from aksp.sources.folders import FOREIGN_NAMES, some
 from aksp.sources.interface import Page, Wanted, documents_of
 from aksp.sources.lines import DocumentText, FileSource, LineIndex
 from aksp.sources.paths import STDIN, Paths
-from aksp.sources.rendering.options import Rendering, may_name
+from aksp.sources.rendering.options import Rendering
 from aksp.sources.rendering.rendered import Rendered
 from aksp.sources.rendering.tool import NotRendered
 
@@ -132,7 +132,7 @@ class Manifests:
                     self._following += len(text)
                     if _may_hold_surroundings(text):
                         self._surrounding.add(file)
-                    if self._follows and may_name(text):
+                    if self._follows and _may_name(text):
                         yield from self._follow(text, file, files)
             except (OSError, NotRendered):
                 continue  # a gap when it is judged
@@ -468,6 +468,11 @@ def _text_of(part: _FilePart, record: DocumentRecord) -> DocumentText:
 def _may_hold_surroundings(text: bytes) -> bool:
     """Whether there may be a LimitRange or a ServiceAccount, without reading the text."""
     return b"LimitRange" in text or text.count(b"ServiceAccount") > text.count(b"automountServiceAccountToken")
+
+
+def _may_name(text: bytes) -> bool:
+    """Whether there may be a resource of Argo CD's or Flux's to follow, without reading the text."""
+    return b"argoproj.io/" in text or b".toolkit.fluxcd.io/" in text
 
 
 def hidden(document: Document) -> Document:

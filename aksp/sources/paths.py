@@ -13,8 +13,7 @@ from aksp.errors import InvalidInput
 from aksp.sources.folders import SUFFIXES, Folders, some
 from aksp.sources.rendering.helm import Chart
 from aksp.sources.rendering.kustomize import NAMES, Overlay, kustomization_file
-from aksp.sources.rendering.options import Rendering
-from aksp.sources.rendering.rendered import Unit
+from aksp.sources.rendering.options import Rendering, Unit
 
 if TYPE_CHECKING:
     from aksp.sources.rendering.following import Followed

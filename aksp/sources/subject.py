@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,21 +22,13 @@ from aksp.model.compliance import Gap, SourceLocation
 from aksp.model.kinds import WORKLOADS
 from aksp.model.resource import Document, Owner, Resource, workload_of
 from aksp.sources.cluster import Cluster
+from aksp.sources.folders import some
 from aksp.sources.interface import Page, Wanted, documents_of
 from aksp.sources.manifests import Manifests, hidden
 
 Object = dict[str, Any]
 #: How many objects one request to the engine brings.
 _PAGE = 500
-
-
-class SubjectSource(Protocol):
-    """A source of one thing to be explained; what it found is known once its pages have been taken."""
-
-    documents: list[Document]
-
-    def pages(self, wanted: Wanted) -> Iterator[Page]:
-        """The documents, and whatever referential rules compare them with."""
 
 
 class LiveSubject:
@@ -250,11 +242,14 @@ class WrittenSubject:
         )
 
 
+#: A source of one thing to be explained; what it found, its ``documents``, is known once its pages have been taken.
+SubjectSource = LiveSubject | WrittenSubject
+
+
 def _places(namespaces: Iterable[str]) -> str:
     """A hint that there is one of the name in other namespaces; empty when there is none."""
     known = sorted(namespaces)
-    shown = ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
-    return f"there is one in namespace {shown}: give it with -n" if known else ""
+    return f"there is one in namespace {some(known)}: give it with -n" if known else ""
 
 
 def near(name: str, known: Sequence[str]) -> str:

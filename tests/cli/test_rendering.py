@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Mapping
@@ -239,7 +240,7 @@ def test_kubectl_renders_where_kustomize_is_not_installed(judging: Aksp, monkeyp
         else:
             assert sys.argv[1] == "kustomize"
             sys.exit(subprocess.run([KUSTOMIZE, "build", *sys.argv[2:]]).returncode)
-    """.replace("KUSTOMIZE", repr(tool.find("kustomize"))),
+    """.replace("KUSTOMIZE", repr(shutil.which("kustomize"))),
     )
     monkeypatch.setenv("PATH", str(folder))
     put(judging, "base", BASE)

@@ -147,9 +147,10 @@ def test_replicas_share_one_finding() -> None:
     assert findings.finding(record(path="a"), deployment()[1]) is not findings.finding(record(path="a"), pod("one"))
 
 
-def test_a_violation_with_a_path_says_itself_where_it_is() -> None:
-    findings = Findings()
+def test_a_violation_with_a_path_or_a_container_of_the_pod_says_itself_where_it_is() -> None:
+    findings, document = Findings(), pod("pod", WEB)
 
-    assert findings.structured(record(path="spec"))
-    assert not findings.structured(record(container="web"))
-    assert not findings.structured({"msg": "bad", "details": "null"})
+    assert findings.located(record(path="spec"), document)
+    assert findings.located(record(container="web"), document)
+    assert not findings.located(record(container="gone"), document)
+    assert not findings.located({"msg": "bad", "details": "null"}, document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 
 from aksp.compliance.explanation import ValueOrigin, elsewhere, lineage, settings_of, standing, waivers
 from aksp.compliance.plan import Ready
-from aksp.compliance.results import results_of
+from aksp.compliance.results import SharedResults, results_of
 from aksp.compliance.selection import Criterion, Selector, requirement_text
 from aksp.model.assignment import ExemptedResource, Exemption, ExemptionCategory
-from aksp.model.compliance import ComplianceState, Finding
+from aksp.model.compliance import ComplianceState, Finding, Result
 from aksp.model.definition import ParameterType, ResourceKind
 from aksp.model.resource import Document, Owner, Problem
 from aksp.model.scope import Scope
@@ -171,14 +172,20 @@ def test_a_selector_in_words_is_what_kubectl_takes(text: str) -> None:
 # What judges it
 
 
+def found_in(
+    one: Ready, document: Document, findings: Sequence[Finding], problems: Sequence[Problem] = ()
+) -> list[Result]:
+    return results_of(one, document, findings, problems, None, SharedResults())
+
+
 def test_a_resource_that_is_judged_has_its_states_by_container_and_the_worst_of_each() -> None:
     web, side, out = container("web"), container("side"), container("out")
     document = pod("p", web, side, out)
     one = ready(parameters={"excludedContainers": ["out"]})
     found = [Finding(message="no", container=web), Finding(message="no more", container=web)]
     results = [
-        *results_of(one, document, found),
-        *results_of(ready("other"), document, [Finding(message="other", container=side)]),
+        *found_in(one, document, found),
+        *found_in(ready("other"), document, [Finding(message="other", container=side)]),
     ]
     stands = standing(one, [document], results, (), NOW)
 
@@ -193,7 +200,7 @@ def test_a_resource_that_is_judged_has_its_states_by_container_and_the_worst_of_
 
 def test_an_error_about_the_whole_is_the_state_of_each_container() -> None:
     document = pod()
-    results = results_of(ready(), document, [], [Problem(message="broken")])
+    results = found_in(ready(), document, [], [Problem(message="broken")])
 
     (verdict,) = standing(ready(), [document], results, (), NOW).verdicts
     assert verdict.state is ComplianceState.ERROR
@@ -202,7 +209,7 @@ def test_an_error_about_the_whole_is_the_state_of_each_container() -> None:
 def test_a_disabled_assignment_leaves_everything_out_though_results_were_given() -> None:
     one = ready(parameters={"effect": "Disabled"})
 
-    stands = standing(one, [pod()], results_of(one, pod(), [Finding(message="no")]), (), NOW)
+    stands = standing(one, [pod()], found_in(one, pod(), [Finding(message="no")]), (), NOW)
     assert (stands.state, stands.results) == (None, ())
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from aksp.compliance.fixes import command, obstacle, patch, steps, together
+from aksp.compliance.fixes import command, obstacle, patch, together
+from aksp.compliance.strategic import steps
 from aksp.model.compliance import AssignmentKey, ComplianceState, Finding, Result
 from aksp.model.resource import Container, Owner, Resource
 from tests.replacing import replace

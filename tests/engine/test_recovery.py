@@ -50,12 +50,16 @@ def answered(engine: Engine, body: bytes, choose: Callable[[Batch], Sequence[Tas
         loading = engine.begin_review(body)
         if loading.answer is None:
             raise EngineDied("not running")
-        batch = engine.load_answer(loading, loading.answer.result(60))
+        loading.answer.result(60)
+        batch = engine.loaded(loading)
         tasks = choose(batch)
-        started = engine.begin(batch, tasks, release=True)
+        started = engine.begin(batch, tasks)
         if started is None:
             raise EngineDied("not running")
-        return engine.judge_answer(batch, tasks, started.result(60))
+        started.result(60)
+        judgement = engine.finish(batch, tasks, started)
+        engine.release(batch)
+        return judgement
     except EngineDied:
         batch, _, judgement = engine.recover(body, choose)
         engine.release(batch)

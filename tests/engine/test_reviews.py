@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from aksp.compliance.judgement import Judgement, Task
+from aksp.compliance.judgement import Task
 from aksp.engine import AdmissionRecord, BadReview, Batch, Engine, EngineDied, Outdated, RegisteredTask
 from aksp.errors import EngineError
 from tests.compliance.builders import module
@@ -27,11 +27,6 @@ def load(engine: Engine, body: bytes) -> Batch:
 def answer_of(future: Future[Any] | None) -> Any:
     assert future is not None
     return future.result(timeout=10)
-
-
-def judged(engine: Engine, batch: Batch, tasks: list[Task]) -> Judgement:
-    """As the add-on does it: the answer is awaited elsewhere, and the batch is let go."""
-    return engine.judge_answer(batch, tasks, answer_of(engine.begin(batch, tasks, release=True)))
 
 
 def test_a_review_tells_of_its_request_and_its_object(engine: Engine) -> None:
@@ -85,14 +80,12 @@ def test_of_what_goes_nothing_is_judged(engine: Engine) -> None:
     assert (batch.documents, batch.request.has_object, batch.request.has_old_object) == ([], False, True)
 
 
-def test_a_review_is_judged_and_let_go_in_one_request() -> None:
+def test_a_review_is_judged_and_its_containers_are_told_apart() -> None:
     with Engine() as engine:
         compile_rule(engine, "honest", HONEST)
         batch = load(engine, review(pod(privileged=True)))
 
-        assert violations(judged(engine, batch, [task("honest", batch)]), 0) == [0]
-        assert engine.begin(batch, [task("honest", batch)]) is None
-        # Asked for again all the same, it is loaded again.
+        assert violations(engine.judge(batch, [task("honest", batch)]), 0) == [0]
         (isolated,) = engine.isolate(batch, task("honest", batch))
         assert [len(found) for found in isolated["containers"]] == [1]
 
@@ -103,11 +96,15 @@ def test_an_event_loop_awaits_the_engine_s_answers(engine: Engine) -> None:
     async def decide(number: int) -> list[int]:
         loading = engine.begin_review(review(pod(f"web-{number}", privileged=number % 2 == 0)))
         assert loading.answer is not None
-        batch = engine.load_answer(loading, await asyncio.wrap_future(loading.answer))
+        await asyncio.wrap_future(loading.answer)
+        batch = engine.loaded(loading)
         tasks = [task("honest", batch)]
-        started = engine.begin(batch, tasks, release=True)
+        started = engine.begin(batch, tasks)
         assert started is not None
-        return violations(engine.judge_answer(batch, tasks, await asyncio.wrap_future(started)), 0)
+        await asyncio.wrap_future(started)
+        judgement = engine.finish(batch, tasks, started)
+        engine.release(batch)
+        return violations(judgement, 0)
 
     async def decide_all() -> list[list[int]]:
         return await asyncio.gather(*(decide(number) for number in range(40)))

@@ -133,7 +133,8 @@ def test_what_xml_forbids_is_written_as_an_escape_wherever_it_stands(text: str) 
         finding=Finding(message=bad, container=Container(name=bad, type=bad), path=bad, observed=bad, expected=[bad]),
         source=Line(bad, 1),
     )
-    root = ElementTree.fromstring(render(replace(report, results=(result,), assignments=()), "junit").encode())
+    lines = (replace(report.assignments[0], name=bad, definition=bad, effect=bad),)
+    root = ElementTree.fromstring(render(replace(report, results=(result,), assignments=lines), "junit").encode())
     case = root.find("testsuite/testcase")
     failure = root.find("testsuite/testcase/failure")
     assert case is not None and failure is not None and failure.text

@@ -201,7 +201,7 @@ def test_json_has_the_fields_that_the_documentation_lists() -> None:
     one = event(EventType.CHANGED, before=event().result)
     document = json.loads(events.json_line(one, S.NON_COMPLIANT, 12.34))
     rows = table(ROOT / "docs" / "watch.md", "Field", "Meaning")
-    assert [code(cell)[0] for cell, _ in rows] == list(document) == list(events.EventWire.__annotations__)
+    assert [code(cell)[0] for cell, _ in rows] == list(document)
     assert (document["type"], document["state"], document["compliancePercent"]) == ("CHANGED", "NonCompliant", 12.3)
     assert document["result"] == document["before"] and document["gap"] is None
 

@@ -279,7 +279,8 @@ def test_a_page_that_is_begun_ahead_of_a_list_that_ends_early_does_not_stay_in_t
 
     def judged(loading: Loading) -> str:
         assert loading.answer is not None
-        batch = engine.load_answer(loading, loading.answer.result(PATIENCE))
+        loading.answer.result(PATIENCE)
+        batch = engine.loaded(loading)
         try:
             engine.judge(batch, [])
         except EngineError as error:

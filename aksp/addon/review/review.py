@@ -145,8 +145,9 @@ def results_of(plan: Plan, subject: Subject, at: int, found: Found, faults: Iter
         ]
     own = [fault for fault in faults if fault.document == at]
     made: list[SharedResult] = []
+    shared = results.SharedResults()
     for (number, _), findings, problems in counted(plan, subject.documents, tasks, mine, own):
-        made += results.shared_of(plan.ready[number], document, findings, problems)
+        made += results.shared_of(plan.ready[number], document, findings, problems, shared)
     return sorted(made, key=results.order_within)
 
 

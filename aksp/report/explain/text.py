@@ -27,7 +27,7 @@ from aksp.report.fields import place
 from aksp.report.figures import plural, total
 from aksp.report.interface import GroupBy, Style
 from aksp.report.table import findings
-from aksp.report.table.blocks import STATE_TONES, Block, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
+from aksp.report.table.blocks import Block, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span, stated
 from aksp.report.table.plain import draw_plain
 from aksp.report.table.terminal import draw_rich
 from aksp.yaml_writer import to_yaml
@@ -88,7 +88,7 @@ def _heading(explanation: ResourceExplanation) -> Paragraph:
     number = plural(len(judging), "assignment")
     gist: Line = (Span("Not judged by any assignment", Tone.STRONG),)
     if state is not None:
-        gist = (_state(state), Span(f"  by {len(bad)} of {number}" if bad else f"  by {number}"))
+        gist = (stated(state), Span(f"  by {len(bad)} of {number}" if bad else f"  by {number}"))
     evaluated = Span(f"  evaluated {rfc3339(explanation.evaluated_at)}", Tone.MUTED)
     return Paragraph(lines=(name, _target(explanation.target), (*gist, evaluated)), hang=2)
 
@@ -97,7 +97,7 @@ def _case(case: Case, context: str | None) -> Iterator[_Part]:
     standing, ready = case.standing, case.standing.ready
     title: Line = (span(ready.key.name, Tone.STRONG),)
     if standing.state is not None:
-        title += (Span("  "), _state(standing.state))
+        title += (Span("  "), stated(standing.state))
     lines: list[Line] = [title, *_rule(ready), *_scopes(ready.assignment.scope, standing.place)]
     lines += _effect(ready)
     lines += _fields("Containers", [_verdict(one) for one in standing.verdicts])
@@ -115,7 +115,7 @@ def _case(case: Case, context: str | None) -> Iterator[_Part]:
 
 def _found(found: DistinctFinding) -> Paragraph:
     result, finding = found.result, found.result.finding
-    title: Line = (_state(result.state),)
+    title: Line = (stated(result.state),)
     if finding.container:
         title += (span(f"  container {finding.container.name}"),)
     lines: list[Line] = [(*title, span(f"  {finding.message}")), *_fields("Found in", [_resources(found)])]
@@ -165,7 +165,7 @@ def _assignment(explanation: AssignmentExplanation) -> Iterator[_Part]:
     assignment, selection = ready.assignment, ready.selection
     title: Line = (span(f"Assignment {ready.key.name}", Tone.STRONG),)
     if summary is not None:
-        title += (Span("  "), _state(summary.state))
+        title += (Span("  "), stated(summary.state))
     lines: list[Line] = [title, *_fields("Says", [assignment.display_name, assignment.description]), *_rule(ready)]
     lines += _fields("Scope", [f"{assignment.scope}, and all below it"])
     lines += _fields("Not scopes", [", ".join(map(str, assignment.not_scopes))])
@@ -340,11 +340,6 @@ def _target(given: Target) -> Line:
     kind = "Cluster" if given.kind is TargetKind.CLUSTER else "Manifests"
     line: Line = (span(f"{kind} {given.name}"),)
     return (*line, span(f"  {given.server}", Tone.MUTED)) if given.server else line
-
-
-def _state(given: ComplianceState) -> Span:
-    """A state in its tone."""
-    return Span(given.value, STATE_TONES[given])
 
 
 def _value_text(value: Any) -> str:

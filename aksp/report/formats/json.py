@@ -21,22 +21,22 @@ _BETWEEN: Final = ",\n    "
 
 def render_json(report: Report, out: TextIO, style: Style) -> None:
     """Write the report as one JSON document: the envelope indented, a line per result and gap."""
-    envelope = _encode(wire.head(report), indent=2)
+    envelope = encode_readable(wire.head(report), indent=2)
     out.write(envelope.removesuffix("\n}"))
     _write_list("results", _results(report, style), out)
-    _write_list("gaps", (_encode(gap) for gap in wire.gaps(report)), out)
+    _write_list("gaps", (encode_readable(gap) for gap in wire.gaps(report)), out)
     out.write("\n}\n")
 
 
 def _results(report: Report, style: Style) -> Iterator[str]:
-    """The lines of results, some at a time, each as ``_encode(wire.result(result))`` in a quarter of the time."""
+    """The lines of results, some at a time, each as ``encode_readable(wire.result(result))`` in a quarter of the time."""
     line_of = _lines()
     rest = iter(wire.shown(report, style.show))
     while some := list(islice(rest, _TOGETHER)):
         lines = [*map(line_of, some)]
         # Line by line: to look at each character of those in ASCII, too, takes a twentieth of a scan.
         if not all(map(_prints, lines)):
-            lines = [_encode(wire.result(one)) for one in some]
+            lines = [encode_readable(wire.result(one)) for one in some]
         yield _BETWEEN.join(lines)
 
 
@@ -98,10 +98,6 @@ def _text(value: Any) -> str:
     return "null" if value is None else encode(value)
 
 
-def _ascii(value: Any, indent: int | None = None) -> str:
-    return encode(value, ascii_only=True, indent=indent).replace("\x7f", "\\u007f")
-
-
 def _write_list(name: str, items: Iterable[str], out: TextIO) -> None:
     """Write a list of lines, which come one or several together."""
     out.write(f',\n  "{name}": [')
@@ -112,14 +108,14 @@ def _write_list(name: str, items: Iterable[str], out: TextIO) -> None:
     out.write("]" if before == "\n    " else "\n  ]")
 
 
-def _encode(value: Any, indent: int | None = None) -> str:
+def encode_readable(value: Any, indent: int | None = None) -> str:
     """Readable as it is, but in ASCII when something in it does not print.
 
     JSON leaves C1 controls and bidirectional overrides as they are, and a report is read on
     terminals too.
     """
     text = encode(value, indent=indent)
-    return text if _prints(text) else _ascii(value, indent)
+    return text if _prints(text) else encode(value, ascii_only=True, indent=indent).replace("\x7f", "\\u007f")
 
 
 def _prints(text: str) -> bool:

@@ -53,12 +53,10 @@ class _Case(Struct, frozen=True, kw_only=True):
 
 
 class _Suite(Struct, frozen=True, kw_only=True):
-    """An assignment and its cases. ``line`` is what it came to, if that is known."""
+    """An assignment and its cases. ``line`` is what it came to."""
 
-    name: str
-    definition: str
+    line: AssignmentSummary
     cases: Sequence[_Case]
-    line: AssignmentSummary | None = None
 
     @property
     def idle(self) -> str:
@@ -66,7 +64,7 @@ class _Suite(Struct, frozen=True, kw_only=True):
 
         A suite without cases would pass for one in which all is well.
         """
-        state = self.line.state if self.line else ComplianceState.UNKNOWN
+        state = self.line.state
         nothing = state is ComplianceState.NOT_STARTED or (state is ComplianceState.ERROR and not self.cases)
         return _ELEMENTS[state.outcome] if nothing else ""
 
@@ -128,17 +126,11 @@ def _suites(report: Report) -> Sequence[_Suite]:
     known: Set[int] = set()
     if report.known is not None:
         known = {at for at, pair in enumerate(fingerprints(report.results)) if is_known(report, *pair)}
-    lines = {line.name: line for line in report.judged}
     found = {section.title: section.subjects for section in grouped(report.results, _BY_CASE)}
-    return [
-        _Suite(
-            name=name,
-            definition=line.definition if (line := lines.get(name)) else found[name][0].first.assignment.definition,
-            line=line,
-            cases=_cases(found.get(name, ()), known),
-        )
-        for name in dict.fromkeys((*lines, *found))
-    ]
+    # Every result is of one of these.
+    lines = {line.name: line for line in report.judged}
+    names = dict.fromkeys((*lines, *found))
+    return [_Suite(line=lines[name], cases=_cases(found.get(name, ()), known)) for name in names]
 
 
 def _cases(subjects: Iterable[GroupedSubject], known: Set[int]) -> list[_Case]:
@@ -168,35 +160,32 @@ _BY_CASE: Final = Grouping(title=lambda result: result.assignment.name, subject=
 
 def _suite(suite: _Suite, report: Report, style: Style, cluster: str) -> Iterator[str]:
     line = suite.line
-    head = {"name": _within(cluster, suite.name), **_totals(suite.outcomes), **_run(report)}
+    head = {"name": _within(cluster, line.name), **_totals(suite.outcomes), **_run(report)}
     yield f"  <testsuite{_attributes(head)}>\n"
-    if line is not None:
-        properties = {
-            **({"cluster": cluster} if cluster else {}),
-            "definition": line.definition,
-            "effect": line.effect,
-            "enforcementMode": line.enforcement_mode,
-            "scope": line.scope,
-            "state": line.state.value,
-            **({"filters": " ".join(report.target.filters)} if report.target.filters else {}),
+    properties = {
+        **({"cluster": cluster} if cluster else {}),
+        "definition": line.definition,
+        "effect": line.effect,
+        "enforcementMode": line.enforcement_mode,
+        "scope": line.scope,
+        "state": line.state.value,
+        **({"filters": " ".join(report.target.filters)} if report.target.filters else {}),
+    }
+    if line.reference:
+        # A member tells what the initiative came to, so that a reader of one suite sees it.
+        whole = next(one for one in report.assignments if one.name == line.assignment)
+        properties |= {
+            "initiative": line.initiative,
+            "referenceId": line.reference,
+            "initiativeState": whole.state.value,
         }
-        if line.reference:
-            # A member tells what the initiative came to, so that a reader of one suite sees it.
-            whole = next(one for one in report.assignments if one.name == line.assignment)
-            properties |= {
-                "initiative": line.initiative,
-                "referenceId": line.reference,
-                "initiativeState": whole.state.value,
-            }
-            properties |= {
-                f"groupState.{group.name}": group.state.value
-                for group in whole.groups
-                if group.name in line.group_names
-            }
-        yield from _properties(properties)
-    class_name = _class(cluster, suite.name, suite.definition if suite.name != suite.definition else "")
+        properties |= {
+            f"groupState.{group.name}": group.state.value for group in whole.groups if group.name in line.group_names
+        }
+    yield from _properties(properties)
+    class_name = _class(cluster, line.name, line.definition if line.name != line.definition else "")
     class_attribute = _attributes({"classname": class_name})
-    if line is not None and suite.idle:
+    if suite.idle:
         yield f"    <testcase{class_attribute}{_attributes({'name': 'nothing judged'})}>\n"
         yield _element(suite.idle, {"message": ": ".join(filter(None, (line.state.value, line.message)))}, "")
         yield "    </testcase>\n"

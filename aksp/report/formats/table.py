@@ -39,8 +39,8 @@ def blocks(
     elif results := list(wire.shown(report, style.show)):
         yield findings.flat(results)
     yield from findings.exempted(wire.shown(report, style.show), style.group_by)
-    if report.changes is not None:
-        yield changes.changes(report.changes, report.compliance_percent, of_many=bool(report.clusters))
+    if changed := changes.of_report(report):
+        yield changed
     if report.gaps:
         yield summary.gaps(report)
     yield summary.closing(report)

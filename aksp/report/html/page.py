@@ -9,14 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from aksp.model.compliance import (
-    PRECEDENCE,
-    AssignmentSummary,
-    ClusterSummary,
-    ComplianceState,
-    Measured,
-    Report,
-)
+from aksp.model.compliance import PRECEDENCE, AssignmentSummary, ClusterSummary, ComplianceState, Measured, Report
 from aksp.model.times import rfc3339
 from aksp.report.difference import Difference, blocks
 from aksp.report.figures import one_decimal, plural, total
@@ -64,7 +57,6 @@ def write_page(report: Report, out: TextIO, style: Style) -> None:
 
 def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
     target = report.target
-    described = {each["name"]: each for each in rows.data["assignments"]}
     return {
         "target": safe(target.name),
         "kind": target.kind.value,
@@ -89,7 +81,10 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
         "chart": timeline.overall(report),
         "clusters": [_cluster(report, each, rows) for each in report.clusters],
         "scopes": _scopes(report),
-        "assignments": [_assignment(report, each, described, rows) for each in report.lines],
+        "assignments": [
+            _assignment(report, each, described, rows)
+            for each, described in zip(report.lines, rows.data["assignments"], strict=True)
+        ],
         "groups": _groups(report),
         "trends": any(timeline.of_assignment(report, each.name) for each in report.assignments),
         "exemptions": rows.exemptions(),
@@ -101,19 +96,16 @@ def _context(report: Report, style: Style, rows: Rows) -> dict[str, Any]:
             )
             for gap in report.gaps
         ],
-        "changes": _changes(report),
+        "changes": _grid_of(changed) if (changed := changes.of_report(report)) else None,
         "listed": len(rows.data["rows"]["entry"]),
         "all": style.show is Show.ALL,
         "each": style.group_by is GroupBy.NONE,
     }
 
 
-def _assignment(
-    report: Report, each: AssignmentSummary, described: Mapping[str, Mapping[str, str]], rows: Rows
-) -> dict[str, Any]:
-    name = safe(each.name)
+def _assignment(report: Report, each: AssignmentSummary, described: Mapping[str, str], rows: Rows) -> dict[str, Any]:
     return {
-        **described[name],
+        **described,
         **_measured(each),
         "message": safe(each.message),
         "words": _shares(each),
@@ -151,22 +143,17 @@ def _cluster(report: Report, each: ClusterSummary, rows: Rows) -> dict[str, Any]
 
 
 def _scopes(report: Report) -> list[dict[str, Any]]:
-    """The scopes that clusters lie in, from the top down, each with how deep it lies."""
-    depths: dict[str | None, int] = {None: -1}
-    found = []
-    for each in report.scopes:
-        depths[each.scope] = depths.get(each.parent, -1) + 1
-        found.append(
-            {
-                "name": safe(each.name),
-                "kind": each.kind,
-                "depth": depths[each.scope],
-                "clusters": safe(", ".join(each.clusters)),
-                **_measured(each),
-                "gaps": each.gaps,
-            }
-        )
-    return found
+    return [
+        {
+            "name": safe(each.name),
+            "kind": each.kind,
+            "depth": depth,
+            "clusters": safe(", ".join(each.clusters)),
+            **_measured(each),
+            "gaps": each.gaps,
+        }
+        for each, depth in summary.placed_scopes(report)
+    ]
 
 
 def _measured(each: Measured) -> dict[str, Any]:
@@ -182,11 +169,7 @@ def _measured(each: Measured) -> dict[str, Any]:
 def _groups(report: Report) -> list[dict[str, Any]]:
     """The groups of the initiatives that are assigned, each with the result of its members together."""
     return [
-        {
-            "assignment": safe(each.name),
-            "name": safe(group.display_name),
-            **_measured(group),
-        }
+        {"assignment": safe(each.name), "name": safe(group.display_name), **_measured(group)}
         for each in report.assignments
         for group in each.groups
     ]
@@ -227,13 +210,6 @@ def _bar(counts: Mapping[ComplianceState, int], noun: str) -> dict[str, Any]:
         at += wide
     told = ", ".join(f"{number} {state.value}" for state, number in present)
     return {"parts": parts, "words": f"{told} of {plural(whole, noun)}" if whole else "nothing judged"}
-
-
-def _changes(report: Report) -> Grid | str | None:
-    """What changed since the scan before: a grid, or a sentence."""
-    if report.changes is None:
-        return None
-    return _grid_of(changes.changes(report.changes, report.compliance_percent, of_many=bool(report.clusters)))
 
 
 def _grid_of(block: Block) -> Grid | str:

@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 
 from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import AssignmentKey, ComplianceState, Report, Result, RuleDescriptor, SharedResult
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Report, Result, RuleDescriptor, SharedResult
 from aksp.model.json_text import encode
 from aksp.model.resource import Resource
 from aksp.model.times import day
@@ -50,7 +50,7 @@ class Rows:
         self.counts: Counter[str] = Counter()
         self.by_cluster: Counter[tuple[str, str]] = Counter()
         self._strings: dict[str, int] = {}
-        self._assignments: dict[tuple[str, str, str, str], int] = {}
+        self._assignments = {line.name: at for at, line in enumerate(report.lines)}
         self._exemptions: dict[int, tuple[Exemption, int]] = {}
         self._findings: dict[Hashable, int] = {}
         # Numbers of findings: hashing those of thousands of replicas would take longer than everything else.
@@ -60,12 +60,11 @@ class Rows:
         self._remedies: dict[tuple[int, ...], int] = {}
         self._links: Counter[str] = Counter()
         self._last: tuple[Resource, str] | None = None
-        self._rules = report.rules
         self.data: dict[str, Any] = {
             "states": [state.value for state in ComplianceState],
             "strings": [],
             "clusters": [safe(each.name) for each in report.clusters],
-            "assignments": _assignments(report),
+            "assignments": [_assignment(line, report.rules.get(line.definition)) for line in report.lines],
             "exemptions": [],
             "findings": _columns(*(field.header.lower() for field in FOUND)),
             "entries": _columns(
@@ -75,8 +74,6 @@ class Rows:
             "rows": _columns("entry", "resource", "line"),
             "remedies": [],
         }
-        for at, each in enumerate(self.data["assignments"]):
-            self._assignments[each["name"], each["definition"], each["effect"], each["severity"]] = at
         self._add_all(fingerprints(wire.shown(report, show)))
         self.data["strings"] = list(self._strings)
         # The indexes take as much memory as the data.
@@ -118,7 +115,7 @@ class Rows:
 
     def _entry(self, result: Result, fingerprint: str) -> int:
         resource, owner = result.resource, result.owner
-        assignment = self._assignment(result.assignment)
+        assignment = self._assignments[result.assignment.name]
         exemption = self._exemption(result.exemption)
         finding = self._finding(result)
         subject: Hashable = owner or (resource.name, resource.uid)
@@ -183,18 +180,6 @@ class Rows:
             self.data["remedies"].append(key)
         return at
 
-    def _assignment(self, key: AssignmentKey) -> int:
-        words = (safe(key.name), safe(key.definition), safe(key.effect), safe(key.severity))
-        at = self._assignments.get(words)
-        if at is None:
-            # An assignment of a report that was read back has no severity; its results may have one.
-            at = next((at for name, at in self._assignments.items() if name[0] == words[0]), NOTHING)
-            if at == NOTHING:
-                at = len(self.data["assignments"])
-                self.data["assignments"].append(_described(*words, rule=self._rules.get(key.definition)))
-            self._assignments[words] = at
-        return at
-
     def _exemption(self, exemption: Exemption | None) -> int:
         if exemption is None:
             return NOTHING
@@ -223,47 +208,22 @@ def _columns(*names: str) -> dict[str, Any]:
     return {name: [] if name == "link" else array("q") for name in names}
 
 
-def _assignments(report: Report) -> list[dict[str, str]]:
-    return [
-        _described(
-            safe(each.name),
-            safe(each.definition),
-            safe(each.effect),
-            safe(each.severity),
-            rule=report.rules.get(each.definition),
-            title=each.display_name,
-            mode=each.enforcement_mode,
-            scope=each.scope,
-        )
-        for each in report.lines
-    ]
-
-
-def _described(
-    name: str,
-    definition: str,
-    effect: str,
-    severity: str,
-    *,
-    rule: RuleDescriptor | None,
-    title: str = "",
-    mode: str = "",
-    scope: str = "",
-) -> dict[str, str]:
-    return {
-        "name": name,
-        "definition": definition,
-        "effect": effect,
-        "severity": severity,
-        "title": safe(title),
-        "mode": safe(mode),
-        "scope": safe(scope),
-        "rule": safe(rule.display_name) if rule else "",
-        "description": safe(rule.description) if rule else "",
-        "remediation": safe(rule.remediation) if rule else "",
-        "category": safe(rule.category) if rule else "",
-        "version": safe(rule.version) if rule else "",
+def _assignment(line: AssignmentSummary, rule: RuleDescriptor | None) -> dict[str, str]:
+    texts = {
+        "name": line.name,
+        "definition": line.definition,
+        "effect": line.effect,
+        "severity": line.severity,
+        "title": line.display_name,
+        "mode": line.enforcement_mode,
+        "scope": line.scope,
+        "rule": rule.display_name if rule else "",
+        "description": rule.description if rule else "",
+        "remediation": rule.remediation if rule else "",
+        "category": rule.category if rule else "",
+        "version": rule.version if rule else "",
     }
+    return {name: safe(text) for name, text in texts.items()}
 
 
 def _exemption(exemption: Exemption) -> dict[str, str]:

@@ -35,10 +35,10 @@ def overall(report: Report, *, width: int = 320, height: int = 96) -> TrendChart
     scans = [(each.evaluated_at, each.compliance_percent) for each in report.past]
     scans.append((report.evaluated_at, report.compliance_percent))
     values = [(at, percent) for at, percent in scans if percent is not None]
-    return _chart(values, width, height) if len(values) > 1 else None
+    return _chart(values, width, height)
 
 
-def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 24) -> TrendChart | None:
+def of_assignment(report: Report, name: str) -> TrendChart | None:
     """The same for one assignment, or one member; None unless it was evaluated at least twice."""
     values = [
         (each.evaluated_at, percent)
@@ -50,11 +50,14 @@ def of_assignment(report: Report, name: str, *, width: int = 88, height: int = 2
         for each in report.lines
         if each.name == name and each.compliance_percent is not None
     ]
-    return _chart(values, width, height) if len(values) > 1 else None
+    return _chart(values, 88, 24)
 
 
-def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) -> TrendChart:
-    lowest = _lowest(min(percent for _, percent in values))
+def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) -> TrendChart | None:
+    if len(values) < 2:
+        return None
+    # A round number under the lowest value, so that changes near 100% show.
+    lowest = min(90, max(0, math.floor((min(percent for _, percent in values) - 1) / 10) * 10))
     # Room for half a stroke, and for the dot of the last value.
     edge = 3.0
     begin, end = values[0][0], values[-1][0]
@@ -77,8 +80,3 @@ def _chart(values: Sequence[tuple[datetime, float]], width: int, height: int) ->
         last_day=day(end),
         words=f"{len(values)} evaluations, from {first}% on {day(begin)} to {last}% on {day(end)}",
     )
-
-
-def _lowest(percent: float) -> int:
-    """The bottom of the chart: a round number under the lowest value, so that changes near 100% show."""
-    return min(90, max(0, math.floor((percent - 1) / 10) * 10))

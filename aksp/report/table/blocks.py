@@ -39,6 +39,11 @@ def span(text: str, tone: Tone = Tone.PLAIN) -> Span:
     return Span(safe(text), tone)
 
 
+def stated(state: ComplianceState, text: str = "") -> Span:
+    """A state in its tone, or a text about it."""
+    return Span(text or state.value, STATE_TONES[state])
+
+
 #: One line of text, in spans, without a break.
 Line = tuple[Span, ...]
 #: The lines of a cell.

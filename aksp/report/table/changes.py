@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aksp.model.compliance import Changes, ComplianceState, FindingChange
+from aksp.model.compliance import Changes, ComplianceState, FindingChange, Report
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, one_decimal, plural
 from aksp.report.table.blocks import Block, Cell, Column, Grid, Paragraph, Row, Span, Tone, cell, span
@@ -19,7 +19,7 @@ _GONE = {
 }
 
 
-def changes(changes: Changes, percent_now: float | None, *, of_many: bool = False) -> Block:
+def changes(changes: Changes, percent_now: float | None, *, of_many: bool) -> Block:
     """A row per finding that came, went or changed its state; a sentence when there is none.
 
     Several clusters have no percentage together to compare with: other clusters may have been judged together before.
@@ -34,6 +34,13 @@ def changes(changes: Changes, percent_now: float | None, *, of_many: bool = Fals
         columns=tuple(Column(header=header) for header in ("CHANGE", "RESOURCE", "CONTAINER", "POLICY", "REASON")),
         rows=tuple(Row(cells=_cells(each)) for each in changes.findings),
     )
+
+
+def of_report(report: Report) -> Block | None:
+    """What changed since the scan before of a report; None where it is not compared with one."""
+    if report.changes is None:
+        return None
+    return changes(report.changes, report.compliance_percent, of_many=bool(report.clusters))
 
 
 def gist(changes: Changes) -> str:

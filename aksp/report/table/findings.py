@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from msgspec.structs import replace
 
 from aksp.model.assignment import Exemption
-from aksp.model.compliance import ComplianceState, Result
+from aksp.model.compliance import ComplianceState, Result, SourceLocation
+from aksp.model.resource import Container
 from aksp.model.times import day
-from aksp.report.fields import WIDE, ResultField
+from aksp.report.fields import WIDE, ResultField, owner_name, place
 from aksp.report.figures import plural, value_text
-from aksp.report.groups import Group, Section, sections
+from aksp.report.groups import Group, GroupedSubject, Section, sections
 from aksp.report.interface import GroupBy
 from aksp.report.parse import NamedExemption
-from aksp.report.subjects import container_cell, heading_cell, reason_cell, where_cell
 from aksp.report.table.blocks import (
     STATE_TONES,
     Block,
@@ -28,8 +30,14 @@ from aksp.report.table.blocks import (
     Tone,
     cell,
     span,
+    stated,
 )
 from aksp.report.worst import badness, severity_rank
+
+#: How many places of one row are named; the rest is counted.
+MOST_PLACES: Final = 4
+
+_TYPES = {"initContainers": "init", "ephemeralContainers": "ephemeral"}
 
 #: What removes a finding, in words; empty if that is not known.
 Remedy = Callable[[Result], str]
@@ -145,13 +153,13 @@ def _grid(
     )
     rows = []
     for subject in section.subjects:
-        heading = heading_cell(subject, with_namespace=with_namespace)
+        heading = _heading(subject, with_namespace=with_namespace)
         for group in subject.groups.values():
             first = group.first
             policy = (tuple((span(name),) for name in group.assignments),) if with_policy else ()
-            why = (*reason(first), *where_cell(group, subject))
+            why = (*reason(first), *_where(group, subject))
             severity = (cell(group.severity) or cell("-", Tone.MUTED),) if ranked else ()
-            container = container_cell(first.finding.container)
+            container = _container(first.finding.container)
             rows.append(Row(cells=(*severity, container, *policy, why), heading=heading))
             heading = ()
     headers = (*(["SEVERITY"] if ranked else []), "CONTAINER", *(["POLICY"] if with_policy else []), last)
@@ -165,10 +173,10 @@ def _grid(
 
 def _reason(result: Result) -> Cell:
     """The reason; a state other than NonCompliant is named first."""
-    reason = reason_cell(result)
+    reason = _told(result)
     if result.state is ComplianceState.NON_COMPLIANT:
         return reason
-    state = Span(result.state.value, STATE_TONES[result.state])
+    state = stated(result.state)
     if not reason:
         return ((state,),)
     return ((state, Span(": "), *reason[0]), *reason[1:])
@@ -196,3 +204,67 @@ def _flat_cell(field: ResultField, result: Result) -> Cell:
     if not text:
         return cell("-", Tone.MUTED)
     return cell(text, STATE_TONES[result.state] if field.name == "state" else Tone.PLAIN)
+
+
+def _heading(subject: GroupedSubject, *, with_namespace: bool) -> Cell:
+    """The workload or the resource; then which or how many Pods of a workload."""
+    resource = subject.first.resource
+    name = owner_name(subject.first) or f"{resource.kind}/{resource.name}"
+    place = f"{resource.cluster}: " if resource.cluster else ""
+    place += f"{resource.namespace} " if with_namespace and resource.namespace else ""
+    lines: Cell = ((span(place + name),),)
+    if subject.first.owner is None:
+        return lines
+    return (*lines, (span(_replicas(subject), Tone.MUTED),))
+
+
+def _where(group: Group, subject: GroupedSubject) -> Cell:
+    """Where it is written; and the replicas that have it, if others do not."""
+    lines: Cell = tuple((span(text, Tone.MUTED),) for text in _places(group.sources))
+    if group.count < subject.count:
+        of = f"{group.count} of {_replicas(subject)}"
+        lines += ((span(f"{of}: {group.first.resource.name}" if group.count == 1 else of, Tone.MUTED),),)
+    return lines
+
+
+def _container(container: Container | None) -> Cell:
+    """The container's name, and its type unless it is an ordinary one."""
+    if container is None:
+        return cell("-", Tone.MUTED)
+    name = span(container.name)
+    if container.type not in _TYPES:
+        return ((name,),)
+    return ((name, span(f" ({_TYPES[container.type]})", Tone.MUTED)),)
+
+
+def _told(result: Result) -> Cell:
+    """The message, and the path if nothing else in the row tells it."""
+    finding = result.finding
+    message: Line = (span(finding.message),) if finding.message else ()
+    path = finding.path
+    if not path or result.source is not None or _names(finding.message, path):
+        return (message,) if message else ()
+    return tuple(line for line in (message, (span(f"at {path}", Tone.MUTED),)) if line)
+
+
+def _places(sources: Iterable[SourceLocation]) -> list[str]:
+    """The places of a row, a line each; beyond some they are counted."""
+    every = list(sources)
+    named = every if len(every) <= MOST_PLACES else every[: MOST_PLACES - 1]
+    texts = list(dict.fromkeys(map(place, named)))
+    more = len(every) - len(named)
+    return [*texts, f"and {more:,} more places (-o json has them all)"] if more else texts
+
+
+def _replicas(group: Group) -> str:
+    resource = group.first.resource
+    if group.count > 1:
+        return plural(group.count, resource.kind.lower())
+    return f"{resource.kind.lower()} {resource.name}"
+
+
+def _names(message: str, path: str) -> bool:
+    """Whether a message names the field that a path ends in, as "no CPU limit" does ``cpu``."""
+    quoted = re.search(r"\[['\"]([^'\"]+)['\"]\]$", path)
+    field = quoted[1] if quoted else re.sub(r"(\[[^\]]*\])+$", "", path).rpartition(".")[2]
+    return field.lower() in message.replace(" ", "").lower()

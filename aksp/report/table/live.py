@@ -15,7 +15,7 @@ from aksp.report.figures import compliance_words, plural
 from aksp.report.groups import sections
 from aksp.report.interface import GroupBy
 from aksp.report.table import findings, summary
-from aksp.report.table.blocks import STATE_TONES, Block, Grid, Line, Paragraph, Row, Span, Tone
+from aksp.report.table.blocks import Block, Grid, Line, Paragraph, Row, Span, Tone, stated
 from aksp.report.table.layout import fit
 from aksp.report.table.plain import draw_headed, draw_plain
 from aksp.report.text import safe
@@ -26,8 +26,6 @@ GAP_LINES = 6
 _LOWEST = 12
 #: What the findings need to show one of them and how many more there are.
 _LOWEST_FINDINGS = 9
-#: Which assignments are shown when there is no room for all of them.
-_WORST = (ComplianceState.NON_COMPLIANT, ComplianceState.ERROR, ComplianceState.CONFLICTING)
 
 
 class ScreenState(Struct, frozen=True, kw_only=True):
@@ -114,7 +112,7 @@ def _head(view: ScreenState) -> Paragraph:
         state = (Span("Reading the cluster …", Tone.STRONG), Span(f"  {plural(view.objects, 'object')}", Tone.MUTED))
     else:
         percent = Span(f"  {compliance_words(report.compliance_percent)}")
-        state = (Span(report.state.value, STATE_TONES[report.state]), percent, Span(watched, Tone.MUTED))
+        state = (stated(report.state), percent, Span(watched, Tone.MUTED))
     if view.lost:
         state += (Span("  reconnecting …", Tone.WARNING),)
     last = f"last change {rfc3339(view.changed_at)}" if view.changed_at else "nothing has changed yet"
@@ -135,7 +133,8 @@ def _shortened(grid: Grid, noun: str, width: int, most: int, color: bool) -> lis
 
 
 def _badness(one: AssignmentSummary) -> tuple[int, str]:
-    return _WORST.index(one.state) if one.state in _WORST else len(_WORST), one.name
+    """Which assignments are shown when there is no room for all of them: those with violations or errors."""
+    return min(one.state.attention, ComplianceState.EXEMPT.attention), one.name
 
 
 def _findings(view: ScreenState, width: int, room: int, color: bool) -> list[str]:
@@ -178,9 +177,7 @@ def _fitting(rows: Sequence[Row], room: int) -> int:
 
 
 def _more(count: int, noun: str, color: bool) -> str:
-    return _drawn(
-        Paragraph(lines=((Span(f"… {count} more {noun}{'' if count == 1 else 's'}", Tone.MUTED),),)), None, color
-    )[0]
+    return _drawn(Paragraph(lines=((Span(f"… {plural(count, f'more {noun}')}", Tone.MUTED),),)), None, color)[0]
 
 
 def _table(grid: Grid, width: int, color: bool) -> list[str]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aksp.compliance.nothing import NOTHING, besides
-from aksp.model.compliance import (
-    AssignmentSummary,
-    ComplianceState,
-    Measured,
-    Report,
-    TargetKind,
-)
+from aksp.model.compliance import AssignmentSummary, ComplianceState, Measured, Report, ScopeSummary, TargetKind
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, percent_cell, plural, total
 from aksp.report.table import layout
-from aksp.report.table.blocks import STATE_TONES, Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span
+from aksp.report.table.blocks import Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span, stated
 
 #: The columns of figures that assignments, groups, clusters and scopes have.
 _MEASURES = (
@@ -41,8 +35,8 @@ def heading(report: Report) -> Paragraph:
     evaluated = Span(f"  evaluated {rfc3339(report.evaluated_at)}", Tone.MUTED)
     percent = Span(f"  {percent_words(report)}")
     if not total(report.counts.resources):
-        return Paragraph(lines=(*first, (_state(report.state), percent, evaluated)), hang=2)
-    lines: list[Line] = [*first, (_state(report.state), percent, evaluated), ()]
+        return Paragraph(lines=(*first, (stated(report.state), percent, evaluated)), hang=2)
+    lines: list[Line] = [*first, (stated(report.state), percent, evaluated), ()]
     lines.append((Span("Resources   "), *_tally(report.counts.resources)))
     if total(report.counts.containers):
         lines.append((Span("Containers  "), *_tally(report.counts.containers)))
@@ -73,22 +67,28 @@ def clusters(report: Report) -> Grid:
     for each in report.clusters:
         place = " ".join(text for text in (each.location, _labels(each.labels)) if text)
         name: Cell = ((span(each.name),), *([(span(place, Tone.MUTED),)] if place else []))
-        state: Cell = ((_state(each.state),), *([(span(each.message, Tone.MUTED),)] if each.message else []))
+        state: Cell = ((stated(each.state),), *([(span(each.message, Tone.MUTED),)] if each.message else []))
         rows.append(Row(cells=(name, state, *_measured(each), _gaps(each.gaps))))
     return _rolled(report, "Clusters", "CLUSTER", rows)
 
 
 def scopes(report: Report) -> Grid | None:
     """A line per scope that clusters lie in, each after its parent; None where the scope tree has none."""
-    depths: dict[str | None, int] = {None: -1}
     rows = []
+    for each, depth in placed_scopes(report):
+        count = f"{each.kind}, {plural(len(each.clusters), 'cluster')}"
+        indent = Span("  " * depth)
+        name: Cell = ((indent, span(each.name)), (indent, span(count, Tone.MUTED)))
+        rows.append(Row(cells=(name, ((stated(each.state),),), *_measured(each), _gaps(each.gaps))))
+    return _rolled(report, "Scopes", "SCOPE", rows) if rows else None
+
+
+def placed_scopes(report: Report) -> Iterator[tuple[ScopeSummary, int]]:
+    """The scopes that clusters lie in, from the top down, each with how deep it lies."""
+    depths: dict[str | None, int] = {None: -1}
     for each in report.scopes:
         depths[each.scope] = depths.get(each.parent, -1) + 1
-        count = f"{each.kind}, {plural(len(each.clusters), 'cluster')}"
-        indent = Span("  " * depths[each.scope])
-        name: Cell = ((indent, span(each.name)), (indent, span(count, Tone.MUTED)))
-        rows.append(Row(cells=(name, ((_state(each.state),),), *_measured(each), _gaps(each.gaps))))
-    return _rolled(report, "Scopes", "SCOPE", rows) if rows else None
+        yield each, depths[each.scope]
 
 
 def _labels(labels: Mapping[str, str]) -> str:
@@ -199,7 +199,7 @@ def _assignments(report: Report, *, definition: bool, severity: bool) -> Grid:
         if not definition and each.definition != _called(each):
             name += ((Span(indent), span(each.definition, Tone.MUTED)),)
         percent = each.compliance_percent
-        state: Cell = ((_state(each.state),),)
+        state: Cell = ((stated(each.state),),)
         # An assignment in Error also has a gap, which has more room.
         if each.message and (each.state is ComplianceState.NOT_STARTED or each.members):
             state += ((span(each.message, Tone.MUTED),),)
@@ -224,7 +224,7 @@ def groups(report: Report, *, every: bool) -> Grid | None:
     """The groups of initiatives, ``every`` one or those that are not Compliant; None when there is none to tell."""
     known = [(each, group) for each in report.assignments for group in each.groups]
     rows = [
-        Row(cells=(cell(each.name), cell(group.display_name), ((_state(group.state),),), *_measured(group)))
+        Row(cells=(cell(each.name), cell(group.display_name), ((stated(group.state),),), *_measured(group)))
         for each, group in known
         if every or group.state is not ComplianceState.COMPLIANT
     ]
@@ -279,9 +279,5 @@ def _tally(counts: Mapping[ComplianceState, int]) -> Line:
     spans = [Span(f"{total(counts)}: ")]
     for state in ComplianceState:
         if number := counts.get(state, 0):
-            spans += [Span(f"{number} {state.value}", STATE_TONES[state]), Span(", ")]
+            spans += [stated(state, f"{number} {state.value}"), Span(", ")]
     return tuple(spans[:-1])
-
-
-def _state(state: ComplianceState) -> Span:
-    return Span(state.value, STATE_TONES[state])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
-from aksp.report.table.blocks import Block, Cell, Grid, Line, Paragraph, Tone
+from aksp.report.table.blocks import Block, Cell, Grid, Paragraph, Tone
 from aksp.report.table.layout import GAP, FittedGrid, fit, fit_paragraph
 from aksp.report.table.plain import draw_headed, draw_table, spaced
 
@@ -84,10 +84,6 @@ def _text(cell: Cell) -> Text:
     for at, line in enumerate(cell):
         if at:
             text.append("\n")
-        _append(text, line)
+        for span in line:
+            text.append(span.text, style=_STYLES[span.tone])
     return text
-
-
-def _append(text: Text, line: Line) -> None:
-    for span in line:
-        text.append(span.text, style=_STYLES[span.tone])

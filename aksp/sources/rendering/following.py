@@ -16,7 +16,7 @@ from aksp.model.fields import mapping
 from aksp.sources.rendering.application_sets import Unknown, applications
 from aksp.sources.rendering.helm import CHART, Chart, ChartOptions
 from aksp.sources.rendering.kustomize import Overlay, kustomization_file
-from aksp.sources.rendering.rendered import Unit
+from aksp.sources.rendering.options import Unit
 from aksp.yaml_reader import read_yaml
 
 #: Fields of a Kustomization of Flux that change what its path makes.

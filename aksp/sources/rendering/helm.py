@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from aksp.errors import InvalidInput
 from aksp.sources.rendering.rendered import Rendered
-from aksp.sources.rendering.tool import NotRendered, find, run, version_of
+from aksp.sources.rendering.tool import NotRendered, run, version_of
 from aksp.yaml_reader import read_file, read_yaml
 from aksp.yaml_writer import to_yaml
 
@@ -128,7 +129,7 @@ class Chart(Struct, frozen=True, kw_only=True):
 
 def _tool() -> tuple[str, str]:
     """Helm, and its exact version. Raises NotRendered without it."""
-    helm = find("helm")
+    helm = shutil.which("helm")
     if helm is None:
         raise NotRendered(
             "it is a chart, and helm is not installed: install it, or judge what it makes elsewhere:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from msgspec import Struct
 from aksp.errors import InvalidInput
 from aksp.model.fields import mappings
 from aksp.sources.rendering.rendered import Rendered
-from aksp.sources.rendering.tool import NotRendered, find, run, version_of
+from aksp.sources.rendering.tool import NotRendered, run, version_of
 from aksp.yaml_reader import read_file, read_yaml
 from aksp.yaml_writer import to_yaml
 
@@ -111,12 +112,8 @@ def kustomization_file(folder: Path) -> Path | None:
     return next((folder / name for name in NAMES if (folder / name).is_file()), None)
 
 
-def names_of(file: Path) -> Iterator[str]:
-    """What a kustomization file names: files, folders and addresses. Nothing for one that cannot be read."""
-    yield from _names_in(_read(file))
-
-
 def _names_in(documents: Sequence[Any]) -> Iterator[str]:
+    """What a kustomization names: files, folders and addresses."""
     for document in mappings(documents):
         for key in _PATHS:
             yield from _texts(document.get(key))
@@ -133,9 +130,9 @@ def _names_in(documents: Sequence[Any]) -> Iterator[str]:
 
 
 def used_by(folder: Path) -> Iterator[Path]:
-    """The files and folders that a kustomization names, resolved."""
+    """The files and folders that a kustomization names, resolved; nothing of one that cannot be read."""
     file = kustomization_file(folder)
-    for name in names_of(file) if file else ():
+    for name in _names_in(_read(file)) if file else ():
         path = folder / name
         # A text of several lines is a patch that stands in the file itself.
         if "\n" not in name and os.path.exists(path):
@@ -218,9 +215,9 @@ def _texts(values: Any) -> Iterator[str]:
 
 def _tool() -> tuple[tuple[str, ...], str]:
     """The command that renders, and its exact version. Raises NotRendered without one."""
-    if kustomize := find("kustomize"):
+    if kustomize := shutil.which("kustomize"):
         return (kustomize, "build"), f"kustomize {version_of(kustomize, 'version')}"
-    if kubectl := find("kubectl"):
+    if kubectl := shutil.which("kubectl"):
         try:
             found = json.loads(version_of(kubectl, "version", "--client", "--output=json"))
             version = f"{found['kustomizeVersion']} of kubectl {found['clientVersion']['gitVersion']}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import Struct
 
-from aksp.sources.rendering.helm import ChartOptions
+from aksp.sources.rendering.helm import Chart, ChartOptions
+from aksp.sources.rendering.kustomize import Overlay
 
-#: What a text has that may hold such a resource.
-_MARKS: Final = (b"argoproj.io/", b".toolkit.fluxcd.io/")
+#: What is rendered as a whole. Its ``folder`` names it; ``home`` is the file that stands for it where it has no other.
+Unit = Chart | Overlay
 
 
 class Rendering(Struct, frozen=True, kw_only=True):
@@ -18,8 +17,3 @@ class Rendering(Struct, frozen=True, kw_only=True):
     chart: ChartOptions = ChartOptions()
     overlays: tuple[str, ...] = ()
     follow: bool = False
-
-
-def may_name(text: bytes) -> bool:
-    """Whether a text may have something to follow, without reading it."""
-    return any(mark in text for mark in _MARKS)

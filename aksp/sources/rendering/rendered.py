@@ -6,26 +6,11 @@ import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from aksp.sources.lines import FileSource, LineIndex
 
 _INDEX = re.compile(r"\[\d*\]")
-
-
-class Unit(Protocol):
-    """A chart or an overlay: rendered as a whole."""
-
-    @property
-    def folder(self) -> str:
-        """Its folder as given or found, which names it."""
-
-    @property
-    def home(self) -> str:
-        """The file that stands for it where it has no other."""
-
-    def render(self) -> Rendered:
-        """What it makes. Raises NotRendered."""
 
 
 class Rendered:

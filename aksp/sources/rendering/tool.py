@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -80,11 +79,6 @@ def run(command: Sequence[str], given: bytes = b"") -> bytes:
             said = errors.read(_LONGEST_ERROR).decode(errors="replace").strip()
             raise NotRendered(f"{name}: {said or f'exit code {process.returncode}'}")
         return text
-
-
-def find(name: str) -> str | None:
-    """The path of a program; None where it is not installed."""
-    return shutil.which(name)
 
 
 @cache

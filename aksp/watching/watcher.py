@@ -70,7 +70,6 @@ class Watcher:
         self._clock = clock
         self._findings = Findings()
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
-        self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
         #: The assignments whose rules, or selection, depend on other objects.
         self._comparing = frozenset(
             n
@@ -303,7 +302,7 @@ class Watcher:
             some = keys[first : first + CHUNK]
             batch = self._engine.load_list(list_of([zlib.decompress(self._texts[key]) for key in some]))
             documents = documents_of(batch.documents)
-            if self._by_namespace:
+            if self._plan.by_namespace_labels:
                 documents = within_namespaces(documents, self._state.namespace_labels)
             at_resource = {document.resource: at for at, document in enumerate(documents)}
             known = {

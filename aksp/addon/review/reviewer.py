@@ -103,15 +103,9 @@ class Reviewer:
     ) -> None:
         """Judge by this from the next request on."""
         name = self._engine.register(registered(plan, unready or {}))
-        before, self._force = (
-            self._force,
-            PoliciesInForce(
-                plan=plan,
-                decisions=DecisionCache(plan),
-                unready=unready or {},
-                name=name,
-                namespaces=namespaces or {},
-            ),
+        before = self._force
+        self._force = PoliciesInForce(
+            plan=plan, decisions=DecisionCache(plan), unready=unready or {}, name=name, namespaces=namespaces or {}
         )
         # Reviews under way may still name the last one.
         if self._former:

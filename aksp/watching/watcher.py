@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from aksp.compliance.comparing import missing
@@ -197,7 +196,7 @@ class Watcher:
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
                 # Labels are not needed after selection.
-                document=structs.replace(document, labels=_NO_LABELS),
+                document=replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
                 compares=numbers,
                 compared=compared,
@@ -317,7 +316,7 @@ class Watcher:
             verdicts = self._verdicts(batch, documents, tasks)
             self._engine.release(batch)
             for at, (key, one) in known.items():
-                document = structs.replace(one.document, namespace_labels=documents[at].namespace_labels)
+                document = replace(one.document, namespace_labels=documents[at].namespace_labels)
                 yield key, replace(one, document=document), verdicts.get(at, _NOT_ASKED)
 
     # What has changed

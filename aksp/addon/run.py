@@ -129,8 +129,9 @@ class AddOn:
             {
                 "policies": lambda: None if self._loaded else "the assignments are not loaded yet",
                 "engine": lambda: None if self._engine.alive else "the engine is being started again",
-            },
-            stopping,
+                # One that still answers is asked no more before it stops.
+                "shutdown": lambda: "stopping" if stopping.is_set() else None,
+            }
         )
         listeners = []
         if self._reviews is not None:

@@ -229,15 +229,13 @@ def _unusable(chosen: ContextCredentials, said: str) -> ClusterError:
 
 
 def _warnings(chosen: ContextCredentials) -> tuple[str, ...]:
-    found = []
     if chosen.server.lower().startswith("http://"):
-        found.append(f"{_public(chosen.server)} is not encrypted: credentials and answers can be read and changed")
-    elif chosen.insecure:
-        found.append(
-            f"the certificate of {_public(chosen.server)} is not verified (insecure-skip-tls-verify in the kubeconfig):"
-            " whoever is in between can read the credentials and change the answers"
-        )
-    return tuple(found)
+        return (f"{_public(chosen.server)} is not encrypted: credentials and answers can be read and changed",)
+    unverified = (
+        f"the certificate of {_public(chosen.server)} is not verified (insecure-skip-tls-verify in the kubeconfig):"
+        " whoever is in between can read the credentials and change the answers"
+    )
+    return (unverified,) if chosen.insecure else ()
 
 
 def _public(server: str) -> str:

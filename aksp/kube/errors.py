@@ -25,7 +25,7 @@ import json
 import os
 from collections.abc import Mapping
 
-from aksp.errors import ClusterError, Forbidden
+from aksp.errors import AkspError, ClusterError, Forbidden
 from aksp.model.fields import mapping
 
 ERROR_TRIES = 5
@@ -225,6 +225,14 @@ def broken(error: Exception, *, server: str, where: str, connect_seconds: float,
         where=where,
         hint="the API server or a proxy before it closes connections; try again later",
     )
+
+
+def bug(what: str, error: Exception, *, where: str) -> ClusterError:
+    """The exception for what should not have been raised: by a callback, or by ourselves."""
+    said = str(error) if isinstance(error, AkspError) else f"{type(error).__name__}: {error}"
+    failure = ClusterError(f"{what}: {said}", where=where, hint="this is a bug, please report it")
+    failure.__cause__ = error
+    return failure
 
 
 def truncated(*, where: str, size: int) -> ServerError:

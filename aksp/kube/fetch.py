@@ -73,13 +73,12 @@ def fetch(
     a refused connection only briefly. Raises what `Connection.get` raises; the last error says how often it was tried.
     A cancelled fetch raises whatever it last met.
     """
-    watch = cancellation or Cancellation()
     return repeated(
-        lambda: _whole(connection, path, query, watch),
+        lambda: _whole(connection, path, query, cancellation),
         path=path,
         backoff=backoff,
         on_retry=on_retry,
-        cancellation=watch,
+        cancellation=cancellation,
     )
 
 
@@ -144,8 +143,10 @@ def decoded(body: bytes, *, where: str) -> dict[str, Any]:
     return document
 
 
-def _whole(connection: Connection, path: str, query: Mapping[str, str] | None, watch: Cancellation) -> bytes:
-    body = connection.get(path, query=query, cancellation=watch).body
+def _whole(
+    connection: Connection, path: str, query: Mapping[str, str] | None, cancellation: Cancellation | None
+) -> bytes:
+    body = connection.get(path, query=query, cancellation=cancellation).body
     if body[:64].lstrip()[:1] not in (b"{", b""):
         raise errors.ServerError(
             "the answer is not a JSON object",

@@ -180,7 +180,7 @@ class Lease:
         try:
             self._won()
         except Exception as error:  # noqa: BLE001 - told, and another may do better
-            self._tell(self._failure("the leader could not begin", error))
+            self._tell(errors.bug("the leader could not begin", error, where=self._where))
             self._give_up()
             self._release()
 
@@ -191,7 +191,7 @@ class Lease:
         try:
             self._lost()
         except Exception as error:  # noqa: BLE001 - told; the lease goes to another all the same
-            self._tell(self._failure("the leader could not end", error))
+            self._tell(errors.bug("the leader could not end", error, where=self._where))
 
     def _attempt(self) -> _Outcome:
         """client-go's tryAcquireOrRenew. Never raises."""
@@ -209,7 +209,7 @@ class Lease:
         except ClusterError as error:
             return _Outcome(began=began, holder=None, error=error)
         except Exception as error:  # noqa: BLE001 - a candidate that ends in silence is worse
-            return _Outcome(began=began, holder=None, error=self._failure("the attempt failed", error))
+            return _Outcome(began=began, holder=None, error=errors.bug("the attempt failed", error, where=self._where))
 
     def _acquired(self, began: float) -> str:
         """Acquire or renew if that is allowed; who holds it then."""
@@ -285,15 +285,6 @@ class Lease:
             self._troubled(trouble)
         except Exception:  # noqa: BLE001 - nobody is left to tell
             log(trouble)
-
-    def _failure(self, what: str, error: Exception) -> ClusterError:
-        failure = ClusterError(
-            f"{what}: {type(error).__name__}: {error}",
-            where=self._where,
-            hint="this is a bug, please report it",
-        )
-        failure.__cause__ = error
-        return failure
 
 
 def _holder(lease: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
@@ -86,12 +87,9 @@ def _with_certificate(user: Mapping[str, Any], *, authorities: bool) -> SSLConte
     context = create_urllib3_context()
     if not authorities:
         context.load_default_certs()
-    # OpenSSL takes a private key from a file alone.
-    with tempfile.TemporaryDirectory(prefix="aksp-") as folder:
-        path = Path(folder) / "client.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(_pem(user, "client-certificate") + b"\n" + _pem(user, "client-key"))
-        context.load_cert_chain(path, password=_no_password)
+    with as_file(_pem(user, "client-certificate") + b"\n" + _pem(user, "client-key")) as path:
+        # A password is given so that OpenSSL never asks for one on a terminal.
+        context.load_cert_chain(path, password="")
     return context
 
 
@@ -101,5 +99,23 @@ def _pem(user: Mapping[str, Any], key: str) -> bytes:
     return base64.b64decode(data) if data else Path(user[key]).read_bytes()
 
 
-def _no_password() -> str:
-    raise ValueError("the key is encrypted")
+@contextmanager
+def as_file(secret: bytes) -> Iterator[str]:
+    """A path that OpenSSL, which takes a private key from a file alone, can read for a moment: in memory where Linux has that, else a file of ours alone."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("aksp-tls")
+        try:
+            path = f"/proc/self/fd/{descriptor}"
+            if os.path.exists(path):
+                with os.fdopen(os.dup(descriptor), "wb") as file:
+                    file.write(secret)
+                yield path
+                return
+        finally:
+            os.close(descriptor)
+    # The folder is made with mode 0700, the file with 0600.
+    with tempfile.TemporaryDirectory(prefix="aksp-") as folder:
+        file_path = Path(folder) / "tls.pem"
+        file_path.touch(mode=0o600)
+        file_path.write_bytes(secret)
+        yield str(file_path)

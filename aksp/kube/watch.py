@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from aksp.errors import AkspError, ClusterError
+from aksp.errors import ClusterError
 from aksp.kube import errors
 from aksp.kube.connection import Cancellation, Connection
 from aksp.kube.fetch import PATIENT, Backoff, decoded
@@ -136,7 +136,7 @@ class Watch:
                     self._version = None
                 self._pause(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, a watch that ends in silence is worse
-                self._pause(self._failure("the watch failed", error))
+                self._pause(errors.bug("the watch failed", error, where=self._where))
 
     def _list(self) -> None:
         self.path = self._locate()
@@ -170,7 +170,7 @@ class Watch:
             try:
                 self._replaced(objects)
             except Exception as error:
-                raise self._failure("a list could not be taken up", error) from error
+                raise errors.bug("a list could not be taken up", error, where=self._where) from error
         # "0" is any version that the server has at hand.
         self._version = version or "0"
         self.synced.set()
@@ -214,7 +214,7 @@ class Watch:
             try:
                 self._changed(str(kind), thing)
             except Exception as error:  # noqa: BLE001 - the others' changes must still come through
-                self._tell(self._failure(f"a change ({kind}) could not be taken up", error))
+                self._tell(errors.bug(f"a change ({kind}) could not be taken up", error, where=self._where))
         metadata = thing.get("metadata")
         version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
         if isinstance(version, str) and version:
@@ -234,9 +234,3 @@ class Watch:
             self._troubled(trouble)
         except Exception:
             logging.getLogger("aksp.kube").exception("trouble that could not be told: %s", trouble)
-
-    def _failure(self, what: str, error: Exception) -> ClusterError:
-        said = str(error) if isinstance(error, AkspError) else f"{type(error).__name__}: {error}"
-        failure = ClusterError(f"{what}: {said}", where=self._where, hint="this is a bug, please report it")
-        failure.__cause__ = error
-        return failure

@@ -30,12 +30,6 @@ EVENT_BYTES = 256
 TAKEN_BYTES = 2 << 20
 
 
-class _Page(Struct, frozen=True):
-    """A page of a list as it came."""
-
-    page: lists.ListPage
-
-
 class _Event(Struct, frozen=True):
     """One change. ``text`` is the object in JSON, empty when it was deleted."""
 
@@ -49,7 +43,7 @@ class _Trouble(Struct, frozen=True):
 
 
 #: None means that the listing is followed, again or for the first time.
-_Item = _Page | _Event | _Trouble | None
+_Item = lists.ListPage | _Event | _Trouble | None
 
 
 class LiveSource:
@@ -132,9 +126,9 @@ class LiveSource:
             if listing in events:
                 updates += self._changes(listing, events.pop(listing))
             match one:
-                case _Page(page):
+                case lists.ListPage():
                     self._answered = self._known = True
-                    updates.append(self._page(listing, page))
+                    updates.append(self._page(listing, one))
                 case _Trouble(error, synced):
                     updates.append(self._trouble(listing, error, synced=synced))
                 case None:
@@ -157,7 +151,7 @@ class LiveSource:
             self._connection,
             lambda: listing.path(Discovery(self._connection)),
             changed=changed,
-            paged=lambda page: put(_Page(page), len(page.body)),
+            paged=lambda page: put(page, len(page.body)),
             limit=self._chunk_size,
             troubled=lambda error: put(_Trouble(error, watch.synced.is_set())),
             settled=lambda: put(None),

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from aksp.compliance.comparing import missing
@@ -70,7 +69,6 @@ class Watcher:
         self._clock = clock
         self._findings = Findings()
         self._ledger = Ledger(plan, collect_compliant=collect_compliant)
-        self._by_namespace = any(not one.selection.namespace_selector.empty for one in plan.ready)
         #: The assignments whose rules, or selection, depend on other objects.
         self._comparing = frozenset(
             n
@@ -198,7 +196,7 @@ class Watcher:
             compared = before.compared if before is not None and before.compares == numbers else None
             judged = JudgedObject(
                 # Labels are not needed after selection.
-                document=structs.replace(document, labels=_NO_LABELS),
+                document=replace(document, labels=_NO_LABELS),
                 own=verdicts.get(at, _NOT_ASKED),
                 compares=numbers,
                 compared=compared,
@@ -303,7 +301,7 @@ class Watcher:
             some = keys[first : first + CHUNK]
             batch = self._engine.load_list(list_of([zlib.decompress(self._texts[key]) for key in some]))
             documents = documents_of(batch.documents)
-            if self._by_namespace:
+            if self._plan.by_namespace_labels:
                 documents = within_namespaces(documents, self._state.namespace_labels)
             at_resource = {document.resource: at for at, document in enumerate(documents)}
             known = {
@@ -318,7 +316,7 @@ class Watcher:
             verdicts = self._verdicts(batch, documents, tasks)
             self._engine.release(batch)
             for at, (key, one) in known.items():
-                document = structs.replace(one.document, namespace_labels=documents[at].namespace_labels)
+                document = replace(one.document, namespace_labels=documents[at].namespace_labels)
                 yield key, replace(one, document=document), verdicts.get(at, _NOT_ASKED)
 
     # What has changed

@@ -150,7 +150,8 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """A webhook that listens; stopped at the end."""
     stopping = asyncio.Event()
-    webhook = Webhook(review, health=Health(checks or {}, stopping), limits=reviews, unjudged=unjudged)
+    health = Health({**(checks or {}), "shutdown": lambda: "stopping" if stopping.is_set() else None})
+    webhook = Webhook(review, health=health, limits=reviews, unjudged=unjudged)
     listeners = [Listener(app=webhook, address=("127.0.0.1", 0), context=context, client_names=client_names)]
     if plain is not None:
         listeners.append(Listener(app=plain, address=("127.0.0.1", 0)))

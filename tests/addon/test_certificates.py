@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from aksp.addon.webhook import certificates, tls
+from aksp.addon.webhook import certificates
 from aksp.addon.webhook.certificate_folder import CertificateFolder
 from aksp.addon.webhook.certificate_secret import GRACE, SETTLE, CertificateSecret
 from aksp.addon.webhook.certificates import Pair
@@ -22,6 +22,7 @@ from aksp.addon.webhook.tls import Material, Served, server_context
 from aksp.errors import ClusterError, Forbidden, InvalidInput
 from aksp.kube.connection import Connection, Response
 from aksp.kube.errors import AlreadyExists, Conflict, NotServed, ServerError
+from aksp.kube.plain import as_file
 from tests.addon.https import trusting
 from tests.waiting import PATIENCE
 
@@ -390,7 +391,7 @@ def test_a_key_is_nowhere_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     server_context(pair)
     monkeypatch.delattr("os.memfd_create", raising=False)
     seen: list[int] = []
-    with tls.as_file(b"secret") as path:
+    with as_file(b"secret") as path:
         seen = [Path(path).stat().st_mode & 0o777, Path(path).parent.stat().st_mode & 0o777]
     assert seen == [0o600, 0o700]
     server_context(pair)

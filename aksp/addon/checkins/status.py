@@ -290,10 +290,9 @@ def _listed(sentences: Sequence[str]) -> str:
     for at, sentence in enumerate(sentences):
         longer = f"{text}; {sentence}" if text else sentence
         left = len(sentences) - at - 1
-        room = LONGEST - (len(f"; and {plural(left, 'more error')}") if left else 0)
-        if len(longer) > room:
+        rest = f"; and {plural(left, 'more error')}" if left else ""
+        if len(longer) + len(rest) > LONGEST:
             if not text:
-                rest = f"; and {plural(left, 'more error')}" if left else ""
                 return clipped(sentence, LONGEST - len(rest)) + rest
             return f"{text}; and {plural(left + 1, 'more error')}"
         text = longer

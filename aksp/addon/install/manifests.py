@@ -44,9 +44,9 @@ def manifests(settings: Settings) -> list[Document]:
     found += [
         made("v1", "ServiceAccount", names.NAME, settings.namespace, automountServiceAccountToken=False),
         rbac.cluster_role(settings.kinds, settings.constraints if settings.gatekeeper else None),
-        rbac.cluster_role_binding(settings.namespace),
+        rbac.binding("ClusterRole", settings.namespace),
         rbac.role(settings.namespace, secret, webhook=not settings.gatekeeper),
-        rbac.role_binding(settings.namespace),
+        rbac.binding("Role", settings.namespace),
         made("coordination.k8s.io/v1", "Lease", names.LEASE, settings.namespace),
     ]
     if secret:

@@ -85,24 +85,15 @@ def role(namespace: str, secret: str | None, *, webhook: bool = True) -> dict[st
     return made(f"{_GROUP}/v1", "Role", names.CLUSTER_ROLE, namespace, rules=rules)
 
 
-def cluster_role_binding(namespace: str) -> dict[str, Any]:
-    """The ClusterRole, given to the add-on's ServiceAccount."""
-    return _binding("ClusterRoleBinding", "ClusterRole", None, namespace)
-
-
-def role_binding(namespace: str) -> dict[str, Any]:
-    """The Role, given to the add-on's ServiceAccount."""
-    return _binding("RoleBinding", "Role", namespace, namespace)
-
-
-def _binding(kind: str, of: str, inside: str | None, account: str) -> dict[str, Any]:
+def binding(role: str, namespace: str) -> dict[str, Any]:
+    """The ``Role`` or the ``ClusterRole``, given to the add-on's ServiceAccount in ``namespace``."""
     return made(
         f"{_GROUP}/v1",
-        kind,
+        f"{role}Binding",
         names.CLUSTER_ROLE,
-        inside,
-        roleRef={"apiGroup": _GROUP, "kind": of, "name": names.CLUSTER_ROLE},
-        subjects=[{"kind": "ServiceAccount", "name": names.NAME, "namespace": account}],
+        namespace if role == "Role" else None,
+        roleRef={"apiGroup": _GROUP, "kind": role, "name": names.CLUSTER_ROLE},
+        subjects=[{"kind": "ServiceAccount", "name": names.NAME, "namespace": namespace}],
     )
 
 

@@ -120,7 +120,8 @@ class Events(Outbox[EventKey, Occurrences]):
         if decision.outcome.allowed or decision.request.dry_run or owner is None:
             return
         moment = self._now().replace(microsecond=0)
-        what = _thing(decision.request.resource, decision.request.sub_resource)
+        what, part = decision.request.resource.kind, decision.request.sub_resource
+        what += f" ({part})" if part else ""
         for refusal in decision.outcome.refusals:
             # Without the object's own name, which is another one at every attempt: the same Event would never come again.
             message = cut(f"assignment {refusal.assignment} refuses the {what}: {refusal.message}")
@@ -215,10 +216,6 @@ def event(key: EventKey, occurrences: Occurrences, *, name: str, instance: str =
         "firstTimestamp": rfc3339(occurrences.first),
         "lastTimestamp": rfc3339(occurrences.last),
     }
-
-
-def _thing(resource: Resource, sub_resource: str) -> str:
-    return f"{resource.kind} ({sub_resource})" if sub_resource else resource.kind
 
 
 def _namespace(owner: Resource) -> str:

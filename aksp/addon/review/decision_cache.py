@@ -12,13 +12,13 @@ from collections import OrderedDict
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from aksp.addon.review.asking import named
 from aksp.addon.review.decision import Outcome, ReviewRequest
 from aksp.compliance.plan import Plan
 from aksp.engine import AdmissionRecord, IdentityRecord, RequestRecord
-from aksp.model.resource import Owner, Resource
+from aksp.model.resource import Owner
 
 #: How many decisions are remembered (those used last), and the longest key in bytes.
 KEPT = 1000
@@ -40,10 +40,10 @@ class CachedDecision(Struct, frozen=True, kw_only=True, gc=False):
             uid=record.uid,
             operation=first.operation,
             user=record.user,
-            resource=_other(first.resource, name, names[0].uid if names else ""),
+            resource=structs.replace(first.resource, name=name, uid=names[0].uid if names else ""),
             sub_resource=record.sub_resource,
             dry_run=record.dry_run,
-            owner=_other(first.owner, first.owner.name, names[0].owner_uid) if first.owner else None,
+            owner=structs.replace(first.owner, uid=names[0].owner_uid) if first.owner else None,
             workload=first.workload
             if first.owner or first.workload is None
             else Owner(kind=first.workload.kind, name=name),
@@ -112,9 +112,3 @@ def encoded(value: Any) -> bytes:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
         return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
-def _other(resource: Resource, name: str, uid: str) -> Resource:
-    return Resource(
-        api_version=resource.api_version, kind=resource.kind, namespace=resource.namespace, name=name, uid=uid
-    )

@@ -229,7 +229,8 @@ def decide(
         ]
         for r in noted[: wording.ENOUGH]:
             ready = by_name[r.assignment.name]
-            notes.append(_warning(line(r, wording.violation(r, ready)), ready))
+            words = line(r, wording.violation(r, ready))
+            notes.append(f"not refused, as it was so before: {words}" if ready.refuses else words)
     of_template = [r for r in template if r.state in _TOLD and by_name[r.assignment.name].tells]
     notes += _of_template(request, of_template[: wording.ENOUGH], by_name)
     more = max(0, len(noted) - wording.ENOUGH) + max(0, len(of_template) - wording.ENOUGH)
@@ -252,10 +253,6 @@ def decide(
 
 def _any_of(results: Iterable[SharedResult], names: Collection[str]) -> bool:
     return bool(names) and any(result.assignment.name in names for result in results)
-
-
-def _warning(line: str, ready: Ready) -> str:
-    return f"not refused, as it was so before: {line}" if ready.refuses else line
 
 
 def _of_template(request: ReviewRequest, template: Sequence[SharedResult], by_name: Mapping[str, Ready]) -> list[str]:

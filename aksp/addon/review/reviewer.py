@@ -10,7 +10,6 @@ from itertools import count
 from time import monotonic, perf_counter
 from typing import Any
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from aksp.addon.review import review
@@ -103,15 +102,9 @@ class Reviewer:
     ) -> None:
         """Judge by this from the next request on."""
         name = self._engine.register(registered(plan, unready or {}))
-        before, self._force = (
-            self._force,
-            PoliciesInForce(
-                plan=plan,
-                decisions=DecisionCache(plan),
-                unready=unready or {},
-                name=name,
-                namespaces=namespaces or {},
-            ),
+        before = self._force
+        self._force = PoliciesInForce(
+            plan=plan, decisions=DecisionCache(plan), unready=unready or {}, name=name, namespaces=namespaces or {}
         )
         # Reviews under way may still name the last one.
         if self._former:
@@ -167,7 +160,7 @@ class Reviewer:
             asked = {ready.key.name: why for ready in force.plan.ready if ready.selection.selects(document)}
             outcome = review.decide(request, force.plan, own=(), unready=asked, fail_closed=self._fail_closed)
             if not asked:
-                outcome = structs.replace(_ALLOWED, warnings=(f"could not be judged: {why}",))
+                outcome = replace(_ALLOWED, warnings=(f"could not be judged: {why}",))
         self._decided(Decision(request=request, outcome=outcome, unjudged=reason.value))
         return Answer(status=200, body=response(request.uid, ending(outcome)))
 
@@ -276,9 +269,9 @@ class Reviewer:
             except Unconfirmed as error:
                 doubt = str(error)
             else:
-                request = structs.replace(request, workload=workload)
+                request = replace(request, workload=workload)
         if workload is None:
-            request = structs.replace(request, owner=None, workload=itself(request.resource))
+            request = replace(request, owner=None, workload=itself(request.resource))
         return review.owned(written, workload, derived=written.derived), request, doubt
 
     def _attribute(self, body: bytes, tasks: Sequence[Task], attribution: Attribution, until: float) -> None:

@@ -95,14 +95,11 @@ class Refused(Exception):
 class Health:
     """Whether this replica lives, and whether it should be asked.
 
-    ``checks``: by name; each gives None, or a few words on what is missing. ``stopping``: once set, a replica that
-    still answers is no longer ready, so that it is asked no more before it stops.
+    ``checks``: by name; each gives None, or a few words on what is missing.
     """
 
-    def __init__(self, checks: Mapping[str, Callable[[], str | None]], stopping: asyncio.Event | None = None) -> None:
-        self._checks = dict(checks)
-        if stopping is not None:
-            self._checks["shutdown"] = lambda: "stopping" if stopping.is_set() else None
+    def __init__(self, checks: Mapping[str, Callable[[], str | None]]) -> None:
+        self._checks = checks
 
     def ready(self) -> tuple[int, bytes]:
         """A status and a text like that of the API server's /readyz?verbose."""

@@ -88,12 +88,10 @@ class _Acceptor:
     def __init__(self, listener: Listener, limits: Limits) -> None:
         self.connections = Connections(limits)
         self._limits = limits
-        self._context = listener.context
-        self._client_names = listener.client_names
+        self._listener = listener
         self._socket = _listening(listener.address)
         self._socket.setblocking(False)
         self._greetings: set[asyncio.Task[None]] = set()
-        self._application = listener.app
 
     @property
     def port(self) -> int:
@@ -127,7 +125,7 @@ class _Acceptor:
 
     async def _greet(self, connection: socket.socket) -> None:
         """The TLS handshake; then the connection is the protocol's."""
-        context = self._context() if self._context else None
+        context = self._listener.context() if self._listener.context else None
         greeting = asyncio.current_task()
         seconds = {
             "ssl_handshake_timeout": self._limits.handshake_seconds,
@@ -137,7 +135,7 @@ class _Acceptor:
         # closed with the transport.
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Http(self._application, self.connections, greeting, self._admits),
+                lambda: Http(self._listener.app, self.connections, greeting, self._admits),
                 connection,
                 ssl=context,
                 **(seconds if context else {}),
@@ -145,10 +143,10 @@ class _Acceptor:
 
     def _admits(self, transport: asyncio.BaseTransport) -> bool:
         """Whether the certificate that the client has shown has one of the names that are asked for."""
-        if not self._client_names:
+        if not self._listener.client_names:
             return True
         shown = client_names(transport.get_extra_info("peercert") or {})
-        if shown & self._client_names:
+        if shown & self._listener.client_names:
             return True
         _LOG.warning(
             "a client certificate has none of the names of --client-name",

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +15,7 @@ from msgspec import Struct
 from aksp.addon.webhook import certificates
 from aksp.addon.webhook.certificates import Pair
 from aksp.errors import AkspError, InvalidInput
+from aksp.kube.plain import as_file
 
 _LOG = logging.getLogger("aksp.addon.webhook.tls")
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -152,25 +150,3 @@ class Served:
                     changed()
             except AkspError as error:
                 _LOG.warning("the certificate could not be renewed: %s", error)
-
-
-@contextmanager
-def as_file(secret: bytes) -> Iterator[str]:
-    """A path that OpenSSL can read, for a moment: in memory where Linux has that, else a file of ours alone."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("aksp-tls")
-        try:
-            path = f"/proc/self/fd/{descriptor}"
-            if os.path.exists(path):
-                with os.fdopen(os.dup(descriptor), "wb") as file:
-                    file.write(secret)
-                yield path
-                return
-        finally:
-            os.close(descriptor)
-    # The folder is made with mode 0700, the file with 0600.
-    with tempfile.TemporaryDirectory(prefix="aksp-") as folder:
-        file_path = Path(folder) / "tls.pem"
-        file_path.touch(mode=0o600)
-        file_path.write_bytes(secret)
-        yield str(file_path)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -63,22 +63,6 @@ class FailOn(StrEnum):
     ANY = "any"
     ENFORCED = "enforced"
     NONE = "none"
-
-
-class ExplainFormat(StrEnum):
-    """The outputs of an explanation."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
-
-
-class TestFormat(StrEnum):
-    """The outputs of a test run."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
 
 
 WorkspaceOption = Annotated[
@@ -222,6 +206,7 @@ TimeoutOption = Annotated[
         help="How long to wait for the API server: seconds, or as in 30s or 2m.",
     ),
 ]
+TestFormat = Literal["text", "json", "junit"]
 TestOutputOption = Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,6 @@ from aksp.cli.options import (
     ColorOption,
     ColorWhen,
     ContextOption,
-    ExplainFormat,
     KubeconfigOption,
     ReadingOptions,
     TimeoutOption,
@@ -61,7 +60,9 @@ def explain(
     container: Annotated[
         str | None, typer.Option("--container", "-c", metavar="NAME", help="Only this container of a Pod or workload.")
     ] = None,
-    output: Annotated[ExplainFormat, typer.Option("--output", "-o", help="Output format.")] = ExplainFormat.TABLE,
+    output: Annotated[
+        Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="Output format.")
+    ] = "table",
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     color: ColorOption = ColorWhen.AUTO,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from msgspec.structs import replace
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
     from aksp.azure.mutating import MutationInForce
 
 PLACE = 66
-
-
-class MutateFormat(StrEnum):
-    """The outputs of a preview."""
-
-    YAML = "yaml"
-    PATCH = "patch"
 
 
 def mutate(
@@ -54,7 +46,7 @@ def mutate(
     ] = None,
     context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    output: Annotated[MutateFormat, typer.Option("--output", "-o", help="Output format.")] = MutateFormat.YAML,
+    output: Annotated[Literal["yaml", "patch"], typer.Option("--output", "-o", help="Output format.")] = "yaml",
     workspace: WorkspaceOption = None,
 ) -> ExitCode:  # fmt: skip
     """Show what definitions of effect Mutate, or mutators of Gatekeeper, would make of manifests. Nothing is changed.
@@ -100,7 +92,7 @@ def mutate(
         if not patch:
             continue
         changed += 1
-        if output is MutateFormat.PATCH:
+        if output == "patch":
             operations = [each.document() for each in patch]
             say(json.dumps({"object": named, "file": where, "by": by, "patch": operations}, ensure_ascii=False))
         else:

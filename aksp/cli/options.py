@@ -65,6 +65,20 @@ class FailOn(StrEnum):
     NONE = "none"
 
 
+def cluster_option(help: str) -> Any:
+    """``--cluster`` with or without a name."""
+    return typer.Option("--cluster", metavar="[NAME]", help=help, autocompletion=candidates.contexts)
+
+
+def _context_option(help: str) -> Any:
+    return typer.Option("--context", metavar="NAME", help=help, autocompletion=candidates.contexts)
+
+
+def files_option(help: str) -> Any:
+    """``-f``, of one file or several."""
+    return typer.Option("--filename", "-f", metavar="PATH", help=help)
+
+
 WorkspaceOption = Annotated[
     str | None,
     typer.Option(
@@ -74,43 +88,17 @@ WorkspaceOption = Annotated[
     ),
 ]
 ClusterOption = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        metavar="[NAME]",
-        help="Cluster, by its kubeconfig context; without NAME the current one.",
-        autocompletion=candidates.contexts,
-    ),
+    str | None, cluster_option("Cluster, by its kubeconfig context; without NAME the current one.")
 ]
 AllClustersOption = Annotated[
     bool, typer.Option("--all-clusters", help="Every cluster that was scanned, and all of them together.")
 ]
-ContextOption = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        metavar="NAME",
-        help="Kubeconfig context to connect with. Default: --cluster's.",
-        autocompletion=candidates.contexts,
-    ),
-]
+ContextOption = Annotated[str | None, _context_option("Kubeconfig context to connect with. Default: --cluster's.")]
 StoreContextOption = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        metavar="NAME",
-        help="With --store cluster: kubeconfig context to connect with. Default: the current one.",
-        autocompletion=candidates.contexts,
-    ),
+    str | None, _context_option("With --store cluster: kubeconfig context to connect with. Default: the current one.")
 ]
 NamedContextOption = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        metavar="NAME",
-        help="The cluster of this kubeconfig context, as --cluster NAME names it.",
-        autocompletion=candidates.contexts,
-    ),
+    str | None, _context_option("The cluster of this kubeconfig context, as --cluster NAME names it.")
 ]
 KubeconfigOption = Annotated[
     str | None,
@@ -118,11 +106,8 @@ KubeconfigOption = Annotated[
 ]
 ClustersOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--cluster",
-        metavar="[NAME]",
-        help="Cluster, by its kubeconfig context; without NAME the current one. Repeatable: one report of several.",
-        autocompletion=candidates.contexts,
+    cluster_option(
+        "Cluster, by its kubeconfig context; without NAME the current one. Repeatable: one report of several."
     ),
 ]
 StoreOption = Annotated[

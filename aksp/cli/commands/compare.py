@@ -27,6 +27,7 @@ from aksp.cli.options import (
     ReportSource,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 from aksp.errors import ExitCode
 from aksp.report.interface import GroupBy, Show
@@ -65,10 +66,7 @@ def compare_azure(
         list[str] | None,
         typer.Argument(metavar="[PATH]...", help="Manifests to judge now, as with -f.", show_default=False),
     ] = None,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="Judge manifests now: a file, a folder or -; repeatable."),
-    ] = None,
+    filename: Annotated[list[str] | None, files_option("Judge manifests now: a file, a folder or -; repeatable.")] = None,
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,

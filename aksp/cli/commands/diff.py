@@ -14,6 +14,7 @@ from aksp.cli.options import (
     KubeconfigOption,
     NamedContextOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 36
@@ -34,10 +35,7 @@ def diff(
     ] = None,
     cluster: ClustersOption = None,
     all_clusters: AllClustersOption = False,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
-    ] = None,
+    filename: Annotated[list[str] | None, files_option("Scans of these manifests, named as they were then.")] = None,
     output: Annotated[
         Literal["table", "markdown", "html", "json", "yaml"],
         typer.Option("--output", "-o", help="Output format."),

@@ -18,6 +18,7 @@ from aksp.cli.options import (
     ReadingOptions,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 32
@@ -37,12 +38,7 @@ def explain(
     cluster: ClusterOption = None,
     filename: Annotated[
         list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable.",
-        ),
+        files_option("In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable."),
     ] = None,
     manifests: ReadingOptions,
     namespace: Annotated[

@@ -15,6 +15,7 @@ from aksp.cli.options import (
     RecursiveOption,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 40
@@ -22,13 +23,7 @@ PLACE = 40
 
 def lint(
     filename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="Also tell what matches or waives nothing in these manifests; repeatable.",
-        ),
+        list[str] | None, files_option("Also tell what matches or waives nothing in these manifests; repeatable.")
     ] = None,
     recursive: RecursiveOption = False,
     exclude: ExcludeOption = None,

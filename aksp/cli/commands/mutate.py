@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from msgspec.structs import replace
 
-from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption
+from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption, cluster_option, files_option
 from aksp.errors import ExitCode
 from aksp.model.fields import mapping
 
@@ -24,9 +23,7 @@ PLACE = 66
 
 
 def mutate(
-    filename: Annotated[
-        list[str], typer.Option("--filename", "-f", metavar="PATH", help="Manifests: files, folders, or -; repeatable.")
-    ],
+    filename: Annotated[list[str], files_option("Manifests: files, folders, or -; repeatable.")],
     mutation: Annotated[
         list[str] | None,
         typer.Option("--mutation", metavar="NAME", help="One of Azure's or of the workspace, by name or GUID; repeatable. Default: what is assigned."),
@@ -37,12 +34,7 @@ def mutate(
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(
-            "--cluster",
-            metavar="[NAME]",
-            help="Only what is assigned at this cluster; it is not asked. Default: all that is assigned.",
-            autocompletion=candidates.contexts,
-        ),
+        cluster_option("Only what is assigned at this cluster; it is not asked. Default: all that is assigned."),
     ] = None,
     context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,

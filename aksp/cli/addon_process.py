@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,16 +13,6 @@ from aksp.addon.names import EngineName
 from aksp.cli.options import ContextOption, KubeconfigOption
 from aksp.errors import InvalidInput
 from aksp.model.effect import Effect
-
-
-class LogLevel(StrEnum):
-    """How much is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
 
 NamespaceOption = Annotated[
     str, typer.Option("--namespace", metavar="NAMESPACE", help="Where its Secret and its Lease are.")
@@ -89,7 +78,9 @@ def run(
     shutdown_delay: Annotated[
         str, typer.Option(metavar="DURATION", help="Answer for so long after SIGTERM, until the Service knows.")
     ] = "5s",
-    log_level: Annotated[LogLevel, typer.Option(help="How much is logged.")] = LogLevel.INFO,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="How much is logged.")
+    ] = "info",
 ) -> None:
     """Run the add-on: in its Pod, or on a host with a kubeconfig.
 
@@ -117,7 +108,7 @@ def run(
             plain_listen=metrics_listen or None, cert_dir=cert_dir, client_ca=client_ca, client_names=tuple(client_name or ()),
             open_metrics=open_metrics, controller_accounts=tuple(controller_account or ()), shutdown_delay=delay,
             # A Pod's name is its own; a host may run several.
-            identity=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}", log_level=log_level.value,
+            identity=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}", log_level=log_level,
         )
     )  # fmt: skip
     raise typer.Exit(code)

@@ -11,7 +11,7 @@ from aksp.assigned import Judged, judged_for, problem_of
 from aksp.cli.ci import note
 from aksp.cli.clusters import ClusterChoice
 from aksp.cli.manifests import ManifestOptions
-from aksp.cli.options import ColorWhen, ExplainFormat
+from aksp.cli.options import ColorWhen
 from aksp.compliance.placing import Undecided, at_place, located
 from aksp.compliance.plan import Plan, Ready
 from aksp.engine import Engine
@@ -34,7 +34,7 @@ class ExplainRequest(Struct, frozen=True, kw_only=True):
     manifests: ManifestOptions
     namespace: str | None
     container: str | None
-    output: ExplainFormat
+    output: str
     color: ColorWhen
     workspace: str | None
     every_namespace: bool = False

@@ -18,7 +18,7 @@ from aksp.cli.ci import note, say
 from aksp.cli.explain_context import ExplainContext, ExplainRequest
 from aksp.cli.explaining_assignment import explain_assignment
 from aksp.cli.listing import print_document
-from aksp.cli.options import ExplainFormat, ListFormat
+from aksp.cli.options import ListFormat
 from aksp.cli.outputs import on_stdout
 from aksp.cli.sources import Excerpts
 from aksp.compliance.explanation import elsewhere, standing
@@ -220,7 +220,7 @@ def _place(target: Scope, resource: Resource) -> Scope:
 
 def _write(explanation: Explanation, request: ExplainRequest) -> None:
     style = on_stdout(request.color, Style())
-    if request.output is ExplainFormat.TABLE:
+    if request.output == "table":
         from aksp.report.explain.text import render_explanation
 
         out = io.StringIO()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -65,20 +65,18 @@ class FailOn(StrEnum):
     NONE = "none"
 
 
-class ExplainFormat(StrEnum):
-    """The outputs of an explanation."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
+def cluster_option(help: str) -> Any:
+    """``--cluster`` with or without a name."""
+    return typer.Option("--cluster", metavar="[NAME]", help=help, autocompletion=candidates.contexts)
 
 
-class TestFormat(StrEnum):
-    """The outputs of a test run."""
+def _context_option(help: str) -> Any:
+    return typer.Option("--context", metavar="NAME", help=help, autocompletion=candidates.contexts)
 
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
+
+def files_option(help: str) -> Any:
+    """``-f``, of one file or several."""
+    return typer.Option("--filename", "-f", metavar="PATH", help=help)
 
 
 WorkspaceOption = Annotated[
@@ -90,43 +88,17 @@ WorkspaceOption = Annotated[
     ),
 ]
 ClusterOption = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        metavar="[NAME]",
-        help="Cluster, by its kubeconfig context; without NAME the current one.",
-        autocompletion=candidates.contexts,
-    ),
+    str | None, cluster_option("Cluster, by its kubeconfig context; without NAME the current one.")
 ]
 AllClustersOption = Annotated[
     bool, typer.Option("--all-clusters", help="Every cluster that was scanned, and all of them together.")
 ]
-ContextOption = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        metavar="NAME",
-        help="Kubeconfig context to connect with. Default: --cluster's.",
-        autocompletion=candidates.contexts,
-    ),
-]
+ContextOption = Annotated[str | None, _context_option("Kubeconfig context to connect with. Default: --cluster's.")]
 StoreContextOption = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        metavar="NAME",
-        help="With --store cluster: kubeconfig context to connect with. Default: the current one.",
-        autocompletion=candidates.contexts,
-    ),
+    str | None, _context_option("With --store cluster: kubeconfig context to connect with. Default: the current one.")
 ]
 NamedContextOption = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        metavar="NAME",
-        help="The cluster of this kubeconfig context, as --cluster NAME names it.",
-        autocompletion=candidates.contexts,
-    ),
+    str | None, _context_option("The cluster of this kubeconfig context, as --cluster NAME names it.")
 ]
 KubeconfigOption = Annotated[
     str | None,
@@ -134,11 +106,8 @@ KubeconfigOption = Annotated[
 ]
 ClustersOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--cluster",
-        metavar="[NAME]",
-        help="Cluster, by its kubeconfig context; without NAME the current one. Repeatable: one report of several.",
-        autocompletion=candidates.contexts,
+    cluster_option(
+        "Cluster, by its kubeconfig context; without NAME the current one. Repeatable: one report of several."
     ),
 ]
 StoreOption = Annotated[
@@ -222,6 +191,7 @@ TimeoutOption = Annotated[
         help="How long to wait for the API server: seconds, or as in 30s or 2m.",
     ),
 ]
+TestFormat = Literal["text", "json", "junit"]
 TestOutputOption = Annotated[TestFormat, typer.Option("--output", "-o", help="text, json or junit.")]
 OutputOption = Annotated[ListFormat, typer.Option("--output", "-o", help="Output format.")]
 

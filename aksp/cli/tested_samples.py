@@ -20,7 +20,7 @@ from aksp.sources.folders import Folders
 
 def tell(results: Sequence[SuiteResult], output: TestFormat) -> ExitCode:
     """Print what came of tests; the exit code."""
-    in_log = {TestFormat.TEXT: parted, TestFormat.JSON: in_json, TestFormat.JUNIT: in_xml}
+    in_log = {"text": parted, "json": in_json, "junit": in_xml}
     say(RENDERED[output](results), in_log[output])
     counts = counted(results)
     if counts[TestOutcome.FAILED]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from msgspec.structs import replace
@@ -24,27 +23,6 @@ from aksp.cli.options import ListFormat, OutputOption, WorkspaceOption
 from aksp.model.effect import Effect
 
 PLACE = 52
-
-
-class UnjudgedPolicy(StrEnum):
-    """What becomes of what cannot be judged."""
-
-    WARN = "warn"
-    REFUSE = "refuse"
-
-
-class FailurePolicy(StrEnum):
-    """What the API server does while the add-on does not answer."""
-
-    IGNORE = "Ignore"
-    FAIL = "Fail"
-
-
-class DocumentFormat(StrEnum):
-    """How documents are printed."""
-
-    YAML = "yaml"
-    JSON = "json"
 
 
 app = typer.Typer(
@@ -77,10 +55,10 @@ def enable(
     ] = None,
     engine: EngineOption = EngineName.AKSP,
     failure_policy: Annotated[
-        FailurePolicy, typer.Option(help="What becomes of requests while the add-on does not answer.")
-    ] = FailurePolicy.IGNORE,
+        Literal["Ignore", "Fail"], typer.Option(help="What becomes of requests while the add-on does not answer.")
+    ] = "Ignore",
     unjudged: Annotated[
-        UnjudgedPolicy | None,
+        Literal["warn", "refuse"] | None,
         typer.Option(
             help=f"What becomes of what {Effect.DENY} cannot judge, in time or at all. Default: warn, refuse with Fail.",
         ),
@@ -107,9 +85,7 @@ def enable(
     ] = False,
     controller_account: ControllerAccountOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the documents; needs no cluster.")] = False,
-    output: Annotated[
-        DocumentFormat, typer.Option("--output", "-o", help="How --dry-run prints.")
-    ] = DocumentFormat.YAML,
+    output: Annotated[Literal["yaml", "json"], typer.Option("--output", "-o", help="How --dry-run prints.")] = "yaml",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Put the add-on into a cluster, or change how it is set up.
@@ -127,17 +103,15 @@ def enable(
 
     # Errors in these options are told before the cluster is asked.
     settings = Settings(
-        namespace=namespace, create_namespace=create_namespace, engine=engine, replicas=replicas, failure_policy=failure_policy.value,
+        namespace=namespace, create_namespace=create_namespace, engine=engine, replicas=replicas, failure_policy=failure_policy,
         exclude_namespaces=tuple(exclude_namespace or ()), sync_interval=sync_interval, webhook_url=webhook_url,
         cert_secret=cert_secret, inject_ca_from=inject_ca_from, client_ca=read_ca(client_ca),
         client_names=tuple(client_name or ()), api_server_cidrs=tuple(api_server_cidr or ()), open_metrics=open_metrics,
-        controller_accounts=tuple(controller_account or ()), unjudged=unjudged and unjudged.value,
+        controller_accounts=tuple(controller_account or ()), unjudged=unjudged,
     )  # fmt: skip
     if image:
         settings = replace(settings, image=image)
-    enable_in(
-        settings, where, cluster_name, dry_run=dry_run, as_json=output is DocumentFormat.JSON, workspace=workspace
-    )
+    enable_in(settings, where, cluster_name, dry_run=dry_run, as_json=output == "json", workspace=workspace)
 
 
 @app.command("disable")

@@ -21,6 +21,7 @@ from aksp.cli.options import (
     StoreOption,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
     long_default,
     option_of,
 )
@@ -218,10 +219,7 @@ def _common(
             help="Assign nothing: judge the cluster, or -f, by it alone, and end as a scan would (exit 0 or 1).",
         ),
     ] = False,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="With --what-if: judge manifests; repeatable."),
-    ] = None,
+    filename: Annotated[list[str] | None, files_option("With --what-if: judge manifests; repeatable.")] = None,
     recursive: RecursiveOption = False,
     output: Annotated[
         list[str] | None,

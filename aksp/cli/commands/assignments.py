@@ -14,7 +14,7 @@ from aksp.cli.clusters import ClusterChoice
 from aksp.cli.document_commands import add_document_commands
 from aksp.cli.groups import list_command, with_shared_options
 from aksp.cli.listing import print_list
-from aksp.cli.options import ListFormat, OutputOption
+from aksp.cli.options import ListFormat, OutputOption, cluster_option
 from aksp.cli.stores import StoreOptions, cluster_store
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ app = typer.Typer(invoke_without_command=True)
 
 ReachedOption = Annotated[
     str | None,
-    typer.Option(
-        "--cluster",
-        metavar="[NAME]",
-        help="What reaches this cluster, from where, and what leaves it out; without NAME the current one.",
-        autocompletion=candidates.contexts,
-    ),
+    cluster_option("What reaches this cluster, from where, and what leaves it out; without NAME the current one."),
 ]
 
 _HEADERS = ("NAME", "DEFINITION", "EFFECT", "SCOPE", "MODE", "SELECTS")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +27,7 @@ from aksp.cli.options import (
     ReportSource,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 from aksp.errors import ExitCode
 from aksp.report.interface import GroupBy, Show
@@ -41,13 +41,6 @@ if TYPE_CHECKING:
 PLACE = 64
 
 app = typer.Typer(no_args_is_help=True)
-
-
-class CompareFormat(StrEnum):
-    """The outputs of a comparison."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 @app.callback()
@@ -73,10 +66,7 @@ def compare_azure(
         list[str] | None,
         typer.Argument(metavar="[PATH]...", help="Manifests to judge now, as with -f.", show_default=False),
     ] = None,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="Judge manifests now: a file, a folder or -; repeatable."),
-    ] = None,
+    filename: Annotated[list[str] | None, files_option("Judge manifests now: a file, a folder or -; repeatable.")] = None,
     cluster: ClusterOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -99,7 +89,7 @@ def compare_azure(
         str | None,
         typer.Option("--resource", metavar="ARMID", help="The cluster at Azure, where the records are of several."),
     ] = None,
-    output: Annotated[CompareFormat, typer.Option("--output", "-o", help="Output format.")] = CompareFormat.TABLE,
+    output: Annotated[Literal["table", "json"], typer.Option("--output", "-o", help="Output format.")] = "table",
     color: ColorOption = ColorWhen.AUTO,
     workspace: WorkspaceOption = None,
 ) -> ExitCode:  # fmt: skip
@@ -161,7 +151,7 @@ def compare_azure(
         note(
             f"{plural(made.unlisted, 'object')} that Azure does not list: nothing violates here, and Azure lists what does"
         )
-    _print(made, output, color)
+    _print(made, color, as_json=output == "json")
     if made.differences:
         return ExitCode.NON_COMPLIANT
     return ExitCode.INCONCLUSIVE if made.incomplete or not made.same else ExitCode.OK
@@ -191,7 +181,7 @@ def _report(file: str | None, request: ComplianceRequest) -> Report:
     return read_report(file)
 
 
-def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> None:
+def _print(made: StateComparison, color: ColorWhen, *, as_json: bool) -> None:
     import io
 
     from msgspec.structs import asdict
@@ -203,7 +193,7 @@ def _print(made: StateComparison, output: CompareFormat, color: ColorWhen) -> No
     from aksp.report.interface import Style
     from aksp.report.table.blocks import Column, Grid, Paragraph, Row, Tone, cell, span
 
-    if output is CompareFormat.JSON:
+    if as_json:
         document = {
             "same": made.same,
             "differences": [asdict(one) for one in made.differences],

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 PLACE = 74
 
 
-class Shell(StrEnum):
-    """The shells that can be answered."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-    POWERSHELL = "powershell"
-
-
 def completion(
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish|powershell", help="The shell.", show_default=False)],
+    shell: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"],
+        typer.Argument(metavar="bash|zsh|fish|powershell", help="The shell.", show_default=False),
+    ],
 ) -> None:
     """Print the script by which a shell completes commands, options and names.
 
@@ -34,4 +27,4 @@ def completion(
 
     from aksp.cli.candidates import VARIABLE
 
-    typer.echo(get_completion_script(prog_name="aksp", complete_var=VARIABLE, shell=shell.value))
+    typer.echo(get_completion_script(prog_name="aksp", complete_var=VARIABLE, shell=shell))

@@ -25,6 +25,7 @@ from aksp.cli.options import (
     ReportSource,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 from aksp.report.interface import GroupBy, Show
 from aksp.report.registry import FORMATS
@@ -64,13 +65,7 @@ def compliance(
         int, typer.Option("--at-once", min=1, metavar="N", help="How many of several clusters are judged at once.")
     ] = 4,
     filename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="Judge manifests: a file, a folder or - for standard input; repeatable.",
-        ),
+        list[str] | None, files_option("Judge manifests: a file, a folder or - for standard input; repeatable.")
     ] = None,
     manifests: ReadingOptions,
     output: Annotated[

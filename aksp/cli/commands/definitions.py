@@ -13,7 +13,7 @@ from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.groups import list_command
 from aksp.cli.listing import print_list, print_shown
-from aksp.cli.options import ListFormat, OutputOption, TestFormat, TestOutputOption, WorkspaceOption
+from aksp.cli.options import ListFormat, OutputOption, TestOutputOption, WorkspaceOption
 
 if TYPE_CHECKING:
     from aksp.model.definition import Definition
@@ -227,7 +227,7 @@ def judge_samples(
             autocompletion=candidates.definitions,
         ),
     ] = None,
-    output: TestOutputOption = TestFormat.TEXT,
+    output: TestOutputOption = "text",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Judge the samples of definitions, and tell which are not as they say.

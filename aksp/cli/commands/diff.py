@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,19 +14,10 @@ from aksp.cli.options import (
     KubeconfigOption,
     NamedContextOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 36
-
-
-class DiffFormat(StrEnum):
-    """The outputs of a difference."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    HTML = "html"
-    JSON = "json"
-    YAML = "yaml"
 
 
 def diff(
@@ -45,11 +35,11 @@ def diff(
     ] = None,
     cluster: ClustersOption = None,
     all_clusters: AllClustersOption = False,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
-    ] = None,
-    output: Annotated[DiffFormat, typer.Option("--output", "-o", help="Output format.")] = DiffFormat.TABLE,
+    filename: Annotated[list[str] | None, files_option("Scans of these manifests, named as they were then.")] = None,
+    output: Annotated[
+        Literal["table", "markdown", "html", "json", "yaml"],
+        typer.Option("--output", "-o", help="Output format."),
+    ] = "table",
     fail_on_new: Annotated[bool, typer.Option("--fail-on-new", help="Exit 1 when there are new violations.")] = False,
     color: ColorOption = ColorWhen.AUTO,
     context: NamedContextOption = None,
@@ -70,7 +60,7 @@ def diff(
         differ(
             DiffRequest(
                 reports=tuple(reports or ()), since=since, clusters=(*(cluster or ()), *([context] if context else [])), every=all_clusters, files=tuple(filename or ()),
-                output=output.value, fail_on_new=fail_on_new, color=color, kubeconfig=kubeconfig, workspace=workspace,
+                output=output, fail_on_new=fail_on_new, color=color, kubeconfig=kubeconfig, workspace=workspace,
             )
         )
     )  # fmt: skip

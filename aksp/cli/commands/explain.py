@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,11 +14,11 @@ from aksp.cli.options import (
     ColorOption,
     ColorWhen,
     ContextOption,
-    ExplainFormat,
     KubeconfigOption,
     ReadingOptions,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 32
@@ -38,12 +38,7 @@ def explain(
     cluster: ClusterOption = None,
     filename: Annotated[
         list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable.",
-        ),
+        files_option("In these manifests, not in a cluster: a file, a folder or - for standard input; repeatable."),
     ] = None,
     manifests: ReadingOptions,
     namespace: Annotated[
@@ -61,7 +56,9 @@ def explain(
     container: Annotated[
         str | None, typer.Option("--container", "-c", metavar="NAME", help="Only this container of a Pod or workload.")
     ] = None,
-    output: Annotated[ExplainFormat, typer.Option("--output", "-o", help="Output format.")] = ExplainFormat.TABLE,
+    output: Annotated[
+        Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="Output format.")
+    ] = "table",
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     color: ColorOption = ColorWhen.AUTO,

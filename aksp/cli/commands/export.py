@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption
+from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption, cluster_option
 from aksp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,11 +26,8 @@ app = typer.Typer(no_args_is_help=True)
 
 ExportCluster = Annotated[
     str | None,
-    typer.Option(
-        "--cluster",
-        metavar="[NAME]",
-        help="What reaches this cluster, with its scopes; it is not asked. Default: what is assigned everywhere.",
-        autocompletion=candidates.contexts,
+    cluster_option(
+        "What reaches this cluster, with its scopes; it is not asked. Default: what is assigned everywhere."
     ),
 ]
 

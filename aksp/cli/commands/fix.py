@@ -18,6 +18,7 @@ from aksp.cli.options import (
     OnlySeveritiesOption,
     RecursiveOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 42
@@ -27,10 +28,7 @@ def fix(
     path: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or folders of manifests.", show_default=False)
     ] = None,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="The same as PATH; repeatable."),
-    ] = None,
+    filename: Annotated[list[str] | None, files_option("The same as PATH; repeatable.")] = None,
     recursive: RecursiveOption = False,
     exclude: ExcludeOption = None,
     custom_workloads: CustomWorkloadsOption = True,

@@ -20,6 +20,7 @@ from aksp.cli.options import (
     OutputOption,
     WorkspaceOption,
     duration,
+    files_option,
 )
 from aksp.cli.remembered import chosen, clusters_of, parts_of, refuse_two_ways, title
 
@@ -36,10 +37,7 @@ _TREND = 30
 def history(
     cluster: ClustersOption = None,
     all_clusters: AllClustersOption = False,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="PATH", help="Scans of these manifests, named as they were then."),
-    ] = None,
+    filename: Annotated[list[str] | None, files_option("Scans of these manifests, named as they were then.")] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many scans to list, the last ones.")] = _TREND,
     forget: Annotated[
         str | None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,27 +15,15 @@ from aksp.cli.options import (
     RecursiveOption,
     TimeoutOption,
     WorkspaceOption,
+    files_option,
 )
 
 PLACE = 40
 
 
-class LintFormat(StrEnum):
-    """The outputs of lint."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def lint(
     filename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="Also tell what matches or waives nothing in these manifests; repeatable.",
-        ),
+        list[str] | None, files_option("Also tell what matches or waives nothing in these manifests; repeatable.")
     ] = None,
     recursive: RecursiveOption = False,
     exclude: ExcludeOption = None,
@@ -44,7 +31,7 @@ def lint(
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     request_timeout: TimeoutOption = 30,
-    output: Annotated[LintFormat, typer.Option("--output", "-o", help="Output format.")] = LintFormat.TEXT,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="Output format.")] = "text",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Check the workspace's assignments, exemptions and own definitions for what is likely not meant.
@@ -65,7 +52,7 @@ def lint(
                 files=tuple(filename or ()), recursive=recursive, exclude=tuple(exclude or ()), rendering=Rendering()
             ),
             ClusterChoice(cluster=cluster, context=context, kubeconfig=kubeconfig, request_timeout=request_timeout),
-            as_json=output is LintFormat.JSON,
+            as_json=output == "json",
             workspace=workspace,
         )
     )

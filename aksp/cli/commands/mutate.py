@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from msgspec.structs import replace
 
-from aksp.cli import candidates
 from aksp.cli.ci import note, say
 from aksp.cli.clusters import ClusterChoice
-from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption
+from aksp.cli.options import KubeconfigOption, NamedContextOption, WorkspaceOption, cluster_option, files_option
 from aksp.errors import ExitCode
 from aksp.model.fields import mapping
 
@@ -24,17 +22,8 @@ if TYPE_CHECKING:
 PLACE = 66
 
 
-class MutateFormat(StrEnum):
-    """The outputs of a preview."""
-
-    YAML = "yaml"
-    PATCH = "patch"
-
-
 def mutate(
-    filename: Annotated[
-        list[str], typer.Option("--filename", "-f", metavar="PATH", help="Manifests: files, folders, or -; repeatable.")
-    ],
+    filename: Annotated[list[str], files_option("Manifests: files, folders, or -; repeatable.")],
     mutation: Annotated[
         list[str] | None,
         typer.Option("--mutation", metavar="NAME", help="One of Azure's or of the workspace, by name or GUID; repeatable. Default: what is assigned."),
@@ -45,16 +34,11 @@ def mutate(
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(
-            "--cluster",
-            metavar="[NAME]",
-            help="Only what is assigned at this cluster; it is not asked. Default: all that is assigned.",
-            autocompletion=candidates.contexts,
-        ),
+        cluster_option("Only what is assigned at this cluster; it is not asked. Default: all that is assigned."),
     ] = None,
     context: NamedContextOption = None,
     kubeconfig: KubeconfigOption = None,
-    output: Annotated[MutateFormat, typer.Option("--output", "-o", help="Output format.")] = MutateFormat.YAML,
+    output: Annotated[Literal["yaml", "patch"], typer.Option("--output", "-o", help="Output format.")] = "yaml",
     workspace: WorkspaceOption = None,
 ) -> ExitCode:  # fmt: skip
     """Show what definitions of effect Mutate, or mutators of Gatekeeper, would make of manifests. Nothing is changed.
@@ -100,7 +84,7 @@ def mutate(
         if not patch:
             continue
         changed += 1
-        if output is MutateFormat.PATCH:
+        if output == "patch":
             operations = [each.document() for each in patch]
             say(json.dumps({"object": named, "file": where, "by": by, "patch": operations}, ensure_ascii=False))
         else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aksp.cli.options import TestFormat, TestOutputOption
+from aksp.cli.options import TestOutputOption
 from aksp.errors import ExitCode
 
 PLACE = 14
@@ -20,7 +20,7 @@ def test(
             help="Suites of gator, samples of definitions, and folders with some in them, at any depth.",
         ),
     ],
-    output: TestOutputOption = TestFormat.TEXT,
+    output: TestOutputOption = "text",
 ) -> ExitCode:
     """Run suites of Gatekeeper's gator, and judge the samples of definitions.
 

@@ -141,12 +141,12 @@ def waivers(
     ready: Ready, documents: Sequence[Document], exemptions: Iterable[Exemption], now: datetime
 ) -> Iterable[Waiver]:
     """The exemptions from an assignment, those that count and cover the documents first."""
-    found = []
+    found, target = [], ready.selection.target
     for exemption in exemptions:
         if waives(exemption, ready.assignment):
-            whole = any(_covers(exemption, one, None, ready) for one in documents)
+            whole = any(covers(exemption, one, None, target) for one in documents)
             containers = dict.fromkeys(
-                c for one in documents for c in one.containers if _covers(exemption, one, c, ready)
+                c for one in documents for c in one.containers if covers(exemption, one, c, target)
             )
             found.append(
                 Waiver(
@@ -172,10 +172,6 @@ def lineage(place: Scope) -> tuple[Scope, ...]:
 def elsewhere(assignment: Assignment, place: Scope) -> LeftOut:
     """Why an assignment that does not reach a target leaves what is there out."""
     return LeftOut(by=Criterion.SCOPE, message=_outside(assignment.scope, place))
-
-
-def _covers(exemption: Exemption, document: Document, container: Container | None, ready: Ready) -> bool:
-    return covers(exemption, document, container, ready.selection.target)
 
 
 def _place(ready: Ready, documents: Sequence[Document]) -> Scope:

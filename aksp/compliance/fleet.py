@@ -121,10 +121,11 @@ def _in_error(line: AssignmentSummary, reasons: Mapping[str, str]) -> Assignment
 
 def _gaps(one: ClusterOutcome) -> list[Gap]:
     gaps = one.report.gaps if one.report is not None else [one.problem] if one.problem is not None else []
-    return [
-        replace(gap, cluster=one.name, resource=replace(gap.resource, cluster=one.name) if gap.resource else None)
-        for gap in gaps
-    ]
+    return [_gap_in(one.name, gap) for gap in gaps]
+
+
+def _gap_in(cluster: str, gap: Gap) -> Gap:
+    return replace(gap, cluster=cluster, resource=replace(gap.resource, cluster=cluster) if gap.resource else None)
 
 
 def _results(one: ClusterOutcome) -> Iterator[Result]:
@@ -167,11 +168,7 @@ def separate(report: Report) -> list[Report]:
             counts=one.counts,
             assignments=one.assignments,
             results=results[one.name],
-            gaps=[
-                replace(gap, cluster="", resource=replace(gap.resource, cluster="") if gap.resource else None)
-                for gap in report.gaps
-                if gap.cluster == one.name
-            ],
+            gaps=[_gap_in("", gap) for gap in report.gaps if gap.cluster == one.name],
             changes=None,
             known=_known(report.known, results[one.name], named[one.name]),
             clusters=(),

@@ -56,38 +56,27 @@ def problems(definition: Definition | Initiative, given: Mapping[str, Any]) -> l
     """Everything that is wrong with the values given for a definition's parameters."""
     given = as_called_here(definition, given)
     found: list[ParameterProblem] = []
+
+    def wrong(name: str, problem: str, hint: str = "") -> None:
+        found.append(ParameterProblem(parameter=name, problem=problem, hint=hint))
+
     for name, value in given.items():
         parameter = definition.parameters.get(name)
         if parameter is None:
-            found.append(
-                ParameterProblem(
-                    parameter=name,
-                    problem=f"{definition.slug} has no such parameter",
-                    hint=_ours(definition, name) or nearest(name, definition.parameters),
-                )
-            )
+            hint = _ours(definition, name) or nearest(name, definition.parameters)
+            wrong(name, f"{definition.slug} has no such parameter", hint)
         elif problem := value_problem(parameter, value):
-            found.append(ParameterProblem(parameter=name, problem=problem))
+            wrong(name, problem)
     for name, parameter in definition.parameters.items():
         if parameter.required and name not in given:
             option = f"give it with {parameter.option}" if parameter.option else ""
-            found.append(
-                ParameterProblem(
-                    parameter=name, problem=f"{definition.slug} needs a value of type {parameter.type}", hint=option
-                )
-            )
+            wrong(name, f"{definition.slug} needs a value of type {parameter.type}", option)
     if not found:
         values = effective(definition, given)
         for names in definition.require_any_of:
             if not any(values.get(name) for name in names):
                 options = " or ".join(definition.parameters[name].option or name for name in names)
-                found.append(
-                    ParameterProblem(
-                        parameter="",
-                        problem=f"{definition.slug} needs at least one of {', '.join(names)}",
-                        hint=f"give {options}",
-                    )
-                )
+                wrong("", f"{definition.slug} needs at least one of {', '.join(names)}", f"give {options}")
     return found
 
 

@@ -438,10 +438,7 @@ class Engine:
         process, tasks = self._process, self._task_sets.get(name)
         if process is None or tasks is None:
             return None
-        why: Mapping[int, str] = {}
-        if self._withheld or self._poisoned:
-            unasked = self._unasked
-            why = {number: unasked[t.policy] for number, t in enumerate(tasks) if t.policy in unasked}
+        why = skipped(tasks, self._unasked)
         header: dict[str, Any] = {"set": name, "budgetMs": _milliseconds(seconds)}
         if why:
             header["skip"] = list(why)

@@ -8,9 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from aksp.compliance.judgement import Fault, FindingRecord, Hit, Judgement, Place, Task
+from aksp.engine.records import RegisteredTask
 
 
-def skipped(tasks: Sequence[Task], unasked: Mapping[str, str]) -> dict[int, str]:
+def skipped(tasks: Sequence[Task | RegisteredTask], unasked: Mapping[str, str]) -> dict[int, str]:
     """The numbers of tasks whose policy is not to be asked, and why."""
     if not unasked:
         return {}

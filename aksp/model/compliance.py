@@ -299,6 +299,11 @@ class Result(Struct, frozen=True, kw_only=True, gc=False):
         return self.shared.owner
 
     @property
+    def workload(self) -> Owner:
+        """The workload that made the resource, else the resource itself: names of replicas change."""
+        return self.owner or Owner(kind=self.resource.kind, name=self.resource.name)
+
+    @property
     def exemption(self) -> Exemption | None:
         """What waives it."""
         return self.shared.exemption

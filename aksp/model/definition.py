@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aksp.model.compliance import RuleDescriptor
 
@@ -26,14 +26,8 @@ class ParameterType(StrEnum):
     DATE_TIME = "DateTime"
 
 
-class Missing:
-    """The type of a default that is not there, since null is a value."""
-
-    def __repr__(self) -> str:
-        return "<no default>"
-
-
-MISSING = Missing()
+#: A default that is not there, since null is a value.
+MISSING: Final = UNSET
 
 
 class Parameter(Struct, frozen=True, kw_only=True):

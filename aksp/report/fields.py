@@ -61,19 +61,15 @@ def _field(
 
 
 #: What every result has.
-ALWAYS: Final = ("assignment", "state", "finding")
-
-
-def within_result(holder: str) -> str:
-    """The path to the object that holds a field. Through ``shared`` it is read in half the time."""
-    return f"shared.{holder}" if holder.partition(".")[0] in SharedResult.__struct_fields__ else holder
+_ALWAYS: Final = ("assignment", "state", "finding")
 
 
 def _reader(holder: str, attribute: str) -> Callable[[Any], Any]:
-    within, value_of = within_result(holder), attrgetter(attribute)
-    held_by = attrgetter(within)
-    if holder in ALWAYS:
+    # Through ``shared`` it is read in half the time.
+    within = f"shared.{holder}" if holder.partition(".")[0] in SharedResult.__struct_fields__ else holder
+    if holder in _ALWAYS:
         return attrgetter(f"{within}.{attribute}")
+    held_by, value_of = attrgetter(within), attrgetter(attribute)
 
     def read(result: Any) -> Any:
         held = held_by(result)

@@ -52,32 +52,25 @@ def _chosen(result: Result, chosen: Mapping[str, Sequence[str]]) -> bool:
 
 def _selectable(result: Result) -> dict[str, tuple[str, ...]]:
     """The values of a result's fields. A member of an initiative has the name of its assignment, and its own."""
-    container, (kind, name) = result.finding.container, _subject(result)
+    container, made_by = result.finding.container, result.workload
     return {
         "assignment": (result.assignment.assignment, result.assignment.name),
         "definition": (result.assignment.definition,),
         "severity": (result.assignment.severity,),
         "namespace": (result.resource.namespace,),
-        "kind": (kind,),
-        "name": (name,),
+        "kind": (made_by.kind,),
+        "name": (made_by.name,),
         "container": (container.name if container else "",),
         "image": (container.image if container else "",),
     }
 
 
-def _subject(result: Result) -> tuple[str, str]:
-    """The workload of a result, else its resource: names of replicas change."""
-    if result.owner is not None:
-        return result.owner.kind, result.owner.name
-    return result.resource.kind, result.resource.name
-
-
 def _entry(result: Result) -> ExemptedResource:
-    container, (kind, name) = result.finding.container, _subject(result)
+    container, made_by = result.finding.container, result.workload
     # A name from a manifest is escaped, so that it is never a pattern.
     return ExemptedResource(
         namespace=glob.escape(result.resource.namespace) or None,
-        kind=glob.escape(kind),
-        name=glob.escape(name) or None,
+        kind=glob.escape(made_by.kind),
+        name=glob.escape(made_by.name) or None,
         container=glob.escape(container.name) if container else None,
     )

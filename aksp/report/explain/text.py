@@ -27,7 +27,7 @@ from aksp.report.fields import place
 from aksp.report.figures import plural, total
 from aksp.report.interface import GroupBy, Style
 from aksp.report.table import findings
-from aksp.report.table.blocks import Block, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span, stated
+from aksp.report.table.blocks import Block, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span, stated, titled
 from aksp.report.table.plain import draw_plain
 from aksp.report.table.terminal import draw_rich
 from aksp.yaml_writer import to_yaml
@@ -64,11 +64,8 @@ def _resource(explanation: ResourceExplanation) -> Iterator[_Part]:
     rows += [(assignment.name, why) for assignment, why in explanation.elsewhere]
     left_out = sorted((name, why.by, why.message) for name, why in rows if why is not None)
     if left_out:
-        yield Grid(
-            title=(Span("Not judged by", Tone.STRONG),),
-            columns=(Column(header="ASSIGNMENT"), Column(header="LEFT OUT BY"), Column(header="WHY")),
-            rows=tuple(Row(cells=tuple(cell(text) for text in row)) for row in left_out),
-        )
+        shown = (Row(cells=tuple(map(cell, row))) for row in left_out)
+        yield titled("Not judged by", ("ASSIGNMENT", "LEFT OUT BY", "WHY"), shown)
     yield from _gaps(explanation.gaps)
 
 
@@ -153,8 +150,7 @@ def _complying(cases: Sequence[Case]) -> Grid:
         why += [(span(text, Tone.MUTED),) for text in texts]
         scope = standing.ready.assignment.scope
         rows.append(Row(cells=(cell(standing.ready.key.name), cell(str(scope)), tuple(why))))
-    columns = (Column(header="ASSIGNMENT"), Column(header="SCOPE"), Column(header="NOTHING FOUND AGAINST"))
-    return Grid(title=(Span("Complies with", Tone.STRONG),), columns=columns, rows=tuple(rows))
+    return titled("Complies with", ("ASSIGNMENT", "SCOPE", "NOTHING FOUND AGAINST"), rows)
 
 
 # An assignment
@@ -305,11 +301,8 @@ def _change(results: Sequence[Result], context: str | None) -> Iterator[_Part]:
 def _gaps(given: Sequence[Gap]) -> Iterator[Grid]:
     """What could not be judged."""
     if given:
-        yield Grid(
-            title=(Span("Could not be judged", Tone.STRONG),),
-            columns=(Column(header="GAP"), Column(header="WHAT")),
-            rows=tuple(Row(cells=(cell(gap.reason, Tone.WARNING), cell(gap.message))) for gap in given),
-        )
+        rows = (Row(cells=(cell(gap.reason, Tone.WARNING), cell(gap.message))) for gap in given)
+        yield titled("Could not be judged", ("GAP", "WHAT"), rows)
 
 
 def _verdict(given: ContainerVerdict) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from aksp.model.compliance import ComplianceState, Report
-from aksp.model.json_text import encode
 from aksp.report import wire
 from aksp.report.fields import NAMED, OBJECTS
+from aksp.report.figures import value_text
 from aksp.report.interface import Format, Style
 from aksp.report.pipeline.unique_findings import other_gaps
 from aksp.report.text import safe
@@ -54,13 +54,7 @@ def _unjudged(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            text = value
-        case _:
-            text = encode(value)
+    text = value_text(value)
     # A spreadsheet trims blanks before it looks for a formula.
     formula = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
     return f"'{safe(text)}" if formula else safe(text)

@@ -16,7 +16,7 @@ from aksp.compliance.fingerprints import LENGTH
 from aksp.model.compliance import ComplianceState, Gap, Report
 from aksp.report.interface import Format, Style
 from aksp.report.pipeline.repository import Place, gap_place, place_of
-from aksp.report.pipeline.unique_findings import UniqueFinding, also_at, gap_text, other_gaps, unique_findings
+from aksp.report.pipeline.unique_findings import also_at, gap_text, other_gaps, unique_findings
 from aksp.report.text import safe
 
 # GitLab's worst is "blocker"; "critical" is one below.
@@ -36,24 +36,13 @@ def render_gitlab(report: Report, out: TextIO, style: Style) -> None:
 
 def _issues(report: Report, style: Style) -> Iterator[dict[str, Any]]:
     for gap in other_gaps(report):
-        yield _issue(
-            gap_text(gap),
-            f"gap-{gap.reason}",
-            _gap_fingerprint(gap),
-            _GAP_SEVERITY,
-            gap_place(gap, report.target, style),
-        )
+        place = gap_place(gap, report.target, style)
+        yield _issue(gap_text(gap), f"gap-{gap.reason}", _gap_fingerprint(gap), _GAP_SEVERITY, place)
     for one in unique_findings(report.results):
         if one.first.state is not ComplianceState.EXEMPT:
-            yield _finding(one, place_of(one.first, report.target, style), also_at(one, style))
-
-
-def _finding(one: UniqueFinding, place: Place, also: str) -> dict[str, Any]:
-    key = one.first.assignment
-    severity = _SEVERITIES.get(key.severity.lower(), "info")
-    return _issue(
-        f"{safe(key.name)}: {one.text}{also and f'.{also}'}", key.definition, one.fingerprint, severity, place
-    )
+            key, place, also = one.first.assignment, place_of(one.first, report.target, style), also_at(one, style)
+            text = f"{safe(key.name)}: {one.text}{also and f'.{also}'}"
+            yield _issue(text, key.definition, one.fingerprint, _SEVERITIES.get(key.severity.lower(), "info"), place)
 
 
 def _issue(description: str, check: str, fingerprint: str, severity: str, place: Place) -> dict[str, Any]:

@@ -241,24 +241,30 @@ def _head(report: Report, part: _Part, kinds: Kinds) -> dict[str, Any]:
 
 def _common(result: Result, groups: Sequence[str], moment: Mapping[str, int]) -> dict[str, Any]:
     """A result without its resource; ``groups`` are those of the member that it is of."""
-    key, finding = result.assignment, result.finding
+    key = result.assignment
     word = outcome(result.state, key.effect)
-    made: dict[str, Any] = {
-        "source": SOURCE,
-        "policy": _text(key.name, LONGEST_PROPERTY),
-        "rule": _text(key.definition, LONGEST_PROPERTY),
-        "result": word,
-        "scored": word in ("pass", "fail", "error"),
-    }
-    if (severity := key.severity.lower()) in _SEVERITIES:
-        made["severity"] = severity
-    if finding.message:
-        made["message"] = _text(finding.message, LONGEST_MESSAGE)
-    made["timestamp"] = moment
+    severity = key.severity.lower() if key.severity.lower() in _SEVERITIES else ""
     properties = {"state": result.state.value, "effect": key.effect}
     properties |= {field.entry: value_text(field.read(result)) for field in PROPERTIES}
-    made["properties"] = _properties({**properties, **_of_groups(groups)})
-    return made
+    return {
+        **_made(key.name, key.definition, word, result.finding.message, moment, severity=severity),
+        "properties": _properties({**properties, **_of_groups(groups)}),
+    }
+
+
+def _made(
+    policy: str, rule: str, word: str, message: str, moment: Mapping[str, int], *, severity: str = ""
+) -> dict[str, Any]:
+    return {
+        "source": SOURCE,
+        "policy": _text(policy, LONGEST_PROPERTY),
+        "rule": _text(rule, LONGEST_PROPERTY),
+        "result": word,
+        "scored": word in ("pass", "fail", "error"),
+        **({"severity": severity} if severity else {}),
+        **({"message": _text(message, LONGEST_MESSAGE)} if message else {}),
+        "timestamp": moment,
+    }
 
 
 def _of_groups(groups: Sequence[str]) -> dict[str, str]:
@@ -272,36 +278,16 @@ def _properties(values: Mapping[str, str]) -> dict[str, str]:
 
 def _gap(gap: Gap, moment: Mapping[str, int]) -> dict[str, Any]:
     """What could not be judged, so that an object without failures is not taken for full compliance."""
-    return {
-        "source": SOURCE,
-        "policy": NAME,
-        "rule": _text(gap.reason, LONGEST_PROPERTY),
-        "result": "error",
-        "scored": True,
-        "message": _text(gap.message, LONGEST_MESSAGE),
-        "timestamp": moment,
-    }
+    return _made(NAME, gap.reason, "error", gap.message, moment)
 
 
 def _idle(line: AssignmentSummary, moment: Mapping[str, int]) -> dict[str, Any]:
     """An assignment that judged nothing, which must not count as passed."""
+    word, why = outcome(line.state, line.effect), f"nothing judged: {line.message}"
+    member = {"initiative": line.initiative, "referenceId": line.reference, **_of_groups(line.group_names)}
     return {
-        "source": SOURCE,
-        "policy": _text(line.name, LONGEST_PROPERTY),
-        "rule": _text(line.definition, LONGEST_PROPERTY),
-        "result": outcome(line.state, line.effect),
-        "scored": False,
-        "message": _text(f"nothing judged: {line.message}", LONGEST_MESSAGE),
-        "timestamp": moment,
-        "properties": _properties(
-            {
-                "state": line.state.value,
-                "effect": line.effect,
-                "initiative": line.initiative,
-                "referenceId": line.reference,
-                **_of_groups(line.group_names),
-            }
-        ),
+        **_made(line.name, line.definition, word, why, moment),
+        "properties": _properties({"state": line.state.value, "effect": line.effect, **member}),
     }
 
 
@@ -313,14 +299,8 @@ def _reference(resource: Resource | None) -> tuple[dict[str, str], ...]:
     """A list of one ObjectReference with the fields that are known; empty without a resource."""
     if resource is None:
         return ()
-    fields = {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "namespace": resource.namespace,
-        "name": resource.name,
-        "uid": resource.uid,
-    }
-    return ({name: _text(value, LONGEST_PROPERTY) for name, value in fields.items() if value},)
+    fields = wire.resource(resource).items()
+    return ({name: _text(value, LONGEST_PROPERTY) for name, value in fields if value},)
 
 
 def _text(text: str, longest: int) -> str:

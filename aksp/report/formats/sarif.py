@@ -204,7 +204,10 @@ def _result(one: UniqueFinding, rules: _Rules, report: Report, style: Style) -> 
         "level": "error" if (first.resource.cluster, key.name) in rules.enforced else "warning",
         "message": {"text": one.text + note},
         "locations": [
-            _location(one, place_of(first, report.target, style)),
+            {
+                "physicalLocation": _physical(place_of(first, report.target, style)),
+                "logicalLocations": [_logical(resource, first.finding.container) for resource in one.resources],
+            },
             # GitHub shows only the first place; other readers list all.
             *({"physicalLocation": _physical(place)} for place in other_places(one, style)),
         ],
@@ -225,14 +228,6 @@ def _result(one: UniqueFinding, rules: _Rules, report: Report, style: Style) -> 
     if first.finding.path:
         made["properties"]["path"] = safe(first.finding.path)
     return made
-
-
-def _location(one: UniqueFinding, place: Place) -> dict[str, Any]:
-    container = one.first.finding.container
-    return {
-        "physicalLocation": _physical(place),
-        "logicalLocations": [_logical(resource, container) for resource in one.resources],
-    }
 
 
 def _physical(place: Place) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -19,17 +18,10 @@ from aksp.yaml_writer import to_yaml
 LONGEST_VALUE: Final = 12
 
 
-class RemedyKind(StrEnum):
-    """What the YAML is: a patch that can be applied, or an excerpt of the object that is to be changed."""
-
-    PATCH = "patch"
-    PLACE = "place"
-
-
 class Remedy(Struct, frozen=True, kw_only=True):
-    """Lines of YAML in which everything prints."""
+    """Lines of YAML in which everything prints: a patch that can be applied, or the place in the object to be changed."""
 
-    kind: RemedyKind
+    kind: Literal["patch", "place"]
     lines: tuple[str, ...]
 
 
@@ -42,11 +34,11 @@ def remedy(result: Result) -> Remedy | None:
         # A file can be changed whatever the API server allows of the object.
         reason = obstacle(result) if result.source is None else None
         comment = (f"# {safe(reason)}",) if reason else ()
-        return Remedy(kind=RemedyKind.PATCH, lines=(*comment, *to_yaml(change)[:-1].split("\n")))
+        return Remedy(kind="patch", lines=(*comment, *to_yaml(change)[:-1].split("\n")))
     way = steps(result.finding.path) if result.finding.path else None
     if way is None:
         return None
-    return Remedy(kind=RemedyKind.PLACE, lines=tuple(lines(_excerpt(result, way))))
+    return Remedy(kind="place", lines=tuple(lines(_excerpt(result, way))))
 
 
 def _excerpt(result: Result, way: tuple[Step, ...]) -> dict[str, Any]:

@@ -173,7 +173,7 @@ class Rows:
         if found is None:
             return NOTHING
         # The first item is the kind; the others are the lines, which many of them share.
-        key = (self._string(found.kind.value), *(self._line(line) for line in found.lines))
+        key = (self._string(found.kind), *(self._line(line) for line in found.lines))
         at = self._remedies.get(key)
         if at is None:
             at = self._remedies[key] = len(self._remedies)

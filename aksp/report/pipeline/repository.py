@@ -53,10 +53,8 @@ def place_of(result: Result, target: Target, style: Style) -> Place:
     """Where a result is written, or a path for it when it is in no file. Looks its line up."""
     if result.source is not None:
         return in_file(result.source, style)
-    kind, name = (
-        (result.owner.kind, result.owner.name) if result.owner else (result.resource.kind, result.resource.name)
-    )
-    path = object_path(target, result.resource.namespace, kind, name, cluster=result.resource.cluster)
+    resource, made_by = result.resource, result.workload
+    path = object_path(target, resource.namespace, made_by.kind, made_by.name, cluster=resource.cluster)
     return Place(origin=PlaceKind.OBJECT, path=path)
 
 

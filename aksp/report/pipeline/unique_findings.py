@@ -12,7 +12,7 @@ from aksp.compliance.fingerprints import fingerprints
 from aksp.model.assignment import Exemption
 from aksp.model.compliance import ComplianceState, Gap, Report, Result, SourceLocation
 from aksp.model.json_text import encode
-from aksp.model.resource import Container, Resource
+from aksp.model.resource import Resource
 from aksp.model.times import day
 from aksp.report.figures import plural
 from aksp.report.interface import Style
@@ -101,11 +101,9 @@ def subject(result: Result) -> str:
 
     Of several clusters its cluster comes first.
     """
-    resource, owner = result.resource, result.owner
-    kind, name = (owner.kind, owner.name) if owner else (resource.kind, resource.name)
-    where = str(Resource(api_version="", kind=kind, namespace=resource.namespace, name=name, cluster=resource.cluster))
-    container = result.finding.container
-    return f"{where}, {container_words(container)}" if container else where
+    made_by, container = result.workload, result.finding.container
+    where = str(structs.replace(result.resource, kind=made_by.kind, name=made_by.name))
+    return f"{where}, {_CONTAINERS.get(container.type, 'container')} {container.name}" if container else where
 
 
 def other_places(one: UniqueFinding, style: Style) -> list[Place]:
@@ -120,11 +118,6 @@ def also_at(one: UniqueFinding, style: Style) -> str:
     more = len(one.sources) - 1 - MOST_NAMED
     rest = f" and {more:,} more places" if more > 0 else ""
     return safe(f" Also at {', '.join(texts)}{rest}.") if texts else ""
-
-
-def container_words(container: Container) -> str:
-    """``container web``, or with its type, as in ``init container web``."""
-    return f"{_CONTAINERS.get(container.type, 'container')} {container.name}"
 
 
 def advice_on(report: Report, result: Result) -> str:

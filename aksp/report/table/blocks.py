@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -88,6 +89,12 @@ class Grid(Struct, frozen=True, kw_only=True):
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     headings: str = ""
+
+
+def titled(title: str, headers: Iterable[str], rows: Iterable[Row]) -> Grid:
+    """A grid with a title of one word or some, and columns that are aligned to the left."""
+    columns = tuple(Column(header=header) for header in headers)
+    return Grid(title=(Span(title, Tone.STRONG),), columns=columns, rows=tuple(rows))
 
 
 def in_columns(grid: Grid) -> Grid:

@@ -31,6 +31,7 @@ from aksp.report.table.blocks import (
     cell,
     span,
     stated,
+    titled,
 )
 from aksp.report.worst import badness, severity_rank
 
@@ -123,9 +124,8 @@ def flat(results: Iterable[Result]) -> Grid:
     # The column is only for several clusters.
     many = any(result.resource.cluster for result in results)
     fields = [field for field in WIDE if many or field.name != "cluster"]
-    rows = tuple(Row(cells=tuple(_flat_cell(field, result) for field in fields)) for result in results)
-    columns = tuple(Column(header=field.header) for field in fields)
-    return Grid(title=(Span("Results", Tone.STRONG),), columns=columns, rows=rows)
+    rows = (Row(cells=tuple(_flat_cell(field, result) for field in fields)) for result in results)
+    return titled("Results", (field.header for field in fields), rows)
 
 
 def _exempt(result: Result) -> bool:

@@ -9,7 +9,7 @@ from aksp.model.compliance import AssignmentSummary, ComplianceState, Measured, 
 from aksp.model.times import rfc3339
 from aksp.report.figures import compliance_words, percent_cell, plural, total
 from aksp.report.table import layout
-from aksp.report.table.blocks import Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span, stated
+from aksp.report.table.blocks import Cell, Column, Grid, Line, Paragraph, Row, Span, Tone, cell, span, stated, titled
 
 #: The columns of figures that assignments, groups, clusters and scopes have.
 _MEASURES = (
@@ -120,11 +120,7 @@ def gaps(report: Report) -> Grid:
         if gap.resource is not None and str(gap.resource) not in gap.message:
             message.insert(0, (span(str(gap.resource)),))
         rows.append(Row(cells=(cell(gap.reason, Tone.WARNING), tuple(message))))
-    return Grid(
-        title=(Span("Could not be judged", Tone.STRONG),),
-        columns=(Column(header="GAP"), Column(header="WHAT")),
-        rows=tuple(rows),
-    )
+    return titled("Could not be judged", ("GAP", "WHAT"), rows)
 
 
 def closing(report: Report) -> Paragraph:

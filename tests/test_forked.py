@@ -17,9 +17,9 @@ from tests.waiting import until
 
 @contextmanager
 def waiting(program: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A command that has begun, and waits for a document on standard input, which does not come."""
+    """A command that has begun, and waits: for a document on standard input, or for its engine, which answers nothing."""
     engine, begun = folder / "engine", folder / "begun"
-    engine.write_text(f"#!/bin/sh\n: >'{begun}'\nexec cat\n")
+    engine.write_text(f"#!/bin/sh\n: >'{begun}'\nexec cat >/dev/null\n")
     engine.chmod(0o755)
     mine, its = os.pipe()
     try:

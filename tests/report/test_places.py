@@ -17,7 +17,7 @@ from aksp.model.resource import Container, Owner, Resource
 from aksp.report.interface import GroupBy
 from tests.replacing import replace
 from tests.report.render import render
-from tests.report.scenarios import FILES, IMAGES, LEGACY, LIMITS, Line, report
+from tests.report.scenarios import FILES, IMAGES, LEGACY, LIMITS, Line, report, summary
 from tests.report.test_html import data_of, read_back
 from tests.results import a_result
 
@@ -52,7 +52,8 @@ def reports(draw: st.DrawFn) -> Report:
     """In the order of a report: the results of a resource follow one another."""
     some = draw(st.lists(results(), min_size=1, max_size=14))
     some.sort(key=lambda one: (one.assignment.name, one.resource.kind, one.resource.name))
-    return report(target=FILES, state=S.NON_COMPLIANT, percent=0.0, results=some)
+    assignments = [summary(one, S.NON_COMPLIANT, 0.0, {}, {}) for one in (IMAGES, LIMITS)]
+    return report(target=FILES, state=S.NON_COMPLIANT, percent=0.0, results=some, assignments=assignments)
 
 
 def csv_places(of: Report) -> set[tuple[str, int]]:

@@ -68,13 +68,14 @@ def fixed(judge: Judge, read: Callable[[str], bytes | str]) -> Fixed:
     for _ in range(ROUNDS):
         attempt = _Attempt(report, texts, read, skipped, held)
         if not attempt.done:
-            if not held and not changed:
-                why = _CONFLICT
-                break
-            if not held:
+            if held:
+                held = {}
+            elif changed:
                 # What could not be changed before the other changes may be possible now.
                 skipped, changed = {}, False
-            held = {}
+            else:
+                why = _CONFLICT
+                break
             continue
         after = judge(attempt.texts)
         blamed = _blamed(report, after, attempt.done)

@@ -40,3 +40,8 @@ def workspace_root(
     from platformdirs import user_data_path
 
     return user_data_path("aksp", appauthor=False)
+
+
+def is_document(path: Path) -> bool:
+    """Whether a file of a workspace is read, by its suffix alone."""
+    return path.suffix.lower() in (".yaml", ".yml", ".json")

@@ -15,7 +15,7 @@ from typing import Any
 
 from aksp.catalog.rego_files import BUNDLED, INITIATIVES, LIBRARIES, SLUG, used_libraries
 from aksp.engine_start import end_ahead, start_ahead
-from aksp.workspace_folder import workspace_root
+from aksp.workspace_folder import is_document, workspace_root
 from aksp.yaml_reader import read_file
 
 _DEFINITION = re.compile(r"""\bpolicyDefinitionId["']?\s*:\s*["']?([^\s"',}]+)""")
@@ -72,7 +72,7 @@ def _assigned(root: Path) -> list[str]:
     """The definitions that assignments name, and those of initiatives that they name."""
     found: dict[str, None] = {}
     for path in sorted((root / "assignments").iterdir()):
-        if path.suffix not in (".yaml", ".yml", ".json") or path.name.startswith("."):
+        if path.name.startswith(".") or not is_document(path):
             continue
         text = read_file(path)
         for slug in _slugs(text):

@@ -18,6 +18,7 @@ from aksp.store.documents import WORDS, assignment_from, document_of, exemption_
 from aksp.store.fields import WrongField
 from aksp.store.interface import ApplyResult, Stored
 from aksp.store.scope_documents import check_tree, scope_from
+from aksp.workspace_folder import is_document
 from aksp.yaml_reader import line_of, read_file, read_yaml
 from aksp.yaml_writer import to_yaml
 
@@ -103,7 +104,7 @@ class Files:
         for path in entries:
             if path.name.startswith("."):
                 continue
-            if _is_document(path):
+            if is_document(path):
                 yield path
             elif path.is_dir():
                 _refuse_within(path)
@@ -179,14 +180,9 @@ class Files:
         return Path(wanted.origin)
 
 
-def _is_document(path: Path) -> bool:
-    """Whether a file is read, by its name alone."""
-    return path.suffix.lower() in (".yaml", ".yml", ".json")
-
-
 def _refuse_within(folder: Path) -> None:
     """Raise InvalidInput for a folder with documents, since nobody would judge by what they assign."""
-    if (within := next((path for path in sorted(folder.rglob("*")) if _is_document(path)), None)) is not None:
+    if (within := next((path for path in sorted(folder.rglob("*")) if is_document(path)), None)) is not None:
         raise InvalidInput(
             f"is in a folder of {folder.parent.name}/, where nothing is read",
             where=str(within),
